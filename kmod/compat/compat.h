@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every difference between the kernels that panicast supports.  The HAVE_*
+ * names are set in Kbuild.include, by looking at the kernel's headers.
+ */
+#ifndef PANICAST_COMPAT_H
+#define PANICAST_COMPAT_H
+
+#include <linux/bottom_half.h>
+#include <linux/kernel.h>
+#include <linux/kmsg_dump.h>
+#include <linux/preempt.h>
+#include <linux/printk.h>
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 10, 0)
+#error "panicast needs Linux 5.10 or newer; this kernel is older."
+#endif
+
+#if !IS_ENABLED(CONFIG_NETPOLL)
+#error "panicast sends through netpoll; this kernel was built without CONFIG_NETPOLL."
+#endif
+
+#if !IS_ENABLED(CONFIG_INET)
+#error "panicast sends IPv4; this kernel was built without CONFIG_INET."
+#endif
+
+#ifdef HAVE_PANIC_NOTIFIER_H
+#include <linux/panic_notifier.h>
+#endif
+
+#ifndef in_hardirq
+#define in_hardirq() in_irq()
+#endif
+
+#ifndef HAVE_KERNEL_LOG_BUFFER
+/* Looked up with symbol_get(): one binary serves patched and stock kernels. */
+int kernel_log_buffer(char *buf, int max_len);
+#endif
+
+/**
+ * compat_kmsg_newest() - the newest lines of the kernel log that kmsg_dump has
+ * @buf: where to; not terminated
+ * @size: bytes there
+ *
+ * Before 5.12 the place in the log was kept in a dumper, which had to be
+ * active to be read with.
+ *
+ * Return: bytes written
+ */
+static inline size_t compat_kmsg_newest(char *buf, size_t size)
+{
+	size_t len = 0;
+#ifdef HAVE_KMSG_DUMP_ITER
+	struct kmsg_dump_iter iter;
+
+	kmsg_dump_rewind(&iter);
+#else
+	struct kmsg_dumper iter = { .active = true };
+
+	kmsg_dump_rewind(&iter);
+#endif
+	if (!kmsg_dump_get_buffer(&iter, true, buf, size, &len))
+		return 0;
+	return len;
+}
+
+/* Defines a kmsg_dumper callback @name that calls @func(reason, message). */
+#ifdef HAVE_KMSG_DUMP_DETAIL
+#define COMPAT_KMSG_DUMP(name, func)					\
+static void name(struct kmsg_dumper *dumper, struct kmsg_dump_detail *detail) \
+{									\
+	func(detail->reason, detail->description);			\
+}
+#else
+#define COMPAT_KMSG_DUMP(name, func)					\
+static void name(struct kmsg_dumper *dumper, enum kmsg_dump_reason reason) \
+{									\
+	func(reason, NULL);						\
+}
+#endif
+
+/**
+ * compat_bh_off() - keep softirqs from running inside a driver's poll
+ *
+ * A hard interrupt or an NMI can't be interrupted by a softirq anyway, and the
+ * kernel forbids it to switch them.
+ *
+ * Return: whether compat_bh_on() has something to undo
+ */
+static inline bool compat_bh_off(void)
+{
+	if (in_hardirq() || in_nmi())
+		return false;
+	local_bh_disable();
+	return true;
+}
+
+/*
+ * Unlike local_bh_enable() this doesn't run what is pending: softirqs would
+ * run the network stack of a kernel that has just crashed.
+ */
+static inline void compat_bh_on(bool was_off)
+{
+	if (!was_off)
+		return;
+#ifdef CONFIG_PREEMPT_RT
+	local_bh_enable();
+#else
+	_local_bh_enable();
+#endif
+}
+
+#endif

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The configuration in force.  Two copies take turns: readers (a panic among
+ * them) follow a pointer, a writer fills the other copy and moves the pointer.
+ */
+#include <linux/compiler.h>
+#include <linux/inet.h>
+#include <linux/rcupdate.h>
+
+#include "config.h"
+
+static struct pc_config copies[2] = {
+	{
+		.dest = htonl(INADDR_BROADCAST),
+		.dest_mac = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
+		.port = 6664,
+		.source_port = 6665,
+		.format = PC_FORMAT_V1,
+		.kib = 64,
+		.repeat = 2,
+		.gap_us = 0,
+		.drain_ms = 200,
+		.hello_s = 300,
+		.reasons = PC_REASON_PANIC,
+	},
+};
+
+static struct pc_config *current_config = &copies[0];
+
+/**
+ * pc_config() - the configuration in force
+ *
+ * Stays valid under rcu_read_lock(), under the module's parameter lock, and
+ * in a panic.
+ */
+const struct pc_config *pc_config(void)
+{
+	return READ_ONCE(current_config);
+}
+
+/**
+ * pc_config_edit() - a copy to change, for pc_config_publish() or to forget
+ *
+ * The caller holds the module's parameter lock.
+ */
+struct pc_config *pc_config_edit(void)
+{
+	struct pc_config *spare = &copies[current_config == &copies[0]];
+
+	/* whoever still reads the copy that was in force before this one */
+	synchronize_rcu();
+	*spare = *current_config;
+	return spare;
+}
+
+/** pc_config_publish() - put an edited copy in force */
+void pc_config_publish(struct pc_config *edited)
+{
+	smp_store_release(&current_config, edited);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef PANICAST_CONFIG_H
+#define PANICAST_CONFIG_H
+
+#include <linux/if_ether.h>
+#include <linux/types.h>
+
+#define PC_IFACE_LIST	256
+#define PC_TAG		128
+
+/*
+ * The longest that sending may wait for interfaces whose rings are full or
+ * stuck, over all of them and all passes.  With drain_ms and the gaps it is
+ * the bound on what a panic costs before the machine may reboot.
+ */
+#define PC_STALL_MS	400
+
+enum pc_format {
+	PC_FORMAT_V1,
+	PC_FORMAT_RAW,
+};
+
+#define PC_REASON_PANIC	BIT(0)
+#define PC_REASON_OOPS	BIT(1)
+
+/**
+ * struct pc_config - what the administrator asked for
+ * @iface: comma list of interfaces; empty: every usable one
+ * @dest: IPv4 destination
+ * @dest_mac: Ethernet destination
+ * @port: UDP destination port
+ * @source_port: UDP source port
+ * @format: enum pc_format
+ * @kib: KiB of the newest kernel log in a record
+ * @repeat: how often a record is sent
+ * @gap_us: pause between two frames
+ * @drain_ms: how long to wait for the interfaces to have sent the frames
+ * @hello_s: seconds between two hellos; 0: none
+ * @reasons: PC_REASON_*
+ * @tag: free text that goes with every record
+ *
+ * Never changed in place: a panic may read it at any moment.
+ */
+struct pc_config {
+	char iface[PC_IFACE_LIST];
+	__be32 dest;
+	u8 dest_mac[ETH_ALEN];
+	unsigned int port;
+	unsigned int source_port;
+	unsigned int format;
+	unsigned int kib;
+	unsigned int repeat;
+	unsigned int gap_us;
+	unsigned int drain_ms;
+	unsigned int hello_s;
+	unsigned int reasons;
+	char tag[PC_TAG];
+};
+
+const struct pc_config *pc_config(void);
+struct pc_config *pc_config_edit(void);
+void pc_config_publish(struct pc_config *edited);
+
+#endif

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Interfaces, and the frames that lie ready on them.
+ */
+#include <linux/inetdevice.h>
+#include <linux/rcupdate.h>
+#include <linux/rtnetlink.h>
+#include <linux/slab.h>
+
+#include "config.h"
+#include "frame.h"
+#include "iface.h"
+#include "wire.h"
+
+LIST_HEAD(pc_ifaces);
+
+/**
+ * pc_burst_alloc() - frames for one record on one interface
+ * @dev: where they will be sent
+ * @frames: how many a pass has
+ * @passes: how many passes there are
+ *
+ * Return: the frames, NULL where there is no memory
+ */
+struct pc_burst *pc_burst_alloc(const struct net_device *dev,
+				unsigned int frames, unsigned int passes)
+{
+	unsigned int i, n = frames * passes;
+	struct pc_burst *burst;
+
+	burst = kvzalloc(struct_size(burst, skb, n), GFP_KERNEL);
+	if (!burst)
+		return NULL;
+	burst->frames = frames;
+	burst->passes = passes;
+
+	for (i = 0; i < n; i++) {
+		burst->skb[i] = pc_frame_alloc(dev);
+		if (!burst->skb[i]) {
+			pc_burst_free(burst);
+			return NULL;
+		}
+	}
+	return burst;
+}
+
+/** pc_burst_free() - give up the burst's references; NULL is fine */
+void pc_burst_free(struct pc_burst *burst)
+{
+	unsigned int i;
+
+	if (!burst)
+		return;
+	for (i = 0; i < burst->frames * burst->passes; i++)
+		dev_kfree_skb_any(burst->skb[i]);
+	kvfree(burst);
+}
+
+/** pc_iface_chunk() - payload bytes that a frame on this interface can have */
+unsigned int pc_iface_chunk(const struct pc_iface *iface)
+{
+	unsigned int headers = PC_FRAME_IP_UDP + PC_WIRE_HEADER;
+
+	return min_t(unsigned int, READ_ONCE(iface->dev->mtu) - headers,
+		     PC_WIRE_CHUNK);
+}
+
+/**
+ * pc_iface_stock() - lay ready the frames that the configuration asks for
+ * @iface: an armed interface; the caller holds RTNL
+ *
+ * Replaces what lies there with the wrong size, and what an oops has used.
+ *
+ * Return: 0, -ENOMEM with the old frames still in place
+ */
+int pc_iface_stock(struct pc_iface *iface)
+{
+	const struct pc_config *cfg = pc_config();
+	unsigned int frames = min_t(unsigned int, PC_WIRE_MAX_FRAMES,
+				    pc_wire_count(cfg->kib * 1024,
+						  pc_iface_chunk(iface)));
+	struct pc_burst *burst;
+	int slot;
+
+	for (slot = PC_SLOT_PANIC; slot <= PC_SLOT_OOPS; slot++) {
+		bool wanted = slot == PC_SLOT_PANIC ||
+			      cfg->reasons & PC_REASON_OOPS;
+
+		burst = READ_ONCE(iface->spare[slot]);
+		if (wanted ? burst && burst->frames == frames &&
+			     burst->passes == cfg->repeat : !burst)
+			continue;
+
+		burst = NULL;
+		if (wanted) {
+			burst = pc_burst_alloc(iface->dev, frames, cfg->repeat);
+			if (!burst)
+				return -ENOMEM;
+		}
+		/* a sender that was faster has taken the old ones away */
+		pc_burst_free(xchg(&iface->spare[slot], burst));
+	}
+	return 0;
+}
+
+/**
+ * pc_iface_arm() - make ready to send in a panic
+ * @iface: an interface that is up; the caller holds RTNL
+ *
+ * Return: 0, or an error that @iface->why explains
+ */
+int pc_iface_arm(struct pc_iface *iface)
+{
+	struct netpoll *np;
+	int err;
+
+	/* netpoll_free() frees it, so it can't be part of struct pc_iface */
+	np = kzalloc(sizeof(*np), GFP_KERNEL);
+	if (!np) {
+		iface->why = "no memory";
+		return -ENOMEM;
+	}
+	np->name = "panicast";
+	err = __netpoll_setup(np, iface->dev);
+	if (err) {
+		iface->why = err == -EOPNOTSUPP ? "its driver can't do netpoll" :
+						  "netpoll refused it";
+		kfree(np);
+		return err;
+	}
+
+	err = pc_iface_stock(iface);
+	if (err) {
+		__netpoll_free(np);
+		iface->why = "no memory";
+		return err;
+	}
+
+	iface->why = NULL;
+	iface->greeted = false;
+	smp_store_release(&iface->np, np);
+	return 0;
+}
+
+/**
+ * pc_iface_disarm() - undo pc_iface_arm()
+ * @iface: armed or not; the caller holds RTNL
+ * @why: what the administrator is told of it
+ */
+void pc_iface_disarm(struct pc_iface *iface, const char *why)
+{
+	struct netpoll *np = iface->np;
+	int slot;
+
+	iface->why = why;
+	if (!np)
+		return;
+	WRITE_ONCE(iface->np, NULL);
+	/* an oops may be sending: __netpoll_free() waits for RCU readers */
+	__netpoll_free(np);
+
+	for (slot = 0; slot < PC_SLOTS; slot++) {
+		pc_burst_free(xchg(&iface->spare[slot], NULL));
+		pc_burst_free(xchg(&iface->firing[slot], NULL));
+	}
+}
+
+/** pc_iface_find() - the interface of a device; the caller holds RTNL */
+struct pc_iface *pc_iface_find(const struct net_device *dev)
+{
+	struct pc_iface *iface;
+
+	list_for_each_entry(iface, &pc_ifaces, node)
+		if (iface->dev == dev)
+			return iface;
+	return NULL;
+}
+
+/** pc_iface_add() - take note of a wanted device; the caller holds RTNL */
+struct pc_iface *pc_iface_add(struct net_device *dev)
+{
+	struct pc_iface *iface = kzalloc(sizeof(*iface), GFP_KERNEL);
+
+	if (!iface)
+		return NULL;
+	dev_hold(dev);
+	iface->dev = dev;
+	iface->why = "down";
+	list_add_tail_rcu(&iface->node, &pc_ifaces);
+	return iface;
+}
+
+/** pc_iface_del() - let go of a device; the caller holds RTNL */
+void pc_iface_del(struct pc_iface *iface)
+{
+	pc_iface_disarm(iface, NULL);
+	list_del_rcu(&iface->node);
+	synchronize_rcu();
+	dev_put(iface->dev);
+	kfree(iface);
+}
+
+/** pc_iface_can_send() - up, present, with a link */
+bool pc_iface_can_send(const struct pc_iface *iface)
+{
+	return netif_running(iface->dev) && netif_device_present(iface->dev) &&
+	       netif_carrier_ok(iface->dev);
+}
+
+static __be32 first_address(const struct net_device *dev)
+{
+	const struct in_device *in_dev = __in_dev_get_rcu(dev);
+	const struct in_ifaddr *ifa;
+
+	ifa = in_dev ? rcu_dereference(in_dev->ifa_list) : NULL;
+	return ifa ? ifa->ifa_local : 0;
+}
+
+/**
+ * pc_iface_address() - the IPv4 address to send from, 0 where there is none
+ * @iface: the interface
+ *
+ * A port of a bond or bridge speaks for its master.
+ */
+__be32 pc_iface_address(const struct pc_iface *iface)
+{
+	struct net_device *master;
+	__be32 address;
+
+	rcu_read_lock();
+	address = first_address(iface->dev);
+	if (!address) {
+		master = netdev_master_upper_dev_get_rcu(iface->dev);
+		if (master)
+			address = first_address(master);
+	}
+	rcu_read_unlock();
+	return address;
+}

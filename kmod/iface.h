@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef PANICAST_IFACE_H
+#define PANICAST_IFACE_H
+
+#include <linux/list.h>
+#include <linux/netdevice.h>
+#include <linux/netpoll.h>
+#include <linux/skbuff.h>
+
+/* Who sends.  Each has frames of its own, so that none can use up another's. */
+enum pc_slot {
+	PC_SLOT_PANIC,
+	PC_SLOT_OOPS,
+	PC_SLOT_LIVE,		/* test, hello, bye: under RTNL, one at a time */
+	PC_SLOTS
+};
+
+/**
+ * struct pc_burst - frames for one record on one interface
+ * @frames: frames of one pass
+ * @passes: how often the record is sent
+ * @queue: transmit queue that took the last frame
+ * @stuck: the interface took no frame for too long and is left alone
+ * @skb: @frames * @passes buffers, to each of which the burst holds a
+ *	reference until it is freed; a driver holds a second one while it sends
+ */
+struct pc_burst {
+	unsigned int frames;
+	unsigned int passes;
+	unsigned int queue;
+	bool stuck;
+	struct sk_buff *skb[];
+};
+
+/**
+ * struct pc_iface - an interface that the administrator wants to send on
+ * @node: in pc_ifaces; changed under RTNL, followed under RCU
+ * @dev: the device, held
+ * @np: netpoll on @dev; NULL while it is not armed
+ * @why: what keeps it from being armed, in words; NULL when armed
+ * @greeted: said hello since it was armed
+ * @spare: frames that wait for PC_SLOT_PANIC and PC_SLOT_OOPS; whoever sends
+ *	them takes them away with xchg()
+ * @firing: frames that a slot is sending or has sent
+ *
+ * All fields but @spare and @firing are protected by RTNL and read in a panic.
+ */
+struct pc_iface {
+	struct list_head node;
+	struct net_device *dev;
+	struct netpoll *np;
+	const char *why;
+	bool greeted;
+	struct pc_burst *spare[PC_SLOTS];
+	struct pc_burst *firing[PC_SLOTS];
+};
+
+extern struct list_head pc_ifaces;
+
+/* Under RTNL, rcu_read_lock(), or in a panic. */
+#define pc_for_each_armed(iface)					\
+	list_for_each_entry_rcu(iface, &pc_ifaces, node, true)		\
+		if (!READ_ONCE((iface)->np)) {} else
+
+#define pc_for_each_firing(iface, slot)					\
+	pc_for_each_armed(iface)					\
+		if (!(iface)->firing[slot]) {} else
+
+struct pc_iface *pc_iface_find(const struct net_device *dev);
+struct pc_iface *pc_iface_add(struct net_device *dev);
+void pc_iface_del(struct pc_iface *iface);
+int pc_iface_arm(struct pc_iface *iface);
+void pc_iface_disarm(struct pc_iface *iface, const char *why);
+int pc_iface_stock(struct pc_iface *iface);
+bool pc_iface_can_send(const struct pc_iface *iface);
+__be32 pc_iface_address(const struct pc_iface *iface);
+
+unsigned int pc_iface_chunk(const struct pc_iface *iface);
+struct pc_burst *pc_burst_alloc(const struct net_device *dev,
+				unsigned int frames, unsigned int passes);
+void pc_burst_free(struct pc_burst *burst);
+
+#endif

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The panic notifier, and the same for an oops that the machine survives.
+ */
+#include <linux/jiffies.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/workqueue.h>
+
+#include "compat/compat.h"
+#include "config.h"
+#include "log.h"
+#include "netdev.h"
+#include "panic.h"
+#include "record.h"
+#include "xmit.h"
+
+/* A machine that oopses again and again is heard this often. */
+#define OOPS_INTERVAL	(10 * HZ)
+
+/* Memory for the next record; whoever uses it takes it away with xchg(). */
+static struct pc_draft *drafts[PC_SLOT_LIVE];
+/* What an oops has used: only a sleeping context can free it. */
+static struct pc_draft *used;
+static unsigned long next_oops;
+static bool live;
+/* Serialises pc_panic_config_changed(). */
+static DEFINE_MUTEX(stock_lock);
+
+static int panic_event(struct notifier_block *nb, unsigned long event,
+		       void *message)
+{
+	/* NULL when we crashed ourselves: then nothing must keep the reboot */
+	struct pc_draft *draft = xchg(&drafts[PC_SLOT_PANIC], NULL);
+	unsigned int sent;
+
+	if (draft) {
+		sent = pc_xmit_last_words(draft, PC_SLOT_PANIC, PC_WIRE_PANIC,
+					  message);
+		pr_emerg("last words sent: event %u, %u frames on %s\n",
+			 draft->rec.event, sent, draft->iface);
+	}
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block panic_nb = {
+	.notifier_call = panic_event,
+	/* other notifiers may hang; pvpanic's is as high and stops a guest */
+	.priority = INT_MAX,
+};
+
+/**
+ * pc_panic_config_changed() - lay ready memory of the size that is asked for
+ *
+ * Return: 0, -ENOMEM with the old memory still in place
+ */
+int pc_panic_config_changed(void)
+{
+	const struct pc_config *cfg = pc_config();
+	size_t text = cfg->kib * 1024;
+	int slot, err = 0;
+
+	mutex_lock(&stock_lock);
+	for (slot = PC_SLOT_PANIC; live && slot <= PC_SLOT_OOPS; slot++) {
+		struct pc_draft *draft = READ_ONCE(drafts[slot]);
+		bool wanted = slot == PC_SLOT_PANIC ||
+			      cfg->reasons & PC_REASON_OOPS;
+
+		if (wanted && draft && draft->size == text + PC_LOG_SLACK)
+			continue;
+		draft = wanted ? pc_draft_alloc(text) : NULL;
+		if (wanted && !draft)
+			err = -ENOMEM;
+		else
+			pc_draft_free(xchg(&drafts[slot], draft));
+	}
+	mutex_unlock(&stock_lock);
+	return err;
+}
+
+static void restock(struct work_struct *work)
+{
+	pc_draft_free(xchg(&used, NULL));
+	pc_netdev_restock();
+	if (pc_panic_config_changed())
+		pr_warn("no memory to report the next oops\n");
+}
+
+static DECLARE_WORK(restock_work, restock);
+
+static void oops_event(enum kmsg_dump_reason reason, const char *message)
+{
+	struct pc_draft *draft;
+
+	if (reason != KMSG_DUMP_OOPS ||
+	    !(pc_config()->reasons & PC_REASON_OOPS) ||
+	    time_before(jiffies, READ_ONCE(next_oops)))
+		return;
+	draft = xchg(&drafts[PC_SLOT_OOPS], NULL);
+	if (!draft)
+		return;
+
+	WRITE_ONCE(next_oops, jiffies + OOPS_INTERVAL);
+	pc_xmit_last_words(draft, PC_SLOT_OOPS, PC_WIRE_OOPS,
+			   message ? message : "Oops");
+	WRITE_ONCE(used, draft);
+	schedule_work(&restock_work);
+}
+
+COMPAT_KMSG_DUMP(oops_dump, oops_event)
+
+static struct kmsg_dumper oops_dumper = {
+	.dump = oops_dump,
+	.max_reason = KMSG_DUMP_OOPS,
+};
+
+static void free_drafts(void)
+{
+	int slot;
+
+	mutex_lock(&stock_lock);
+	live = false;
+	mutex_unlock(&stock_lock);
+	cancel_work_sync(&restock_work);
+	pc_draft_free(xchg(&used, NULL));
+	for (slot = 0; slot < ARRAY_SIZE(drafts); slot++)
+		pc_draft_free(xchg(&drafts[slot], NULL));
+}
+
+/** pc_panic_init() - from here on a panic is reported */
+int pc_panic_init(void)
+{
+	int err;
+
+	next_oops = jiffies;
+	live = true;
+	err = pc_panic_config_changed();
+	if (err)
+		goto free;
+	err = kmsg_dump_register(&oops_dumper);
+	if (err)
+		goto free;
+	err = atomic_notifier_chain_register(&panic_notifier_list, &panic_nb);
+	if (err)
+		goto unregister_dumper;
+	return 0;
+
+unregister_dumper:
+	kmsg_dump_unregister(&oops_dumper);
+free:
+	free_drafts();
+	return err;
+}
+
+/** pc_panic_exit() - the opposite of pc_panic_init() */
+void pc_panic_exit(void)
+{
+	atomic_notifier_chain_unregister(&panic_notifier_list, &panic_nb);
+	kmsg_dump_unregister(&oops_dumper);
+	free_drafts();
+}

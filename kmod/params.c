@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The module's parameters: text from modprobe.d or sysfs to struct pc_config.
+ * A wrong value changes nothing, and the log says what would be right.
+ *
+ * The kernel holds the module's parameter lock around every call here.
+ */
+#include <linux/ctype.h>
+#include <linux/etherdevice.h>
+#include <linux/inet.h>
+#include <linux/moduleparam.h>
+#include <linux/netdevice.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/sysfs.h>
+
+#include "config.h"
+#include "netdev.h"
+#include "panic.h"
+#include "presence.h"
+#include "wire.h"
+
+/* Text parameters are stored as given, less the newline that echo adds. */
+static int copy_text(char *dst, size_t size, const char *val)
+{
+	ssize_t len = strscpy(dst, val, size);
+
+	if (len < 0)
+		return -ENAMETOOLONG;
+	if (len && dst[len - 1] == '\n')
+		dst[len - 1] = '\0';
+	return 0;
+}
+
+static int put_in_force(struct pc_config *edited)
+{
+	pc_config_publish(edited);
+	pc_presence_config_changed();
+	pc_netdev_config_changed();
+	return pc_panic_config_changed();
+}
+
+#define refuse(kp, val, right)						\
+	(pr_err("%s=%.*s refused: " right "\n", (kp)->name,		\
+		(int)strcspn(val, "\n"), val), -EINVAL)
+
+/* --- numbers ------------------------------------------------------------- */
+
+struct number {
+	size_t offset;
+	unsigned int min;
+	unsigned int max;
+};
+
+static int number_set(const char *val, const struct kernel_param *kp)
+{
+	const struct number *number = kp->arg;
+	struct pc_config *edited;
+	unsigned int v;
+
+	if (kstrtouint(val, 0, &v) || v < number->min || v > number->max) {
+		pr_err("%s=%.*s refused: a number from %u to %u is right\n",
+		       kp->name, (int)strcspn(val, "\n"), val, number->min,
+		       number->max);
+		return -EINVAL;
+	}
+	edited = pc_config_edit();
+	*(unsigned int *)((char *)edited + number->offset) = v;
+	return put_in_force(edited);
+}
+
+static int number_get(char *buf, const struct kernel_param *kp)
+{
+	const struct number *number = kp->arg;
+
+	return sysfs_emit(buf, "%u\n", *(const unsigned int *)
+			  ((const char *)pc_config() + number->offset));
+}
+
+static const struct kernel_param_ops number_ops = {
+	.set = number_set,
+	.get = number_get,
+};
+
+#define NUMBER(name, lowest, highest, text)				\
+	static const struct number name##_number = {			\
+		offsetof(struct pc_config, name), lowest, highest	\
+	};								\
+	module_param_cb(name, &number_ops, (void *)&name##_number, 0644); \
+	MODULE_PARM_DESC(name, text)
+
+NUMBER(port, 1, 65535, "UDP port of the receivers (6664)");
+NUMBER(source_port, 1, 65535, "UDP source port (6665)");
+NUMBER(kib, 1, 1024, "KiB of the newest kernel log in a record (64)");
+NUMBER(repeat, 1, 8, "how often a record is sent (2)");
+NUMBER(gap_us, 0, 1000, "microseconds between two frames (0)");
+NUMBER(drain_ms, 0, 5000,
+       "milliseconds to wait until the interfaces have sent the frames (200)");
+NUMBER(hello_s, 0, 86400, "seconds between two hellos, 0 for none (300)");
+
+/* --- words --------------------------------------------------------------- */
+
+struct words {
+	size_t offset;
+	const char *right;
+	const struct {
+		const char *name;
+		unsigned int value;
+	} word[2];
+};
+
+static int words_set(const char *val, const struct kernel_param *kp)
+{
+	const struct words *words = kp->arg;
+	struct pc_config *edited;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(words->word); i++) {
+		if (!sysfs_streq(val, words->word[i].name))
+			continue;
+		edited = pc_config_edit();
+		*(unsigned int *)((char *)edited + words->offset) =
+			words->word[i].value;
+		return put_in_force(edited);
+	}
+	pr_err("%s=%.*s refused: %s is right\n", kp->name,
+	       (int)strcspn(val, "\n"), val, words->right);
+	return -EINVAL;
+}
+
+static int words_get(char *buf, const struct kernel_param *kp)
+{
+	const struct words *words = kp->arg;
+	unsigned int v = *(const unsigned int *)
+			 ((const char *)pc_config() + words->offset);
+	int i = words->word[1].value == v;
+
+	return sysfs_emit(buf, "%s\n", words->word[i].name);
+}
+
+static const struct kernel_param_ops words_ops = {
+	.set = words_set,
+	.get = words_get,
+};
+
+static const struct words format_words = {
+	offsetof(struct pc_config, format), "v1 or raw",
+	{ { "v1", PC_FORMAT_V1 }, { "raw", PC_FORMAT_RAW } },
+};
+module_param_cb(format, &words_ops, (void *)&format_words, 0644);
+MODULE_PARM_DESC(format, "v1, or raw: one frame of 1024 bytes (v1)");
+
+static const struct words reasons_words = {
+	offsetof(struct pc_config, reasons), "panic, or panic,oops",
+	{ { "panic", PC_REASON_PANIC },
+	  { "panic,oops", PC_REASON_PANIC | PC_REASON_OOPS } },
+};
+module_param_cb(reasons, &words_ops, (void *)&reasons_words, 0644);
+MODULE_PARM_DESC(reasons, "what is reported: panic, or panic,oops (panic)");
+
+/* --- iface, tag ---------------------------------------------------------- */
+
+static int iface_set(const char *val, const struct kernel_param *kp)
+{
+	struct pc_config *edited = pc_config_edit();
+	char *list, *next, *name;
+	int err = 0;
+
+	if (copy_text(edited->iface, sizeof(edited->iface), val))
+		return refuse(kp, val, "at most 255 characters are right");
+	if (!edited->iface[0])
+		return put_in_force(edited);
+
+	list = kstrdup(edited->iface, GFP_KERNEL);
+	if (!list)
+		return -ENOMEM;
+	next = list;
+	while (!err && (name = strsep(&next, ",")))
+		if (!dev_valid_name(name))
+			err = refuse(kp, val,
+				     "interface names with commas between them, such as eth0,eth1, are right");
+	kfree(list);
+	return err ? err : put_in_force(edited);
+}
+
+static int iface_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%s\n", pc_config()->iface);
+}
+
+static const struct kernel_param_ops iface_ops = {
+	.set = iface_set,
+	.get = iface_get,
+};
+module_param_cb(iface, &iface_ops, NULL, 0644);
+MODULE_PARM_DESC(iface, "interfaces to send on, with commas; empty: every usable one");
+
+static int tag_set(const char *val, const struct kernel_param *kp)
+{
+	struct pc_config *edited = pc_config_edit();
+	char clean[PC_TAG];
+
+	if (copy_text(edited->tag, sizeof(edited->tag), val))
+		return refuse(kp, val, "at most 127 bytes are right");
+	pc_wire_value(clean, sizeof(clean), edited->tag);
+	if (strcmp(clean, edited->tag))
+		return refuse(kp, val,
+			      "UTF-8 text without control characters or a blank at its end is right");
+	return put_in_force(edited);
+}
+
+static int tag_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%s\n", pc_config()->tag);
+}
+
+static const struct kernel_param_ops tag_ops = {
+	.set = tag_set,
+	.get = tag_get,
+};
+module_param_cb(tag, &tag_ops, NULL, 0644);
+MODULE_PARM_DESC(tag, "text that goes with every record, such as rack=r7");
+
+/* --- addresses ----------------------------------------------------------- */
+
+static int dest_set(const char *val, const struct kernel_param *kp)
+{
+	struct pc_config *edited;
+	const char *end;
+	__be32 addr;
+
+	if (!in4_pton(val, strcspn(val, "\n"), (u8 *)&addr, '\0', &end) ||
+	    !addr)
+		return refuse(kp, val,
+			      "an IPv4 address such as 255.255.255.255 is right");
+	edited = pc_config_edit();
+	edited->dest = addr;
+	return put_in_force(edited);
+}
+
+static int dest_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%pI4\n", &pc_config()->dest);
+}
+
+static const struct kernel_param_ops dest_ops = {
+	.set = dest_set,
+	.get = dest_get,
+};
+module_param_cb(dest, &dest_ops, NULL, 0644);
+MODULE_PARM_DESC(dest, "IPv4 address of the receivers (255.255.255.255)");
+
+static int dest_mac_set(const char *val, const struct kernel_param *kp)
+{
+	struct pc_config *edited;
+	u8 mac[ETH_ALEN];
+
+	if (strcspn(val, "\n") != 3 * ETH_ALEN - 1 || !mac_pton(val, mac) ||
+	    is_zero_ether_addr(mac))
+		return refuse(kp, val,
+			      "a MAC address such as ff:ff:ff:ff:ff:ff is right");
+	edited = pc_config_edit();
+	ether_addr_copy(edited->dest_mac, mac);
+	return put_in_force(edited);
+}
+
+static int dest_mac_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%pM\n", pc_config()->dest_mac);
+}
+
+static const struct kernel_param_ops dest_mac_ops = {
+	.set = dest_mac_set,
+	.get = dest_mac_get,
+};
+module_param_cb(dest_mac, &dest_mac_ops, NULL, 0644);
+MODULE_PARM_DESC(dest_mac,
+		 "MAC address of the receivers or their gateway (ff:ff:ff:ff:ff:ff)");

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef PANICAST_PRESENCE_H
+#define PANICAST_PRESENCE_H
+
+struct net_device;
+
+void pc_presence_greet(void);
+void pc_presence_going_down(const struct net_device *dev);
+void pc_presence_config_changed(void);
+int pc_presence_init(void);
+void pc_presence_exit(void);
+
+#endif

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What is said: the metadata and the text of a record.
+ */
+#include <linux/atomic.h>
+#include <linux/panic.h>
+#include <linux/random.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+#include <linux/string.h>
+#include <linux/timekeeping.h>
+#include <linux/utsname.h>
+
+#include "compat/compat.h"
+#include "frame.h"
+#include "log.h"
+#include "record.h"
+#include "version.h"
+
+static u8 boot_id[PC_WIRE_BOOT_ID];
+static atomic_t events = ATOMIC_INIT(0);
+
+/** pc_record_init() - draw the boot id */
+void pc_record_init(void)
+{
+	get_random_bytes(boot_id, sizeof(boot_id));
+}
+
+/**
+ * pc_draft_alloc() - memory for a record
+ * @text: bytes of log that it must hold
+ */
+struct pc_draft *pc_draft_alloc(size_t text)
+{
+	size_t size = text + PC_LOG_SLACK;
+	struct pc_draft *draft;
+
+	draft = kvzalloc(struct_size(draft, log, size), GFP_KERNEL);
+	if (draft)
+		draft->size = size;
+	return draft;
+}
+
+/** pc_draft_free() - NULL is fine */
+void pc_draft_free(struct pc_draft *draft)
+{
+	kvfree(draft);
+}
+
+/* As /proc/sys/kernel/tainted and oopses spell it; the kernel's is private. */
+static void put_taint(char *buf, size_t size)
+{
+	static const char set[] = "PFSRMBUDAWCIOELKXTNJ";
+	size_t i, n = min_t(size_t, TAINT_FLAGS_COUNT, sizeof(set) - 1);
+
+	for (i = 0; i < n && i < size - 1; i++)
+		buf[i] = test_taint(i) ? set[i] : i ? ' ' : 'G';
+	buf[i] = '\0';
+}
+
+/* The same on every interface, since a receiver keeps what it hears first. */
+static void put_ifaces(struct pc_draft *draft, enum pc_slot slot)
+{
+	size_t names = 0, macs = 0;
+	struct pc_iface *iface;
+
+	draft->iface[0] = '\0';
+	draft->mac[0] = '\0';
+	pc_for_each_firing(iface, slot) {
+		const struct net_device *dev = iface->dev;
+
+		names += scnprintf(draft->iface + names,
+				   sizeof(draft->iface) - names, "%s%s",
+				   names ? "," : "", dev->name);
+		macs += scnprintf(draft->mac + macs, sizeof(draft->mac) - macs,
+				  "%s%pM", macs ? "," : "", dev->dev_addr);
+	}
+}
+
+static void put_meta(struct pc_draft *draft, const char *reason)
+{
+	const struct new_utsname *uts = init_utsname();
+	const struct pc_wire_meta meta = {
+		.host = uts->nodename,
+		.release = uts->release,
+		.version = uts->version,
+		.machine = uts->machine,
+		.iface = draft->iface,
+		.mac = draft->mac,
+		.reason = reason,
+		.uptime_ns = ktime_get_boot_fast_ns(),
+		.cpu = raw_smp_processor_id(),
+		.pid = current->pid,
+		.comm = current->comm,
+		.taint = draft->taint,
+		.module = PANICAST_VERSION,
+		.tag = draft->cfg->tag,
+	};
+
+	draft->rec.meta = draft->meta;
+	draft->rec.meta_len = pc_wire_meta(&meta, draft->meta, draft->rec.chunk);
+}
+
+/*
+ * One raw frame holds less than a trace has.  The newest text is worthless
+ * when the panic line is cut off, so the frame begins with it then.
+ */
+static void raw_window(struct pc_wire_record *rec)
+{
+	static const char panic_line[] = "Kernel panic - not syncing";
+	const char *end = rec->text + rec->text_len;
+	const char *start, *p;
+
+	if (rec->text_len <= PC_FRAME_RAW)
+		return;
+	start = end - PC_FRAME_RAW;
+
+	if (rec->type == PC_WIRE_PANIC) {
+		for (p = start; p > rec->text; p--)
+			if (p[-1] == '\n' &&
+			    strnstr(p, panic_line, min_t(size_t, end - p, 80)))
+				break;
+		if (p > rec->text)
+			start = p;
+	}
+	rec->text = start;
+	rec->text_len = min_t(size_t, end - start, PC_FRAME_RAW);
+}
+
+static void put_text(struct pc_draft *draft, enum pc_slot slot)
+{
+	struct pc_wire_record *rec = &draft->rec;
+	size_t limit = draft->size - PC_LOG_SLACK;
+	struct pc_iface *iface;
+	bool older;
+
+	if (!limit)
+		return;
+	pc_for_each_firing(iface, slot)
+		limit = min_t(size_t, limit, (iface->firing[slot]->frames - 1) *
+					     rec->chunk);
+
+	rec->text = pc_log_newest(draft->log, draft->size, limit,
+				  &rec->text_len, &older);
+	if (older)
+		rec->flags |= PC_WIRE_F_OLDER;
+	if (draft->cfg->format == PC_FORMAT_RAW)
+		raw_window(rec);
+}
+
+/**
+ * pc_record_compose() - put a record together, in any context
+ * @draft: where; a draft without room for text makes a record without text
+ * @slot: whose interfaces will send it
+ * @type: its type
+ * @reason: why it is sent, in words
+ */
+void pc_record_compose(struct pc_draft *draft, enum pc_slot slot,
+		       enum pc_wire_type type, const char *reason)
+{
+	struct pc_wire_record *rec = &draft->rec;
+	struct pc_iface *iface;
+
+	draft->cfg = pc_config();
+
+	memcpy(rec->boot_id, boot_id, sizeof(rec->boot_id));
+	rec->event = atomic_inc_return(&events);
+	rec->type = type;
+	rec->time_ns = ktime_get_real_fast_ns();
+	memcpy(rec->host, init_utsname()->nodename,
+	       strnlen(init_utsname()->nodename, sizeof(rec->host)));
+
+	/* one cut for all interfaces: to a receiver it is one record */
+	rec->chunk = PC_WIRE_CHUNK;
+	pc_for_each_firing(iface, slot)
+		rec->chunk = min_t(unsigned int, rec->chunk,
+				   pc_iface_chunk(iface));
+
+	put_text(draft, slot);
+	put_taint(draft->taint, sizeof(draft->taint));
+	put_ifaces(draft, slot);
+	put_meta(draft, reason);
+}

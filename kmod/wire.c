@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The v1 encoder.  It runs after a panic: no allocation, no lock, no printf.
+ */
+#include "wire.h"
+
+static u8 *put16(u8 *p, u16 v)
+{
+	p[0] = v >> 8;
+	p[1] = v;
+	return p + 2;
+}
+
+static u8 *put32(u8 *p, u32 v)
+{
+	return put16(put16(p, v >> 16), v);
+}
+
+static u8 *put64(u8 *p, u64 v)
+{
+	return put32(put32(p, v >> 32), v);
+}
+
+/* Bytes of the UTF-8 character at @s, 0 where there is none. */
+static size_t utf8_char(const u8 *s)
+{
+	size_t len, i;
+
+	if (s[0] < 0x80)
+		return 1;
+	if (s[0] >= 0xc2 && s[0] <= 0xdf)
+		len = 2;
+	else if ((s[0] & 0xf0) == 0xe0)
+		len = 3;
+	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
+		len = 4;
+	else
+		return 0;
+
+	for (i = 1; i < len; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+
+	/* overlong forms, surrogates, and what lies beyond U+10FFFF */
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return len;
+}
+
+/**
+ * pc_wire_value() - copy a string so that it can stand in a metadata line
+ * @dst: where to, always terminated
+ * @size: bytes there, at least 1
+ * @src: anything, such as a task's name; NULL is an empty string
+ *
+ * Control characters become spaces, what is not UTF-8 question marks, blanks
+ * at the end are left out.  What doesn't fit is cut between two characters.
+ *
+ * Return: bytes written, without the NUL
+ */
+size_t pc_wire_value(char *dst, size_t size, const char *src)
+{
+	const u8 *s = (const u8 *)src;
+	size_t len = 0;
+
+	while (s && *s) {
+		size_t n = utf8_char(s);
+
+		if (len + (n ? n : 1) >= size)
+			break;
+		if (!n) {
+			dst[len++] = '?';
+			s++;
+		} else if (*s < 0x20 || *s == 0x7f) {
+			dst[len++] = ' ';
+			s++;
+		} else {
+			memcpy(dst + len, s, n);
+			len += n;
+			s += n;
+		}
+	}
+	while (len && dst[len - 1] == ' ')
+		len--;
+	dst[len] = '\0';
+	return len;
+}
+
+/* Appends "key=value\n"; a line that doesn't fit is left out whole. */
+static size_t put_line(char *buf, size_t size, size_t len, const char *key,
+		       const char *value)
+{
+	size_t key_len = strlen(key);
+
+	/* '=', '\n' and the NUL that pc_wire_value() leaves behind */
+	if (len + key_len + (value ? strlen(value) : 0) + 3 > size)
+		return len;
+	memcpy(buf + len, key, key_len);
+	len += key_len;
+	buf[len++] = '=';
+	len += pc_wire_value(buf + len, size - len - 1, value);
+	buf[len++] = '\n';
+	return len;
+}
+
+static size_t put_number(char *buf, size_t size, size_t len, const char *key,
+			 u64 value)
+{
+	char digits[21];
+	char *p = digits + sizeof(digits) - 1;
+
+	*p = '\0';
+	do {
+		u32 rest;
+
+		value = div_u64_rem(value, 10, &rest);
+		*--p = '0' + rest;
+	} while (value);
+
+	return put_line(buf, size, len, key, p);
+}
+
+/**
+ * pc_wire_meta() - the payload of seq 0
+ * @meta: the values
+ * @buf: where to; not terminated
+ * @size: bytes there
+ *
+ * Return: bytes written
+ */
+size_t pc_wire_meta(const struct pc_wire_meta *meta, char *buf, size_t size)
+{
+	size_t len = 0;
+
+	len = put_line(buf, size, len, "host", meta->host);
+	len = put_line(buf, size, len, "release", meta->release);
+	len = put_line(buf, size, len, "version", meta->version);
+	len = put_line(buf, size, len, "machine", meta->machine);
+	len = put_line(buf, size, len, "iface", meta->iface);
+	len = put_line(buf, size, len, "mac", meta->mac);
+	len = put_line(buf, size, len, "reason", meta->reason);
+	len = put_number(buf, size, len, "uptime_ns", meta->uptime_ns);
+	len = put_number(buf, size, len, "cpu", meta->cpu);
+	len = put_number(buf, size, len, "pid", meta->pid);
+	len = put_line(buf, size, len, "comm", meta->comm);
+	len = put_line(buf, size, len, "taint", meta->taint);
+	len = put_line(buf, size, len, "module", meta->module);
+	len = put_line(buf, size, len, "tag", meta->tag);
+	return len;
+}
+
+/**
+ * pc_wire_count() - frames of a record, the one with the metadata included
+ * @text_len: bytes of text
+ * @chunk: payload bytes of one frame
+ */
+unsigned int pc_wire_count(size_t text_len, unsigned int chunk)
+{
+	return 1 + (text_len + chunk - 1) / chunk;
+}
+
+/**
+ * pc_wire_frame() - one datagram: header and payload
+ * @rec: the record
+ * @seq: which frame of it; 0 holds the metadata, 1 the end of the text
+ * @out: PC_WIRE_HEADER + @rec->chunk bytes
+ *
+ * Return: bytes written
+ */
+size_t pc_wire_frame(const struct pc_wire_record *rec, unsigned int seq, u8 *out)
+{
+	const char *payload = rec->meta;
+	size_t len = rec->meta_len;
+	size_t offset = 0;
+	u8 *p = out;
+
+	if (seq) {
+		size_t end = rec->text_len - (size_t)(seq - 1) * rec->chunk;
+
+		len = end < rec->chunk ? end : rec->chunk;
+		offset = end - len;
+		payload = rec->text + offset;
+	}
+
+	memcpy(p, "PCST", 4);
+	p += 4;
+	*p++ = 1;
+	*p++ = rec->type;
+	*p++ = rec->flags;
+	*p++ = 0;
+	memcpy(p, rec->boot_id, PC_WIRE_BOOT_ID);
+	p += PC_WIRE_BOOT_ID;
+	p = put32(p, rec->event);
+	p = put16(p, seq);
+	p = put16(p, pc_wire_count(rec->text_len, rec->chunk));
+	p = put32(p, offset);
+	p = put32(p, rec->text_len);
+	p = put64(p, rec->time_ns);
+	memcpy(p, rec->host, PC_WIRE_HOST);
+	p += PC_WIRE_HOST;
+	memcpy(p, payload, len);
+	return p + len - out;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The v1 encoder: bytes in, bytes out.  It knows no kernel, and compiles in
+ * user space too, where the tests hold it against the recorded vectors.
+ */
+#ifndef PANICAST_WIRE_H
+#define PANICAST_WIRE_H
+
+#ifdef __KERNEL__
+#include <linux/math64.h>
+#include <linux/string.h>
+#include <linux/types.h>
+#else
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+
+static inline u64 div_u64_rem(u64 dividend, u32 divisor, u32 *rest)
+{
+	*rest = dividend % divisor;
+	return dividend / divisor;
+}
+#endif
+
+#define PC_WIRE_HEADER		80
+#define PC_WIRE_BOOT_ID		16
+#define PC_WIRE_HOST		32
+#define PC_WIRE_MAX_FRAMES	1024
+/* An Ethernet frame of 1500 bytes, less the IPv4, UDP and v1 headers. */
+#define PC_WIRE_CHUNK		1392
+
+enum pc_wire_type {
+	PC_WIRE_PANIC = 1,
+	PC_WIRE_OOPS,
+	PC_WIRE_TEST,
+	PC_WIRE_HELLO,
+	PC_WIRE_BYE,
+};
+
+/* The log had older text that is not part of this record. */
+#define PC_WIRE_F_OLDER		0x02
+
+/**
+ * struct pc_wire_meta - what seq 0 tells of a record
+ *
+ * Strings end in NUL; NULL is sent as an empty value.
+ */
+struct pc_wire_meta {
+	const char *host;
+	const char *release;
+	const char *version;
+	const char *machine;
+	const char *iface;
+	const char *mac;
+	const char *reason;
+	u64 uptime_ns;
+	u32 cpu;
+	u32 pid;
+	const char *comm;
+	const char *taint;
+	const char *module;
+	const char *tag;
+};
+
+/**
+ * struct pc_wire_record - a record before it is cut into frames
+ * @boot_id: random, drawn when the module was loaded
+ * @event: this boot id's number of the record, from 1
+ * @type: one of enum pc_wire_type
+ * @flags: PC_WIRE_F_*
+ * @chunk: payload bytes of one frame
+ * @time_ns: since the Unix epoch
+ * @host: node name, NUL-padded, cut at 32 bytes
+ * @meta: payload of seq 0, from pc_wire_meta()
+ * @meta_len: its bytes, at most @chunk
+ * @text: the kernel log's text
+ * @text_len: its bytes
+ */
+struct pc_wire_record {
+	u8 boot_id[PC_WIRE_BOOT_ID];
+	u32 event;
+	u8 type;
+	u8 flags;
+	u16 chunk;
+	u64 time_ns;
+	char host[PC_WIRE_HOST];
+	const char *meta;
+	size_t meta_len;
+	const char *text;
+	size_t text_len;
+};
+
+size_t pc_wire_meta(const struct pc_wire_meta *meta, char *buf, size_t size);
+size_t pc_wire_value(char *dst, size_t size, const char *src);
+unsigned int pc_wire_count(size_t text_len, unsigned int chunk);
+size_t pc_wire_frame(const struct pc_wire_record *rec, unsigned int seq, u8 *out);
+
+#endif

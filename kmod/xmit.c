@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Sends a record on all armed interfaces.
+ *
+ * After a panic other CPUs have been stopped wherever they were, interrupts
+ * are off, and the next thing that happens is a reboot.  So a transmit queue
+ * is only ever tried, a ring is polled only when it has no room, nothing is
+ * waited for without a bound, and before we return the drivers have had
+ * drain_ms to get the frames out: what is merely in a ring is lost when the
+ * machine resets.
+ *
+ * netpoll_send_skb() is not used: after one jiffy it gives the frame to a
+ * workqueue, which will never run, and says that all is well.
+ */
+#include <linux/delay.h>
+#include <linux/etherdevice.h>
+#include <linux/netdevice.h>
+#include <linux/netpoll.h>
+#include <linux/nmi.h>
+#include <linux/rtnetlink.h>
+
+#include "compat/compat.h"
+#include "frame.h"
+#include "iface.h"
+#include "xmit.h"
+
+#define POLL_US		50
+/* What one frame may wait before its interface is given up. */
+#define STUCK_US	100000
+
+/**
+ * struct sending - a record on its way
+ * @draft: the record
+ * @slot: whose frames are used
+ * @live: the machine lives: sleep instead of polling
+ * @stall_us: what is left of the time for waiting
+ * @sent: frames that drivers have taken
+ */
+struct sending {
+	struct pc_draft *draft;
+	enum pc_slot slot;
+	bool live;
+	unsigned int stall_us;
+	unsigned int sent;
+};
+
+/*
+ * Hands a frame to the first transmit queue that is free and has room.  A
+ * queue whose lock a stopped CPU holds is passed over.
+ */
+static bool try_queues(struct net_device *dev, struct pc_burst *burst,
+		       struct sk_buff *skb)
+{
+	unsigned int i, n = READ_ONCE(dev->real_num_tx_queues);
+
+	for (i = 0; i < n; i++) {
+		unsigned int queue = (burst->queue + i) % n;
+		struct netdev_queue *txq = netdev_get_tx_queue(dev, queue);
+		netdev_tx_t status = NETDEV_TX_BUSY;
+
+		skb_set_queue_mapping(skb, queue);
+		if (!HARD_TX_TRYLOCK(dev, txq))
+			continue;
+		if (!netif_xmit_frozen_or_stopped(txq))
+			status = netdev_start_xmit(skb, dev, txq, false);
+		HARD_TX_UNLOCK(dev, txq);
+
+		if (dev_xmit_complete(status)) {
+			burst->queue = queue;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* One try, in the context that drivers know from netpoll. */
+static bool try_once(struct net_device *dev, struct pc_burst *burst,
+		     struct sk_buff *skb)
+{
+	unsigned long flags;
+	bool bh, done;
+
+	/* the driver gives up its reference, the burst keeps its own */
+	skb_get(skb);
+	bh = compat_bh_off();
+	local_irq_save(flags);
+	done = try_queues(dev, burst, skb);
+	local_irq_restore(flags);
+	compat_bh_on(bh);
+	if (!done)
+		kfree_skb(skb);
+	return done;
+}
+
+/* Lets the driver work off its ring.  Returns the microseconds that it took. */
+static unsigned int let_work(struct sending *sending, struct net_device *dev)
+{
+	if (sending->live) {
+		usleep_range(1000, 1500);
+		return 1000;
+	}
+	netpoll_poll_dev(dev);
+	udelay(POLL_US);
+	touch_nmi_watchdog();
+	return POLL_US;
+}
+
+static void send_frame(struct sending *sending, struct pc_iface *iface,
+		       struct sk_buff *skb)
+{
+	struct pc_burst *burst = iface->firing[sending->slot];
+	unsigned int waited = 0;
+
+	if (burst->stuck || !pc_iface_can_send(iface))
+		return;
+
+	while (!try_once(iface->dev, burst, skb)) {
+		unsigned int us;
+
+		if (waited >= STUCK_US || !sending->stall_us) {
+			burst->stuck = true;
+			return;
+		}
+		us = let_work(sending, iface->dev);
+		waited += us;
+		sending->stall_us -= min(us, sending->stall_us);
+	}
+	sending->sent++;
+}
+
+static void gap(const struct sending *sending)
+{
+	unsigned int us = sending->draft->cfg->gap_us;
+
+	if (!us)
+		return;
+	if (sending->live)
+		usleep_range(us, us + us / 4 + 1);
+	else
+		udelay(us);
+}
+
+static void send_pass(struct sending *sending, unsigned int pass)
+{
+	const struct pc_config *cfg = sending->draft->cfg;
+	const struct pc_wire_record *rec = &sending->draft->rec;
+	unsigned int seq, count;
+	struct pc_iface *iface;
+
+	count = cfg->format == PC_FORMAT_RAW ?
+		1 : pc_wire_count(rec->text_len, rec->chunk);
+
+	for (seq = 0; seq < count; seq++) {
+		pc_for_each_firing(iface, sending->slot) {
+			struct pc_burst *burst = iface->firing[sending->slot];
+			struct sk_buff *skb;
+
+			if (pass >= burst->passes || seq >= burst->frames)
+				continue;
+			skb = burst->skb[pass * burst->frames + seq];
+			if (cfg->format == PC_FORMAT_RAW)
+				pc_frame_raw(skb, iface, cfg, rec);
+			else
+				pc_frame_v1(skb, iface, cfg, rec, seq);
+			send_frame(sending, iface, skb);
+		}
+		gap(sending);
+	}
+}
+
+static bool drained(const struct pc_burst *burst)
+{
+	unsigned int i;
+
+	for (i = 0; i < burst->frames * burst->passes; i++)
+		if (refcount_read(&burst->skb[i]->users) > 1)
+			return false;
+	return true;
+}
+
+/* Waits until the drivers have let go of the frames, at most drain_ms. */
+static void drain(struct sending *sending)
+{
+	unsigned int waited = 0, limit = sending->draft->cfg->drain_ms * 1000;
+	struct pc_iface *iface;
+	bool busy;
+
+	do {
+		busy = false;
+		pc_for_each_firing(iface, sending->slot) {
+			if (drained(iface->firing[sending->slot]))
+				continue;
+			busy = true;
+			waited += let_work(sending, iface->dev);
+		}
+	} while (busy && waited < limit);
+}
+
+static unsigned int send_record(struct pc_draft *draft, enum pc_slot slot,
+				bool live)
+{
+	struct sending sending = {
+		.draft = draft,
+		.slot = slot,
+		.live = live,
+		.stall_us = PC_STALL_MS * 1000,
+	};
+	unsigned int pass;
+
+	for (pass = 0; pass < draft->cfg->repeat; pass++)
+		send_pass(&sending, pass);
+	drain(&sending);
+	return sending.sent;
+}
+
+/**
+ * pc_xmit_last_words() - send a record from a kernel that has crashed
+ * @draft: memory for the record
+ * @slot: PC_SLOT_PANIC or PC_SLOT_OOPS
+ * @type: its type
+ * @reason: what happened
+ *
+ * Any context.  Takes at most PC_STALL_MS + drain_ms + the gaps, and the time
+ * that drivers take for themselves.
+ *
+ * Return: frames that drivers have taken
+ */
+unsigned int pc_xmit_last_words(struct pc_draft *draft, enum pc_slot slot,
+				enum pc_wire_type type, const char *reason)
+{
+	struct pc_iface *iface;
+	unsigned long flags;
+	unsigned int sent;
+	bool bh;
+
+	bh = compat_bh_off();
+	local_irq_save(flags);
+	rcu_read_lock();
+
+	pc_for_each_armed(iface)
+		if (pc_iface_can_send(iface))
+			iface->firing[slot] = xchg(&iface->spare[slot], NULL);
+	pc_record_compose(draft, slot, type, reason);
+	sent = send_record(draft, slot, false);
+
+	rcu_read_unlock();
+	local_irq_restore(flags);
+	compat_bh_on(bh);
+	return sent;
+}
+
+/*
+ * Frames for a live record.  A test uses those that lie ready for a panic,
+ * which are replaced first: a panic finds its frames at any moment.
+ */
+static struct pc_burst *live_burst(struct pc_iface *iface,
+				   enum pc_wire_type type)
+{
+	struct pc_burst *spare, *fresh;
+
+	if (type != PC_WIRE_TEST)
+		return pc_burst_alloc(iface->dev, 1, pc_config()->repeat);
+
+	spare = READ_ONCE(iface->spare[PC_SLOT_PANIC]);
+	fresh = spare ? pc_burst_alloc(iface->dev, spare->frames,
+				       spare->passes) : NULL;
+	return fresh ? xchg(&iface->spare[PC_SLOT_PANIC], fresh) : NULL;
+}
+
+/**
+ * pc_xmit_live() - send a record from a machine that is well
+ * @type: PC_WIRE_TEST (with the log's text), PC_WIRE_HELLO, PC_WIRE_BYE
+ * @reason: what for; may be empty
+ *
+ * Sleeps; the caller holds RTNL.
+ *
+ * Return: frames that drivers have taken, -ENETDOWN where no interface can
+ * send, -ENOMEM
+ */
+int pc_xmit_live(enum pc_wire_type type, const char *reason)
+{
+	size_t text = type == PC_WIRE_TEST ? pc_config()->kib * 1024 : 0;
+	struct pc_iface *iface;
+	struct pc_draft *draft;
+	int ret = -ENETDOWN;
+
+	ASSERT_RTNL();
+	draft = pc_draft_alloc(text);
+	if (!draft)
+		return -ENOMEM;
+
+	pc_for_each_armed(iface) {
+		if (!pc_iface_can_send(iface))
+			continue;
+		iface->firing[PC_SLOT_LIVE] = live_burst(iface, type);
+		if (iface->firing[PC_SLOT_LIVE])
+			ret = 0;
+	}
+	if (!ret) {
+		pc_record_compose(draft, PC_SLOT_LIVE, type, reason);
+		ret = send_record(draft, PC_SLOT_LIVE, true);
+	}
+	pc_for_each_armed(iface) {
+		if (type == PC_WIRE_HELLO && iface->firing[PC_SLOT_LIVE])
+			iface->greeted = true;
+		pc_burst_free(xchg(&iface->firing[PC_SLOT_LIVE], NULL));
+	}
+
+	pc_draft_free(draft);
+	return ret;
+}
