@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where a base image comes from when no registry answers: the distro's own signed archive, by family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from panicast_build import tools
+from panicast_build.distros import Distro
+from panicast_build.run import run
+
+
+def _mmdebstrap(distro: Distro, mirror: str, tarball: Path, log_path: Path) -> None:
+    """mmdebstrap knows the archive of each suite, and adds a stable suite's updates and security ones."""
+    tools.need("mmdebstrap")
+    argv = ["mmdebstrap", "--variant=minbase", "--include=ca-certificates", distro.suite, str(tarball)]
+    with log_path.open("w") as log:
+        run([*argv, mirror] if mirror else argv, log=log)
+
+
+# family -> writes the root file system of distro to a tar archive, from mirror ("": the default archive)
+BOOTSTRAPS: dict[str, Callable[[Distro, str, Path, Path], None]] = {"deb": _mmdebstrap}

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A throw-away container: started, given argv lists to run, and removed whatever happens."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO, cast
+
+import docker
+
+from panicast_build import archive, engine
+from panicast_build.errors import BuildError, UserError
+from panicast_build.run import Result
+
+CHUNK = 1 << 20
+
+
+class Container:
+    """with Container(client, image) as box: box.run(["make"]). The network is none, or host if asked for."""
+
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        image: str,
+        *,
+        network: str = "none",
+        env: Mapping[str, str] | None = None,
+        cap_add: Sequence[str] = (),
+        security_opt: Sequence[str] = (),
+        tmpfs: Sequence[str] = (),
+    ) -> None:
+        self._client = client
+        self._container = client.containers.create(
+            image,
+            ["sleep", "infinity"],
+            init=True,
+            network_mode=network,
+            environment={"LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", **(env or {})},
+            cap_add=list(cap_add),
+            security_opt=list(security_opt),
+            tmpfs=dict.fromkeys(tmpfs, "exec"),
+            labels={engine.OWNER_LABEL: engine.owner()},
+        )
+
+    def __enter__(self) -> Self:
+        try:
+            self._container.start()
+        except BaseException:
+            self._container.remove(force=True)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._container.remove(force=True)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        log: TextIO | None = None,
+        user: str = "root",
+        cwd: str = "/",
+        env: Mapping[str, str] | None = None,
+        check: bool = True,
+    ) -> Result:
+        """Runs argv to its end; its output goes to log as it comes and is returned.
+
+        With check an exit code other than 0 raises: BuildError if there is a log, else UserError with the
+        output.
+        """
+        if log:
+            log.write(f"+ {shlex.join(argv)}\n")
+        api = self._client.api
+        started = api.exec_create(
+            self._container.id, list(argv), user=user, workdir=cwd, environment=dict(env or {})
+        )
+        chunks = []
+        for chunk in api.exec_start(started["Id"], stream=True):
+            text = chunk.decode(errors="replace")
+            chunks.append(text)
+            if log:
+                log.write(text)
+                log.flush()
+        code = api.exec_inspect(started["Id"])["ExitCode"]
+        if check and code != 0:
+            message = f"{argv[0]} failed with exit code {code}"
+            if log:
+                raise BuildError(message, Path(log.name))
+            raise UserError(message, "".join(chunks).strip())
+        return Result(code, "".join(chunks))
+
+    def put(self, source: Path, dest: str) -> None:
+        """Copies a file, or what a folder holds, into the folder dest of the container, which must exist."""
+        self.write(archive.read_tree(source) if source.is_dir() else {source.name: source}, dest)
+
+    def write(self, files: Mapping[str, Path | bytes], dest: str) -> None:
+        """Writes files (name -> path here, or contents) into the folder dest, which must exist."""
+        with tempfile.TemporaryFile() as tar:
+            archive.write_tar(tar, files)
+            tar.seek(0)
+            self._container.put_archive(dest, tar)
+
+    def get(self, source: str, dest: Path) -> None:
+        """Copies a file of the container, or what a folder of it holds, into the folder dest here."""
+        with tempfile.TemporaryFile() as spool:
+            chunks, _ = self._container.get_archive(source, chunk_size=CHUNK)
+            for chunk in chunks:
+                spool.write(chunk)
+            spool.seek(0)
+            with tarfile.open(fileobj=spool) as tar:
+                for member in tar:
+                    top, _, rest = member.name.partition("/")
+                    if member.isfile():
+                        tar.extract(member.replace(name=rest or top, deep=False), dest, filter="data")
+
+    def read(self, path: str) -> bytes:
+        """The contents of a file of the container."""
+        chunks, _ = self._container.get_archive(path, chunk_size=CHUNK)
+        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
+            member = tar.extractfile(tar.next() or "")
+            assert member is not None, f"{path} is not a file"
+            return member.read()
+
+    def export(self, dest: Path) -> None:
+        """Writes the container's whole file system to the tar archive dest, beside it first."""
+        part = dest.with_name(dest.name + ".part")
+        with part.open("wb") as out:
+            # They are bytes, whatever the type stubs say.
+            out.writelines(cast(Iterator[bytes], self._container.export(chunk_size=CHUNK)))
+        part.replace(dest)

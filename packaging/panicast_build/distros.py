@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The targets, read from packaging/distros.toml, which says what each field means."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from panicast_build.errors import UserError
+from panicast_build.paths import ROOT
+
+TABLE = ROOT / "packaging" / "distros.toml"
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Distro:
+    """One target."""
+
+    name: str
+    title: str
+    family: str
+    image: str
+    suite: str
+    keyring: str
+    version_suffix: str
+    kernel: str
+    kernel_image: str
+    kernel_headers: str
+
+
+def load(table: Path = TABLE) -> dict[str, Distro]:
+    """The targets by name, in the order of the table."""
+    return {name: Distro(name=name, **fields) for name, fields in tomllib.loads(table.read_text()).items()}
+
+
+def get(name: str) -> Distro:
+    """The target called name; UserError lists the right names."""
+    known = load()
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    meant = f"did you mean {near[0]}? " if near else ""
+    raise UserError(f"no distro is called {name!r}", f"{meant}there are: {', '.join(known)}")
+
+
+def select(names: str) -> list[Distro]:
+    """The targets of a comma list, or every one for "all"."""
+    if names == ALL:
+        return list(load().values())
+    chosen = [get(name.strip()) for name in names.split(",") if name.strip()]
+    if not chosen:
+        raise UserError("no distro given", f"there are: {', '.join(load())}; or all of them: {ALL}")
+    return list(dict.fromkeys(chosen))

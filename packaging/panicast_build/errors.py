@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The two ways in which a task may fail, and the one place that says so to the user."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LOG_TAIL_LINES = 20
+EXIT_BUILD, EXIT_USER, EXIT_INTERRUPTED = 1, 2, 130
+
+
+class UserError(Exception):
+    """Something the user can put right: what is wrong, and in hint what to do about it."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class BuildError(Exception):
+    """A build or a test failed; log is the file that holds the whole story."""
+
+    def __init__(self, message: str, log: Path) -> None:
+        super().__init__(message)
+        self.log = log
+
+
+def tail(log: Path, lines: int = LOG_TAIL_LINES) -> list[str]:
+    """The last lines of log; none when it cannot be read."""
+    try:
+        with log.open(encoding="utf-8", errors="replace") as text:
+            return [line.rstrip("\n") for line in deque(text, maxlen=lines)]
+    except OSError:
+        return []
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turns a task's expected failures into words on stderr and an exit code: 2 user, 1 build, 130 Ctrl-C."""
+    try:
+        yield
+    except UserError as error:
+        print(f"panicast: {error}", file=sys.stderr)
+        if error.hint:
+            print(f"          {error.hint}", file=sys.stderr)
+        sys.exit(EXIT_USER)
+    except BuildError as error:
+        for line in tail(error.log):
+            print(f"  | {line}", file=sys.stderr)
+        print(f"panicast: {error}\n          whole log: {error.log}", file=sys.stderr)
+        sys.exit(EXIT_BUILD)
+    except KeyboardInterrupt:
+        print("panicast: interrupted", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)

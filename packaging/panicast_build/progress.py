@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What runs, for how long, and where its log is: a live line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def duration(seconds: float) -> str:
+    """4.2 s, 75 s, 12 min: as exact as is worth reading."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"
+
+
+def say(text: str) -> None:
+    """One plain line."""
+    console.print(escape(text))
+
+
+@contextmanager
+def step(text: str, log: Path | None = None) -> Iterator[None]:
+    """Says that text is being done, and at its end how long it took or that it failed."""
+    started = time.monotonic()
+    if not console.is_terminal:
+        say(f"… {text}")
+    try:
+        with _live(text, log, started):
+            yield
+    except BaseException:
+        console.print(f"[red]✗[/] {escape(text)} ({duration(time.monotonic() - started)})")
+        raise
+    console.print(f"[green]✓[/] {escape(text)} ({duration(time.monotonic() - started)})")
+
+
+@contextmanager
+def _live(text: str, log: Path | None, started: float) -> Iterator[None]:
+    """The line that moves while a step runs; steps within steps each have theirs."""
+    if not console.is_terminal:
+        yield
+        return
+    where = f"  [dim]{escape(str(log))}[/]" if log else ""
+    done = threading.Event()
+
+    def tick(status: Status) -> None:
+        while not done.wait(1):
+            status.update(f"{escape(text)} [dim]{duration(time.monotonic() - started)}[/]{where}")
+
+    with console.status(f"{escape(text)}{where}") as status:
+        ticker = threading.Thread(target=tick, args=(status,), daemon=True)
+        ticker.start()
+        try:
+            yield
+        finally:
+            done.set()
+            ticker.join()
