@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The panicast receiver: capture, reassemble, store and show what panicking machines send.
+
+How a packet travels: ``capture`` → ``intake`` (decode, count) → ``reassembly`` or ``rawrecords``
+→ ``handoff`` (bounded queue) → ``committer`` → ``store``. Only capture knows sockets, only the
+store knows SQLite, only the service knows threads and signals; the middle is pure.
+"""

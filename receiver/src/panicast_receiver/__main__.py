@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``python -m panicast_receiver`` is the same as the ``panicast-receiver`` command."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

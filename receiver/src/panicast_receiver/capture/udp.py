@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""v1 frames from a UDP socket: needs no privilege, sees no raw frame."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+from ..errors import ReceiverError
+from ..intake import Packet
+from ..record import Source
+from . import grow_receive_buffer, interface_name
+
+# Linux values; the socket module of Python 3.9 lacks them.
+_IP_PKTINFO = 8
+_SO_RXQ_OVFL = 40
+_MAX_DATAGRAM = 65536
+
+
+class UdpCapture:
+    """Listens on ``address``:``port``; ``interface`` narrows it to one interface, empty hears all.
+
+    Raises ReceiverError when the address, port or interface cannot be had.
+    """
+
+    def __init__(self, address: str, port: int, interface: str, buffer_bytes: int) -> None:
+        self.name = f"UDP {address}:{port}"
+        self._lost = 0
+        self._buffer = bytearray(_MAX_DATAGRAM)
+        self._sock = sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            # Lets a second listener, such as netconsd or tcpdump's cousin, hear the same broadcasts.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+            sock.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
+            if interface:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
+            self.buffer_bytes = grow_receive_buffer(sock, buffer_bytes)
+            sock.bind((address, port))
+        except OSError as error:
+            sock.close()
+            where = f"{address}:{port}" + (f" on {interface}" if interface else "")
+            raise ReceiverError(
+                f"cannot listen on {where}: {error.strerror}; choose another with --listen "
+                "ADDR:PORT or --interface NAME"
+            ) from error
+        sock.setblocking(False)
+        self.name = "UDP {}:{}".format(*sock.getsockname()) + (f" on {interface}" if interface else "")
+
+    def fileno(self) -> int:
+        """See Capture."""
+        return self._sock.fileno()
+
+    def read(self, limit: int) -> list[Packet]:
+        """See Capture."""
+        packets: list[Packet] = []
+        while len(packets) < limit:
+            try:
+                size, ancillary, _, (ip, _port) = self._sock.recvmsg_into([self._buffer], 128)
+            except BlockingIOError:
+                break
+            iface = None
+            for level, kind, data in ancillary:
+                if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
+                    iface = interface_name(struct.unpack_from("i", data)[0])
+                elif level == socket.SOL_SOCKET and kind == _SO_RXQ_OVFL:
+                    self._lost = struct.unpack("I", data)[0]
+            source = Source(ip=None if ip == "0.0.0.0" else ip, iface=iface)
+            packets.append(Packet(bytes(self._buffer[:size]), source))
+        return packets
+
+    def lost(self) -> int:
+        """See Capture. Known as of the last packet read."""
+        return self._lost
+
+    def close(self) -> None:
+        """See Capture."""
+        self._sock.close()

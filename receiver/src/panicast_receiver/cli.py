@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command line: parses, delegates, and turns errors into sentences and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from importlib.metadata import version
+from typing import Any
+
+from . import commands, service
+from .errors import ReceiverError
+from .reader import Query
+from .settings import CONFIG_FILE, SETTINGS, Setting, Value, from_flag, load
+from .text import escape
+from .wire import TYPES
+
+_EXIT_CODES = "exit codes: 0 done, 1 failed or not found, 2 wrong flag, setting or configuration file"
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def parse_since(text: str) -> int:
+    """``2h`` ago, or an ISO date or time (UTC unless it says otherwise), in nanoseconds since the epoch."""
+    ago = re.fullmatch(r"(\d{1,9})([smhdw])", text)
+    if ago:
+        return time.time_ns() - int(ago.group(1)) * _UNITS[ago.group(2)] * 1_000_000_000
+    try:
+        moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", text.replace("Z", "+00:00")))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither an age such as 30m, 2h or 7d nor a time such as 2026-11-23T20:00"
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
+
+
+def _limit(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def _add_settings(parser: argparse.ArgumentParser, settings: Sequence[Setting]) -> None:
+    group = parser.add_argument_group(
+        "settings", "Each is also a key of the configuration file (underscores for dashes); flags win."
+    )
+    group.add_argument(
+        "--config", metavar="FILE", help=f"configuration file (default: {CONFIG_FILE} where it exists)"
+    )
+    for setting in settings:
+        text = setting.help.replace("%", "%%")
+        common: dict[str, Any] = {"dest": f"setting_{setting.key}", "default": None}
+        if setting.kind is bool:
+            group.add_argument(
+                setting.flag,
+                action=argparse.BooleanOptionalAction,
+                **common,
+                help=f"{text} (default: {'yes' if setting.default else 'no'})",
+            )
+        else:
+            shown = f" (default: {setting.default})" if setting.default != "" else ""
+            group.add_argument(
+                setting.flag, metavar=setting.metavar, type=from_flag(setting), **common, help=text + shown
+            )
+
+
+def _add_filters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--type", choices=sorted(TYPES.values()), help="only records of this type")
+    parser.add_argument("--host", metavar="NAME", help="only records of this host")
+    parser.add_argument("--all", action="store_true", help="hello and bye too, the newest of each boot")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line; the man page is tested against it."""
+    top = argparse.ArgumentParser(
+        prog="panicast-receiver",
+        description="Keeps the last words that crashed machines send, and shows them.",
+        epilog=f"{_EXIT_CODES}. `panicast-receiver COMMAND --help` has examples.",
+    )
+    top.add_argument("--version", action="version", version=f"%(prog)s {version('panicast-receiver')}")
+    subparsers = top.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, text: str, examples: str, settings: Sequence[Setting]) -> argparse.ArgumentParser:
+        parser = subparsers.add_parser(
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            epilog=f"examples:\n{examples}\n{_EXIT_CODES}",
+        )
+        _add_settings(parser, settings)
+        return parser
+
+    readers = [setting for setting in SETTINGS if setting.readers]
+    command(
+        "serve",
+        "listen for records and keep them",
+        "  panicast-receiver serve\n"
+        "  panicast-receiver serve --listen 0.0.0.0:6664 --interface eth0 --state-dir /srv/panics\n",
+        SETTINGS,
+    )
+    listing = command(
+        "list",
+        "list the records, newest last",
+        "  panicast-receiver list --type panic --since 7d\n"
+        "  panicast-receiver list --json | jq -r '.[] | select(.complete | not) | .id'\n",
+        readers,
+    )
+    listing.add_argument("--json", action="store_true", help="a JSON array, see docs/receiver.md")
+    _add_filters(listing)
+    listing.add_argument(
+        "--since",
+        metavar="WHEN",
+        type=parse_since,
+        help="only records received since then: 30m, 2h, 7d, or 2026-11-23T20:00 (UTC)",
+    )
+    listing.add_argument("--limit", metavar="N", type=_limit, help="only the newest N")
+    show = command(
+        "show",
+        "show one record",
+        "  panicast-receiver show 3fa9\n  panicast-receiver show 3fa9 --raw > last-words.txt\n",
+        readers,
+    )
+    show.add_argument("id", metavar="ID", help="the record's id or its beginning, as `list` prints it")
+    how = show.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="the object of `list --json` with the text")
+    how.add_argument("--raw", action="store_true", help="nothing but the text, byte for byte as it arrived")
+    follow = command(
+        "follow",
+        "print records as they are stored or completed, until interrupted",
+        "  panicast-receiver follow\n  panicast-receiver follow --type panic --json\n",
+        readers,
+    )
+    follow.add_argument("--json", action="store_true", help="a JSON object on each line")
+    _add_filters(follow)
+    export = command(
+        "export",
+        "write each record into a text file of its own, for grep",
+        "  panicast-receiver export /tmp/panics && grep -l RIP: /tmp/panics/*\n",
+        readers,
+    )
+    export.add_argument(
+        "dir", metavar="DIR", help="the folder; made when missing, files of earlier exports replaced"
+    )
+    _add_filters(export)
+    return top
+
+
+def _run(args: argparse.Namespace) -> int:
+    flags: dict[str, Value] = {
+        setting.key: value
+        for setting in SETTINGS
+        if (value := getattr(args, f"setting_{setting.key}", None)) is not None
+    }
+    settings = load(flags, args.config)
+    if args.command == "serve":
+        return service.run(settings)
+    state_dir = settings.state_path(writing=False)
+    if args.command == "show":
+        return commands.show(state_dir, args.id, as_json=args.json, raw=args.raw)
+    query = Query(args.type, args.host, getattr(args, "since", None), getattr(args, "limit", None), args.all)
+    if args.command == "list":
+        return commands.list_records(state_dir, query, as_json=args.json)
+    if args.command == "follow":
+        return commands.follow(state_dir, query, as_json=args.json)
+    return commands.export(state_dir, query, args.dir)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The entry point; returns the exit code."""
+    try:
+        code = _run(build_parser().parse_args(argv))
+        sys.stdout.flush()
+        return code
+    except ReceiverError as error:
+        print(f"panicast-receiver: {escape(str(error))}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has enough of it; keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The store thread: commits what is handed over, then announces it. Never the other way round."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections import Counter
+
+from . import schema
+from .handoff import Handoff
+from .log import logger
+from .record import Record
+from .store import Store, Stored
+from .wire import STATE_TYPES
+
+#: Records in one transaction at most: alone when little happens, together sharing an fsync under load.
+BATCH = 256
+#: Seconds between tries while the disk is full or failing, and for how long to go on once asked to stop.
+RETRY_S, LAST_TRIES_S = 1.0, 5.0
+
+
+class Committer(threading.Thread):
+    """Runs until the hand-off is closed and empty. ``failed`` tells that records could not be kept."""
+
+    def __init__(self, handoff: Handoff, store: Store) -> None:
+        super().__init__(name="store", daemon=True)
+        self.counts: Counter[str] = Counter()
+        self.failed = False
+        self.beat_at = time.monotonic()
+        self._handoff = handoff
+        self._store = store
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """No more endless tries on a full disk: the service is going down."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """The thread."""
+        batch: list[Record] | None = []
+        try:
+            while batch is not None:
+                self.beat_at = time.monotonic()
+                if batch:
+                    for stored in self._write(batch):
+                        self.counts[stored.outcome] += 1
+                        _announce(stored)
+                batch = self._handoff.take(BATCH, 1.0)
+        except sqlite3.Error as error:
+            self.failed = True
+            lost = len(batch or ()) + self._handoff.abandon()
+            logger.error("%s; %d records could not be kept", schema.explain(error, self._store.path), lost)
+        finally:
+            self._handoff.abandon()
+
+    def _write(self, batch: list[Record]) -> list[Stored]:
+        """Commit ``batch``, however long the disk stays full; damage and the end of patience raise."""
+        complained = False
+        give_up_at: float | None = None
+        while True:
+            try:
+                stored = self._store.write(batch)
+                if complained:
+                    logger.warning("%s can be written again", self._store.path)
+                return stored
+            except sqlite3.OperationalError as error:
+                self.beat_at = time.monotonic()
+                if not complained:
+                    logger.error("%s; trying again until it works", schema.explain(error, self._store.path))
+                    complained = True
+                if self._stopping.is_set():
+                    give_up_at = give_up_at or time.monotonic() + LAST_TRIES_S
+                    if time.monotonic() > give_up_at:
+                        raise
+                    time.sleep(RETRY_S)
+                else:
+                    self._stopping.wait(RETRY_S)
+
+
+def _announce(stored: Stored) -> None:
+    record, outcome = stored.record, stored.outcome
+    if outcome == "refused":
+        logger.error("record %s from %s could not be stored", record.id, stored.host)
+    if outcome not in ("new", "completed"):
+        return
+    if record.type in STATE_TYPES:
+        logger.info("host %s says %s", stored.host, record.type)
+        return
+    missing = sum(gap.length for gap in record.gaps)
+    state = (
+        "complete"
+        if record.complete
+        else (
+            f"incomplete, {missing} of {record.text_length} bytes missing"
+            if missing
+            else "incomplete, metadata missing"
+        )
+    )
+    reason = f": {record.reason}" if record.reason else ""
+    frames = f"{record.frames} frame{'s' if record.frames != 1 else ''}"
+    logger.info(
+        "record %s %s from %s%s (%s, %s)",
+        record.id,
+        record.type,
+        stored.host,
+        reason,
+        frames,
+        "now complete" if outcome == "completed" else state,
+    )

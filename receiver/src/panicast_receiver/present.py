@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How records look: a line in a list, a page, an exported file. Pure: text out, nothing printed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from .record import Record
+from .text import escape, render_log
+
+_HEADINGS = ("ID", "RECEIVED (UTC)", "TYPE", "HOST", "STATE", "REASON")
+_SHOWN_ELSEWHERE = frozenset({"host", "reason"})
+
+
+def state(summary: dict[str, Any]) -> str:
+    """``complete``, or what is missing."""
+    if summary["complete"]:
+        return "complete"
+    missing = sum(gap["bytes"] for gap in summary["gaps"])
+    parts = [f"{missing} of {summary['bytes']} bytes missing"] if missing else []
+    return ", ".join([*parts, *(["metadata missing"] if summary["metadata_missing"] else [])])
+
+
+def table(summaries: Sequence[dict[str, Any]], headings: bool = True) -> str:
+    """One line for each record under headings, columns aligned."""
+    rows = [_HEADINGS] if headings else []
+    for item in summaries:
+        received = item["received"][:19].replace("T", " ")
+        cells = (item["id"], received, item["type"], item["host"], state(item), item["reason"])
+        rows.append(tuple(escape(cell) for cell in cells))  # type: ignore[arg-type]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(len(_HEADINGS))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+    return "".join(line + "\n" for line in lines)
+
+
+def header(summary: dict[str, Any]) -> str:
+    """The block of ``name: value`` lines above a record's text."""
+    source = summary["source"]
+    heard = ", ".join(f"{name} {source[name]}" for name in ("mac", "ip", "iface") if source[name])
+    lines: list[tuple[str, str]] = [
+        ("record", summary["id"]),
+        ("type", f"{summary['type']} ({summary['format']})"),
+        ("host", summary["host"]),
+        ("reason", summary["reason"]),
+        ("time", summary["time"] or "not stated by the sender"),
+        ("received", summary["received"]),
+        ("state", state(summary)),
+        (
+            "text",
+            f"{summary['bytes']} bytes" + (", older text was left out" if summary["older_text"] else ""),
+        ),
+        ("source", heard),
+    ]
+    if summary["boot_id"]:
+        lines.append(("boot id", f"{summary['boot_id']}, event {summary['event']}"))
+    lines += [(key, value) for key, value in summary["meta"].items() if key not in _SHOWN_ELSEWHERE]
+    width = max(len(escape(name)) for name, _ in lines) + 1
+    return "".join(f"{escape(name) + ':':<{width}} {escape(value)}".rstrip() + "\n" for name, value in lines)
+
+
+def page(summary: dict[str, Any], record: Record, colour: bool = False) -> str:
+    """Header block, empty line, text with readable levels and marked gaps."""
+    return header(summary) + "\n" + render_log(record.marked_text, colour)
+
+
+def as_json(summary: dict[str, Any], record: Record) -> dict[str, Any]:
+    """The object that ``show --json`` prints: the summary and the text, gaps marked."""
+    return {**summary, "text": record.marked_text.decode("utf-8", "backslashreplace")}
+
+
+def file_name(summary: dict[str, Any]) -> str:
+    """A name for an exported record in which nothing the host sent can mean a path."""
+    host = re.sub(r"[^A-Za-z0-9._-]", "_", summary["host"])[:64].lstrip(".") or "unknown"
+    when = re.sub(r"[-:]", "", summary["received"][:19])
+    return f"{when}Z_{host}_{summary['type']}_{summary['id']}.txt"

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Raw frames in, records out, repeats dropped. Pure, like reassembly."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from hashlib import blake2b
+
+from .extents import Run
+from .rawframe import RawFrame
+from .record import Instant, Record, Source
+
+#: Raw records remembered for telling repeats; one costs about 300 bytes.
+REMEMBERED = 16384
+
+
+class RawRecords:
+    """Makes a record of each raw frame, except when the same MAC sent the same text a moment ago."""
+
+    def __init__(self, window_s: float, counts: Counter[str]) -> None:
+        self._window_s = window_s
+        self._counts = counts
+        self._heard: OrderedDict[tuple[str, bytes], float] = OrderedDict()
+
+    def feed(self, frame: RawFrame, source: Source, now: Instant) -> list[Record]:
+        """Returns the record of ``frame``, or nothing when it repeats a recent one."""
+        key = (frame.mac, blake2b(frame.text, digest_size=16).digest())
+        last = self._heard.pop(key, None)
+        self._heard[key] = now.mono
+        if len(self._heard) > REMEMBERED:
+            self._heard.popitem(last=False)
+        if last is not None and now.mono - last < self._window_s:
+            self._counts["duplicate"] += 1
+            return []
+        # The same text an hour later is another crash, so the time is part of what identifies it.
+        identity = blake2b(
+            b"raw" + frame.mac.encode() + key[1] + now.wall_ns.to_bytes(8, "big"), digest_size=20
+        ).digest()
+        return [
+            Record(
+                identity=identity,
+                format="raw",
+                type="panic",
+                header_host="",
+                boot_id=None,
+                event=None,
+                flags=0,
+                frames=1,
+                time_ns=None,
+                received_ns=now.wall_ns,
+                text_length=len(frame.text),
+                metadata=b"",
+                runs=(Run(0, frame.text),),
+                source=source._replace(mac=frame.mac, ip=frame.ip),
+            )
+        ]

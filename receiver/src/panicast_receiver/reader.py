@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The reading side of the database: what list, show, follow and export ask for."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from . import schema
+from .errors import ReceiverError
+from .record import Record, Source
+from .store import from_signed, row_to_record
+from .text import iso_time
+from .wire import FLAG_OLDER_TEXT, parse_metadata
+
+_SUMMARY = (
+    "identity, id, changed, format, type, host, reason, boot_id, event, flags, frames, time_ns, received_ns, "
+    "text_length, complete, gaps, mac, source_ip, source_iface, metadata"
+)
+
+
+class Query(NamedTuple):
+    """Which records: None means no restriction. ``everything`` adds hello and bye."""
+
+    type: str | None = None
+    host: str | None = None
+    since_ns: int | None = None
+    limit: int | None = None
+    everything: bool = False
+
+
+class Entry(NamedTuple):
+    """One record without its text: ``summary`` is the object that ``list --json`` prints."""
+
+    identity: bytes
+    changed: int
+    summary: dict[str, Any]
+
+
+class Reader:
+    """A read-only view of a state folder's database; raises ReceiverError where SQLite raises."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.path = state_dir / schema.FILE_NAME
+        self._db, self.frozen = schema.open_reader(self.path)
+        self._db.row_factory = sqlite3.Row
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    def log_exists(self) -> bool:
+        """Whether a service has begun to write since a frozen database was opened."""
+        return schema.has_log(self.path)
+
+    def select(self, query: Query) -> list[Entry]:
+        """The matching records, oldest first; ``limit`` keeps the newest."""
+        where, values = _conditions(query)
+        sql = f"SELECT {_SUMMARY} FROM records WHERE {where} ORDER BY received_ns DESC, changed DESC"
+        rows = self._rows(f"{sql} LIMIT ?", [*values, -1 if query.limit is None else query.limit])
+        return [_entry(row) for row in reversed(list(rows))]
+
+    def changed_since(self, cursor: int, query: Query) -> list[Entry]:
+        """The matching records that were stored or completed after ``cursor``, in that order."""
+        where, values = _conditions(query)
+        sql = f"SELECT {_SUMMARY} FROM records WHERE changed > ? AND {where} ORDER BY changed"
+        return [_entry(row) for row in self._rows(sql, [cursor, *values])]
+
+    def cursor(self) -> int:
+        """The ``changed`` of the newest change."""
+        row = next(self._rows("SELECT coalesce(max(changed), 0) AS newest FROM records", []))
+        return int(row["newest"])
+
+    def data_version(self) -> int:
+        """A number that differs when another process has committed since the last call."""
+        return int(next(self._rows("PRAGMA data_version", []))[0])
+
+    def find(self, prefix: str) -> Entry:
+        """The one record whose id starts with ``prefix``; raises ReceiverError when none or several do."""
+        # "g" sorts after every hexadecimal digit.
+        sql = f"SELECT {_SUMMARY} FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT 6"
+        wanted = prefix.lower()
+        found = [_entry(row) for row in self._rows(sql, [wanted, wanted + "g"])] if wanted else []
+        if not found:
+            raise ReceiverError(
+                f"no record has an id that starts with {prefix!r}; "
+                "`panicast-receiver list --all` shows them all"
+            )
+        if len(found) > 1:
+            ids = ", ".join(entry.summary["id"] for entry in found[:5]) + (", …" if len(found) > 5 else "")
+            raise ReceiverError(f"{prefix!r} fits several records: {ids}; give more of the id")
+        return found[0]
+
+    def load(self, entry: Entry) -> Record:
+        """The whole record, text included."""
+        row = next(self._rows("SELECT * FROM records WHERE identity = ?", [entry.identity]), None)
+        if row is None:
+            raise ReceiverError(
+                f"record {entry.summary['id']} is gone: a newer one of its host took its place"
+            )
+        return row_to_record(row)
+
+    def _rows(self, sql: str, values: list[Any]) -> Iterator[sqlite3.Row]:
+        try:
+            yield from self._db.execute(sql, values)
+        except sqlite3.Error as error:
+            raise ReceiverError(schema.explain(error, self.path)) from error
+
+
+def _conditions(query: Query) -> tuple[str, list[Any]]:
+    parts = ["1"]
+    values: list[Any] = []
+    if query.type is not None:
+        parts.append("type = ?")
+        values.append(query.type)
+    elif not query.everything:
+        parts.append("type NOT IN ('hello', 'bye')")
+    if query.host is not None:
+        parts.append("host = ?")
+        values.append(query.host)
+    if query.since_ns is not None:
+        parts.append("received_ns >= ?")
+        values.append(query.since_ns)
+    return " AND ".join(parts), values
+
+
+def _entry(row: sqlite3.Row) -> Entry:
+    meta = parse_metadata(row["metadata"] or b"")
+    gaps = [{"offset": offset, "bytes": length} for offset, length in json.loads(row["gaps"])]
+    source = Source(row["mac"], row["source_ip"], row["source_iface"])
+    return Entry(
+        row["identity"],
+        row["changed"],
+        {
+            "id": row["id"],
+            "type": row["type"],
+            "format": row["format"],
+            "host": row["host"],
+            "boot_id": row["boot_id"].hex() if row["boot_id"] is not None else None,
+            "event": row["event"],
+            "reason": row["reason"],
+            "time": iso_time(from_signed(row["time_ns"])),
+            "received": iso_time(row["received_ns"]),
+            "complete": bool(row["complete"]),
+            "gaps": gaps,
+            "metadata_missing": row["metadata"] is None,
+            "bytes": row["text_length"],
+            "frames": row["frames"],
+            "older_text": bool(row["flags"] & FLAG_OLDER_TEXT),
+            "release": meta.get("release", ""),
+            "source": source._asdict(),
+            "meta": meta,
+        },
+    )

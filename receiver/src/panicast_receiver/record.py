@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the receiver knows of one record, whole or not: the value that capture hands to the store."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import NamedTuple
+
+from .extents import Extents, Gap, Run
+from .wire import FLAG_OLDER_TEXT, parse_metadata
+
+ID_BYTES = 6
+_PANIC_LINE = re.compile(rb"Kernel panic - not syncing: ([^\n]*)")
+
+
+class Source(NamedTuple):
+    """Where a record was first heard from; ``iface`` is the receiver's own interface."""
+
+    mac: str | None = None
+    ip: str | None = None
+    iface: str | None = None
+
+
+class Instant(NamedTuple):
+    """One clock reading: ``mono`` seconds for waiting, ``wall_ns`` since the epoch for people."""
+
+    mono: float
+    wall_ns: int
+
+
+def v1_identity(boot_id: bytes, event: int) -> bytes:
+    """The 20 bytes by which every receiver knows the same v1 record."""
+    return boot_id + event.to_bytes(4, "big")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record. ``metadata`` is seq 0's payload, None while it is missing; raw records have b''.
+
+    ``runs`` are the known pieces of the text, sorted, neighbours joined. ``time_ns`` is the sender's
+    clock (None for raw), ``received_ns`` ours.
+    """
+
+    identity: bytes
+    format: str
+    type: str
+    header_host: str
+    boot_id: bytes | None
+    event: int | None
+    flags: int
+    frames: int
+    time_ns: int | None
+    received_ns: int
+    text_length: int
+    metadata: bytes | None
+    runs: tuple[Run, ...]
+    source: Source
+
+    @property
+    def id(self) -> str:
+        """Short and the same on every receiver that has the record (raw: on this one)."""
+        return blake2b(self.identity, digest_size=ID_BYTES).hexdigest()
+
+    @property
+    def meta(self) -> dict[str, str]:
+        """Metadata keys and values; empty while seq 0 is missing."""
+        return parse_metadata(self.metadata or b"")
+
+    @property
+    def host(self) -> str:
+        """The whole node name from the metadata, else the header's first 32 bytes of it."""
+        return self.meta.get("host") or self.header_host
+
+    @property
+    def mac(self) -> str | None:
+        """The sender's Ethernet address: seen on the wire, else as the metadata states it."""
+        return self.source.mac or self.meta.get("mac", "").lower() or None
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """What is missing of the text."""
+        return Extents(self.runs).gaps(self.text_length)
+
+    @property
+    def complete(self) -> bool:
+        """Nothing is missing: neither text nor metadata."""
+        return self.metadata is not None and not self.gaps
+
+    @property
+    def older_text(self) -> bool:
+        """The sender's log held older text that is not part of the record."""
+        return bool(self.flags & FLAG_OLDER_TEXT)
+
+    @property
+    def reason(self) -> str:
+        """Why the machine died: from the metadata, else from the text's panic line, else empty."""
+        stated = self.meta.get("reason", "")
+        if stated or self.type != "panic":
+            return stated
+        found = _PANIC_LINE.search(self.received_text)
+        return found.group(1).decode("utf-8", "backslashreplace") if found else ""
+
+    @property
+    def received_text(self) -> bytes:
+        """The bytes that arrived, in order, with nothing in place of gaps."""
+        return b"".join(run.data for run in self.runs)
+
+    @property
+    def marked_text(self) -> bytes:
+        """The text with a line ``[panicast: N bytes missing]`` in place of each gap."""
+        parts = [(run.offset, run.data) for run in self.runs]
+        parts += [(gap.offset, b"\n[panicast: %d bytes missing]\n" % gap.length) for gap in self.gaps]
+        return b"".join(data for _, data in sorted(parts))

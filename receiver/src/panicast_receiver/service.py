@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``serve``: makes the parts, watches over the two threads, talks to systemd, stops without loss."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+
+import sdnotify
+
+from . import log
+from .capture import Capture
+from .capture.packet import PacketCapture
+from .capture.udp import UdpCapture
+from .committer import Committer
+from .handoff import Handoff
+from .intake import Intake
+from .listener import Listener
+from .log import logger
+from .reassembly import Limits
+from .settings import Settings, parse_interfaces, parse_listen
+from .store import Store
+
+#: A thread that has not shown itself for this long, seconds, is stuck: systemd is no longer told we live.
+STUCK_S = 20.0
+_STOP = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = {*_STOP, signal.SIGUSR1}
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code. Raises ReceiverError when it cannot start."""
+    log.start()
+    # Records hold what a crashed kernel knew: owner and group only.
+    os.umask(0o027)
+    # Blocked here, so in the threads too: signals are taken by _supervise, one at a time, and nowhere else.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    store = Store(settings.state_path(writing=True))
+    captures: list[Capture] = []
+    try:
+        captures += open_captures(settings)
+        limits = Limits(
+            settings.memory_mib << 20, settings.max_in_flight, settings.max_text_kib << 10, settings.idle_s
+        )
+        handoff = Handoff()
+        listener = Listener(captures, Intake(limits, settings.raw_window_s), handoff)
+        committer = Committer(handoff, store)
+        committer.start()
+        listener.start()
+        for capture in captures:
+            logger.info("listening: %s", capture.name)
+        logger.info("records are kept in %s", store.path)
+        alive = _supervise(listener, committer, settings.stats_s)
+        return 0 if alive and not committer.failed else 1
+    finally:
+        for capture in captures:
+            capture.close()
+        store.close()
+
+
+def open_captures(settings: Settings) -> list[Capture]:
+    """The sockets that the settings ask for; raises ReceiverError when UDP cannot be had."""
+    address, port = parse_listen(settings.listen)
+    wanted = settings.receive_buffer_mib << 20
+    captures: list[Capture] = []
+    for interface in parse_interfaces(settings.interface):
+        udp = UdpCapture(address, port, interface, wanted)
+        captures.append(udp)
+        if udp.buffer_bytes < wanted:
+            logger.warning(
+                "%s: the kernel grants %d KiB of receive buffer, not %d MiB; `sysctl net.core.rmem_max=%d` "
+                "lets bursts of many hosts in",
+                udp.name,
+                udp.buffer_bytes >> 10,
+                wanted >> 20,
+                wanted,
+            )
+        if settings.raw_frames:
+            try:
+                captures.append(PacketCapture(interface, wanted))
+            except PermissionError:
+                logger.warning("raw frames cannot be heard without CAP_NET_RAW; going on with UDP")
+    return captures
+
+
+def counters(listener: Listener, committer: Committer) -> str:
+    """The counters in one line, for people."""
+    merged: Counter[str] = Counter(listener.intake.counts)
+    packets = merged.pop("packets", 0)
+    for capture in listener.captures:
+        merged["dropped by the kernel, buffer full"] += capture.lost()
+    merged.update({f"records {outcome}": count for outcome, count in committer.counts.items()})
+    parts = [f"{name} {count}" for name, count in sorted(merged.items()) if count]
+    flight = listener.intake.reassembler
+    return f"packets {packets}; " + "; ".join(
+        [*parts, f"in flight {flight.in_flight} ({flight.memory >> 10} KiB)"]
+    )
+
+
+def _supervise(listener: Listener, committer: Committer, stats_s: float) -> bool:
+    """Wait for a signal to stop, then stop both threads in order; False when one died by itself."""
+    notifier = sdnotify.SystemdNotifier()
+    notifier.notify("READY=1")
+    next_stats = time.monotonic() + stats_s
+    alive = True
+    while alive:
+        received = signal.sigtimedwait(_SIGNALS, 1.0)
+        now = time.monotonic()
+        if received is not None and received.si_signo in _STOP:
+            break
+        if received is not None or (stats_s and now >= next_stats):
+            logger.info("%s", counters(listener, committer))
+            next_stats = now + stats_s
+        alive = listener.is_alive() and committer.is_alive()
+        if now - min(listener.beat_at, committer.beat_at) < STUCK_S:
+            notifier.notify("WATCHDOG=1")
+    notifier.notify("STOPPING=1")
+    listener.stop()
+    committer.stop()
+    listener.join()
+    committer.join()
+    logger.info("%s", counters(listener, committer))
+    if not alive:
+        logger.error("a thread of the service ended by itself; the lines above say why")
+    return alive

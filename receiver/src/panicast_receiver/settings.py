@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every setting once: from this table come the TOML keys, the flags, their help and their checks.
+
+Precedence: flag, then configuration file, then default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import sys
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Callable, NamedTuple, Union
+
+from .errors import UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+CONFIG_FILE = Path("/etc/panicast/receiver.toml")
+SYSTEM_STATE_DIR = Path("/var/lib/panicast")
+
+Value = Union[str, int, float, bool]
+
+
+class Setting(NamedTuple):
+    """``kind`` is the TOML type, ``low`` and ``high`` bound numbers, ``check`` raises ValueError."""
+
+    key: str
+    kind: type
+    default: Value
+    metavar: str
+    help: str
+    low: float = 0
+    high: float = 0
+    check: Callable[[str], object] | None = None
+    #: Whether the reading commands (list, show, follow, export) use it, or serve alone.
+    readers: bool = False
+
+    @property
+    def flag(self) -> str:
+        """The setting as a command line flag."""
+        return "--" + self.key.replace("_", "-")
+
+    @property
+    def right(self) -> str:
+        """What a right value looks like, in words."""
+        if self.kind is bool:
+            return "true or false"
+        if self.kind is str:
+            return f"{self.metavar} in quotes, such as {self.default!r}" if self.default else self.metavar
+        return f"a {'whole ' if self.kind is int else ''}number from {self.low:.12g} to {self.high:.12g}"
+
+    def convert(self, value: Any, where: str) -> Value:
+        """Check a value from a file or flag; raises UsageError that names ``where`` and what is right."""
+        if self.kind is float and type(value) is int:
+            value = float(value)
+        good = type(value) is self.kind
+        if good and self.kind in (int, float):
+            good = self.low <= value <= self.high
+        if good and self.check:
+            try:
+                self.check(value)
+            except ValueError:
+                good = False
+        if not good:
+            raise UsageError(f"{where}: {value!r} is wrong; right is {self.right}")
+        return value  # type: ignore[no-any-return]
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Split ADDR:PORT; raises ValueError."""
+    address, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError(text)
+    return str(ipaddress.IPv4Address(address)), int(port)
+
+
+def parse_interfaces(text: str) -> Sequence[str]:
+    """Split a comma list of interface names; [""] stands for every interface. Raises ValueError."""
+    names = [name.strip() for name in text.split(",")]
+    if text and not all(0 < len(name.encode()) < 16 and "/" not in name for name in names):
+        raise ValueError(text)
+    return names
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "listen",
+        str,
+        "0.0.0.0:6664",
+        "ADDR:PORT",
+        "IPv4 address and UDP port to listen on. Broadcasts are heard on 0.0.0.0 only; port 0: any free one.",
+        check=parse_listen,
+    ),
+    Setting(
+        "interface",
+        str,
+        "",
+        "NAME[,NAME]",
+        "Interfaces to listen on, separated by commas; empty: every interface.",
+        check=parse_interfaces,
+    ),
+    Setting(
+        "raw_frames",
+        bool,
+        True,
+        "",
+        "Hear frames of the raw format (IP protocol 255) too. Needs CAP_NET_RAW, goes on without.",
+    ),
+    Setting(
+        "state_dir",
+        str,
+        "",
+        "DIR",
+        "Folder of the database. Empty: /var/lib/panicast if root, user panicast or (for reading) its group "
+        "asks, else $XDG_STATE_HOME/panicast, which is ~/.local/state/panicast by default.",
+        readers=True,
+    ),
+    Setting(
+        "idle_s",
+        float,
+        5.0,
+        "SECONDS",
+        "An incomplete record is stored, gaps marked, when nothing of it was heard for this long. "
+        "A later frame still completes it.",
+        low=0.1,
+        high=3600,
+    ),
+    Setting(
+        "memory_mib",
+        int,
+        256,
+        "MIB",
+        "Memory for records that are still arriving; beyond it the longest idle ones are stored incomplete.",
+        low=4,
+        high=65536,
+    ),
+    Setting(
+        "max_in_flight",
+        int,
+        20000,
+        "RECORDS",
+        "Records that may be arriving at once; beyond it the longest idle ones are stored incomplete.",
+        low=1,
+        high=1000000,
+    ),
+    Setting(
+        "max_text_kib",
+        int,
+        1024,
+        "KIB",
+        "Records with a longer text are dropped and counted. The wire allows 1024.",
+        low=1,
+        high=1024,
+    ),
+    Setting(
+        "raw_window_s",
+        float,
+        60.0,
+        "SECONDS",
+        "The same raw text from the same Ethernet address within this time is a repetition, not a record.",
+        low=0.1,
+        high=86400,
+    ),
+    Setting(
+        "receive_buffer_mib",
+        int,
+        64,
+        "MIB",
+        "Socket buffer for bursts, each socket. Without CAP_NET_ADMIN the kernel grants at most "
+        "net.core.rmem_max.",
+        low=1,
+        high=1024,
+    ),
+    Setting(
+        "stats_s",
+        float,
+        3600.0,
+        "SECONDS",
+        "How often the counters are logged; 0: only at the end and on SIGUSR1.",
+        low=0,
+        high=86400,
+    ),
+)
+
+
+class Settings:
+    """The values in force, as attributes named like the keys."""
+
+    listen: str
+    interface: str
+    raw_frames: bool
+    state_dir: str
+    idle_s: float
+    memory_mib: int
+    max_in_flight: int
+    max_text_kib: int
+    raw_window_s: float
+    receive_buffer_mib: int
+    stats_s: float
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        for setting in SETTINGS:
+            setattr(self, setting.key, values.get(setting.key, setting.default))
+
+    def state_path(self, writing: bool) -> Path:
+        """The state folder that applies to this user, see the setting's help."""
+        if self.state_dir:
+            return Path(self.state_dir)
+        usable = os.access(SYSTEM_STATE_DIR, os.W_OK if writing else os.R_OK | os.X_OK)
+        if usable or os.geteuid() == 0:
+            return SYSTEM_STATE_DIR
+        return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "panicast"
+
+
+def load(flags: Mapping[str, Value], config: str | None) -> Settings:
+    """Merge the flags that were given with the configuration file; raises UsageError.
+
+    ``config`` names the file; None: the packaged one, where it exists and may be read.
+    """
+    path = Path(config) if config is not None else CONFIG_FILE
+    if config is None and not os.access(path, os.R_OK):
+        return Settings(dict(flags))
+    return Settings({**_read(path), **flags})
+
+
+def _read(path: Path) -> Mapping[str, Value]:
+    try:
+        with path.open("rb") as file:
+            table = tomllib.load(file)
+    except OSError as error:
+        raise UsageError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not TOML: {error}") from error
+    by_key = {setting.key: setting for setting in SETTINGS}
+    for key in table:
+        if key not in by_key:
+            close = difflib.get_close_matches(key, by_key, 1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            raise UsageError(f"{path}: unknown setting {key!r}; {hint}The settings are: {', '.join(by_key)}")
+    return {key: by_key[key].convert(value, f"{path}: {key}") for key, value in table.items()}
+
+
+def from_flag(setting: Setting) -> Callable[[str], Value]:
+    """The converter that argparse calls for a flag's text; raises UsageError."""
+
+    def convert(text: str) -> Value:
+        try:
+            value = setting.kind(text)
+        except ValueError:
+            value = text
+        return setting.convert(value, setting.flag)
+
+    return convert
+
+
+def render_toml() -> str:
+    """The configuration file that is shipped: every setting with its help, commented out at its default."""
+    parts = [
+        "# Configuration of panicast-receiver. Every setting is also a flag of `panicast-receiver serve`;\n"
+        "# flags win. Each line below shows the default. Restart after a change:\n"
+        "#   systemctl restart panicast-receiver\n"
+    ]
+    for setting in SETTINGS:
+        lines = textwrap.wrap(setting.help, 96)
+        if setting.kind in (int, float):
+            lines.append(f"From {setting.low:.12g} to {setting.high:.12g}.")
+        shown = (
+            str(setting.default).lower()
+            if setting.kind is bool
+            else (f'"{setting.default}"' if setting.kind is str else str(setting.default))
+        )
+        parts.append("".join(f"# {line}\n" for line in lines) + f"#{setting.key} = {shown}\n")
+    return "\n".join(parts)

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The writing side of the database: one transaction per batch, records merged with what is there."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import zstandard
+
+from . import schema
+from .errors import ReceiverError
+from .extents import Extents, Gap, Run
+from .record import Record, Source
+from .wire import STATE_TYPES
+
+#: Kernel logs shrink to a third in 0.2 ms for 64 KiB; level 9 takes four times that for 8 % less.
+_COMPRESSION_LEVEL = 3
+_COLUMNS = (
+    "identity",
+    "id",
+    "changed",
+    "format",
+    "type",
+    "host",
+    "header_host",
+    "reason",
+    "boot_id",
+    "event",
+    "flags",
+    "frames",
+    "time_ns",
+    "received_ns",
+    "text_length",
+    "complete",
+    "gaps",
+    "mac",
+    "source_mac",
+    "source_ip",
+    "source_iface",
+    "metadata",
+    "body",
+)
+_INSERT = f"INSERT OR REPLACE INTO records ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+_U64 = 1 << 64
+
+
+class Stored(NamedTuple):
+    """What became of it: ``new``, ``completed``, ``grown``, ``known``, ``contradicts`` or ``refused``."""
+
+    record: Record
+    outcome: str
+    host: str
+
+
+def to_signed(value: int | None) -> int | None:
+    """SQLite's integers are signed: the wire's 64-bit time is kept as its two's complement."""
+    return value - _U64 if value is not None and value >= _U64 >> 1 else value
+
+
+def from_signed(value: int | None) -> int | None:
+    """Undo to_signed."""
+    return value + _U64 if value is not None and value < 0 else value
+
+
+def unpack_body(body: bytes, gaps: Sequence[Sequence[int]], text_length: int) -> tuple[Run, ...]:
+    """The runs of a stored text: its bytes, placed around the gaps."""
+    data = zstandard.ZstdDecompressor().decompress(body, max_output_size=text_length or 1)
+    runs, position, used = [], 0, 0
+    for offset, length in [*gaps, (text_length, 0)]:
+        if offset > position:
+            runs.append(Run(position, data[used : used + offset - position]))
+            used += offset - position
+        position = offset + length
+    return tuple(runs)
+
+
+def row_to_record(row: sqlite3.Row) -> Record:
+    """A whole row back as the record it was made of; a raw record's host is not part of a Record."""
+    return Record(
+        identity=row["identity"],
+        format=row["format"],
+        type=row["type"],
+        header_host=row["header_host"],
+        boot_id=row["boot_id"],
+        event=row["event"],
+        flags=row["flags"],
+        frames=row["frames"],
+        time_ns=from_signed(row["time_ns"]),
+        received_ns=row["received_ns"],
+        text_length=row["text_length"],
+        metadata=row["metadata"],
+        runs=unpack_body(row["body"], json.loads(row["gaps"]), row["text_length"]),
+        source=Source(row["source_mac"], row["source_ip"], row["source_iface"]),
+    )
+
+
+class Store:
+    """The one writer of a state folder. Raises ReceiverError when the folder cannot be used."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.path = state_dir / schema.FILE_NAME
+        try:
+            state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+            self._lock = (state_dir / "serve.lock").open("w")
+        except OSError as error:
+            raise ReceiverError(
+                f"cannot keep records in {state_dir}: {error.strerror}; "
+                "choose another folder with --state-dir DIR"
+            ) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            raise ReceiverError(
+                f"another panicast-receiver keeps its records in {state_dir}; stop it, or choose "
+                "another folder with --state-dir DIR"
+            ) from error
+        try:
+            self._db = schema.open_writer(self.path)
+        except BaseException:
+            self._lock.close()
+            raise
+        self._db.row_factory = sqlite3.Row
+        self._changed: int = self._db.execute("SELECT coalesce(max(changed), 0) FROM records").fetchone()[0]
+        self._compressor = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL)
+
+    def write(self, records: Sequence[Record]) -> list[Stored]:
+        """Store a batch in one transaction; when this returns, it is on the disk.
+
+        Raises sqlite3.OperationalError when the disk is full or fails (nothing of the batch is kept, try
+        again), other sqlite3.DatabaseError when the file is damaged. A record SQLite cannot hold is
+        ``refused`` alone.
+        """
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            stored = [self._write_guarded(record) for record in records]
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        return stored
+
+    def close(self) -> None:
+        """Fold the log into the main file and let go of the folder."""
+        self._db.close()
+        self._lock.close()
+
+    def _write_guarded(self, record: Record) -> Stored:
+        try:
+            return self._write_one(record)
+        except (ValueError, OverflowError, zstandard.ZstdError, sqlite3.InterfaceError, sqlite3.DataError):
+            return Stored(record, "refused", record.host)
+
+    def _write_one(self, record: Record) -> Stored:
+        if record.type in STATE_TYPES:
+            return self._write_state(record)
+        row = self._db.execute("SELECT * FROM records WHERE identity = ?", (record.identity,)).fetchone()
+        if row is None:
+            return self._put(record, "new")
+        if row["complete"]:
+            return Stored(record, "known", row["host"])
+        before = row_to_record(row)
+        if _headers_agree(before, record):
+            merged = _merge(before, record)
+            return self._put(merged, "completed" if merged.complete else "grown")
+        if record.complete:
+            return self._put(record, "completed")
+        return Stored(record, "contradicts", record.host)
+
+    def _write_state(self, record: Record) -> Stored:
+        """Of hello and bye, a boot id keeps the newest."""
+        newest = self._db.execute(
+            "SELECT max(event) FROM records WHERE boot_id = ? AND type IN ('hello', 'bye')", (record.boot_id,)
+        ).fetchone()[0]
+        if newest is not None and record.event is not None and newest >= record.event:
+            return Stored(record, "known", record.host)
+        self._db.execute(
+            "DELETE FROM records WHERE boot_id = ? AND type IN ('hello', 'bye')", (record.boot_id,)
+        )
+        return self._put(record, "new" if newest is None or record.type == "bye" else "grown")
+
+    def _put(self, record: Record, outcome: str) -> Stored:
+        host = record.host or self._host_of(record.mac) or record.mac or ""
+        self._changed += 1
+        self._db.execute(
+            _INSERT,
+            (
+                record.identity,
+                record.id,
+                self._changed,
+                record.format,
+                record.type,
+                host,
+                record.header_host,
+                record.reason,
+                record.boot_id,
+                record.event,
+                record.flags,
+                record.frames,
+                to_signed(record.time_ns),
+                record.received_ns,
+                record.text_length,
+                record.complete,
+                json.dumps(_pairs(record.gaps)),
+                record.mac,
+                *record.source,
+                record.metadata,
+                self._compressor.compress(record.received_text),
+            ),
+        )
+        return Stored(record, outcome, host)
+
+    def _host_of(self, mac: str | None) -> str | None:
+        """The name that the machine with this Ethernet address last gave in a v1 record or hello."""
+        row = self._db.execute(
+            "SELECT host FROM records WHERE mac = ? AND format = 'v1' ORDER BY received_ns DESC LIMIT 1",
+            (mac,),
+        ).fetchone()
+        return row["host"] if row else None
+
+
+def _pairs(gaps: Sequence[Gap]) -> list[list[int]]:
+    return [[gap.offset, gap.length] for gap in gaps]
+
+
+def _headers_agree(one: Record, other: Record) -> bool:
+    def header(record: Record) -> tuple[object, ...]:
+        return record.type, record.flags, record.text_length, record.time_ns, record.header_host
+
+    return header(one) == header(other)
+
+
+def _merge(old: Record, new: Record) -> Record:
+    """What two incomplete sightings know together; the first one's time and source stay."""
+    text = Extents([*old.runs, *new.runs])
+    metadata = old.metadata if old.metadata is not None else new.metadata
+    return Record(**{**old.__dict__, "metadata": metadata, "runs": tuple(text.runs())})
