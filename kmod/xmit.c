@@ -15,13 +15,13 @@
 #include <linux/delay.h>
 #include <linux/etherdevice.h>
 #include <linux/netdevice.h>
-#include <linux/netpoll.h>
 #include <linux/nmi.h>
 #include <linux/rtnetlink.h>
 
 #include "compat/compat.h"
 #include "frame.h"
 #include "iface.h"
+#include "poll.h"
 #include "xmit.h"
 
 #define POLL_US		50
@@ -61,7 +61,8 @@ static bool try_queues(struct net_device *dev, struct pc_burst *burst,
 		skb_set_queue_mapping(skb, queue);
 		if (!HARD_TX_TRYLOCK(dev, txq))
 			continue;
-		if (!netif_xmit_frozen_or_stopped(txq))
+		/* byte queue limits are for fairness, the ring has room */
+		if (!netif_xmit_frozen_or_drv_stopped(txq))
 			status = netdev_start_xmit(skb, dev, txq, false);
 		HARD_TX_UNLOCK(dev, txq);
 
@@ -82,11 +83,11 @@ static bool try_once(struct net_device *dev, struct pc_burst *burst,
 
 	/* the driver gives up its reference, the burst keeps its own */
 	skb_get(skb);
-	bh = compat_bh_off();
 	local_irq_save(flags);
+	bh = compat_bh_off();
 	done = try_queues(dev, burst, skb);
-	local_irq_restore(flags);
 	compat_bh_on(bh);
+	local_irq_restore(flags);
 	if (!done)
 		kfree_skb(skb);
 	return done;
@@ -99,7 +100,7 @@ static unsigned int let_work(struct sending *sending, struct net_device *dev)
 		usleep_range(1000, 1500);
 		return 1000;
 	}
-	netpoll_poll_dev(dev);
+	pc_poll(dev);
 	udelay(POLL_US);
 	touch_nmi_watchdog();
 	return POLL_US;
@@ -233,19 +234,23 @@ unsigned int pc_xmit_last_words(struct pc_draft *draft, enum pc_slot slot,
 	unsigned int sent;
 	bool bh;
 
-	bh = compat_bh_off();
 	local_irq_save(flags);
+	bh = compat_bh_off();
 	rcu_read_lock();
 
-	pc_for_each_armed(iface)
-		if (pc_iface_can_send(iface))
-			iface->firing[slot] = xchg(&iface->spare[slot], NULL);
+	pc_for_each_armed(iface) {
+		if (!pc_iface_can_send(iface))
+			continue;
+		iface->firing[slot] = xchg(&iface->spare[slot], NULL);
+		if (slot == PC_SLOT_PANIC)
+			pc_poll_prepare(iface->dev);
+	}
 	pc_record_compose(draft, slot, type, reason);
 	sent = send_record(draft, slot, false);
 
 	rcu_read_unlock();
-	local_irq_restore(flags);
 	compat_bh_on(bh);
+	local_irq_restore(flags);
 	return sent;
 }
 

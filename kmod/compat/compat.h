@@ -83,6 +83,8 @@ static void name(struct kmsg_dumper *dumper, enum kmsg_dump_reason reason) \
 /**
  * compat_bh_off() - keep softirqs from running inside a driver's poll
  *
+ * The caller has switched interrupts off, until after compat_bh_on().
+ *
  * A hard interrupt or an NMI can't be interrupted by a softirq anyway, and the
  * kernel forbids it to switch them.
  *

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Polls a device without hanging in its driver.
+ *
+ * Older drivers' ndo_poll_controller() is disable_irq(), the interrupt
+ * handler, enable_irq().  disable_irq() waits until the interrupt is handled
+ * everywhere, and asks the interrupt controller too.  Where the controller has
+ * given a level interrupt to a CPU that has been stopped since, that is never.
+ */
+#include <linux/interrupt.h>
+#include <linux/irq.h>
+#include <linux/netdevice.h>
+#include <linux/netpoll.h>
+#include <linux/pci.h>
+#include <linux/preempt.h>
+
+#include "poll.h"
+
+/* The interrupt that ndo_poll_controller() would disable, 0 if it is not known. */
+static unsigned int poll_irq(const struct net_device *dev)
+{
+	if (dev->irq > 0)
+		return dev->irq;
+	if (dev->dev.parent && dev_is_pci(dev->dev.parent))
+		return to_pci_dev(dev->dev.parent)->irq;
+	return 0;
+}
+
+/**
+ * pc_poll_prepare() - keep the device's interrupt from other CPUs
+ * @dev: the device, before the first frame is sent on it
+ *
+ * Only after a panic, with interrupts off: it stays so.  The interrupt is
+ * masked at its controller at once, not lazily when it comes for the next
+ * time.  An NMI may have interrupted the holder of the locks that this takes;
+ * other CPUs stop in a plain interrupt, which these locks keep out.
+ */
+void pc_poll_prepare(struct net_device *dev)
+{
+	unsigned int irq = poll_irq(dev);
+
+	if (!dev->netdev_ops->ndo_poll_controller || !irq || in_nmi())
+		return;
+	irq_set_status_flags(irq, IRQ_DISABLE_UNLAZY);
+	disable_irq_nosync(irq);
+}
+
+/**
+ * pc_poll() - let the driver work off its ring, unless it would hang
+ * @dev: the device; interrupts are off
+ */
+void pc_poll(struct net_device *dev)
+{
+	unsigned int irq = poll_irq(dev);
+	bool active = false;
+
+	if (dev->netdev_ops->ndo_poll_controller) {
+		if (in_nmi())
+			return;
+		if (irq && !irq_get_irqchip_state(irq, IRQCHIP_STATE_ACTIVE,
+						  &active) && active)
+			return;
+	}
+	netpoll_poll_dev(dev);
+}

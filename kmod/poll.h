@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef PANICAST_POLL_H
+#define PANICAST_POLL_H
+
+struct net_device;
+
+void pc_poll_prepare(struct net_device *dev);
+void pc_poll(struct net_device *dev);
+
+#endif
