@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The project's name, version and addresses, and what the packages are made from."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from panicast_build.errors import UserError
+from panicast_build.paths import ROOT
+
+METADATA = Path("packaging/metadata.toml")
+
+
+@dataclass(frozen=True)
+class Project:
+    """packaging/metadata.toml's [project]."""
+
+    name: str
+    version: str
+    maintainer: str
+    homepage: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Component:
+    """A part of the project that is packaged by itself: the folder of its sources, its (source) package's name."""
+
+    name: str
+    package: str
+
+
+COMPONENTS = {
+    component.name: component
+    for component in (Component("kmod", "panicast-dkms"), Component("receiver", "panicast-receiver"))
+}
+
+# Files that must repeat the version for a build tool of their own, and how each says it.
+VERSION_COPIES = {
+    Path("kmod/version.h"): re.compile(r'^#define PANICAST_VERSION "(.+)"$', re.MULTILINE),
+    Path("receiver/pyproject.toml"): re.compile(r'^version = "(.+)"$', re.MULTILINE),
+    Path("pyproject.toml"): re.compile(r'^version = "(.+)"$', re.MULTILINE),
+}
+
+
+def load(root: Path = ROOT) -> Project:
+    """The project; UserError when another file states another version."""
+    project = Project(**tomllib.loads((root / METADATA).read_text())["project"])
+    for path, pattern in VERSION_COPIES.items():
+        found = pattern.search((root / path).read_text())
+        stated = found.group(1) if found else "no version"
+        if stated != project.version:
+            raise UserError(
+                f"{path} says {stated}, {METADATA} says {project.version}",
+                f"the version is set in {METADATA}; make {path} repeat it",
+            )
+    return project
+
+
+def components(name: str) -> list[Component]:
+    """The component called name, or all of them for ""; UserError lists the right names."""
+    if not name:
+        return list(COMPONENTS.values())
+    if name not in COMPONENTS:
+        raise UserError(f"no component is called {name!r}", f"there are: {', '.join(COMPONENTS)}")
+    return [COMPONENTS[name]]

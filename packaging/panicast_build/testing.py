@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""./inv test and ./inv lint: one pytest process, so that one line at the end says how it went."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from panicast_build import tools
+from panicast_build.paths import ROOT
+
+# In the order of their cost: what fails early is known early.
+UNIT = ("tests/unit",)
+LINT = ("tests/lint",)
+EVERYTHING = (*LINT, *UNIT, "tests/package", "tests/smoke")
+
+
+def _pytest(folders: tuple[str, ...]) -> None:
+    """Becomes pytest, whose exit code is then ours."""
+    os.chdir(ROOT)
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *folders])
+
+
+def test(unit: bool) -> None:
+    """Runs the unit tests, or everything."""
+    tools.need("gcc")
+    _pytest(UNIT if unit else EVERYTHING)
+
+
+def lint() -> None:
+    """Runs the linters."""
+    _pytest(LINT)

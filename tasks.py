@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The tasks of ./inv: names, help and arguments; every body is one call into panicast_build."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+
+from invoke import Context, task
+from panicast_build import listing, smoke as smoke_test
+from panicast_build import package as packages
+from panicast_build import testing
+from panicast_build.errors import reported
+
+TARGETS = "which targets: one, a comma list, or all (./inv distros lists them)"
+TARGET = "which target (./inv distros lists them)"
+
+
+def command(**help: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A task with help on its arguments, whose expected failures end in words and an exit code."""
+
+    def decorate(body: Callable[..., None]) -> Callable[..., None]:
+        @wraps(body)
+        def reporting(*args: object, **kwargs: object) -> None:
+            with reported():
+                body(*args, **kwargs)
+
+        made: Callable[..., None] = task(help=help)(reporting)
+        return made
+
+    return decorate
+
+
+@command()
+def distros(_: Context) -> None:
+    """List the targets and what was last built for each."""
+    listing.show()
+
+
+@command(distro=TARGETS, component="only this part: kmod or receiver (the others are kept as they are)")
+def package(_: Context, distro: str, component: str = "") -> None:
+    """Build the packages into dist/DISTRO/, whatever has changed."""
+    packages.run(distro, component)
+
+
+@command(distro=TARGET)
+def smoke(_: Context, distro: str) -> None:
+    """Install the built packages in two VMs, crash one, read its last words on the other."""
+    smoke_test.run(distro)
+
+
+@command(unit="only what needs no container engine and no VM")
+def test(_: Context, unit: bool = False) -> None:
+    """Run every test: linters, units, packages, the crash of a real kernel."""
+    testing.test(unit)
+
+
+@command()
+def lint(_: Context) -> None:
+    """Run every linter: Python, shell, the module's C, the built packages."""
+    testing.lint()
