@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Vectors, a frame builder, and the receiver as a real process on a free port."""
+
+import contextlib
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+VECTORS = json.loads((Path(__file__).parents[2] / "wire/vectors.json").read_text())
+#: What a cold Python start on a busy machine may take.
+PATIENCE_S = 20
+
+
+@pytest.fixture(scope="session")
+def vectors():
+    """Every vector, frames as bytes."""
+    return [{**vector, "frames": [bytes.fromhex(frame) for frame in vector["frames"]]} for vector in VECTORS]
+
+
+@pytest.fixture(scope="session")
+def big(vectors):
+    """The panic of six frames."""
+    return next(vector for vector in vectors if vector["name"] == "panic of many frames")
+
+
+class Receiver:
+    """``panicast-receiver serve`` in a process of its own, its log read line by line."""
+
+    def __init__(self, state_dir, *flags, prefix=()):
+        self.state_dir = state_dir
+        self.log = []
+        self._rest = b""
+        self.process = subprocess.Popen(
+            [
+                *prefix,
+                sys.executable,
+                "-m",
+                "panicast_receiver",
+                "serve",
+                "--state-dir",
+                str(state_dir),
+                "--listen",
+                "127.0.0.1:0",
+                *flags,
+            ],
+            stderr=subprocess.PIPE,
+        )
+        self.port = int(self.wait_for(r"listening: UDP 127\.0\.0\.1:(\d+)").group(1))
+        self.wait_for("records are kept in")
+
+    def wait_for(self, pattern):
+        """The first match in the log from the start on; fails when it does not come."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            for line in self.log:
+                if match := re.search(pattern, line):
+                    return match
+            left = deadline - time.monotonic()
+            assert left > 0, f"{pattern!r} not in the log: {self.log}"
+            stream = self.process.stderr
+            if select.select([stream], [], [], left)[0]:
+                data = os.read(stream.fileno(), 65536)
+                assert data, f"the service ended before {pattern!r}: {self.log}"
+                *lines, self._rest = (self._rest + data).split(b"\n")
+                self.log += [line.decode() for line in lines]
+
+    def send(self, frames):
+        """Send datagrams to the service's port."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            for frame in frames:
+                sock.sendto(frame, ("127.0.0.1", self.port))
+
+    def stop(self, number=signal.SIGTERM):
+        """Signal it, wait, and return the exit code; what it still logged is in ``log``."""
+        self.process.send_signal(number)
+        _, rest = self.process.communicate(timeout=PATIENCE_S)
+        self.log += (self._rest + rest).decode().split("\n")
+        return self.process.returncode
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Start services; each is ended at the test's end."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*flags, state_dir=tmp_path / "state", prefix=()):
+            receiver = Receiver(state_dir, *flags, prefix=prefix)
+            stack.callback(receiver.process.wait)
+            stack.callback(receiver.process.kill)
+            stack.callback(receiver.process.stderr.close)
+            return receiver
+
+        yield start
+
+
+@pytest.fixture
+def cli(tmp_path):
+    """Run a command to its end; the state folder is the one that ``serve`` uses."""
+
+    def run(*argv, state_dir=tmp_path / "state", env=None, prefix=(), text=True):
+        command = [*prefix, sys.executable, "-m", "panicast_receiver", *argv]
+        if state_dir is not None:
+            command += ["--state-dir", str(state_dir)]
+        return subprocess.run(
+            command, capture_output=True, text=text, timeout=PATIENCE_S, env={**os.environ, **(env or {})}
+        )
+
+    return run

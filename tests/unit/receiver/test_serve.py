@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The real program over real sockets: what it announces it keeps, and what it keeps it shows."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+root_only = pytest.mark.skipif(
+    os.geteuid() != 0, reason="needs root: it changes users or makes network namespaces"
+)
+
+
+def records(cli, *flags):
+    """What ``list --json`` prints."""
+    done = cli("list", "--json", *flags)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_all_vectors_twice_over_loopback(serve, cli, vectors):
+    receiver = serve()
+    for _ in range(2):
+        for vector in vectors:
+            receiver.send(vector["frames"])
+    receiver.wait_for("record [0-9a-f]{12} test from web-eu-1.example.net \\(3 frames, complete\\)")
+    assert receiver.stop() == 0
+    listed = {record["boot_id"]: record for record in records(cli, "--all")}
+    wanted = [vector for vector in vectors if vector["key"] is None]
+    assert len(listed) == len(wanted)
+    for vector in wanted:
+        record = listed[vector["boot_id"]]
+        assert (record["type"], record["event"], record["meta"], record["complete"], record["format"]) == (
+            vector["type"],
+            vector["event"],
+            vector["meta"],
+            True,
+            "v1",
+        )
+        assert record["older_text"] == bool(vector["flags"] & 2)
+        assert cli("show", record["id"], "--raw", text=False).stdout == vector["text"].encode()
+        assert json.loads(cli("show", record["id"], "--json").stdout) == {**record, "text": vector["text"]}
+    assert {record["type"] for record in records(cli)} == {"panic", "test"}
+    assert any("sealed, no key 10" in line for line in receiver.log)
+
+
+def test_an_announced_record_survives_kill_9(serve, cli, big):
+    receiver = serve()
+    receiver.send(big["frames"])
+    announced = receiver.wait_for("record ([0-9a-f]{12}) panic").group(1)
+    receiver.stop(signal.SIGKILL)
+    (record,) = records(cli)
+    assert record["id"] == announced and record["complete"]
+    assert cli("show", announced, "--raw", text=False).stdout == big["text"].encode()
+
+
+def test_a_late_frame_completes_a_record_after_a_restart(serve, cli, big):
+    receiver = serve("--idle-s", "0.2")
+    receiver.send(big["frames"][:3] + big["frames"][4:])
+    receiver.wait_for("incomplete, 1392 of 6006 bytes missing")
+    receiver.stop(signal.SIGKILL)
+    (record,) = records(cli)
+    assert [gap["bytes"] for gap in record["gaps"]] == [1392] and not record["complete"]
+    assert "[panicast: 1392 bytes missing]" in cli("show", record["id"]).stdout
+    receiver = serve("--idle-s", "0.2")
+    receiver.send(big["frames"][3:4])
+    receiver.wait_for("now complete")
+    (completed,) = records(cli)
+    assert completed["complete"] and completed["id"] == record["id"] and completed["gaps"] == []
+    assert cli("show", record["id"], "--raw").stdout == big["text"]
+
+
+def test_sigterm_keeps_what_is_in_flight(serve, cli, big):
+    receiver = serve("--idle-s", "3600")
+    receiver.send(big["frames"][:2])
+    assert receiver.stop() == 0
+    (record,) = records(cli)
+    assert sum(gap["bytes"] for gap in record["gaps"]) == len(big["text"]) - (len(big["frames"][1]) - 80)
+
+
+def test_sigusr1_logs_the_counters(serve):
+    receiver = serve()
+    receiver.send([b"garbage"])
+    time.sleep(0.5)
+    receiver.process.send_signal(signal.SIGUSR1)
+    receiver.wait_for("packets 1; too short 1; in flight 0")
+
+
+def test_follow_prints_what_is_stored(serve, tmp_path, big):
+    receiver = serve()
+    follower = subprocess.Popen(
+        [
+            sys.executable,
+            "-u",
+            "-m",
+            "panicast_receiver",
+            "follow",
+            "--json",
+            "--state-dir",
+            str(tmp_path / "state"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        # Until follow has opened the database there is nothing to see of it: send other records until one shows.
+        os.set_blocking(follower.stdout.fileno(), False)
+        line, number = b"", 0
+        while not line.endswith(b"\n") and number < 40:
+            number += 1
+            receiver.send([frame[:24] + number.to_bytes(4, "big") + frame[28:] for frame in big["frames"]])
+            time.sleep(0.5)
+            line += follower.stdout.readline() or b""
+        assert json.loads(line)["reason"] == "sysrq triggered crash"
+    finally:
+        follower.kill()
+        follower.communicate()
+
+
+@root_only
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv")
+def test_without_cap_net_raw_it_says_so_and_goes_on(serve, tmp_path, big):
+    state = tmp_path / "state"
+    state.mkdir()
+    state.chmod(0o777)
+    for folder in [tmp_path, *tmp_path.parents][:3]:
+        folder.chmod(0o755)
+    receiver = serve(state_dir=state, prefix=AS_NOBODY)
+    receiver.wait_for("raw frames cannot be heard without CAP_NET_RAW; going on with UDP")
+    receiver.send(big["frames"])
+    receiver.wait_for("complete\\)")
+
+
+@root_only
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv")
+@pytest.mark.parametrize("ending", [None, signal.SIGTERM, signal.SIGKILL])
+def test_group_members_read_without_write_permission(serve, cli, tmp_path, big, ending):
+    """While the service runs, after it stopped, and after it was killed with its log left behind."""
+    for folder in [tmp_path, *tmp_path.parents][:3]:
+        folder.chmod(0o755)
+    receiver = serve()
+    receiver.send(big["frames"])
+    receiver.wait_for("complete\\)")
+    state = tmp_path / "state"
+    if ending is not None:
+        receiver.stop(ending)
+    for path in [state, *state.iterdir()]:
+        os.chown(path, 0, 65534)
+    assert state.stat().st_mode & 0o777 == 0o750
+    assert (state / "panicast.db").stat().st_mode & 0o777 == 0o640
+    done = cli("list", "--json", prefix=AS_NOBODY)
+    assert done.returncode == 0, done.stderr
+    assert [record["complete"] for record in json.loads(done.stdout)] == [True]
+    os.chown(state, 0, 0)
+    refused = cli("list", prefix=AS_NOBODY)
+    assert refused.returncode == 1 and "adduser" in refused.stderr and "Traceback" not in refused.stderr
+
+
+SENDER = """
+import socket, struct
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind(("pc-b", 0))
+def frame(protocol, text, tag=b""):
+    return (b"\\xff" * 6 + bytes.fromhex("525400123456") + tag + b"\\x08\\x00" + struct.pack(
+        ">BBHHHBBH4s4s", 0x45, 0, 20 + len(text), 0, 0x4000, 64, protocol, 0, bytes(4), b"\\xff" * 4) + text)
+panic = b"<0>[    9.000000] Kernel panic - not syncing: sysrq triggered crash\\n"
+for _ in range(3):
+    s.send(frame(17, b"x" * 64))
+    s.send(frame(255, panic))
+s.send(frame(255, panic + b"tagged", bytes.fromhex("81000064")))
+s.send(frame(255, b"x" * 1025))
+"""
+
+
+@root_only
+@pytest.mark.skipif(not shutil.which("ip") or not shutil.which("unshare"), reason="needs ip and unshare")
+def test_raw_frames_through_the_kernel_filter(serve, cli):
+    """Two veth ends in a network namespace of its own; UDP must not come through the packet socket."""
+    script = (
+        "ip link set lo up && ip link add pc-a type veth peer name pc-b && ip link set pc-a up && "
+        'ip link set pc-b up && exec "$@"'
+    )
+    receiver = serve("--interface", "pc-a,lo", prefix=("unshare", "--net", "sh", "-c", script, "sh"))
+    inside = ("nsenter", f"--net=/proc/{receiver.process.pid}/ns/net")
+    subprocess.run([*inside, sys.executable, "-c", SENDER], check=True, timeout=20)
+    receiver.wait_for("record .* panic from 52:54:00:12:34:56: sysrq triggered crash")
+    time.sleep(0.5)
+    assert receiver.stop() == 0
+    found = records(cli)
+    assert {
+        (
+            record["format"],
+            record["type"],
+            record["source"]["mac"],
+            record["source"]["iface"],
+            record["reason"],
+        )
+        for record in found
+    } == {("raw", "panic", "52:54:00:12:34:56", "pc-a", "sysrq triggered crash")}
+    assert sorted(record["bytes"] for record in found) == [68, 74]
+    counted = [line for line in receiver.log if line.startswith("packets ")][-1]
+    assert "packets 5; duplicate 2; raw text empty or too long 1; records new 2" in counted

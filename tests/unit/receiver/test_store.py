@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The database: merging, versions, damage, a full disk."""
+
+import os
+import sqlite3
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from panicast_receiver.committer import Committer
+from panicast_receiver.errors import ReceiverError
+from panicast_receiver.extents import Run
+from panicast_receiver.handoff import Handoff
+from panicast_receiver.reader import Query, Reader
+from panicast_receiver.reassembly import Limits, Reassembler
+from panicast_receiver.record import Instant, Record, Source
+from panicast_receiver.store import Store, from_signed, to_signed
+from panicast_receiver.wire import decode
+
+NOW = Instant(100.0, 1_700_000_000_000_000_000)
+ALL = Query(everything=True)
+
+
+def partial(frames):
+    """The record that these datagrams alone make."""
+    reassembler = Reassembler(Limits(), Counter())
+    done = [
+        record
+        for frame in frames
+        for record in reassembler.feed(decode(frame), Source("aa:bb:cc:dd:ee:ff"), NOW)
+    ]
+    return (done + reassembler.flush())[0]
+
+
+def raw_record(text=b"Kernel panic - not syncing: x", mac="52:54:00:12:34:56", identity=b"i" * 20):
+    """A record of a raw frame."""
+    return Record(
+        identity=identity,
+        format="raw",
+        type="panic",
+        header_host="",
+        boot_id=None,
+        event=None,
+        flags=0,
+        frames=1,
+        time_ns=None,
+        received_ns=NOW.wall_ns,
+        text_length=len(text),
+        metadata=b"",
+        runs=(Run(0, text),),
+        source=Source(mac),
+    )
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store in a folder of its own."""
+    opened = Store(tmp_path)
+    yield opened
+    opened.close()
+
+
+def test_a_record_is_read_back_as_it_was(store, tmp_path, big):
+    record = partial(big["frames"])
+    assert [stored.outcome for stored in store.write([record])] == ["new"]
+    reader = Reader(tmp_path)
+    (entry,) = reader.select(Query())
+    assert reader.load(entry) == record
+    assert entry.summary["meta"] == big["meta"] and entry.summary["boot_id"] == big["boot_id"]
+    assert (entry.summary["time"], entry.summary["bytes"]) == (
+        "2024-11-03T16:37:08.990905069Z",
+        len(big["text"]),
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_parts_merge_to_the_whole_over_restarts(tmp_path_factory, big, data):
+    order = data.draw(st.permutations(big["frames"]))
+    cut = data.draw(st.integers(1, 5))
+    folder = tmp_path_factory.mktemp("store")
+    for part, outcome in ((order[:cut], "new"), (order[cut:], "completed")):
+        store = Store(folder)
+        assert [stored.outcome for stored in store.write([partial(part)])] == [outcome]
+        store.close()
+    reader = Reader(folder)
+    (entry,) = reader.select(Query())
+    assert entry.summary["complete"] and reader.load(entry).received_text.decode() == big["text"]
+    reader.close()
+
+
+def test_what_is_complete_stays_as_it_is(store, big):
+    store.write([partial(big["frames"])])
+    forged = replace(partial(big["frames"]), header_host="evil", runs=(Run(0, b"x" * len(big["text"])),))
+    assert [stored.outcome for stored in store.write([forged, partial(big["frames"][:2])])] == [
+        "known",
+        "known",
+    ]
+
+
+def test_a_contradicting_part_changes_nothing_but_a_whole_record_wins(store, tmp_path, big):
+    store.write([partial(big["frames"][:3])])
+    forged = replace(partial(big["frames"][3:]), time_ns=1)
+    assert [stored.outcome for stored in store.write([forged])] == ["contradicts"]
+    whole = replace(partial(big["frames"]), time_ns=2)
+    assert [stored.outcome for stored in store.write([whole])] == ["completed"]
+    assert Reader(tmp_path).select(Query())[0].summary["complete"]
+
+
+def test_of_hello_and_bye_the_newest_is_kept_and_hidden_by_default(store, tmp_path, vectors):
+    hello = partial(vectors[0]["frames"])
+    newer = replace(hello, event=hello.event + 1, identity=b"n" * 20, type="bye")
+    outcomes = [stored.outcome for stored in store.write([hello, hello, newer, hello])]
+    assert outcomes == ["new", "known", "new", "known"]
+    reader = Reader(tmp_path)
+    assert reader.select(Query()) == []
+    assert [entry.summary["type"] for entry in reader.select(ALL)] == ["bye"]
+
+
+def test_a_raw_record_has_the_name_that_its_mac_gave_before(store, vectors):
+    assert store.write([raw_record()])[0].host == "52:54:00:12:34:56"
+    hello = replace(partial(vectors[0]["frames"]), source=Source())
+    store.write([hello])
+    assert store.write([raw_record(identity=b"j" * 20)])[0].host == "db-07"
+
+
+def test_ids_are_found_by_prefix(store, tmp_path):
+    store.write([raw_record(identity=bytes([number]) * 20) for number in range(40)])
+    reader = Reader(tmp_path)
+    entries = reader.select(Query())
+    for entry in entries:
+        assert reader.find(entry.summary["id"]) == entry
+    with pytest.raises(ReceiverError, match="no record has an id"):
+        reader.find("zz")
+    first_digits = Counter(entry.summary["id"][0] for entry in entries)
+    with pytest.raises(ReceiverError, match="fits several records"):
+        reader.find(first_digits.most_common(1)[0][0])
+
+
+@given(st.integers(0, (1 << 64) - 1))
+def test_every_time_of_the_wire_fits(value):
+    assert from_signed(to_signed(value)) == value and -(1 << 63) <= to_signed(value) < 1 << 63
+
+
+def test_one_record_that_cannot_be_stored_does_not_take_the_others_along(store, tmp_path, big):
+    impossible = replace(raw_record(), received_ns=1 << 70)
+    outcomes = [stored.outcome for stored in store.write([impossible, partial(big["frames"])])]
+    assert outcomes == ["refused", "new"]
+    assert len(Reader(tmp_path).select(Query())) == 1
+
+
+def test_two_services_cannot_share_a_folder(store, tmp_path):
+    with pytest.raises(ReceiverError, match="another panicast-receiver"):
+        Store(tmp_path)
+
+
+def test_a_newer_schema_is_refused(tmp_path):
+    Store(tmp_path).close()
+    with sqlite3.connect(tmp_path / "panicast.db") as db:
+        db.execute("PRAGMA user_version = 99")
+    for opener in (Store, Reader):
+        with pytest.raises(ReceiverError, match="written by a newer panicast-receiver"):
+            opener(tmp_path)
+
+
+@pytest.mark.parametrize("opener", [Store, Reader])
+def test_other_files_are_left_alone(tmp_path, opener):
+    path = tmp_path / "panicast.db"
+    path.write_bytes(b"something else entirely\n" * 100)
+    with pytest.raises(ReceiverError, match="is damaged"):
+        opener(tmp_path)
+    path.unlink()
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE theirs (x)")
+    with pytest.raises(ReceiverError, match="not a panicast database"):
+        opener(tmp_path)
+
+
+def test_a_full_disk_is_waited_out_and_nothing_is_lost(store, tmp_path, big, monkeypatch):
+    """SQLite's own page limit fails as a full disk does."""
+    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+    store._db.execute(f"PRAGMA max_page_count = {pages}")
+    handoff = Handoff()
+    committer = Committer(handoff, store)
+    tries = []
+    write = store.write
+
+    def make_room_at_the_third_try(records):
+        tries.append(len(records))
+        if len(tries) == 3:
+            store._db.execute("PRAGMA max_page_count = 100000")
+        return write(records)
+
+    monkeypatch.setattr(store, "write", make_room_at_the_third_try)
+    monkeypatch.setattr("panicast_receiver.committer.RETRY_S", 0.01)
+    for number in range(3):
+        handoff.put(raw_record(os.urandom(1024) * 8, identity=bytes([number]) * 20))
+    handoff.put(partial(big["frames"]))
+    handoff.close()
+    committer.start()
+    committer.join(20)
+    assert tries == [4, 4, 4] and not committer.failed
+    assert len(Reader(tmp_path).select(Query())) == 4
+
+
+def test_the_handoff_waits_for_room_and_ends():
+    handoff = Handoff(limit_bytes=1)
+    assert handoff.put(raw_record())
+    waits = []
+
+    def beat():
+        waits.append(1)
+        handoff.abandon()
+
+    assert handoff.put(raw_record(), beat) is False and waits == [1]
+    handoff.close()
+    assert len(handoff.take(10, 0)) == 1 and handoff.take(10, 0) is None
