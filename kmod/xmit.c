@@ -44,6 +44,30 @@ struct sending {
 	unsigned int sent;
 };
 
+static bool try_queue(struct net_device *dev, unsigned int queue,
+		      struct sk_buff *skb)
+{
+	struct netdev_queue *txq = netdev_get_tx_queue(dev, queue);
+	netdev_tx_t status = NETDEV_TX_BUSY;
+
+	skb_set_queue_mapping(skb, queue);
+	/* HARD_TX_TRYLOCK(), in a form that sparse can follow */
+	if (compat_dev_lltx(dev))
+		__netif_tx_acquire(txq);
+	else if (!__netif_tx_trylock(txq))
+		return false;
+
+	/* byte queue limits are for fairness, the ring has room */
+	if (!netif_xmit_frozen_or_drv_stopped(txq))
+		status = netdev_start_xmit(skb, dev, txq, false);
+
+	if (compat_dev_lltx(dev))
+		__netif_tx_release(txq);
+	else
+		__netif_tx_unlock(txq);
+	return dev_xmit_complete(status);
+}
+
 /*
  * Hands a frame to the first transmit queue that is free and has room.  A
  * queue whose lock a stopped CPU holds is passed over.
@@ -55,18 +79,8 @@ static bool try_queues(struct net_device *dev, struct pc_burst *burst,
 
 	for (i = 0; i < n; i++) {
 		unsigned int queue = (burst->queue + i) % n;
-		struct netdev_queue *txq = netdev_get_tx_queue(dev, queue);
-		netdev_tx_t status = NETDEV_TX_BUSY;
 
-		skb_set_queue_mapping(skb, queue);
-		if (!HARD_TX_TRYLOCK(dev, txq))
-			continue;
-		/* byte queue limits are for fairness, the ring has room */
-		if (!netif_xmit_frozen_or_drv_stopped(txq))
-			status = netdev_start_xmit(skb, dev, txq, false);
-		HARD_TX_UNLOCK(dev, txq);
-
-		if (dev_xmit_complete(status)) {
+		if (try_queue(dev, queue, skb)) {
 			burst->queue = queue;
 			return true;
 		}

@@ -9,6 +9,7 @@
 #include <linux/bottom_half.h>
 #include <linux/kernel.h>
 #include <linux/kmsg_dump.h>
+#include <linux/netdevice.h>
 #include <linux/preempt.h>
 #include <linux/printk.h>
 #include <linux/version.h>
@@ -63,6 +64,16 @@ static inline size_t compat_kmsg_newest(char *buf, size_t size)
 	if (!kmsg_dump_get_buffer(&iter, true, buf, size, &len))
 		return 0;
 	return len;
+}
+
+/* Whether the transmit queues of a device have no lock. */
+static inline bool compat_dev_lltx(const struct net_device *dev)
+{
+#ifdef HAVE_DEV_LLTX
+	return dev->lltx;
+#else
+	return dev->features & NETIF_F_LLTX;
+#endif
 }
 
 /* Defines a kmsg_dumper callback @name that calls @func(reason, message). */

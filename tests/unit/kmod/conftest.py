@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The kernel's encoder, compiled for user space."""
+
+import ctypes
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+KMOD = ROOT / "kmod"
+VECTORS = json.loads((ROOT / "tests/wire/vectors.json").read_text(encoding="utf-8"))
+
+TEXT_KEYS = ("host", "release", "version", "machine", "iface", "mac", "reason")
+
+
+class Meta(ctypes.Structure):
+    """struct pc_wire_meta of kmod/wire.h."""
+
+    _fields_ = [
+        *((key, ctypes.c_char_p) for key in TEXT_KEYS),
+        ("uptime_ns", ctypes.c_uint64),
+        ("cpu", ctypes.c_uint32),
+        ("pid", ctypes.c_uint32),
+        *((key, ctypes.c_char_p) for key in ("comm", "taint", "module", "tag")),
+    ]
+
+
+class Record(ctypes.Structure):
+    """struct pc_wire_record of kmod/wire.h."""
+
+    _fields_ = [
+        ("boot_id", ctypes.c_uint8 * 16),
+        ("event", ctypes.c_uint32),
+        ("type", ctypes.c_uint8),
+        ("flags", ctypes.c_uint8),
+        ("chunk", ctypes.c_uint16),
+        ("time_ns", ctypes.c_uint64),
+        ("host", ctypes.c_char * 32),
+        ("meta", ctypes.c_char_p),
+        ("meta_len", ctypes.c_size_t),
+        ("text", ctypes.c_char_p),
+        ("text_len", ctypes.c_size_t),
+    ]
+
+
+class Encoder:
+    """What tests ask of kmod/wire.c; strings are bytes, as in C."""
+
+    def __init__(self, library: Path) -> None:
+        self._lib = ctypes.CDLL(str(library))
+        for name in ("pc_wire_meta", "pc_wire_value", "pc_wire_frame"):
+            getattr(self._lib, name).restype = ctypes.c_size_t
+        self._lib.pc_wire_count.argtypes = [ctypes.c_size_t, ctypes.c_uint]
+
+    def value(self, text: bytes, size: int) -> bytes:
+        """The text as it stands in a metadata line of at most size - 1 bytes."""
+        buf = ctypes.create_string_buffer(b"\xaa" * (size + 1), size + 1)
+        length = self._lib.pc_wire_value(buf, ctypes.c_size_t(size), text)
+        assert buf.raw[size] == 0xAA, "wrote behind the buffer"
+        assert buf.raw[length] == 0
+        return buf.raw[:length]
+
+    def meta(self, values: dict[str, str], size: int = 1392) -> bytes:
+        """The payload of seq 0 from metadata as the vectors have it, cut to size bytes."""
+        meta = Meta()
+        for name, kind in Meta._fields_:
+            text = values[name]
+            setattr(meta, name, text.encode() if kind is ctypes.c_char_p else int(text))
+        buf = ctypes.create_string_buffer(b"\xaa" * (size + 1), size + 1)
+        length = self._lib.pc_wire_meta(ctypes.byref(meta), buf, ctypes.c_size_t(size))
+        assert length <= size
+        assert buf.raw[size] == 0xAA, "wrote behind the buffer"
+        return buf.raw[:length]
+
+    def frames(self, record: Record) -> list[bytes]:
+        """All datagrams of a record."""
+        buf = ctypes.create_string_buffer(80 + record.chunk)
+        frames = []
+        for seq in range(self._lib.pc_wire_count(record.text_len, record.chunk)):
+            length = self._lib.pc_wire_frame(ctypes.byref(record), seq, buf)
+            frames.append(buf.raw[:length])
+        return frames
+
+
+def record(vector: dict, meta: bytes, text: bytes, chunk: int = 1392) -> Record:
+    """A record with the header of a vector."""
+    rec = Record()
+    rec.boot_id[:] = bytes.fromhex(vector["boot_id"])
+    rec.event, rec.flags, rec.chunk = vector["event"], vector["flags"], chunk
+    rec.type = {"panic": 1, "oops": 2, "test": 3, "hello": 4, "bye": 5}[vector["type"]]
+    rec.time_ns = vector["ns"]
+    rec.host = vector["host"].encode()
+    rec.meta, rec.meta_len = meta, len(meta)
+    rec.text, rec.text_len = text, len(text)
+    return rec
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    library = tmp_path_factory.mktemp("wire") / "wire.so"
+    subprocess.run(
+        ["gcc", "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror",
+         "-fsanitize=undefined", "-fno-sanitize-recover=all", "-static-libubsan",
+         "-o", str(library), str(KMOD / "wire.c")],
+        check=True,
+    )  # fmt: skip
+    return Encoder(library)

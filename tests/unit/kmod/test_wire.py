@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""kmod/wire.c against the recorded vectors, and against hostile strings."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from .conftest import VECTORS, Encoder, record
+
+PLAIN = [vector for vector in VECTORS if vector["key"] is None]
+
+
+@pytest.mark.parametrize("vector", PLAIN, ids=lambda vector: vector["name"])
+def test_vectors_byte_for_byte(encoder: Encoder, vector: dict) -> None:
+    rec = record(vector, encoder.meta(vector["meta"]), vector["text"].encode())
+    assert [frame.hex() for frame in encoder.frames(rec)] == vector["frames"]
+
+
+def test_the_vectors_have_whole_panics() -> None:
+    assert max(vector["count"] for vector in PLAIN) > 2
+
+
+@given(text=st.binary(max_size=5000), chunk=st.integers(468, 1392))
+def test_payloads_make_up_the_text_newest_first(encoder: Encoder, text: bytes, chunk: int) -> None:
+    frames = encoder.frames(record(PLAIN[0], b"host=a\n", text, chunk))
+    offsets = [int.from_bytes(frame[32:36], "big") for frame in frames[1:]]
+    assert frames[0][80:] == b"host=a\n"
+    assert offsets == sorted(offsets, reverse=True)
+    assert b"".join(frame[80:] for frame in reversed(frames[1:])) == text
+    assert all(len(frame) <= 80 + chunk for frame in frames)
+    assert {int.from_bytes(frame[30:32], "big") for frame in frames} == {len(frames)}
+
+
+@given(text=st.binary(max_size=80).filter(lambda text: 0 not in text), size=st.integers(1, 90))
+def test_values_are_clean_utf8_whatever_a_task_is_called(encoder: Encoder, text: bytes, size: int) -> None:
+    value = encoder.value(text, size)
+    assert len(value) < size
+    assert all(char.isprintable() or ord(char) >= 0x80 for char in value.decode())
+    assert not value.endswith(b" ")
+
+
+@given(text=st.text(st.characters(min_codepoint=0x21, exclude_characters="\x7f", exclude_categories=["Cs"])))
+def test_utf8_is_left_alone(encoder: Encoder, text: str) -> None:
+    assert encoder.value(text.encode(), 4 * len(text) + 1) == text.encode()
+
+
+@given(size=st.integers(0, 700))
+def test_metadata_that_does_not_fit_loses_whole_lines(encoder: Encoder, size: int) -> None:
+    whole = encoder.meta(PLAIN[0]["meta"])
+    cut = encoder.meta(PLAIN[0]["meta"], size)
+    assert set(cut.splitlines(keepends=True)) <= set(whole.splitlines(keepends=True))
