@@ -156,12 +156,11 @@ def any_frame(draw):
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(any_frame(), st.floats(0, 3)), max_size=60))
 def test_bounds_hold_whatever_arrives(steps):
-    reassembler, counts = assembler(memory=16000, records=5, idle_s=2)
-    now, handed, taken = NOW, [], 0
+    reassembler, _ = assembler(memory=16000, records=5, idle_s=2)
+    now, handed = NOW, []
     for frame, pause in steps:
         now = Instant(now.mono + pause, now.wall_ns)
         handed += reassembler.tick(now) + reassembler.feed(frame, HERE, now)
-        taken += 1
         assert reassembler.memory <= 16000 and reassembler.in_flight <= 5
     handed += reassembler.flush()
     assert reassembler.memory == reassembler.in_flight == 0

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -92,6 +93,19 @@ def test_sigusr1_logs_the_counters(serve):
     receiver.wait_for("packets 1; too short 1; in flight 0")
 
 
+def test_systemd_is_told_of_start_life_and_stop(serve, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(20)
+        receiver = serve(prefix=("env", f"NOTIFY_SOCKET={tmp_path / 'notify'}"))
+        assert [systemd.recv(100), systemd.recv(100)] == [b"READY=1", b"WATCHDOG=1"]
+        receiver.stop()
+        told = b""
+        while told != b"STOPPING=1":
+            told = systemd.recv(100)
+            assert told in (b"WATCHDOG=1", b"STOPPING=1")
+
+
 def test_follow_prints_what_is_stored(serve, tmp_path, big):
     receiver = serve()
     follower = subprocess.Popen(
@@ -109,7 +123,7 @@ def test_follow_prints_what_is_stored(serve, tmp_path, big):
         stderr=subprocess.DEVNULL,
     )
     try:
-        # Until follow has opened the database there is nothing to see of it: send other records until one shows.
+        # Nothing tells when follow has opened the database: send other records until one shows.
         os.set_blocking(follower.stdout.fileno(), False)
         line, number = b"", 0
         while not line.endswith(b"\n") and number < 40:
