@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The smoke test: the built packages in two emulated machines; one crashes, the other has its last words."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn, TextIO
+
+from panicast_build import distros, engine, paths, tools
+from panicast_build.errors import BuildError
+from panicast_build.smoke import repo, report, vm
+from panicast_build.smoke.failure import SmokeFailure
+from panicast_build.smoke.guest import Guest
+from panicast_build.smoke.image import FOLDER, GuestImage, guest_image
+from panicast_build.smoke.report import Report
+from panicast_build.smoke.scenario import LOG_HOST, SERVER, Story
+
+
+def run(distro_name: str, *, nic: str = "virtio-net-pci") -> Report:
+    """Tells the story with the packages in dist/DISTRO and stock kernels, with this QEMU network card.
+
+    Writes dist/DISTRO/smoke.json. Raises BuildError when the story goes wrong, after the ends of both serial
+    logs have been shown; UserError when the packages or a tool are missing.
+    """
+    distro = distros.get(distro_name)
+    dist = paths.dist_dir(distro.name)
+    packages = repo.built(dist, distro.name)
+    tools.need(vm.QEMU, "mke2fs")
+    image = guest_image(engine.connect(), distro, repo.wants(packages))
+    accelerator = vm.choose_accelerator(image.kernel)
+    logs = _fresh(paths.LOGS / f"smoke-{distro.name}")
+    told = Report(
+        distro=distro.name,
+        nic=nic,
+        qemu=vm.version(),
+        accelerator=accelerator.name,
+        packages=report.describe(packages),
+        logs=str(logs),
+    )
+    with _terminable(), tempfile.TemporaryDirectory(prefix="panicast-") as folder, _log(logs) as transcript:
+        repository = Path(folder) / "repository.ext4"
+        repo.disk(packages, repository)
+        specs = _specs(image, repository, Path(folder), logs, accelerator, nic)
+        try:
+            _tell(specs, transcript, told)
+        except SmokeFailure as failure:
+            told.failure = str(failure)
+            transcript.write(f"FAILED: {failure}\n")
+            report.show_consoles([spec.console for spec in specs])
+            raise BuildError(f"smoke test of {distro.name}: {failure}", Path(transcript.name)) from failure
+        finally:
+            told.write(dist / "smoke.json")
+    return told
+
+
+def _specs(
+    image: GuestImage, repository: Path, folder: Path, logs: Path, accelerator: vm.Accelerator, nic: str
+) -> list[vm.Spec]:
+    """The server and the log host: one root, one segment."""
+    return [
+        vm.Spec(
+            name=name,
+            number=number,
+            peer=peer,
+            image=image,
+            repository=repository,
+            folder=folder,
+            console=logs / f"{name}.serial",
+            accelerator=accelerator,
+            nic=nic,
+            cpus=cpus,
+        )
+        # The server has a CPU that the panicking one must stop; the log host has nothing to do in parallel.
+        for number, name, peer, cpus in ((1, SERVER, LOG_HOST, 2), (2, LOG_HOST, SERVER, 1))
+    ]
+
+
+def _tell(specs: list[vm.Spec], transcript: TextIO, told: Report) -> None:
+    with ExitStack() as stack:
+        machines = [stack.enter_context(vm.Machine(spec, FOLDER)) for spec in specs]
+        server, log_host = (stack.enter_context(closing(Guest(machine, transcript))) for machine in machines)
+        story = Story(server, log_host, told.step)
+        told.kernels, told.records = story.kernels, story.records
+        story.tell()
+        told.result = "pass"
+
+
+def _fresh(folder: Path) -> Path:
+    """An empty folder in the place of the last run's."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+@contextmanager
+def _log(folder: Path) -> Iterator[TextIO]:
+    with (folder / "transcript.log").open("w") as transcript:
+        yield transcript
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """A polite kill (a CI job's timeout, say) unwinds like Ctrl-C, so that guests and temporary files go."""
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

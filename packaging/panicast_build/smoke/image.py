@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The guests' root: a container image with a kernel and systemd, made a file system for QEMU to boot."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+
+from panicast_build import images, progress
+from panicast_build.archive import read_tree
+from panicast_build.container import Container
+from panicast_build.distros import Distro
+from panicast_build.paths import CACHE, LOGS
+
+FOLDER = CACHE / "smoke"
+# What of a container's / belongs to the system itself; the rest is made at boot.
+TOPS = "bin boot etc home lib lib64 media mnt opt root sbin srv usr var"
+EMPTY = "dev proc run sys tmp"
+# The file system is made a little larger than what it holds, and grows to its disk at the first boot.
+SLACK_MIB = 64
+DISK_BYTES = 4 * 2**30
+
+
+@dataclass(frozen=True)
+class GuestImage:
+    """A root file system, and the kernel and initramfs out of it. Cached: open it for reading only."""
+
+    root: Path
+    kernel: Path
+    initrd: Path
+
+
+def guest_image(client: docker.DockerClient, distro: Distro, wants: str) -> GuestImage:
+    """The guests' image of a distro. wants is a dependency list: apt finds its packages there, not installed.
+
+    Cached by the container image's tag, which is a hash of all that goes into it.
+    """
+    name = f"guest-{distro.family}"
+    files = read_tree(images.CONTAINERFILES / name)
+    arguments = {"KERNEL": distro.kernel_image, "WANTS": wants}
+    tag = images.build(client, distro, name, files=files, buildargs=arguments)
+    folder = FOLDER / tag.rpartition(":")[2]
+    if not folder.exists():
+        _extract(client, tag, folder)
+    return GuestImage(folder / "root.ext4", folder / "vmlinuz", folder / "initrd.img")
+
+
+def _extract(client: docker.DockerClient, tag: str, folder: Path) -> None:
+    """Fills folder from the container image, beside it first."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log_path = LOGS / "smoke-image.log"
+    part = Path(tempfile.mkdtemp(dir=FOLDER, prefix="part-"))
+    try:
+        with (
+            progress.step("making the guests' disk", log=log_path),
+            log_path.open("w") as log,
+            Container(client, tag) as box,
+        ):
+            # Copied without crossing file systems: the engine mounts its own over some places.
+            box.run(
+                ["mkdir", "-p", "/guest/root", *(f"/guest/root/{name}" for name in EMPTY.split())], log=log
+            )
+            box.run(["cp", "-ax", *(f"/{name}" for name in TOPS.split()), "/guest/root"], log=log)
+            box.run(["rm", "-f", "/guest/root/etc/hostname", "/guest/root/etc/resolv.conf"], log=log)
+            used = int(box.run(["du", "-sm", "/guest/root"], log=log).output.split()[0])
+            size = f"{used * 9 // 8 + SLACK_MIB}M"
+            make = ["mke2fs", "-q", "-t", "ext4", "-J", "size=16", "-d", "/guest/root"]
+            box.run([*make, "/guest/root.ext4", size], log=log)
+            for source in ("/guest/root.ext4", "/guest/vmlinuz", "/guest/initrd.img"):
+                box.get(source, part)
+        os.truncate(part / "root.ext4", DISK_BYTES)
+        part.replace(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

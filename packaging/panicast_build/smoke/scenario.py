@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The story that a smoke test tells: two machines with the packages, a crash in each format, the records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from panicast_build.smoke.failure import SmokeFailure, wait_for
+from panicast_build.smoke.guest import Guest
+
+SERVER, LOG_HOST = "server", "log-host"
+DKMS, RECEIVER = "panicast-dkms", "panicast-receiver"
+SERVICE = "panicast-receiver.service"
+OPTIONS_FILE = "/etc/modprobe.d/panicast.conf"
+MODULE_FOLDER = "/sys/module/panicast"
+# What the text of a record must hold to be this crash's: the panic line, and its call trace.
+EVIDENCE = ("Kernel panic - not syncing: sysrq triggered crash", "sysrq_handle_crash")
+# A module build in an emulated machine; a record on its way; a card that waits for its link.
+INSTALL_SECONDS = 900.0
+RECORD_SECONDS = 60.0
+ARMED_SECONDS = 60.0
+
+Record = dict[str, Any]
+Step = Callable[[str], AbstractContextManager[None]]
+
+
+class Story:
+    """The two guests, and what was seen of them: records (panics, from list --json), kernels (by guest)."""
+
+    def __init__(self, server: Guest, log_host: Guest, step: Step) -> None:
+        self._server = server
+        self._log_host = log_host
+        self._step = step
+        self.records: list[Record] = []
+        self.kernels: dict[str, str] = {}
+
+    def tell(self) -> None:
+        """The whole story; SmokeFailure where it goes another way."""
+        with self._step("both guests boot"):
+            for guest in (self._server, self._log_host):
+                guest.wait_until_up()
+                self.kernels[guest.name] = guest.run(["uname", "-r"]).out.strip()
+        with self._step("apt installs both packages; the module is built in the guest"):
+            self._install()
+        with self._step("the service is active, the module armed"):
+            self._service_is_active()
+            self._module_is_armed()
+        with self._step("the server reboots in good order and says bye; the module loads by itself"):
+            self._reboot()
+        with self._step("a test record arrives"):
+            self._send_test()
+        with self._step("a crash is recorded in format v1"):
+            self._crash("v1")
+        with self._step("the module is reloaded with format=raw"):
+            self._change_format("raw")
+        with self._step("a crash is recorded in format raw"):
+            self._crash("raw")
+        with self._step("removing unloads the module, purging leaves nothing"):
+            self._purge()
+
+    def _install(self) -> None:
+        pairs = ((self._server, DKMS), (self._log_host, RECEIVER))
+        for guest, _ in pairs:
+            guest.run(["apt-get", "update"])
+        running = [guest.start(["apt-get", "install", "-y", package]) for guest, package in pairs]
+        for (guest, _), command in zip(pairs, running, strict=True):
+            guest.finish(command, seconds=INSTALL_SECONDS)
+
+    def _service_is_active(self) -> None:
+        state = self._log_host.run(["systemctl", "is-active", SERVICE], check=False).out.strip()
+        if state != "active":
+            raise SmokeFailure(f"{SERVICE} is {state or 'unknown'} after its installation, not active")
+
+    def _module_is_armed(self) -> None:
+        self._server.run(["test", "-d", MODULE_FOLDER])
+        wait_for("panicast-ctl status to be content", ARMED_SECONDS, self._status_is_good)
+
+    def _status_is_good(self) -> bool:
+        return self._server.run(["panicast-ctl", "status"], check=False).code == 0
+
+    def _reboot(self) -> None:
+        self._server.abandon(["systemctl", "reboot"])
+        self._server.wait_until_up()
+        wait_for("the server's bye on the log host", RECORD_SECONDS, lambda: self._of_type("bye"))
+        self._module_is_armed()
+
+    def _send_test(self) -> None:
+        self._server.run(["panicast-ctl", "test"])
+        wait_for("a complete test record", RECORD_SECONDS, lambda: _complete(self._of_type("test")))
+
+    def _crash(self, form: str) -> None:
+        """Crashes the server: it must come back by itself and leave one more record, with the evidence."""
+        known = {record["id"] for record in self._of_type("panic")}
+        # What the crash shall not lose: files that apt and this story have written.
+        self._server.run(["sync"])
+        self._server.abandon(["tee", "/proc/sysrq-trigger"], stdin="c")
+        self._server.wait_until_up()
+        wait_for("a record of the crash", RECORD_SECONDS, lambda: self._new_panics(known))
+        new = self._new_panics(known)
+        if len(new) != 1:
+            raise SmokeFailure(f"one crash left {len(new)} records of type panic: {_ids(new)}")
+        record = new[0]
+        self.records.append(record)
+        if record["format"] != form or not record["complete"]:
+            got = f"format {record['format']}, complete: {record['complete']}"
+            raise SmokeFailure(f"expected one complete {form} record of the crash, got one of {got}")
+        text = self._log_host.run([RECEIVER, "show", str(record["id"]), "--raw"]).out
+        if missing := [words for words in EVIDENCE if words not in text]:
+            raise SmokeFailure(f"record {record['id']} does not hold {' or '.join(map(repr, missing))}")
+
+    def _change_format(self, form: str) -> None:
+        self._server.run(["tee", "-a", OPTIONS_FILE], stdin=f"options panicast format={form}\n")
+        self._server.run(["modprobe", "-r", "panicast"])
+        self._server.run(["modprobe", "panicast"])
+        self._module_is_armed()
+
+    def _purge(self) -> None:
+        self._server.run(["apt-get", "remove", "-y", DKMS])
+        self._server.run(["test", "!", "-e", MODULE_FOLDER])
+        self._server.run(["apt-get", "purge", "-y", DKMS])
+        places = ["/etc", "/usr", "/var/lib", "-not", "-path", "/var/lib/apt/*"]
+        left = self._server.run(["find", *places, "-name", "*panicast*"]).out.split()
+        if left:
+            raise SmokeFailure(f"purging {DKMS} left {', '.join(left)}")
+
+    def _of_type(self, kind: str) -> list[Record]:
+        listed = self._log_host.run([RECEIVER, "list", "--all", "--json"]).out
+        return [record for record in json.loads(listed) if record["type"] == kind]
+
+    def _new_panics(self, known: set[str]) -> list[Record]:
+        return [record for record in self._of_type("panic") if record["id"] not in known]
+
+
+def _complete(records: list[Record]) -> list[Record]:
+    return [record for record in records if record["complete"]]
+
+
+def _ids(records: list[Record]) -> str:
+    return ", ".join(str(record["id"]) for record in records)

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A QEMU process: its command line, its start and its certain end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from panicast_build import tools
+from panicast_build.smoke.failure import SmokeFailure, wait_for
+from panicast_build.smoke.image import GuestImage
+
+QEMU = "qemu-system-x86_64"
+AGENT_PORT = "org.qemu.guest_agent.0"
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+PROBE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """How QEMU runs the guest's instructions: a word for reports, and the options."""
+
+    name: str
+    options: tuple[str, ...]
+
+
+KVM = Accelerator("kvm", ("-accel", "kvm", "-cpu", "host"))
+TCG = Accelerator("tcg", ("-accel", "tcg,thread=multi", "-cpu", "max"))
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A guest. number tells it apart on the segment (MAC and address: see containers/guest-deb); peer names
+    the guest at the other end; folder holds the sockets; console gets all that the serial line says."""
+
+    name: str
+    number: int
+    peer: str
+    image: GuestImage
+    repository: Path
+    folder: Path
+    console: Path
+    accelerator: Accelerator
+    nic: str = "virtio-net-pci"
+    cpus: int = 2
+    memory_mib: int = 1024
+
+    @property
+    def agent(self) -> Path:
+        """The unix socket of the guest agent's port."""
+        return self.folder / f"{self.name}.agent"
+
+
+def qemu_argv(spec: Spec, qemu: str = QEMU) -> list[str]:
+    """A guest's command line. No pvpanic device and -action panic=none: the guest's own reboot ends a panic.
+
+    Both disks are opened as snapshots: what a guest writes lasts over its resets and goes with the process.
+    """
+    segment = ",".join(
+        (
+            "dgram,id=segment",
+            f"local.type=unix,local.path={spec.folder / spec.name}.segment",
+            f"remote.type=unix,remote.path={spec.folder / spec.peer}.segment",
+        )
+    )
+    append = f"root=/dev/vda console=ttyS0 panic=-1 systemd.hostname={spec.name}"
+    # fmt: off
+    return [
+        qemu, "-name", spec.name, "-nodefaults", "-no-user-config", "-display", "none",
+        "-machine", "q35", *spec.accelerator.options, "-smp", str(spec.cpus), "-m", str(spec.memory_mib),
+        "-action", "panic=none",
+        "-kernel", str(spec.image.kernel), "-initrd", str(spec.image.initrd), "-append", append,
+        "-serial", f"file:{spec.console}",
+        "-drive", f"file={spec.image.root},format=raw,if=virtio,snapshot=on",
+        "-drive", f"file={spec.repository},format=raw,if=virtio,snapshot=on",
+        "-netdev", segment,
+        "-device", f"{spec.nic},netdev=segment,mac=52:54:00:66:00:{spec.number:02x}",
+        "-device", "virtio-rng-pci",
+        "-device", "virtio-serial",
+        "-chardev", f"socket,id=agent,path={spec.agent},server=on,wait=off",
+        "-device", f"virtserialport,chardev=agent,name={AGENT_PORT}",
+    ]
+    # fmt: on
+
+
+def version() -> str:
+    """What QEMU calls itself, e.g. "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)"."""
+    done = subprocess.run([tools.find(QEMU) or QEMU, "--version"], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[0]
+
+
+def choose_accelerator(kernel: Path) -> Accelerator:
+    """KVM where it really runs this kernel, else TCG. That /dev/kvm exists proves nothing: so the kernel is
+    started without a root file system, which it must get far enough to panic about and reset."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return TCG
+    argv = [tools.find(QEMU) or QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35"]
+    argv += [*KVM.options, "-m", "512", "-kernel", str(kernel), "-append", "console=ttyS0 panic=-1"]
+    argv += ["-serial", "stdio", "-no-reboot"]
+    try:
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=PROBE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return TCG
+    return KVM if done.returncode == 0 and b"Kernel panic" in done.stdout else TCG
+
+
+class Machine:
+    """with Machine(spec, temporary): a guest that runs, and is killed at the end whatever happens.
+
+    temporary is a folder with room for what the guest writes to its disks.
+    """
+
+    def __init__(self, spec: Spec, temporary: Path) -> None:
+        self.spec = spec
+        self._temporary = temporary
+        self._process: subprocess.Popen[bytes] | None = None
+        self._complaints = spec.console.with_suffix(".qemu.log")
+
+    def __enter__(self) -> Self:
+        # setpriv lets the kernel kill QEMU should this process be killed in a way that runs no clean-up.
+        argv = [tools.find("setpriv") or "setpriv", "--pdeathsig", "KILL", "--"]
+        with self._complaints.open("wb") as complaints:
+            self._process = subprocess.Popen(
+                [*argv, *qemu_argv(self.spec, tools.find(QEMU) or QEMU)],
+                env={**os.environ, "TMPDIR": str(self._temporary)},
+                stdin=subprocess.DEVNULL,
+                stdout=complaints,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C is ours to handle: a QEMU that got it too would look like a guest that died.
+                start_new_session=True,
+            )
+        try:
+            wait_for(f"QEMU to start {self.spec.name}", START_SECONDS, self._started)
+        except BaseException:
+            self._kill()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._kill()
+
+    def check(self) -> None:
+        """Raises SmokeFailure if QEMU has ended: no guest has any business to switch itself off here."""
+        if self._process is not None and (code := self._process.poll()) is not None:
+            said = self._complaints.read_text(errors="replace").strip()
+            raise SmokeFailure(f"{self.spec.name}: QEMU ended with exit code {code} {said}".strip())
+
+    def _started(self) -> bool:
+        self.check()
+        return self.spec.agent.exists()
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(STOP_SECONDS)
