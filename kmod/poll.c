@@ -6,6 +6,8 @@
  * handler, enable_irq().  disable_irq() waits until the interrupt is handled
  * everywhere, and asks the interrupt controller too.  Where the controller has
  * given a level interrupt to a CPU that has been stopped since, that is never.
+ * Newer drivers' NAPI polls take the lock of a transmit queue, which a stopped
+ * CPU may hold.
  */
 #include <linux/interrupt.h>
 #include <linux/irq.h>
@@ -45,6 +47,17 @@ void pc_poll_prepare(struct net_device *dev)
 	disable_irq_nosync(irq);
 }
 
+/* A driver's poll may wait for a transmit lock, whose holder was stopped. */
+static bool transmit_locked(struct net_device *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < dev->real_num_tx_queues; i++)
+		if (spin_is_locked(&netdev_get_tx_queue(dev, i)->_xmit_lock))
+			return true;
+	return false;
+}
+
 /**
  * pc_poll() - let the driver work off its ring, unless it would hang
  * @dev: the device; interrupts are off
@@ -54,6 +67,8 @@ void pc_poll(struct net_device *dev)
 	unsigned int irq = poll_irq(dev);
 	bool active = false;
 
+	if (transmit_locked(dev))
+		return;
 	if (dev->netdev_ops->ndo_poll_controller) {
 		if (in_nmi())
 			return;
