@@ -7,9 +7,10 @@ from collections.abc import Callable
 from functools import wraps
 
 from invoke import Context, task
-from panicast_build import listing, smoke as smoke_test
+
+from panicast_build import listing, testing
 from panicast_build import package as packages
-from panicast_build import testing
+from panicast_build import smoke as smoke_test
 from panicast_build.errors import reported
 
 TARGETS = "which targets: one, a comma list, or all (./inv distros lists them)"

@@ -101,10 +101,10 @@ class Container:
         """Copies a file, or what a folder holds, into the folder dest of the container, which must exist."""
         self.write(archive.read_tree(source) if source.is_dir() else {source.name: source}, dest)
 
-    def write(self, files: Mapping[str, Path | bytes], dest: str) -> None:
+    def write(self, files: Mapping[str, Path | bytes], dest: str, *, mtime: int = 0) -> None:
         """Writes files (name -> path here, or contents) into the folder dest, which must exist."""
         with tempfile.TemporaryFile() as tar:
-            archive.write_tar(tar, files)
+            archive.write_tar(tar, files, mtime=mtime)
             tar.seek(0)
             self._container.put_archive(dest, tar)
 

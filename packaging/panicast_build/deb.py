@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Debian packages: sources and rendered packaging go into a container, dpkg-buildpackage runs, files come out."""
+"""Debian packages: sources and rendered packaging go into a container, packages come out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import email.utils
 import hashlib
 import io
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
@@ -86,10 +85,11 @@ class Build:
         tree = f"{BUILD}/{self._name}"
         with Container(self._client, self._image, env=self._environment) as box:
             box.run(["mkdir", "-p", tree], log=log)
-            box.write({self._orig_name: self._orig.getvalue()}, BUILD)
+            box.write({self._orig_name: self._orig.getvalue()}, BUILD, mtime=self._epoch)
             box.run(["gzip", "-9n", self._orig_name], log=log, cwd=BUILD)
             box.run(["tar", "-xzf", f"{self._orig_name}.gz"], log=log, cwd=BUILD)
-            box.write({f"debian/{name}": text for name, text in self._debian.items()}, tree)
+            debian = {f"debian/{name}": text for name, text in self._debian.items()}
+            box.write(debian, tree, mtime=self._epoch)
             box.run(["chown", "-R", f"{USER}:", BUILD], log=log)
             box.run(["dpkg-buildpackage", "-us", "-uc", "-sa"], log=log, user=USER, cwd=tree)
             found = box.run(["find", BUILD, "-maxdepth", "1", "-type", "f"], log=log).output.split()

@@ -27,7 +27,7 @@ class Project:
 
 @dataclass(frozen=True)
 class Component:
-    """A part of the project that is packaged by itself: the folder of its sources, its (source) package's name."""
+    """A part that is packaged by itself: the folder of its sources, its (source) package's name."""
 
     name: str
     package: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What git knows of the tree: the files of a component, the time a build pretends to happen at, the commit."""
+"""What git knows of the tree: the files of a component, the time of a build, the commit."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def _git(*arguments: str) -> str:
 
 
 def files(folder: str) -> dict[str, Path]:
-    """The files below folder (from the root of the tree) by their path within it: tracked ones and new ones that
-    git does not ignore, as they are on disk now."""
+    """The files below folder (from the root of the tree) by their path within it, as they are on disk now:
+    tracked ones, and new ones that git does not ignore."""
     listed = _git("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", folder).split("\0")
     top = ROOT / folder
     paths = (ROOT / name for name in sorted(filter(None, listed)))

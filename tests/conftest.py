@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What tests of more than one folder stand on: the container engine, the targets, their built packages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import docker
+import pytest
+
+from panicast_build import distros, engine, images, package
+from panicast_build.distros import Distro
+from panicast_build.paths import dist_dir
+
+
+@pytest.fixture(scope="session")
+def client() -> docker.DockerClient:
+    """The container engine."""
+    return engine.connect()
+
+
+@pytest.fixture(scope="session", params=list(distros.load()))
+def distro(request: pytest.FixtureRequest) -> Distro:
+    """Each target in turn."""
+    return distros.get(request.param)
+
+
+@pytest.fixture(scope="session")
+def packaged() -> Callable[[Distro], Path]:
+    """Called with a target: the folder of its packages, built now if need be."""
+
+    @cache
+    def packaged(distro: Distro) -> Path:
+        package.run(distro.name)
+        return dist_dir(distro.name)
+
+    return packaged
+
+
+@pytest.fixture(scope="session")
+def test_image(client: docker.DockerClient) -> Callable[[Distro], str]:
+    """Called with a target: the image of a machine with its kernel's headers and dkms."""
+
+    def test_image(distro: Distro) -> str:
+        return images.build(client, distro, "test-deb", buildargs={"KERNEL_HEADERS": distro.kernel_headers})
+
+    return test_image

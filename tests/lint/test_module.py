@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The module's C: no warning from the compiler on any target's kernel, none from sparse or checkpatch."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import docker
+import pytest
+
+from panicast_build import distros, images, source
+from panicast_build.container import Container
+from panicast_build.distros import Distro
+
+# checkpatch's rules are for code inside one kernel's tree; what cannot hold outside it, and why.
+IGNORED = {
+    "LINUX_VERSION_CODE": "compat/ is where kernels are told apart",
+    "CONSTANT_COMPARISON": "KERNEL_VERSION() stands on the right in every such comparison",
+    "PREFER_KERNEL_TYPES": "the encoder also compiles in user space, where tests run it",
+    "MACRO_ARG_REUSE": "arguments that are the names of things have no side effects",
+    "COMPLEX_MACRO": "for_each_…() macros are loops, not values",
+    "TRAILING_STATEMENTS": "and end where their body begins",
+    "BRACES": "in which an empty arm of an if keeps a body's else away",
+    "MSLEEP": "msleep() may well sleep for longer",
+}
+WARNING = re.compile(r"^.*\b(?:warning|error)\b.*$", re.MULTILINE | re.IGNORECASE)
+
+
+def make(box: Container, *arguments: str) -> str:
+    """Builds the module in box for the kernel whose headers it has; what make printed."""
+    box.run(["mkdir", "/kmod"])
+    box.write(source.files("kmod"), "/kmod")
+    (kernel,) = box.run(["ls", "/lib/modules"]).output.split()
+    return box.run(["make", "-C", f"/lib/modules/{kernel}/build", "M=/kmod", *arguments, "modules"]).output
+
+
+def test_compiler(client: docker.DockerClient, test_image: Callable[[Distro], str], distro: Distro) -> None:
+    with Container(client, test_image(distro)) as box:
+        assert not WARNING.findall(make(box, "W=1"))
+
+
+@pytest.fixture(scope="module")
+def lint_image(client: docker.DockerClient) -> str:
+    distro = distros.load()["debian-12"]
+    arguments = {"KERNEL": distro.kernel, "KERNEL_HEADERS": distro.kernel_headers}
+    return images.build(client, distro, "lint", buildargs=arguments)
+
+
+def test_sparse(client: docker.DockerClient, lint_image: str) -> None:
+    with Container(client, lint_image) as box:
+        output = make(box, "C=2")
+    assert "CHECK   /kmod/main.c" in output
+    assert not WARNING.findall(output)
+
+
+def test_checkpatch(client: docker.DockerClient, lint_image: str) -> None:
+    files = source.files("kmod")
+    checked = [f"/tmp/{name}" for name in files if name.endswith((".c", ".h"))]
+    checkpatch = ["perl", "/opt/scripts/checkpatch.pl", "--no-tree", "--strict", "--no-summary", "--terse"]
+    with Container(client, lint_image) as box:
+        box.write(files, "/tmp")
+        result = box.run(
+            [*checkpatch, "--show-types", "--ignore", ",".join(IGNORED), "-f", *checked], check=False
+        )
+    assert result.code == 0, result.output
+
+
+def test_lintian(
+    client: docker.DockerClient, lint_image: str, packaged: Callable[[Distro], Path]
+) -> None:
+    folder = packaged(distros.load()["debian-12"])
+    with Container(client, lint_image) as box:
+        box.put(folder, "/tmp")
+        changes = sorted(f"/tmp/{path.name}" for path in folder.glob("*.changes"))
+        assert len(changes) == 2
+        argv = ["lintian", "--allow-root", "--no-cfg", "--fail-on", "error,warning", *changes]
+        result = box.run(argv, check=False)
+    assert result.code == 0, result.output

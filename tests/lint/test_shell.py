@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Shell scripts under shellcheck: those of the tree, and the maintainer scripts as rendered."""
+
+from pathlib import Path
+
+import pytest
+
+from panicast_build import deb, distros, metadata, tools
+from panicast_build.paths import ROOT
+from panicast_build.run import run
+
+SCRIPTS = ["inv", ".ci/run", "kmod/dist/panicast-ctl"]
+
+
+def shellcheck(*scripts: Path) -> None:
+    tools.need("shellcheck")
+    result = run(["shellcheck", *scripts], check=False)
+    assert result.code == 0, result.output
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_script(script: str) -> None:
+    shellcheck(ROOT / script)
+
+
+@pytest.mark.parametrize("component", metadata.COMPONENTS.values(), ids=lambda c: c.name)
+def test_maintainer_scripts(component: metadata.Component, tmp_path: Path) -> None:
+    rendered = deb.render(metadata.load(), component, distros.load()["debian-12"], epoch=0)
+    scripts = []
+    for name, text in rendered.items():
+        if text.startswith(b"#!/bin/sh"):
+            scripts.append(tmp_path / name)
+            scripts[-1].write_bytes(text)
+    assert scripts
+    shellcheck(*scripts)

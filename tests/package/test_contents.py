@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What lies in the packages and beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import docker
+from debian.debfile import DebFile
+
+from panicast_build import deb, metadata, source
+from panicast_build.distros import Distro
+
+VERSION = metadata.load().version
+
+
+def opened(folder: Path, package: str) -> DebFile:
+    (path,) = folder.glob(f"{package}_*_all.deb")
+    return DebFile(path)
+
+
+def names(package: DebFile) -> set[str]:
+    return {name.removeprefix("./") for name in package.data.tgz().getnames()}
+
+
+def test_module_package(packaged: Callable[[Distro], Path], distro: Distro) -> None:
+    package = opened(packaged(distro), "panicast-dkms")
+    found = names(package)
+    sources = {name for name in source.files("kmod") if name.endswith((".c", ".h"))}
+    assert {f"usr/src/panicast-{VERSION}/{name}" for name in sources | {"Kbuild", "dkms.conf"}} <= found
+    assert not [name for name in found if name.endswith((".o", ".ko"))]
+    assert {
+        "etc/modprobe.d/panicast.conf",
+        "usr/lib/modules-load.d/panicast.conf",
+        "usr/sbin/panicast-ctl",
+        "usr/share/man/man8/panicast-ctl.8.gz",
+    } <= found
+    dkms = package.data.get_content(f"usr/src/panicast-{VERSION}/dkms.conf").decode()
+    assert f'PACKAGE_VERSION="{VERSION}"' in dkms
+    assert package.control.get_content("conffiles").decode().split() == ["/etc/modprobe.d/panicast.conf"]
+    assert package.data.tgz().getmember("./usr/sbin/panicast-ctl").mode == 0o755
+
+
+def test_receiver_package(packaged: Callable[[Distro], Path], distro: Distro) -> None:
+    package = opened(packaged(distro), "panicast-receiver")
+    found = {Path(name).name for name in names(package)}
+    unit, manual = "panicast-receiver.service", "panicast-receiver.8.gz"
+    assert {"panicast-receiver", unit, manual, "receiver.toml"} <= found
+    control = package.debcontrol()
+    assert control["Version"] == f"{VERSION}-1{distro.version_suffix}"
+    assert {"python3-zstandard", "python3-sdnotify"} <= set(control["Depends"].split(", "))
+    assert package.control.get_content("conffiles").decode().split() == ["/etc/panicast/receiver.toml"]
+
+
+def test_evidence(packaged: Callable[[Distro], Path], distro: Distro) -> None:
+    folder = packaged(distro)
+    stated = json.loads((folder / "metadata.json").read_text())
+    assert stated["version"] == VERSION
+    for component in metadata.COMPONENTS.values():
+        files = [entry["file"] for entry in stated["components"][component.name]["files"]]
+        version = f"{component.package}_{VERSION}-1{distro.version_suffix}"
+        assert {f"{version}.dsc", f"{version}.debian.tar.xz", f"{version}_all.deb"} <= set(files)
+        assert f"{component.package}_{VERSION}.orig.tar.gz" in files
+        assert [name for name in files if name.endswith(".changes")]
+        assert [name for name in files if name.endswith(".buildinfo")]
+        assert f"dpkg-deb: building package '{component.package}'" in (folder / "build.log").read_text()
+    sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    # The smoke test adds its result later.
+    assert set(sums) == {path.name for path in folder.iterdir()} - {"SHA256SUMS", "smoke.json"}
+    for name, stated_sum in sums.items():
+        assert sha256((folder / name).read_bytes()).hexdigest() == stated_sum
+
+
+def test_same_inputs_give_same_bytes(
+    client: docker.DockerClient, packaged: Callable[[Distro], Path], distro: Distro, tmp_path: Path
+) -> None:
+    first = packaged(distro)
+    for component in metadata.COMPONENTS.values():
+        with (tmp_path / "log").open("w") as log:
+            deb.Build(client, metadata.load(), component, distro).run(tmp_path, log)
+    again = [path for path in tmp_path.iterdir() if path.name.endswith((".deb", ".dsc", ".xz", ".gz"))]
+    assert len(again) == 8
+    for path in again:
+        assert path.read_bytes() == (first / path.name).read_bytes(), path.name

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Archives, rendered packaging, the dist folder, the lock: what ends up in files."""
+
+import io
+import json
+import re
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from panicast_build import archive, deb, dist, distros, metadata
+from panicast_build.paths import ROOT
+
+
+def test_tar_depends_on_names_modes_and_contents_alone(tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o700)
+    tars = []
+    for files in ({"b": script, "a": b"text"}, {"a": b"text", "b": script}):
+        tars.append(io.BytesIO())
+        archive.write_tar(tars[-1], files, mtime=7, prefix="top/")
+        script.touch()
+    assert tars[0].getvalue() == tars[1].getvalue()
+    tars[0].seek(0)
+    with tarfile.open(fileobj=tars[0]) as tar:
+        members = tar.getmembers()
+    assert [(m.name, m.mode, m.mtime, m.uid) for m in members] == [
+        ("top/a", 0o644, 7, 0),
+        ("top/b", 0o755, 7, 0),
+    ]
+
+
+@pytest.mark.parametrize("component", metadata.COMPONENTS.values(), ids=lambda c: c.name)
+def test_rendered_packaging(component: metadata.Component) -> None:
+    project, distro = metadata.load(), distros.load()["debian-12"]
+    rendered = deb.render(project, component, distro, epoch=0)
+    first = rendered["changelog"].decode().splitlines()[0]
+    assert first == f"{component.package} ({project.version}-1~deb12) bookworm; urgency=medium"
+    assert b"Thu, 01 Jan 1970 00:00:00 " in rendered["changelog"]
+    assert f"Source: {component.package}\n".encode() in rendered["control"]
+    assert not [name for name, text in rendered.items() if b"{{" in text or b"{%" in text]
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(dist, "DIST", tmp_path)
+    monkeypatch.setattr(dist, "dist_dir", lambda name: tmp_path / name)
+    return tmp_path
+
+
+def test_failed_filling_leaves_the_old_folder(folders: Path) -> None:
+    with dist.staged("d") as folder:
+        (folder / "one").write_text("1")
+    with pytest.raises(ZeroDivisionError), dist.staged("d") as folder:
+        (folder / "two").write_text("2")
+        raise ZeroDivisionError
+    assert [str(path.relative_to(folders)) for path in folders.rglob("*")] == ["d", "d/one"]
+
+
+def test_evidence_says_what_is_there(folders: Path) -> None:
+    with dist.staged("d") as folder:
+        (folder / "one").write_text("1")
+        built = {"files": [dist.describe(folder / "one")]}
+        dist.finish(folder, {"components": {"c": built}})
+    assert dist.read("d")["components"]["c"] == built
+    sums = (folders / "d" / "SHA256SUMS").read_text().splitlines()
+    assert [line.split("  ")[1] for line in sums] == ["metadata.json", "one"]
+    assert dist.intact("d", built)
+    (folders / "d" / "one").write_text("2")
+    assert not dist.intact("d", built)
+
+
+@pytest.mark.parametrize("text", ["", "{", json.dumps([])])
+def test_unreadable_evidence_is_none(folders: Path, text: str) -> None:
+    assert dist.read("d") == {}
+    (folders / "d").mkdir()
+    (folders / "d" / "metadata.json").write_text(text)
+    assert dist.read("d") == {}
+
+
+def test_lock_is_pinned_and_hashed_and_names_no_host() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    assert "://" not in lock
+    for block in re.split(r"\n(?=\S)", lock):
+        if not block.startswith("#"):
+            assert re.match(r"[a-z0-9-]+==\S+ .*\\\n    --hash=sha256:[0-9a-f]{64}", block), block[:80]
+    lines = (ROOT / "requirements.in").read_text().splitlines()
+    wanted = [line for line in lines if not line.startswith("#")]
+    assert wanted and [name for name in wanted if f"\n{name}==" not in lock] == []
