@@ -48,7 +48,7 @@ def test_missing_headers_are_said_loudly(machine) -> None:
 
 def test_no_kernel_at_all_is_said_too(machine, distro) -> None:
     machine.apt("purge", "linux-headers-*")
-    machine.run(["find", "/lib/modules/", "-mindepth", "1", "-delete"])
+    machine.run(["rm", "-rf", "/lib/modules"])
     said = machine.apt("install", "panicast-dkms").output
     assert "NOT BUILT" in said
     assert f"apt install {distro.kernel_headers}" in said
