@@ -98,7 +98,12 @@ def _only_one() -> Iterator[None]:
 def _start(state: Path, url: str) -> docker.DockerClient:
     state.mkdir(mode=0o700, exist_ok=True)
     pid_file = state / "dockerd.pid"
-    _forget_stale_pid(pid_file)
+    if pid := _alive(pid_file, state):
+        raise UserError(
+            f"the pipeline's dockerd (pid {pid}) runs but does not answer", f"end it with: kill {pid}"
+        )
+    # A containerd that outlived its dockerd is taken over by the next one.
+    _alive(state / "exec" / "containerd" / "containerd.pid", state)
     LOGS.mkdir(parents=True, exist_ok=True)
     log_path = LOGS / "dockerd.log"
     argv = [
@@ -123,21 +128,20 @@ def _start(state: Path, url: str) -> docker.DockerClient:
         raise BuildError("dockerd did not start", log_path)
 
 
-def _forget_stale_pid(pid_file: Path) -> None:
-    """After a kill -9 the pid in the file may be another process's by now, which dockerd would believe."""
+def _alive(pid_file: Path, state: Path) -> int | None:
+    """The process that pid_file names, if it is still one of ours; else the file is removed.
+
+    After a kill -9 the number may be another process's by now, or that of a corpse which nobody has buried
+    (it has no command line any more); dockerd would take either for its own.
+    """
     try:
         pid = int(pid_file.read_text())
+        if bytes(state) in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return pid
     except (OSError, ValueError):
-        return
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        command = b""
-    if bytes(pid_file) in command:
-        raise UserError(
-            f"the pipeline's dockerd (pid {pid}) runs but does not answer", f"end it with: kill {pid}"
-        )
-    pid_file.unlink()
+        pass
+    pid_file.unlink(missing_ok=True)
+    return None
 
 
 def _remove_orphans(client: docker.DockerClient) -> None:
