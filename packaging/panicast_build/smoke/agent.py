@@ -47,6 +47,10 @@ class Silent(SmokeFailure):
     """The agent did not answer in time."""
 
 
+class Refused(SmokeFailure):
+    """The agent answered with an error."""
+
+
 class Framer:
     """Bytes from the port in, whole replies out."""
 
@@ -113,13 +117,13 @@ class Agent:
         return False
 
     def call(self, command: str, **arguments: Any) -> Any:
-        """The agent's reply. Raises Silent, or SmokeFailure with what the agent has against the command."""
+        """The agent's reply. Raises Silent, or Refused with what the agent has against the command."""
         self._socket.sendall(encode(command, arguments))
         deadline = time.monotonic() + REPLY_SECONDS
         while time.monotonic() < deadline:
             for reply in self._receive():
                 if "error" in reply:
-                    raise SmokeFailure(f"the guest agent refused {command}: {reply['error'].get('desc')}")
+                    raise Refused(f"the guest agent refused {command}: {reply['error'].get('desc')}")
                 return reply["return"]
         raise Silent(f"the guest agent did not answer {command} within {REPLY_SECONDS:.0f} s")
 

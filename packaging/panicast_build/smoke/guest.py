@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from panicast_build.smoke.agent import Agent, Output, Silent
+from panicast_build.smoke.agent import Agent, Output, Refused, Silent
 from panicast_build.smoke.failure import SmokeFailure, wait_for
 from panicast_build.smoke.vm import Machine
 
@@ -80,8 +80,8 @@ class Guest:
             return False
         try:
             boot = self._agent.finish(self._agent.start(["cat", BOOT_ID]), COMMAND_SECONDS).out
-        except Silent:
-            # The guest was still on its way down.
+        except (Silent, Refused):
+            # It was on its way down: a question to the agent of one boot may even be read by that of the next.
             return False
         if boot == self._boot:
             return False
