@@ -81,7 +81,7 @@ class Guest:
         try:
             boot = self._agent.finish(self._agent.start(["cat", BOOT_ID]), COMMAND_SECONDS).out
         except (Silent, Refused):
-            # It was on its way down: a question to the agent of one boot may even be read by that of the next.
+            # It was on its way down: a question to the agent of one boot may be read by that of the next.
             return False
         if boot == self._boot:
             return False
