@@ -56,5 +56,6 @@ struct pc_config *pc_config_edit(void)
 /** pc_config_publish() - put an edited copy in force */
 void pc_config_publish(struct pc_config *edited)
 {
+	/* whoever sees the pointer sees what it points to */
 	smp_store_release(&current_config, edited);
 }

@@ -87,8 +87,8 @@ int pc_iface_stock(struct pc_iface *iface)
 			      cfg->reasons & PC_REASON_OOPS;
 
 		burst = READ_ONCE(iface->spare[slot]);
-		if (wanted ? burst && burst->frames == frames &&
-			     burst->passes == cfg->repeat : !burst)
+		if (wanted && burst && burst->frames == frames &&
+		    burst->passes == cfg->repeat)
 			continue;
 
 		burst = NULL;
@@ -138,6 +138,7 @@ int pc_iface_arm(struct pc_iface *iface)
 
 	iface->why = NULL;
 	iface->greeted = false;
+	/* whoever sees it armed sees the frames too */
 	smp_store_release(&iface->np, np);
 	return 0;
 }

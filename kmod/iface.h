@@ -58,13 +58,20 @@ struct pc_iface {
 extern struct list_head pc_ifaces;
 
 /* Under RTNL, rcu_read_lock(), or in a panic. */
-#define pc_for_each_armed(iface)					\
-	list_for_each_entry_rcu(iface, &pc_ifaces, node, true)		\
-		if (!READ_ONCE((iface)->np)) {} else
+#define pc_for_each_iface(iface)					\
+	list_for_each_entry_rcu(iface, &pc_ifaces, node, true)
 
-#define pc_for_each_firing(iface, slot)					\
-	pc_for_each_armed(iface)					\
-		if (!(iface)->firing[slot]) {} else
+static inline bool pc_iface_armed(const struct pc_iface *iface)
+{
+	return READ_ONCE(iface->np);
+}
+
+/* The frames that a slot is sending on the interface, NULL for none. */
+static inline struct pc_burst *pc_iface_burst(const struct pc_iface *iface,
+					      enum pc_slot slot)
+{
+	return pc_iface_armed(iface) ? iface->firing[slot] : NULL;
+}
 
 struct pc_iface *pc_iface_find(const struct net_device *dev);
 struct pc_iface *pc_iface_add(struct net_device *dev);

@@ -40,9 +40,13 @@ static int put_in_force(struct pc_config *edited)
 	return pc_panic_config_changed();
 }
 
-#define refuse(kp, val, right)						\
-	(pr_err("%s=%.*s refused: " right "\n", (kp)->name,		\
-		(int)strcspn(val, "\n"), val), -EINVAL)
+static int refuse(const struct kernel_param *kp, const char *val,
+		  const char *right)
+{
+	pr_err("%s=%.*s refused: %s is right\n", kp->name,
+	       (int)strcspn(val, "\n"), val, right);
+	return -EINVAL;
+}
 
 /* --- numbers ------------------------------------------------------------- */
 
@@ -56,13 +60,13 @@ static int number_set(const char *val, const struct kernel_param *kp)
 {
 	const struct number *number = kp->arg;
 	struct pc_config *edited;
+	char right[48];
 	unsigned int v;
 
 	if (kstrtouint(val, 0, &v) || v < number->min || v > number->max) {
-		pr_err("%s=%.*s refused: a number from %u to %u is right\n",
-		       kp->name, (int)strcspn(val, "\n"), val, number->min,
-		       number->max);
-		return -EINVAL;
+		snprintf(right, sizeof(right), "a number from %u to %u",
+			 number->min, number->max);
+		return refuse(kp, val, right);
 	}
 	edited = pc_config_edit();
 	*(unsigned int *)((char *)edited + number->offset) = v;
@@ -82,21 +86,48 @@ static const struct kernel_param_ops number_ops = {
 	.get = number_get,
 };
 
-#define NUMBER(name, lowest, highest, text)				\
-	static const struct number name##_number = {			\
-		offsetof(struct pc_config, name), lowest, highest	\
-	};								\
-	module_param_cb(name, &number_ops, (void *)&name##_number, 0644); \
-	MODULE_PARM_DESC(name, text)
+static const struct number port_number = {
+	offsetof(struct pc_config, port), 1, 65535
+};
+module_param_cb(port, &number_ops, (void *)&port_number, 0644);
+MODULE_PARM_DESC(port, "UDP port of the receivers (6664)");
 
-NUMBER(port, 1, 65535, "UDP port of the receivers (6664)");
-NUMBER(source_port, 1, 65535, "UDP source port (6665)");
-NUMBER(kib, 1, 1024, "KiB of the newest kernel log in a record (64)");
-NUMBER(repeat, 1, 8, "how often a record is sent (2)");
-NUMBER(gap_us, 0, 1000, "microseconds between two frames (0)");
-NUMBER(drain_ms, 0, 5000,
-       "milliseconds to wait until the interfaces have sent the frames (200)");
-NUMBER(hello_s, 0, 86400, "seconds between two hellos, 0 for none (300)");
+static const struct number source_port_number = {
+	offsetof(struct pc_config, source_port), 1, 65535
+};
+module_param_cb(source_port, &number_ops, (void *)&source_port_number, 0644);
+MODULE_PARM_DESC(source_port, "UDP source port (6665)");
+
+static const struct number kib_number = {
+	offsetof(struct pc_config, kib), 1, 1024
+};
+module_param_cb(kib, &number_ops, (void *)&kib_number, 0644);
+MODULE_PARM_DESC(kib, "KiB of the newest kernel log in a record (64)");
+
+static const struct number repeat_number = {
+	offsetof(struct pc_config, repeat), 1, 8
+};
+module_param_cb(repeat, &number_ops, (void *)&repeat_number, 0644);
+MODULE_PARM_DESC(repeat, "how often a record is sent (2)");
+
+static const struct number gap_us_number = {
+	offsetof(struct pc_config, gap_us), 0, 1000
+};
+module_param_cb(gap_us, &number_ops, (void *)&gap_us_number, 0644);
+MODULE_PARM_DESC(gap_us, "microseconds between two frames (0)");
+
+static const struct number drain_ms_number = {
+	offsetof(struct pc_config, drain_ms), 0, 5000
+};
+module_param_cb(drain_ms, &number_ops, (void *)&drain_ms_number, 0644);
+MODULE_PARM_DESC(drain_ms,
+		 "milliseconds to wait until the interfaces have sent the frames (200)");
+
+static const struct number hello_s_number = {
+	offsetof(struct pc_config, hello_s), 0, 86400
+};
+module_param_cb(hello_s, &number_ops, (void *)&hello_s_number, 0644);
+MODULE_PARM_DESC(hello_s, "seconds between two hellos, 0 for none (300)");
 
 /* --- words --------------------------------------------------------------- */
 
@@ -123,9 +154,7 @@ static int words_set(const char *val, const struct kernel_param *kp)
 			words->word[i].value;
 		return put_in_force(edited);
 	}
-	pr_err("%s=%.*s refused: %s is right\n", kp->name,
-	       (int)strcspn(val, "\n"), val, words->right);
-	return -EINVAL;
+	return refuse(kp, val, words->right);
 }
 
 static int words_get(char *buf, const struct kernel_param *kp)
@@ -167,7 +196,7 @@ static int iface_set(const char *val, const struct kernel_param *kp)
 	int err = 0;
 
 	if (copy_text(edited->iface, sizeof(edited->iface), val))
-		return refuse(kp, val, "at most 255 characters are right");
+		return refuse(kp, val, "a list of at most 255 characters");
 	if (!edited->iface[0])
 		return put_in_force(edited);
 
@@ -178,7 +207,7 @@ static int iface_set(const char *val, const struct kernel_param *kp)
 	while (!err && (name = strsep(&next, ",")))
 		if (!dev_valid_name(name))
 			err = refuse(kp, val,
-				     "interface names with commas between them, such as eth0,eth1, are right");
+				     "a list of interface names such as eth0,eth1");
 	kfree(list);
 	return err ? err : put_in_force(edited);
 }
@@ -201,11 +230,11 @@ static int tag_set(const char *val, const struct kernel_param *kp)
 	char clean[PC_TAG];
 
 	if (copy_text(edited->tag, sizeof(edited->tag), val))
-		return refuse(kp, val, "at most 127 bytes are right");
+		return refuse(kp, val, "a text of at most 127 bytes");
 	pc_wire_value(clean, sizeof(clean), edited->tag);
 	if (strcmp(clean, edited->tag))
 		return refuse(kp, val,
-			      "UTF-8 text without control characters or a blank at its end is right");
+			      "UTF-8 text without control characters or a blank at its end");
 	return put_in_force(edited);
 }
 
@@ -232,7 +261,7 @@ static int dest_set(const char *val, const struct kernel_param *kp)
 	if (!in4_pton(val, strcspn(val, "\n"), (u8 *)&addr, '\0', &end) ||
 	    !addr)
 		return refuse(kp, val,
-			      "an IPv4 address such as 255.255.255.255 is right");
+			      "an IPv4 address such as 255.255.255.255");
 	edited = pc_config_edit();
 	edited->dest = addr;
 	return put_in_force(edited);
@@ -258,7 +287,7 @@ static int dest_mac_set(const char *val, const struct kernel_param *kp)
 	if (strcspn(val, "\n") != 3 * ETH_ALEN - 1 || !mac_pton(val, mac) ||
 	    is_zero_ether_addr(mac))
 		return refuse(kp, val,
-			      "a MAC address such as ff:ff:ff:ff:ff:ff is right");
+			      "a MAC address such as ff:ff:ff:ff:ff:ff");
 	edited = pc_config_edit();
 	ether_addr_copy(edited->dest_mac, mac);
 	return put_in_force(edited);

@@ -52,9 +52,13 @@ static bool transmit_locked(struct net_device *dev)
 {
 	unsigned int i;
 
-	for (i = 0; i < dev->real_num_tx_queues; i++)
-		if (spin_is_locked(&netdev_get_tx_queue(dev, i)->_xmit_lock))
+	for (i = 0; i < dev->real_num_tx_queues; i++) {
+		struct netdev_queue *txq = netdev_get_tx_queue(dev, i);
+
+		if (!__netif_tx_trylock(txq))
 			return true;
+		__netif_tx_unlock(txq);
+	}
 	return false;
 }
 

@@ -74,8 +74,8 @@ void pc_presence_going_down(const struct net_device *dev)
 	struct pc_iface *iface;
 	bool last = false;
 
-	pc_for_each_armed(iface) {
-		if (!pc_iface_can_send(iface))
+	pc_for_each_iface(iface) {
+		if (!pc_iface_armed(iface) || !pc_iface_can_send(iface))
 			continue;
 		if (iface->dev != dev)
 			return;
@@ -96,7 +96,7 @@ static int reboot_event(struct notifier_block *nb, unsigned long event,
 	while (!rtnl_trylock()) {
 		if (!--tries)
 			return NOTIFY_DONE;
-		msleep(10);
+		fsleep(10000);
 	}
 	say_bye(reason);
 	rtnl_unlock();

@@ -67,9 +67,11 @@ static void put_ifaces(struct pc_draft *draft, enum pc_slot slot)
 
 	draft->iface[0] = '\0';
 	draft->mac[0] = '\0';
-	pc_for_each_firing(iface, slot) {
+	pc_for_each_iface(iface) {
 		const struct net_device *dev = iface->dev;
 
+		if (!pc_iface_burst(iface, slot))
+			continue;
 		names += scnprintf(draft->iface + names,
 				   sizeof(draft->iface) - names, "%s%s",
 				   names ? "," : "", dev->name);
@@ -137,9 +139,13 @@ static void put_text(struct pc_draft *draft, enum pc_slot slot)
 
 	if (!limit)
 		return;
-	pc_for_each_firing(iface, slot)
-		limit = min_t(size_t, limit, (iface->firing[slot]->frames - 1) *
-					     rec->chunk);
+	pc_for_each_iface(iface) {
+		const struct pc_burst *burst = pc_iface_burst(iface, slot);
+
+		if (burst)
+			limit = min_t(size_t, limit,
+				      (burst->frames - 1) * rec->chunk);
+	}
 
 	rec->text = pc_log_newest(draft->log, draft->size, limit,
 				  &rec->text_len, &older);
@@ -173,9 +179,10 @@ void pc_record_compose(struct pc_draft *draft, enum pc_slot slot,
 
 	/* one cut for all interfaces: to a receiver it is one record */
 	rec->chunk = PC_WIRE_CHUNK;
-	pc_for_each_firing(iface, slot)
-		rec->chunk = min_t(unsigned int, rec->chunk,
-				   pc_iface_chunk(iface));
+	pc_for_each_iface(iface)
+		if (pc_iface_burst(iface, slot))
+			rec->chunk = min_t(unsigned int, rec->chunk,
+					   pc_iface_chunk(iface));
 
 	put_text(draft, slot);
 	put_taint(draft->taint, sizeof(draft->taint));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The v1 encoder: bytes in, bytes out.  It knows no kernel, and compiles in
- * user space too, where the tests hold it against the recorded vectors.
+ * The v1 encoder: bytes in, bytes out.  It needs nothing of a kernel but the
+ * names of its types, so it compiles in user space too, where the tests hold
+ * it against the recorded vectors (with tests/unit/kmod/userspace.h).
  */
 #ifndef PANICAST_WIRE_H
 #define PANICAST_WIRE_H
@@ -10,21 +11,6 @@
 #include <linux/math64.h>
 #include <linux/string.h>
 #include <linux/types.h>
-#else
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-typedef uint8_t u8;
-typedef uint16_t u16;
-typedef uint32_t u32;
-typedef uint64_t u64;
-
-static inline u64 div_u64_rem(u64 dividend, u32 divisor, u32 *rest)
-{
-	*rest = dividend % divisor;
-	return dividend / divisor;
-}
 #endif
 
 #define PC_WIRE_HEADER		80

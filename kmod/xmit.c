@@ -121,9 +121,8 @@ static unsigned int let_work(struct sending *sending, struct net_device *dev)
 }
 
 static void send_frame(struct sending *sending, struct pc_iface *iface,
-		       struct sk_buff *skb)
+		       struct pc_burst *burst, struct sk_buff *skb)
 {
-	struct pc_burst *burst = iface->firing[sending->slot];
 	unsigned int waited = 0;
 
 	if (burst->stuck || !pc_iface_can_send(iface))
@@ -166,18 +165,20 @@ static void send_pass(struct sending *sending, unsigned int pass)
 		1 : pc_wire_count(rec->text_len, rec->chunk);
 
 	for (seq = 0; seq < count; seq++) {
-		pc_for_each_firing(iface, sending->slot) {
-			struct pc_burst *burst = iface->firing[sending->slot];
+		pc_for_each_iface(iface) {
+			struct pc_burst *burst =
+				pc_iface_burst(iface, sending->slot);
 			struct sk_buff *skb;
 
-			if (pass >= burst->passes || seq >= burst->frames)
+			if (!burst || pass >= burst->passes ||
+			    seq >= burst->frames)
 				continue;
 			skb = burst->skb[pass * burst->frames + seq];
 			if (cfg->format == PC_FORMAT_RAW)
 				pc_frame_raw(skb, iface, cfg, rec);
 			else
 				pc_frame_v1(skb, iface, cfg, rec, seq);
-			send_frame(sending, iface, skb);
+			send_frame(sending, iface, burst, skb);
 		}
 		gap(sending);
 	}
@@ -197,13 +198,15 @@ static bool drained(const struct pc_burst *burst)
 static void drain(struct sending *sending)
 {
 	unsigned int waited = 0, limit = sending->draft->cfg->drain_ms * 1000;
+	const struct pc_burst *burst;
 	struct pc_iface *iface;
 	bool busy;
 
 	do {
 		busy = false;
-		pc_for_each_firing(iface, sending->slot) {
-			if (drained(iface->firing[sending->slot]))
+		pc_for_each_iface(iface) {
+			burst = pc_iface_burst(iface, sending->slot);
+			if (!burst || drained(burst))
 				continue;
 			busy = true;
 			waited += let_work(sending, iface->dev);
@@ -252,8 +255,8 @@ unsigned int pc_xmit_last_words(struct pc_draft *draft, enum pc_slot slot,
 	bh = compat_bh_off();
 	rcu_read_lock();
 
-	pc_for_each_armed(iface) {
-		if (!pc_iface_can_send(iface))
+	pc_for_each_iface(iface) {
+		if (!pc_iface_armed(iface) || !pc_iface_can_send(iface))
 			continue;
 		iface->firing[slot] = xchg(&iface->spare[slot], NULL);
 		if (slot == PC_SLOT_PANIC)
@@ -308,8 +311,8 @@ int pc_xmit_live(enum pc_wire_type type, const char *reason)
 	if (!draft)
 		return -ENOMEM;
 
-	pc_for_each_armed(iface) {
-		if (!pc_iface_can_send(iface))
+	pc_for_each_iface(iface) {
+		if (!pc_iface_armed(iface) || !pc_iface_can_send(iface))
 			continue;
 		iface->firing[PC_SLOT_LIVE] = live_burst(iface, type);
 		if (iface->firing[PC_SLOT_LIVE])
@@ -319,8 +322,9 @@ int pc_xmit_live(enum pc_wire_type type, const char *reason)
 		pc_record_compose(draft, PC_SLOT_LIVE, type, reason);
 		ret = send_record(draft, PC_SLOT_LIVE, true);
 	}
-	pc_for_each_armed(iface) {
-		if (type == PC_WIRE_HELLO && iface->firing[PC_SLOT_LIVE])
+	pc_for_each_iface(iface) {
+		if (type == PC_WIRE_HELLO &&
+		    pc_iface_burst(iface, PC_SLOT_LIVE))
 			iface->greeted = true;
 		pc_burst_free(xchg(&iface->firing[PC_SLOT_LIVE], NULL));
 	}

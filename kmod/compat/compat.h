@@ -12,11 +12,6 @@
 #include <linux/netdevice.h>
 #include <linux/preempt.h>
 #include <linux/printk.h>
-#include <linux/version.h>
-
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 10, 0)
-#error "panicast needs Linux 5.10 or newer; this kernel is older."
-#endif
 
 #if !IS_ENABLED(CONFIG_NETPOLL)
 #error "panicast sends through netpoll; this kernel was built without CONFIG_NETPOLL."

@@ -103,7 +103,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     subprocess.run(
         ["gcc", "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror",
          "-fsanitize=undefined", "-fno-sanitize-recover=all", "-static-libubsan",
-         "-o", str(library), str(KMOD / "wire.c")],
+         "-include", str(Path(__file__).with_name("userspace.h")), "-o", str(library), str(KMOD / "wire.c")],
         check=True,
     )  # fmt: skip
     return Encoder(library)
