@@ -74,6 +74,9 @@ void pc_presence_going_down(const struct net_device *dev)
 	struct pc_iface *iface;
 	bool last = false;
 
+	/* an unload has said bye already */
+	if (!live)
+		return;
 	pc_for_each_iface(iface) {
 		if (!pc_iface_armed(iface) || !pc_iface_can_send(iface))
 			continue;
