@@ -9,6 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from docker.errors import DockerException
+
+from panicast_build.paths import LOGS
+
 LOG_TAIL_LINES = 20
 EXIT_BUILD, EXIT_USER, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -52,6 +56,10 @@ def reported() -> Iterator[None]:
         for line in tail(error.log):
             print(f"  | {line}", file=sys.stderr)
         print(f"panicast: {error}\n          whole log: {error.log}", file=sys.stderr)
+        sys.exit(EXIT_BUILD)
+    except DockerException as error:
+        print(f"panicast: the container engine failed: {error}", file=sys.stderr)
+        print(f"          if it is our own, its log is {LOGS / 'dockerd.log'}", file=sys.stderr)
         sys.exit(EXIT_BUILD)
     except KeyboardInterrupt:
         print("panicast: interrupted", file=sys.stderr)
