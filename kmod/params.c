@@ -14,6 +14,7 @@
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
+#include "compat/compat.h"
 #include "config.h"
 #include "netdev.h"
 #include "panic.h"

@@ -21,6 +21,10 @@
 #error "panicast sends IPv4; this kernel was built without CONFIG_INET."
 #endif
 
+#ifdef HAVE_HEX_H
+#include <linux/hex.h>
+#endif
+
 #ifdef HAVE_PANIC_NOTIFIER_H
 #include <linux/panic_notifier.h>
 #endif
