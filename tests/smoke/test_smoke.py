@@ -4,20 +4,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from panicast_build import paths, smoke
+from panicast_build import distros, paths, smoke
+from panicast_build.distros import Distro
 
 DISTRO = "debian-12"
 
 
 @pytest.fixture(scope="module")
-def report() -> dict[str, Any]:
+def report(packaged: Callable[[Distro], Path]) -> dict[str, Any]:
     """smoke.json after the story went well; it fails with what went wrong otherwise."""
+    dist = packaged(distros.get(DISTRO))
     smoke.run(DISTRO)
-    written: dict[str, Any] = json.loads((paths.dist_dir(DISTRO) / "smoke.json").read_text())
+    written: dict[str, Any] = json.loads((dist / "smoke.json").read_text())
     return written
 
 

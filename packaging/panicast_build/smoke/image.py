@@ -47,6 +47,9 @@ def guest_image(client: docker.DockerClient, distro: Distro, wants: str) -> Gues
     folder = FOLDER / tag.rpartition(":")[2]
     if not folder.exists():
         _extract(client, tag, folder)
+        # What it replaces is of no use to anybody; a guest that runs from it has it open.
+        for stale in set(FOLDER.glob(f"{distro.name}-*")) - {folder}:
+            shutil.rmtree(stale)
     return GuestImage(folder / "root.ext4", folder / "vmlinuz", folder / "initrd.img")
 
 
