@@ -3,7 +3,6 @@
  * What is said: the metadata and the text of a record.
  */
 #include <linux/atomic.h>
-#include <linux/panic.h>
 #include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/slab.h>

@@ -25,6 +25,10 @@
 #include <linux/hex.h>
 #endif
 
+#ifdef HAVE_PANIC_H
+#include <linux/panic.h>
+#endif
+
 #ifdef HAVE_PANIC_NOTIFIER_H
 #include <linux/panic_notifier.h>
 #endif
