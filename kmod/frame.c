@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ethernet frames.  Filling one needs no memory and no neighbour: addresses
+ * Fills Ethernet frames, which needs no memory and no neighbour: addresses
  * are the administrator's, or broadcast.
  */
 #include <linux/etherdevice.h>
@@ -8,26 +8,6 @@
 #include <net/ip.h>
 
 #include "frame.h"
-
-/**
- * pc_frame_alloc() - room for the largest frame
- * @dev: where it will be sent: drivers that put headers of theirs in front
- *	say how much room these need
- *
- * A driver that found too little room would have to copy the frame, which
- * takes memory and is forbidden while we hold a reference.
- */
-struct sk_buff *pc_frame_alloc(const struct net_device *dev)
-{
-	unsigned int headroom = LL_RESERVED_SPACE(dev) + NET_IP_ALIGN;
-	struct sk_buff *skb;
-
-	skb = alloc_skb(headroom + ETH_HLEN + PC_FRAME_IP_UDP + PC_WIRE_HEADER +
-			PC_WIRE_CHUNK + dev->needed_tailroom, GFP_KERNEL);
-	if (skb)
-		skb_reserve(skb, headroom);
-	return skb;
-}
 
 static void put_headers(struct sk_buff *skb, const struct pc_iface *iface,
 			const struct pc_config *cfg, u8 protocol)
@@ -68,7 +48,7 @@ static void put_headers(struct sk_buff *skb, const struct pc_iface *iface,
 
 /**
  * pc_frame_v1() - fill a frame with one datagram of a record
- * @skb: an unused frame from pc_frame_alloc()
+ * @skb: an unused frame of a burst
  * @iface: where it will be sent
  * @cfg: the configuration
  * @rec: the record
@@ -80,7 +60,7 @@ void pc_frame_v1(struct sk_buff *skb, const struct pc_iface *iface,
 {
 	struct udphdr *udp;
 
-	skb_reserve(skb, ETH_HLEN + PC_FRAME_IP_UDP);
+	skb_reserve(skb, ETH_HLEN + sizeof(struct iphdr) + sizeof(struct udphdr));
 	skb_put(skb, pc_wire_frame(rec, seq, skb->data));
 
 	udp = skb_push(skb, sizeof(*udp));
@@ -93,7 +73,7 @@ void pc_frame_v1(struct sk_buff *skb, const struct pc_iface *iface,
 
 /**
  * pc_frame_raw() - fill a frame with text alone
- * @skb: an unused frame from pc_frame_alloc()
+ * @skb: an unused frame of a burst
  * @iface: where it will be sent
  * @cfg: the configuration
  * @rec: the record, whose text has at most PC_FRAME_RAW bytes

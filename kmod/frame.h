@@ -2,19 +2,15 @@
 #ifndef PANICAST_FRAME_H
 #define PANICAST_FRAME_H
 
-#include <linux/ip.h>
 #include <linux/skbuff.h>
-#include <linux/udp.h>
 
 #include "config.h"
 #include "iface.h"
 #include "wire.h"
 
-#define PC_FRAME_IP_UDP	(sizeof(struct iphdr) + sizeof(struct udphdr))
 #define PC_FRAME_RAW	1024
 #define PC_FRAME_RAW_PROTOCOL 255
 
-struct sk_buff *pc_frame_alloc(const struct net_device *dev);
 void pc_frame_v1(struct sk_buff *skb, const struct pc_iface *iface,
 		 const struct pc_config *cfg, const struct pc_wire_record *rec,
 		 unsigned int seq);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Interfaces, and the frames that lie ready on them.
+ * Interfaces, and how they are armed.
  */
 #include <linux/inetdevice.h>
 #include <linux/rcupdate.h>
@@ -8,58 +8,15 @@
 #include <linux/slab.h>
 
 #include "config.h"
-#include "frame.h"
 #include "iface.h"
 #include "wire.h"
 
 LIST_HEAD(pc_ifaces);
 
-/**
- * pc_burst_alloc() - frames for one record on one interface
- * @dev: where they will be sent
- * @frames: how many a pass has
- * @passes: how many passes there are
- *
- * Return: the frames, NULL where there is no memory
- */
-struct pc_burst *pc_burst_alloc(const struct net_device *dev,
-				unsigned int frames, unsigned int passes)
-{
-	unsigned int i, n = frames * passes;
-	struct pc_burst *burst;
-
-	burst = kvzalloc(struct_size(burst, skb, n), GFP_KERNEL);
-	if (!burst)
-		return NULL;
-	burst->frames = frames;
-	burst->passes = passes;
-
-	for (i = 0; i < n; i++) {
-		burst->skb[i] = pc_frame_alloc(dev);
-		if (!burst->skb[i]) {
-			pc_burst_free(burst);
-			return NULL;
-		}
-	}
-	return burst;
-}
-
-/** pc_burst_free() - give up the burst's references; NULL is fine */
-void pc_burst_free(struct pc_burst *burst)
-{
-	unsigned int i;
-
-	if (!burst)
-		return;
-	for (i = 0; i < burst->frames * burst->passes; i++)
-		dev_kfree_skb_any(burst->skb[i]);
-	kvfree(burst);
-}
-
 /** pc_iface_chunk() - payload bytes that a frame on this interface can have */
 unsigned int pc_iface_chunk(const struct pc_iface *iface)
 {
-	unsigned int headers = PC_FRAME_IP_UDP + PC_WIRE_HEADER;
+	unsigned int headers = PC_BURST_IP_UDP + PC_WIRE_HEADER;
 
 	return min_t(unsigned int, READ_ONCE(iface->dev->mtu) - headers,
 		     PC_WIRE_CHUNK);

@@ -5,7 +5,8 @@
 #include <linux/list.h>
 #include <linux/netdevice.h>
 #include <linux/netpoll.h>
-#include <linux/skbuff.h>
+
+#include "burst.h"
 
 /* Who sends.  Each has frames of its own, so that none can use up another's. */
 enum pc_slot {
@@ -13,23 +14,6 @@ enum pc_slot {
 	PC_SLOT_OOPS,
 	PC_SLOT_LIVE,		/* test, hello, bye: under RTNL, one at a time */
 	PC_SLOTS
-};
-
-/**
- * struct pc_burst - frames for one record on one interface
- * @frames: frames of one pass
- * @passes: how often the record is sent
- * @queue: transmit queue that took the last frame
- * @stuck: the interface took no frame for too long and is left alone
- * @skb: @frames * @passes buffers, to each of which the burst holds a
- *	reference until it is freed; a driver holds a second one while it sends
- */
-struct pc_burst {
-	unsigned int frames;
-	unsigned int passes;
-	unsigned int queue;
-	bool stuck;
-	struct sk_buff *skb[];
 };
 
 /**
@@ -83,8 +67,5 @@ bool pc_iface_can_send(const struct pc_iface *iface);
 __be32 pc_iface_address(const struct pc_iface *iface);
 
 unsigned int pc_iface_chunk(const struct pc_iface *iface);
-struct pc_burst *pc_burst_alloc(const struct net_device *dev,
-				unsigned int frames, unsigned int passes);
-void pc_burst_free(struct pc_burst *burst);
 
 #endif
