@@ -34,7 +34,7 @@ class Report:
     logs: str
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     result: str = "fail"
-    failure: str = ""
+    failure: str = "ended before its time"
     seconds: float = 0.0
     kernels: dict[str, str] = field(default_factory=dict)
     steps: list[dict[str, Any]] = field(default_factory=list)
