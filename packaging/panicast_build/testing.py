@@ -23,7 +23,7 @@ def _pytest(folders: tuple[str, ...]) -> None:
 
 def test(unit: bool) -> None:
     """Runs the unit tests, or everything."""
-    tools.need("gcc")
+    tools.need("gcc", "ip", "unshare")
     _pytest(UNIT if unit else EVERYTHING)
 
 

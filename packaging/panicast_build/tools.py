@@ -19,6 +19,8 @@ PACKAGES: dict[str, dict[str, str]] = {
     "mmdebstrap": {"apt": "mmdebstrap", "dnf": "mmdebstrap"},
     "git": {"apt": "git", "dnf": "git-core"},
     "gcc": {"apt": "gcc libc6-dev", "dnf": "gcc glibc-devel"},
+    "ip": {"apt": "iproute2", "dnf": "iproute"},
+    "unshare": {"apt": "util-linux", "dnf": "util-linux-core"},
     "shellcheck": {"apt": "shellcheck", "dnf": "ShellCheck"},
     "qemu-system-x86_64": {"apt": "qemu-system-x86", "dnf": "qemu-system-x86-core"},
     "qemu-img": {"apt": "qemu-utils", "dnf": "qemu-img"},

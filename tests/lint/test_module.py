@@ -52,9 +52,7 @@ def test_checkpatch(client: docker.DockerClient, lint_image: str) -> None:
     assert result.code == 0, result.output
 
 
-def test_lintian(
-    client: docker.DockerClient, lint_image: str, packaged: Callable[[Distro], Path]
-) -> None:
+def test_lintian(client: docker.DockerClient, lint_image: str, packaged: Callable[[Distro], Path]) -> None:
     folder = packaged(distros.load()["debian-12"])
     with Container(client, lint_image) as box:
         box.put(folder, "/tmp")

@@ -13,10 +13,11 @@ from panicast_build.run import run
     "argv",
     [
         ["ruff", "check"],
+        ["ruff", "format", "--check"],
         ["mypy"],
         ["mypy", "--config-file", "receiver/pyproject.toml", "receiver/src/panicast_receiver"],
     ],
-    ids=["ruff", "mypy-pipeline", "mypy-receiver"],
+    ids=["ruff", "format", "mypy-pipeline", "mypy-receiver"],
 )
 def test_python(argv: list[str]) -> None:
     result = run([sys.executable, "-m", *argv], cwd=ROOT, check=False)

@@ -54,7 +54,6 @@ def test_no_kernel_at_all_is_said_too(machine, distro) -> None:
     assert f"apt install {distro.kernel_headers}" in said
 
 
-
 def test_module_that_does_not_compile_fails_the_installation(machine) -> None:
     machine.run(["dpkg-deb", "-R", *deb_of(machine), "/tmp/unpacked"])
     machine.write({"main.c": b"#error as a test\n"}, f"/tmp/unpacked/usr/src/panicast-{VERSION}")

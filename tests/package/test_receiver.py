@@ -3,9 +3,21 @@
 
 from __future__ import annotations
 
+import json
+import time
+from pathlib import Path
+
 UNIT = "panicast-receiver.service"
 # systemd-analyze's exposure level, times ten: 2.0 and less is what it calls OK.
 EXPOSURE = "20"
+VECTORS = json.loads((Path(__file__).parents[1] / "wire/vectors.json").read_text())
+SENDER = """
+import socket, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    for frame in sys.argv[1:]:
+        sock.sendto(bytes.fromhex(frame), ("127.0.0.1", 6664))
+"""
+PATIENCE_SECONDS = 20
 
 
 def test_life(machine) -> None:
@@ -34,3 +46,33 @@ def test_unit(machine) -> None:
     verified = machine.run(["systemd-analyze", "verify", path])
     assert UNIT not in verified.output, verified.output
     machine.run(["systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE}", path])
+
+
+def test_members_of_the_group_read_without_write_permission(machine) -> None:
+    """While the service runs, after it stopped, and after it was killed with its log left behind."""
+    machine.apt("install", "panicast-receiver")
+    machine.run(["useradd", "--groups", "panicast", "member"])
+    machine.run(["useradd", "stranger"])
+    # What the unit's StateDirectory= and User= do.
+    machine.run(["install", "-d", "--owner=panicast", "--group=panicast", "--mode=750", "/var/lib/panicast"])
+    daemon = ["start-stop-daemon", "--pidfile=/run/receiver.pid"]
+    as_daemon = ["--make-pidfile", "--background", "--chuid=panicast:panicast", "--output=/tmp/log"]
+    (frames,) = (vector["frames"] for vector in VECTORS if vector["name"] == "panic of many frames")
+
+    def wait_for(words: str) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while words not in (log := machine.read("/tmp/log").decode()):
+            assert time.monotonic() < deadline, log
+            time.sleep(0.2)
+
+    for signal in ("TERM", "KILL"):
+        machine.run([*daemon, "--start", *as_daemon, "--exec=/usr/bin/panicast-receiver", "--", "serve"])
+        wait_for("raw frames cannot be heard without CAP_NET_RAW; going on with UDP")
+        machine.run(["python3", "-c", SENDER, *frames])
+        wait_for("complete)")
+        for _ in ("it runs", "it has ended"):
+            listed = machine.run(["panicast-receiver", "list", "--json"], user="member").output
+            assert [record["complete"] for record in json.loads(listed)] == [True]
+            refused = machine.run(["panicast-receiver", "list"], user="stranger", check=False)
+            assert refused.code == 1 and "adduser" in refused.output and "Traceback" not in refused.output
+            machine.run([*daemon, "--stop", "--oknodo", f"--retry={signal}/20"])

@@ -216,7 +216,10 @@ class Settings:
         usable = os.access(SYSTEM_STATE_DIR, os.W_OK if writing else os.R_OK | os.X_OK)
         if usable or os.geteuid() == 0:
             return SYSTEM_STATE_DIR
-        return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "panicast"
+        own = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "panicast"
+        # Who has no records of his own and asks on a log host is to hear how he gets at the host's.
+        reads_none = not writing and not own.exists()
+        return SYSTEM_STATE_DIR if reads_none and SYSTEM_STATE_DIR.exists() else own
 
 
 def load(flags: Mapping[str, Value], config: str | None) -> Settings:

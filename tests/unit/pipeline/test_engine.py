@@ -13,8 +13,10 @@ from panicast_build import engine
 
 def test_our_own_process_is_alive(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
-    sleeper = subprocess.Popen([sys.executable, "-c", "input()", str(tmp_path)], stdin=subprocess.PIPE)
-    with sleeper:
+    argv = [sys.executable, "-c", "print(flush=True); input()", str(tmp_path)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as sleeper:
+        # A process whose exec is not over has no command line yet.
+        assert sleeper.stdout and sleeper.stdout.readline()
         pid_file.write_text(str(sleeper.pid))
         assert engine._alive(pid_file, tmp_path) == sleeper.pid
         sleeper.kill()

@@ -3,7 +3,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -11,11 +10,6 @@ import sys
 import time
 
 import pytest
-
-AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-root_only = pytest.mark.skipif(
-    os.geteuid() != 0, reason="needs root: it changes users or makes network namespaces"
-)
 
 
 def records(cli, *flags):
@@ -137,45 +131,6 @@ def test_follow_prints_what_is_stored(serve, tmp_path, big):
         follower.communicate()
 
 
-@root_only
-@pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv")
-def test_without_cap_net_raw_it_says_so_and_goes_on(serve, tmp_path, big):
-    state = tmp_path / "state"
-    state.mkdir()
-    state.chmod(0o777)
-    for folder in [tmp_path, *tmp_path.parents][:3]:
-        folder.chmod(0o755)
-    receiver = serve(state_dir=state, prefix=AS_NOBODY)
-    receiver.wait_for("raw frames cannot be heard without CAP_NET_RAW; going on with UDP")
-    receiver.send(big["frames"])
-    receiver.wait_for("complete\\)")
-
-
-@root_only
-@pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv")
-@pytest.mark.parametrize("ending", [None, signal.SIGTERM, signal.SIGKILL])
-def test_group_members_read_without_write_permission(serve, cli, tmp_path, big, ending):
-    """While the service runs, after it stopped, and after it was killed with its log left behind."""
-    for folder in [tmp_path, *tmp_path.parents][:3]:
-        folder.chmod(0o755)
-    receiver = serve()
-    receiver.send(big["frames"])
-    receiver.wait_for("complete\\)")
-    state = tmp_path / "state"
-    if ending is not None:
-        receiver.stop(ending)
-    for path in [state, *state.iterdir()]:
-        os.chown(path, 0, 65534)
-    assert state.stat().st_mode & 0o777 == 0o750
-    assert (state / "panicast.db").stat().st_mode & 0o777 == 0o640
-    done = cli("list", "--json", prefix=AS_NOBODY)
-    assert done.returncode == 0, done.stderr
-    assert [record["complete"] for record in json.loads(done.stdout)] == [True]
-    os.chown(state, 0, 0)
-    refused = cli("list", prefix=AS_NOBODY)
-    assert refused.returncode == 1 and "adduser" in refused.stderr and "Traceback" not in refused.stderr
-
-
 SENDER = """
 import socket, struct
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -192,8 +147,7 @@ s.send(frame(255, b"x" * 1025))
 """
 
 
-@root_only
-@pytest.mark.skipif(not shutil.which("ip") or not shutil.which("unshare"), reason="needs ip and unshare")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it makes network namespaces")
 def test_raw_frames_through_the_kernel_filter(serve, cli):
     """Two veth ends in a network namespace of its own; UDP must not come through the packet socket."""
     script = (
