@@ -14,6 +14,7 @@
  * @frames: frames of one pass
  * @passes: how often the record is sent
  * @queue: transmit queue that took the last frame
+ * @busted: its transmit locks have been taken away from their holders
  * @stuck: the interface took no frame for too long and is left alone
  * @skb: @frames * @passes buffers, to each of which the burst holds a
  *	reference until it is freed; a driver holds a second one while it sends
@@ -22,6 +23,7 @@ struct pc_burst {
 	unsigned int frames;
 	unsigned int passes;
 	unsigned int queue;
+	bool busted;
 	bool stuck;
 	struct sk_buff *skb[];
 };

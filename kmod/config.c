@@ -20,6 +20,7 @@ static struct pc_config copies[2] = {
 		.repeat = 2,
 		.gap_us = 0,
 		.drain_ms = 200,
+		.bust_locks = 1,
 		.hello_s = 300,
 		.reasons = PC_REASON_PANIC,
 	},

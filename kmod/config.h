@@ -35,6 +35,7 @@ enum pc_format {
  * @repeat: how often a record is sent
  * @gap_us: pause between two frames
  * @drain_ms: how long to wait for the interfaces to have sent the frames
+ * @bust_locks: free transmit queues by force, as the last resort
  * @hello_s: seconds between two hellos; 0: none
  * @reasons: PC_REASON_*
  * @tag: free text that goes with every record
@@ -52,6 +53,7 @@ struct pc_config {
 	unsigned int repeat;
 	unsigned int gap_us;
 	unsigned int drain_ms;
+	unsigned int bust_locks;
 	unsigned int hello_s;
 	unsigned int reasons;
 	char tag[PC_TAG];

@@ -124,6 +124,13 @@ module_param_cb(drain_ms, &number_ops, (void *)&drain_ms_number, 0644);
 MODULE_PARM_DESC(drain_ms,
 		 "milliseconds to wait until the interfaces have sent the frames (200)");
 
+static const struct number bust_locks_number = {
+	offsetof(struct pc_config, bust_locks), 0, 1
+};
+module_param_cb(bust_locks, &number_ops, (void *)&bust_locks_number, 0644);
+MODULE_PARM_DESC(bust_locks,
+		 "free a transmit queue that a stopped CPU holds (1)");
+
 static const struct number hello_s_number = {
 	offsetof(struct pc_config, hello_s), 0, 86400
 };

@@ -4,8 +4,8 @@
  *
  * After a panic other CPUs have been stopped wherever they were, interrupts
  * are off, and the next thing that happens is a reboot.  So a transmit queue
- * is only ever tried, a ring is polled only when it has no room, nothing is
- * waited for without a bound, and before we return the drivers have had
+ * is tried, never waited for, and freed by force as the last resort.  A ring
+ * is polled only when it has no room.  Before we return the drivers have had
  * drain_ms to get the frames out: what is merely in a ring is lost when the
  * machine resets.
  *
@@ -18,6 +18,7 @@
 #include <linux/nmi.h>
 #include <linux/rtnetlink.h>
 
+#include "bust.h"
 #include "compat/compat.h"
 #include "frame.h"
 #include "iface.h"
@@ -120,6 +121,20 @@ static unsigned int let_work(struct sending *sending, struct net_device *dev)
 	return POLL_US;
 }
 
+/*
+ * The last resort, once for an interface: true if there is reason to go on
+ * trying.
+ */
+static bool free_queues(const struct sending *sending, struct pc_iface *iface,
+			struct pc_burst *burst)
+{
+	if (sending->slot != PC_SLOT_PANIC || burst->busted ||
+	    !sending->draft->cfg->bust_locks)
+		return false;
+	burst->busted = true;
+	return pc_bust(iface->dev);
+}
+
 static void send_frame(struct sending *sending, struct pc_iface *iface,
 		       struct pc_burst *burst, struct sk_buff *skb)
 {
@@ -132,6 +147,10 @@ static void send_frame(struct sending *sending, struct pc_iface *iface,
 		unsigned int us;
 
 		if (waited >= STUCK_US || !sending->stall_us) {
+			if (free_queues(sending, iface, burst)) {
+				waited = 0;
+				continue;
+			}
 			burst->stuck = true;
 			return;
 		}
@@ -198,8 +217,8 @@ static bool drained(const struct pc_burst *burst)
 static void drain(struct sending *sending)
 {
 	unsigned int waited = 0, limit = sending->draft->cfg->drain_ms * 1000;
-	const struct pc_burst *burst;
 	struct pc_iface *iface;
+	struct pc_burst *burst;
 	bool busy;
 
 	do {
@@ -209,6 +228,9 @@ static void drain(struct sending *sending)
 			if (!burst || drained(burst))
 				continue;
 			busy = true;
+			/* a locked queue keeps pc_poll() from the others too */
+			if (waited >= limit / 2)
+				free_queues(sending, iface, burst);
 			waited += let_work(sending, iface->dev);
 		}
 	} while (busy && waited < limit);

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Takes the transmit queues away from whoever will never give them back.
+ */
+#include <linux/netdevice.h>
+#include <linux/spinlock.h>
+
+#include "bust.h"
+
+static bool bust(struct netdev_queue *txq)
+{
+	bool held = !__netif_tx_trylock(txq);
+
+	if (held) {
+		spin_lock_init(&txq->_xmit_lock);
+		WRITE_ONCE(txq->xmit_lock_owner, -1);
+	} else {
+		__netif_tx_unlock(txq);
+	}
+	/* netif_tx_lock() holds a queue by this bit, without the lock */
+	return test_and_clear_bit(__QUEUE_STATE_FROZEN, &txq->state) || held;
+}
+
+/**
+ * pc_bust() - free the transmit queues of a device by force
+ * @dev: the device
+ *
+ * Only in a panic, with interrupts off, as the last resort: when trying did
+ * not help for as long as no living holder keeps such a lock.  Then the holder
+ * is a CPU that has been stopped, or the one that we are on, interrupted by
+ * its own panic.  Neither will ever go on, and so the lock protects nothing
+ * from anybody any more.
+ *
+ * What it did protect may be half done: a descriptor filled in but not yet
+ * counted, which the next frame overwrites, or counted but not yet told to the
+ * card, which learns of it with the next frame.  A driver may also hold a lock
+ * of its own inside, and a CPU that was stopped by an NMI keeps it; then the
+ * driver waits for it and the machine stays where it is.  So would it with the
+ * netpoll of the kernel.  bust_locks=0 is for who prefers to reboot unheard.
+ *
+ * Return: true if there was something to free
+ */
+bool pc_bust(struct net_device *dev)
+{
+	bool busted = false;
+	unsigned int i;
+
+	for (i = 0; i < READ_ONCE(dev->real_num_tx_queues); i++)
+		busted |= bust(netdev_get_tx_queue(dev, i));
+	return busted;
+}
