@@ -26,7 +26,8 @@ def command(**help: str) -> Callable[[Callable[..., None]], Callable[..., None]]
             with reported():
                 body(*args, **kwargs)
 
-        made: Callable[..., None] = task(help=help)(reporting)
+        # Without positional arguments a --help behind the task is not taken for the value of one.
+        made: Callable[..., None] = task(help=help, positional=[])(reporting)
         return made
 
     return decorate
@@ -39,15 +40,15 @@ def distros(_: Context) -> None:
 
 
 @command(distro=TARGETS, component="only this part: kmod or receiver (the others are kept as they are)")
-def package(_: Context, distro: str, component: str = "") -> None:
+def package(_: Context, distro: str = "", component: str = "") -> None:
     """Build the packages into dist/DISTRO/, whatever has changed."""
     packages.run(distro, component)
 
 
-@command(distro=TARGET)
-def smoke(_: Context, distro: str) -> None:
+@command(distro=TARGET, nic="QEMU's model of the network card (virtio-net-pci)")
+def smoke(_: Context, distro: str = "", nic: str = "virtio-net-pci") -> None:
     """Install the built packages in two VMs, crash one, read its last words on the other."""
-    smoke_test.run(distro)
+    smoke_test.run(distro, nic)
 
 
 @command(unit="only what needs no container engine and no VM")

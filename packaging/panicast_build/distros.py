@@ -41,6 +41,8 @@ def get(name: str) -> Distro:
     known = load()
     if name in known:
         return known[name]
+    if not name:
+        raise UserError("no distro given", f"say --distro, and one of: {', '.join(known)}")
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     meant = f"did you mean {near[0]}? " if near else ""
     raise UserError(f"no distro is called {name!r}", f"{meant}there are: {', '.join(known)}")

@@ -14,13 +14,14 @@ from panicast_build import distros, paths, smoke
 from panicast_build.distros import Distro
 
 DISTRO = "debian-12"
+NIC = "virtio-net-pci"
 
 
 @pytest.fixture(scope="module")
 def report(packaged: Callable[[Distro], Path]) -> dict[str, Any]:
     """smoke.json after the story went well; it fails with what went wrong otherwise."""
     dist = packaged(distros.get(DISTRO))
-    smoke.run(DISTRO)
+    smoke.run(DISTRO, NIC)
     written: dict[str, Any] = json.loads((dist / "smoke.json").read_text())
     return written
 

@@ -22,7 +22,7 @@ from panicast_build.smoke.report import Report
 from panicast_build.smoke.scenario import LOG_HOST, SERVER, Story
 
 
-def run(distro_name: str, *, nic: str = "virtio-net-pci") -> Report:
+def run(distro_name: str, nic: str) -> Report:
     """Tells the story with the packages in dist/DISTRO and stock kernels, with this QEMU network card.
 
     Writes dist/DISTRO/smoke.json. Raises BuildError when the story goes wrong, after the ends of both serial

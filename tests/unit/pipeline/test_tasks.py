@@ -4,6 +4,8 @@
 import re
 import sys
 
+import pytest
+
 from panicast_build.paths import ROOT
 from panicast_build.run import run
 
@@ -19,7 +21,7 @@ def test_every_task_is_listed_with_a_summary() -> None:
 
 
 def test_every_argument_has_help() -> None:
-    shown = inv("--help", "package")
+    shown = inv("package", "--help")
     for argument in ("--distro", "--component"):
         explained = shown[shown.index(f"{argument}=STRING") :].splitlines()[0]
         assert len(explained.split()) > 4
@@ -28,3 +30,9 @@ def test_every_argument_has_help() -> None:
 def test_distros_lists_every_target() -> None:
     shown = inv("distros")
     assert "debian-12" in shown and "debian-13" in shown
+
+
+@pytest.mark.parametrize("task", ["package", "smoke"])
+def test_without_a_distro_it_lists_the_targets(task: str) -> None:
+    done = run([sys.executable, "-m", "invoke", "--search-root", ROOT, task], check=False)
+    assert done.code == 2 and "no distro given" in done.output and "debian-12" in done.output
