@@ -9,13 +9,13 @@
 
 static bool bust(struct netdev_queue *txq)
 {
-	bool held = !__netif_tx_trylock(txq);
+	bool held = !spin_trylock(&txq->_xmit_lock);
 
 	if (held) {
 		spin_lock_init(&txq->_xmit_lock);
 		WRITE_ONCE(txq->xmit_lock_owner, -1);
 	} else {
-		__netif_tx_unlock(txq);
+		spin_unlock(&txq->_xmit_lock);
 	}
 	/* netif_tx_lock() holds a queue by this bit, without the lock */
 	return test_and_clear_bit(__QUEUE_STATE_FROZEN, &txq->state) || held;
