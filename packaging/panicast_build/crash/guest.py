@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import selectors
 import socket
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+
+import dpkt
 
 from panicast_build import tools
 from panicast_build.crash import initramfs
@@ -20,10 +20,8 @@ from panicast_build.smoke import vm
 
 READY = b"READY-TO-CRASH"
 LIFE_SECONDS = 120.0
+POLL_SECONDS = 0.1
 MEMORY_MIB = 512
-# Frames may still lie in our socket when QEMU has ended.
-LATE_SECONDS = 0.3
-ETHERNET_MAX = 65536
 
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -45,14 +43,14 @@ sleep {life}
 """
 
 
-@dataclass
+@dataclass(frozen=True)
 class Outcome:
-    """How a guest ended. frames are Ethernet frames in the order of their coming, without checksums."""
+    """How a guest ended. frames are Ethernet frames as they passed its card, without checksums."""
 
-    frames: list[bytes] = field(default_factory=list)
-    console: str = ""
-    rebooted: bool = False
-    seconds: float = 0.0
+    frames: list[bytes]
+    console: str
+    rebooted: bool
+    seconds: float
 
 
 def crash(kit: Kit, nic: str, case: Case, *, panic: int = -1, parameters: str = "") -> Outcome:
@@ -60,27 +58,21 @@ def crash(kit: Kit, nic: str, case: Case, *, panic: int = -1, parameters: str = 
 
     panic is the kernel's panic= parameter: seconds to the reboot, below 0 at once.
     """
-    with tempfile.TemporaryDirectory(prefix="panicast-crash-") as name, contextlib.ExitStack() as stack:
-        folder = Path(name)
-        segment = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
-        segment.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
-        segment.setblocking(False)
-        segment.bind(str(folder / "test.segment"))
+    with tempfile.TemporaryDirectory(prefix="panicast-crash-") as name:
+        folder, started = Path(name), time.monotonic()
         (folder / "initrd").write_bytes(_initrd(kit, nic, case, parameters))
         argv = ["setpriv", "--pdeathsig", "KILL", "--", *_argv(kit, nic, case, panic, folder)]
-        outcome, started = Outcome(), time.monotonic()
-        process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        with process:
-            stack.callback(process.kill)
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as process:
             try:
-                _watch(process, segment, folder, case, outcome, started + LIFE_SECONDS)
+                rebooted = _watch(process, folder, case)
             finally:
                 process.kill()
-        outcome.seconds = time.monotonic() - started
-        outcome.console = (folder / "console").read_text(errors="replace")
-    return outcome
+        return Outcome(
+            frames=_frames(folder / "pcap"),
+            console=(folder / "console").read_text(errors="replace"),
+            rebooted=rebooted,
+            seconds=time.monotonic() - started,
+        )
 
 
 def _initrd(kit: Kit, nic: str, case: Case, parameters: str) -> bytes:
@@ -99,10 +91,6 @@ def _initrd(kit: Kit, nic: str, case: Case, parameters: str) -> bytes:
 
 
 def _argv(kit: Kit, nic: str, case: Case, panic: int, folder: Path) -> list[str]:
-    segment = (
-        f"dgram,id=segment,local.type=unix,local.path={folder / 'guest.segment'},"
-        f"remote.type=unix,remote.path={folder / 'test.segment'}"
-    )
     # fmt: off
     return [
         tools.find(vm.QEMU) or vm.QEMU, "-nodefaults", "-no-user-config", "-display", "none",
@@ -112,34 +100,31 @@ def _argv(kit: Kit, nic: str, case: Case, panic: int, folder: Path) -> list[str]
         "-append", f"console=ttyS0 net.ifnames=0 panic={panic} {case.append}",
         "-serial", f"file:{folder / 'console'}",
         "-monitor", f"unix:{folder / 'monitor'},server=on,wait=off",
-        "-netdev", segment, "-device", f"{nic},netdev=segment,mac=52:54:00:12:34:56",
+        # Written before the frame goes on: what still waits in a queue when QEMU ends is not lost on us.
+        "-netdev", "user,id=segment,restrict=on,ipv6=off",
+        "-object", f"filter-dump,id=dump,netdev=segment,file={folder / 'pcap'}",
+        "-device", f"{nic},netdev=segment,mac=52:54:00:12:34:56",
     ]
     # fmt: on
 
 
-def _watch(
-    process: subprocess.Popen[bytes],
-    segment: socket.socket,
-    folder: Path,
-    case: Case,
-    outcome: Outcome,
-    deadline: float,
-) -> None:
-    """Collects frames until QEMU has ended or the deadline has come."""
-    to_inject = case.nmi
-    with selectors.DefaultSelector() as selector:
-        selector.register(segment, selectors.EVENT_READ)
-        while time.monotonic() < deadline:
-            running = process.poll() is None
-            while selector.select(0.1 if running else LATE_SECONDS):
-                outcome.frames.append(segment.recv(ETHERNET_MAX))
-            if not running:
-                outcome.rebooted = process.returncode == 0
-                return
-            console = folder / "console"
+def _watch(process: subprocess.Popen[bytes], folder: Path, case: Case) -> bool:
+    """Waits until QEMU has ended, which is true, or the guest's time is over."""
+    deadline = time.monotonic() + LIFE_SECONDS
+    to_inject, console = case.nmi, folder / "console"
+    while time.monotonic() < deadline:
+        try:
+            return process.wait(POLL_SECONDS) == 0
+        except subprocess.TimeoutExpired:
             if to_inject and console.exists() and READY in console.read_bytes():
                 _inject_nmi(folder / "monitor")
                 to_inject = False
+    return False
+
+
+def _frames(pcap: Path) -> list[bytes]:
+    with pcap.open("rb") as stream:
+        return [frame for _, frame in dpkt.pcap.Reader(stream)]
 
 
 def _inject_nmi(path: Path) -> None:

@@ -5,25 +5,20 @@ from __future__ import annotations
 
 from collections import Counter
 
+import dpkt
+
 from panicast_build.crash.cases import Case
 from panicast_build.crash.guest import Outcome
 from panicast_receiver.reassembly import Limits, Reassembler
 from panicast_receiver.record import Instant, Record, Source
 from panicast_receiver.wire import Drop, decode
 
-ETHERNET, IPV4, UDP = 14, b"\x08\x00", 17
-
 
 def datagrams(frames: list[bytes]) -> list[bytes]:
     """The payloads of the UDP datagrams among Ethernet frames."""
-    found = []
-    for frame in frames:
-        packet = frame[ETHERNET:]
-        if frame[12:ETHERNET] != IPV4 or len(packet) < 20 or packet[9] != UDP:
-            continue
-        start, end = (packet[0] & 15) * 4 + 8, int.from_bytes(packet[2:4], "big")
-        found.append(packet[start:end])
-    return found
+    packets = (dpkt.ethernet.Ethernet(frame).data for frame in frames)
+    udp = (packet.data for packet in packets if isinstance(packet, dpkt.ip.IP))
+    return [datagram.data for datagram in udp if isinstance(datagram, dpkt.udp.UDP)]
 
 
 def records(outcome: Outcome) -> list[Record]:
@@ -45,7 +40,7 @@ def fault(case: Case, outcome: Outcome) -> str:
     if len(panics) > 1:
         return f"{len(panics)} records of one panic"
     if not record.complete:
-        return f"the record is not complete: {record.frames} frames came"
+        return f"the record of {record.frames} frames is not complete, though {len(outcome.frames)} came"
     text = b"".join(run.data for run in record.runs).decode(errors="replace")
     for wanted in ("Kernel panic - not syncing", "Call Trace:", case.says):
         if wanted not in text:

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A crash counts as delivered only when its whole record came and the machine rebooted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import dpkt
+import pytest
+
+from panicast_build.crash import verdict
+from panicast_build.crash.cases import Case
+from panicast_build.crash.guest import Outcome
+
+VECTORS = json.loads((Path(__file__).parents[2] / "wire/vectors.json").read_text())
+PANIC = next(vector for vector in VECTORS if vector["name"] == "panic of many frames")
+CASE = Case(name="of the vectors", says=PANIC["meta"]["reason"])
+
+
+def ethernet(payload: bytes) -> bytes:
+    udp = dpkt.udp.UDP(sport=6665, dport=6664, data=payload, ulen=8 + len(payload))
+    packet = dpkt.ip.IP(p=dpkt.ip.IP_PROTO_UDP, data=udp, len=28 + len(payload))
+    return bytes(dpkt.ethernet.Ethernet(data=packet))
+
+
+FRAMES = [ethernet(bytes.fromhex(frame)) for frame in PANIC["frames"]]
+NOISE = bytes(dpkt.ethernet.Ethernet(type=dpkt.ethernet.ETH_TYPE_ARP, data=bytes(28)))
+
+
+def outcome(frames: list[bytes], *, rebooted: bool = True) -> Outcome:
+    return Outcome(frames, "", rebooted, 1.0)
+
+
+def test_a_record_that_came_whole_is_delivered() -> None:
+    assert verdict.fault(CASE, outcome([NOISE, *FRAMES, *FRAMES])) == ""
+
+
+@pytest.mark.parametrize(
+    ("case", "seen", "fault"),
+    [
+        (CASE, outcome([NOISE]), "no record of a panic arrived"),
+        (CASE, outcome(FRAMES[1:]), "the record of 6 frames is not complete, though 5 came"),
+        (CASE, outcome(FRAMES, rebooted=False), "the machine did not reboot"),
+        (Case(name="other", says="of another crash"), outcome(FRAMES), "does not hold 'of another crash'"),
+    ],
+    ids=["silence", "gap", "hang", "other"],
+)
+def test_anything_less_is_a_fault(case: Case, seen: Outcome, fault: str) -> None:
+    assert fault in verdict.fault(case, seen)
+
+
+def test_datagrams_end_where_the_packet_does_not_where_the_frame_is_padded() -> None:
+    assert verdict.datagrams([ethernet(b"short") + bytes(13)]) == [b"short"]
