@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 
 from invoke import Context, task
@@ -11,13 +11,19 @@ from invoke import Context, task
 from panicast_build import listing, testing
 from panicast_build import package as packages
 from panicast_build import smoke as smoke_test
+from panicast_build.bench import panic as bench_panic
+from panicast_build.choice import choose
+from panicast_build.crash import matrix as crash_matrix
 from panicast_build.errors import reported
 
+BENCHES = {"panic": bench_panic.run}
 TARGETS = "which targets: one, a comma list, or all (./inv distros lists them)"
 TARGET = "which target (./inv distros lists them)"
 
 
-def command(**help: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def command(
+    positional: Iterable[str] = (), **help: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """A task with help on its arguments, whose expected failures end in words and an exit code."""
 
     def decorate(body: Callable[..., None]) -> Callable[..., None]:
@@ -26,8 +32,7 @@ def command(**help: str) -> Callable[[Callable[..., None]], Callable[..., None]]
             with reported():
                 body(*args, **kwargs)
 
-        # Without positional arguments a --help behind the task is not taken for the value of one.
-        made: Callable[..., None] = task(help=help, positional=[])(reporting)
+        made: Callable[..., None] = task(help=help, positional=positional)(reporting)
         return made
 
     return decorate
@@ -45,10 +50,33 @@ def package(_: Context, distro: str = "", component: str = "") -> None:
     packages.run(distro, component)
 
 
-@command(distro=TARGET, nic="QEMU's model of the network card (virtio-net-pci)")
-def smoke(_: Context, distro: str = "", nic: str = "virtio-net-pci") -> None:
+@command(
+    distro=TARGET,
+    nic="QEMU's model of the network card (virtio-net-pci; with --matrix a comma list, or every one)",
+    matrix="crash every kernel with every card in every way instead, without installing anything",
+    kernel="only these series, e.g. 6.1,7.3 (with --matrix)",
+    case="only these ways to crash, e.g. sysrq,nmi (with --matrix)",
+)
+def smoke(
+    _: Context, distro: str = "", nic: str = "", matrix: bool = False, kernel: str = "", case: str = ""
+) -> None:
     """Install the built packages in two VMs, crash one, read its last words on the other."""
-    smoke_test.run(distro, nic)
+    if matrix:
+        crash_matrix.run(kernel, nic, case)
+    else:
+        smoke_test.run(distro, nic or "virtio-net-pci")
+
+
+@command(
+    positional=["what"],
+    what=f"what is measured: {', '.join(BENCHES)}",
+    kernel="only these series, e.g. 6.1,7.3",
+    runs="how many crashes make a figure (3)",
+)
+def bench(_: Context, what: str, kernel: str = "", runs: int = 3) -> None:
+    """Measure, beside the field's other tools, the figures of docs/benchmarks.md."""
+    for measure in choose("bench", what, BENCHES):
+        measure(kernel, runs)
 
 
 @command(unit="only what needs no container engine and no VM")

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from panicast_build import tools
-from panicast_build.distros import Distro
+from panicast_build.distros import Base
 from panicast_build.run import run
 
 
-def _mmdebstrap(distro: Distro, mirror: str, tarball: Path, log_path: Path) -> None:
+def _mmdebstrap(distro: Base, mirror: str, tarball: Path, log_path: Path) -> None:
     """mmdebstrap knows the archive of each suite, and adds a stable suite's updates and security ones."""
     tools.need("mmdebstrap")
     argv = ["mmdebstrap", "--variant=minbase", "--include=ca-certificates", distro.suite, str(tarball)]
@@ -20,4 +20,4 @@ def _mmdebstrap(distro: Distro, mirror: str, tarball: Path, log_path: Path) -> N
 
 
 # family -> writes the root file system of distro to a tar archive, from mirror ("": the default archive)
-BOOTSTRAPS: dict[str, Callable[[Distro, str, Path, Path], None]] = {"deb": _mmdebstrap}
+BOOTSTRAPS: dict[str, Callable[[Base, str, Path, Path], None]] = {"deb": _mmdebstrap}

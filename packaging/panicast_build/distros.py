@@ -16,14 +16,20 @@ ALL = "all"
 
 
 @dataclass(frozen=True)
-class Distro:
-    """One target."""
+class Base:
+    """What a base image is made of: see distros.toml. name is for people, and in what is made of it."""
 
     name: str
     title: str
     family: str
     image: str
     suite: str
+
+
+@dataclass(frozen=True)
+class Distro(Base):
+    """One target."""
+
     keyring: str
     version_suffix: str
     kernel: str

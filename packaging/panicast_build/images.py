@@ -18,7 +18,7 @@ import docker
 from docker.errors import DockerException, ImageNotFound
 
 from panicast_build import archive, bootstrap, progress
-from panicast_build.distros import Distro
+from panicast_build.distros import Base
 from panicast_build.errors import BuildError, UserError
 from panicast_build.paths import CACHE, LOGS, ROOT
 
@@ -44,16 +44,16 @@ def _exists(client: docker.DockerClient, tag: str) -> bool:
     return True
 
 
-def base(client: docker.DockerClient, distro: Distro) -> str:
+def base(client: docker.DockerClient, distro: Base) -> str:
     """The tag of the distro's base image: pulled where a registry answers and no mirror is asked for, else
     bootstrapped from the package archive and kept in the cache as a tarball."""
-    tag = f"panicast/base:{distro.name}-{digest([distro.image, distro.suite, mirror()])}"
+    tag = f"panicast/base:{distro.suite}-{digest([distro.image, mirror()])}"
     if not _exists(client, tag) and (mirror() or not _pull(client, distro, tag)):
         _bootstrap(client, distro, tag)
     return tag
 
 
-def _pull(client: docker.DockerClient, distro: Distro, tag: str) -> bool:
+def _pull(client: docker.DockerClient, distro: Base, tag: str) -> bool:
     patience, client.api.timeout = client.api.timeout, REGISTRY_SECONDS
     try:
         # A description is quick to have or be refused; a pull could hang where packets are dropped.
@@ -69,7 +69,7 @@ def _pull(client: docker.DockerClient, distro: Distro, tag: str) -> bool:
     return True
 
 
-def _bootstrap(client: docker.DockerClient, distro: Distro, tag: str) -> None:
+def _bootstrap(client: docker.DockerClient, distro: Base, tag: str) -> None:
     name = tag.rpartition(":")[2]
     tarball = CACHE / "images" / f"{name}.tar"
     for folder in (tarball.parent, LOGS):
@@ -95,7 +95,7 @@ def recipe(name: str) -> Path:
 
 def build(
     client: docker.DockerClient,
-    distro: Distro,
+    distro: Base,
     name: str,
     files: Mapping[str, Path | bytes] | None = None,
     buildargs: Mapping[str, str] | None = None,

@@ -7,18 +7,18 @@ import docker
 import pytest
 
 from panicast_build import tools
-from panicast_build.crash import cases, guest, verdict
+from panicast_build.crash import cases, guest, kernels, verdict
 from panicast_build.crash.kit import Kit, kit
-from panicast_build.distros import Distro
 from panicast_build.smoke import vm
 
+KERNELS = [kernel for kernel in kernels.load().values() if kernel.quick]
 CASES = [case for case in cases.load().values() if case.quick]
 
 
-@pytest.fixture(scope="session")
-def made(client: docker.DockerClient, distro: Distro) -> Kit:
+@pytest.fixture(scope="session", params=KERNELS, ids=lambda kernel: kernel.name)
+def made(client: docker.DockerClient, request: pytest.FixtureRequest) -> Kit:
     tools.need(vm.QEMU, "setpriv")
-    return kit(client, distro)
+    return kit(client, request.param)
 
 
 @pytest.mark.parametrize("nic", ["virtio-net-pci", "e1000"])

@@ -6,22 +6,43 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 TABLE = Path(__file__).with_name("cases.toml")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One way to crash."""
+    """One way to crash: see cases.toml."""
 
     name: str
-    says: str
-    command: str = ""
+    says: str = "sysrq triggered crash"
+    command: str = "echo c > /proc/sysrq-trigger"
     append: str = ""
+    panic: int = -1
+    modules: tuple[str, ...] = ()
+    cards: int = 1
+    devices: tuple[str, ...] = ()
+    setup: str = ""
+    after: str = ""
+    load: str = "insmod /panicast.ko"
+    armed: str = "eth0"
+    sends: bool = True
+    oops: bool = False
     nmi: bool = False
     quick: bool = False
 
 
 def load() -> dict[str, Case]:
     """The cases by name, in the order of the table."""
-    return {name: Case(name=name, **fields) for name, fields in tomllib.loads(TABLE.read_text()).items()}
+    tables = tomllib.loads(TABLE.read_text())
+    return {name: Case(name=name, **_frozen(fields)) for name, fields in tables.items()}
+
+
+def modules() -> list[str]:
+    """Every module that a case wants."""
+    return sorted({module for case in load().values() for module in case.modules})
+
+
+def _frozen(fields: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}

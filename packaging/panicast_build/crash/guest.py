@@ -3,128 +3,151 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import dpkt
 
 from panicast_build import tools
 from panicast_build.crash import initramfs
 from panicast_build.crash.cases import Case
-from panicast_build.crash.kit import Kit
+from panicast_build.crash.kit import NICS, OWN, Kit
 from panicast_build.smoke import vm
 
-READY = b"READY-TO-CRASH"
+READY = "READY-TO-CRASH"  # init says it
 LIFE_SECONDS = 120.0
+LIVES = 3
 POLL_SECONDS = 0.1
 MEMORY_MIB = 512
 
-INIT = """#!/bin/busybox sh
-/bin/busybox --install -s /bin
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t devtmpfs devtmpfs /dev
-mount -t debugfs debugfs /sys/kernel/debug
-lkdtm() {{ insmod /lkdtm.ko; echo "$1" > /sys/kernel/debug/provoke-crash/DIRECT; }}
-{load}
-until ip link set eth0 up; do sleep 0.2; done
-ip address add 10.9.0.1/24 dev eth0
-until [ "$(cat /sys/class/net/eth0/carrier)" = 1 ]; do sleep 0.2; done
-insmod /panicast.ko {parameters}
-until grep -q eth0 /sys/module/panicast/state/armed; do sleep 0.2; done
-echo {ready} > /dev/console
-sleep 1
-{command}
-sleep {life}
-"""
+INIT = Path(__file__).with_name("init")
+# What the kernel says last when it stays: see vpanic().
+END = "end Kernel panic"
+
+
+class Frame(NamedTuple):
+    """An Ethernet frame without its checksum, and when it passed the card: seconds of the guest's time."""
+
+    at: float
+    data: bytes
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a guest ended. frames are Ethernet frames as they passed its card, without checksums."""
+    """How a guest ended. frames are all that passed its cards, the first card's first."""
 
-    frames: list[bytes]
+    frames: list[Frame]
     console: str
     rebooted: bool
     seconds: float
 
 
-def crash(kit: Kit, nic: str, case: Case, *, panic: int = -1, parameters: str = "") -> Outcome:
-    """Boots a guest with this card, crashes it so, and waits until it resets or its time is over.
+def crash(kit: Kit, nic: str, case: Case) -> Outcome:
+    """Boots a guest with cards of this model, crashes it, and waits for its reset or the end of its time.
 
-    panic is the kernel's panic= parameter: seconds to the reboot, below 0 at once.
+    A guest that dies before it is ready to crash has tried nothing and gets another life: emulated CPUs
+    sometimes run a breakpoint that the kernel, which patches itself, has already taken back ("Oops: int3").
     """
+    for _ in range(LIVES):
+        outcome = _live(kit, nic, case)
+        if READY in outcome.console:
+            break
+    return outcome
+
+
+def _live(kit: Kit, nic: str, case: Case) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="panicast-crash-") as name:
         folder, started = Path(name), time.monotonic()
-        (folder / "initrd").write_bytes(_initrd(kit, nic, case, parameters))
-        argv = ["setpriv", "--pdeathsig", "KILL", "--", *_argv(kit, nic, case, panic, folder)]
+        (folder / "initrd").write_bytes(_initrd(kit, nic, case))
+        argv = ["setpriv", "--pdeathsig", "KILL", "--", *_argv(kit, nic, case, folder)]
         with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as process:
             try:
                 rebooted = _watch(process, folder, case)
             finally:
                 process.kill()
         return Outcome(
-            frames=_frames(folder / "pcap"),
-            console=(folder / "console").read_text(errors="replace"),
+            frames=[frame for card in range(case.cards) for frame in _frames(folder / f"pcap{card}")],
+            console=_said(folder / "console"),
             rebooted=rebooted,
             seconds=time.monotonic() - started,
         )
 
 
-def _initrd(kit: Kit, nic: str, case: Case, parameters: str) -> bytes:
-    drivers = kit.drivers(nic)
-    init = INIT.format(
-        load="\n".join(f"insmod /{driver.name}" for driver in drivers),
-        parameters=parameters,
-        ready=READY.decode(),
-        command=case.command,
-        life=LIFE_SECONDS,
-    )
-    modules = [*drivers, *(kit.folder / f"{name}.ko" for name in ("panicast", "pc_crash", "lkdtm"))]
-    files = {"init": init.encode(), "bin/busybox": (kit.folder / "busybox").read_bytes()}
+def _initrd(kit: Kit, nic: str, case: Case) -> bytes:
+    loaded = kit.order(*NICS[nic], *case.modules)
+    modules = [kit.folder / name for name in (*loaded, *OWN)]
+    files = {"init": INIT.read_bytes(), "case": case_file(case, loaded).encode()}
+    files |= {"bin/busybox": (kit.folder / "busybox").read_bytes()}
     files |= {module.name: module.read_bytes() for module in modules}
     return initramfs.pack(("bin", "proc", "sys", "dev"), files)
 
 
-def _argv(kit: Kit, nic: str, case: Case, panic: int, folder: Path) -> list[str]:
+def case_file(case: Case, modules: Sequence[str]) -> str:
+    """What init reads: shell variables. modules are file names, in the order in which they load."""
+    variables = {
+        "modules": " ".join(modules),
+        "setup": case.setup,
+        "load": case.load,
+        "armed": case.armed,
+        "after": case.after,
+        "command": "" if case.nmi else case.command,
+    }
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
+
+
+def _argv(kit: Kit, nic: str, case: Case, folder: Path) -> list[str]:
     # fmt: off
-    return [
+    argv = [
         tools.find(vm.QEMU) or vm.QEMU, "-nodefaults", "-no-user-config", "-display", "none",
         "-machine", "pc", *vm.TCG.options, "-smp", "2", "-m", str(MEMORY_MIB),
         "-no-reboot", "-action", "panic=none",
         "-kernel", str(kit.folder / "vmlinuz"), "-initrd", str(folder / "initrd"),
-        "-append", f"console=ttyS0 net.ifnames=0 panic={panic} {case.append}",
+        "-append", f"console=ttyS0 net.ifnames=0 panic={case.panic} {case.append}",
         "-serial", f"file:{folder / 'console'}",
         "-monitor", f"unix:{folder / 'monitor'},server=on,wait=off",
-        # Written before the frame goes on: what still waits in a queue when QEMU ends is not lost on us.
-        "-netdev", "user,id=segment,restrict=on,ipv6=off",
-        "-object", f"filter-dump,id=dump,netdev=segment,file={folder / 'pcap'}",
-        "-device", f"{nic},netdev=segment,mac=52:54:00:12:34:56",
     ]
+    for card in range(case.cards):
+        argv += [
+            # Written before a frame goes on: what still waits in a queue when QEMU ends is not lost on us.
+            "-netdev", f"user,id=segment{card},restrict=on,ipv6=off",
+            "-object", f"filter-dump,id=dump{card},netdev=segment{card},file={folder / f'pcap{card}'}",
+            "-device", f"{nic},netdev=segment{card},mac=52:54:00:12:34:{0x56 + card:02x}",
+        ]
     # fmt: on
+    return argv + [word for device in case.devices for word in ("-device", device)]
 
 
 def _watch(process: subprocess.Popen[bytes], folder: Path, case: Case) -> bool:
-    """Waits until QEMU has ended, which is true, or the guest's time is over."""
+    """Waits until QEMU has ended, which is true, or the guest stays, or its time is over."""
     deadline = time.monotonic() + LIFE_SECONDS
-    to_inject, console = case.nmi, folder / "console"
+    to_inject = case.nmi
     while time.monotonic() < deadline:
         try:
             return process.wait(POLL_SECONDS) == 0
         except subprocess.TimeoutExpired:
-            if to_inject and console.exists() and READY in console.read_bytes():
-                _inject_nmi(folder / "monitor")
-                to_inject = False
+            said = _said(folder / "console")
+        if to_inject and READY in said:
+            _inject_nmi(folder / "monitor")
+            to_inject = False
+        if case.panic == 0 and END in said:
+            return False
     return False
 
 
-def _frames(pcap: Path) -> list[bytes]:
+def _said(console: Path) -> str:
+    return console.read_text(errors="replace") if console.exists() else ""
+
+
+def _frames(pcap: Path) -> list[Frame]:
     with pcap.open("rb") as stream:
-        return [frame for _, frame in dpkt.pcap.Reader(stream)]
+        return [Frame(float(at), data) for at, data in dpkt.pcap.Reader(stream)]
 
 
 def _inject_nmi(path: Path) -> None:

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What crash guests of one distro boot from: its stock kernel, busybox, and modules, ours among them."""
+"""What crash guests of one kernel boot from: the kernel itself, busybox, and modules, ours among them."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import lzma
 import shutil
 import tempfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,58 +16,70 @@ import docker
 
 from panicast_build import images, progress, source
 from panicast_build.container import Container
-from panicast_build.distros import Distro
+from panicast_build.crash import cases
+from panicast_build.crash.kernels import Kernel
 from panicast_build.paths import CACHE, LOGS
 
 FOLDER = CACHE / "crash"
 # Our modules: name -> where its source lies in the tree. LKDTM is in the container image.
-OURS = {"panicast": "kmod", "pc_crash": "tests/smoke/pc_crash"}
-# The guest's driver for each QEMU model of a network card.
-DRIVERS = {
+OURS = {"panicast": "kmod", "pc_crash": "tests/smoke/pc_crash", "article": "tests/bench/article"}
+# What every guest has: those, and the kernel's own crash test module.
+OWN = (*(f"{name}.ko" for name in OURS), "lkdtm.ko")
+STRICT = ("W=1", "KCFLAGS=-Werror")
+# The guest's drivers for each QEMU model of a network card.
+NICS = {
     "virtio-net-pci": ("virtio_pci", "virtio_net"),
     "e1000": ("e1000",),
     "e1000e": ("e1000e",),
     "rtl8139": ("8139cp",),
     "vmxnet3": ("vmxnet3",),
+    "i82551": ("e100",),
+    "pcnet": ("pcnet32",),
+    "ne2k_pci": ("ne2k-pci",),
+    "igb": ("igb",),
 }
 
 
 @dataclass(frozen=True)
 class Kit:
-    """A folder with vmlinuz, busybox, our modules and, by network card, NIC.order: modules to load."""
+    """A folder with vmlinuz, busybox, our modules, those of the kernel that guests want, and orders.json:
+    by the kernel's name of a module, the files to load for it, in their order."""
 
     folder: Path
     release: str
+    orders: Mapping[str, list[str]]
 
-    def drivers(self, nic: str) -> list[Path]:
-        """The modules of a card, in the order in which they load."""
-        return [self.folder / name for name in (self.folder / f"{nic}.order").read_text().split()]
+    def order(self, *modules: str) -> list[str]:
+        """The files of modules and of what they need, in the order in which they load."""
+        return list(dict.fromkeys(name for module in modules for name in self.orders[module]))
 
 
-def kit(client: docker.DockerClient, distro: Distro) -> Kit:
-    """The kit of a distro, cached by all that goes into it. BuildError with its log where a module does not
+def kit(client: docker.DockerClient, kernel: Kernel) -> Kit:
+    """The kit of a kernel, cached by all that goes into it. BuildError with its log where a module does not
     compile."""
-    arguments = {
-        "KERNEL": distro.kernel,
-        "KERNEL_HEADERS": distro.kernel_headers,
-        "KERNEL_IMAGE": distro.kernel_image,
-    }
-    tag = images.build(client, distro, "crash-deb", buildargs=arguments)
+    arguments = {"SERIES": kernel.name, "SUITE": kernel.suite, "ARCHIVE": kernel.archive}
+    tag = images.build(client, kernel, "crash-deb", buildargs=arguments)
     sources = {
         f"{module}/{name}": path
         for module, folder in OURS.items()
         for name, path in source.files(folder).items()
     }
-    contents = [[name, hashlib.sha256(path.read_bytes()).hexdigest()] for name, path in sources.items()]
-    folder = FOLDER / f"{distro.name}-{images.digest([tag, contents])}"
+    wanted = [*(driver for drivers in NICS.values() for driver in drivers), *cases.modules()]
+    contents = [wanted] + [
+        [name, hashlib.sha256(path.read_bytes()).hexdigest()] for name, path in sources.items()
+    ]
+    folder = FOLDER / f"{kernel.name}-{images.digest([tag, contents])}"
     if not folder.exists():
-        _make(client, tag, sources, folder)
-        for stale in set(FOLDER.glob(f"{distro.name}-*")) - {folder}:
+        _make(client, tag, sources, wanted, folder)
+        for stale in set(FOLDER.glob(f"{kernel.name}-*")) - {folder}:
             shutil.rmtree(stale)
-    return Kit(folder, (folder / "release").read_text().strip())
+    orders = json.loads((folder / "orders.json").read_text())
+    return Kit(folder, (folder / "release").read_text(), orders)
 
 
-def _make(client: docker.DockerClient, tag: str, sources: dict[str, Path], folder: Path) -> None:
+def _make(
+    client: docker.DockerClient, tag: str, sources: Mapping[str, Path], wanted: Iterable[str], folder: Path
+) -> None:
     """Fills folder, beside it first."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     LOGS.mkdir(parents=True, exist_ok=True)
@@ -81,30 +95,45 @@ def _make(client: docker.DockerClient, tag: str, sources: dict[str, Path], folde
             box.run(["mkdir", "/build", "/build/kit"])
             box.write(sources, "/build")
             for module in OURS:
-                make = ["make", "-C", f"/lib/modules/{release}/build", f"M=/build/{module}", "modules"]
+                make = [
+                    "make",
+                    "-C",
+                    f"/lib/modules/{release}/build",
+                    f"M=/build/{module}",
+                    *STRICT,
+                    "modules",
+                ]
                 box.run(make, log=log)
-            built = [*(f"/build/{module}/{module}.ko" for module in OURS), "/opt/lkdtm/lkdtm.ko"]
-            orders = {nic: _order(box, release, drivers) for nic, drivers in DRIVERS.items()}
+            built = [
+                *(f"/build/{module}/{module}.ko" for module in OURS),
+                "/opt/lkdtm/lkdtm.ko",
+                "/opt/vmlinuz",
+            ]
+            orders = _orders(box, release, wanted)
             needed = {ko for order in orders.values() for ko in order}
             box.run(["cp", "/bin/busybox", *built, *sorted(needed), "/build/kit"], log=log)
-            box.run(["cp", f"/boot/vmlinuz-{release}", "/build/kit/vmlinuz"], log=log)
             box.get("/build/kit", part)
         for packed in part.glob("*.ko.xz"):
             packed.with_suffix("").write_bytes(lzma.decompress(packed.read_bytes()))
             packed.unlink()
-        for nic, order in orders.items():
-            (part / f"{nic}.order").write_text("\n".join(Path(ko.removesuffix(".xz")).name for ko in order))
+        names = {
+            module: [Path(ko).name.removesuffix(".xz") for ko in order] for module, order in orders.items()
+        }
+        (part / "orders.json").write_text(json.dumps(names))
         (part / "release").write_text(release)
         part.replace(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _order(box: Container, release: str, drivers: tuple[str, ...]) -> list[str]:
-    """Paths of the modules that drivers need, in the order in which they load."""
-    order: list[str] = []
-    for driver in drivers:
-        # "insmod /path" for each, the driver itself last; "builtin NAME" for what needs no loading.
-        shown = box.run(["modprobe", "--set-version", release, "--show-depends", driver]).output
-        order += [line.split()[1] for line in shown.splitlines() if line.startswith("insmod ")]
-    return list(dict.fromkeys(order))
+def _orders(box: Container, release: str, modules: Iterable[str]) -> dict[str, list[str]]:
+    """By module: the paths of itself and of what it needs, in the order in which they load. What the kernel
+    has not is left out."""
+    orders: dict[str, list[str]] = {}
+    for module in modules:
+        shown = box.run(["modprobe", "--set-version", release, "--show-depends", module], check=False)
+        if shown.code == 0:
+            # "insmod /path" for each, the module itself last; "builtin NAME" for what needs no loading.
+            lines = shown.output.splitlines()
+            orders[module] = [line.split()[1] for line in lines if line.startswith("insmod ")]
+    return orders

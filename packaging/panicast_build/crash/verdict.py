@@ -3,37 +3,45 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import dpkt
 
 from panicast_build.crash.cases import Case
-from panicast_build.crash.guest import Outcome
-from panicast_receiver.reassembly import Limits, Reassembler
+from panicast_build.crash.guest import Frame, Outcome
+from panicast_receiver.intake import Intake, Packet
+from panicast_receiver.reassembly import Limits
 from panicast_receiver.record import Instant, Record, Source
-from panicast_receiver.wire import Drop, decode
+
+# What this long after its like came again is a new record: longer than any guest lives.
+RAW_WINDOW_SECONDS = 3600.0
 
 
-def datagrams(frames: list[bytes]) -> list[bytes]:
-    """The payloads of the UDP datagrams among Ethernet frames."""
-    packets = (dpkt.ethernet.Ethernet(frame).data for frame in frames)
-    udp = (packet.data for packet in packets if isinstance(packet, dpkt.ip.IP))
-    return [datagram.data for datagram in udp if isinstance(datagram, dpkt.udp.UDP)]
+def datagrams(frames: Iterable[Frame]) -> list[dpkt.udp.UDP]:
+    """The UDP datagrams among Ethernet frames."""
+    packets = (dpkt.ethernet.Ethernet(frame.data).data for frame in frames)
+    inside = (packet.data for packet in packets if isinstance(packet, dpkt.ip.IP))
+    return [datagram for datagram in inside if isinstance(datagram, dpkt.udp.UDP)]
 
 
-def records(outcome: Outcome) -> list[Record]:
-    """Every record that a guest has sent, complete or not."""
-    reassembler = Reassembler(Limits(), Counter())
-    found: list[Record] = []
-    for datagram in datagrams(outcome.frames):
-        if not isinstance(frame := decode(datagram), Drop):
-            found += reassembler.feed(frame, Source(), Instant(0.0, 0))
-    return found + reassembler.flush()
+def records(frames: Sequence[Frame]) -> list[Record]:
+    """Every record that a guest has sent, complete or not, as the receiver makes them."""
+    intake, now = Intake(Limits(), RAW_WINDOW_SECONDS), Instant(0.0, 0)
+    packets = [Packet(datagram.data, Source()) for datagram in datagrams(frames)]
+    packets += [Packet(frame.data, Source(), ethernet=True) for frame in frames]
+    return [record for packet in packets for record in intake.feed(packet, now)] + intake.reassembler.flush()
 
 
 def fault(case: Case, outcome: Outcome) -> str:
     """What is wrong with how a crash was delivered, in words; "" if nothing."""
-    panics = [record for record in records(outcome) if record.type == "panic"]
+    if outcome.rebooted == (case.panic == 0):
+        return "the machine did not reboot" if case.panic else "the machine rebooted"
+    found = records(outcome.frames)
+    if not case.sends:
+        return ""
+    if case.oops and not any(record.type == "oops" and record.complete for record in found):
+        return "no whole record of the oops arrived"
+    panics = [record for record in found if record.type == "panic"]
     if not panics:
         return "no record of a panic arrived"
     record = panics[0]
@@ -45,6 +53,4 @@ def fault(case: Case, outcome: Outcome) -> str:
     for wanted in ("Kernel panic - not syncing", "Call Trace:", case.says):
         if wanted not in text:
             return f"the record does not hold {wanted!r}"
-    if case.says not in record.meta["reason"]:
-        return f"the reason is {record.meta['reason']!r}"
-    return "" if outcome.rebooted else "the machine did not reboot"
+    return "" if case.says in record.meta["reason"] else f"the reason is {record.meta['reason']!r}"

@@ -3,11 +3,16 @@
  * Crashes in the ways that LKDTM does not know: from other contexts than a
  * process, and while locks of the network are held.
  */
+#include <linux/console.h>
 #include <linux/delay.h>
+#include <linux/etherdevice.h>
 #include <linux/irq_work.h>
+#include <linux/kprobes.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
+#include <linux/netpoll.h>
+#include <linux/objtool.h>
 #include <linux/rtnetlink.h>
 #include <linux/timer.h>
 
@@ -95,6 +100,95 @@ static int holds_napi(void *unused)
 	return 0;
 }
 
+/* netpoll's lock is taken where a card is polled: by others than us, too. */
+static void netpoll_own(void)
+{
+	down(&rtnl_dereference(card()->npinfo)->dev_lock);
+	panic("with netpoll's own lock held");
+}
+
+static int holds_netpoll(void *unused)
+{
+	down(&rtnl_dereference(card()->npinfo)->dev_lock);
+	WRITE_ONCE(held, true);
+	for (;;)
+		cpu_relax();
+	return 0;
+}
+
+static void console_own(void)
+{
+	console_lock();
+	panic("with the console lock held");
+}
+
+static int holds_console(void *unused)
+{
+	console_lock();
+	WRITE_ONCE(held, true);
+	for (;;)
+		cpu_relax();
+	return 0;
+}
+
+/* The ring of the card is never empty, and its queue stops and starts. */
+static int sends(void *unused)
+{
+	struct net_device *dev = card();
+	unsigned int n;
+
+	for (n = 0;; n++) {
+		struct sk_buff *skb = netdev_alloc_skb(dev, ETH_FRAME_LEN);
+
+		if (!skb)
+			continue;
+		skb_put_zero(skb, ETH_FRAME_LEN);
+		skb->dev = dev;
+		skb->protocol = htons(ETH_P_LOOPBACK);
+		eth_broadcast_addr(skb->data);
+		dev_queue_xmit(skb);
+		if (n == 1000)
+			WRITE_ONCE(held, true);
+		cond_resched();
+	}
+	return 0;
+}
+
+static int panics_too(void *unused)
+{
+	WRITE_ONCE(held, true);
+	panic("on two CPUs at once");
+	return 0;
+}
+
+static void double_fault(void)
+{
+	asm volatile ("movq $0, %%rsp; pushq %%rax" : : : "memory");
+}
+STACK_FRAME_NON_STANDARD(double_fault);
+
+static void oops(void)
+{
+	BUG();
+}
+
+static int panics_in_driver(struct kprobe *probe, struct pt_regs *regs)
+{
+	panic("while sending");
+	return 0;
+}
+
+/* The driver itself is what crashes when the last words are sent. */
+static void sending(void)
+{
+	static struct kprobe probe = { .pre_handler = panics_in_driver };
+
+	probe.addr = (kprobe_opcode_t *)card()->netdev_ops->ndo_start_xmit;
+	if (register_kprobe(&probe))
+		panic("no probe");
+	panic("for the first time");
+}
+
 /* Panics here while @holder is stopped on another CPU. */
 static void beside(int (*holder)(void *), const char *what)
 {
@@ -107,25 +201,52 @@ static void beside(int (*holder)(void *), const char *what)
 	wake_up_process(task);
 	while (!READ_ONCE(held))
 		cpu_relax();
-	panic("while another CPU holds %s", what);
+	panic("%s", what);
 }
+
+static const struct {
+	const char *name;
+	/* what this CPU does; it panics here or soon */
+	void (*alone)(void);
+	/* or what another one does when this one panics, saying this */
+	int (*other)(void *unused);
+	const char *says;
+} ways[] = {
+	{ "hardirq", .alone = hardirq },
+	{ "softirq", .alone = softirq },
+	{ "rtnl", .alone = rtnl },
+	{ "tx_own", .alone = tx_own },
+	{ "tx_other", .other = holds_tx,
+	  .says = "another CPU holds the transmit lock" },
+	{ "napi_other", .other = holds_napi,
+	  .says = "another CPU holds the driver's NAPI" },
+	{ "netpoll_own", .alone = netpoll_own },
+	{ "netpoll_other", .other = holds_netpoll,
+	  .says = "another CPU holds netpoll's own lock" },
+	{ "console_own", .alone = console_own },
+	{ "console_other", .other = holds_console,
+	  .says = "another CPU holds the console lock" },
+	{ "traffic", .other = sends, .says = "another CPU sends without end" },
+	{ "both", .other = panics_too, .says = "on two CPUs at once" },
+	{ "double_fault", .alone = double_fault },
+	{ "oops", .alone = oops },
+	{ "sending", .alone = sending },
+};
 
 static int __init pc_crash_init(void)
 {
-	if (!strcmp(how, "hardirq"))
-		hardirq();
-	else if (!strcmp(how, "softirq"))
-		softirq();
-	else if (!strcmp(how, "rtnl"))
-		rtnl();
-	else if (!strcmp(how, "tx_own"))
-		tx_own();
-	else if (!strcmp(how, "tx_other"))
-		beside(holds_tx, "the transmit lock");
-	else if (!strcmp(how, "napi_other"))
-		beside(holds_napi, "the driver's NAPI");
-	else
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ways); i++)
+		if (!strcmp(how, ways[i].name))
+			break;
+	if (i == ARRAY_SIZE(ways))
 		return -EINVAL;
+
+	if (ways[i].alone)
+		ways[i].alone();
+	else
+		beside(ways[i].other, ways[i].says);
 	/* not to be unloaded under an interrupt that is to come */
 	ssleep(5);
 	return -EAGAIN;

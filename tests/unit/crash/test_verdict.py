@@ -11,24 +11,24 @@ import pytest
 
 from panicast_build.crash import verdict
 from panicast_build.crash.cases import Case
-from panicast_build.crash.guest import Outcome
+from panicast_build.crash.guest import Frame, Outcome
 
 VECTORS = json.loads((Path(__file__).parents[2] / "wire/vectors.json").read_text())
 PANIC = next(vector for vector in VECTORS if vector["name"] == "panic of many frames")
 CASE = Case(name="of the vectors", says=PANIC["meta"]["reason"])
 
 
-def ethernet(payload: bytes) -> bytes:
+def ethernet(payload: bytes) -> Frame:
     udp = dpkt.udp.UDP(sport=6665, dport=6664, data=payload, ulen=8 + len(payload))
     packet = dpkt.ip.IP(p=dpkt.ip.IP_PROTO_UDP, data=udp, len=28 + len(payload))
-    return bytes(dpkt.ethernet.Ethernet(data=packet))
+    return Frame(0.0, bytes(dpkt.ethernet.Ethernet(data=packet)))
 
 
 FRAMES = [ethernet(bytes.fromhex(frame)) for frame in PANIC["frames"]]
-NOISE = bytes(dpkt.ethernet.Ethernet(type=dpkt.ethernet.ETH_TYPE_ARP, data=bytes(28)))
+NOISE = Frame(0.0, bytes(dpkt.ethernet.Ethernet(type=dpkt.ethernet.ETH_TYPE_ARP, data=bytes(28))))
 
 
-def outcome(frames: list[bytes], *, rebooted: bool = True) -> Outcome:
+def outcome(frames: list[Frame], *, rebooted: bool = True) -> Outcome:
     return Outcome(frames, "", rebooted, 1.0)
 
 
@@ -51,4 +51,5 @@ def test_anything_less_is_a_fault(case: Case, seen: Outcome, fault: str) -> None
 
 
 def test_datagrams_end_where_the_packet_does_not_where_the_frame_is_padded() -> None:
-    assert verdict.datagrams([ethernet(b"short") + bytes(13)]) == [b"short"]
+    padded = Frame(0.0, ethernet(b"short").data + bytes(13))
+    assert [datagram.data for datagram in verdict.datagrams([padded])] == [b"short"]

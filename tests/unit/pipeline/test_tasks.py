@@ -2,7 +2,6 @@
 """The tasks as ./inv lists them."""
 
 import re
-import sys
 
 import pytest
 
@@ -11,18 +10,26 @@ from panicast_build.run import run
 
 
 def inv(*arguments: str) -> str:
-    return run([sys.executable, "-m", "invoke", "--search-root", ROOT, *arguments]).output
+    return run([ROOT / "inv", *arguments]).output
 
 
 def test_every_task_is_listed_with_a_summary() -> None:
     # A summary that does not fit on its line goes on further to the right.
     listed = re.findall(r"^  (\w+) +\w", inv("--list"), re.MULTILINE)
-    assert listed == ["distros", "lint", "package", "smoke", "test"]
+    assert listed == ["bench", "distros", "lint", "package", "smoke", "test"]
 
 
-def test_every_argument_has_help() -> None:
-    shown = inv("package", "--help")
-    for argument in ("--distro", "--component"):
+@pytest.mark.parametrize(
+    ("task", "arguments"),
+    [
+        ("bench", ("--what", "--kernel")),
+        ("package", ("--distro", "--component")),
+        ("smoke", ("--distro", "--nic", "--kernel", "--case")),
+    ],
+)
+def test_every_argument_has_help(task: str, arguments: tuple[str, ...]) -> None:
+    shown = inv(task, "--help")
+    for argument in arguments:
         explained = shown[shown.index(f"{argument}=STRING") :].splitlines()[0]
         assert len(explained.split()) > 4
 
@@ -34,5 +41,11 @@ def test_distros_lists_every_target() -> None:
 
 @pytest.mark.parametrize("task", ["package", "smoke"])
 def test_without_a_distro_it_lists_the_targets(task: str) -> None:
-    done = run([sys.executable, "-m", "invoke", "--search-root", ROOT, task], check=False)
+    done = run([ROOT / "inv", task], check=False)
     assert done.code == 2 and "no distro given" in done.output and "debian-12" in done.output
+
+
+def test_a_wrong_name_is_answered_with_the_right_ones() -> None:
+    for arguments in (("bench", "speed"), ("smoke", "--matrix", "--kernel", "2.6")):
+        done = run([ROOT / "inv", *arguments], check=False)
+        assert done.code == 2 and "is called" in done.output and "there are:" in done.output

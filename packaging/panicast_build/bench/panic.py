@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""./inv bench panic: what arrives of a panic, by kernel, network card, panic= and sender, and how soon."""
+
+from __future__ import annotations
+
+import os
+import re
+import statistics
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby, product
+
+from panicast_build import engine, progress, tools
+from panicast_build.bench import loss, report
+from panicast_build.bench.senders import SENDERS, Sender
+from panicast_build.crash import guest, kernels, verdict
+from panicast_build.crash.cases import Case
+from panicast_build.crash.guest import Outcome
+from panicast_build.crash.kit import Kit, kit
+from panicast_build.smoke import vm
+
+MODELS = ("virtio-net-pci", "e1000")
+# At once, after some seconds, never.
+PANICS = (-1, 5, 0)
+WANTED = ("Kernel panic - not syncing", "sysrq_handle_crash")
+# A line of the log and a frame that are sent at the same time tie the guest's clock to that of its frames.
+MARK = "MARK-IN-TIME"
+MARKING = f"echo {MARK} > /dev/kmsg; arping -q -c 1 -w 1 -I eth0 10.9.0.99"
+ARP = b"\x08\x06"
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One crash: whether the panic line and the trace arrived; how many frames and bytes left after the panic
+    line, and the guest's milliseconds from that line to the last of them, None if there was none."""
+
+    arrived: bool
+    frames: int
+    bytes: int
+    milliseconds: float | None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The crashes of one combination."""
+
+    kernel: str
+    nic: str
+    panic: int
+    sender: str
+    shots: tuple[Shot, ...]
+
+    @property
+    def arrived(self) -> int:
+        """How many crashes were heard."""
+        return sum(shot.arrived for shot in self.shots)
+
+    @property
+    def frames(self) -> float:
+        """The median of frames."""
+        return statistics.median(shot.frames for shot in self.shots)
+
+    @property
+    def bytes(self) -> float:
+        """The median of bytes."""
+        return statistics.median(shot.bytes for shot in self.shots)
+
+    @property
+    def milliseconds(self) -> float | None:
+        """The median of what has a time."""
+        times = [shot.milliseconds for shot in self.shots if shot.milliseconds is not None]
+        return statistics.median(times) if times else None
+
+
+def run(kernel: str, runs: int) -> None:
+    """Crashes guests of the kernels of a comma list ("": all), runs times each, for docs/benchmarks.md.
+
+    UserError for a kernel that is not known.
+    """
+    tools.need(vm.QEMU, "setpriv")
+    client = engine.connect()
+    cells: list[Cell] = []
+    for each in kernels.select(kernel):
+        made = kit(client, each)
+        with progress.step(
+            f"crashing {made.release}, {len(MODELS) * len(PANICS) * len(SENDERS) * runs} times"
+        ):
+            cells += _measure(made, runs)
+    sample = _crash(made, MODELS[0], -1, SENDERS[0])
+    rows = [
+        (f"{release}, {nic}, panic={panic}", {cell.sender: 100 * cell.arrived / runs for cell in row})
+        for (release, nic, panic), row in groupby(cells, lambda cell: (cell.kernel, cell.nic, cell.panic))
+    ]
+    report.plot(rows)
+    report.write(
+        command="./inv bench panic",
+        qemu=vm.version(),
+        cpus=os.cpu_count(),
+        runs=runs,
+        cells=cells,
+        trials=loss.TRIALS,
+        rates=loss.RATES,
+        losses=_losses(sample, cells),
+    )
+
+
+def _measure(made: Kit, runs: int) -> Iterable[Cell]:
+    combinations = list(product(MODELS, PANICS, SENDERS))
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        shots = [
+            [pool.submit(_shoot, made, nic, panic, sender) for _ in range(runs)]
+            for nic, panic, sender in combinations
+        ]
+        for (nic, panic, sender), futures in zip(combinations, shots, strict=True):
+            yield Cell(made.release, nic, panic, sender.name, tuple(future.result() for future in futures))
+
+
+def _crash(made: Kit, nic: str, panic: int, sender: Sender) -> Outcome:
+    case = Case(
+        name=sender.name,
+        panic=panic,
+        modules=sender.modules,
+        load=sender.load,
+        armed=sender.armed,
+        after=MARKING,
+    )
+    return guest.crash(made, nic, case)
+
+
+def _shoot(made: Kit, nic: str, panic: int, sender: Sender) -> Shot:
+    outcome = _crash(made, nic, panic, sender)
+    panicked = _panic_time(outcome)
+    late = [frame for frame in outcome.frames if frame.at >= panicked]
+    text = sender.text(outcome.frames)
+    return Shot(
+        arrived=all(words in text for words in WANTED),
+        frames=len(late),
+        bytes=sum(len(frame.data) for frame in late),
+        milliseconds=(late[-1].at - panicked) * 1000 if late else None,
+    )
+
+
+def _panic_time(outcome: Outcome) -> float:
+    """When the panic line was logged, on the clock of the frames."""
+    said = {words: _stamp(outcome.console, words) for words in (MARK, WANTED[0])}
+    marked = next(frame.at for frame in outcome.frames if frame.data[12:14] == ARP)
+    return marked + said[WANTED[0]] - said[MARK]
+
+
+def _stamp(console: str, words: str) -> float:
+    found = re.search(rf"\[ *(\d+\.\d+)\] .*{re.escape(words)}", console)
+    if not found:
+        raise RuntimeError(f"the guest did not say {words!r}; its console ends with: {console[-300:]}")
+    return float(found[1])
+
+
+def _losses(sample: Outcome, cells: Sequence[Cell]) -> list[tuple[str, list[float]]]:
+    """By way of sending: the share of whole last words for each rate of loss."""
+    frames = [frame for frame in sample.frames if verdict.datagrams([frame])]
+    panics = [frame for frame in frames if any(r.type == "panic" for r in verdict.records([frame]))]
+    once = panics[: len(panics) // 2]
+    heard = [cell for cell in cells if cell.sender == "netconsole" and cell.arrived]
+    rows = [
+        (f"panicast, repeat={repeat}", [loss.complete(once, repeat, rate) for rate in loss.RATES])
+        for repeat in loss.REPEATS
+    ]
+    if heard:
+        packets = round(statistics.median(cell.frames for cell in heard))
+        rows.append((f"netconsole, {packets} packets", [loss.whole(packets, rate) for rate in loss.RATES]))
+    return rows

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who sends last words: how a guest loads each, and how the text is read from its frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import dpkt
+
+from panicast_build.crash import verdict
+from panicast_build.crash.guest import Frame
+
+RAW_PROTOCOL = 255
+NETCONSOLE_PORT = 6666
+
+
+@dataclass(frozen=True)
+class Sender:
+    """One sender: load is what init runs, modules what the kernel must have for it, armed the interfaces
+    that panicast says are ready, and text what a log host would have read from frames."""
+
+    name: str
+    load: str
+    text: Callable[[Sequence[Frame]], str]
+    modules: tuple[str, ...] = ()
+    armed: str = ""
+
+
+def _recorded(frames: Sequence[Frame]) -> str:
+    """What the receiver would keep of panics."""
+    panics = [record for record in verdict.records(frames) if record.type == "panic"]
+    return "\n".join(run.data.decode(errors="replace") for record in panics for run in record.runs)
+
+
+def _after_ip(frames: Sequence[Frame]) -> str:
+    packets = [dpkt.ethernet.Ethernet(frame.data).data for frame in frames]
+    return _joined(
+        bytes(packet.data)
+        for packet in packets
+        if isinstance(packet, dpkt.ip.IP) and packet.p == RAW_PROTOCOL
+    )
+
+
+def _to_netconsole(frames: Sequence[Frame]) -> str:
+    return _joined(
+        datagram.data for datagram in verdict.datagrams(frames) if datagram.dport == NETCONSOLE_PORT
+    )
+
+
+def _joined(pieces: Iterable[bytes]) -> str:
+    return b"".join(pieces).decode(errors="replace")
+
+
+SENDERS = (
+    Sender("panicast", "insmod /panicast.ko", _recorded, armed="eth0"),
+    Sender("panicast, raw", "insmod /panicast.ko format=raw", _recorded, armed="eth0"),
+    Sender("netconsole", "netconsole eth0", _to_netconsole, modules=("netconsole",)),
+    Sender("dev_queue_xmit", "insmod /article.ko", _after_ip),
+)

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Comma lists of names, as tasks take them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from panicast_build.errors import UserError
+
+T = TypeVar("T")
+
+
+def choose(what: str, names: str, known: Mapping[str, T]) -> list[T]:
+    """What a comma list names, all of it for ""; UserError, with the right names, for a wrong one."""
+    wanted = [name.strip() for name in names.split(",") if name.strip()] or list(known)
+    for name in wanted:
+        if name not in known:
+            raise UserError(f"no {what} is called {name!r}", f"there are: {', '.join(known)}")
+    return [known[name] for name in wanted]

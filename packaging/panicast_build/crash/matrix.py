@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""./inv smoke --matrix: every kernel, network card and way to crash, and a report of what was delivered."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from panicast_build import engine, progress, tools
+from panicast_build.choice import choose
+from panicast_build.crash import cases, guest, kernels, verdict
+from panicast_build.crash.cases import Case
+from panicast_build.crash.kit import NICS, Kit, kit
+from panicast_build.errors import BuildError
+from panicast_build.paths import DIST, LOGS
+from panicast_build.smoke import vm
+
+REPORT = DIST / "crashes.json"
+CONSOLES = LOGS / "crashes"
+
+
+@dataclass(frozen=True)
+class Crash:
+    """One crash: fault is "" when it was delivered; frames is how many passed the cards; seconds are wall
+    clock from the guest's start to its reset."""
+
+    kernel: str
+    release: str
+    nic: str
+    case: str
+    fault: str
+    frames: int
+    seconds: float
+
+
+def run(kernel: str, nic: str, case: str) -> None:
+    """Crashes a guest for each kernel, card and case: comma lists of names, of which "" is all.
+
+    Writes dist/crashes.json, and the console of each guest that was not heard into the logs. Raises
+    BuildError if there is one; UserError for a name that nothing has.
+    """
+    tools.need(vm.QEMU, "setpriv")
+    chosen_kernels = kernels.select(kernel)
+    chosen_nics = choose("network card", nic, {name: name for name in NICS if name in _models()})
+    chosen_cases = choose("way to crash", case, cases.load())
+    client = engine.connect()
+    shutil.rmtree(CONSOLES, ignore_errors=True)
+    CONSOLES.mkdir(parents=True)
+    crashes: list[Crash] = []
+    for each in chosen_kernels:
+        made = kit(client, each)
+        for card in chosen_nics:
+            with progress.step(f"crashing {made.release} with {card}", log=CONSOLES):
+                crashes += _crash_all(each.name, made, card, chosen_cases)
+    _write(crashes)
+    _show(crashes)
+    if lost := [crash for crash in crashes if crash.fault]:
+        raise BuildError(f"{len(lost)} of {len(crashes)} crashes were not delivered", _console(lost[0]))
+
+
+def _models() -> list[str]:
+    """The network cards that this QEMU has."""
+    argv = [tools.find(vm.QEMU) or vm.QEMU, "-device", "help"]
+    listed = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    return [line.split('"')[1] for line in listed.splitlines() if line.startswith('name "')]
+
+
+def _crash_all(name: str, made: Kit, nic: str, chosen: Sequence[Case]) -> Iterator[Crash]:
+    """In the order of the cases; one that the kernel has no modules for is left out."""
+    possible = [
+        case for case in chosen if all(module in made.orders for module in (*NICS[nic], *case.modules))
+    ]
+    # A guest has two CPUs but sleeps, or boots on one, most of its time.
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        yield from pool.map(lambda case: _crash(name, made, nic, case), possible)
+
+
+def _crash(name: str, made: Kit, nic: str, case: Case) -> Crash:
+    outcome = guest.crash(made, nic, case)
+    crash = Crash(
+        kernel=name,
+        release=made.release,
+        nic=nic,
+        case=case.name,
+        fault=verdict.fault(case, outcome),
+        frames=len(outcome.frames),
+        seconds=round(outcome.seconds, 1),
+    )
+    if crash.fault:
+        _console(crash).write_text(outcome.console)
+        progress.say(f"✗ {name} {nic} {case.name}: {crash.fault}")
+    return crash
+
+
+def _console(crash: Crash) -> Path:
+    return CONSOLES / f"{crash.kernel}-{crash.nic}-{crash.case}.console"
+
+
+def _write(crashes: Sequence[Crash]) -> None:
+    told = {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "qemu": vm.version(),
+        "crashes": [asdict(crash) for crash in crashes],
+    }
+    REPORT.parent.mkdir(exist_ok=True)
+    part = REPORT.with_suffix(".part")
+    part.write_text(json.dumps(told, indent=1) + "\n")
+    part.replace(REPORT)
+
+
+def _show(crashes: Sequence[Crash]) -> None:
+    """How many crashes were delivered, by kernel and card."""
+    nics = list(dict.fromkeys(crash.nic for crash in crashes))
+    made = Counter((crash.release, crash.nic) for crash in crashes)
+    heard = Counter((crash.release, crash.nic) for crash in crashes if not crash.fault)
+    table = Table("kernel", *nics, box=SIMPLE)
+    for release in dict.fromkeys(crash.release for crash in crashes):
+        counts = [(heard[release, nic], made[release, nic]) for nic in nics]
+        table.add_row(release, *(f"{got} of {all_}" if all_ else "" for got, all_ in counts))
+    Console().print(table)
