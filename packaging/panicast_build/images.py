@@ -97,16 +97,15 @@ def build(
     client: docker.DockerClient,
     distro: Base,
     name: str,
-    files: Mapping[str, Path | bytes] | None = None,
     buildargs: Mapping[str, str] | None = None,
 ) -> str:
     """The tag of the image that containers/Containerfile.NAME makes of the distro's base (its argument BASE).
 
-    files (name -> path here, or contents) are what its COPY lines find. Raises BuildError with its log.
+    What its COPY lines find is the folder containers/NAME. Raises BuildError with its log.
     """
     parent = base(client, distro)
     arguments = {"BASE": parent, **(buildargs or {})}
-    context = {"Containerfile": recipe(name), **(files or {})}
+    context = {"Containerfile": recipe(name), **archive.read_tree(CONTAINERFILES / name)}
     with tempfile.TemporaryFile() as tar:
         archive.write_tar(tar, context)
         tar.seek(0)

@@ -21,12 +21,17 @@ class Case:
     append: str = ""
     panic: int = -1
     modules: tuple[str, ...] = ()
+    config: tuple[str, ...] = ()
     cards: int = 1
     devices: tuple[str, ...] = ()
     setup: str = ""
     after: str = ""
     load: str = "insmod /panicast.ko"
     armed: str = "eth0"
+    kdump: bool = False
+    shows: str = ""
+    clean: bool = False
+    life: int = 120
     sends: bool = True
     oops: bool = False
     nmi: bool = False

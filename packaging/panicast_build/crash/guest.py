@@ -18,12 +18,12 @@ import dpkt
 from panicast_build import tools
 from panicast_build.crash import initramfs
 from panicast_build.crash.cases import Case
-from panicast_build.crash.kit import NICS, OWN, Kit
+from panicast_build.crash.kit import NICS, OWN, PROGRAMS, Kit
 from panicast_build.smoke import vm
 
 READY = "READY-TO-CRASH"  # init says it
-LIFE_SECONDS = 120.0
 LIVES = 3
+FOLDERS = ("bin", "proc", "sys", "dev")
 POLL_SECONDS = 0.1
 MEMORY_MIB = 512
 
@@ -82,11 +82,18 @@ def _live(kit: Kit, nic: str, case: Case) -> Outcome:
 
 def _initrd(kit: Kit, nic: str, case: Case) -> bytes:
     loaded = kit.order(*NICS[nic], *case.modules)
-    modules = [kit.folder / name for name in (*loaded, *OWN)]
     files = {"init": INIT.read_bytes(), "case": case_file(case, loaded).encode()}
-    files |= {"bin/busybox": (kit.folder / "busybox").read_bytes()}
-    files |= {module.name: module.read_bytes() for module in modules}
-    return initramfs.pack(("bin", "proc", "sys", "dev"), files)
+    files |= {f"bin/{name}": (kit.folder / name).read_bytes() for name in PROGRAMS}
+    files |= {name: (kit.folder / name).read_bytes() for name in (*loaded, *OWN)}
+    if case.kdump:
+        files |= {"vmlinuz": (kit.folder / "vmlinuz").read_bytes(), "initrd": _crash_initrd(kit)}
+    return initramfs.pack(FOLDERS, files)
+
+
+def _crash_initrd(kit: Kit) -> bytes:
+    return initramfs.pack(
+        FOLDERS, {"init": INIT.read_bytes(), "bin/busybox": (kit.folder / "busybox").read_bytes()}
+    )
 
 
 def case_file(case: Case, modules: Sequence[str]) -> str:
@@ -126,7 +133,7 @@ def _argv(kit: Kit, nic: str, case: Case, folder: Path) -> list[str]:
 
 def _watch(process: subprocess.Popen[bytes], folder: Path, case: Case) -> bool:
     """Waits until QEMU has ended, which is true, or the guest stays, or its time is over."""
-    deadline = time.monotonic() + LIFE_SECONDS
+    deadline = time.monotonic() + case.life
     to_inject = case.nmi
     while time.monotonic() < deadline:
         try:

@@ -15,18 +15,24 @@ TABLE = Path(__file__).with_name("kernels.toml")
 
 @dataclass(frozen=True)
 class Kernel(Base):
-    """A series of kernels, its name, and the archive that has them."""
+    """A kernel: see kernels.toml."""
 
     archive: str = ""
+    recipe: str = "crash-deb"
     quick: bool = False
+
+    @property
+    def series(self) -> str:
+        """What its packages are called by, e.g. 6.1."""
+        return self.name.partition("-")[0]
 
 
 def load() -> dict[str, Kernel]:
-    """The kernels by series, in the order of the table."""
+    """The kernels by name, in the order of the table."""
     tables = tomllib.loads(TABLE.read_text())
     return {name: Kernel(name=name, **fields) for name, fields in tables.items()}
 
 
 def select(names: str) -> list[Kernel]:
-    """The kernels of a comma list of series; every one for ""."""
+    """The kernels of a comma list; every one for ""."""
     return choose("kernel", names, load())

@@ -18,13 +18,15 @@ from panicast_build import images, progress, source
 from panicast_build.container import Container
 from panicast_build.crash import cases
 from panicast_build.crash.kernels import Kernel
-from panicast_build.paths import CACHE, LOGS
+from panicast_build.paths import CACHE, LOGS, ROOT
 
 FOLDER = CACHE / "crash"
 # Our modules: name -> where its source lies in the tree. LKDTM is in the container image.
 OURS = {"panicast": "kmod", "pc_crash": "tests/smoke/pc_crash", "article": "tests/bench/article"}
 # What every guest has: those, and the kernel's own crash test module.
 OWN = (*(f"{name}.ko" for name in OURS), "lkdtm.ko")
+PROGRAMS = ("busybox", "load_crash_kernel")
+LOADER = ROOT / "tests" / "smoke" / "load_crash_kernel.c"
 STRICT = ("W=1", "KCFLAGS=-Werror")
 # The guest's drivers for each QEMU model of a network card.
 NICS = {
@@ -42,12 +44,17 @@ NICS = {
 
 @dataclass(frozen=True)
 class Kit:
-    """A folder with vmlinuz, busybox, our modules, those of the kernel that guests want, and orders.json:
-    by the kernel's name of a module, the files to load for it, in their order."""
+    """A folder with vmlinuz, programs, our modules, those of the kernel that guests want; and orders: by the
+    kernel's name of a module, the files to load for it, in their order. config has its .config's lines."""
 
     folder: Path
     release: str
     orders: Mapping[str, list[str]]
+    config: frozenset[str]
+
+    def can(self, modules: Iterable[str], config: Iterable[str]) -> bool:
+        """Whether the kernel has these modules and was configured so."""
+        return all(module in self.orders for module in modules) and self.config.issuperset(config)
 
     def order(self, *modules: str) -> list[str]:
         """The files of modules and of what they need, in the order in which they load."""
@@ -57,13 +64,14 @@ class Kit:
 def kit(client: docker.DockerClient, kernel: Kernel) -> Kit:
     """The kit of a kernel, cached by all that goes into it. BuildError with its log where a module does not
     compile."""
-    arguments = {"SERIES": kernel.name, "SUITE": kernel.suite, "ARCHIVE": kernel.archive}
-    tag = images.build(client, kernel, "crash-deb", buildargs=arguments)
+    arguments = {"SERIES": kernel.series, "SUITE": kernel.suite, "ARCHIVE": kernel.archive}
+    tag = images.build(client, kernel, kernel.recipe, buildargs=arguments)
     sources = {
         f"{module}/{name}": path
         for module, folder in OURS.items()
         for name, path in source.files(folder).items()
     }
+    sources[LOADER.name] = LOADER
     wanted = [*(driver for drivers in NICS.values() for driver in drivers), *cases.modules()]
     contents = [wanted] + [
         [name, hashlib.sha256(path.read_bytes()).hexdigest()] for name, path in sources.items()
@@ -74,7 +82,8 @@ def kit(client: docker.DockerClient, kernel: Kernel) -> Kit:
         for stale in set(FOLDER.glob(f"{kernel.name}-*")) - {folder}:
             shutil.rmtree(stale)
     orders = json.loads((folder / "orders.json").read_text())
-    return Kit(folder, (folder / "release").read_text(), orders)
+    config = frozenset((folder / "config").read_text().splitlines())
+    return Kit(folder, (folder / "release").read_text(), orders, config)
 
 
 def _make(
@@ -104,7 +113,10 @@ def _make(
                     "modules",
                 ]
                 box.run(make, log=log)
+            loader = f"/build/{LOADER.stem}"
+            box.run(["gcc", "-static", "-O2", "-Wall", "-Werror", "-o", loader, f"{loader}.c"], log=log)
             built = [
+                loader,
                 *(f"/build/{module}/{module}.ko" for module in OURS),
                 "/opt/lkdtm/lkdtm.ko",
                 "/opt/vmlinuz",
@@ -112,6 +124,7 @@ def _make(
             orders = _orders(box, release, wanted)
             needed = {ko for order in orders.values() for ko in order}
             box.run(["cp", "/bin/busybox", *built, *sorted(needed), "/build/kit"], log=log)
+            box.run(["cp", f"/lib/modules/{release}/build/.config", "/build/kit/config"], log=log)
             box.get("/build/kit", part)
         for packed in part.glob("*.ko.xz"):
             packed.with_suffix("").write_bytes(lzma.decompress(packed.read_bytes()))

@@ -78,10 +78,8 @@ def _models() -> list[str]:
 
 
 def _crash_all(name: str, made: Kit, nic: str, chosen: Sequence[Case]) -> Iterator[Crash]:
-    """In the order of the cases; one that the kernel has no modules for is left out."""
-    possible = [
-        case for case in chosen if all(module in made.orders for module in (*NICS[nic], *case.modules))
-    ]
+    """In the order of the cases; one that the kernel was not built for is left out."""
+    possible = [case for case in chosen if made.can((*NICS[nic], *case.modules), case.config)]
     # A guest has two CPUs but sleeps, or boots on one, most of its time.
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         yield from pool.map(lambda case: _crash(name, made, nic, case), possible)

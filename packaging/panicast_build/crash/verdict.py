@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import dpkt
@@ -13,6 +14,9 @@ from panicast_receiver.intake import Intake, Packet
 from panicast_receiver.reassembly import Limits
 from panicast_receiver.record import Instant, Record, Source
 
+PANIC_LINE = "Kernel panic - not syncing"
+# How kernels begin to complain: lockdep, KASAN, kmemleak, and everything else that warns.
+COMPLAINT = re.compile(r"^.*(?:WARNING: |BUG: |INFO: |unreferenced object).*$", re.MULTILINE)
 # What this long after its like came again is a new record: longer than any guest lives.
 RAW_WINDOW_SECONDS = 3600.0
 
@@ -36,12 +40,17 @@ def fault(case: Case, outcome: Outcome) -> str:
     """What is wrong with how a crash was delivered, in words; "" if nothing."""
     if outcome.rebooted == (case.panic == 0):
         return "the machine did not reboot" if case.panic else "the machine rebooted"
+    before = outcome.console.partition(PANIC_LINE)[0]
+    if case.clean and (complaint := COMPLAINT.search(before)):
+        return f"the kernel complained: {complaint[0]}"
+    if case.shows not in outcome.console:
+        return f"the console does not show {case.shows!r}"
     found = records(outcome.frames)
-    if not case.sends:
-        return ""
     if case.oops and not any(record.type == "oops" and record.complete for record in found):
         return "no whole record of the oops arrived"
     panics = [record for record in found if record.type == "panic"]
+    if not case.sends:
+        return "a record of a panic arrived" if panics else ""
     if not panics:
         return "no record of a panic arrived"
     record = panics[0]
@@ -50,7 +59,7 @@ def fault(case: Case, outcome: Outcome) -> str:
     if not record.complete:
         return f"the record of {record.frames} frames is not complete, though {len(outcome.frames)} came"
     text = b"".join(run.data for run in record.runs).decode(errors="replace")
-    for wanted in ("Kernel panic - not syncing", "Call Trace:", case.says):
+    for wanted in (PANIC_LINE, "Call Trace:", case.says):
         if wanted not in text:
             return f"the record does not hold {wanted!r}"
     return "" if case.says in record.meta["reason"] else f"the reason is {record.meta['reason']!r}"

@@ -12,7 +12,6 @@ from pathlib import Path
 import docker
 
 from panicast_build import images, progress
-from panicast_build.archive import read_tree
 from panicast_build.container import Container
 from panicast_build.distros import Distro
 from panicast_build.paths import CACHE, LOGS
@@ -41,9 +40,8 @@ def guest_image(client: docker.DockerClient, distro: Distro, wants: str) -> Gues
     Cached by the container image's tag, which is a hash of all that goes into it.
     """
     name = f"guest-{distro.family}"
-    files = read_tree(images.CONTAINERFILES / name)
     arguments = {"KERNEL": distro.kernel_image, "WANTS": wants}
-    tag = images.build(client, distro, name, files=files, buildargs=arguments)
+    tag = images.build(client, distro, name, buildargs=arguments)
     folder = FOLDER / tag.rpartition(":")[2]
     if not folder.exists():
         _extract(client, tag, folder)

@@ -6,10 +6,10 @@
  * and cannot be unloaded.
  */
 #include <linux/etherdevice.h>
-#include <linux/ip.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
 #include <linux/notifier.h>
+#include <net/ip.h>
 
 #include "compat/compat.h"
 
