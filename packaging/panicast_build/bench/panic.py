@@ -24,10 +24,8 @@ MODELS = ("virtio-net-pci", "e1000")
 # At once, after some seconds, never.
 PANICS = (-1, 5, 0)
 WANTED = ("Kernel panic - not syncing", "sysrq_handle_crash")
-# A line of the log and a frame that are sent at the same time tie the guest's clock to that of its frames.
-MARK = "MARK-IN-TIME"
-MARKING = f"echo {MARK} > /dev/kmsg; arping -q -c 1 -w 1 -I eth0 10.9.0.99"
-ARP = b"\x08\x06"
+# A line of the log and a frame, made at the same time, tie the guest's clock to that of its frames.
+MARK, MARKING, MARKED = "MARK-IN-TIME", "pc_crash mark", b"\x90\x00"
 
 
 @dataclass(frozen=True)
@@ -144,7 +142,7 @@ def _shoot(made: Kit, nic: str, panic: int, sender: Sender) -> Shot:
 def _panic_time(outcome: Outcome) -> float:
     """When the panic line was logged, on the clock of the frames."""
     said = {words: _stamp(outcome.console, words) for words in (MARK, WANTED[0])}
-    marked = next(frame.at for frame in outcome.frames if frame.data[12:14] == ARP)
+    marked = next(frame.at for frame in outcome.frames if frame.data[12:14] == MARKED)
     return marked + said[WANTED[0]] - said[MARK]
 
 

@@ -42,6 +42,7 @@ static void hardirq(void)
 
 	init_irq_work(&work, irq_work_panics);
 	irq_work_queue(&work);
+	ssleep(5);
 }
 
 static void timer_panics(struct timer_list *timer)
@@ -55,6 +56,7 @@ static void softirq(void)
 
 	timer_setup(&timer, timer_panics, 0);
 	mod_timer(&timer, jiffies + 1);
+	ssleep(5);
 }
 
 static void rtnl(void)
@@ -131,6 +133,27 @@ static int holds_console(void *unused)
 	return 0;
 }
 
+static void send_something(struct net_device *dev)
+{
+	struct sk_buff *skb = netdev_alloc_skb(dev, ETH_FRAME_LEN);
+
+	if (!skb)
+		return;
+	skb_put_zero(skb, ETH_FRAME_LEN);
+	skb_reset_mac_header(skb);
+	eth_broadcast_addr(eth_hdr(skb)->h_dest);
+	eth_hdr(skb)->h_proto = htons(ETH_P_LOOPBACK);
+	skb->protocol = htons(ETH_P_LOOPBACK);
+	dev_queue_xmit(skb);
+}
+
+/* Does not crash: ties the clock of the log to that of the frames. */
+static void mark(void)
+{
+	pr_info("MARK-IN-TIME\n");
+	send_something(card());
+}
+
 /* The ring of the card is never empty, and its queue stops and starts. */
 static int sends(void *unused)
 {
@@ -138,15 +161,7 @@ static int sends(void *unused)
 	unsigned int n;
 
 	for (n = 0;; n++) {
-		struct sk_buff *skb = netdev_alloc_skb(dev, ETH_FRAME_LEN);
-
-		if (!skb)
-			continue;
-		skb_put_zero(skb, ETH_FRAME_LEN);
-		skb->dev = dev;
-		skb->protocol = htons(ETH_P_LOOPBACK);
-		eth_broadcast_addr(skb->data);
-		dev_queue_xmit(skb);
+		send_something(dev);
 		if (n == 1000)
 			WRITE_ONCE(held, true);
 		cond_resched();
@@ -231,6 +246,7 @@ static const struct {
 	{ "double_fault", .alone = double_fault },
 	{ "oops", .alone = oops },
 	{ "sending", .alone = sending },
+	{ "mark", .alone = mark },
 };
 
 static int __init pc_crash_init(void)
@@ -247,8 +263,7 @@ static int __init pc_crash_init(void)
 		ways[i].alone();
 	else
 		beside(ways[i].other, ways[i].says);
-	/* not to be unloaded under an interrupt that is to come */
-	ssleep(5);
+	/* what comes back has nothing to stay for */
 	return -EAGAIN;
 }
 module_init(pc_crash_init);
