@@ -9,10 +9,11 @@ import statistics
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import groupby, product
 
-from panicast_build import engine, progress, tools
-from panicast_build.bench import loss, report
+from panicast_build import document, engine, progress, tools
+from panicast_build.bench import loss, plot
 from panicast_build.bench.senders import SENDERS, Sender
 from panicast_build.crash import guest, kernels, verdict
 from panicast_build.crash.cases import Case
@@ -90,8 +91,10 @@ def run(kernel: str, runs: int) -> None:
         (f"{release}, {nic}, panic={panic}", {cell.sender: 100 * cell.arrived / runs for cell in row})
         for (release, nic, panic), row in groupby(cells, lambda cell: (cell.kernel, cell.nic, cell.panic))
     ]
-    report.plot(rows)
-    report.write(
+    plot.bars("benchmarks-panic.svg", "Panics whose panic line and trace arrived, %", rows)
+    document.write(
+        "benchmarks.md",
+        date=datetime.now(UTC).strftime("%Y-%m-%d"),
         command="./inv bench panic",
         qemu=vm.version(),
         cpus=os.cpu_count(),

@@ -18,7 +18,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from panicast_build import engine, progress, tools
+from panicast_build import document, engine, progress, tools
 from panicast_build.choice import choose
 from panicast_build.crash import cases, guest, kernels, verdict
 from panicast_build.crash.cases import Case
@@ -43,13 +43,14 @@ class Crash:
     fault: str
     frames: int
     seconds: float
+    date: str
 
 
 def run(kernel: str, nic: str, case: str) -> None:
     """Crashes a guest for each kernel, card and case: comma lists of names, of which "" is all.
 
-    Writes dist/crashes.json, and the console of each guest that was not heard into the logs. Raises
-    BuildError if there is one; UserError for a name that nothing has.
+    Adds to dist/crashes.json and so to docs/crashes.md, and keeps the console of each guest that was not
+    heard in the logs. Raises BuildError if there is one; UserError for a name that nothing has.
     """
     tools.need(vm.QEMU, "setpriv")
     chosen_kernels = kernels.select(kernel)
@@ -64,7 +65,7 @@ def run(kernel: str, nic: str, case: str) -> None:
         for card in chosen_nics:
             with progress.step(f"crashing {made.release} with {card}", log=CONSOLES):
                 crashes += _crash_all(each.name, made, card, chosen_cases)
-    _write(crashes)
+    _remember(crashes)
     _show(crashes)
     if lost := [crash for crash in crashes if crash.fault]:
         raise BuildError(f"{len(lost)} of {len(crashes)} crashes were not delivered", _console(lost[0]))
@@ -95,6 +96,7 @@ def _crash(name: str, made: Kit, nic: str, case: Case) -> Crash:
         fault=verdict.fault(case, outcome),
         frames=len(outcome.frames),
         seconds=round(outcome.seconds, 1),
+        date=datetime.now(UTC).strftime("%Y-%m-%d"),
     )
     if crash.fault:
         _console(crash).write_text(outcome.console)
@@ -106,16 +108,17 @@ def _console(crash: Crash) -> Path:
     return CONSOLES / f"{crash.kernel}-{crash.nic}-{crash.case}.console"
 
 
-def _write(crashes: Sequence[Crash]) -> None:
-    told = {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "qemu": vm.version(),
-        "crashes": [asdict(crash) for crash in crashes],
-    }
+def _remember(crashes: Sequence[Crash]) -> None:
+    """Puts crashes in the place of older ones of their kind in dist/crashes.json, and writes docs/crashes.md
+    of all that are there."""
+    earlier = json.loads(REPORT.read_text()) if REPORT.exists() else []
+    known = {(one["kernel"], one["nic"], one["case"]): one for one in earlier}
+    known |= {(crash.kernel, crash.nic, crash.case): asdict(crash) for crash in crashes}
+    rank = {name: place for place, name in enumerate([*kernels.load(), *NICS, *cases.load()])}
+    ordered = [known[key] for key in sorted(known, key=lambda key: [rank.get(name, -1) for name in key])]
     REPORT.parent.mkdir(exist_ok=True)
-    part = REPORT.with_suffix(".part")
-    part.write_text(json.dumps(told, indent=1) + "\n")
-    part.replace(REPORT)
+    document.replace(REPORT, json.dumps(ordered, indent=1) + "\n")
+    document.write("crashes.md", crashes=ordered, qemu=vm.version())
 
 
 def _show(crashes: Sequence[Crash]) -> None:
