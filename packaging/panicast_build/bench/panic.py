@@ -95,7 +95,9 @@ def run(kernel: str, runs: int) -> None:
     document.write(
         "benchmarks.md",
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
-        command="./inv bench panic",
+        command=" ".join(
+            ["./inv bench panic", *([f"--kernel {kernel}"] if kernel else []), f"--runs {runs}"]
+        ),
         qemu=vm.version(),
         cpus=os.cpu_count(),
         runs=runs,

@@ -116,7 +116,7 @@ def _argv(kit: Kit, nic: str, case: Case, folder: Path) -> list[str]:
         "-machine", "pc", *vm.TCG.options, "-smp", "2", "-m", str(MEMORY_MIB),
         "-no-reboot", "-action", "panic=none",
         "-kernel", str(kit.folder / "vmlinuz"), "-initrd", str(folder / "initrd"),
-        "-append", f"console=ttyS0 net.ifnames=0 panic={case.panic} {case.append}",
+        "-append", f"console=ttyS0 net.ifnames=0 panic={case.panic} {kit.append} {case.append}",
         "-serial", f"file:{folder / 'console'}",
         "-monitor", f"unix:{folder / 'monitor'},server=on,wait=off",
     ]

@@ -19,6 +19,7 @@ class Kernel(Base):
 
     archive: str = ""
     recipe: str = "crash-deb"
+    append: str = ""
     quick: bool = False
 
     @property

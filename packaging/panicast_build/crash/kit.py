@@ -45,12 +45,14 @@ NICS = {
 @dataclass(frozen=True)
 class Kit:
     """A folder with vmlinuz, programs, our modules, those of the kernel that guests want; and orders: by the
-    kernel's name of a module, the files to load for it, in their order. config has its .config's lines."""
+    kernel's name of a module, the files to load for it, in their order. config has the lines of its .config;
+    append is for its command line."""
 
     folder: Path
     release: str
     orders: Mapping[str, list[str]]
     config: frozenset[str]
+    append: str
 
     def can(self, modules: Iterable[str], config: Iterable[str]) -> bool:
         """Whether the kernel has these modules and was configured so."""
@@ -83,7 +85,7 @@ def kit(client: docker.DockerClient, kernel: Kernel) -> Kit:
             shutil.rmtree(stale)
     orders = json.loads((folder / "orders.json").read_text())
     config = frozenset((folder / "config").read_text().splitlines())
-    return Kit(folder, (folder / "release").read_text(), orders, config)
+    return Kit(folder, (folder / "release").read_text(), orders, config, kernel.append)
 
 
 def _make(
