@@ -3,6 +3,7 @@
  * Arms kdump in a guest, as kexec -s -p does: load_crash_kernel KERNEL INITRD
  */
 #include <fcntl.h>
+#include <stddef.h>	/* older headers of the kernel want it first */
 #include <linux/kexec.h>
 #include <stdio.h>
 #include <string.h>

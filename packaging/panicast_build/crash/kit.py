@@ -35,7 +35,7 @@ NICS = {
     "e1000e": ("e1000e",),
     "rtl8139": ("8139cp",),
     "vmxnet3": ("vmxnet3",),
-    "i82551": ("e100",),
+    "i82557b": ("e100",),
     "pcnet": ("pcnet32",),
     "ne2k_pci": ("ne2k-pci",),
     "igb": ("igb",),

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -57,8 +56,7 @@ def run(kernel: str, nic: str, case: str) -> None:
     chosen_nics = choose("network card", nic, {name: name for name in NICS if name in _models()})
     chosen_cases = choose("way to crash", case, cases.load())
     client = engine.connect()
-    shutil.rmtree(CONSOLES, ignore_errors=True)
-    CONSOLES.mkdir(parents=True)
+    CONSOLES.mkdir(parents=True, exist_ok=True)
     crashes: list[Crash] = []
     for each in chosen_kernels:
         made = kit(client, each)
@@ -98,6 +96,7 @@ def _crash(name: str, made: Kit, nic: str, case: Case) -> Crash:
         seconds=round(outcome.seconds, 1),
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
     )
+    _console(crash).unlink(missing_ok=True)
     if crash.fault:
         _console(crash).write_text(outcome.console)
         progress.say(f"✗ {name} {nic} {case.name}: {crash.fault}")
