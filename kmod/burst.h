@@ -14,6 +14,8 @@
  * @frames: frames of one pass
  * @passes: how often the record is sent
  * @queue: transmit queue that took the last frame
+ * @locked: the driver was stopped with a lock of its own held, for which it
+ *	would wait if its transmit lock were taken away
  * @busted: its transmit locks have been taken away from their holders
  * @stuck: the interface took no frame for too long and is left alone
  * @skb: @frames * @passes buffers, to each of which the burst holds a
@@ -23,6 +25,7 @@ struct pc_burst {
 	unsigned int frames;
 	unsigned int passes;
 	unsigned int queue;
+	bool locked;
 	bool busted;
 	bool stuck;
 	struct sk_buff *skb[];

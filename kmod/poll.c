@@ -36,15 +36,25 @@ static unsigned int poll_irq(const struct net_device *dev)
  * masked at its controller at once, not lazily when it comes for the next
  * time.  An NMI may have interrupted the holder of the locks that this takes;
  * other CPUs stop in a plain interrupt, which these locks keep out.
+ *
+ * Return: true if the driver had disabled the interrupt before.  Drivers of
+ * the 8390 family do so while they send, to take a lock of their own.
  */
-void pc_poll_prepare(struct net_device *dev)
+bool pc_poll_prepare(struct net_device *dev)
 {
 	unsigned int irq = poll_irq(dev);
+	struct irq_data *data;
+	bool disabled;
 
-	if (!dev->netdev_ops->ndo_poll_controller || !irq || in_nmi())
-		return;
-	irq_set_status_flags(irq, IRQ_DISABLE_UNLAZY);
-	disable_irq_nosync(irq);
+	if (!dev->netdev_ops->ndo_poll_controller || !irq)
+		return false;
+	data = irq_get_irq_data(irq);
+	disabled = data && irqd_irq_disabled(data);
+	if (!in_nmi()) {
+		irq_set_status_flags(irq, IRQ_DISABLE_UNLAZY);
+		disable_irq_nosync(irq);
+	}
+	return disabled;
 }
 
 /* A driver's poll may wait for a transmit lock, whose holder was stopped. */
@@ -62,9 +72,29 @@ static bool transmit_locked(struct net_device *dev)
 	return false;
 }
 
+/*
+ * What netpoll_poll_dev() does after ndo_poll_controller().  A poll that a
+ * stopped CPU was in is passed over, like one that is disabled.
+ */
+static void poll_napi(struct net_device *dev)
+{
+	struct napi_struct *napi;
+
+	list_for_each_entry_rcu(napi, &dev->napi_list, dev_list) {
+		if (cmpxchg(&napi->poll_owner, -1, smp_processor_id()) != -1)
+			continue;
+		if (!test_and_set_bit(NAPI_STATE_NPSVC, &napi->state)) {
+			/* no budget: for what has been sent only */
+			napi->poll(napi, 0);
+			clear_bit(NAPI_STATE_NPSVC, &napi->state);
+		}
+		smp_store_release(&napi->poll_owner, -1);
+	}
+}
+
 /**
  * pc_poll() - let the driver work off its ring, unless it would hang
- * @dev: the device; interrupts are off
+ * @dev: the device; interrupts are off, under RCU
  */
 void pc_poll(struct net_device *dev)
 {
@@ -77,8 +107,10 @@ void pc_poll(struct net_device *dev)
 		if (in_nmi())
 			return;
 		if (irq && !irq_get_irqchip_state(irq, IRQCHIP_STATE_ACTIVE,
-						  &active) && active)
+						  &active) && active) {
+			poll_napi(dev);
 			return;
+		}
 	}
 	netpoll_poll_dev(dev);
 }

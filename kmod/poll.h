@@ -2,9 +2,11 @@
 #ifndef PANICAST_POLL_H
 #define PANICAST_POLL_H
 
+#include <linux/types.h>
+
 struct net_device;
 
-void pc_poll_prepare(struct net_device *dev);
+bool pc_poll_prepare(struct net_device *dev);
 void pc_poll(struct net_device *dev);
 
 #endif

@@ -128,7 +128,7 @@ static unsigned int let_work(struct sending *sending, struct net_device *dev)
 static bool free_queues(const struct sending *sending, struct pc_iface *iface,
 			struct pc_burst *burst)
 {
-	if (sending->slot != PC_SLOT_PANIC || burst->busted ||
+	if (sending->slot != PC_SLOT_PANIC || burst->locked || burst->busted ||
 	    !sending->draft->cfg->bust_locks)
 		return false;
 	burst->busted = true;
@@ -281,8 +281,9 @@ unsigned int pc_xmit_last_words(struct pc_draft *draft, enum pc_slot slot,
 		if (!pc_iface_armed(iface) || !pc_iface_can_send(iface))
 			continue;
 		iface->firing[slot] = xchg(&iface->spare[slot], NULL);
-		if (slot == PC_SLOT_PANIC)
-			pc_poll_prepare(iface->dev);
+		if (slot == PC_SLOT_PANIC && pc_poll_prepare(iface->dev) &&
+		    iface->firing[slot])
+			iface->firing[slot]->locked = true;
 	}
 	pc_record_compose(draft, slot, type, reason);
 	sent = send_record(draft, slot, false);

@@ -58,15 +58,25 @@ def run(kernel: str, nic: str, case: str) -> None:
     client = engine.connect()
     CONSOLES.mkdir(parents=True, exist_ok=True)
     crashes: list[Crash] = []
+    unbuilt: list[BuildError] = []
     for each in chosen_kernels:
-        made = kit(client, each)
+        try:
+            made = kit(client, each)
+        except BuildError as error:
+            # Archives drop kernels; the others are crashed all the same.
+            progress.say(f"✗ {each.name}: {error}")
+            unbuilt.append(error)
+            continue
         for card in chosen_nics:
             with progress.step(f"crashing {made.release} with {card}", log=CONSOLES):
-                crashes += _crash_all(each.name, made, card, chosen_cases)
-    _remember(crashes)
+                ended = list(_crash_all(each.name, made, card, chosen_cases))
+            _remember(ended)
+            crashes += ended
     _show(crashes)
     if lost := [crash for crash in crashes if crash.fault]:
         raise BuildError(f"{len(lost)} of {len(crashes)} crashes were not delivered", _console(lost[0]))
+    if unbuilt:
+        raise unbuilt[0]
 
 
 def _models() -> list[str]:
