@@ -88,6 +88,7 @@ static void poll_napi(struct net_device *dev)
 			napi->poll(napi, 0);
 			clear_bit(NAPI_STATE_NPSVC, &napi->state);
 		}
+		/* after the poll, as in netpoll */
 		smp_store_release(&napi->poll_owner, -1);
 	}
 }

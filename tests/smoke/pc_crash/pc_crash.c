@@ -180,11 +180,12 @@ static void double_fault(void)
 {
 	asm volatile ("movq $0, %%rsp; pushq %%rax" : : : "memory");
 }
+
 STACK_FRAME_NON_STANDARD(double_fault);
 
 static void oops(void)
 {
-	BUG();
+	WRITE_ONCE(*(int *)16, 0);
 }
 
 static int panics_in_driver(struct kprobe *probe, struct pt_regs *regs)
