@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The stock kernels that are crashed, read from kernels.toml, which says what each field means."""
+"""The kernels that are crashed, read from kernels.toml, which says what each field means."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -53,7 +52,8 @@ def run(kernel: str, nic: str, case: str) -> None:
     """
     tools.need(vm.QEMU, "setpriv")
     chosen_kernels = kernels.select(kernel)
-    chosen_nics = choose("network card", nic, {name: name for name in NICS if name in _models()})
+    models = vm.devices()
+    chosen_nics = choose("network card", nic, {name: name for name in NICS if name in models})
     chosen_cases = choose("way to crash", case, cases.load())
     client = engine.connect()
     CONSOLES.mkdir(parents=True, exist_ok=True)
@@ -77,13 +77,6 @@ def run(kernel: str, nic: str, case: str) -> None:
         raise BuildError(f"{len(lost)} of {len(crashes)} crashes were not delivered", _console(lost[0]))
     if unbuilt:
         raise unbuilt[0]
-
-
-def _models() -> list[str]:
-    """The network cards that this QEMU has."""
-    argv = [tools.find(vm.QEMU) or vm.QEMU, "-device", "help"]
-    listed = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-    return [line.split('"')[1] for line in listed.splitlines() if line.startswith('name "')]
 
 
 def _crash_all(name: str, made: Kit, nic: str, chosen: Sequence[Case]) -> Iterator[Crash]:

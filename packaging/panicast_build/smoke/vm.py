@@ -90,8 +90,18 @@ def qemu_argv(spec: Spec, qemu: str = QEMU) -> list[str]:
 
 def version() -> str:
     """What QEMU calls itself, e.g. "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)"."""
-    done = subprocess.run([tools.find(QEMU) or QEMU, "--version"], capture_output=True, text=True, check=True)
-    return done.stdout.splitlines()[0]
+    return _told("--version")[0]
+
+
+def devices() -> set[str]:
+    """The models of devices that this QEMU has."""
+    return {line.split('"')[1] for line in _told("-device", "help") if line.startswith('name "')}
+
+
+def _told(*arguments: str) -> list[str]:
+    """The lines that QEMU answers to arguments."""
+    argv = [tools.find(QEMU) or QEMU, *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
 def choose_accelerator(kernel: Path) -> Accelerator:
