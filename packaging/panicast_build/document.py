@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import jinja2
 
+from panicast_build import files
 from panicast_build.paths import ROOT
 
 DOCS = ROOT / "docs"
@@ -23,11 +23,4 @@ def write(name: str, **figures: Any) -> None:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    replace(DOCS / name, environment.get_template(name).render(**figures))
-
-
-def replace(path: Path, text: str) -> None:
-    """Writes beside path, then renames."""
-    part = path.with_suffix(".part")
-    part.write_text(text)
-    part.replace(path)
+    files.write(DOCS / name, environment.get_template(name).render(**figures))

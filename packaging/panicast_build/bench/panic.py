@@ -24,7 +24,7 @@ from panicast_build.smoke import vm
 MODELS = ("virtio-net-pci", "e1000")
 # At once, after some seconds, never.
 PANICS = (-1, 5, 0)
-WANTED = ("Kernel panic - not syncing", "sysrq_handle_crash")
+WANTED = (verdict.PANIC_LINE, "sysrq_handle_crash")
 # A line of the log and a frame, made at the same time, tie the guest's clock to that of its frames.
 MARK, MARKING, MARKED = "MARK-IN-TIME", "pc_crash mark", b"\x90\x00"
 
@@ -146,9 +146,9 @@ def _shoot(made: Kit, nic: str, panic: int, sender: Sender) -> Shot:
 
 def _panic_time(outcome: Outcome) -> float:
     """When the panic line was logged, on the clock of the frames."""
-    said = {words: _stamp(outcome.console, words) for words in (MARK, WANTED[0])}
+    said = {words: _stamp(outcome.console, words) for words in (MARK, verdict.PANIC_LINE)}
     marked = next(frame.at for frame in outcome.frames if frame.data[12:14] == MARKED)
-    return marked + said[WANTED[0]] - said[MARK]
+    return marked + said[verdict.PANIC_LINE] - said[MARK]
 
 
 def _stamp(console: str, words: str) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pygal
 from pygal.style import CleanStyle
 
-from panicast_build import document
+from panicast_build import document, files
 
 
 def bars(name: str, title: str, rows: Sequence[tuple[str, Mapping[str, float]]]) -> None:
@@ -26,4 +26,4 @@ def bars(name: str, title: str, rows: Sequence[tuple[str, Mapping[str, float]]])
     chart.x_labels = [label for label, _ in reversed(rows)]
     for key in dict.fromkeys(key for _, shares in rows for key in shares):
         chart.add(key, [shares.get(key) for _, shares in reversed(rows)])
-    document.replace(document.DOCS / name, chart.render(is_unicode=True) + "\n")
+    files.write(document.DOCS / name, chart.render(is_unicode=True) + "\n")

@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import dpkt
-
 from panicast_build.crash import verdict
 from panicast_build.crash.guest import Frame
 
@@ -34,12 +32,7 @@ def _recorded(frames: Sequence[Frame]) -> str:
 
 
 def _after_ip(frames: Sequence[Frame]) -> str:
-    packets = [dpkt.ethernet.Ethernet(frame.data).data for frame in frames]
-    return _joined(
-        bytes(packet.data)
-        for packet in packets
-        if isinstance(packet, dpkt.ip.IP) and packet.p == RAW_PROTOCOL
-    )
+    return _joined(bytes(packet.data) for packet in verdict.ip_packets(frames) if packet.p == RAW_PROTOCOL)
 
 
 def _to_netconsole(frames: Sequence[Frame]) -> str:

@@ -16,7 +16,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from panicast_build import document, engine, progress, tools
+from panicast_build import document, engine, files, progress, tools
 from panicast_build.choice import choose
 from panicast_build.crash import cases, guest, kernels, verdict
 from panicast_build.crash.cases import Case
@@ -119,7 +119,7 @@ def _remember(crashes: Sequence[Crash]) -> None:
     rank = {name: place for place, name in enumerate([*kernels.load(), *NICS, *cases.load()])}
     ordered = [known[key] for key in sorted(known, key=lambda key: [rank.get(name, -1) for name in key])]
     REPORT.parent.mkdir(exist_ok=True)
-    document.replace(REPORT, json.dumps(ordered, indent=1) + "\n")
+    files.write(REPORT, json.dumps(ordered, indent=1) + "\n")
     document.write("crashes.md", crashes=ordered, qemu=vm.version())
 
 

@@ -21,11 +21,15 @@ COMPLAINT = re.compile(r"^.*(?:WARNING: |BUG: |INFO: |unreferenced object).*$", 
 RAW_WINDOW_SECONDS = 3600.0
 
 
+def ip_packets(frames: Iterable[Frame]) -> list[dpkt.ip.IP]:
+    """The IPv4 packets among Ethernet frames."""
+    inside = (dpkt.ethernet.Ethernet(frame.data).data for frame in frames)
+    return [packet for packet in inside if isinstance(packet, dpkt.ip.IP)]
+
+
 def datagrams(frames: Iterable[Frame]) -> list[dpkt.udp.UDP]:
     """The UDP datagrams among Ethernet frames."""
-    packets = (dpkt.ethernet.Ethernet(frame.data).data for frame in frames)
-    inside = (packet.data for packet in packets if isinstance(packet, dpkt.ip.IP))
-    return [datagram for datagram in inside if isinstance(datagram, dpkt.udp.UDP)]
+    return [packet.data for packet in ip_packets(frames) if isinstance(packet.data, dpkt.udp.UDP)]
 
 
 def records(frames: Sequence[Frame]) -> list[Record]:

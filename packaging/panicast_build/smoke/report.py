@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from panicast_build import progress
+from panicast_build import files, progress
 from panicast_build.errors import tail
 from panicast_build.smoke.repo import Package
 
@@ -54,9 +54,7 @@ class Report:
 
     def write(self, dest: Path) -> None:
         """Writes the report to dest, beside it first."""
-        part = dest.with_name(dest.name + ".part")
-        part.write_text(json.dumps(asdict(self), indent=2) + "\n")
-        part.replace(dest)
+        files.write(dest, json.dumps(asdict(self), indent=2) + "\n")
 
 
 def describe(packages: Sequence[Package]) -> list[dict[str, str]]:
