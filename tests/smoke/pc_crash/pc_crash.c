@@ -75,16 +75,22 @@ static void tx_own(void)
 	panic("with the own transmit lock held");
 }
 
+/* What this CPU has taken it never gives back. */
+static int hold(void)
+{
+	WRITE_ONCE(held, true);
+	for (;;)
+		cpu_relax();
+	return 0;
+}
+
 static int holds_tx(void *unused)
 {
 	struct netdev_queue *txq = netdev_get_tx_queue(card(), 0);
 
 	local_bh_disable();
 	__netif_tx_lock(txq, smp_processor_id());
-	WRITE_ONCE(held, true);
-	for (;;)
-		cpu_relax();
-	return 0;
+	return hold();
 }
 
 static int holds_napi(void *unused)
@@ -96,10 +102,7 @@ static int holds_napi(void *unused)
 	local_bh_disable();
 	while (cmpxchg(&napi->poll_owner, -1, smp_processor_id()) != -1)
 		cpu_relax();
-	WRITE_ONCE(held, true);
-	for (;;)
-		cpu_relax();
-	return 0;
+	return hold();
 }
 
 /* netpoll's lock is taken where a card is polled: by others than us, too. */
@@ -112,10 +115,7 @@ static void netpoll_own(void)
 static int holds_netpoll(void *unused)
 {
 	down(&rtnl_dereference(card()->npinfo)->dev_lock);
-	WRITE_ONCE(held, true);
-	for (;;)
-		cpu_relax();
-	return 0;
+	return hold();
 }
 
 static void console_own(void)
@@ -127,10 +127,7 @@ static void console_own(void)
 static int holds_console(void *unused)
 {
 	console_lock();
-	WRITE_ONCE(held, true);
-	for (;;)
-		cpu_relax();
-	return 0;
+	return hold();
 }
 
 static void send_something(struct net_device *dev)
