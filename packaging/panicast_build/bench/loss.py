@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from panicast_build.crash import verdict
 from panicast_build.crash.guest import Frame
@@ -14,15 +14,11 @@ RATES = (0.01, 0.05, 0.10, 0.20)
 REPEATS = (1, 2, 3)
 
 
-def _survivors(frames: Iterable[Frame], rate: float, chance: random.Random) -> list[Frame]:
-    return [frame for frame in frames if chance.random() >= rate]
-
-
 def complete(once: Sequence[Frame], repeat: int, rate: float, seed: int = 1) -> float:
     """The share of records, 0 to 1, that the receiver completes when each of the frames of a record is sent
     repeat times and lost with probability rate."""
-    chance, sent = random.Random(seed), list(once) * repeat
-    trials = (verdict.records(_survivors(sent, rate, chance)) for _ in range(TRIALS))
+    chance, sent = random.Random(seed), verdict.captured(once) * repeat
+    trials = (verdict.received(p for p in sent if chance.random() >= rate) for _ in range(TRIALS))
     return sum(bool(found) and found[0].complete for found in trials) / TRIALS
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import dpkt
 
@@ -32,11 +32,23 @@ def datagrams(frames: Iterable[Frame]) -> list[dpkt.udp.UDP]:
     return [packet.data for packet in ip_packets(frames) if isinstance(packet.data, dpkt.udp.UDP)]
 
 
-def records(frames: Sequence[Frame]) -> list[Record]:
+def captured(frames: Iterable[Frame]) -> list[Packet]:
+    """What the receiver's captures make of frames: one packet each."""
+    packets = []
+    for frame in frames:
+        udp = datagrams([frame])
+        packets.append(Packet(udp[0].data if udp else frame.data, Source(), ethernet=not udp))
+    return packets
+
+
+def records(frames: Iterable[Frame]) -> list[Record]:
     """Every record that a guest has sent, complete or not, as the receiver makes them."""
+    return received(captured(frames))
+
+
+def received(packets: Iterable[Packet]) -> list[Record]:
+    """The records that the receiver makes of packets, complete or not."""
     intake, now = Intake(Limits(), RAW_WINDOW_SECONDS), Instant(0.0, 0)
-    packets = [Packet(datagram.data, Source()) for datagram in datagrams(frames)]
-    packets += [Packet(frame.data, Source(), ethernet=True) for frame in frames]
     return [record for packet in packets for record in intake.feed(packet, now)] + intake.reassembler.flush()
 
 
