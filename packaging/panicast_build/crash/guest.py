@@ -19,6 +19,7 @@ from panicast_build import tools
 from panicast_build.crash import initramfs
 from panicast_build.crash.cases import Case
 from panicast_build.crash.kit import NICS, OWN, PROGRAMS, Kit
+from panicast_build.paths import ROOT
 from panicast_build.smoke import vm
 
 READY = "READY-TO-CRASH"  # init says it
@@ -28,6 +29,7 @@ POLL_SECONDS = 0.1
 MEMORY_MIB = 512
 
 INIT = Path(__file__).with_name("init")
+PANICAST_CTL = ROOT / "kmod/dist/panicast-ctl"
 # What the kernel says last when it stays: see vpanic().
 END = "end Kernel panic"
 
@@ -81,8 +83,9 @@ def _live(kit: Kit, nic: str, case: Case) -> Outcome:
 
 
 def _initrd(kit: Kit, nic: str, case: Case) -> bytes:
-    loaded = kit.order(*NICS[nic], *case.modules)
+    loaded = kit.order(*NICS[nic].drivers, *case.modules)
     files = {"init": INIT.read_bytes(), "case": case_file(case, loaded).encode()}
+    files |= {f"bin/{PANICAST_CTL.name}": PANICAST_CTL.read_bytes()}
     files |= {f"bin/{name}": (kit.folder / name).read_bytes() for name in PROGRAMS}
     files |= {name: (kit.folder / name).read_bytes() for name in (*loaded, *OWN)}
     if case.kdump:
@@ -125,7 +128,7 @@ def _argv(kit: Kit, nic: str, case: Case, folder: Path) -> list[str]:
             # Written before a frame goes on: what still waits in a queue when QEMU ends is not lost on us.
             "-netdev", f"user,id=segment{card},restrict=on,ipv6=off",
             "-object", f"filter-dump,id=dump{card},netdev=segment{card},file={folder / f'pcap{card}'}",
-            "-device", f"{nic},netdev=segment{card},mac=52:54:00:12:34:{0x56 + card:02x}",
+            "-device", f"{NICS[nic].model},netdev=segment{card},mac=52:54:00:12:34:{0x56 + card:02x}",
         ]
     # fmt: on
     return argv + [word for device in case.devices for word in ("-device", device)]

@@ -21,24 +21,36 @@ from panicast_build.crash.kernels import Kernel
 from panicast_build.paths import CACHE, LOGS, ROOT
 
 FOLDER = CACHE / "crash"
-# Our modules: name -> where its source lies in the tree. LKDTM is in the container image.
+# Our modules: name -> where its source lies in the tree.
 OURS = {"panicast": "kmod", "pc_crash": "tests/smoke/pc_crash", "article": "tests/bench/article"}
-# What every guest has: those, and the kernel's own crash test module.
-OWN = (*(f"{name}.ko" for name in OURS), "lkdtm.ko")
+LKDTM = "lkdtm"  # the kernel's own crash test module
+# What every guest has.
+OWN = (*(f"{name}.ko" for name in OURS), f"{LKDTM}.ko")
 PROGRAMS = ("busybox", "load_crash_kernel")
 LOADER = ROOT / "tests" / "smoke" / "load_crash_kernel.c"
 STRICT = ("W=1", "KCFLAGS=-Werror")
-# The guest's drivers for each QEMU model of a network card.
+
+
+@dataclass(frozen=True)
+class Nic:
+    """A network card: the model of QEMU's, and the modules that drive it in the guest."""
+
+    model: str
+    drivers: tuple[str, ...]
+
+
+# Each by the name of its model; a second driver of one is behind it.
 NICS = {
-    "virtio-net-pci": ("virtio_pci", "virtio_net"),
-    "e1000": ("e1000",),
-    "e1000e": ("e1000e",),
-    "rtl8139": ("8139cp",),
-    "vmxnet3": ("vmxnet3",),
-    "i82557b": ("e100",),
-    "pcnet": ("pcnet32",),
-    "ne2k_pci": ("ne2k-pci",),
-    "igb": ("igb",),
+    "virtio-net-pci": Nic("virtio-net-pci", ("virtio_pci", "virtio_net")),
+    "e1000": Nic("e1000", ("e1000",)),
+    "e1000e": Nic("e1000e", ("e1000e",)),
+    "rtl8139": Nic("rtl8139", ("8139cp",)),
+    "rtl8139-8139too": Nic("rtl8139", ("8139too",)),
+    "vmxnet3": Nic("vmxnet3", ("vmxnet3",)),
+    "i82557b": Nic("i82557b", ("e100",)),
+    "pcnet": Nic("pcnet", ("pcnet32",)),
+    "ne2k_pci": Nic("ne2k_pci", ("ne2k-pci",)),
+    "igb": Nic("igb", ("igb",)),
 }
 
 
@@ -74,7 +86,7 @@ def kit(client: docker.DockerClient, kernel: Kernel) -> Kit:
         for name, path in source.files(folder).items()
     }
     sources[LOADER.name] = LOADER
-    wanted = [*(driver for drivers in NICS.values() for driver in drivers), *cases.modules()]
+    wanted = [LKDTM, *(driver for nic in NICS.values() for driver in nic.drivers), *cases.modules()]
     contents = [wanted] + [
         [name, hashlib.sha256(path.read_bytes()).hexdigest()] for name, path in sources.items()
     ]
@@ -120,7 +132,6 @@ def _make(
             built = [
                 loader,
                 *(f"/build/{module}/{module}.ko" for module in OURS),
-                "/opt/lkdtm/lkdtm.ko",
                 "/opt/vmlinuz",
             ]
             orders = _orders(box, release, wanted)

@@ -53,7 +53,7 @@ def run(kernel: str, nic: str, case: str) -> None:
     tools.need(vm.QEMU, "setpriv")
     chosen_kernels = kernels.select(kernel)
     models = vm.devices()
-    chosen_nics = choose("network card", nic, {name: name for name in NICS if name in models})
+    chosen_nics = choose("network card", nic, {name: name for name, card in NICS.items() if card.model in models})
     chosen_cases = choose("way to crash", case, cases.load())
     client = engine.connect()
     CONSOLES.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def run(kernel: str, nic: str, case: str) -> None:
 
 def _crash_all(name: str, made: Kit, nic: str, chosen: Sequence[Case]) -> Iterator[Crash]:
     """In the order of the cases; one that the kernel was not built for is left out."""
-    possible = [case for case in chosen if made.can((*NICS[nic], *case.modules), case.config)]
+    possible = [case for case in chosen if made.can((*NICS[nic].drivers, *case.modules), case.config)]
     # A guest has two CPUs but sleeps, or boots on one, most of its time.
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         yield from pool.map(lambda case: _crash(name, made, nic, case), possible)
