@@ -16,6 +16,7 @@
  * @queue: transmit queue that took the last frame
  * @locked: the driver was stopped with a lock of its own held, for which it
  *	would wait if its transmit lock were taken away
+ * @handled: a CPU is in the device's interrupt handler
  * @busted: its transmit locks have been taken away from their holders
  * @stuck: the interface took no frame for too long and is left alone
  * @skb: @frames * @passes buffers, to each of which the burst holds a
@@ -26,6 +27,7 @@ struct pc_burst {
 	unsigned int passes;
 	unsigned int queue;
 	bool locked;
+	bool handled;
 	bool busted;
 	bool stuck;
 	struct sk_buff *skb[];

@@ -11,21 +11,32 @@
  */
 #include <linux/interrupt.h>
 #include <linux/irq.h>
+#include <linux/irqdesc.h>
+#include <linux/msi.h>
 #include <linux/netdevice.h>
 #include <linux/netpoll.h>
 #include <linux/pci.h>
 #include <linux/preempt.h>
 
+#include "compat/compat.h"
 #include "poll.h"
 
-/* The interrupt that ndo_poll_controller() would disable, 0 if it is not known. */
+/*
+ * The interrupt that ndo_poll_controller() would disable, 0 if it is not known.
+ * A PCI device that uses MSI-X has one all the same, which nobody handles.
+ */
 static unsigned int poll_irq(const struct net_device *dev)
 {
+	const struct device *parent = dev->dev.parent;
+	struct irq_data *data;
+	unsigned int irq = 0;
+
 	if (dev->irq > 0)
-		return dev->irq;
-	if (dev->dev.parent && dev_is_pci(dev->dev.parent))
-		return to_pci_dev(dev->dev.parent)->irq;
-	return 0;
+		irq = dev->irq;
+	else if (parent && dev_is_pci(parent))
+		irq = to_pci_dev(parent)->irq;
+	data = irq ? irq_get_irq_data(irq) : NULL;
+	return data && irq_data_to_desc(data)->action ? irq : 0;
 }
 
 /**
@@ -43,13 +54,11 @@ static unsigned int poll_irq(const struct net_device *dev)
 bool pc_poll_prepare(struct net_device *dev)
 {
 	unsigned int irq = poll_irq(dev);
-	struct irq_data *data;
 	bool disabled;
 
 	if (!dev->netdev_ops->ndo_poll_controller || !irq)
 		return false;
-	data = irq_get_irq_data(irq);
-	disabled = data && irqd_irq_disabled(data);
+	disabled = irqd_irq_disabled(irq_get_irq_data(irq));
 	if (!in_nmi()) {
 		irq_set_status_flags(irq, IRQ_DISABLE_UNLAZY);
 		disable_irq_nosync(irq);
@@ -94,24 +103,80 @@ static void poll_napi(struct net_device *dev)
 }
 
 /**
- * pc_poll() - let the driver work off its ring, unless it would hang
- * @dev: the device; interrupts are off, under RCU
+ * pc_poll_handled() - whether some CPU is in an interrupt handler of a device
+ * @dev: the device
+ *
+ * Any context.  After a panic nobody leaves it any more.
+ *
+ * Return: true if so, and its ndo_poll_controller() would wait for that
  */
-void pc_poll(struct net_device *dev)
+bool pc_poll_handled(const struct net_device *dev)
+{
+	unsigned int irq, own = poll_irq(dev), end = 0;
+
+	if (dev->netdev_ops->ndo_poll_controller)
+		end = compat_nr_irqs();
+	for (irq = 0; irq < end; irq++) {
+		struct irq_data *data = irq_get_irq_data(irq);
+		struct msi_desc *msi;
+
+		if (!data || (!irqd_irq_inprogress(data) &&
+			      !atomic_read(&irq_data_to_desc(data)->threads_active)))
+			continue;
+		/* the one above, or one of those that the card has by MSI-X */
+		msi = irq_data_get_msi_desc(data);
+		if ((own && irq == own) ||
+		    (msi && msi->dev && msi->dev == dev->dev.parent))
+			return true;
+	}
+	return false;
+}
+
+/* Whether the interrupt waits for a CPU that will not take it any more. */
+static bool pending(const struct net_device *dev)
 {
 	unsigned int irq = poll_irq(dev);
 	bool active = false;
 
+	return irq &&
+	       !irq_get_irqchip_state(irq, IRQCHIP_STATE_ACTIVE, &active) &&
+	       active;
+}
+
+/* What ndo_poll_controller() does between disable_irq() and enable_irq(). */
+static void handle(struct net_device *dev)
+{
+	unsigned int irq = poll_irq(dev);
+	struct irqaction *action = NULL;
+
+	if (irq)
+		action = irq_data_to_desc(irq_get_irq_data(irq))->action;
+	for (; action; action = action->next)
+		if (action->dev_id == dev && action->handler)
+			action->handler(irq, dev);
+}
+
+/**
+ * pc_poll() - let the driver work off its ring, unless it would hang
+ * @dev: the device; interrupts are off, under RCU
+ * @handled: what pc_poll_handled() said
+ * @alone: no other CPU runs any more
+ *
+ * Where disable_irq() would wait without end, its driver's parts are called
+ * without it: the poll, and the handler if nobody is in that.  So it is in an
+ * NMI, which may have interrupted a holder of the interrupt's lock.  Where it
+ * has interrupted one of a lock of the driver's, sending has hung before.
+ */
+void pc_poll(struct net_device *dev, bool handled, bool alone)
+{
 	if (transmit_locked(dev))
 		return;
-	if (dev->netdev_ops->ndo_poll_controller) {
-		if (in_nmi())
-			return;
-		if (irq && !irq_get_irqchip_state(irq, IRQCHIP_STATE_ACTIVE,
-						  &active) && active) {
-			poll_napi(dev);
-			return;
-		}
+	if (!dev->netdev_ops->ndo_poll_controller ||
+	    (!handled && !in_nmi() && !pending(dev))) {
+		netpoll_poll_dev(dev);
+		return;
 	}
-	netpoll_poll_dev(dev);
+	if (alone && !handled)
+		handle(dev);
+	poll_napi(dev);
 }

@@ -18,11 +18,12 @@
 #include <linux/nmi.h>
 #include <linux/rtnetlink.h>
 
-#include "bust.h"
 #include "compat/compat.h"
 #include "frame.h"
 #include "iface.h"
 #include "poll.h"
+#include "queue.h"
+#include "stack.h"
 #include "xmit.h"
 
 #define POLL_US		50
@@ -45,53 +46,9 @@ struct sending {
 	unsigned int sent;
 };
 
-static bool try_queue(struct net_device *dev, unsigned int queue,
-		      struct sk_buff *skb)
-{
-	struct netdev_queue *txq = netdev_get_tx_queue(dev, queue);
-	netdev_tx_t status = NETDEV_TX_BUSY;
-
-	skb_set_queue_mapping(skb, queue);
-	/* HARD_TX_TRYLOCK(), in a form that sparse can follow */
-	if (compat_dev_lltx(dev))
-		__netif_tx_acquire(txq);
-	else if (!__netif_tx_trylock(txq))
-		return false;
-
-	/* byte queue limits are for fairness, the ring has room */
-	if (!netif_xmit_frozen_or_drv_stopped(txq))
-		status = netdev_start_xmit(skb, dev, txq, false);
-
-	if (compat_dev_lltx(dev))
-		__netif_tx_release(txq);
-	else
-		__netif_tx_unlock(txq);
-	return dev_xmit_complete(status);
-}
-
-/*
- * Hands a frame to the first transmit queue that is free and has room.  A
- * queue whose lock a stopped CPU holds is passed over.
- */
-static bool try_queues(struct net_device *dev, struct pc_burst *burst,
-		       struct sk_buff *skb)
-{
-	unsigned int i, n = READ_ONCE(dev->real_num_tx_queues);
-
-	for (i = 0; i < n; i++) {
-		unsigned int queue = (burst->queue + i) % n;
-
-		if (try_queue(dev, queue, skb)) {
-			burst->queue = queue;
-			return true;
-		}
-	}
-	return false;
-}
-
 /* One try, in the context that drivers know from netpoll. */
-static bool try_once(struct net_device *dev, struct pc_burst *burst,
-		     struct sk_buff *skb)
+static bool try_once(const struct sending *sending, struct net_device *dev,
+		     struct pc_burst *burst, struct sk_buff *skb)
 {
 	unsigned long flags;
 	bool bh, done;
@@ -100,7 +57,10 @@ static bool try_once(struct net_device *dev, struct pc_burst *burst,
 	skb_get(skb);
 	local_irq_save(flags);
 	bh = compat_bh_off();
-	done = try_queues(dev, burst, skb);
+	if (sending->slot == PC_SLOT_PANIC)
+		done = pc_stack_send(dev, &burst->queue, skb);
+	else
+		done = pc_queue_send(dev, &burst->queue, skb);
 	compat_bh_on(bh);
 	local_irq_restore(flags);
 	if (!done)
@@ -109,13 +69,14 @@ static bool try_once(struct net_device *dev, struct pc_burst *burst,
 }
 
 /* Lets the driver work off its ring.  Returns the microseconds that it took. */
-static unsigned int let_work(struct sending *sending, struct net_device *dev)
+static unsigned int let_work(struct sending *sending, struct net_device *dev,
+			     const struct pc_burst *burst)
 {
 	if (sending->live) {
 		usleep_range(1000, 1500);
 		return 1000;
 	}
-	pc_poll(dev);
+	pc_stack_poll(dev, burst->handled, sending->slot == PC_SLOT_PANIC);
 	udelay(POLL_US);
 	touch_nmi_watchdog();
 	return POLL_US;
@@ -132,7 +93,7 @@ static bool free_queues(const struct sending *sending, struct pc_iface *iface,
 	    !sending->draft->cfg->bust_locks)
 		return false;
 	burst->busted = true;
-	return pc_bust(iface->dev);
+	return pc_stack_bust(iface->dev);
 }
 
 static void send_frame(struct sending *sending, struct pc_iface *iface,
@@ -143,7 +104,7 @@ static void send_frame(struct sending *sending, struct pc_iface *iface,
 	if (burst->stuck || !pc_iface_can_send(iface))
 		return;
 
-	while (!try_once(iface->dev, burst, skb)) {
+	while (!try_once(sending, iface->dev, burst, skb)) {
 		unsigned int us;
 
 		if (waited >= STUCK_US || !sending->stall_us) {
@@ -154,7 +115,7 @@ static void send_frame(struct sending *sending, struct pc_iface *iface,
 			burst->stuck = true;
 			return;
 		}
-		us = let_work(sending, iface->dev);
+		us = let_work(sending, iface->dev, burst);
 		waited += us;
 		sending->stall_us -= min(us, sending->stall_us);
 	}
@@ -203,10 +164,13 @@ static void send_pass(struct sending *sending, unsigned int pass)
 	}
 }
 
-static bool drained(const struct pc_burst *burst)
+static bool drained(const struct sending *sending, struct net_device *dev,
+		    const struct pc_burst *burst)
 {
 	unsigned int i;
 
+	if (sending->slot == PC_SLOT_PANIC && !pc_stack_flush(dev))
+		return false;
 	for (i = 0; i < burst->frames * burst->passes; i++)
 		if (refcount_read(&burst->skb[i]->users) > 1)
 			return false;
@@ -225,13 +189,13 @@ static void drain(struct sending *sending)
 		busy = false;
 		pc_for_each_iface(iface) {
 			burst = pc_iface_burst(iface, sending->slot);
-			if (!burst || drained(burst))
+			if (!burst || drained(sending, iface->dev, burst))
 				continue;
 			busy = true;
 			/* a locked queue keeps pc_poll() from the others too */
 			if (waited >= limit / 2)
 				free_queues(sending, iface, burst);
-			waited += let_work(sending, iface->dev);
+			waited += let_work(sending, iface->dev, burst);
 		}
 	} while (busy && waited < limit);
 }
@@ -269,6 +233,7 @@ unsigned int pc_xmit_last_words(struct pc_draft *draft, enum pc_slot slot,
 				enum pc_wire_type type, const char *reason)
 {
 	struct pc_iface *iface;
+	struct pc_burst *burst;
 	unsigned long flags;
 	unsigned int sent;
 	bool bh;
@@ -280,10 +245,13 @@ unsigned int pc_xmit_last_words(struct pc_draft *draft, enum pc_slot slot,
 	pc_for_each_iface(iface) {
 		if (!pc_iface_armed(iface) || !pc_iface_can_send(iface))
 			continue;
-		iface->firing[slot] = xchg(&iface->spare[slot], NULL);
-		if (slot == PC_SLOT_PANIC && pc_poll_prepare(iface->dev) &&
-		    iface->firing[slot])
-			iface->firing[slot]->locked = true;
+		burst = xchg(&iface->spare[slot], NULL);
+		iface->firing[slot] = burst;
+		if (!burst)
+			continue;
+		burst->handled = pc_stack_handled(iface->dev);
+		if (slot == PC_SLOT_PANIC)
+			burst->locked = pc_stack_prepare(iface->dev);
 	}
 	pc_record_compose(draft, slot, type, reason);
 	sent = send_record(draft, slot, false);

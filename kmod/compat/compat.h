@@ -7,6 +7,7 @@
 #define PANICAST_COMPAT_H
 
 #include <linux/bottom_half.h>
+#include <linux/irqnr.h>
 #include <linux/kernel.h>
 #include <linux/kmsg_dump.h>
 #include <linux/netdevice.h>
@@ -67,6 +68,16 @@ static inline size_t compat_kmsg_newest(char *buf, size_t size)
 	if (!kmsg_dump_get_buffer(&iter, true, buf, size, &len))
 		return 0;
 	return len;
+}
+
+/* One more than the highest number of an interrupt. */
+static inline unsigned int compat_nr_irqs(void)
+{
+#ifdef HAVE_IRQ_GET_NR_IRQS
+	return irq_get_nr_irqs();
+#else
+	return nr_irqs;
+#endif
 }
 
 /* Whether the transmit queues of a device have no lock. */

@@ -29,7 +29,8 @@ class Case:
     load: str = "insmod /panicast.ko"
     armed: str = "eth0"
     kdump: bool = False
-    shows: str = ""
+    shows: tuple[str, ...] = ()
+    netconsole: str = ""
     clean: bool = False
     life: int = 120
     sends: bool = True

@@ -17,6 +17,7 @@ from panicast_receiver.record import Instant, Record, Source
 PANIC_LINE = "Kernel panic - not syncing"
 # How kernels begin to complain: lockdep, KASAN, kmemleak, and everything else that warns.
 COMPLAINT = re.compile(r"^.*(?:WARNING: |BUG: |INFO: |unreferenced object).*$", re.MULTILINE)
+NETCONSOLE_PORT = 6666
 # What this long after its like came again is a new record: longer than any guest lives.
 RAW_WINDOW_SECONDS = 3600.0
 
@@ -52,6 +53,10 @@ def received(packets: Iterable[Packet]) -> list[Record]:
     return [record for packet in packets for record in intake.feed(packet, now)] + intake.reassembler.flush()
 
 
+def _netconsole_said(text: bytes, frames: Iterable[Frame]) -> bool:
+    return any(udp.dport == NETCONSOLE_PORT and text in udp.data for udp in datagrams(frames)) or not text
+
+
 def fault(case: Case, outcome: Outcome) -> str:
     """What is wrong with how a crash was delivered, in words; "" if nothing."""
     if outcome.rebooted == (case.panic == 0):
@@ -59,8 +64,11 @@ def fault(case: Case, outcome: Outcome) -> str:
     before = outcome.console.partition(PANIC_LINE)[0]
     if case.clean and (complaint := COMPLAINT.search(before)):
         return f"the kernel complained: {complaint[0]}"
-    if case.shows not in outcome.console:
-        return f"the console does not show {case.shows!r}"
+    for shown in case.shows:
+        if shown not in outcome.console:
+            return f"the console does not show {shown!r}"
+    if not _netconsole_said(case.netconsole.encode(), outcome.frames):
+        return f"netconsole did not send {case.netconsole!r}"
     found = records(outcome.frames)
     if case.oops and not any(record.type == "oops" and record.complete for record in found):
         return "no whole record of the oops arrived"

@@ -6,14 +6,19 @@
 #include <linux/console.h>
 #include <linux/delay.h>
 #include <linux/etherdevice.h>
+#include <linux/interrupt.h>
+#include <linux/irq.h>
 #include <linux/irq_work.h>
+#include <linux/irqdesc.h>
 #include <linux/kprobes.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
 #include <linux/netpoll.h>
 #include <linux/objtool.h>
+#include <linux/pci.h>
 #include <linux/rtnetlink.h>
+#include <linux/slab.h>
 #include <linux/timer.h>
 
 static char *how = "";
@@ -202,6 +207,101 @@ static void sending(void)
 	panic("for the first time");
 }
 
+static int panics_in_handler(struct kprobe *probe, struct pt_regs *regs)
+{
+	panic("in the card's own interrupt");
+	return 0;
+}
+
+static unsigned int holder_cpu;
+
+/* An interrupt moves to another CPU only after it has come once more. */
+static int holds_handler(struct kprobe *probe, struct pt_regs *regs)
+{
+	return smp_processor_id() == holder_cpu ? hold() : 0;
+}
+
+/* One of the card's interrupts, which may have several. */
+static int card_irq(unsigned int number)
+{
+	struct device *parent = card()->dev.parent;
+
+	while (!dev_is_pci(parent))
+		parent = parent->parent;
+	return pci_irq_vector(to_pci_dev(parent), number);
+}
+
+/* The handler of the card's interrupt meets @what. */
+static void in_handler(kprobe_pre_handler_t what)
+{
+	static struct kprobe probe;
+	/* of several the first is for what is received, or for changes */
+	int irq = card_irq(card_irq(1) > 0);
+	struct irq_data *data = irq_get_irq_data(irq);
+
+	probe.pre_handler = what;
+	probe.addr = (kprobe_opcode_t *)irq_data_to_desc(data)->action->handler;
+	if (register_kprobe(&probe))
+		panic("no probe");
+	while (!READ_ONCE(held)) {
+		send_something(card());
+		udelay(100);
+	}
+}
+
+static void irq_own(void)
+{
+	in_handler(panics_in_handler);
+}
+
+static void irq_other(void)
+{
+	unsigned int number;
+	int irq;
+
+	holder_cpu = cpumask_any_but(cpu_online_mask, get_cpu());
+	for (number = 0; (irq = card_irq(number)) > 0; number++)
+		irq_set_affinity_hint(irq, cpumask_of(holder_cpu));
+	in_handler(holds_handler);
+	panic("another CPU is in the card's interrupt");
+}
+
+/* Does not crash: makes a card that netpoll can't use. */
+static void no_netpoll(void)
+{
+	struct net_device *dev = dev_get_by_name(&init_net, "eth1");
+
+	dev->priv_flags |= IFF_DISABLE_NETPOLL;
+	dev_put(dev);
+}
+
+/* Does not crash: what a debug kernel must complain of, one kind each. */
+static void mistakes(void)
+{
+	static DEFINE_MUTEX(first);
+	static DEFINE_MUTEX(second);
+	char *freed = kmalloc(64, GFP_KERNEL);
+
+	mutex_lock(&first);
+	mutex_lock(&second);
+	mutex_unlock(&second);
+	mutex_unlock(&first);
+	mutex_lock(&second);
+	mutex_lock(&first);
+	mutex_unlock(&first);
+	mutex_unlock(&second);
+
+	preempt_disable();
+	might_sleep();
+	preempt_enable();
+
+	kfree(freed);
+	WRITE_ONCE(freed[8], 1);
+
+	/* nobody knows where it is */
+	kmalloc(123, GFP_KERNEL | __GFP_ZERO);
+}
+
 /* Panics here while @holder is stopped on another CPU. */
 static void beside(int (*holder)(void *), const char *what)
 {
@@ -244,7 +344,11 @@ static const struct {
 	{ "double_fault", .alone = double_fault },
 	{ "oops", .alone = oops },
 	{ "sending", .alone = sending },
+	{ "irq_own", .alone = irq_own },
+	{ "irq_other", .alone = irq_other },
 	{ "mark", .alone = mark },
+	{ "no_netpoll", .alone = no_netpoll },
+	{ "mistakes", .alone = mistakes },
 };
 
 static int __init pc_crash_init(void)

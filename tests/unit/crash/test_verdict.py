@@ -43,8 +43,10 @@ def test_a_record_that_came_whole_is_delivered() -> None:
         (CASE, outcome(FRAMES[1:]), "the record of 6 frames is not complete, though 5 came"),
         (CASE, outcome(FRAMES, rebooted=False), "the machine did not reboot"),
         (Case(name="other", says="of another crash"), outcome(FRAMES), "does not hold 'of another crash'"),
+        (Case(name="seen", shows=("a word",)), outcome(FRAMES), "the console does not show 'a word'"),
+        (Case(name="beside", netconsole="a line"), outcome(FRAMES), "netconsole did not send 'a line'"),
     ],
-    ids=["silence", "gap", "hang", "other"],
+    ids=["silence", "gap", "hang", "other", "unseen", "netconsole"],
 )
 def test_anything_less_is_a_fault(case: Case, seen: Outcome, fault: str) -> None:
     assert fault in verdict.fault(case, seen)
