@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which patch of kernel-patch/ serves which kernel, read from series.toml there."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from panicast_build.errors import UserError
+from panicast_build.paths import ROOT
+
+FOLDER = ROOT / "kernel-patch"
+TABLE = FOLDER / "series.toml"
+
+
+@dataclass(frozen=True)
+class Era:
+    """Kernels that one patch serves: name for people, the patch, and how the versions of the kernels begin."""
+
+    name: str
+    patch: Path
+    kernels: tuple[str, ...]
+
+    def serves(self, version: str) -> bool:
+        """Whether a kernel's version, e.g. 6.1.192-2, is of this era."""
+        return any(version == kernel or version.startswith((f"{kernel}.", f"{kernel}-")) for kernel in self.kernels)
+
+
+def load(table: Path = TABLE) -> list[Era]:
+    """The eras, oldest first."""
+    eras = tomllib.loads(table.read_text())
+    return [Era(name, table.parent / era["patch"], tuple(era["kernels"])) for name, era in eras.items()]
+
+
+def for_version(version: str) -> Era:
+    """The era of a kernel's version, e.g. 6.1.192 or 7.3.4-1~bpo13+1; UserError where no patch serves it."""
+    eras = load()
+    for era in eras:
+        if era.serves(version):
+            return era
+    raise UserError(
+        f"no kernel patch serves Linux {version or '(no version)'}",
+        f"there are patches for {', '.join(era.name for era in eras)}; another kernel needs a patch and a table in {TABLE}",
+    )
