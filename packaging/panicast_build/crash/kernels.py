@@ -28,9 +28,9 @@ class Kernel(Base):
         return self.name.partition("-")[0]
 
 
-def load() -> dict[str, Kernel]:
+def load(table: Path = TABLE) -> dict[str, Kernel]:
     """The kernels by name, in the order of the table."""
-    tables = tomllib.loads(TABLE.read_text())
+    tables = tomllib.loads(table.read_text())
     return {name: Kernel(name=name, **fields) for name, fields in tables.items()}
 
 

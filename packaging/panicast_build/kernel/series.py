@@ -16,7 +16,7 @@ TABLE = FOLDER / "series.toml"
 
 @dataclass(frozen=True)
 class Era:
-    """Kernels that one patch serves: name for people, the patch, and how the versions of the kernels begin."""
+    """Kernels that one patch serves: a name for people, the patch, how the kernels' versions begin."""
 
     name: str
     patch: Path
@@ -24,7 +24,7 @@ class Era:
 
     def serves(self, version: str) -> bool:
         """Whether a kernel's version, e.g. 6.1.192-2, is of this era."""
-        return any(version == kernel or version.startswith((f"{kernel}.", f"{kernel}-")) for kernel in self.kernels)
+        return any(f"{version}.".replace("-", ".").startswith(f"{kernel}.") for kernel in self.kernels)
 
 
 def load(table: Path = TABLE) -> list[Era]:
@@ -41,5 +41,6 @@ def for_version(version: str) -> Era:
             return era
     raise UserError(
         f"no kernel patch serves Linux {version or '(no version)'}",
-        f"there are patches for {', '.join(era.name for era in eras)}; another kernel needs a patch and a table in {TABLE}",
+        f"there are patches for {', '.join(era.name for era in eras)}; "
+        f"another kernel needs one, and a table in {TABLE}",
     )

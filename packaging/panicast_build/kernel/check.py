@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""./inv kernel --check: every patch on the distros' own kernel sources, fresh from their archives."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import docker
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from panicast_build import engine, images, progress
+from panicast_build.container import Container
+from panicast_build.crash import kernels
+from panicast_build.crash.kernels import Kernel
+from panicast_build.errors import BuildError, UserError
+from panicast_build.kernel import series
+from panicast_build.paths import LOGS
+
+MORE = Path(__file__).with_name("sources.toml")
+LOG = LOGS / "kernel-check.log"
+TREE = "/source"
+# Of a source only what the patches touch, and what checkpatch takes for a kernel's tree.
+LEFT_OUT = ("Documentation", "arch", "drivers", "fs", "net", "sound", "tools")
+# What checkpatch may not object to, and why.
+IGNORED = {
+    "LOGGING_CONTINUATION": "the test of continuation lines has to print one",
+    "MISSING_SIGN_OFF": "the patches are a distro's, which have DEP-3 headers, and were not sent to anybody",
+}
+
+
+class Unreachable(Exception):
+    """The source of a kernel cannot be had; the reason, in words."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a kernel's source: the version of its package, what patch and checkpatch said against the
+    patch ("": nothing)."""
+
+    version: str
+    patch: str
+    fuzz: str
+    style: str
+
+    @property
+    def good(self) -> bool:
+        """Whether neither had anything to say."""
+        return not self.fuzz and not self.style
+
+
+def sources() -> list[Kernel]:
+    """The kernels, oldest first: those that are crashed and have a source package, and more."""
+    stock = [kernel for kernel in kernels.load().values() if kernel.name == kernel.series]
+    return sorted([*stock, *kernels.load(MORE).values()], key=lambda kernel: _numbers(kernel.series))
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".")]
+
+
+def check(client: docker.DockerClient, kernel: Kernel, log: TextIO) -> Result:
+    """Tries the patch of a kernel on its newest source package. Unreachable where there is none to be had;
+    UserError where no patch serves it."""
+    era = series.for_version(kernel.series)
+    arguments = {"SUITE": kernel.suite, "ARCHIVE": kernel.archive}
+    try:
+        tag = images.build(client, kernel, "source-deb", buildargs=arguments)
+    except (BuildError, UserError) as error:
+        raise Unreachable(f"{kernel.title}: {error}") from error
+    with Container(client, tag, network="host") as box:
+        version = _fetch(box, kernel, log)
+        box.write({era.patch.name: era.patch}, "/tmp")
+        patch = f"/tmp/{era.patch.name}"
+        ignored = f"--ignore={','.join(IGNORED)}"
+        checkpatch = ["perl", "scripts/checkpatch.pl", "--strict", "--terse", ignored, patch]
+        style = box.run(checkpatch, log=log, cwd=TREE, check=False)
+        # With --force nothing is asked, and what was applied already is an error.
+        applied = box.run(
+            ["patch", "--strip=1", "--fuzz=0", "--force", f"--input={patch}"], log=log, cwd=TREE, check=False
+        )
+    return Result(
+        version, era.patch.name, applied.output if applied.code else "", style.output if style.code else ""
+    )
+
+
+def _fetch(box: Container, kernel: Kernel, log: TextIO) -> str:
+    """Unpacks the newest source package of a kernel into TREE; its version."""
+    try:
+        box.run(["apt-get", "update"], log=log)
+        # Ubuntu's has the whole number in its name: linux-source-5.15.0.
+        known = box.run(["apt-cache", "pkgnames", f"linux-source-{kernel.series}"]).output.split()
+        wanted = re.compile(rf"linux-source-{re.escape(kernel.series)}(\.0)?")
+        names = [name for name in known if wanted.fullmatch(name)]
+        if not names:
+            raise Unreachable(f"{kernel.title} has no package linux-source-{kernel.series} (any more)")
+        box.run(["mkdir", TREE, "/package"])
+        box.run(["apt-get", "download", names[0]], log=log, cwd="/package")
+    except BuildError as error:
+        raise Unreachable(f"the package archive of {kernel.title} does not answer: {error}") from error
+    (package,) = box.run(["find", "/package", "-name", "*.deb"]).output.split()
+    box.run(["dpkg-deb", "--extract", package, "/package"], log=log)
+    (tarball,) = box.run(["find", "/package", "-type", "f", "-name", "*.tar.*"]).output.split()
+    without = [f"--exclude=*/{folder}/*" for folder in LEFT_OUT]
+    unpack = ["tar", "--extract", f"--file={tarball}", f"--directory={TREE}", "--strip-components=1"]
+    box.run([*unpack, "--anchored", "--no-wildcards-match-slash", *without], log=log)
+    return box.run(["dpkg-deb", "--field", package, "Version"]).output.strip()
+
+
+def run() -> None:
+    """Shows how every patch fares on every source that can be had; BuildError where one does not apply as it
+    is, is not in the kernel's style, or none could be tried."""
+    client = engine.connect()
+    LOGS.mkdir(parents=True, exist_ok=True)
+    table = Table("kernel", "source package", "patch", "without fuzz", "checkpatch", box=SIMPLE)
+    results = []
+    reasons = {}
+    with LOG.open("w") as log:
+        for kernel in sources():
+            try:
+                with progress.step(f"trying the patch on the source of Linux {kernel.name}", log=LOG):
+                    result = check(client, kernel, log)
+            except Unreachable as reason:
+                reasons[kernel.name] = reason
+                table.add_row(kernel.name, "not checked", series.for_version(kernel.series).patch.name)
+                continue
+            results.append(result)
+            table.add_row(
+                kernel.name, result.version, result.patch, _verdict(result.fuzz), _verdict(result.style)
+            )
+    Console().print(table)
+    for name, reason in reasons.items():
+        progress.say(f"{name} was not checked: {reason}")
+    if not results:
+        raise BuildError("no kernel's source could be had", LOG)
+    if bad := sum(not result.good for result in results):
+        raise BuildError(f"{bad} of {len(results)} patches do not fit", LOG)
+
+
+def _verdict(objections: str) -> str:
+    return "no" if objections else "yes"
