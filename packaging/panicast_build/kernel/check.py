@@ -125,7 +125,7 @@ def run() -> None:
                 with progress.step(f"trying the patch on the source of Linux {kernel.name}", log=LOG):
                     result = check(client, kernel, log)
             except Unreachable as reason:
-                reasons[kernel.name] = reason
+                reasons[kernel.name] = str(reason)
                 table.add_row(kernel.name, "not checked", series.for_version(kernel.series).patch.name)
                 continue
             results.append(result)
@@ -133,8 +133,8 @@ def run() -> None:
                 kernel.name, result.version, result.patch, _verdict(result.fuzz), _verdict(result.style)
             )
     Console().print(table)
-    for name, reason in reasons.items():
-        progress.say(f"{name} was not checked: {reason}")
+    for name, why in reasons.items():
+        progress.say(f"{name} was not checked: {why}")
     if not results:
         raise BuildError("no kernel's source could be had", LOG)
     if bad := sum(not result.good for result in results):
