@@ -53,7 +53,9 @@ def run(kernel: str, nic: str, case: str) -> None:
     tools.need(vm.QEMU, "setpriv")
     chosen_kernels = kernels.select(kernel)
     models = vm.devices()
-    chosen_nics = choose("network card", nic, {name: name for name, card in NICS.items() if card.model in models})
+    chosen_nics = choose(
+        "network card", nic, {name: name for name, card in NICS.items() if card.model in models}
+    )
     chosen_cases = choose("way to crash", case, cases.load())
     client = engine.connect()
     CONSOLES.mkdir(parents=True, exist_ok=True)

@@ -245,7 +245,7 @@ static void in_handler(kprobe_pre_handler_t what)
 		panic("no probe");
 	while (!READ_ONCE(held)) {
 		send_something(card());
-		udelay(100);
+		mdelay(1);
 	}
 }
 
