@@ -123,12 +123,13 @@ def _argv(kit: Kit, nic: str, case: Case, folder: Path) -> list[str]:
         "-serial", f"file:{folder / 'console'}",
         "-monitor", f"unix:{folder / 'monitor'},server=on,wait=off",
     ]
-    for card in range(case.cards):
+    card = NICS[nic]
+    for number in range(case.cards):
         argv += [
             # Written before a frame goes on: what still waits in a queue when QEMU ends is not lost on us.
-            "-netdev", f"user,id=segment{card},restrict=on,ipv6=off",
-            "-object", f"filter-dump,id=dump{card},netdev=segment{card},file={folder / f'pcap{card}'}",
-            "-device", f"{NICS[nic].model},netdev=segment{card},mac=52:54:00:12:34:{0x56 + card:02x}",
+            "-netdev", f"user,id=segment{number},restrict=on,ipv6=off",
+            "-object", f"filter-dump,id=dump{number},netdev=segment{number},file={folder / f'pcap{number}'}",
+            "-device", f"{card.device},netdev=segment{number},mac=52:54:00:12:34:{0x56 + number:02x}",
         ]
     # fmt: on
     return argv + [word for device in case.devices for word in ("-device", device)]

@@ -33,15 +33,21 @@ STRICT = ("W=1", "KCFLAGS=-Werror")
 
 @dataclass(frozen=True)
 class Nic:
-    """A network card: the model of QEMU's, and the modules that drive it in the guest."""
+    """A network card: QEMU's device, which is a model and its properties, and the modules that drive it."""
 
-    model: str
+    device: str
     drivers: tuple[str, ...]
+
+    @property
+    def model(self) -> str:
+        """The model alone."""
+        return self.device.partition(",")[0]
 
 
 # Each by the name of its model; a second driver of one is behind it.
 NICS = {
-    "virtio-net-pci": Nic("virtio-net-pci", ("virtio_pci", "virtio_net")),
+    # A bond by 802.3ad does not send on cards that have no speed.
+    "virtio-net-pci": Nic("virtio-net-pci,speed=1000,duplex=full", ("virtio_pci", "virtio_net")),
     "e1000": Nic("e1000", ("e1000",)),
     "e1000e": Nic("e1000e", ("e1000e",)),
     "rtl8139": Nic("rtl8139", ("8139cp",)),

@@ -190,9 +190,13 @@ static void oops(void)
 	WRITE_ONCE(*(int *)16, 0);
 }
 
+static int panicking_cpu = -1;
+
+/* Others may send, too, before they are stopped. */
 static int panics_in_driver(struct kprobe *probe, struct pt_regs *regs)
 {
-	panic("while sending");
+	if (smp_processor_id() == READ_ONCE(panicking_cpu))
+		panic("while sending");
 	return 0;
 }
 
@@ -204,6 +208,8 @@ static void sending(void)
 	probe.addr = (kprobe_opcode_t *)card()->netdev_ops->ndo_start_xmit;
 	if (register_kprobe(&probe))
 		panic("no probe");
+	local_irq_disable();
+	WRITE_ONCE(panicking_cpu, smp_processor_id());
 	panic("for the first time");
 }
 
