@@ -8,16 +8,31 @@ from pathlib import Path
 
 from panicast_build import tools
 from panicast_build.distros import Base
+from panicast_build.errors import UserError
 from panicast_build.run import run
 
 
 def _mmdebstrap(distro: Base, mirror: str, tarball: Path, log_path: Path) -> None:
     """mmdebstrap knows the archive of each suite, and adds a stable suite's updates and security ones."""
     tools.need("mmdebstrap")
-    argv = ["mmdebstrap", "--variant=minbase", "--include=ca-certificates", distro.suite, str(tarball)]
+    argv = ["mmdebstrap", "--variant=minbase", "--include=ca-certificates"]
+    if distro.rolling:
+        argv.append('--aptopt=Acquire::Check-Valid-Until "false"')
+    argv += [distro.suite, str(tarball)]
     with log_path.open("w") as log:
         run([*argv, mirror] if mirror else argv, log=log)
 
 
+def _only_pulled(distro: Base, mirror: str, tarball: Path, log_path: Path) -> None:
+    """dnf and zypper make a root only where they are the system's own."""
+    raise UserError(
+        f"no registry answers for {distro.image}, and a base image of {distro.title} comes from nowhere else",
+        "let Debian's rpmbuild build the same packages: --rpm-host debian",
+    )
+
+
 # family -> writes the root file system of distro to a tar archive, from mirror ("": the default archive)
-BOOTSTRAPS: dict[str, Callable[[Base, str, Path, Path], None]] = {"deb": _mmdebstrap}
+BOOTSTRAPS: dict[str, Callable[[Base, str, Path, Path], None]] = {
+    "deb": _mmdebstrap,
+    "rpm": _only_pulled,
+}

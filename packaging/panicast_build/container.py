@@ -23,7 +23,10 @@ CHUNK = 1 << 20
 
 
 class Container:
-    """with Container(client, image) as box: box.run(["make"]). The network is none, or host if asked for."""
+    """with Container(client, image) as box: box.run(["make"]). The network is none, or host if asked for.
+
+    tmpfs are file systems in memory: where they are mounted, and with which options.
+    """
 
     def __init__(
         self,
@@ -34,7 +37,7 @@ class Container:
         env: Mapping[str, str] | None = None,
         cap_add: Sequence[str] = (),
         security_opt: Sequence[str] = (),
-        tmpfs: Sequence[str] = (),
+        tmpfs: Mapping[str, str] | None = None,
     ) -> None:
         self._client = client
         self._container = client.containers.create(
@@ -45,7 +48,7 @@ class Container:
             environment={"LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", **(env or {})},
             cap_add=list(cap_add),
             security_opt=list(security_opt),
-            tmpfs=dict.fromkeys(tmpfs, "exec"),
+            tmpfs=dict(tmpfs or {}),
             labels={engine.OWNER_LABEL: engine.owner()},
         )
 

@@ -15,7 +15,7 @@ import jinja2
 
 from panicast_build import archive, images, source
 from panicast_build.container import Container
-from panicast_build.distros import Distro
+from panicast_build.distros import DebDistro, Distro
 from panicast_build.metadata import Component, Project
 from panicast_build.paths import ROOT
 
@@ -26,12 +26,12 @@ USER = "builder"
 REVISION = "1"
 
 
-def version(project: Project, distro: Distro) -> str:
+def version(project: Project, distro: DebDistro) -> str:
     """The version of the distro's packages, Debian revision included."""
     return f"{project.version}-{REVISION}{distro.version_suffix}"
 
 
-def render(project: Project, component: Component, distro: Distro, epoch: int) -> dict[str, bytes]:
+def render(project: Project, component: Component, distro: DebDistro, epoch: int) -> dict[str, bytes]:
     """The debian/ folder of a component by path within it, its templates filled in."""
     top = TEMPLATES / component.package
     environment = jinja2.Environment(
@@ -55,6 +55,7 @@ class Build:
     def __init__(
         self, client: docker.DockerClient, project: Project, component: Component, distro: Distro
     ) -> None:
+        assert isinstance(distro, DebDistro)
         self._client = client
         self._epoch = source.epoch()
         self._name = f"{component.package}-{project.version}"

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from panicast_build.errors import UserError
 from panicast_build.paths import ROOT
 
 TABLE = ROOT / "packaging" / "distros.toml"
 ALL = "all"
+D = TypeVar("D", bound="Distro")
 
 
 @dataclass(frozen=True)
@@ -24,22 +26,61 @@ class Base:
     family: str
     image: str
     suite: str
+    # Mirrors of a rolling suite lag behind the date until which its index says that it is valid.
+    rolling: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True)
 class Distro(Base):
     """One target."""
 
+    kernel: str
+
+
+@dataclass(frozen=True)
+class DebDistro(Distro):
+    """A target that takes Debian packages."""
+
     keyring: str
     version_suffix: str
-    kernel: str
     kernel_image: str
     kernel_headers: str
 
 
+@dataclass(frozen=True)
+class RpmDistro(Distro):
+    """A target that takes RPMs."""
+
+    dist: str
+    setup: str
+    install: str
+    manager: str
+    kernel_devel: list[str]
+    headers: str
+    systemd: str
+    service: dict[str, str]
+    firewalld: str
+    firewalld_dir: str
+    python: str
+    python_requires: list[str]
+    vendored: list[str]
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+FAMILIES: dict[str, type[Distro]] = {"deb": DebDistro, "rpm": RpmDistro}
+
+
 def load(table: Path = TABLE) -> dict[str, Distro]:
     """The targets by name, in the order of the table."""
-    return {name: Distro(name=name, **fields) for name, fields in tomllib.loads(table.read_text()).items()}
+    tables = tomllib.loads(table.read_text())
+    return {name: FAMILIES[fields["family"]](name=name, **fields) for name, fields in tables.items()}
+
+
+def of_family(family: type[D]) -> dict[str, D]:
+    """The targets of one family by name, in the order of the table."""
+    return {name: distro for name, distro in load().items() if isinstance(distro, family)}
 
 
 def get(name: str) -> Distro:

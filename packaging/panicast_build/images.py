@@ -11,6 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -44,25 +45,41 @@ def _exists(client: docker.DockerClient, tag: str) -> bool:
     return True
 
 
+def _base_tag(distro: Base) -> str:
+    return f"panicast/base:{distro.suite}-{digest([distro.image, mirror()])}"
+
+
 def base(client: docker.DockerClient, distro: Base) -> str:
     """The tag of the distro's base image: pulled where a registry answers and no mirror is asked for, else
     bootstrapped from the package archive and kept in the cache as a tarball."""
-    tag = f"panicast/base:{distro.suite}-{digest([distro.image, mirror()])}"
+    tag = _base_tag(distro)
     if not _exists(client, tag) and (mirror() or not _pull(client, distro, tag)):
         _bootstrap(client, distro, tag)
     return tag
 
 
-def _pull(client: docker.DockerClient, distro: Base, tag: str) -> bool:
+def obtainable(client: docker.DockerClient, distro: Base) -> bool:
+    """Whether the distro's base image is here already, or a registry answers that it has it."""
+    return _exists(client, _base_tag(distro)) or _registry_has(client, distro.image)
+
+
+@cache
+def _registry_has(client: docker.DockerClient, image: str) -> bool:
     patience, client.api.timeout = client.api.timeout, REGISTRY_SECONDS
     try:
         # A description is quick to have or be refused; a pull could hang where packets are dropped.
-        client.api.inspect_distribution(distro.image)  # type: ignore[no-untyped-call]
+        client.api.inspect_distribution(image)  # type: ignore[no-untyped-call]
     except (DockerException, OSError):
-        progress.say(f"no registry answers for {distro.image}: using the distro's package archive")
         return False
     finally:
         client.api.timeout = patience
+    return True
+
+
+def _pull(client: docker.DockerClient, distro: Base, tag: str) -> bool:
+    if not _registry_has(client, distro.image):
+        progress.say(f"no registry answers for {distro.image}: using the distro's package archive")
+        return False
     with progress.step(f"pulling {distro.image}"):
         repository, _, version = distro.image.partition(":")
         client.images.pull(repository, tag=version).tag(tag)
@@ -98,14 +115,16 @@ def build(
     distro: Base,
     name: str,
     buildargs: Mapping[str, str] | None = None,
+    more: Mapping[str, Path] | None = None,
 ) -> str:
     """The tag of the image that containers/Containerfile.NAME makes of the distro's base (its argument BASE).
 
-    What its COPY lines find is the folder containers/NAME. Raises BuildError with its log.
+    What its COPY lines find is the folder containers/NAME, and more files by name. Raises BuildError with
+    its log.
     """
     parent = base(client, distro)
     arguments = {"BASE": parent, **(buildargs or {})}
-    context = {"Containerfile": recipe(name), **archive.read_tree(CONTAINERFILES / name)}
+    context = {"Containerfile": recipe(name), **archive.read_tree(CONTAINERFILES / name), **(more or {})}
     with tempfile.TemporaryFile() as tar:
         archive.write_tar(tar, context)
         tar.seek(0)

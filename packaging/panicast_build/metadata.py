@@ -27,16 +27,28 @@ class Project:
 
 @dataclass(frozen=True)
 class Component:
-    """A part that is packaged by itself: the folder of its sources, its (source) package's name."""
+    """A part that is packaged by itself: the folder of its sources, its (source) package's name, and the
+    families that have it."""
 
     name: str
     package: str
+    families: tuple[str, ...] = ("deb", "rpm")
 
 
 COMPONENTS = {
     component.name: component
-    for component in (Component("kmod", "panicast-dkms"), Component("receiver", "panicast-receiver"))
+    for component in (
+        Component("kmod", "panicast-dkms"),
+        Component("receiver", "panicast-receiver"),
+        Component("selinux", "panicast-selinux", ("rpm",)),
+    )
 }
+
+
+def of_family(family: str) -> list[Component]:
+    """The components that a family of distros has packages of."""
+    return [component for component in COMPONENTS.values() if family in component.families]
+
 
 # Files that must repeat the version for a build tool of their own, and how each says it.
 VERSION_COPIES = {

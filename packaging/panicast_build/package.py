@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -12,18 +14,15 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from panicast_build import deb, dist, distros, engine, metadata, progress, source
+from panicast_build import deb, dist, distros, engine, metadata, progress, rpm, source
 from panicast_build.distros import Distro
+from panicast_build.errors import UserError
 from panicast_build.metadata import Component, Project
 from panicast_build.paths import LOGS
 
 
 class Builder(Protocol):
     """What a package family makes of a component for a distro."""
-
-    def __init__(
-        self, client: docker.DockerClient, project: Project, component: Component, distro: Distro
-    ) -> None: ...
 
     def inputs(self) -> dict[str, object]:
         """Everything the bytes of the packages depend on, as JSON can say it."""
@@ -34,21 +33,41 @@ class Builder(Protocol):
 
 WIDE = 140
 
-BUILDERS: dict[str, type[Builder]] = {"deb": deb.Build}
+
+Make = Callable[[docker.DockerClient, Project, Component, Distro], Builder]
 
 
-def run(names: str, component: str = "") -> None:
-    """Builds the packages of a comma list of distros (or "all"); of one component, or of all for ""."""
-    chosen, wanted = distros.select(names), metadata.components(component)
+def builders(rpm_host: str = rpm.AUTO) -> dict[str, Make]:
+    """How each family's packages are built; rpm_host is where RPMs are."""
+    return {"deb": deb.Build, "rpm": partial(rpm.Build, wanted_host=rpm_host)}
+
+
+def run(names: str, component: str = "", rpm_host: str = rpm.AUTO) -> None:
+    """Builds the packages of a comma list of distros (or "all"); of one component, or of all for "".
+
+    rpm_host says where RPMs are built: see panicast_build.rpm.
+    """
+    chosen = [(distro, _components(distro, component)) for distro in distros.select(names)]
     project = metadata.load()
     client = engine.connect()
-    for distro in chosen:
+    for distro, wanted in chosen:
         with dist.locked(distro.name):
-            _package(client, project, distro, wanted)
+            _package(client, project, distro, wanted, builders(rpm_host)[distro.family])
 
 
-def _package(client: docker.DockerClient, project: Project, distro: Distro, wanted: list[Component]) -> None:
-    builds = {c.name: BUILDERS[distro.family](client, project, c, distro) for c in wanted}
+def _components(distro: Distro, name: str) -> list[Component]:
+    """The component called name, or every one for "", of those that the distro's family has."""
+    wanted = [c for c in metadata.components(name) if distro.family in c.families]
+    if not wanted:
+        has = ", ".join(c.name for c in metadata.of_family(distro.family))
+        raise UserError(f"{distro.name} has no packages of {name}", f"it has those of: {has}")
+    return wanted
+
+
+def _package(
+    client: docker.DockerClient, project: Project, distro: Distro, wanted: list[Component], make: Make
+) -> None:
+    builds = {c.name: make(client, project, c, distro) for c in wanted}
     before = {
         name: built
         for name, built in dist.read(distro.name).get("components", {}).items()

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""RPMs: sources and a rendered spec go into a container, packages come out.
+
+The container is the distro's own where a registry has its image (host "real"), else Debian with the macros
+that its rpmbuild lacks (host "debian").
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+import docker
+import jinja2
+
+from panicast_build import archive, distros, images, metadata, progress, source, vendored
+from panicast_build.container import Container
+from panicast_build.distros import Distro, RpmDistro
+from panicast_build.errors import UserError
+from panicast_build.metadata import Component, Project
+from panicast_build.paths import ROOT
+
+TEMPLATES = ROOT / "packaging" / "templates" / "rpm"
+# One path for every build: it ends up in the bytes.
+BUILD = "/build"
+USER = "builder"
+RELEASE = "1"
+AUTO, REAL, DEBIAN = "auto", "real", "debian"
+DEBIAN_HOST = "debian-12"
+# What makes the same inputs give the same bytes: one macro for each thing that would tell builds apart.
+REPRODUCIBLE = {
+    "_topdir": BUILD,
+    "_buildhost": "panicast",
+    "use_source_date_epoch_as_buildtime": "1",
+    "clamp_mtime_to_source_date_epoch": "1",
+    "build_mtime_policy": "clamp_to_source_date_epoch",
+}
+
+
+def render(
+    project: Project, component: Component, distro: RpmDistro, epoch: int, release: str = RELEASE
+) -> dict[str, bytes]:
+    """The spec of a component and the sources that are templates too, by file name, filled in."""
+    top = TEMPLATES / component.package
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(top),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    values = {
+        "project": project,
+        "distro": distro,
+        "release": release,
+        "date": datetime.fromtimestamp(epoch, UTC).strftime("%a %b %d %Y"),
+        "vendored": {name: vendored.version(name) for name in distro.vendored},
+    }
+    return {name: environment.get_template(name).render(values).encode() for name in archive.read_tree(top)}
+
+
+def host(client: docker.DockerClient, distro: RpmDistro, wanted: str) -> str:
+    """Where the RPMs of distro are built, REAL or DEBIAN; AUTO leaves it to whether a registry answers."""
+    if wanted not in (AUTO, REAL, DEBIAN):
+        raise UserError(f"no --rpm-host is called {wanted!r}", f"there are: {REAL}, {DEBIAN}, {AUTO}")
+    if wanted != AUTO:
+        return wanted
+    return REAL if images.obtainable(client, distro) else DEBIAN
+
+
+def build_requires(project: Project, distro: RpmDistro) -> list[str]:
+    """What the specs of all components ask for to be built."""
+    specs = [render(project, component, distro, 0) for component in metadata.of_family("rpm")]
+    text = "\n".join(files[name].decode() for files in specs for name in files if name.endswith(".spec"))
+    return sorted(set(re.findall(r"^BuildRequires:\s+(\S+)", text, re.MULTILINE)))
+
+
+def host_image(client: docker.DockerClient, project: Project, distro: RpmDistro, kind: str) -> str:
+    """The tag of the image that rpmbuild runs in, for a kind of host()."""
+    if kind == DEBIAN:
+        return images.build(client, distros.get(DEBIAN_HOST), "build-rpm-debian")
+    packages = " ".join(build_requires(project, distro))
+    arguments = {"SETUP": distro.setup, "INSTALL": distro.install, "PACKAGES": packages}
+    return images.build(client, distro, "build-rpm", buildargs=arguments)
+
+
+def _archive(files: dict[str, Path], prefix: str, epoch: int) -> bytes:
+    """A .tar.gz whose bytes depend on nothing else."""
+    tar = io.BytesIO()
+    archive.write_tar(tar, files, mtime=epoch, prefix=prefix)
+    return gzip.compress(tar.getvalue(), mtime=0)
+
+
+class Build:
+    """One component's packages for one distro: inputs() tells builds apart, run() makes the files."""
+
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        project: Project,
+        component: Component,
+        distro: Distro,
+        wanted_host: str = AUTO,
+    ) -> None:
+        assert isinstance(distro, RpmDistro)
+        self._client = client
+        self._epoch = source.epoch()
+        self._host = host(client, distro, wanted_host)
+        if self._host == DEBIAN:
+            progress.say(f"{distro.name}: {component.package} is built by Debian's rpmbuild (--rpm-host)")
+        self._spec = f"{component.package}.spec"
+        self._dist = distro.dist
+        sources = {**source.files(component.name), "LICENSE": ROOT / "LICENSE"}
+        top = f"{component.package}-{project.version}"
+        self._files = render(project, component, distro, self._epoch)
+        self._files[f"{top}.tar.gz"] = _archive(sources, f"{top}/", self._epoch)
+        if "vendored.tar.gz" in self._files[self._spec].decode():
+            self._files["vendored.tar.gz"] = _archive(
+                vendored.files(distro.vendored), "vendored/", self._epoch
+            )
+        self._image = host_image(client, project, distro, self._host)
+        self._environment = {"SOURCE_DATE_EPOCH": str(self._epoch)}
+
+    def inputs(self) -> dict[str, object]:
+        """Everything the bytes of the packages depend on: the same inputs give the same bytes."""
+        return {
+            "host": self._host,
+            "sources": {name: hashlib.sha256(text).hexdigest() for name, text in self._files.items()},
+            "image": {"tag": self._image, "id": self._client.images.get(self._image).id},
+            "environment": self._environment,
+            "builder": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
+        }
+
+    def argv(self) -> list[str]:
+        """The rpmbuild command. Debian's knows the target's dist tag from us, and its package database does
+        not know what is installed."""
+        macros = dict(REPRODUCIBLE)
+        extra = []
+        if self._host == DEBIAN:
+            macros["dist"] = self._dist or "%{nil}"
+            extra = ["--nodeps"]
+        defines = [word for name, body in macros.items() for word in ("--define", f"{name} {body}")]
+        return ["rpmbuild", "-ba", *extra, *defines, f"{BUILD}/SPECS/{self._spec}"]
+
+    def run(self, into: Path, log: TextIO) -> None:
+        """Leaves the binary and source packages, and the spec as rendered, in the folder into."""
+        with Container(self._client, self._image, env=self._environment) as box:
+            box.run(["mkdir", "-p", f"{BUILD}/SPECS", f"{BUILD}/SOURCES"], log=log)
+            spec = {self._spec: self._files[self._spec]}
+            others = {name: text for name, text in self._files.items() if name != self._spec}
+            box.write(spec, f"{BUILD}/SPECS", mtime=self._epoch)
+            box.write(others, f"{BUILD}/SOURCES", mtime=self._epoch)
+            box.run(["chown", "-R", f"{USER}:", BUILD], log=log)
+            box.run(self.argv(), log=log, user=USER, cwd=BUILD)
+            found = box.run(["find", BUILD, "-name", "*.rpm"], log=log).output.split()
+            for path in [*found, f"{BUILD}/SPECS/{self._spec}"]:
+                box.get(path, into)
