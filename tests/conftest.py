@@ -11,7 +11,7 @@ import docker
 import pytest
 
 from panicast_build import distros, engine, images, package
-from panicast_build.distros import Distro
+from panicast_build.distros import DebDistro, Distro
 from panicast_build.paths import dist_dir
 
 
@@ -21,10 +21,10 @@ def client() -> docker.DockerClient:
     return engine.connect()
 
 
-@pytest.fixture(scope="session", params=list(distros.load()))
-def distro(request: pytest.FixtureRequest) -> Distro:
-    """Each target in turn."""
-    return distros.get(request.param)
+@pytest.fixture(scope="session", params=list(distros.of_family(DebDistro)))
+def distro(request: pytest.FixtureRequest) -> DebDistro:
+    """Each target that takes Debian packages in turn."""
+    return distros.of_family(DebDistro)[request.param]
 
 
 @pytest.fixture(scope="session")
@@ -40,10 +40,10 @@ def packaged() -> Callable[[Distro], Path]:
 
 
 @pytest.fixture(scope="session")
-def test_image(client: docker.DockerClient) -> Callable[[Distro], str]:
+def test_image(client: docker.DockerClient) -> Callable[[DebDistro], str]:
     """Called with a target: the image of a machine with its kernel's headers and dkms."""
 
-    def test_image(distro: Distro) -> str:
+    def test_image(distro: DebDistro) -> str:
         return images.build(client, distro, "test-deb", buildargs={"KERNEL_HEADERS": distro.kernel_headers})
 
     return test_image

@@ -3,36 +3,33 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from panicast_build import distros, source
+from panicast_build import distros
 from panicast_build.distros import Distro
 from panicast_build.paths import ROOT
-from panicast_build.run import Result, run
+from panicast_build.run import Result
 
 
-def inv(root: Path, *arguments: str) -> Result:
-    """invoke in a copy of the tree, with that copy's pipeline."""
-    env = {"PYTHONPATH": str(root / "packaging")}
-    argv = [sys.executable, "-m", "invoke", "--search-root", root, *arguments]
-    return run(argv, cwd=Path("/"), env=env, check=False)
-
-
-def test_wrong_names_list_the_right_ones() -> None:
+def test_wrong_names_list_the_right_ones(inv: Callable[..., Result]) -> None:
     wrong = inv(ROOT, "package", "--distro", "debian-21")
     assert wrong.code == 2
     assert "did you mean" in wrong.output and ", ".join(distros.load()) in wrong.output
     wrong = inv(ROOT, "package", "--distro", "debian-12", "--component", "kernel")
     assert wrong.code == 2
     assert "kmod, receiver" in wrong.output
+    wrong = inv(ROOT, "package", "--distro", "debian-12", "--component", "selinux")
+    assert wrong.code == 2
+    assert "debian-12 has no packages of selinux" in wrong.output and "kmod, receiver" in wrong.output
+    wrong = inv(ROOT, "package", "--distro", "el9", "--rpm-host", "arch")
+    assert wrong.code == 2
+    assert "real, debian, auto" in wrong.output
 
 
-def test_second_run_has_nothing_to_do(packaged: Callable[[Distro], Path]) -> None:
+def test_second_run_has_nothing_to_do(inv: Callable[..., Result], packaged: Callable[[Distro], Path]) -> None:
     folder = packaged(distros.load()["debian-12"])
     before = {path.name: path.stat() for path in folder.iterdir()}
     again = inv(ROOT, "package", "--distro", "debian-12")
@@ -42,19 +39,14 @@ def test_second_run_has_nothing_to_do(packaged: Callable[[Distro], Path]) -> Non
 
 
 @pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """The tree as it is now, committed in a repository of its own, at a path with a space in it."""
+def copy(tmp_path: Path, copy_tree: Callable[..., None]) -> Path:
+    """A copy of the tree at a path with a space in it."""
     root = tmp_path / "a copy"
-    for name, path in source.files(".").items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, root / name)
-    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
-    for argv in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "copy"]):
-        run(["git", "-C", root, *argv])
+    copy_tree(root)
     return root
 
 
-def test_failed_build_leaves_what_was_there(copy: Path) -> None:
+def test_failed_build_leaves_what_was_there(inv: Callable[..., Result], copy: Path) -> None:
     rules = copy / "packaging/templates/deb/panicast-receiver/rules"
     good = rules.read_text()
     rules.write_text(good + "\nexecute_after_dh_auto_build:\n\tfalse\n")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from panicast_build import metadata
+from panicast_build import evidence, metadata
 
 VERSION = metadata.load().version
 CONFIG = "/etc/modprobe.d/panicast.conf"
@@ -13,7 +13,7 @@ def modules(machine) -> list[str]:
     return machine.run(["find", "/lib/modules/", "-name", "panicast.ko*"]).output.split()
 
 
-def test_life(machine) -> None:
+def test_life(machine, distro) -> None:
     before = machine.files()
     said = machine.apt("install", "panicast-dkms").output
     assert "NOT BUILT" not in said
@@ -35,6 +35,7 @@ def test_life(machine) -> None:
 
     machine.apt("purge", "panicast-dkms")
     assert machine.files() - before == set()
+    evidence.add_life(distro.name, ["panicast-dkms"], machine.built, machine.seen())
 
 
 def test_missing_headers_are_said_loudly(machine) -> None:

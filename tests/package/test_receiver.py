@@ -7,6 +7,8 @@ import json
 import time
 from pathlib import Path
 
+from panicast_build import evidence
+
 UNIT = "panicast-receiver.service"
 # systemd-analyze's exposure level, times ten: 2.0 and less is what it calls OK.
 EXPOSURE = "20"
@@ -20,7 +22,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
 PATIENCE_SECONDS = 20
 
 
-def test_life(machine) -> None:
+def test_life(machine, distro) -> None:
     before = machine.files()
     machine.apt("install", "panicast-receiver")
     assert "serve" in machine.run(["panicast-receiver", "--help"]).output
@@ -38,6 +40,7 @@ def test_life(machine) -> None:
 
     machine.apt("purge", "panicast-receiver")
     assert machine.files() - before == set()
+    evidence.add_life(distro.name, ["panicast-receiver"], machine.built, machine.seen())
 
 
 def test_unit(machine) -> None:
