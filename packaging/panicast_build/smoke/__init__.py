@@ -6,20 +6,28 @@ from __future__ import annotations
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TextIO
 
+import docker
+
 from panicast_build import distros, engine, paths, tools
+from panicast_build.distros import Distro
 from panicast_build.errors import BuildError
 from panicast_build.smoke import repo, report, vm
+from panicast_build.smoke.debs import Debs
 from panicast_build.smoke.failure import SmokeFailure
+from panicast_build.smoke.family import Family, Tool
 from panicast_build.smoke.guest import Guest
 from panicast_build.smoke.image import FOLDER, GuestImage, guest_image
 from panicast_build.smoke.report import Report
+from panicast_build.smoke.rpms import Rpms
 from panicast_build.smoke.scenario import LOG_HOST, SERVER, Story
+
+FAMILIES: dict[str, Callable[[docker.DockerClient, Distro], Family]] = {"deb": Debs, "rpm": Rpms}
 
 
 def run(distro_name: str, nic: str) -> Report:
@@ -30,13 +38,16 @@ def run(distro_name: str, nic: str) -> Report:
     """
     distro = distros.get(distro_name)
     dist = paths.dist_dir(distro.name)
-    packages = repo.built(dist, distro.name)
+    client = engine.connect()
+    family = FAMILIES[distro.family](client, distro)
+    packages = family.built(dist)
     tools.need(vm.QEMU, "mke2fs")
-    image = guest_image(engine.connect(), distro, repo.wants(packages))
+    image = guest_image(client, family.image(packages))
     accelerator = vm.choose_accelerator(image.kernel)
     logs = _fresh(paths.LOGS / f"smoke-{distro.name}")
     told = Report(
         distro=distro.name,
+        root=family.root,
         nic=nic,
         qemu=vm.version(),
         accelerator=accelerator.name,
@@ -45,10 +56,10 @@ def run(distro_name: str, nic: str) -> Report:
     )
     with _terminable(), tempfile.TemporaryDirectory(prefix="panicast-") as folder, _log(logs) as transcript:
         repository = Path(folder) / "repository.ext4"
-        repo.disk(packages, repository)
+        repo.disk(packages, family.index(packages), repository)
         specs = _specs(image, repository, Path(folder), logs, accelerator, nic)
         try:
-            _tell(specs, transcript, told)
+            _tell(specs, family.tool, transcript, told)
         except SmokeFailure as failure:
             told.failure = str(failure)
             transcript.write(f"FAILED: {failure}\n")
@@ -81,11 +92,11 @@ def _specs(
     ]
 
 
-def _tell(specs: list[vm.Spec], transcript: TextIO, told: Report) -> None:
+def _tell(specs: list[vm.Spec], tool: Tool, transcript: TextIO, told: Report) -> None:
     with ExitStack() as stack:
         machines = [stack.enter_context(vm.Machine(spec, FOLDER)) for spec in specs]
         server, log_host = (stack.enter_context(closing(Guest(machine, transcript))) for machine in machines)
-        story = Story(server, log_host, told.step)
+        story = Story(server, log_host, tool, told.step)
         told.kernels, told.records = story.kernels, story.records
         story.tell()
         told.result, told.failure = "pass", ""

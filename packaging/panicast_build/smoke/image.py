@@ -11,9 +11,8 @@ from pathlib import Path
 
 import docker
 
-from panicast_build import images, progress
+from panicast_build import progress
 from panicast_build.container import Container
-from panicast_build.distros import Distro
 from panicast_build.paths import CACHE, LOGS
 
 FOLDER = CACHE / "smoke"
@@ -34,19 +33,17 @@ class GuestImage:
     initrd: Path
 
 
-def guest_image(client: docker.DockerClient, distro: Distro, wants: str) -> GuestImage:
-    """The guests' image of a distro. wants is a dependency list: apt finds its packages there, not installed.
+def guest_image(client: docker.DockerClient, tag: str) -> GuestImage:
+    """The guests' image that a container image is made into.
 
     Cached by the container image's tag, which is a hash of all that goes into it.
     """
-    name = f"guest-{distro.family}"
-    arguments = {"KERNEL": distro.kernel_image, "WANTS": wants}
-    tag = images.build(client, distro, name, buildargs=arguments)
-    folder = FOLDER / tag.rpartition(":")[2]
+    folder = FOLDER / tag.rpartition("/")[2].replace(":", "-")
     if not folder.exists():
         _extract(client, tag, folder)
         # What it replaces is of no use to anybody; a guest that runs from it has it open.
-        for stale in set(FOLDER.glob(f"{distro.name}-*")) - {folder}:
+        stem = folder.name.rpartition("-")[0]
+        for stale in set(FOLDER.glob(f"{stem}-*")) - {folder}:
             shutil.rmtree(stale)
     return GuestImage(folder / "root.ext4", folder / "vmlinuz", folder / "initrd.img")
 

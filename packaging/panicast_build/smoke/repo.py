@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The packages under test as a local apt repository, on a disk that guests can read."""
+"""The packages under test, and the disk on which the guests' package manager finds them."""
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from debian.debfile import DebFile
-
 from panicast_build import tools
+from panicast_build.dist import sha256
 from panicast_build.errors import UserError
 from panicast_build.run import run
 
@@ -21,69 +19,39 @@ PACKAGES = ("panicast-dkms", "panicast-receiver")
 
 @dataclass(frozen=True)
 class Package:
-    """A built .deb: the file, its control fields in their order, the SHA-256 of its bytes in hex."""
+    """A built package: the file, its name and version as its package manager has them, the SHA-256 in hex."""
 
     path: Path
-    control: dict[str, str]
+    name: str
+    version: str
     sha256: str
 
-    @property
-    def name(self) -> str:
-        """As apt calls it."""
-        return self.control["Package"]
 
-    @property
-    def version(self) -> str:
-        """The Debian version."""
-        return self.control["Version"]
+def built(dist: Path, distro: str, pattern: str, version: Callable[[Path], str]) -> list[Package]:
+    """The packages under test in dist, one of each name; UserError says how to build what is missing.
 
-
-def built(dist: Path, distro: str) -> list[Package]:
-    """The packages under test in dist, one of each name; UserError says how to build what is missing."""
+    pattern is what the file of a {name} is called, version tells a file's.
+    """
     found = []
     for name in PACKAGES:
-        paths = sorted(dist.glob(f"{name}_*.deb"))
+        paths = sorted(dist.glob(pattern.format(name=name)))
         if len(paths) != 1:
             problem = f"no {name}" if not paths else f"more than one {name}"
             raise UserError(f"{problem} in {dist}", f"build it: ./inv package --distro {distro}")
-        found.append(_read(paths[0]))
+        found.append(Package(paths[0], name, version(paths[0]), sha256(paths[0])))
     return found
 
 
-def _read(path: Path) -> Package:
-    control = {str(key): str(value) for key, value in DebFile(str(path)).debcontrol().items()}
-    with path.open("rb") as data:
-        return Package(path, control, hashlib.file_digest(data, "sha256").hexdigest())
-
-
-def index(packages: Sequence[Package]) -> str:
-    """The Packages file of a flat repository that holds packages."""
-    paragraphs = []
-    for package in packages:
-        fields = {
-            **package.control,
-            "Filename": f"./{package.path.name}",
-            "Size": str(package.path.stat().st_size),
-            "SHA256": package.sha256,
-        }
-        paragraphs.append("".join(f"{key}: {value}\n" for key, value in fields.items()))
-    return "\n".join(paragraphs)
-
-
-def wants(packages: Sequence[Package]) -> str:
-    """What apt would install along with packages, as one dependency list."""
-    fields = ("Pre-Depends", "Depends", "Recommends")
-    return ", ".join(sorted({p.control[field] for p in packages for field in fields if p.control.get(field)}))
-
-
-def disk(packages: Sequence[Package], dest: Path) -> None:
-    """Writes an ext4 file system with the repository to dest."""
+def disk(packages: Sequence[Package], index: Mapping[str, bytes], dest: Path) -> None:
+    """Writes an ext4 file system with packages, and the index of them as a repository, to dest."""
     tools.need("mke2fs")
     with tempfile.TemporaryDirectory(dir=dest.parent) as folder:
-        for package in packages:
-            (Path(folder) / package.path.name).write_bytes(package.path.read_bytes())
-        (Path(folder) / "Packages").write_text(index(packages))
+        contents = {package.path.name: package.path.read_bytes() for package in packages} | dict(index)
+        for name, text in contents.items():
+            path = Path(folder) / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(text)
         # Its user shall be able to read it: apt fetches as one who is not root.
         Path(folder).chmod(0o755)
-        size = sum(package.path.stat().st_size for package in packages) // 2**20 + SLACK_MIB
+        size = sum(map(len, contents.values())) // 2**20 + SLACK_MIB
         run([tools.find("mke2fs") or "mke2fs", "-q", "-t", "ext4", "-d", folder, dest, f"{size}M"])

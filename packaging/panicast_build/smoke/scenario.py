@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from panicast_build.smoke.failure import SmokeFailure, wait_for
+from panicast_build.smoke.family import Tool
 from panicast_build.smoke.guest import Guest
 
 SERVER, LOG_HOST = "server", "log-host"
@@ -30,9 +31,10 @@ Step = Callable[[str], AbstractContextManager[None]]
 class Story:
     """The two guests, and what was seen of them: records (panics, from list --json), kernels (by guest)."""
 
-    def __init__(self, server: Guest, log_host: Guest, step: Step) -> None:
+    def __init__(self, server: Guest, log_host: Guest, tool: Tool, step: Step) -> None:
         self._server = server
         self._log_host = log_host
+        self._tool = tool
         self._step = step
         self.records: list[Record] = []
         self.kernels: dict[str, str] = {}
@@ -43,7 +45,7 @@ class Story:
             for guest in (self._server, self._log_host):
                 guest.wait_until_up()
                 self.kernels[guest.name] = guest.run(["uname", "-r"]).out.strip()
-        with self._step("apt installs both packages; the module is built in the guest"):
+        with self._step(f"{self._tool.name} installs both packages; the module is built in the guest"):
             self._install()
         with self._step("the service is active, the module armed"):
             self._service_is_active()
@@ -58,16 +60,19 @@ class Story:
             self._change_format("raw")
         with self._step("a crash is recorded in format raw"):
             self._crash("raw")
-        with self._step("removing unloads the module, purging leaves nothing"):
+        with self._step("removing unloads the module and leaves nothing"):
             self._purge()
 
     def _install(self) -> None:
         pairs = ((self._server, DKMS), (self._log_host, RECEIVER))
         for guest, _ in pairs:
-            guest.run(["apt-get", "update"])
-        running = [guest.start(["apt-get", "install", "-y", package]) for guest, package in pairs]
+            if self._tool.refresh:
+                guest.run(self._tool.refresh)
+        running = [guest.start([*self._tool.install, package]) for guest, package in pairs]
         for (guest, _), command in zip(pairs, running, strict=True):
             guest.finish(command, seconds=INSTALL_SECONDS)
+        if self._tool.start:
+            self._log_host.run(self._tool.start)
 
     def _service_is_active(self) -> None:
         state = self._log_host.run(["systemctl", "is-active", SERVICE], check=False).out.strip()
@@ -94,7 +99,7 @@ class Story:
     def _crash(self, form: str) -> None:
         """Crashes the server: it must come back by itself and leave one more record, with the evidence."""
         known = {record["id"] for record in self._of_type("panic")}
-        # What the crash shall not lose: files that apt and this story have written.
+        # What the crash shall not lose: files that the installation and this story have written.
         self._server.run(["sync"])
         self._server.abandon(["tee", "/proc/sysrq-trigger"], stdin="c")
         self._server.wait_until_up()
@@ -118,13 +123,14 @@ class Story:
         self._module_is_armed()
 
     def _purge(self) -> None:
-        self._server.run(["apt-get", "remove", "-y", DKMS])
+        self._server.run([*self._tool.remove, DKMS])
         self._server.run(["test", "!", "-e", MODULE_FOLDER])
-        self._server.run(["apt-get", "purge", "-y", DKMS])
+        if self._tool.purge:
+            self._server.run([*self._tool.purge, DKMS])
         places = ["/etc", "/usr", "/var/lib", "-not", "-path", "/var/lib/apt/*"]
-        left = self._server.run(["find", *places, "-name", "*panicast*"]).out.split()
-        if left:
-            raise SmokeFailure(f"purging {DKMS} left {', '.join(left)}")
+        found = self._server.run(["find", *places, "-name", "*panicast*"]).out.split()
+        if left := sorted(set(found) - set(self._tool.keeps)):
+            raise SmokeFailure(f"removing {DKMS} left {', '.join(left)}")
 
     def _of_type(self, kind: str) -> list[Record]:
         listed = self._log_host.run([RECEIVER, "list", "--all", "--json"]).out

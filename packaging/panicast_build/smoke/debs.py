@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Debian packages in guests: a flat apt repository."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import docker
+from debian.debfile import DebFile
+
+from panicast_build import images
+from panicast_build.distros import DebDistro, Distro
+from panicast_build.smoke import repo
+from panicast_build.smoke.family import Tool
+from panicast_build.smoke.repo import Package
+
+
+def control(path: Path) -> dict[str, str]:
+    """The control fields of a .deb in their order."""
+    return {str(key): str(value) for key, value in DebFile(str(path)).debcontrol().items()}
+
+
+def index(packages: Sequence[Package]) -> str:
+    """The Packages file of a flat repository that holds packages."""
+    paragraphs = []
+    for package in packages:
+        fields = {
+            **control(package.path),
+            "Filename": f"./{package.path.name}",
+            "Size": str(package.path.stat().st_size),
+            "SHA256": package.sha256,
+        }
+        paragraphs.append("".join(f"{key}: {value}\n" for key, value in fields.items()))
+    return "\n".join(paragraphs)
+
+
+def wants(controls: Sequence[dict[str, str]]) -> str:
+    """What apt would install along with packages of these control fields, as one dependency list."""
+    fields = ("Pre-Depends", "Depends", "Recommends")
+    return ", ".join(sorted({fields_[name] for fields_ in controls for name in fields if fields_.get(name)}))
+
+
+class Debs:
+    """The smoke test's family of Debian packages: see family.Family."""
+
+    tool = Tool(
+        name="apt",
+        refresh=("apt-get", "update"),
+        install=("apt-get", "install", "-y"),
+        remove=("apt-get", "remove", "-y"),
+        purge=("apt-get", "purge", "-y"),
+    )
+
+    def __init__(self, client: docker.DockerClient, distro: Distro) -> None:
+        assert isinstance(distro, DebDistro)
+        self._client = client
+        self._distro = distro
+        self.root = distro.title
+
+    def built(self, dist: Path) -> list[Package]:
+        """See Family."""
+        return repo.built(dist, self._distro.name, "{name}_*.deb", lambda path: control(path)["Version"])
+
+    def image(self, packages: Sequence[Package]) -> str:
+        """See Family. What packages depend on is downloaded there, not installed."""
+        needed = wants([control(package.path) for package in packages])
+        arguments = {"KERNEL": self._distro.kernel_image, "WANTS": needed}
+        return images.build(self._client, self._distro, "guest-deb", buildargs=arguments)
+
+    def index(self, packages: Sequence[Package]) -> dict[str, bytes]:
+        """See Family."""
+        return {"Packages": index(packages).encode()}

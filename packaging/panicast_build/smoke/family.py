@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a package family makes of a smoke test: the guests' image, the repository, the commands in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from panicast_build.smoke.repo import Package
+
+
+@dataclass(frozen=True)
+class Tool:
+    """How a guest's package manager is used: argv lists, which the package's name is appended to.
+
+    refresh is run before, start after the receiver has been installed (where that alone does not start it);
+    purge removes what remove leaves; keeps are the files that are left even then, for the user to delete.
+    """
+
+    name: str
+    install: tuple[str, ...]
+    remove: tuple[str, ...]
+    refresh: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
+    purge: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
+
+
+class Family(Protocol):
+    """Made from the container engine's client and a target."""
+
+    tool: Tool
+    # Whose root file system the guests have, for the report.
+    root: str
+
+    def built(self, dist: Path) -> list[Package]:
+        """The packages under test in dist."""
+
+    def image(self, packages: Sequence[Package]) -> str:
+        """The tag of the guests' container image, in which all is there that packages depend on."""
+
+    def index(self, packages: Sequence[Package]) -> dict[str, bytes]:
+        """The files that make a folder of packages a repository, by name."""
