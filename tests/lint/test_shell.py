@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import deb, distros, metadata, tools
+from panicast_build import deb, distros, metadata, rpm, tools
 from panicast_build.paths import ROOT
 from panicast_build.run import run
 
@@ -23,7 +23,7 @@ def test_script(script: str) -> None:
     shellcheck(ROOT / script)
 
 
-@pytest.mark.parametrize("component", metadata.COMPONENTS.values(), ids=lambda c: c.name)
+@pytest.mark.parametrize("component", metadata.of_family("deb"), ids=lambda c: c.name)
 def test_maintainer_scripts(component: metadata.Component, tmp_path: Path) -> None:
     rendered = deb.render(metadata.load(), component, distros.load()["debian-12"], epoch=0)
     scripts = []
@@ -33,3 +33,12 @@ def test_maintainer_scripts(component: metadata.Component, tmp_path: Path) -> No
             scripts[-1].write_bytes(text)
     assert scripts
     shellcheck(*scripts)
+
+
+@pytest.mark.parametrize("name", distros.of_family(distros.RpmDistro))
+def test_module_builder(name: str, tmp_path: Path) -> None:
+    distro = distros.of_family(distros.RpmDistro)[name]
+    rendered = rpm.render(metadata.load(), metadata.COMPONENTS["kmod"], distro, epoch=0)
+    script = tmp_path / "build-modules"
+    script.write_bytes(rendered[script.name])
+    shellcheck(script)
