@@ -11,6 +11,7 @@ from invoke import Context, task
 from panicast_build import listing, testing
 from panicast_build import package as packages
 from panicast_build import smoke as smoke_test
+from panicast_build import support as support_page
 from panicast_build.bench import panic as bench_panic
 from panicast_build.choice import choose
 from panicast_build.crash import matrix as crash_matrix
@@ -44,10 +45,15 @@ def distros(_: Context) -> None:
     listing.show()
 
 
-@command(distro=TARGETS, component="only this part: kmod or receiver (the others are kept as they are)")
-def package(_: Context, distro: str = "", component: str = "") -> None:
+@command(
+    distro=TARGETS,
+    component="only this part: kmod, receiver or selinux (the others are kept as they are)",
+    rpm_host="where RPMs are built: real (the distro's own image), debian (its rpmbuild, with "
+    "macros of ours), or auto: real where a registry answers",
+)
+def package(_: Context, distro: str = "", component: str = "", rpm_host: str = "auto") -> None:
     """Build the packages into dist/DISTRO/, whatever has changed."""
-    packages.run(distro, component)
+    packages.run(distro, component, rpm_host)
 
 
 @command(
@@ -77,6 +83,12 @@ def bench(_: Context, what: str, kernel: str = "", runs: int = 3) -> None:
     """Measure, beside the field's other tools, the figures of docs/benchmarks.md."""
     for measure in choose("bench", what, BENCHES):
         measure(kernel, runs)
+
+
+@command()
+def support(_: Context) -> None:
+    """Write docs/support.md from the evidence in dist/ of what was built, installed and crashed."""
+    support_page.run()
 
 
 @command(unit="only what needs no container engine and no VM")

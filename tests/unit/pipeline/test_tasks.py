@@ -16,14 +16,14 @@ def inv(*arguments: str) -> str:
 def test_every_task_is_listed_with_a_summary() -> None:
     # A summary that does not fit on its line goes on further to the right.
     listed = re.findall(r"^  (\w+) +\w", inv("--list"), re.MULTILINE)
-    assert listed == ["bench", "distros", "lint", "package", "smoke", "test"]
+    assert listed == ["bench", "distros", "lint", "package", "smoke", "support", "test"]
 
 
 @pytest.mark.parametrize(
     ("task", "arguments"),
     [
         ("bench", ("--what", "--kernel")),
-        ("package", ("--distro", "--component")),
+        ("package", ("--distro", "--component", "--rpm-host")),
         ("smoke", ("--distro", "--nic", "--kernel", "--case")),
     ],
 )
