@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -62,29 +64,42 @@ def _numbers(version: str) -> list[int]:
     return [int(number) for number in version.split(".")]
 
 
-def check(client: docker.DockerClient, kernel: Kernel, log: TextIO) -> Result:
-    """Tries the patch of a kernel on its newest source package. Unreachable where there is none to be had;
-    UserError where no patch serves it."""
-    era = series.for_version(kernel.series)
+@contextmanager
+def source(client: docker.DockerClient, kernel: Kernel, log: TextIO) -> Iterator[Source]:
+    """The newest source package of a kernel, unpacked. Unreachable where there is none to be had."""
     arguments = {"SUITE": kernel.suite, "ARCHIVE": kernel.archive}
     try:
         tag = images.build(client, kernel, "source-deb", buildargs=arguments)
     except (BuildError, UserError) as error:
         raise Unreachable(f"{kernel.title}: {error}") from error
     with Container(client, tag, network="host") as box:
-        version = _fetch(box, kernel, log)
-        box.write({era.patch.name: era.patch}, "/tmp")
-        patch = f"/tmp/{era.patch.name}"
-        ignored = f"--ignore={','.join(IGNORED)}"
-        checkpatch = ["perl", "scripts/checkpatch.pl", "--strict", "--terse", ignored, patch]
-        style = box.run(checkpatch, log=log, cwd=TREE, check=False)
+        yield Source(box, _fetch(box, kernel, log), log)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A kernel's source in a container; version is its package's."""
+
+    box: Container
+    version: str
+    log: TextIO
+
+    def try_patch(self, patch: Path) -> Result:
+        """What patch and the source's own checkpatch say of a patch; the source stays as it is."""
+        self.box.write({patch.name: patch}, "/tmp")
+        inside = f"/tmp/{patch.name}"
         # With --force nothing is asked, and what was applied already is an error.
-        applied = box.run(
-            ["patch", "--strip=1", "--fuzz=0", "--force", f"--input={patch}"], log=log, cwd=TREE, check=False
+        apply = ["patch", "--dry-run", "--strip=1", "--fuzz=0", "--force", f"--input={inside}"]
+        applied = self.box.run(apply, log=self.log, cwd=TREE, check=False)
+        ignored = f"--ignore={','.join(IGNORED)}"
+        checkpatch = ["perl", "scripts/checkpatch.pl", "--strict", "--terse", ignored, inside]
+        style = self.box.run(checkpatch, log=self.log, cwd=TREE, check=False)
+        return Result(
+            self.version,
+            patch.name,
+            applied.output if applied.code else "",
+            style.output if style.code else "",
         )
-    return Result(
-        version, era.patch.name, applied.output if applied.code else "", style.output if style.code else ""
-    )
 
 
 def _fetch(box: Container, kernel: Kernel, log: TextIO) -> str:
@@ -120,12 +135,16 @@ def run() -> None:
     reasons = {}
     with LOG.open("w") as log:
         for kernel in sources():
+            era = series.for_version(kernel.series)
             try:
-                with progress.step(f"trying the patch on the source of Linux {kernel.name}", log=LOG):
-                    result = check(client, kernel, log)
+                with (
+                    progress.step(f"trying the patch on the source of Linux {kernel.name}", log=LOG),
+                    source(client, kernel, log) as tree,
+                ):
+                    result = tree.try_patch(era.patch)
             except Unreachable as reason:
                 reasons[kernel.name] = str(reason)
-                table.add_row(kernel.name, "not checked", series.for_version(kernel.series).patch.name)
+                table.add_row(kernel.name, "not checked", era.patch.name)
                 continue
             results.append(result)
             table.add_row(
