@@ -13,11 +13,15 @@ from panicast_build import package as packages
 from panicast_build import smoke as smoke_test
 from panicast_build import support as support_page
 from panicast_build.bench import panic as bench_panic
+from panicast_build.bench import receiver as bench_receiver
 from panicast_build.choice import choose
 from panicast_build.crash import matrix as crash_matrix
 from panicast_build.errors import reported
 
-BENCHES = {"panic": bench_panic.run}
+BENCHES: dict[str, Callable[[str, int, str], None]] = {
+    "panic": lambda kernel, runs, netconsd: bench_panic.run(kernel, runs),
+    "receiver": lambda kernel, runs, netconsd: bench_receiver.run(runs, netconsd),
+}
 TARGETS = "which targets: one, a comma list, or all (./inv distros lists them)"
 TARGET = "which target (./inv distros lists them)"
 
@@ -76,13 +80,14 @@ def smoke(
 @command(
     positional=["what"],
     what=f"what is measured: {', '.join(BENCHES)}",
-    kernel="only these series, e.g. 6.1,7.3",
-    runs="how many crashes make a figure (3)",
+    kernel="only these series, e.g. 6.1,7.3 (panic)",
+    runs="how many crashes or floods make a figure (3)",
+    netconsd="folder of netconsd's source, to measure it too (receiver; else $PANICAST_NETCONSD)",
 )
-def bench(_: Context, what: str, kernel: str = "", runs: int = 3) -> None:
+def bench(_: Context, what: str, kernel: str = "", runs: int = 3, netconsd: str = "") -> None:
     """Measure, beside the field's other tools, the figures of docs/benchmarks.md."""
     for measure in choose("bench", what, BENCHES):
-        measure(kernel, runs)
+        measure(kernel, runs, netconsd)
 
 
 @command()

@@ -10,6 +10,7 @@ from collections import Counter
 
 from . import schema
 from .handoff import Handoff
+from .listener import name_thread
 from .log import logger
 from .record import Record
 from .store import Store, Stored
@@ -39,6 +40,7 @@ class Committer(threading.Thread):
 
     def run(self) -> None:
         """The thread."""
+        name_thread(self.name)
         batch: list[Record] | None = []
         try:
             while batch is not None:

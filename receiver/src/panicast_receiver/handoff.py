@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The queue between capture and store: bounded by bytes, so that memory is.
 
-When the store cannot keep up the capturing side waits here, and the kernel's socket buffer, whose
-losses are counted, takes what arrives meanwhile.
+Beyond its own limit it uses memory that the reassembler was given and does not need (``spare``). When
+the store cannot keep up the capturing side waits here, and the kernel's buffer, whose losses are counted,
+takes what arrives meanwhile.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import deque
 from threading import Condition
 from typing import Callable
 
-from .reassembly import RECORD_COST
+from .pieces import RECORD_COST
 from .record import Record
 
 LIMIT_BYTES = 64 << 20
@@ -21,8 +22,10 @@ class Handoff:
     """One producer, one consumer."""
 
     def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
-        self._limit = limit_bytes
-        self._bytes = 0
+        self.limit = limit_bytes
+        #: Bytes that may be used beyond the limit; set by the producer.
+        self.spare = 0
+        self.bytes = 0
         self._records: deque[Record] = deque()
         self._changed = Condition()
         self._closed = False
@@ -31,13 +34,14 @@ class Handoff:
     def put(self, record: Record, beat: Callable[[], None] = lambda: None) -> bool:
         """Append ``record``, waiting for room and calling ``beat`` while waiting; False once abandoned."""
         with self._changed:
-            while self._records and self._bytes + _cost(record) > self._limit and not self._abandoned:
+            cost = _cost(record)
+            while self._records and self.bytes + cost > self.limit + self.spare and not self._abandoned:
                 beat()
                 self._changed.wait(0.5)
             if self._abandoned:
                 return False
             self._records.append(record)
-            self._bytes += _cost(record)
+            self.bytes += cost
             self._changed.notify_all()
             return True
 
@@ -47,7 +51,7 @@ class Handoff:
             if not self._records and not self._closed:
                 self._changed.wait(timeout_s)
             batch = [self._records.popleft() for _ in range(min(most, len(self._records)))]
-            self._bytes -= sum(map(_cost, batch))
+            self.bytes -= sum(map(_cost, batch))
             self._changed.notify_all()
             return None if self._closed and not batch else batch
 

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from mmap import mmap
 from typing import NamedTuple
 
-from .rawframe import decode_ethernet
+from . import ringblock
+from .ethernet import PROTOCOL_UDP, parse_ethernet, parse_udp
+from .rawframe import decode_raw
 from .rawrecords import RawRecords
-from .reassembly import Limits, Reassembler
+from .reassembly import Limits, Reassembler, Spilling
 from .record import Instant, Record, Source
 from .wire import Drop, decode
 
@@ -24,22 +27,52 @@ class Packet(NamedTuple):
 class Intake:
     """The pure middle of the receiver. ``counts`` is written by the calling thread only."""
 
-    def __init__(self, limits: Limits, raw_window_s: float) -> None:
+    def __init__(self, limits: Limits, raw_window_s: float, spill: Spilling | None = None) -> None:
         self.counts: Counter[str] = Counter()
-        self.reassembler = Reassembler(limits, self.counts)
+        self.reassembler = Reassembler(limits, self.counts, *([spill] if spill else []))
         self._raw = RawRecords(raw_window_s, self.counts)
 
     def feed(self, packet: Packet, now: Instant) -> list[Record]:
         """Take one packet; returns the records that are ready to be stored."""
         self.counts["packets"] += 1
         if packet.ethernet:
-            raw = decode_ethernet(packet.data)
-            if not isinstance(raw, Drop):
-                return self._raw.feed(raw, packet.source, now)
-            self.counts[raw.value] += 1
-            return []
-        frame = decode(packet.data)
-        if not isinstance(frame, Drop):
-            return self.reassembler.feed(frame, packet.source, now)
-        self.counts[frame.value] += 1
+            return self._frame(packet.data, packet.source, now)
+        return self._datagram(packet.data, packet.source, now)
+
+    def feed_block(
+        self, ring: bytes | mmap, at: int, frames: int, now: Instant, interface: ringblock.Name
+    ) -> list[Record]:
+        """Take the frames of one block of a packet ring, the first at offset ``at``."""
+
+        def slow(frame: bytes, index: int, now: Instant) -> list[Record]:
+            return self._frame(frame, Source(iface=interface(index)), now)
+
+        self.counts["packets"] += frames
+        duplicates, records = ringblock.walk(ring, at, frames, self.reassembler, now, slow)
+        self.counts["duplicate"] += duplicates
+        return records
+
+    def _frame(self, frame: bytes, source: Source, now: Instant) -> list[Record]:
+        packet = parse_ethernet(frame)
+        if isinstance(packet, Drop):
+            return self._drop(packet)
+        source = source._replace(mac=packet.mac, ip=packet.ip)
+        if packet.protocol == PROTOCOL_UDP:
+            datagram = parse_udp(packet.data)
+            if isinstance(datagram, Drop):
+                return self._drop(datagram)
+            return self._datagram(datagram.data, source, now)
+        raw = decode_raw(packet)
+        if isinstance(raw, Drop):
+            return self._drop(raw)
+        return self._raw.feed(raw, source, now)
+
+    def _datagram(self, data: bytes, source: Source, now: Instant) -> list[Record]:
+        frame = decode(data)
+        if isinstance(frame, Drop):
+            return self._drop(frame)
+        return self.reassembler.feed(frame, source, now)
+
+    def _drop(self, why: Drop) -> list[Record]:
+        self.counts[why.value] += 1
         return []

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import socket
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from .capture import Capture
 from .handoff import Handoff
@@ -15,10 +17,18 @@ from .intake import Intake
 from .log import logger
 from .record import Instant, Record
 
-#: Packets read from one capture before the others and the clock get their turn.
-BATCH = 256
+#: A ring hands over what it has after this long, seconds: what is on its way when the service stops.
+_LAST_BLOCK_S = 0.05
 #: Seconds between looks at the clock while records are arriving, and while none are.
 BUSY_S, QUIET_S = 0.1, 1.0
+#: Seconds between looks for interfaces that were gone.
+_REFRESH_S = 2.0
+
+
+def name_thread(name: str) -> None:
+    """Show the calling thread under its name in top, ps and /proc."""
+    with contextlib.suppress(OSError):
+        Path(f"/proc/self/task/{threading.get_native_id()}/comm").write_text(name)
 
 
 def clock() -> Instant:
@@ -37,6 +47,7 @@ class Listener(threading.Thread):
         self._handoff = handoff
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._stopping = False
+        self._refresh_at = 0.0
 
     def stop(self) -> None:
         """Ask the thread to finish; ``join`` waits for it."""
@@ -45,6 +56,7 @@ class Listener(threading.Thread):
 
     def run(self) -> None:
         """The thread."""
+        name_thread(self.name)
         try:
             with selectors.DefaultSelector() as selector:
                 selector.register(self._wake_reader, selectors.EVENT_READ)
@@ -52,13 +64,16 @@ class Listener(threading.Thread):
                     selector.register(capture, selectors.EVENT_READ, capture)
                 while not self._stopping:
                     self._beat()
+                    self._balance()
                     waiting = selector.select(BUSY_S if self.intake.reassembler.in_flight else QUIET_S)
                     for key, _ in waiting:
                         if key.data is not None:
                             self._read(key.data)
                     self._give(self.intake.reassembler.tick(clock()))
+                    self._refresh()
+            time.sleep(_LAST_BLOCK_S)
             for capture in self.captures:
-                while self._read(capture) == BATCH:
+                while self._read(capture):
                     pass
             self._give(self.intake.reassembler.flush())
         finally:
@@ -66,21 +81,30 @@ class Listener(threading.Thread):
 
     def _read(self, capture: Capture) -> int:
         try:
-            packets = capture.read(BATCH)
+            read = capture.read(self.intake, clock())
         except OSError as error:
             # An interface that goes down reports it once; frames come again when it is up.
             logger.warning("%s: %s", capture.name, error.strerror)
             self.intake.counts["socket errors"] += 1
             return 0
-        now = clock()
-        ready: list[Record] = []
-        for packet in packets:
-            ready += self.intake.feed(packet, now)
-        self._give(ready)
-        return len(packets)
+        self._give(read.records)
+        return read.packets
+
+    def _balance(self) -> None:
+        """What waits for the store and what is in flight share the memory that was granted."""
+        reassembler, handoff = self.intake.reassembler, self._handoff
+        reassembler.reserved = max(0, handoff.bytes - handoff.limit)
+        handoff.spare = max(0, reassembler.limits.memory - reassembler.memory)
+
+    def _refresh(self) -> None:
+        if self.beat_at >= self._refresh_at:
+            self._refresh_at = self.beat_at + _REFRESH_S
+            for capture in self.captures:
+                capture.refresh()
 
     def _give(self, records: list[Record]) -> None:
         for record in records:
+            self._balance()
             if not self._handoff.put(record, self._beat):
                 self.intake.counts["records lost: store failed"] += 1
 

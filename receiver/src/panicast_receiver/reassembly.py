@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Frames and a clock reading in, records out. Pure: no socket, no file, no time call.
+"""Frames and a clock reading in, records out. Pure: no socket, no time call, no file but by ``Spilling``.
 
 A record is known by (boot id, event) and its text by offsets, so passes, interfaces and even
 interfaces with different frame sizes all fill in the same text. Frames whose headers contradict each
@@ -9,26 +9,25 @@ record, so one forged frame cannot keep an honest record from completing.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, OrderedDict
-from collections.abc import Hashable
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple, Protocol
 
-from .extents import Extents
-from .record import Instant, Record, Source, v1_identity
-from .wire import MAX_TEXT, Frame
+from .pieces import PIECE_COST, Partial
+from .record import Instant, Record, Source
+from .wire import MAX_TEXT, Drop, Frame
 
-#: Bytes of memory charged per record and per piece of text beyond the text itself (measured in CPython 3.11).
-RECORD_COST = 1500
-PIECE_COST = 250
 #: A late frame of a record that was handed out already waits this long, seconds, for its companions.
 LATE_S = 0.25
-#: How many finished and handed-out records are remembered; one costs about 200 bytes.
+#: How many finished and handed-out records are remembered; one costs about 300 bytes.
 REMEMBERED = 65536
+#: When memory is full, room is made down to this share, so that it is not made for every frame.
+_ROOM = 0.9
 
 
 class Limits(NamedTuple):
-    """``memory`` and ``text`` in bytes, ``idle_s`` in seconds without a frame of a record."""
+    """``memory`` and ``text`` in bytes, ``idle_s`` in seconds without a new frame of a record."""
 
     memory: int = 256 << 20
     records: int = 20000
@@ -36,12 +35,41 @@ class Limits(NamedTuple):
     idle_s: float = 5.0
 
 
-class RecentKeys:
-    """A set that forgets its oldest member beyond ``limit``."""
+class Spilling(Protocol):
+    """Where bytes go when memory is full (spill.py)."""
+
+    def put(self, chunks: Sequence[bytes]) -> int | None:
+        """Keep the chunks; where the first begins, None when there is no room."""
+
+    def read(self, place: range) -> bytes:
+        """The bytes at a place; raises OSError."""
+
+    def free(self, size: int) -> None:
+        """So many bytes are not needed any more."""
+
+
+class _NoSpill:
+    def put(self, chunks: Sequence[bytes]) -> int | None:
+        return None
+
+    def read(self, place: range) -> bytes:
+        raise OSError(place)
+
+    def free(self, size: int) -> None:
+        pass
+
+
+#: Stands among the records in flight for one that is complete; nothing of it is ever looked at.
+DONE = Partial.__new__(Partial)
+_Key = tuple[bytes, bytes]
+
+
+class Recent:
+    """Keys with a value each; forgets the oldest beyond ``limit``."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._keys: OrderedDict[Hashable, None] = OrderedDict()
+        self._keys: OrderedDict[Hashable, bytes] = OrderedDict()
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._keys
@@ -49,89 +77,44 @@ class RecentKeys:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def add(self, key: Hashable) -> None:
-        """Remember ``key`` as the newest."""
-        self._keys[key] = None
+    def add(self, key: Hashable, value: bytes = b"") -> bytes | None:
+        """Remember ``key`` as the newest; returns the value of the one that is forgotten for it."""
+        self._keys[key] = value
         self._keys.move_to_end(key)
-        if len(self._keys) > self._limit:
-            self._keys.popitem(last=False)
+        return self._keys.popitem(last=False)[1] if len(self._keys) > self._limit else None
 
     def discard(self, key: Hashable) -> None:
         """Forget ``key`` if it is here."""
         self._keys.pop(key, None)
 
 
-@dataclass
-class _Partial:
-    first: Frame
-    source: Source
-    received_ns: int
-    last_heard: float
-    metadata: bytes | None = None
-    text: Extents = field(default_factory=Extents)
-    cost: int = RECORD_COST
-
-    def take(self, frame: Frame) -> bool:
-        """Use what is new in ``frame``; False when nothing is."""
-        if frame.seq == 0:
-            if self.metadata is not None:
-                return False
-            self.metadata = frame.payload
-            self.cost += len(frame.payload)
-            return True
-        pieces = len(self.text)
-        new = self.text.add(frame.offset, frame.payload)
-        self.cost += new + PIECE_COST * (len(self.text) - pieces)
-        return new > 0
-
-    @property
-    def complete(self) -> bool:
-        return self.metadata is not None and self.text.covered == self.first.text_length
-
-    def record(self) -> Record:
-        frame = self.first
-        return Record(
-            identity=v1_identity(frame.boot_id, frame.event),
-            format="v1",
-            type=frame.type,
-            header_host=frame.host,
-            boot_id=frame.boot_id,
-            event=frame.event,
-            flags=frame.flags,
-            frames=frame.frames,
-            time_ns=frame.time_ns,
-            received_ns=self.received_ns,
-            text_length=frame.text_length,
-            metadata=self.metadata,
-            runs=tuple(self.text.runs()),
-            source=self.source,
-        )
-
-
-_Key = tuple[bytes, int, str, int, int, int, str]
-
-
 class Reassembler:
     """``feed`` and ``tick`` return the records to store, complete or not; ``counts`` gets every drop.
 
-    Incomplete ones come out after ``idle_s`` without a frame, or earlier when a limit is reached; what
-    arrives later comes out as a record of its own with the same identity, for the store to merge.
+    Incomplete ones come out after ``idle_s`` without a frame, or earlier when a limit is reached and
+    ``spill`` has no room; what arrives later comes out as a record of its own with the same identity, for
+    the store to merge.
     """
 
-    def __init__(self, limits: Limits, counts: Counter[str]) -> None:
+    def __init__(self, limits: Limits, counts: Counter[str], spill: Spilling = _NoSpill()) -> None:  # noqa: B008
         self.limits = limits
+        #: Bytes charged for what is in flight, and bytes of the limit that are in use elsewhere.
         self.memory = 0
+        self.reserved = 0
+        #: By the header's prefix: the first record in flight that has it, or DONE. The fast path's table.
+        self.by_prefix: dict[bytes, Partial] = {}
         self._counts = counts
-        # Both in order of the last frame heard, so only the front can be idle.
-        self._fresh: OrderedDict[_Key, _Partial] = OrderedDict()
-        self._late: OrderedDict[_Key, _Partial] = OrderedDict()
-        self._done = RecentKeys(REMEMBERED)
-        self._handed_out = RecentKeys(REMEMBERED)
+        self._spill = spill
+        self._partials: dict[_Key, Partial] = {}
+        self._done = Recent(REMEMBERED)
+        self._handed_out = Recent(REMEMBERED)
+        #: No record in flight becomes idle before this.
+        self._next_idle = math.inf
 
     @property
     def in_flight(self) -> int:
         """Records of which some frames are held here."""
-        return len(self._fresh) + len(self._late)
+        return len(self._partials)
 
     def feed(self, frame: Frame, source: Source, now: Instant) -> list[Record]:
         """Take one frame; returns the record it completes and those that had to make room."""
@@ -142,56 +125,115 @@ class Reassembler:
         if frame.text_length > self.limits.text:
             self._counts["text longer than max_text_kib"] += 1
             return []
-        key = (*name, frame.type, frame.flags, frame.text_length, frame.time_ns, frame.host)
-        queue = self._late if name in self._handed_out else self._fresh
-        partial = queue.get(key)
-        if partial is None:
-            partial = queue[key] = _Partial(frame, source, now.wall_ns, now.mono)
-            self.memory += partial.cost
-        partial.last_heard = now.mono
-        queue.move_to_end(key)
-        before = partial.cost
-        if not partial.take(frame):
+        key = (frame.prefix, frame.suffix)
+        partial = self._partials.get(key) or self._begin(key, frame, source, now)
+        if frame.piece in partial.pieces:
             self._counts["duplicate"] += 1
-        self.memory += partial.cost - before
-        if partial.complete:
-            del queue[key]
-            self.memory -= partial.cost
-            self._done.add(name)
-            self._handed_out.discard(name)
-            return [partial.record()]
-        return self._make_room()
+            return []
+        partial.heard = now.mono
+        partial.pieces[frame.piece] = frame.payload
+        partial.left -= len(frame.payload) + 1
+        self.memory += len(frame.payload) + PIECE_COST
+        return (self.settle(partial) if partial.left <= 0 else []) + self.make_room()
+
+    def settle(self, partial: Partial) -> list[Record]:
+        """The record of ``partial``, out of which it then is, if it turns out to be whole."""
+        self.memory -= partial.cost
+        whole, wrong = partial.settle()
+        if wrong:
+            self._counts[Drop.OFFSET.value] += wrong
+        if not whole:
+            self.memory += partial.cost
+            return []
+        frame = partial.first
+        self._remove(partial)
+        name = (frame.boot_id, frame.event)
+        if name in self._done:
+            return self._contradicting(partial)
+        self.by_prefix[frame.prefix] = DONE
+        forgotten = self._done.add(name, frame.prefix)
+        if forgotten is not None and self.by_prefix.get(forgotten) is DONE:
+            del self.by_prefix[forgotten]
+        self._handed_out.discard(name)
+        return self._out(partial)
 
     def tick(self, now: Instant) -> list[Record]:
         """Returns the incomplete records of which nothing was heard for a while."""
-        records: list[Record] = []
-        for queue, patience in ((self._fresh, self.limits.idle_s), (self._late, LATE_S)):
-            while queue and next(iter(queue.values())).last_heard + patience <= now.mono:
-                records += self._hand_out(queue)
-        return records
+        if now.mono < self._next_idle:
+            return []
+        patience = {False: self.limits.idle_s, True: LATE_S}
+        expiry = {partial: partial.heard + patience[partial.late] for partial in self._partials.values()}
+        idle = [partial for partial, at in expiry.items() if at <= now.mono]
+        self._next_idle = min((at for at in expiry.values() if at > now.mono), default=math.inf)
+        return [record for partial in idle for record in self._hand_out(partial)]
 
     def flush(self) -> list[Record]:
         """Returns everything in flight: the service stops."""
-        records: list[Record] = []
-        for queue in (self._fresh, self._late):
-            while queue:
-                records += self._hand_out(queue)
-        return records
+        return [record for partial in list(self._partials.values()) for record in self._hand_out(partial)]
 
-    def _make_room(self) -> list[Record]:
+    def make_room(self) -> list[Record]:
+        """Keeps the limits: spills the longest idle records, or returns them when that cannot be."""
         records: list[Record] = []
-        while self.memory > self.limits.memory or self.in_flight > self.limits.records:
+        limit = max(0, self.limits.memory - self.reserved)
+        if self.memory <= limit and len(self._partials) <= self.limits.records:
+            return records
+        idle = sorted(self._partials.values(), key=lambda partial: partial.heard)
+        enough = limit * _ROOM
+        for partial in idle if self.memory > limit else ():
+            if self.memory <= enough or not self._spill_one(partial):
+                break
+        surplus = len(idle) - self.limits.records
+        for number, partial in enumerate(idle if self.memory > limit or surplus > 0 else ()):
+            if number >= surplus and self.memory <= enough:
+                break
             self._counts["handed out early for room"] += 1
-            records += self._hand_out(self._fresh or self._late)
+            records += self._hand_out(partial)
         return records
 
-    def _hand_out(self, queue: OrderedDict[_Key, _Partial]) -> list[Record]:
-        """Take the longest idle record out of ``queue``; none if its twin was completed meanwhile."""
-        key, partial = queue.popitem(last=False)
+    def _begin(self, key: _Key, frame: Frame, source: Source, now: Instant) -> Partial:
+        late = (frame.boot_id, frame.event) in self._handed_out
+        partial = self._partials[key] = Partial(frame, source, now.wall_ns, late)
+        self.by_prefix.setdefault(key[0], partial)
+        self.memory += partial.cost
+        self._next_idle = min(self._next_idle, now.mono + (LATE_S if late else self.limits.idle_s))
+        return partial
+
+    def _remove(self, partial: Partial) -> None:
+        """Forget a partial record whose cost has been taken off."""
+        prefix = partial.first.prefix
+        del self._partials[prefix, partial.suffix]
+        if self.by_prefix.get(prefix) is partial:
+            del self.by_prefix[prefix]
+
+    def _spill_one(self, partial: Partial) -> bool:
+        """False when there is no room to spill to."""
+        before = partial.spilled
+        done = partial.spill(self._spill.put)
+        self.memory -= partial.spilled - before
+        self._counts["spilled to disk"] += partial.spilled > before
+        return done
+
+    def _hand_out(self, partial: Partial) -> list[Record]:
+        """Take an incomplete record out; none if its twin was completed meanwhile."""
         self.memory -= partial.cost
-        name = key[:2]
+        partial.settle()
+        self._remove(partial)
+        name = (partial.first.boot_id, partial.first.event)
         if name in self._done:
-            self._counts["contradicts a complete record"] += 1
-            return []
+            return self._contradicting(partial)
         self._handed_out.add(name)
-        return [partial.record()]
+        return self._out(partial)
+
+    def _contradicting(self, partial: Partial) -> list[Record]:
+        self._counts["contradicts a complete record"] += 1
+        self._spill.free(partial.spilled)
+        return []
+
+    def _out(self, partial: Partial) -> list[Record]:
+        try:
+            return [partial.record(self._spill.read)]
+        except OSError:
+            self._counts["records lost: spill file failed"] += 1
+            return []
+        finally:
+            self._spill.free(partial.spilled)

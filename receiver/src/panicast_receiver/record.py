@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from typing import NamedTuple
 
-from .extents import Extents, Gap, Run
+from .extents import Gap, Run, gaps
 from .wire import FLAG_OLDER_TEXT, parse_metadata
 
 ID_BYTES = 6
@@ -39,8 +40,9 @@ def v1_identity(boot_id: bytes, event: int) -> bytes:
 class Record:
     """One record. ``metadata`` is seq 0's payload, None while it is missing; raw records have b''.
 
-    ``runs`` are the known pieces of the text, sorted, neighbours joined. ``time_ns`` is the sender's
-    clock (None for raw), ``received_ns`` ours.
+    ``runs`` are the known pieces of the text, sorted, none overlapping. ``time_ns`` is the sender's clock
+    (None for raw), ``received_ns`` ours. What is derived is derived once: change a record by
+    ``dataclasses.replace``.
     """
 
     identity: bytes
@@ -58,30 +60,30 @@ class Record:
     runs: tuple[Run, ...]
     source: Source
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Short and the same on every receiver that has the record (raw: on this one)."""
         return blake2b(self.identity, digest_size=ID_BYTES).hexdigest()
 
-    @property
+    @cached_property
     def meta(self) -> dict[str, str]:
         """Metadata keys and values; empty while seq 0 is missing."""
         return parse_metadata(self.metadata or b"")
 
-    @property
+    @cached_property
     def host(self) -> str:
         """The whole node name from the metadata, else the header's first 32 bytes of it."""
         return self.meta.get("host") or self.header_host
 
-    @property
+    @cached_property
     def mac(self) -> str | None:
-        """The sender's Ethernet address: seen on the wire, else as the metadata states it."""
-        return self.source.mac or self.meta.get("mac", "").lower() or None
+        """The sender's Ethernet address: as the metadata states it (on the wire it may be a router's)."""
+        return self.meta.get("mac", "").lower() or self.source.mac
 
-    @property
+    @cached_property
     def gaps(self) -> list[Gap]:
         """What is missing of the text."""
-        return Extents(self.runs).gaps(self.text_length)
+        return gaps(self.runs, self.text_length)
 
     @property
     def complete(self) -> bool:
@@ -93,7 +95,7 @@ class Record:
         """The sender's log held older text that is not part of the record."""
         return bool(self.flags & FLAG_OLDER_TEXT)
 
-    @property
+    @cached_property
     def reason(self) -> str:
         """Why the machine died: from the metadata, else from the text's panic line, else empty."""
         stated = self.meta.get("reason", "")
@@ -102,7 +104,7 @@ class Record:
         found = _PANIC_LINE.search(self.received_text)
         return found.group(1).decode("utf-8", "backslashreplace") if found else ""
 
-    @property
+    @cached_property
     def received_text(self) -> bytes:
         """The bytes that arrived, in order, with nothing in place of gaps."""
         return b"".join(run.data for run in self.runs)

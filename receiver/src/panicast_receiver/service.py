@@ -7,20 +7,24 @@ import os
 import signal
 import time
 from collections import Counter
+from contextlib import ExitStack
 
 import sdnotify
 
-from . import log
+from . import allocator, log
 from .capture import Capture
-from .capture.packet import PacketCapture
+from .capture.bpf import frames_for
+from .capture.ring import RingCapture
 from .capture.udp import UdpCapture
 from .committer import Committer
+from .errors import ReceiverError
 from .handoff import Handoff
 from .intake import Intake
 from .listener import Listener
 from .log import logger
 from .reassembly import Limits
 from .settings import Settings, parse_interfaces, parse_listen
+from .spill import Spill
 from .store import Store
 
 #: A thread that has not shown itself for this long, seconds, is stuck: systemd is no longer told we live.
@@ -32,19 +36,22 @@ _SIGNALS = {*_STOP, signal.SIGUSR1}
 def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit code. Raises ReceiverError when it cannot start."""
     log.start()
+    allocator.tune()
     # Records hold what a crashed kernel knew: owner and group only.
     os.umask(0o027)
     # Blocked here, so in the threads too: signals are taken by _supervise, one at a time, and nowhere else.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    store = Store(settings.state_path(writing=True))
-    captures: list[Capture] = []
-    try:
-        captures += open_captures(settings)
+    with ExitStack() as stack:
+        store = Store(settings.state_path(writing=True))
+        stack.callback(store.close)
+        captures = open_captures(settings, stack)
         limits = Limits(
             settings.memory_mib << 20, settings.max_in_flight, settings.max_text_kib << 10, settings.idle_s
         )
+        spill = Spill(store.path.parent, settings.spill_mib << 20)
+        stack.callback(spill.close)
         handoff = Handoff()
-        listener = Listener(captures, Intake(limits, settings.raw_window_s), handoff)
+        listener = Listener(captures, Intake(limits, settings.raw_window_s, spill), handoff)
         committer = Committer(handoff, store)
         committer.start()
         listener.start()
@@ -53,35 +60,51 @@ def run(settings: Settings) -> int:
         logger.info("records are kept in %s", store.path)
         alive = _supervise(listener, committer, settings.stats_s)
         return 0 if alive and not committer.failed else 1
-    finally:
-        for capture in captures:
-            capture.close()
-        store.close()
 
 
-def open_captures(settings: Settings) -> list[Capture]:
-    """The sockets that the settings ask for; raises ReceiverError when UDP cannot be had."""
-    address, port = parse_listen(settings.listen)
-    wanted = settings.receive_buffer_mib << 20
+def open_captures(settings: Settings, stack: ExitStack) -> list[Capture]:
+    """The captures that the settings ask for, closed by ``stack``; raises ReceiverError."""
     captures: list[Capture] = []
     for interface in parse_interfaces(settings.interface):
-        udp = UdpCapture(address, port, interface, wanted)
-        captures.append(udp)
-        if udp.buffer_bytes < wanted:
-            logger.warning(
-                "%s: the kernel grants %d KiB of receive buffer, not %d MiB; `sysctl net.core.rmem_max=%d` "
-                "lets bursts of many hosts in",
-                udp.name,
-                udp.buffer_bytes >> 10,
-                wanted >> 20,
-                wanted,
-            )
-        if settings.raw_frames:
-            try:
-                captures.append(PacketCapture(interface, wanted))
-            except PermissionError:
-                logger.warning("raw frames cannot be heard without CAP_NET_RAW; going on with UDP")
+        address, port = parse_listen(settings.listen)
+        udp = UdpCapture(address, port, interface, settings.receive_buffer_mib << 20)
+        stack.callback(udp.close)
+        ring = _ring(settings, interface, address, udp) if settings.capture != "udp" else None
+        if ring:
+            stack.callback(ring.close)
+        else:
+            _say_what_was_granted(udp, settings.receive_buffer_mib << 20)
+        captures.append(ring or udp)
     return captures
+
+
+def _ring(settings: Settings, interface: str, address: str, udp: UdpCapture) -> RingCapture | None:
+    """A ring in the place of the UDP socket, which then only keeps the port; None where it is not allowed."""
+    program = frames_for(address, [udp.port], settings.raw_frames)
+    try:
+        ring = RingCapture(interface, program, settings.receive_buffer_mib << 20)
+    except PermissionError:
+        if settings.capture == "ring":
+            raise ReceiverError(
+                "a packet ring needs CAP_NET_RAW; run as root, or give --capture udp"
+            ) from None
+        logger.warning("raw frames cannot be heard without CAP_NET_RAW; going on with UDP")
+        return None
+    udp.hold()
+    ring.name = f"{udp.name}, packet ring of {ring.ring_bytes >> 20} MiB on {interface or 'every interface'}"
+    return ring
+
+
+def _say_what_was_granted(udp: UdpCapture, wanted: int) -> None:
+    if udp.buffer_bytes < wanted:
+        logger.warning(
+            "%s: the kernel grants %d KiB of receive buffer, not %d MiB; `sysctl net.core.rmem_max=%d` "
+            "lets bursts of many hosts in",
+            udp.name,
+            udp.buffer_bytes >> 10,
+            wanted >> 20,
+            wanted,
+        )
 
 
 def counters(listener: Listener, committer: Committer) -> str:

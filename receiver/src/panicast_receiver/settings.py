@@ -89,6 +89,16 @@ def parse_interfaces(text: str) -> Sequence[str]:
     return names
 
 
+def _one_of(*words: str) -> Callable[[str], object]:
+    """A check that passes these words only."""
+
+    def check(text: str) -> None:
+        if text not in words:
+            raise ValueError(text)
+
+    return check
+
+
 SETTINGS: tuple[Setting, ...] = (
     Setting(
         "listen",
@@ -105,6 +115,15 @@ SETTINGS: tuple[Setting, ...] = (
         "NAME[,NAME]",
         "Interfaces to listen on, separated by commas; empty: every interface.",
         check=parse_interfaces,
+    ),
+    Setting(
+        "capture",
+        str,
+        "auto",
+        "auto|ring|udp",
+        "ring: from a packet socket, the way that loses nothing in a burst and hears both formats; needs "
+        "CAP_NET_RAW. udp: from a UDP socket. auto: ring where that is allowed, else udp.",
+        check=_one_of("auto", "ring", "udp"),
     ),
     Setting(
         "raw_frames",
@@ -137,9 +156,19 @@ SETTINGS: tuple[Setting, ...] = (
         int,
         256,
         "MIB",
-        "Memory for records that are still arriving; beyond it the longest idle ones are stored incomplete.",
+        "Memory for records that are still arriving; beyond it the longest idle ones wait in a file.",
         low=4,
         high=65536,
+    ),
+    Setting(
+        "spill_mib",
+        int,
+        1024,
+        "MIB",
+        "Largest size of that file, in the folder of the database; beyond it, or with 0, the longest idle "
+        "records are stored incomplete and completed there.",
+        low=0,
+        high=1048576,
     ),
     Setting(
         "max_in_flight",
@@ -173,9 +202,9 @@ SETTINGS: tuple[Setting, ...] = (
         int,
         64,
         "MIB",
-        "Socket buffer for bursts, each socket. Without CAP_NET_ADMIN the kernel grants at most "
-        "net.core.rmem_max.",
-        low=1,
+        "Buffer for bursts, for each of the interfaces named: the packet ring, or the UDP socket's, of which "
+        "the kernel grants at most net.core.rmem_max without CAP_NET_ADMIN.",
+        low=2,
         high=1024,
     ),
     Setting(
@@ -195,10 +224,12 @@ class Settings:
 
     listen: str
     interface: str
+    capture: str
     raw_frames: bool
     state_dir: str
     idle_s: float
     memory_mib: int
+    spill_mib: int
     max_in_flight: int
     max_text_kib: int
     raw_window_s: float

@@ -7,6 +7,7 @@ import fcntl
 import json
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ import zstandard
 
 from . import schema
 from .errors import ReceiverError
-from .extents import Extents, Gap, Run
+from .extents import Gap, Run, merged
 from .record import Record, Source
 from .wire import STATE_TYPES
 
@@ -238,6 +239,5 @@ def _headers_agree(one: Record, other: Record) -> bool:
 
 def _merge(old: Record, new: Record) -> Record:
     """What two incomplete sightings know together; the first one's time and source stay."""
-    text = Extents([*old.runs, *new.runs])
     metadata = old.metadata if old.metadata is not None else new.metadata
-    return Record(**{**old.__dict__, "metadata": metadata, "runs": tuple(text.runs())})
+    return replace(old, metadata=metadata, runs=merged(old.runs, new.runs))

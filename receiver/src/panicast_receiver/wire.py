@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import enum
 import struct
+import sys
+from array import array
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 MAGIC = b"PCST"
@@ -15,6 +18,13 @@ VERSION = 1
 #: magic, version, type, flags, key id, boot id, event, seq, count, offset, text length, time, host
 HEADER = struct.Struct(">4sBBBB16sIHHIIQ32s")
 TYPES = {1: "panic", 2: "oops", 3: "test", 4: "hello", 5: "bye"}
+_TYPE_IDS = {name: number for number, name in TYPES.items()}
+#: Where a header's three parts end. All frames of a record have the first and the last in common (magic to
+#: event; text length to host); the middle (seq, count, offset) tells its frames apart.
+PREFIX_END, PIECE_END = 28, 36
+_PREFIX = struct.Struct(">4sBBBB16sI")
+_PIECE = struct.Struct(">HHI")
+_SUFFIX = struct.Struct(">IQ32s")
 #: Types that tell a host's state and carry no text.
 STATE_TYPES = frozenset({"hello", "bye"})
 FLAG_SEALED = 0x01
@@ -37,7 +47,7 @@ class Drop(enum.Enum):
     OFFSET = "payload outside the text"
     STATE = "hello or bye with text"
     TRUNCATED = "truncated"
-    NOT_RAW = "not a raw frame"
+    NOT_OURS = "neither raw nor UDP"
     FRAGMENT = "fragment"
     CHECKSUM = "bad IP checksum"
     RAW_LENGTH = "raw text empty or too long"
@@ -55,8 +65,35 @@ class Frame(NamedTuple):
     offset: int
     text_length: int
     time_ns: int
-    host: str
+    host_field: bytes
     payload: bytes
+    key_id: int = 0
+
+    @property
+    def host(self) -> str:
+        """The node name as far as the header holds it."""
+        return self.host_field.partition(b"\0")[0].decode("utf-8", "replace")
+
+    @property
+    def prefix(self) -> bytes:
+        """The header's first part, as it is on the wire."""
+        identity = (self.boot_id, self.event)
+        return _PREFIX.pack(MAGIC, VERSION, _TYPE_IDS[self.type], self.flags, self.key_id, *identity)
+
+    @property
+    def suffix(self) -> bytes:
+        """The header's last part, as it is on the wire."""
+        return _SUFFIX.pack(self.text_length, self.time_ns, self.host_field)
+
+    @property
+    def piece(self) -> int:
+        """The header's middle as one native integer, the way a ring's frames are read (pieces.py)."""
+        return int.from_bytes(_PIECE.pack(self.seq, self.frames, self.offset), sys.byteorder)
+
+
+def split_pieces(pieces: Collection[int]) -> Iterator[tuple[int, int, int]]:
+    """seq, count and offset of each piece."""
+    return _PIECE.iter_unpack(array("Q", pieces).tobytes())
 
 
 def decode(datagram: bytes) -> Frame | Drop:
@@ -68,7 +105,7 @@ def decode(datagram: bytes) -> Frame | Drop:
         version,
         type_id,
         flags,
-        _key_id,
+        key_id,
         boot_id,
         event,
         seq,
@@ -99,9 +136,8 @@ def decode(datagram: bytes) -> Frame | Drop:
     outside = offset != 0 if seq == 0 else offset + len(payload) > text_length
     if outside:
         return Drop.OFFSET
-    host_name = host.partition(b"\0")[0].decode("utf-8", "replace")
     return Frame(
-        type_name, flags, boot_id, event, seq, count, offset, text_length, time_ns, host_name, payload
+        type_name, flags, boot_id, event, seq, count, offset, text_length, time_ns, host, payload, key_id
     )
 
 

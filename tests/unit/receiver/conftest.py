@@ -8,6 +8,7 @@ import re
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -115,3 +116,34 @@ def cli(tmp_path):
         )
 
     return run
+
+
+def ring_block(frames):
+    """One block of a TPACKET_V3 ring with these Ethernet frames, as the kernel lays it out."""
+    block = bytearray()
+    for frame in frames:
+        step = (82 + len(frame) + 7) // 8 * 8
+        head = struct.pack("=IIIIIIHH", step, 0, 0, len(frame), len(frame), 0, 82, 96).ljust(48, b"\0")
+        address = struct.pack("=HHiHBB8s", 17, 0x0008, 1, 1, 1, 6, bytes(8))
+        block += (head + address).ljust(82, b"\0") + frame.ljust(step - 82, b"\0")
+    return bytes(block)
+
+
+def udp_frame(payload, port=6664, options=b"", mac="525400123456", tail=b""):
+    """An Ethernet frame with a datagram, as panicast sends it."""
+    udp = struct.pack(">HHHH", 6665, port, 8 + len(payload), 0)
+    total = 20 + len(options) + 8 + len(payload)
+    ip = struct.pack(
+        ">BBHHHBBH4s4s",
+        0x45 + len(options) // 4,
+        0,
+        total,
+        0,
+        0x4000,
+        64,
+        17,
+        0,
+        bytes([10, 0, 0, 7]),
+        b"\xff" * 4,
+    )
+    return b"\xff" * 6 + bytes.fromhex(mac) + b"\x08\x00" + ip + options + udp + payload + tail

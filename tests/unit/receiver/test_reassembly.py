@@ -2,15 +2,16 @@
 """The pure middle: extents, reassembler, raw records."""
 
 from collections import Counter
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panicast_receiver.extents import Extents, Run
+from panicast_receiver.extents import Extents, Run, gaps, merged
 from panicast_receiver.intake import Intake, Packet
 from panicast_receiver.rawframe import RawFrame
 from panicast_receiver.rawrecords import RawRecords
-from panicast_receiver.reassembly import LATE_S, Limits, Reassembler, RecentKeys
+from panicast_receiver.reassembly import LATE_S, Limits, Reassembler, Recent
 from panicast_receiver.record import Instant, Source
 from panicast_receiver.wire import Frame, decode
 
@@ -41,9 +42,11 @@ def test_extents_keep_what_came_first_and_nothing_twice(pieces):
         new = [(offset + i, byte) for i, byte in enumerate(data) if offset + i not in model]
         model.update(new)
         assert extents.add(offset, data) == len(new)
-    assert {run.offset + i: byte for run in extents.runs() for i, byte in enumerate(run.data)} == model
+    runs = merged(list(extents))
+    assert {run.offset + i: byte for run in runs for i, byte in enumerate(run.data)} == model
+    assert all(one.end < other.offset for one, other in pairwise(runs))
     assert extents.covered == len(model)
-    missing = {gap.offset + i for gap in extents.gaps(100) for i in range(gap.length)}
+    missing = {gap.offset + i for gap in gaps(runs, 100) for i in range(gap.length)}
     assert missing == set(range(100)) - set(model)
 
 
@@ -148,7 +151,7 @@ def any_frame(draw):
         offset,
         length,
         draw(st.integers(0, 1)),
-        "h",
+        b"h" * 32,
         b"x" * size,
     )
 
@@ -174,7 +177,7 @@ def test_bounds_hold_whatever_arrives(steps):
 
 
 def test_recent_keys_forget_the_oldest():
-    keys = RecentKeys(2)
+    keys = Recent(2)
     for key in (1, 2, 1, 3):
         keys.add(key)
     assert 1 in keys and 3 in keys and 2 not in keys and len(keys) == 2
@@ -211,5 +214,5 @@ def test_intake_counts_every_packet_by_what_became_of_it(vectors):
         "sealed, no key": 5,
         "too short": 1,
         "wrong magic": 1,
-        "not a raw frame": 1,
+        "neither raw nor UDP": 1,
     }

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panicast_receiver.rawframe import RawFrame, decode_ethernet
+from panicast_receiver.ethernet import parse_ethernet
+from panicast_receiver.rawframe import RawFrame, decode_raw
 from panicast_receiver.wire import HEADER, Drop, Frame, decode, parse_metadata
 
 
@@ -132,6 +133,12 @@ def test_metadata_keeps_unknown_keys_empty_values_and_equal_signs():
     }
 
 
+def decode_ethernet(frame):
+    """What becomes of a whole frame of the raw format."""
+    packet = parse_ethernet(frame)
+    return packet if isinstance(packet, Drop) else decode_raw(packet)
+
+
 def ethernet(
     text=b"Kernel panic - not syncing: x\n",
     tags=b"",
@@ -196,8 +203,8 @@ def test_raw_frames(frame):
     ("frame", "expected"),
     [
         (ethernet()[:33], Drop.SHORT),
-        (ethernet(protocol=17), Drop.NOT_RAW),
-        (ethernet(tags=bytes.fromhex("86dd0064")), Drop.NOT_RAW),
+        (ethernet(protocol=17), Drop.NOT_OURS),
+        (ethernet(tags=bytes.fromhex("86dd0064")), Drop.NOT_OURS),
         (ethernet(fragment=0x2000), Drop.FRAGMENT),
         (ethernet(fragment=0x0001), Drop.FRAGMENT),
         (ethernet(total=500), Drop.TRUNCATED),

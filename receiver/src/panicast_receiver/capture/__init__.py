@@ -3,11 +3,24 @@
 
 from __future__ import annotations
 
+import array
 import socket
+import struct
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from ..intake import Packet
+from ..intake import Intake
+from ..record import Instant, Record
+
+_SO_ATTACH_FILTER = 26
+
+
+class Read(NamedTuple):
+    """How many packets were read at a time, and the records that they completed."""
+
+    packets: int
+    records: list[Record]
 
 
 class Capture(Protocol):
@@ -18,11 +31,14 @@ class Capture(Protocol):
     def fileno(self) -> int:
         """The descriptor that becomes readable when packets wait."""
 
-    def read(self, limit: int) -> list[Packet]:
-        """Up to ``limit`` packets, fewer when no more wait; raises OSError when the interface fails."""
+    def read(self, intake: Intake, now: Instant) -> Read:
+        """Feed some of the packets that wait to ``intake``; raises OSError when the interface fails."""
 
     def lost(self) -> int:
         """Packets the kernel dropped since the start because this capture's buffer was full."""
+
+    def refresh(self) -> None:
+        """Called now and then: find an interface again that was gone."""
 
     def close(self) -> None:
         """Give the socket back."""
@@ -49,3 +65,10 @@ def grow_receive_buffer(sock: socket.socket, wanted: int) -> int:
     except PermissionError:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted)
     return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+
+
+def attach_filter(sock: socket.socket, program: Sequence[tuple[int, int, int, int]]) -> None:
+    """Give the kernel a classic BPF program: a struct sock_fprog that points to it."""
+    instructions = array.array("B", b"".join(struct.pack("HBBI", *line) for line in program))
+    address, _ = instructions.buffer_info()
+    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(program), address))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""v1 frames from a UDP socket: needs no privilege, sees no raw frame."""
+"""Datagrams from a UDP socket: needs no privilege, sees no raw frame."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import socket
 import struct
 
 from ..errors import ReceiverError
-from ..intake import Packet
-from ..record import Source
-from . import grow_receive_buffer, interface_name
+from ..intake import Intake, Packet
+from ..record import Instant, Record, Source
+from . import Read, attach_filter, grow_receive_buffer, interface_name
+from .bpf import NOTHING
 
 # Linux values; the socket module of Python 3.9 lacks them.
 _IP_PKTINFO = 8
 _SO_RXQ_OVFL = 40
 _MAX_DATAGRAM = 65536
+#: Datagrams read at a time before the clock and the other captures get their turn.
+_BATCH = 256
 
 
 class UdpCapture:
@@ -25,6 +28,8 @@ class UdpCapture:
 
     def __init__(self, address: str, port: int, interface: str, buffer_bytes: int) -> None:
         self.name = f"UDP {address}:{port}"
+        self._interface = interface
+        self._index = 0
         self._lost = 0
         self._buffer = bytearray(_MAX_DATAGRAM)
         self._sock = sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -35,7 +40,7 @@ class UdpCapture:
             sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
             sock.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
             if interface:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
+                self._bind_to_interface()
             self.buffer_bytes = grow_receive_buffer(sock, buffer_bytes)
             sock.bind((address, port))
         except OSError as error:
@@ -46,16 +51,21 @@ class UdpCapture:
                 "ADDR:PORT or --interface NAME"
             ) from error
         sock.setblocking(False)
+        self.port = int(sock.getsockname()[1])
         self.name = "UDP {}:{}".format(*sock.getsockname()) + (f" on {interface}" if interface else "")
 
     def fileno(self) -> int:
         """See Capture."""
         return self._sock.fileno()
 
-    def read(self, limit: int) -> list[Packet]:
+    def hold(self) -> None:
+        """Keep the port, so that no other takes it and nobody is told it is unreachable, but hear nothing."""
+        attach_filter(self._sock, NOTHING)
+
+    def read(self, intake: Intake, now: Instant) -> Read:
         """See Capture."""
-        packets: list[Packet] = []
-        while len(packets) < limit:
+        packets, records = 0, list[Record]()
+        while packets < _BATCH:
             try:
                 size, ancillary, _, (ip, _port) = self._sock.recvmsg_into([self._buffer], 128)
             except BlockingIOError:
@@ -67,12 +77,27 @@ class UdpCapture:
                 elif level == socket.SOL_SOCKET and kind == _SO_RXQ_OVFL:
                     self._lost = struct.unpack("I", data)[0]
             source = Source(ip=None if ip == "0.0.0.0" else ip, iface=iface)
-            packets.append(Packet(bytes(self._buffer[:size]), source))
-        return packets
+            records += intake.feed(Packet(bytes(self._buffer[:size]), source), now)
+            packets += 1
+        return Read(packets, records)
 
     def lost(self) -> int:
         """See Capture. Known as of the last packet read."""
         return self._lost
+
+    def refresh(self) -> None:
+        """See Capture. An interface that went and came again has another index."""
+        if not self._interface:
+            return
+        try:
+            if socket.if_nametoindex(self._interface) != self._index:
+                self._bind_to_interface()
+        except OSError:
+            self._index = 0
+
+    def _bind_to_interface(self) -> None:
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._interface.encode() + b"\0")
+        self._index = socket.if_nametoindex(self._interface)
 
     def close(self) -> None:
         """See Capture."""

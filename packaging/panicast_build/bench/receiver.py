@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""./inv bench receiver: what the receiver loses, uses and keeps of floods, beside netconsd."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from panicast_build import document, progress
+from panicast_build.bench import netconsd
+from panicast_build.bench.segment import FRAMES, Flood, Listener, Segment, segment, write_corpus
+from panicast_receiver.reader import Query, Reader
+
+BURST_HOSTS = 10_000
+PACED_PPS = 102_000
+DRAIN_HOSTS = 2_000
+PANICS_PER_SECOND = 100
+#: What is given to the receiver unless a case says otherwise: everything fits into memory.
+ROOMY = ("--memory-mib", "1024", "--receive-buffer-mib", "256")
+
+
+@dataclass(frozen=True)
+class Use:
+    """Microseconds of CPU per packet: of the thread that captures and reassembles, and of the process."""
+
+    capture: float
+    whole: float
+
+
+@dataclass(frozen=True)
+class Burst:
+    """A burst at full speed: how fast it came, what became of it, and what that took."""
+
+    memory_mib: int
+    packets: int
+    seconds: float
+    lost: int
+    spilled: int
+    complete: int
+    exact: int
+    peak_mib: float
+    after: float
+    use: Use
+
+
+@contextmanager
+def _receiver(net: Segment, *flags: str) -> Iterator[tuple[Listener, Path]]:
+    """Our service, ready, and its state folder."""
+    with tempfile.TemporaryDirectory(dir=net.scratch) as folder:
+        state = Path(folder)
+        serve = [sys.executable, "-m", "panicast_receiver", "serve", "--config", os.devnull]
+        argv = [*serve, "--state-dir", folder, "--interface", "pc0", *flags]
+        with net.listen(argv) as listener:
+            listener.wait_for("records are kept in")
+            yield listener, state
+
+
+@contextmanager
+def _netconsd(net: Segment, program: Path) -> Iterator[Listener]:
+    with net.listen(netconsd.command(program)) as listener:
+        time.sleep(0.5)
+        yield listener
+
+
+def run(runs: int, source: str) -> None:
+    """Measures and writes docs/benchmarks-receiver.md; source is the folder of netconsd's ("": left out)."""
+    with tempfile.TemporaryDirectory(prefix="panicast-bench-") as folder:
+        scratch = Path(folder)
+        peer = netconsd.build(source, scratch)
+        texts = write_corpus(scratch / "corpus")
+        with segment(scratch, scratch / "corpus") as net:
+            figures = _measure(net, peer, texts, runs)
+    document.write(
+        "benchmarks-receiver.md",
+        date=datetime.now(UTC).strftime("%Y-%m-%d"),
+        command=f"./inv bench receiver --runs {runs}" + (" --netconsd FOLDER" if peer else ""),
+        cpus=os.cpu_count(),
+        python=sys.version.split()[0],
+        sqlite=sqlite3.sqlite_version,
+        runs=runs,
+        **figures,
+    )
+
+
+def _measure(net: Segment, peer: Path | None, texts: Sequence[bytes], runs: int) -> dict[str, object]:
+    paced: dict[str, list[Use]] = {"panicast": [], "netconsd": []}
+    drained: dict[str, list[Use]] = {"panicast": [], "netconsd": []}
+    bursts: list[Burst] = []
+    for number in range(runs):
+        with progress.step(f"run {number + 1} of {runs}: {PACED_PPS} packets a second"):
+            with _receiver(net, *ROOMY) as (listener, _):
+                paced["panicast"].append(_paced(net, listener, "capture"))
+            if peer:
+                with _netconsd(net, peer) as listener:
+                    paced["netconsd"].append(_paced(net, listener, ""))
+        with progress.step(f"run {number + 1} of {runs}: a backlog"):
+            with _receiver(net, "--memory-mib", "1024", "--receive-buffer-mib", "512") as (listener, _):
+                drained["panicast"].append(_drain(net, listener, "capture"))
+            if peer:
+                with _netconsd(net, peer) as listener:
+                    drained["netconsd"].append(_drain(net, listener, ""))
+        with progress.step(f"run {number + 1} of {runs}: bursts of {BURST_HOSTS} hosts"):
+            bursts += [_burst(net, texts, memory) for memory in (1024, 256)]
+    with progress.step(f"{PANICS_PER_SECOND} panics a second"):
+        delays = _delays(net)
+    return {
+        "paced": {name: _median(uses) for name, uses in paced.items() if uses},
+        "drained": {name: _median(uses) for name, uses in drained.items() if uses},
+        "bursts": bursts,
+        "delays": delays,
+        "pps": PACED_PPS,
+        "hosts": BURST_HOSTS,
+        "panics": PANICS_PER_SECOND,
+        "netconsd_left_out": peer is None,
+        "setting": netconsd.SETTING,
+    }
+
+
+def _median(uses: Sequence[Use]) -> Use:
+    return Use(statistics.median(use.capture for use in uses), statistics.median(use.whole for use in uses))
+
+
+def _paced(net: Segment, listener: Listener, thread: str) -> Use:
+    return _used(listener, thread, lambda: net.flood(BURST_HOSTS, 2, PACED_PPS))
+
+
+def _drain(net: Segment, listener: Listener, thread: str) -> Use:
+    listener.signal(signal.SIGSTOP)
+    flood = net.flood(DRAIN_HOSTS, 2, 0)
+
+    def go_on() -> Flood:
+        listener.signal(signal.SIGCONT)
+        return flood
+
+    return _used(listener, thread, go_on)
+
+
+def _used(listener: Listener, thread: str, send: Callable[[], Flood]) -> Use:
+    before = listener.cpu(thread), listener.cpu()
+    flood = send()
+    listener.wait_until_quiet()
+    used = listener.cpu(thread) - before[0], listener.cpu() - before[1]
+    return Use(*(1e6 * seconds / flood.packets for seconds in used))
+
+
+def _burst(net: Segment, texts: Sequence[bytes], memory_mib: int) -> Burst:
+    flags = ("--memory-mib", str(memory_mib), "--receive-buffer-mib", "256")
+    with _receiver(net, *flags) as (listener, state):
+        before = listener.cpu("capture"), listener.cpu()
+        flood = net.flood(BURST_HOSTS, 2, 0)
+        ended = last = time.monotonic()
+        database = sqlite3.connect(f"file:{state}/panicast.db?mode=ro", uri=True)
+        stored = 0
+        while time.monotonic() < last + 2:
+            (count,) = database.execute("SELECT count(*) FROM records WHERE complete").fetchone()
+            if count > stored:
+                stored, last = count, time.monotonic()
+            time.sleep(0.1)
+        database.close()
+        used = listener.cpu("capture") - before[0], listener.cpu() - before[1]
+        peak = listener.peak_mib()
+        listener.stop()
+        log = listener.last_words()
+        return Burst(
+            memory_mib=memory_mib,
+            packets=flood.packets,
+            seconds=flood.seconds,
+            lost=_counted(log, "dropped by the kernel, buffer full"),
+            spilled=_counted(log, "spilled to disk"),
+            complete=stored,
+            exact=_exact(state, texts),
+            peak_mib=peak,
+            after=last - ended,
+            use=Use(*(1e6 * seconds / flood.packets for seconds in used)),
+        )
+
+
+def _counted(log: str, name: str) -> int:
+    found = re.search(rf"{re.escape(name)} (\d+)", log)
+    return int(found[1]) if found else 0
+
+
+def _exact(state: Path, texts: Sequence[bytes]) -> int:
+    """How many records are, byte for byte, what their host has sent."""
+    reader, exact = Reader(state), 0
+    for entry in reader.select(Query()):
+        number = int(entry.summary["host"].removeprefix("host-"))
+        exact += reader.load(entry).received_text == texts[number % len(texts)]
+    reader.close()
+    return exact
+
+
+def _delays(net: Segment) -> dict[str, float]:
+    """Milliseconds from a record's last frame to its announcement, which comes after it is on the disk."""
+    with _receiver(net, *ROOMY) as (listener, _):
+        flood = net.flood(10 * PANICS_PER_SECOND, 1, PANICS_PER_SECOND * FRAMES, "0", "serial")
+        listener.wait_until_quiet()
+        listener.stop()
+        announced = [(at, re.search(r"^record .* from host-(\d+)", line)) for at, line in listener.said]
+        stored = {int(found[1]): at for at, found in announced if found}
+    delays = sorted((stored[host] - sent) / 1e6 for host, sent in flood.sent_ns.items() if host in stored)
+    return {
+        "records": len(delays),
+        "of": len(flood.sent_ns),
+        "median": statistics.median(delays),
+        "p99": delays[int(len(delays) * 0.99) - 1],
+        "worst": delays[-1],
+    }

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A network of two ends for ./inv bench receiver: a listener at one, a flood from the other."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from panicast_build import tools
+from panicast_build.errors import UserError
+from panicast_build.paths import ROOT
+from panicast_build.run import run
+
+SOURCE = ROOT / "tests" / "bench" / "flood" / "flood.c"
+TEXT = 65536
+FRAMES = 51
+PATIENCE_SECONDS = 120
+#: CPU time that does not grow for this long means that nothing is left to do.
+QUIET_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class Flood:
+    """What was sent: packets, in how many seconds; serial: when each host's last frame was, by its number."""
+
+    packets: int
+    seconds: float
+    sent_ns: dict[int, int]
+
+
+class Segment:
+    """Two network namespaces joined by a veth pair; the flood comes from CPU 0, listeners run on CPU 1."""
+
+    def __init__(self, scratch: Path, corpus: Path) -> None:
+        self.scratch = scratch
+        self._corpus = corpus
+        self._listening, self._sending = (f"panicast-{end}-{os.getpid()}" for end in ("hear", "send"))
+        self._flood = scratch / "flood"
+        run(["gcc", "-O2", "-o", self._flood, SOURCE])
+
+    def make(self) -> None:
+        """Makes both ends."""
+        for name in (self._listening, self._sending):
+            run(["ip", "netns", "add", name])
+            run(["ip", "-n", name, "link", "set", "lo", "up"])
+        pair = ["link", "add", "pc0", "netns", self._listening, "type", "veth"]
+        run(["ip", *pair, "peer", "name", "pc1", "netns", self._sending])
+        run(["ip", "-n", self._sending, "link", "set", "pc1", "up"])
+        run(["ip", "-n", self._listening, "link", "set", "pc0", "up"])
+        # A source without a route back would be refused by rp_filter; netconsd could not hear it.
+        run(["ip", "-n", self._listening, "addr", "add", "10.255.255.1/8", "dev", "pc0"])
+        for name in ("all", "pc0"):
+            self._inside(["sysctl", "-qw", f"net.ipv4.conf.{name}.rp_filter=0"])
+
+    def remove(self) -> None:
+        """Removes what make() made, as far as it got."""
+        for name in (self._listening, self._sending):
+            run(["ip", "netns", "del", name], check=False)
+
+    def _inside(self, argv: Sequence[str]) -> None:
+        run(["ip", "netns", "exec", self._listening, *argv])
+
+    @contextmanager
+    def listen(self, argv: Sequence[str]) -> Iterator[Listener]:
+        """A process at the listening end on CPU 1; killed at the end if it still runs."""
+        process = subprocess.Popen(
+            ["ip", "netns", "exec", self._listening, "taskset", "-c", "1", *argv],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        listener = Listener(process)
+        reader = threading.Thread(target=listener.read)
+        reader.start()
+        try:
+            yield listener
+        finally:
+            process.kill()
+            process.wait()
+            reader.join()
+
+    def flood(self, hosts: int, passes: int, pps: int, *more: str) -> Flood:
+        """Sends from the other end; see flood.c."""
+        words = [self._flood, "pc1", self._corpus, hosts, passes, pps, *more]
+        argv = ["ip", "netns", "exec", self._sending, "taskset", "-c", "0", *map(str, words)]
+        *hosts_sent, total = run(argv).output.splitlines()
+        packets, nanoseconds = map(int, total.split())
+        sent = {int(host): int(ns) for host, ns in (line.split() for line in hosts_sent)}
+        return Flood(packets, nanoseconds / 1e9, sent)
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A process that listens, and the lines that it says, each with when it was read (ns since the epoch)."""
+
+    process: subprocess.Popen[str]
+    said: list[tuple[int, str]] = field(default_factory=list)
+
+    def read(self) -> None:
+        """Reads what it says until it ends; in a thread of its own."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said.append((time.time_ns(), line.rstrip("\n")))
+
+    def cpu(self, thread: str = "") -> float:
+        """Seconds of CPU that its threads, or those of this name, have used."""
+        total = 0
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            if thread in ("", (task / "comm").read_text().strip()):
+                total += int((task / "schedstat").read_text().split()[0])
+        return total / 1e9
+
+    def peak_mib(self) -> float:
+        """The most memory it had, RSS, the shared ring included."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+    def wait_until_quiet(self) -> None:
+        """Waits until it uses no CPU any more."""
+        deadline, before = time.monotonic() + PATIENCE_SECONDS, -1.0
+        while (used := self.cpu()) > before + 0.005:
+            if time.monotonic() > deadline:
+                raise UserError("a listener does not come to rest", self.last_words())
+            before = used
+            time.sleep(QUIET_SECONDS)
+
+    def wait_for(self, words: str) -> None:
+        """Waits until its output holds words."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not any(words in line for _, line in list(self.said)):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise UserError(f"a listener does not say {words!r}", self.last_words())
+            time.sleep(0.05)
+
+    def last_words(self) -> str:
+        """The end of what it said."""
+        return "\n".join(line for _, line in self.said[-5:])
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends it a signal."""
+        self.process.send_signal(number)
+
+    def stop(self) -> None:
+        """Ends it in good order."""
+        self.signal(signal.SIGTERM)
+        self.process.wait(PATIENCE_SECONDS)
+
+
+@contextmanager
+def segment(scratch: Path, corpus: Path) -> Iterator[Segment]:
+    """A network that is gone afterwards. UserError without root."""
+    tools.need("gcc", "ip", "taskset", "sysctl")
+    if os.geteuid() != 0:
+        raise UserError("the bench makes network namespaces", "run it as root")
+    if (os.cpu_count() or 1) < 2:
+        raise UserError("the bench needs two CPUs", "one sends, the other listens")
+    made = Segment(scratch, corpus)
+    try:
+        made.make()
+        yield made
+    finally:
+        made.remove()
+
+
+def write_corpus(path: Path, texts: int = 64) -> list[bytes]:
+    """Kernel logs of TEXT bytes each, made of this machine's own log, all different; returns them."""
+    sample = run(["dmesg", "--raw"], check=False).output if shutil.which("dmesg") else ""
+    lines = [line for line in sample.splitlines() if line.startswith("<")] or [
+        "<6>[    1.000000] no log here"
+    ]
+    made = []
+    for number in range(texts):
+        turned = lines[number * 7 % len(lines) :] + lines[: number * 7 % len(lines)]
+        text = "".join(f"{line} #{number}.{count}\n" for count, line in enumerate(turned * (TEXT // 20)))
+        made.append(text.encode(errors="replace")[:TEXT])
+    path.write_bytes(b"".join(made))
+    return made

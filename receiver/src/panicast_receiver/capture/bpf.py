@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The filter that the kernel runs on each frame of a packet socket: classic BPF, <linux/filter.h>. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+from ..ethernet import ETHERTYPE_IP, PROTOCOL_UDP
+from ..rawframe import IP_PROTOCOL
+
+Program = Sequence[tuple[int, int, int, int]]
+
+# Load at an offset (word, half, byte), at X and an offset, the frame's length; X = 4 * (byte & 15).
+_LD, _LDH, _LDB, _LDH_X, _LEN, _MSH = 0x20, 0x28, 0x30, 0x48, 0x80, 0xB1
+# A += k, A += X, X = A, A = X; compare A with k, its bits with k, A with X; return k, return A.
+_ADD, _ADD_X, _TAX, _TXA, _JEQ, _JSET, _JGE_X, _RET, _RET_A = (
+    0x04,
+    0x0C,
+    0x07,
+    0x87,
+    0x15,
+    0x45,
+    0x3D,
+    0x06,
+    0x16,
+)
+_ALL = 0xFFFFFFFF
+#: Ethernet, IP and UDP header: what is captured of a datagram that is shorter than it says.
+_HEADERS = 14 + 20 + 8
+
+NOTHING: Program = ((_RET, 0, 0, 0),)
+
+#: A label, an opcode, its constant; for a jump where to go if true and if false ("": the next line).
+_Line = tuple[str, int, int, str, str]
+
+
+def frames_for(address: str, ports: Sequence[int], raw: bool) -> Program:
+    """Passes IPv4 UDP to ``ports`` of ``address`` (0.0.0.0: of any) and, on wish, raw frames.
+
+    A frame without a VLAN tag in it whose UDP length is consistent is cut where the datagram ends, so
+    that its captured length tells its payload's. All other frames that may be ours pass as they are,
+    those with a tag or a lying length included, for the decoder to look at and count.
+    """
+    host = int(ipaddress.IPv4Address(address))
+    lines: list[_Line] = [
+        *_load_and_match(12, {ETHERTYPE_IP: "ip", 0x8100: "tagged", 0x88A8: "tagged"}, "drop"),
+        *_labelled("tagged", [("", _LDH, 16, "", ""), ("", _JEQ, ETHERTYPE_IP, "", "drop")]),
+        *_match_ip(18, host, ports, raw, "all"),
+        *_labelled("ip", _match_ip(14, host, ports, raw, "cut")),
+        *_labelled("cut", [("", _LDH_X, 14 + 4, "", ""), ("", _ADD_X, 0, "", ""), ("", _ADD, 14, "", "")]),
+        ("", _TAX, 0, "", ""),
+        ("", _LEN, 0, "", ""),
+        ("", _JGE_X, 0, "", "short"),
+        ("", _TXA, 0, "", ""),
+        ("", _RET_A, 0, "", ""),
+        ("short", _RET, _HEADERS, "", ""),
+        ("all", _RET, _ALL, "", ""),
+        ("drop", _RET, 0, "", ""),
+    ]
+    return _assemble(lines)
+
+
+def _load_and_match(offset: int, labels: dict[int, str], otherwise: str) -> list[_Line]:
+    lines: list[_Line] = [("", _LDH, offset, "", "")]
+    lines += [("", _JEQ, value, label, "") for value, label in labels.items()]
+    last = lines[-1]
+    return [*lines[:-1], (*last[:4], otherwise)]
+
+
+def _labelled(label: str, lines: list[_Line]) -> list[_Line]:
+    return [(label, *lines[0][1:]), *lines[1:]]
+
+
+def _match_ip(start: int, host: int, ports: Sequence[int], raw: bool, found: str) -> list[_Line]:
+    """The IP packet that begins at ``start``; leaves its header's length in X."""
+    address: list[_Line] = [("", _LD, start + 16, "", ""), ("", _JEQ, host, "", "drop")]
+    last = len(ports) - 1
+    return [
+        ("", _LDB, start + 9, "", ""),
+        *([("", _JEQ, IP_PROTOCOL, "all", "")] if raw else []),
+        ("", _JEQ, PROTOCOL_UDP, "", "drop"),
+        ("", _LDH, start + 6, "", ""),
+        ("", _JSET, 0x1FFF, "drop", ""),
+        *(address if host else []),
+        ("", _MSH, start, "", ""),
+        ("", _LDH_X, start + 2, "", ""),
+        *(("", _JEQ, port, found, "drop" if n == last else "") for n, port in enumerate(ports)),
+    ]
+
+
+def _assemble(lines: Sequence[_Line]) -> Program:
+    at = {label: number for number, (label, *_) in enumerate(lines) if label}
+
+    def distance(number: int, label: str) -> int:
+        return at[label] - number - 1 if label else 0
+
+    return [
+        (code, distance(number, true), distance(number, false), constant)
+        for number, (_, code, constant, true, false) in enumerate(lines)
+    ]

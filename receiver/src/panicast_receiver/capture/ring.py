@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Frames of both formats from a packet socket's TPACKET_V3 ring; needs CAP_NET_RAW.
+
+The kernel writes frames into memory that we share with it and hands them over by the block: no system call
+and no copy for each. It sees frames before the IP stack does, so also those with IP checksum 0, of senders to
+whom no route leads back (rp_filter), and those that a firewall would keep from a UDP socket.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import socket
+import struct
+
+from ..errors import ReceiverError
+from ..ethernet import ETHERTYPE_IP
+from ..intake import Intake
+from ..record import Instant, Record
+from . import Read, attach_filter, interface_name
+from .bpf import NOTHING, Program
+
+_SOL_PACKET = 263
+_PACKET_RX_RING, _PACKET_STATISTICS, _PACKET_VERSION = 5, 6, 10
+_TPACKET_V3 = 2
+_BLOCK = 1 << 20
+_BLOCK_TIMEOUT_MS = 20
+#: Blocks read at a time before the clock and the other captures get their turn.
+_BLOCKS = 16
+#: struct tpacket_block_desc: block_status, num_pkts, offset_to_first_pkt.
+_DESCRIPTOR = struct.Struct("=8xIII")
+_STATUS_AT, _OURS, _KERNELS = 8, 1, 0
+
+
+class RingCapture:
+    """Hears what ``program`` passes on ``interface``, or on every one when it is empty.
+
+    Raises PermissionError without CAP_NET_RAW, ReceiverError when the interface or the ring cannot be had.
+    """
+
+    def __init__(self, interface: str, program: Program, ring_bytes: int) -> None:
+        self.name = f"packet ring on {interface or 'every interface'}"
+        self._interface = interface
+        self._index = 0
+        self._lost = 0
+        self._next = 0
+        # A filter that passes nothing comes first: the socket hears from its making on.
+        self._sock = sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE_IP))
+        try:
+            attach_filter(sock, NOTHING)
+            sock.setsockopt(_SOL_PACKET, _PACKET_VERSION, _TPACKET_V3)
+            self.ring_bytes = self._make_ring(ring_bytes)
+            self._ring = mmap.mmap(sock.fileno(), self.ring_bytes)
+            if interface:
+                self._bind()
+            attach_filter(sock, program)
+        except OSError as error:
+            sock.close()
+            raise ReceiverError(
+                f"cannot hear packets on {interface or 'any interface'}: {error.strerror}; "
+                "name an interface with --interface NAME, or give --capture udp"
+            ) from error
+
+    def fileno(self) -> int:
+        """See Capture."""
+        return self._sock.fileno()
+
+    def read(self, intake: Intake, now: Instant) -> Read:
+        """See Capture."""
+        packets, records = 0, list[Record]()
+        for _ in range(min(_BLOCKS, self._blocks)):
+            base = self._next * _BLOCK
+            status, frames, first = _DESCRIPTOR.unpack_from(self._ring, base)
+            if not status & _OURS:
+                if error := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                    raise OSError(error, errno.errorcode.get(error, str(error)))
+                break
+            try:
+                records += intake.feed_block(self._ring, base + first, frames, now, interface_name)
+                packets += frames
+            finally:
+                struct.pack_into("=I", self._ring, base + _STATUS_AT, _KERNELS)
+                self._next = (self._next + 1) % self._blocks
+        return Read(packets, records)
+
+    def lost(self) -> int:
+        """See Capture. Reading the kernel's counter clears it, so the sum is kept here."""
+        statistics = self._sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 12)
+        self._lost += struct.unpack("III", statistics)[1]
+        return self._lost
+
+    def refresh(self) -> None:
+        """See Capture. An interface that went and came again has another index."""
+        if not self._interface:
+            return
+        try:
+            if socket.if_nametoindex(self._interface) != self._index:
+                self._bind()
+        except OSError:
+            self._index = 0
+
+    def close(self) -> None:
+        """See Capture."""
+        self._ring.close()
+        self._sock.close()
+
+    def _bind(self) -> None:
+        self._sock.bind((self._interface, ETHERTYPE_IP))
+        self._index = socket.if_nametoindex(self._interface)
+
+    def _make_ring(self, wanted: int) -> int:
+        """As many blocks as there is memory for, at most the wanted bytes; returns the bytes."""
+        self._blocks = max(2, wanted // _BLOCK)
+        while True:
+            request = (_BLOCK, self._blocks, 2048, _BLOCK // 2048 * self._blocks, _BLOCK_TIMEOUT_MS, 0, 0)
+            try:
+                self._sock.setsockopt(_SOL_PACKET, _PACKET_RX_RING, struct.pack("7I", *request))
+                return self._blocks * _BLOCK
+            except OSError as error:
+                if error.errno != errno.ENOMEM or self._blocks == 2:
+                    raise
+                self._blocks //= 2

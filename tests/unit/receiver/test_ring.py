@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The fast path against the slow one, on blocks of a ring as the kernel lays them out; spilling."""
+
+import struct
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from panicast_receiver.intake import Intake, Packet
+from panicast_receiver.reassembly import DONE, Limits
+from panicast_receiver.record import Instant, Source
+from panicast_receiver.spill import Spill
+
+from .conftest import ring_block, udp_frame
+
+NOW = Instant(100.0, 1_700_000_000_000_000_000)
+
+
+def by_ring(intake, frames):
+    """What comes out of one block of these Ethernet frames."""
+    return intake.feed_block(ring_block(frames), 0, len(frames), NOW, lambda index: f"eth{index}")
+
+
+def told(record):
+    """A record without where it was heard."""
+    return record.identity, record.type, record.metadata, record.marked_text, record.complete
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_the_fast_path_makes_the_records_that_the_slow_one_makes(vectors, data):
+    frames = [frame for vector in vectors if vector["key"] is None for frame in vector["frames"]]
+    chosen = data.draw(st.lists(st.sampled_from(frames), max_size=60))
+    fast, slow = Intake(Limits(), 60), Intake(Limits(), 60)
+    cut = data.draw(st.integers(0, len(chosen)))
+    got = [record for part in (chosen[:cut], chosen[cut:]) for record in by_ring(fast, map_frames(part))]
+    wanted = [record for frame in chosen for record in slow.feed(Packet(frame, Source()), NOW)]
+    assert [told(record) for record in got] == [told(record) for record in wanted]
+    assert +fast.counts == +slow.counts
+    assert fast.reassembler.memory == slow.reassembler.memory
+    assert sorted(map(told, fast.reassembler.flush())) == sorted(map(told, slow.reassembler.flush()))
+    assert fast.reassembler.memory == slow.reassembler.memory == 0
+
+
+def map_frames(datagrams):
+    """Datagrams as Ethernet frames."""
+    return [udp_frame(datagram) for datagram in datagrams]
+
+
+def test_what_the_ring_tells_of_the_sender(big):
+    (record,) = by_ring(Intake(Limits(), 60), map_frames(big["frames"]))
+    assert record.source == Source("52:54:00:12:34:56", "10.0.0.7", "eth1")
+    assert record.received_text.decode() == big["text"] and record.complete
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.binary(max_size=240), max_size=6), st.data())
+def test_whatever_is_in_the_ring_is_counted_and_never_raises(big, garbage, data):
+    frames = [*garbage, *map_frames(data.draw(st.lists(st.binary(max_size=120), max_size=4)))]
+    frames += [udp_frame(frame[: data.draw(st.integers(0, len(frame)))]) for frame in big["frames"]]
+    intake = Intake(Limits(), 60)
+    by_ring(intake, data.draw(st.permutations(frames)))
+    records = intake.reassembler.flush()
+    assert intake.counts["packets"] == len(frames) and len(records) <= 1
+    assert intake.reassembler.memory == 0
+
+
+def test_a_forged_piece_is_counted_and_the_record_is_whole_nevertheless(big):
+    """Same header, but a piece beyond the text, or a seq beyond the count."""
+    text = big["frames"][1]
+    beyond = text[:28] + struct.pack(">HHI", 1, 6, len(big["text"])) + text[36:]
+    wrong_seq = text[:28] + struct.pack(">HHI", 9, 6, 0) + text[36:]
+    intake = Intake(Limits(), 60)
+    frames = [*big["frames"][:2], beyond, wrong_seq, *big["frames"][2:]]
+    (record,) = by_ring(intake, map_frames(frames)) or intake.reassembler.flush()
+    assert record.complete and record.received_text.decode() == big["text"]
+    assert intake.counts["payload outside the text"] == 2 and intake.reassembler.memory == 0
+
+
+def test_endless_forged_pieces_do_not_grow_memory(big):
+    intake = Intake(Limits(), 60)
+    by_ring(intake, map_frames(big["frames"][:2]))
+    text = big["frames"][1]
+    for start in range(0, 60_000, 1000):
+        pieces = [text[:28] + struct.pack(">HHI", 1, 6, start + n) + text[36:80] for n in range(1000)]
+        by_ring(intake, map_frames(pieces))
+    assert intake.reassembler.memory < 1 << 20
+
+
+def test_finished_records_are_forgotten_in_the_end(big, monkeypatch):
+    monkeypatch.setattr("panicast_receiver.reassembly.REMEMBERED", 3)
+    intake = Intake(Limits(), 60)
+    for number in range(8):
+        frames = [frame[:24] + number.to_bytes(4, "big") + frame[28:] for frame in big["frames"]]
+        assert len(by_ring(intake, map_frames(frames))) == 1
+    assert list(intake.reassembler.by_prefix.values()) == [DONE] * 3
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_records_beyond_the_memory_wait_in_a_file_and_come_back_whole(tmp_path_factory, big, data):
+    spill = Spill(tmp_path_factory.mktemp("spill"), data.draw(st.sampled_from([1 << 20, 1 << 20, 9000])))
+    intake = Intake(Limits(memory=40_000), 60, spill)
+    frames = [
+        frame[:24] + number.to_bytes(4, "big") + frame[28:]
+        for number in range(12)
+        for frame in data.draw(st.permutations(big["frames"]))
+    ]
+    order = data.draw(st.permutations(frames))
+    records = [
+        record for at in range(0, len(order), 6) for record in by_ring(intake, map_frames(order[at : at + 6]))
+    ]
+    assert intake.reassembler.memory <= 40_000 + 6 * 1600
+    records += intake.reassembler.flush()
+    texts = {}
+    for record in records:
+        for run in record.runs:
+            assert big["text"].encode()[run.offset : run.end] == run.data
+            texts[record.event] = texts.get(record.event, 0) + len(run.data)
+    assert texts == dict.fromkeys(range(12), len(big["text"]))
+    if intake.counts["spilled to disk"] and not intake.counts["handed out early for room"]:
+        assert all(record.complete for record in records)
+    assert spill.live == intake.reassembler.memory == 0
+    spill.close()
