@@ -160,13 +160,15 @@ def _burst(net: Segment, texts: Sequence[bytes], memory_mib: int) -> Burst:
         before = listener.cpu("capture"), listener.cpu()
         flood = net.flood(BURST_HOSTS, 2, 0)
         ended = last = time.monotonic()
+        busy = 0.0
         database = sqlite3.connect(f"file:{state}/panicast.db?mode=ro", uri=True)
         stored = 0
-        while time.monotonic() < last + 2:
+        while time.monotonic() < last + 1 or listener.cpu("capture") > busy + 0.01:
+            busy = listener.cpu("capture")
             (count,) = database.execute("SELECT count(*) FROM records WHERE complete").fetchone()
             if count > stored:
                 stored, last = count, time.monotonic()
-            time.sleep(0.1)
+            time.sleep(0.2)
         database.close()
         used = listener.cpu("capture") - before[0], listener.cpu() - before[1]
         peak = listener.peak_mib()

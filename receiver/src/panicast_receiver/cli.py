@@ -15,6 +15,7 @@ from importlib.metadata import version
 from typing import Any
 
 from . import commands, service
+from .boots import STATES
 from .errors import ReceiverError
 from .reader import Query
 from .settings import CONFIG_FILE, SETTINGS, Setting, Value, from_flag, load
@@ -72,9 +73,22 @@ def _add_settings(parser: argparse.ArgumentParser, settings: Sequence[Setting]) 
 
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--group", metavar="SIGNATURE", help="only crashes of this group (`groups` lists them)"
+    )
     parser.add_argument("--type", choices=sorted(TYPES.values()), help="only records of this type")
     parser.add_argument("--host", metavar="NAME", help="only records of this host")
     parser.add_argument("--all", action="store_true", help="hello and bye too, the newest of each boot")
+
+
+def _add_range(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--since",
+        metavar="WHEN",
+        type=parse_since,
+        help="only records received since then: 30m, 2h, 7d, or 2026-11-23T20:00 (UTC)",
+    )
+    parser.add_argument("--limit", metavar="N", type=_limit, help="only the newest N")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -116,13 +130,25 @@ def build_parser() -> argparse.ArgumentParser:
     )
     listing.add_argument("--json", action="store_true", help="a JSON array, see docs/receiver.md")
     _add_filters(listing)
-    listing.add_argument(
-        "--since",
-        metavar="WHEN",
-        type=parse_since,
-        help="only records received since then: 30m, 2h, 7d, or 2026-11-23T20:00 (UTC)",
+    _add_range(listing)
+    groups = command(
+        "groups",
+        "list the crashes, the same one of many hosts once, newest last",
+        "  panicast-receiver groups --since 7d\n  panicast-receiver list --group 3fa9c81b2d07\n",
+        readers,
     )
-    listing.add_argument("--limit", metavar="N", type=_limit, help="only the newest N")
+    groups.add_argument("--json", action="store_true", help="a JSON array, see docs/receiver.md")
+    _add_filters(groups)
+    _add_range(groups)
+    hosts = command(
+        "hosts",
+        "list the hosts that were heard, and whether they are armed, said goodbye, panicked or fell silent",
+        "  panicast-receiver hosts --state silent\n"
+        "  panicast-receiver hosts --json | jq -r '.[] | [.host, .state] | @tsv'\n",
+        readers,
+    )
+    hosts.add_argument("--json", action="store_true", help="a JSON array, see docs/receiver.md")
+    hosts.add_argument("--state", choices=STATES, help="only hosts in this state")
     show = command(
         "show",
         "show one record",
@@ -166,7 +192,18 @@ def _run(args: argparse.Namespace) -> int:
     state_dir = settings.state_path(writing=False)
     if args.command == "show":
         return commands.show(state_dir, args.id, as_json=args.json, raw=args.raw)
-    query = Query(args.type, args.host, getattr(args, "since", None), getattr(args, "limit", None), args.all)
+    if args.command == "hosts":
+        return commands.hosts(state_dir, settings.silent_s, args.state, as_json=args.json)
+    query = Query(
+        type=args.type,
+        host=args.host,
+        since_ns=getattr(args, "since", None),
+        limit=getattr(args, "limit", None),
+        everything=args.all,
+        group=args.group,
+    )
+    if args.command == "groups":
+        return commands.groups(state_dir, query, as_json=args.json)
     if args.command == "list":
         return commands.list_records(state_dir, query, as_json=args.json)
     if args.command == "follow":

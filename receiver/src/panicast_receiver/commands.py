@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The reading commands: list, show, follow, export. Each returns the exit code."""
+"""The reading commands: list, show, groups, hosts, follow, export. Each returns the exit code."""
 
 from __future__ import annotations
 
@@ -32,12 +32,35 @@ def list_records(state_dir: Path, query: Query, as_json: bool) -> int:
     """Print the matching records as a table or a JSON array."""
     summaries = [entry.summary for entry in Reader(state_dir).select(query)]
     if as_json:
-        _say(json.dumps(summaries, indent=2) + "\n")
+        _say(_json(summaries))
     elif summaries:
         _say(present.table(summaries))
     else:
         print("no records", file=sys.stderr)
     return 0
+
+
+def groups(state_dir: Path, query: Query, as_json: bool) -> int:
+    """Print the groups of crashes as a table or a JSON array."""
+    found = Reader(state_dir).groups(query)
+    _say(_json(found) if as_json else present.groups_table(found) if found else "")
+    if not found and not as_json:
+        print("no crashes", file=sys.stderr)
+    return 0
+
+
+def hosts(state_dir: Path, silent_s: float, state: str | None, as_json: bool) -> int:
+    """Print the hosts as a table or a JSON array; ``state`` keeps those in one state."""
+    known = Reader(state_dir).hosts(silent_s, time.time_ns())
+    found = [host for host in known if state in (None, host["state"])]
+    _say(_json(found) if as_json else present.hosts_table(found) if found else "")
+    if not found and not as_json:
+        print("no hosts", file=sys.stderr)
+    return 0
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2) + "\n"
 
 
 def show(state_dir: Path, record_id: str, as_json: bool, raw: bool) -> int:
@@ -51,7 +74,7 @@ def show(state_dir: Path, record_id: str, as_json: bool, raw: bool) -> int:
             sys.stdout.buffer.flush()
             print(f"panicast-receiver: {present.state(entry.summary)}", file=sys.stderr)
     elif as_json:
-        _say(json.dumps(present.as_json(entry.summary, record), indent=2) + "\n")
+        _say(_json(present.as_json(entry.summary, record)))
     else:
         _say(present.page(entry.summary, record, _colour()))
     return 0

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
+from typing import Callable
 
 from . import schema
 from .handoff import Handoff
@@ -18,6 +19,8 @@ from .wire import STATE_TYPES
 
 #: Records in one transaction at most: alone when little happens, together sharing an fsync under load.
 BATCH = 256
+#: Records that are explained before the next ones get their turn: a millisecond or two each.
+EXPLAINED = 4
 #: Seconds between tries while the disk is full or failing, and for how long to go on once asked to stop.
 RETRY_S, LAST_TRIES_S = 1.0, 5.0
 
@@ -25,13 +28,14 @@ RETRY_S, LAST_TRIES_S = 1.0, 5.0
 class Committer(threading.Thread):
     """Runs until the hand-off is closed and empty. ``failed`` tells that records could not be kept."""
 
-    def __init__(self, handoff: Handoff, store: Store) -> None:
+    def __init__(self, handoff: Handoff, store: Store, busy: Callable[[], bool] = lambda: False) -> None:
         super().__init__(name="store", daemon=True)
         self.counts: Counter[str] = Counter()
         self.failed = False
         self.beat_at = time.monotonic()
         self._handoff = handoff
         self._store = store
+        self._busy = busy
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -49,13 +53,24 @@ class Committer(threading.Thread):
                     for stored in self._write(batch):
                         self.counts[stored.outcome] += 1
                         _announce(stored)
-                batch = self._handoff.take(BATCH, 1.0)
+                # Looking into texts takes Python's lock from the capturing thread: not in a burst.
+                more = bool(batch) or (not self._busy() and self._explain())
+                batch = self._handoff.take(BATCH, 0 if more else 1.0)
         except sqlite3.Error as error:
             self.failed = True
             lost = len(batch or ()) + self._handoff.abandon()
             logger.error("%s; %d records could not be kept", schema.explain(error, self._store.path), lost)
         finally:
             self._handoff.abandon()
+
+    def _explain(self) -> bool:
+        """Look what some records mean, when nothing else is to do; whether there is more of that."""
+        try:
+            return self._store.explain(EXPLAINED)
+        except sqlite3.OperationalError as error:
+            # A full disk: whoever writes the next record complains and waits.
+            logger.debug("%s", schema.explain(error, self._store.path))
+            return False
 
     def _write(self, batch: list[Record]) -> list[Stored]:
         """Commit ``batch``, however long the disk stays full; damage and the end of patience raise."""

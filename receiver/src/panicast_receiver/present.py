@@ -25,14 +25,72 @@ def state(summary: dict[str, Any]) -> str:
 
 def table(summaries: Sequence[dict[str, Any]], headings: bool = True) -> str:
     """One line for each record under headings, columns aligned."""
-    rows = [_HEADINGS] if headings else []
-    for item in summaries:
-        received = item["received"][:19].replace("T", " ")
-        cells = (item["id"], received, item["type"], item["host"], state(item), item["reason"])
-        rows.append(tuple(escape(cell) for cell in cells))  # type: ignore[arg-type]
-    widths = [max((len(row[column]) for row in rows), default=0) for column in range(len(_HEADINGS))]
+    rows = [
+        (item["id"], _short(item["received"]), item["type"], item["host"], state(item), item["reason"])
+        for item in summaries
+    ]
+    return aligned(_HEADINGS if headings else (), rows)
+
+
+def aligned(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    """Rows under headings, if there are any, everything escaped, columns aligned."""
+    rows = [*([headings] if headings else []), *([escape(cell) for cell in row] for row in cells)]
+    widths = [max(map(len, column)) for column in zip(*rows)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
     return "".join(line + "\n" for line in lines)
+
+
+def _meaning(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    crash = summary["crash"]
+    if not crash or not crash["signature"]:
+        return []
+    trace = " < ".join(crash["trace"][:6])
+    said = [("crash", crash["title"]), ("trace", trace), ("modules", " ".join(crash["modules"]))]
+    said += [("hardware", crash["hardware"]), ("group", crash["signature"])]
+    return [(name, value) for name, value in said if value]
+
+
+def groups_table(groups: Sequence[dict[str, Any]]) -> str:
+    """One line for each group of crashes."""
+    headings = ("GROUP", "HOSTS", "RECORDS", "FIRST (UTC)", "LAST (UTC)", "KERNELS", "CRASH")
+    return aligned(
+        headings,
+        [
+            (
+                item["signature"],
+                str(item["hosts"]),
+                str(item["records"]),
+                _short(item["first"]),
+                _short(item["last"]),
+                " ".join(item["kernels"][:3]) + (" …" if len(item["kernels"]) > 3 else ""),
+                item["title"],
+            )
+            for item in groups
+        ],
+    )
+
+
+def hosts_table(hosts: Sequence[dict[str, Any]]) -> str:
+    """One line for each host."""
+    headings = ("HOST", "STATE", "LAST SEEN (UTC)", "KERNEL", "MODULE", "INTERFACES")
+    return aligned(
+        headings,
+        [
+            (
+                item["host"],
+                item["state"],
+                _short(item["last_seen"]),
+                item["kernel"],
+                item["module"],
+                " ".join(sorted(item["interfaces"])),
+            )
+            for item in hosts
+        ],
+    )
+
+
+def _short(time: str) -> str:
+    return time[:19].replace("T", " ")
 
 
 def header(summary: dict[str, Any]) -> str:
@@ -44,6 +102,7 @@ def header(summary: dict[str, Any]) -> str:
         ("type", f"{summary['type']} ({summary['format']})"),
         ("host", summary["host"]),
         ("reason", summary["reason"]),
+        *_meaning(summary),
         ("time", summary["time"] or "not stated by the sender"),
         ("received", summary["received"]),
         ("state", state(summary)),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import schema
+from . import boots, schema
 from .errors import ReceiverError
 from .record import Record, Source
 from .store import from_signed, row_to_record
@@ -18,7 +18,7 @@ from .wire import FLAG_OLDER_TEXT, parse_metadata
 
 _SUMMARY = (
     "identity, id, changed, format, type, host, reason, boot_id, event, flags, frames, time_ns, received_ns, "
-    "text_length, complete, gaps, mac, source_ip, source_iface, metadata"
+    "text_length, complete, gaps, mac, source_ip, source_iface, metadata, title, signature, crash"
 )
 
 
@@ -30,6 +30,8 @@ class Query(NamedTuple):
     since_ns: int | None = None
     limit: int | None = None
     everything: bool = False
+    #: The signature of the crash, or how it begins.
+    group: str | None = None
 
 
 class Entry(NamedTuple):
@@ -68,6 +70,33 @@ class Reader:
         where, values = _conditions(query)
         sql = f"SELECT {_SUMMARY} FROM records WHERE changed > ? AND {where} ORDER BY changed"
         return [_entry(row) for row in self._rows(sql, [cursor, *values])]
+
+    def groups(self, query: Query) -> list[dict[str, Any]]:
+        """The objects that ``groups --json`` prints: the same crash of many hosts once, newest last."""
+        where, values = _conditions(query)
+        sql = (
+            "SELECT signature, title, count(*) AS records, count(DISTINCT host) AS hosts, "
+            "min(received_ns) AS first_ns, max(received_ns) AS last_ns, "
+            "group_concat(DISTINCT kernel) AS kernels "
+            f"FROM records WHERE {where} AND signature != '' GROUP BY signature ORDER BY last_ns DESC LIMIT ?"
+        )
+        rows = list(self._rows(sql, [*values, -1 if query.limit is None else query.limit]))
+        return [
+            {
+                "signature": row["signature"],
+                "title": row["title"],
+                "records": row["records"],
+                "hosts": row["hosts"],
+                "first": iso_time(row["first_ns"]),
+                "last": iso_time(row["last_ns"]),
+                "kernels": sorted(filter(None, (row["kernels"] or "").split(","))),
+            }
+            for row in reversed(rows)
+        ]
+
+    def hosts(self, silent_s: float, now_ns: int) -> list[dict[str, Any]]:
+        """The objects that ``hosts --json`` prints."""
+        return boots.hosts(self._rows("SELECT * FROM boots", []), now_ns, silent_s)
 
     def cursor(self) -> int:
         """The ``changed`` of the newest change."""
@@ -121,6 +150,9 @@ def _conditions(query: Query) -> tuple[str, list[Any]]:
     if query.host is not None:
         parts.append("host = ?")
         values.append(query.host)
+    if query.group is not None:
+        parts.append("signature >= ? AND signature < ?")
+        values += [query.group.lower(), query.group.lower() + "g"]
     if query.since_ns is not None:
         parts.append("received_ns >= ?")
         values.append(query.since_ns)
@@ -151,6 +183,9 @@ def _entry(row: sqlite3.Row) -> Entry:
             "frames": row["frames"],
             "older_text": bool(row["flags"] & FLAG_OLDER_TEXT),
             "release": meta.get("release", ""),
+            "title": row["title"] or row["reason"],
+            "signature": row["signature"] or "",
+            "crash": json.loads(row["crash"]) if row["crash"] else None,
             "source": source._asdict(),
             "meta": meta,
         },

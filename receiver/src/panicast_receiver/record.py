@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
 from typing import NamedTuple
 
+from .crash import Crash, parse
 from .extents import Gap, Run, gaps
 from .wire import FLAG_OLDER_TEXT, parse_metadata
 
@@ -103,6 +104,14 @@ class Record:
             return stated
         found = _PANIC_LINE.search(self.received_text)
         return found.group(1).decode("utf-8", "backslashreplace") if found else ""
+
+    @cached_property
+    def crash(self) -> Crash:
+        """What the text means; empty for records of no crash."""
+        if self.type not in ("panic", "oops"):
+            return Crash()
+        found = parse(self.marked_text.decode("utf-8", "backslashreplace"), self.meta.get("reason", ""))
+        return replace(found, kernel=self.meta.get("release") or found.kernel)
 
     @cached_property
     def received_text(self) -> bytes:

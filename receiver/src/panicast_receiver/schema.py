@@ -12,14 +12,16 @@ from urllib.parse import quote
 from .errors import ReceiverError
 
 FILE_NAME = "panicast.db"
-VERSION = 1
+VERSION = 2
 #: Marks the file as ours for file(1): "PCST".
 APPLICATION_ID = 0x50435354
 
 #: One row a record. hello and bye are rows too, one per boot id: the newest.
 #: identity: boot id and event, or a digest for raw. changed: rises with every insert and update, so a
 #: reader that remembers the highest it saw misses nothing. gaps: JSON [[offset, length], …].
-#: body: zstd of the text's bytes that arrived, in order. metadata: seq 0's payload, NULL while missing.
+#: title, signature, kernel, crash: what the text means (crash.py; crash is its JSON); signature is NULL until
+#: somebody has looked. body: zstd of the text's bytes that arrived, in order. metadata: seq 0's payload, NULL
+#: while missing. boots: one row a boot id (boots.py). interfaces: JSON {name: MAC}.
 SCHEMA = """
 CREATE TABLE records (
     identity BLOB PRIMARY KEY NOT NULL,
@@ -44,13 +46,62 @@ CREATE TABLE records (
     source_ip TEXT,
     source_iface TEXT,
     metadata BLOB,
-    body BLOB NOT NULL
+    body BLOB NOT NULL,
+    title TEXT,
+    signature TEXT,
+    kernel TEXT,
+    crash TEXT
 );
 CREATE INDEX records_by_id ON records (id);
 CREATE INDEX records_by_time ON records (received_ns);
 CREATE INDEX records_by_mac ON records (mac, received_ns) WHERE format = 'v1';
+CREATE INDEX records_by_signature ON records (signature, received_ns);
 CREATE INDEX host_state ON records (boot_id, event) WHERE type IN ('hello', 'bye');
+CREATE TABLE boots (
+    boot_id BLOB PRIMARY KEY NOT NULL,
+    host TEXT NOT NULL,
+    state TEXT NOT NULL,
+    event INTEGER NOT NULL,
+    first_ns INTEGER NOT NULL,
+    last_ns INTEGER NOT NULL,
+    panicked_ns INTEGER,
+    kernel TEXT NOT NULL,
+    module TEXT NOT NULL,
+    interfaces TEXT NOT NULL,
+    source_ip TEXT
+);
+CREATE INDEX boots_by_host ON boots (host, last_ns);
 """
+
+#: How a file of an older version becomes one of the next: by the version it has.
+MIGRATIONS = {
+    1: """
+ALTER TABLE records ADD COLUMN title TEXT;
+ALTER TABLE records ADD COLUMN signature TEXT;
+ALTER TABLE records ADD COLUMN kernel TEXT;
+ALTER TABLE records ADD COLUMN crash TEXT;
+CREATE INDEX records_by_signature ON records (signature, received_ns);
+CREATE TABLE boots (
+    boot_id BLOB PRIMARY KEY NOT NULL,
+    host TEXT NOT NULL,
+    state TEXT NOT NULL,
+    event INTEGER NOT NULL,
+    first_ns INTEGER NOT NULL,
+    last_ns INTEGER NOT NULL,
+    panicked_ns INTEGER,
+    kernel TEXT NOT NULL,
+    module TEXT NOT NULL,
+    interfaces TEXT NOT NULL,
+    source_ip TEXT
+);
+CREATE INDEX boots_by_host ON boots (host, last_ns);
+INSERT INTO boots
+    SELECT boot_id, host, type, event, received_ns, received_ns, NULL, '', '', '{}', source_ip
+    FROM records WHERE type IN ('hello', 'bye');
+UPDATE boots SET panicked_ns =
+    (SELECT min(received_ns) FROM records WHERE records.boot_id = boots.boot_id AND type = 'panic');
+""",
+}
 
 
 def explain(error: sqlite3.Error, path: Path) -> str:
@@ -78,17 +129,30 @@ def open_writer(path: Path) -> sqlite3.Connection:
                 )
             # FULL: a commit is on the disk before it is announced.
             connection.execute("PRAGMA synchronous = FULL")
-            if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-                connection.executescript(
-                    f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; "
-                    f"PRAGMA user_version = {VERSION}; COMMIT;"
-                )
+            _bring_up_to_date(connection)
         except BaseException:
             connection.close()
             raise
     except sqlite3.Error as error:
         raise ReceiverError(explain(error, path)) from error
     return connection
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """Make the tables, or change them step by step from the version that the file has; all or nothing."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == VERSION:
+        return
+    steps = [MIGRATIONS[step] for step in range(version, VERSION)] if version else [SCHEMA]
+    try:
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {''.join(steps)} PRAGMA application_id = {APPLICATION_ID}; "
+            f"PRAGMA user_version = {VERSION}; COMMIT;"
+        )
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def open_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
@@ -136,6 +200,11 @@ def _check_version(connection: sqlite3.Connection, path: Path, allow_new: bool) 
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if (application != APPLICATION_ID or version == 0) and (tables or not allow_new):
         raise ReceiverError(f"{path} is not a panicast database; choose another --state-dir")
+    if version < VERSION and not allow_new:
+        raise ReceiverError(
+            f"{path} was written by an older panicast-receiver (schema {version}, this one reads {VERSION}); "
+            "start the service once, which brings it up to date"
+        )
 
 
 def has_log(path: Path) -> bool:

@@ -29,6 +29,8 @@ from .store import Store
 
 #: A thread that has not shown itself for this long, seconds, is stuck: systemd is no longer told we live.
 STUCK_S = 20.0
+#: With more records than this in flight, what is not urgent waits.
+BURST = 64
 _STOP = (signal.SIGTERM, signal.SIGINT)
 _SIGNALS = {*_STOP, signal.SIGUSR1}
 
@@ -52,7 +54,7 @@ def run(settings: Settings) -> int:
         stack.callback(spill.close)
         handoff = Handoff()
         listener = Listener(captures, Intake(limits, settings.raw_window_s, spill), handoff)
-        committer = Committer(handoff, store)
+        committer = Committer(handoff, store, lambda: listener.intake.reassembler.in_flight > BURST)
         committer.start()
         listener.start()
         for capture in captures:

@@ -208,6 +208,17 @@ SETTINGS: tuple[Setting, ...] = (
         high=1024,
     ),
     Setting(
+        "silent_s",
+        float,
+        900.0,
+        "SECONDS",
+        "A host that said hello, and then for this long neither hello nor bye, is silent. Three times the "
+        "module's hello_s.",
+        low=1,
+        high=604800,
+        readers=True,
+    ),
+    Setting(
         "stats_s",
         float,
         3600.0,
@@ -234,6 +245,7 @@ class Settings:
     max_text_kib: int
     raw_window_s: float
     receive_buffer_mib: int
+    silent_s: float
     stats_s: float
 
     def __init__(self, values: Mapping[str, Value]) -> None:

@@ -8,12 +8,13 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Callable, NamedTuple, TypeVar
 
 import zstandard
 
-from . import schema
+from . import boots, schema
 from .errors import ReceiverError
 from .extents import Gap, Run, merged
 from .record import Record, Source
@@ -48,6 +49,7 @@ _COLUMNS = (
 )
 _INSERT = f"INSERT OR REPLACE INTO records ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
 _U64 = 1 << 64
+T = TypeVar("T")
 
 
 class Stored(NamedTuple):
@@ -127,6 +129,8 @@ class Store:
             self._lock.close()
             raise
         self._db.row_factory = sqlite3.Row
+        #: Whether records may be there of which nobody has looked what they mean.
+        self._to_explain = True
         self._changed: int = self._db.execute("SELECT coalesce(max(changed), 0) FROM records").fetchone()[0]
         self._compressor = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL)
 
@@ -137,20 +141,54 @@ class Store:
         again), other sqlite3.DatabaseError when the file is damaged. A record SQLite cannot hold is
         ``refused`` alone.
         """
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            stored = [self._write_guarded(record) for record in records]
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
+        stored = self._in_transaction([partial(self._write_guarded, record) for record in records])
+        self._to_explain = True
         return stored
+
+    def explain(self, most: int) -> bool:
+        """Look what some stored records mean, the newest first; whether there may be more.
+
+        Apart from ``write``, for it takes longer than all the rest: a record is safe before it is understood.
+        Raises like ``write``.
+        """
+        if not self._to_explain:
+            return False
+        rows = self._db.execute(
+            "SELECT * FROM records WHERE signature IS NULL ORDER BY received_ns DESC LIMIT ?", (most,)
+        ).fetchall()
+        self._to_explain = len(rows) == most
+        self._in_transaction([partial(self._explain_one, row) for row in rows])
+        return self._to_explain
+
+    def _explain_one(self, row: sqlite3.Row) -> None:
+        meaning = row_to_record(row).crash
+        self._db.execute(
+            "UPDATE records SET title = ?, signature = ?, kernel = ?, crash = ? WHERE identity = ?",
+            (
+                meaning.title,
+                meaning.signature,
+                meaning.kernel,
+                json.dumps(meaning.as_json()),
+                row["identity"],
+            ),
+        )
 
     def close(self) -> None:
         """Fold the log into the main file and let go of the folder."""
         self._db.close()
         self._lock.close()
+
+    def _in_transaction(self, steps: Sequence[Callable[[], T]]) -> list[T]:
+        """All of the steps or none; the disk has them when this returns."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            results = [step() for step in steps]
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        return results
 
     def _write_guarded(self, record: Record) -> Stored:
         try:
@@ -215,6 +253,7 @@ class Store:
                 self._compressor.compress(record.received_text),
             ),
         )
+        boots.note(self._db, record, host)
         return Stored(record, outcome, host)
 
     def _host_of(self, mac: str | None) -> str | None:
