@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from . import ringblock
 from .ethernet import PROTOCOL_UDP, parse_ethernet, parse_udp
+from .netconsole import parse_netconsole
+from .netconsoleruns import NetconsoleRuns
 from .rawframe import decode_raw
 from .rawrecords import RawRecords
 from .reassembly import Limits, Reassembler, Spilling
@@ -17,27 +19,33 @@ from .wire import Drop, decode
 
 
 class Packet(NamedTuple):
-    """What a capture hands over: a UDP payload, or a whole frame when ``ethernet`` is set."""
+    """What a capture hands over: the payload of a datagram to ``port`` (0: ours), or a whole frame when
+    ``ethernet`` is set."""
 
     data: bytes
     source: Source
     ethernet: bool = False
+    port: int = 0
 
 
 class Intake:
     """The pure middle of the receiver. ``counts`` is written by the calling thread only."""
 
-    def __init__(self, limits: Limits, raw_window_s: float, spill: Spilling | None = None) -> None:
+    def __init__(
+        self, limits: Limits, raw_window_s: float, spill: Spilling | None = None, netconsole_port: int = 0
+    ) -> None:
         self.counts: Counter[str] = Counter()
         self.reassembler = Reassembler(limits, self.counts, *([spill] if spill else []))
         self._raw = RawRecords(raw_window_s, self.counts)
+        self._netconsole = NetconsoleRuns(limits.idle_s, self.counts)
+        self._netconsole_port = netconsole_port
 
     def feed(self, packet: Packet, now: Instant) -> list[Record]:
         """Take one packet; returns the records that are ready to be stored."""
         self.counts["packets"] += 1
         if packet.ethernet:
             return self._frame(packet.data, packet.source, now)
-        return self._datagram(packet.data, packet.source, now)
+        return self._datagram(packet.data, packet.port, packet.source, now)
 
     def feed_block(
         self, ring: bytes | mmap, at: int, frames: int, now: Instant, interface: ringblock.Name
@@ -61,13 +69,28 @@ class Intake:
             datagram = parse_udp(packet.data)
             if isinstance(datagram, Drop):
                 return self._drop(datagram)
-            return self._datagram(datagram.data, source, now)
+            return self._datagram(datagram.data, datagram.port, source, now)
         raw = decode_raw(packet)
         if isinstance(raw, Drop):
             return self._drop(raw)
         return self._raw.feed(raw, source, now)
 
-    def _datagram(self, data: bytes, source: Source, now: Instant) -> list[Record]:
+    def tick(self, now: Instant) -> list[Record]:
+        """Returns the records of which nothing more was heard for a while."""
+        return self.reassembler.tick(now) + self._netconsole.tick(now)
+
+    def flush(self) -> list[Record]:
+        """Returns everything in flight: the service stops."""
+        return self.reassembler.flush() + self._netconsole.flush()
+
+    def _datagram(self, data: bytes, port: int, source: Source, now: Instant) -> list[Record]:
+        if port and port == self._netconsole_port:
+            message = parse_netconsole(data)
+            return (
+                self._drop(Drop.NETCONSOLE)
+                if message is None
+                else self._netconsole.feed(message, source, now)
+            )
         frame = decode(data)
         if isinstance(frame, Drop):
             return self._drop(frame)

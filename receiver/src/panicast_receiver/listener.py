@@ -69,13 +69,13 @@ class Listener(threading.Thread):
                     for key, _ in waiting:
                         if key.data is not None:
                             self._read(key.data)
-                    self._give(self.intake.reassembler.tick(clock()))
+                    self._give(self.intake.tick(clock()))
                     self._refresh()
             time.sleep(_LAST_BLOCK_S)
             for capture in self.captures:
                 while self._read(capture):
                     pass
-            self._give(self.intake.reassembler.flush())
+            self._give(self.intake.flush())
         finally:
             self._handoff.close()
 

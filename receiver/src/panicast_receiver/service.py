@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 import sdnotify
@@ -53,7 +54,9 @@ def run(settings: Settings) -> int:
         spill = Spill(store.path.parent, settings.spill_mib << 20)
         stack.callback(spill.close)
         handoff = Handoff()
-        listener = Listener(captures, Intake(limits, settings.raw_window_s, spill), handoff)
+        listener = Listener(
+            captures, Intake(limits, settings.raw_window_s, spill, settings.netconsole_port), handoff
+        )
         committer = Committer(handoff, store, lambda: listener.intake.reassembler.in_flight > BURST)
         committer.start()
         listener.start()
@@ -67,22 +70,27 @@ def run(settings: Settings) -> int:
 def open_captures(settings: Settings, stack: ExitStack) -> list[Capture]:
     """The captures that the settings ask for, closed by ``stack``; raises ReceiverError."""
     captures: list[Capture] = []
+    address, port = parse_listen(settings.listen)
+    wanted = settings.receive_buffer_mib << 20
+    ports = [port, *([settings.netconsole_port] if settings.netconsole_port else [])]
     for interface in parse_interfaces(settings.interface):
-        address, port = parse_listen(settings.listen)
-        udp = UdpCapture(address, port, interface, settings.receive_buffer_mib << 20)
-        stack.callback(udp.close)
-        ring = _ring(settings, interface, address, udp) if settings.capture != "udp" else None
+        sockets = [UdpCapture(address, one, interface, wanted) for one in ports]
+        for udp in sockets:
+            stack.callback(udp.close)
+        ring = _ring(settings, interface, address, sockets) if settings.capture != "udp" else None
         if ring:
             stack.callback(ring.close)
         else:
-            _say_what_was_granted(udp, settings.receive_buffer_mib << 20)
-        captures.append(ring or udp)
+            _say_what_was_granted(sockets[0], wanted)
+        captures += [ring] if ring else sockets
     return captures
 
 
-def _ring(settings: Settings, interface: str, address: str, udp: UdpCapture) -> RingCapture | None:
-    """A ring in the place of the UDP socket, which then only keeps the port; None where it is not allowed."""
-    program = frames_for(address, [udp.port], settings.raw_frames)
+def _ring(
+    settings: Settings, interface: str, address: str, sockets: Sequence[UdpCapture]
+) -> RingCapture | None:
+    """A ring in the place of UDP sockets, which then only keep their ports; None where it is not allowed."""
+    program = frames_for(address, [udp.port for udp in sockets], settings.raw_frames)
     try:
         ring = RingCapture(interface, program, settings.receive_buffer_mib << 20)
     except PermissionError:
@@ -92,8 +100,10 @@ def _ring(settings: Settings, interface: str, address: str, udp: UdpCapture) -> 
             ) from None
         logger.warning("raw frames cannot be heard without CAP_NET_RAW; going on with UDP")
         return None
-    udp.hold()
-    ring.name = f"{udp.name}, packet ring of {ring.ring_bytes >> 20} MiB on {interface or 'every interface'}"
+    for udp in sockets:
+        udp.hold()
+    names = ", ".join(udp.name for udp in sockets)
+    ring.name = f"{names}, packet ring of {ring.ring_bytes >> 20} MiB on {interface or 'every interface'}"
     return ring
 
 

@@ -133,6 +133,16 @@ SETTINGS: tuple[Setting, ...] = (
         "Hear frames of the raw format (IP protocol 255) too. Needs CAP_NET_RAW, goes on without.",
     ),
     Setting(
+        "netconsole_port",
+        int,
+        0,
+        "PORT",
+        "UDP port on which to hear netconsole too, plain and extended, so that hosts without the module land "
+        "in the same store; 6666 is usual. 0: not at all.",
+        low=0,
+        high=65535,
+    ),
+    Setting(
         "state_dir",
         str,
         "",
@@ -237,6 +247,7 @@ class Settings:
     interface: str
     capture: str
     raw_frames: bool
+    netconsole_port: int
     state_dir: str
     idle_s: float
     memory_mib: int

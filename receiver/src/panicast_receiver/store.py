@@ -225,7 +225,7 @@ class Store:
         return self._put(record, "new" if newest is None or record.type == "bye" else "grown")
 
     def _put(self, record: Record, outcome: str) -> Stored:
-        host = record.host or self._host_of(record.mac) or record.mac or ""
+        host = record.host or self._host_of(record.mac) or record.mac or record.source.ip or ""
         self._changed += 1
         self._db.execute(
             _INSERT,

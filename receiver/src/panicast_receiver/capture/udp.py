@@ -77,7 +77,7 @@ class UdpCapture:
                 elif level == socket.SOL_SOCKET and kind == _SO_RXQ_OVFL:
                     self._lost = struct.unpack("I", data)[0]
             source = Source(ip=None if ip == "0.0.0.0" else ip, iface=iface)
-            records += intake.feed(Packet(bytes(self._buffer[:size]), source), now)
+            records += intake.feed(Packet(bytes(self._buffer[:size]), source, port=self.port), now)
             packets += 1
         return Read(packets, records)
 
