@@ -7,6 +7,7 @@ import argparse
 import os
 import re
 import signal
+import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
 
-from . import commands, service
+from . import commands, doctor, operations, service
 from .boots import STATES
 from .errors import ReceiverError
 from .reader import Query
@@ -177,6 +178,50 @@ def build_parser() -> argparse.ArgumentParser:
         "dir", metavar="DIR", help="the folder; made when missing, files of earlier exports replaced"
     )
     _add_filters(export)
+    command(
+        "check-config",
+        "say whether the configuration is right, and what in it is not the default",
+        "  panicast-receiver check-config --config /etc/panicast/receiver.toml.new\n",
+        SETTINGS,
+    )
+    command(
+        "doctor",
+        "look for what would keep records from being heard or kept here, and say how to mend it",
+        "  panicast-receiver doctor\n",
+        SETTINGS,
+    )
+    drill = command(
+        "drill",
+        "send the service a record of type test over the wire, and wait until it is stored",
+        "  panicast-receiver drill\n",
+        SETTINGS,
+    )
+    drill.add_argument("--to", metavar="ADDR", default="", help="send to this address instead of our own")
+    prune = command(
+        "prune",
+        "delete old records",
+        "  panicast-receiver prune --older-than 365d --per-host 100 --dry-run\n",
+        readers,
+    )
+    prune.add_argument(
+        "--older-than", metavar="AGE", type=parse_since, help="those received before: 90d, or 2026-01-31"
+    )
+    prune.add_argument("--per-host", metavar="N", type=_limit, help="all but the newest N of each host")
+    prune.add_argument("--dry-run", action="store_true", help="only say how many that would be")
+    pstore = command(
+        "import",
+        "store the last words that firmware kept (pstore), each once however often it is imported",
+        "  panicast-receiver import /var/lib/systemd/pstore\n"
+        "  panicast-receiver import --host db-07 /srv/collected/db-07\n",
+        readers,
+    )
+    pstore.add_argument("dir", metavar="DIR", nargs="+", help="a folder, those in it included")
+    pstore.add_argument(
+        "--host",
+        metavar="NAME",
+        default=socket.gethostname(),
+        help="whose they are (default: this host's name)",
+    )
     return top
 
 
@@ -188,8 +233,19 @@ def _run(args: argparse.Namespace) -> int:
     }
     settings = load(flags, args.config)
     if args.command == "serve":
-        return service.run(settings)
+        return service.run(settings, lambda: load(flags, args.config))
+    if args.command == "check-config":
+        return operations.check_config(settings)
+    if args.command in ("prune", "import"):
+        state_dir = settings.state_path(writing=True)
+        if args.command == "prune":
+            return operations.prune(state_dir, args.older_than, args.per_host, args.dry_run)
+        return operations.import_pstore(state_dir, args.dir, args.host)
     state_dir = settings.state_path(writing=False)
+    if args.command == "drill":
+        return operations.drill(settings, state_dir, args.to)
+    if args.command == "doctor":
+        return doctor.run(settings, state_dir)
     if args.command == "show":
         return commands.show(state_dir, args.id, as_json=args.json, raw=args.raw)
     if args.command == "hosts":

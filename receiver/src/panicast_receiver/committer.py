@@ -12,7 +12,7 @@ from typing import Callable
 from . import schema
 from .handoff import Handoff
 from .listener import name_thread
-from .log import logger
+from .log import NOTICE, logger
 from .record import Record
 from .store import Store, Stored
 from .wire import STATE_TYPES
@@ -117,7 +117,8 @@ def _announce(stored: Stored) -> None:
     )
     reason = f": {record.reason}" if record.reason else ""
     frames = f"{record.frames} frame{'s' if record.frames != 1 else ''}"
-    logger.info(
+    logger.log(
+        NOTICE,
         "record %s %s from %s%s (%s, %s)",
         record.id,
         record.type,

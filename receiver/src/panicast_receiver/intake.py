@@ -75,6 +75,12 @@ class Intake:
             return self._drop(raw)
         return self._raw.feed(raw, source, now)
 
+    def set_limits(self, limits: Limits, raw_window_s: float) -> None:
+        """Go on with other limits; another thread may ask for it."""
+        self.reassembler.limits = limits
+        self._netconsole.idle_s = limits.idle_s
+        self._raw.window_s = raw_window_s
+
     def tick(self, now: Instant) -> list[Record]:
         """Returns the records of which nothing more was heard for a while."""
         return self.reassembler.tick(now) + self._netconsole.tick(now)

@@ -9,9 +9,12 @@ import sys
 
 from .text import escape
 
+#: Between information and warning, as in syslog: what a crashed machine sent.
+NOTICE = 25
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "notice": NOTICE, "warning": logging.WARNING}
 logger = logging.getLogger("panicast_receiver")
 #: syslog priorities for sd-daemon's <N> prefix.
-_PRIORITIES = {logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6}
+_PRIORITIES = {logging.ERROR: 3, logging.WARNING: 4, NOTICE: 5, logging.INFO: 6, logging.DEBUG: 7}
 
 
 class _Formatter(logging.Formatter):
@@ -25,10 +28,15 @@ class _Formatter(logging.Formatter):
         return "\n".join(prefix + line for line in lines)
 
 
-def start() -> None:
-    """Send the service's log to stderr."""
+def start(level: str) -> None:
+    """Send the service's log to stderr, from this level on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter("JOURNAL_STREAM" in os.environ))
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    set_level(level)
     logger.propagate = False
+
+
+def set_level(level: str) -> None:
+    """Log from this level on."""
+    logger.setLevel(LEVELS[level])

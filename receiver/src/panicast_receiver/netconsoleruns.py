@@ -17,7 +17,7 @@ from .record import Instant, Record, Source
 from .wire import MAX_TEXT
 
 PANIC = b"Kernel panic - not syncing"
-#: Bytes remembered, what lines cost included, of one sender before its panic, in a record at most, and of all senders together.
+#: Bytes, what lines cost included: of one sender before its panic, in a record at most, of all together.
 BEFORE, MOST, TOGETHER = 128 << 10, MAX_TEXT, 64 << 20
 #: Messages that may be out of order, and pieces of messages that are incomplete, of each sender.
 _REORDER, _PIECES = 512, 16
@@ -49,7 +49,7 @@ class NetconsoleRuns:
     """``feed`` and ``tick`` return the records to store; ``counts`` gets every drop."""
 
     def __init__(self, idle_s: float, counts: Counter[str]) -> None:
-        self._idle_s = idle_s
+        self.idle_s = idle_s
         self._counts = counts
         self._size = 0
         self._runs: OrderedDict[_Sender, _Run] = OrderedDict()
@@ -76,7 +76,7 @@ class NetconsoleRuns:
         idle = [
             sender
             for sender, run in self._runs.items()
-            if run.panicked and run.heard + self._idle_s <= now.mono
+            if run.panicked and run.heard + self.idle_s <= now.mono
         ]
         return [record for sender in idle for record in self._end(sender)]
 

@@ -67,7 +67,8 @@ class Partial:
 
     def settle(self) -> tuple[bool, int]:
         """Sort out the pieces that came; whether the record is whole, and how many were out of bounds."""
-        if not self.text and self._take_whole():
+        # Once settled, what is in ``pieces`` is no more than numbers.
+        if not self.settled and not self.text and self._take_whole():
             return True, 0
         wrong, length = 0, self.first.text_length
         for (seq, count, offset), data in zip(split_pieces(self.pieces), self.pieces.values()):

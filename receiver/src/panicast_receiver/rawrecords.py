@@ -18,7 +18,7 @@ class RawRecords:
     """Makes a record of each raw frame, except when the same MAC sent the same text a moment ago."""
 
     def __init__(self, window_s: float, counts: Counter[str]) -> None:
-        self._window_s = window_s
+        self.window_s = window_s
         self._counts = counts
         self._heard: OrderedDict[tuple[str, bytes], float] = OrderedDict()
 
@@ -29,7 +29,7 @@ class RawRecords:
         self._heard[key] = now.mono
         if len(self._heard) > REMEMBERED:
             self._heard.popitem(last=False)
-        if last is not None and now.mono - last < self._window_s:
+        if last is not None and now.mono - last < self.window_s:
             self._counts["duplicate"] += 1
             return []
         # The same text an hour later is another crash, so the time is part of what identifies it.

@@ -123,6 +123,11 @@ class Reader:
             raise ReceiverError(f"{prefix!r} fits several records: {ids}; give more of the id")
         return found[0]
 
+    def has_complete(self, identity: bytes) -> bool:
+        """Whether a record is there, whole."""
+        sql = "SELECT 1 FROM records WHERE identity = ? AND complete"
+        return next(self._rows(sql, [identity]), None) is not None
+
     def load(self, entry: Entry) -> Record:
         """The whole record, text included."""
         row = next(self._rows("SELECT * FROM records WHERE identity = ?", [entry.identity]), None)

@@ -56,6 +56,7 @@ CREATE INDEX records_by_id ON records (id);
 CREATE INDEX records_by_time ON records (received_ns);
 CREATE INDEX records_by_mac ON records (mac, received_ns) WHERE format = 'v1';
 CREATE INDEX records_by_signature ON records (signature, received_ns);
+CREATE INDEX records_by_host ON records (host, received_ns);
 CREATE INDEX host_state ON records (boot_id, event) WHERE type IN ('hello', 'bye');
 CREATE TABLE boots (
     boot_id BLOB PRIMARY KEY NOT NULL,
@@ -81,6 +82,7 @@ ALTER TABLE records ADD COLUMN signature TEXT;
 ALTER TABLE records ADD COLUMN kernel TEXT;
 ALTER TABLE records ADD COLUMN crash TEXT;
 CREATE INDEX records_by_signature ON records (signature, received_ns);
+CREATE INDEX records_by_host ON records (host, received_ns);
 CREATE TABLE boots (
     boot_id BLOB PRIMARY KEY NOT NULL,
     host TEXT NOT NULL,

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Callable
 
 import sdnotify
 
@@ -24,7 +25,7 @@ from .intake import Intake
 from .listener import Listener
 from .log import logger
 from .reassembly import Limits
-from .settings import Settings, parse_interfaces, parse_listen
+from .settings import SETTINGS, Settings, parse_interfaces, parse_listen
 from .spill import Spill
 from .store import Store
 
@@ -33,12 +34,15 @@ STUCK_S = 20.0
 #: With more records than this in flight, what is not urgent waits.
 BURST = 64
 _STOP = (signal.SIGTERM, signal.SIGINT)
-_SIGNALS = {*_STOP, signal.SIGUSR1}
+_SIGNALS = {*_STOP, signal.SIGUSR1, signal.SIGHUP}
 
 
-def run(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT; returns the exit code. Raises ReceiverError when it cannot start."""
-    log.start()
+def run(settings: Settings, reread: Callable[[], Settings]) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code. Raises ReceiverError when it cannot start.
+
+    ``reread`` gives the settings anew on SIGHUP.
+    """
+    log.start(settings.log_level)
     allocator.tune()
     # Records hold what a crashed kernel knew: owner and group only.
     os.umask(0o027)
@@ -48,14 +52,13 @@ def run(settings: Settings) -> int:
         store = Store(settings.state_path(writing=True))
         stack.callback(store.close)
         captures = open_captures(settings, stack)
-        limits = Limits(
-            settings.memory_mib << 20, settings.max_in_flight, settings.max_text_kib << 10, settings.idle_s
-        )
         spill = Spill(store.path.parent, settings.spill_mib << 20)
         stack.callback(spill.close)
         handoff = Handoff()
         listener = Listener(
-            captures, Intake(limits, settings.raw_window_s, spill, settings.netconsole_port), handoff
+            captures,
+            Intake(_limits(settings), settings.raw_window_s, spill, settings.netconsole_port),
+            handoff,
         )
         committer = Committer(handoff, store, lambda: listener.intake.reassembler.in_flight > BURST)
         committer.start()
@@ -63,7 +66,7 @@ def run(settings: Settings) -> int:
         for capture in captures:
             logger.info("listening: %s", capture.name)
         logger.info("records are kept in %s", store.path)
-        alive = _supervise(listener, committer, settings.stats_s)
+        alive = _Supervisor(listener, committer, settings, reread).run()
         return 0 if alive and not committer.failed else 1
 
 
@@ -133,29 +136,70 @@ def counters(listener: Listener, committer: Committer) -> str:
     )
 
 
-def _supervise(listener: Listener, committer: Committer, stats_s: float) -> bool:
-    """Wait for a signal to stop, then stop both threads in order; False when one died by itself."""
-    notifier = sdnotify.SystemdNotifier()
-    notifier.notify("READY=1")
-    next_stats = time.monotonic() + stats_s
-    alive = True
-    while alive:
-        received = signal.sigtimedwait(_SIGNALS, 1.0)
-        now = time.monotonic()
-        if received is not None and received.si_signo in _STOP:
-            break
-        if received is not None or (stats_s and now >= next_stats):
-            logger.info("%s", counters(listener, committer))
-            next_stats = now + stats_s
-        alive = listener.is_alive() and committer.is_alive()
-        if now - min(listener.beat_at, committer.beat_at) < STUCK_S:
-            notifier.notify("WATCHDOG=1")
-    notifier.notify("STOPPING=1")
-    listener.stop()
-    committer.stop()
-    listener.join()
-    committer.join()
-    logger.info("%s", counters(listener, committer))
-    if not alive:
-        logger.error("a thread of the service ended by itself; the lines above say why")
-    return alive
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        settings.memory_mib << 20, settings.max_in_flight, settings.max_text_kib << 10, settings.idle_s
+    )
+
+
+class _Supervisor:
+    """The main thread: takes signals, watches the two others, talks to systemd."""
+
+    def __init__(
+        self, listener: Listener, committer: Committer, settings: Settings, reread: Callable[[], Settings]
+    ) -> None:
+        self._listener = listener
+        self._committer = committer
+        self._settings = settings
+        self._reread = reread
+        self._notifier = sdnotify.SystemdNotifier()
+
+    def run(self) -> bool:
+        """Wait for a signal to stop, then stop both threads in order; False when one died by itself."""
+        listener, committer = self._listener, self._committer
+        self._notifier.notify("READY=1")
+        next_stats = time.monotonic() + self._settings.stats_s
+        alive = True
+        while alive:
+            received = signal.sigtimedwait(_SIGNALS, 1.0)
+            number = received.si_signo if received else 0
+            now = time.monotonic()
+            if number in _STOP:
+                break
+            if number == signal.SIGHUP:
+                self._reload()
+            if number == signal.SIGUSR1 or (self._settings.stats_s and now >= next_stats):
+                logger.info("%s", counters(listener, committer))
+                next_stats = now + self._settings.stats_s
+            alive = listener.is_alive() and committer.is_alive()
+            if now - min(listener.beat_at, committer.beat_at) < STUCK_S:
+                self._notifier.notify("WATCHDOG=1")
+        self._notifier.notify("STOPPING=1")
+        listener.stop()
+        committer.stop()
+        listener.join()
+        committer.join()
+        logger.info("%s", counters(listener, committer))
+        if not alive:
+            logger.error("a thread of the service ended by itself; the lines above say why")
+        return alive
+
+    def _reload(self) -> None:
+        """Take over what can change while we run; a wrong file changes nothing."""
+        now_us = time.monotonic_ns() // 1000
+        self._notifier.notify(f"RELOADING=1\nMONOTONIC_USEC={now_us}")
+        try:
+            settings = self._reread()
+        except ReceiverError as error:
+            logger.error("the settings stay as they are: %s", error)
+        else:
+            self._listener.intake.set_limits(_limits(settings), settings.raw_window_s)
+            log.set_level(settings.log_level)
+            kept = [
+                s.key
+                for s in SETTINGS
+                if not s.live and getattr(settings, s.key) != getattr(self._settings, s.key)
+            ]
+            self._settings = settings
+            logger.info("the settings were read again%s", f"; restart for: {', '.join(kept)}" if kept else "")
+        self._notifier.notify("READY=1")

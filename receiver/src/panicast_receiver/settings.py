@@ -41,6 +41,8 @@ class Setting(NamedTuple):
     check: Callable[[str], object] | None = None
     #: Whether the reading commands (list, show, follow, export) use it, or serve alone.
     readers: bool = False
+    #: Whether SIGHUP puts a change into force, or a restart alone.
+    live: bool = False
 
     @property
     def flag(self) -> str:
@@ -160,6 +162,7 @@ SETTINGS: tuple[Setting, ...] = (
         "A later frame still completes it.",
         low=0.1,
         high=3600,
+        live=True,
     ),
     Setting(
         "memory_mib",
@@ -169,6 +172,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Memory for records that are still arriving; beyond it the longest idle ones wait in a file.",
         low=4,
         high=65536,
+        live=True,
     ),
     Setting(
         "spill_mib",
@@ -188,6 +192,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Records that may be arriving at once; beyond it the longest idle ones are stored incomplete.",
         low=1,
         high=1000000,
+        live=True,
     ),
     Setting(
         "max_text_kib",
@@ -197,6 +202,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Records with a longer text are dropped and counted. The wire allows 1024.",
         low=1,
         high=1024,
+        live=True,
     ),
     Setting(
         "raw_window_s",
@@ -206,6 +212,7 @@ SETTINGS: tuple[Setting, ...] = (
         "The same raw text from the same Ethernet address within this time is a repetition, not a record.",
         low=0.1,
         high=86400,
+        live=True,
     ),
     Setting(
         "receive_buffer_mib",
@@ -227,6 +234,16 @@ SETTINGS: tuple[Setting, ...] = (
         low=1,
         high=604800,
         readers=True,
+        live=True,
+    ),
+    Setting(
+        "log_level",
+        str,
+        "info",
+        "debug|info|notice|warning",
+        "What is logged; records are notices.",
+        check=_one_of("debug", "info", "notice", "warning"),
+        live=True,
     ),
     Setting(
         "stats_s",
@@ -236,6 +253,7 @@ SETTINGS: tuple[Setting, ...] = (
         "How often the counters are logged; 0: only at the end and on SIGUSR1.",
         low=0,
         high=86400,
+        live=True,
     ),
 )
 
@@ -257,6 +275,7 @@ class Settings:
     raw_window_s: float
     receive_buffer_mib: int
     silent_s: float
+    log_level: str
     stats_s: float
 
     def __init__(self, values: Mapping[str, Value]) -> None:
@@ -321,11 +340,12 @@ def render_toml() -> str:
     """The configuration file that is shipped: every setting with its help, commented out at its default."""
     parts = [
         "# Configuration of panicast-receiver. Every setting is also a flag of `panicast-receiver serve`;\n"
-        "# flags win. Each line below shows the default. Restart after a change:\n"
-        "#   systemctl restart panicast-receiver\n"
+        "# flags win. Each line below shows the default. After a change:\n"
+        "#   panicast-receiver check-config && systemctl reload-or-restart panicast-receiver\n"
+        "# What is marked (restart) is not put into force by a reload.\n"
     ]
     for setting in SETTINGS:
-        lines = textwrap.wrap(setting.help, 96)
+        lines = textwrap.wrap(setting.help + ("" if setting.live else " (restart)"), 96)
         if setting.kind in (int, float):
             lines.append(f"From {setting.low:.12g} to {setting.high:.12g}.")
         shown = (

@@ -103,9 +103,13 @@ def row_to_record(row: sqlite3.Row) -> Record:
 
 
 class Store:
-    """The one writer of a state folder. Raises ReceiverError when the folder cannot be used."""
+    """The service's access to a state folder, of which there is one; a command's beside it is not
+    ``exclusive``.
 
-    def __init__(self, state_dir: Path) -> None:
+    Raises ReceiverError when the folder cannot be used.
+    """
+
+    def __init__(self, state_dir: Path, exclusive: bool = True) -> None:
         self.path = state_dir / schema.FILE_NAME
         try:
             state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -116,7 +120,8 @@ class Store:
                 "choose another folder with --state-dir DIR"
             ) from error
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if exclusive:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._lock.close()
             raise ReceiverError(
@@ -131,7 +136,7 @@ class Store:
         self._db.row_factory = sqlite3.Row
         #: Whether records may be there of which nobody has looked what they mean.
         self._to_explain = True
-        self._changed: int = self._db.execute("SELECT coalesce(max(changed), 0) FROM records").fetchone()[0]
+        self._changed = 0
         self._compressor = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL)
 
     def write(self, records: Sequence[Record]) -> list[Stored]:
@@ -173,6 +178,28 @@ class Store:
             ),
         )
 
+    def surplus(self, before_ns: int | None, per_host: int | None, most: int) -> list[bytes]:
+        """The identities of records received before a time, or of which their host has newer ones enough.
+
+        Of hello and bye there is one for each boot: they go by their age alone.
+        """
+        old = "SELECT identity FROM records WHERE received_ns < ?"
+        many = (
+            "SELECT identity FROM (SELECT identity, row_number() OVER "
+            "(PARTITION BY host ORDER BY received_ns DESC) AS place FROM records "
+            "WHERE type NOT IN ('hello', 'bye')) WHERE place > ?"
+        )
+        wanted = [(old, before_ns), (many, per_host)]
+        queries = [query for query, value in wanted if value is not None]
+        values = [value for _, value in wanted if value is not None]
+        rows = self._db.execute(f"{' UNION '.join(queries)} LIMIT ?", [*values, most])
+        return [row["identity"] for row in rows]
+
+    def delete(self, identities: Sequence[bytes]) -> None:
+        """Forget these records. Raises like ``write``."""
+        sql = "DELETE FROM records WHERE identity = ?"
+        self._in_transaction([partial(self._db.execute, sql, (identity,)) for identity in identities])
+
     def close(self) -> None:
         """Fold the log into the main file and let go of the folder."""
         self._db.close()
@@ -182,6 +209,8 @@ class Store:
         """All of the steps or none; the disk has them when this returns."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
+            # Others may write too.
+            (self._changed,) = self._db.execute("SELECT coalesce(max(changed), 0) FROM records").fetchone()
             results = [step() for step in steps]
             self._db.execute("COMMIT")
         except BaseException:

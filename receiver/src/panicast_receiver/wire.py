@@ -30,6 +30,8 @@ STATE_TYPES = frozenset({"hello", "bye"})
 FLAG_SEALED = 0x01
 FLAG_OLDER_TEXT = 0x02
 MAX_COUNT = 1024
+#: What we put into a datagram: it fits into an Ethernet frame.
+_PAYLOAD = 1392
 MAX_TEXT = 1 << 20
 
 
@@ -140,6 +142,33 @@ def decode(datagram: bytes) -> Frame | Drop:
     return Frame(
         type_name, flags, boot_id, event, seq, count, offset, text_length, time_ns, host, payload, key_id
     )
+
+
+def encode(
+    type_name: str, boot_id: bytes, event: int, time_ns: int, host: str, metadata: bytes, text: bytes
+) -> list[bytes]:
+    """The datagrams of a record, as a sender makes them: metadata, then the text, newest first."""
+    ends = range(len(text), 0, -_PAYLOAD)
+    pieces = [(0, metadata), *((max(0, end - _PAYLOAD), text[max(0, end - _PAYLOAD) : end]) for end in ends)]
+    return [
+        HEADER.pack(
+            MAGIC,
+            VERSION,
+            _TYPE_IDS[type_name],
+            0,
+            0,
+            boot_id,
+            event,
+            seq,
+            len(pieces),
+            offset,
+            len(text),
+            time_ns,
+            host.encode("utf-8", "backslashreplace")[:32],
+        )
+        + payload
+        for seq, (offset, payload) in enumerate(pieces)
+    ]
 
 
 def parse_metadata(payload: bytes) -> dict[str, str]:
