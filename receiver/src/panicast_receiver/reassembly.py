@@ -127,13 +127,16 @@ class Reassembler:
             return []
         key = (frame.prefix, frame.suffix)
         partial = self._partials.get(key) or self._begin(key, frame, source, now)
-        if frame.piece in partial.pieces:
+        known = partial.pieces.get(frame.piece)
+        # A piece that was cut on its way, or forged shorter, does not keep the whole one out.
+        if known is not None and (len(known) >= len(frame.payload) or isinstance(known, range)):
             self._counts["duplicate"] += 1
             return []
         partial.heard = now.mono
         partial.pieces[frame.piece] = frame.payload
-        partial.left -= len(frame.payload) + 1
-        self.memory += len(frame.payload) + PIECE_COST
+        more = len(frame.payload) - len(known or b"")
+        partial.left -= more + (known is None)
+        self.memory += more + (PIECE_COST if known is None else 0)
         return (self.settle(partial) if partial.left <= 0 else []) + self.make_room()
 
     def settle(self, partial: Partial) -> list[Record]:

@@ -55,21 +55,27 @@ def walk(
         partial = by_prefix(prefix)
         if partial is DONE:
             duplicates += 1
-        elif partial is not None and partial.suffix == suffix:
-            pieces = partial.pieces
-            if number in pieces:
-                duplicates += 1
-            else:
+            at += step
+            continue
+        if partial is not None and partial.suffix == suffix:
+            pieces, payload = partial.pieces, length - _OVERHEAD
+            known = pieces.get(number)
+            if known is None and payload >= 0:
                 pieces[number] = ring[at + _PAYLOAD : at + _MAC + length]
                 fresh += 1
-                size += length
+                size += payload
                 partial.heard = stamp
-                partial.left = left = partial.left - length + (_OVERHEAD - 1)
+                partial.left = left = partial.left - payload - 1
                 if left <= 0:
                     records += reassembler.settle(partial)
-        else:
-            step, length, mac, index = _SLOW.unpack_from(ring, at)
-            records += slow(ring[at + mac : at + mac + length], index, now)
+                at += step
+                continue
+            if known is not None and len(known) >= payload:
+                duplicates += 1
+                at += step
+                continue
+        step, length, mac, index = _SLOW.unpack_from(ring, at)
+        records += slow(ring[at + mac : at + mac + length], index, now)
         at += step
-    reassembler.memory += size - _OVERHEAD * fresh + PIECE_COST * fresh
+    reassembler.memory += size + PIECE_COST * fresh
     return duplicates, records + reassembler.make_room()

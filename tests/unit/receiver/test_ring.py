@@ -122,3 +122,12 @@ def test_records_beyond_the_memory_wait_in_a_file_and_come_back_whole(tmp_path_f
         assert all(record.complete for record in records)
     assert spill.live == intake.reassembler.memory == 0
     spill.close()
+
+
+def test_a_shorter_piece_does_not_keep_the_whole_one_out(big):
+    for cut in (0, 40, 80, 500):
+        intake = Intake(Limits(), 60)
+        frames = [big["frames"][0], big["frames"][2][:cut], *big["frames"]]
+        (record,) = by_ring(intake, map_frames(frames))
+        assert record.complete and record.received_text.decode() == big["text"]
+        assert intake.reassembler.memory == 0
