@@ -27,13 +27,13 @@ def note(db: sqlite3.Connection, record: Record, host: str) -> None:
         return
     row = db.execute("SELECT * FROM boots WHERE boot_id = ?", (record.boot_id,)).fetchone()
     meta, event = record.meta, record.event or 0
+    if row and event <= row["event"] and record.type in STATE_TYPES:
+        # A repetition, or an old greeting played again: the host is not heard of by that.
+        return
     interfaces = json.loads(row["interfaces"]) if row else {}
     if meta.get("iface"):
         interfaces[meta["iface"]] = meta.get("mac", "").lower()
-    newer = not row or event >= row["event"]
-    state = record.type if record.type in STATE_TYPES else "unknown"
-    if row and (not newer or record.type not in STATE_TYPES):
-        state = row["state"]
+    state = record.type if record.type in STATE_TYPES else row["state"] if row else "unknown"
     panicked = record.received_ns if record.type == "panic" else None
     if row and row["panicked_ns"] is not None:
         panicked = row["panicked_ns"]

@@ -49,6 +49,12 @@ def _limit(text: str) -> int:
     return int(text)
 
 
+def _key_id(text: str) -> int:
+    if not 1 <= _limit(text) <= 255:
+        raise argparse.ArgumentTypeError(f"{text!r} is not from 1 to 255")
+    return int(text)
+
+
 def _add_settings(parser: argparse.ArgumentParser, settings: Sequence[Setting]) -> None:
     group = parser.add_argument_group(
         "settings", "Each is also a key of the configuration file (underscores for dashes); flags win."
@@ -190,6 +196,15 @@ def build_parser() -> argparse.ArgumentParser:
         "  panicast-receiver doctor\n",
         SETTINGS,
     )
+    keygen = command(
+        "keygen",
+        "make a key for sealing frames",
+        "  (umask 077 && panicast-receiver keygen --id 2 >> /etc/panicast/keys)\n",
+        readers,
+    )
+    keygen.add_argument(
+        "--id", metavar="N", type=_key_id, default=1, help="its id, from 1 to 255 (default: 1)"
+    )
     drill = command(
         "drill",
         "send the service a record of type test over the wire, and wait until it is stored",
@@ -232,6 +247,8 @@ def _run(args: argparse.Namespace) -> int:
         if (value := getattr(args, f"setting_{setting.key}", None)) is not None
     }
     settings = load(flags, args.config)
+    if args.command == "keygen":
+        return operations.keygen(args.id)
     if args.command == "serve":
         return service.run(settings, lambda: load(flags, args.config))
     if args.command == "check-config":

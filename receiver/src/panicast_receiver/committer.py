@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from typing import Callable
+from typing import Callable, NamedTuple
 
 from . import schema
 from .handoff import Handoff
@@ -21,8 +21,28 @@ from .wire import STATE_TYPES
 BATCH = 256
 #: Records that are explained before the next ones get their turn: a millisecond or two each.
 EXPLAINED = 4
+#: Seconds between looks for records that need not be kept.
+RETAIN_S = 600.0
 #: Seconds between tries while the disk is full or failing, and for how long to go on once asked to stop.
 RETRY_S, LAST_TRIES_S = 1.0, 5.0
+
+
+class Retention(NamedTuple):
+    """What is kept: days, bytes of the database, records of each host; 0: no limit."""
+
+    days: float = 0
+    size: int = 0
+    per_host: int = 0
+
+    def surplus(self, store: Store, now_ns: int) -> list[bytes]:
+        """Some of the records that need not be kept."""
+        before = now_ns - int(self.days * 86400e9) if self.days else None
+        found: list[bytes] = []
+        if before is not None or self.per_host:
+            found = store.surplus(before, self.per_host or None, BATCH)
+        if not found and self.size:
+            found = store.oversize(self.size, BATCH)
+        return found
 
 
 class Committer(threading.Thread):
@@ -36,7 +56,14 @@ class Committer(threading.Thread):
         self._handoff = handoff
         self._store = store
         self._busy = busy
+        self._retention = Retention()
+        self._retain_at = 0.0
         self._stopping = threading.Event()
+
+    def retain(self, retention: Retention) -> None:
+        """Keep so much from now on; another thread may ask for it."""
+        self._retention = retention
+        self._retain_at = 0.0
 
     def stop(self) -> None:
         """No more endless tries on a full disk: the service is going down."""
@@ -54,6 +81,8 @@ class Committer(threading.Thread):
                         self.counts[stored.outcome] += 1
                         _announce(stored)
                 # Looking into texts takes Python's lock from the capturing thread: not in a burst.
+                if not batch:
+                    self._retain()
                 more = bool(batch) or (not self._busy() and self._explain())
                 batch = self._handoff.take(BATCH, 0 if more else 1.0)
         except sqlite3.Error as error:
@@ -62,6 +91,21 @@ class Committer(threading.Thread):
             logger.error("%s; %d records could not be kept", schema.explain(error, self._store.path), lost)
         finally:
             self._handoff.abandon()
+
+    def _retain(self) -> None:
+        """Delete what need not be kept, a batch at a time, when nothing else is to do."""
+        if time.monotonic() < self._retain_at:
+            return
+        try:
+            surplus = self._retention.surplus(self._store, time.time_ns())
+            if surplus:
+                self._store.delete(surplus)
+                self.counts["deleted by retention"] += len(surplus)
+        except sqlite3.OperationalError as error:
+            logger.warning("%s", schema.explain(error, self._store.path))
+            surplus = []
+        if not surplus:
+            self._retain_at = time.monotonic() + RETAIN_S
 
     def _explain(self) -> bool:
         """Look what some records mean, when nothing else is to do; whether there is more of that."""

@@ -9,13 +9,15 @@ from typing import NamedTuple
 
 from . import ringblock
 from .ethernet import PROTOCOL_UDP, parse_ethernet, parse_udp
+from .guard import Guard
 from .netconsole import parse_netconsole
 from .netconsoleruns import NetconsoleRuns
 from .rawframe import decode_raw
 from .rawrecords import RawRecords
 from .reassembly import Limits, Reassembler, Spilling
 from .record import Instant, Record, Source
-from .wire import Drop, decode
+from .sealing import Keys, open_frame
+from .wire import Drop, Frame, decode
 
 
 class Packet(NamedTuple):
@@ -35,7 +37,10 @@ class Intake:
         self, limits: Limits, raw_window_s: float, spill: Spilling | None = None, netconsole_port: int = 0
     ) -> None:
         self.counts: Counter[str] = Counter()
-        self.reassembler = Reassembler(limits, self.counts, *([spill] if spill else []))
+        self.guard = Guard()
+        self.keys: Keys = {}
+        self.require_sealed = False
+        self.reassembler = Reassembler(limits, self.counts, spill, lambda *who: self.guard.allows(*who))
         self._raw = RawRecords(raw_window_s, self.counts)
         self._netconsole = NetconsoleRuns(limits.idle_s, self.counts)
         self._netconsole_port = netconsole_port
@@ -73,6 +78,10 @@ class Intake:
         raw = decode_raw(packet)
         if isinstance(raw, Drop):
             return self._drop(raw)
+        if self.require_sealed:
+            return self._drop(Drop.UNSEALED)
+        if not self.guard.allows(source, now.mono):
+            return self._drop(Drop.RATE)
         return self._raw.feed(raw, source, now)
 
     def set_limits(self, limits: Limits, raw_window_s: float) -> None:
@@ -91,6 +100,8 @@ class Intake:
 
     def _datagram(self, data: bytes, port: int, source: Source, now: Instant) -> list[Record]:
         if port and port == self._netconsole_port:
+            if self.require_sealed:
+                return self._drop(Drop.UNSEALED)
             message = parse_netconsole(data)
             return (
                 self._drop(Drop.NETCONSOLE)
@@ -100,7 +111,22 @@ class Intake:
         frame = decode(data)
         if isinstance(frame, Drop):
             return self._drop(frame)
-        return self.reassembler.feed(frame, source, now)
+        opened = self._open(frame, data)
+        if isinstance(opened, Drop):
+            return self._drop(opened)
+        return self.reassembler.feed(opened, source, now)
+
+    def _open(self, frame: Frame, data: bytes) -> Frame | Drop:
+        """The frame with its payload opened, if it is sealed and new."""
+        if not frame.sealed:
+            return Drop.UNSEALED if self.require_sealed else frame
+        if self.reassembler.knows(frame):
+            return Drop.DUPLICATE
+        key = self.keys.get(frame.key_id)
+        if key is None:
+            return Drop.SEALED
+        payload = open_frame(data, key)
+        return Drop.FORGED if payload is None else frame._replace(payload=payload)
 
     def _drop(self, why: Drop) -> list[Record]:
         self.counts[why.value] += 1

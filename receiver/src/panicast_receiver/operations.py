@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import pstore
+from . import pstore, sealing
 from .errors import ReceiverError, UsageError
 from .reader import Reader
 from .record import v1_identity
@@ -39,6 +39,19 @@ def check_config(settings: Settings) -> int:
         print(f"{key} = {escape(str(shown))}")
     print(
         "the configuration is right" + ("" if changed else "; everything is at its default"), file=sys.stderr
+    )
+    return 0
+
+
+def keygen(key_id: int) -> int:
+    """Print a line for the key file, and say what to do with it."""
+    key = sealing.generate()
+    print(f"{key_id} {key}")
+    print(
+        "append that line to the file that key_file names (mode 0600, owner panicast), reload the service, "
+        "and give the key to the hosts, in a file of mode 0600 in /etc/modprobe.d: "
+        f"options panicast key=… key_id={key_id}",
+        file=sys.stderr,
     )
     return 0
 

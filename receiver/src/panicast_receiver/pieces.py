@@ -43,7 +43,8 @@ class Partial:
         self.first = frame
         self.source = source
         self.received_ns = received_ns
-        self.suffix = frame.suffix
+        # The fast path is not for sealed frames: no header has an empty suffix.
+        self.suffix = b"" if frame.sealed else frame.suffix
         self.late = late
         self.heard = 0.0
         self.left = frame.text_length

@@ -99,7 +99,7 @@ def header(summary: dict[str, Any]) -> str:
     heard = ", ".join(f"{name} {source[name]}" for name in ("mac", "ip", "iface") if source[name])
     lines: list[tuple[str, str]] = [
         ("record", summary["id"]),
-        ("type", f"{summary['type']} ({summary['format']})"),
+        ("type", f"{summary['type']} ({summary['format']}{', sealed' if summary['sealed'] else ''})"),
         ("host", summary["host"]),
         ("reason", summary["reason"]),
         *_meaning(summary),

@@ -14,7 +14,7 @@ from .errors import ReceiverError
 from .record import Record, Source
 from .store import from_signed, row_to_record
 from .text import iso_time
-from .wire import FLAG_OLDER_TEXT, parse_metadata
+from .wire import FLAG_OLDER_TEXT, FLAG_SEALED, parse_metadata
 
 _SUMMARY = (
     "identity, id, changed, format, type, host, reason, boot_id, event, flags, frames, time_ns, received_ns, "
@@ -186,6 +186,7 @@ def _entry(row: sqlite3.Row) -> Entry:
             "metadata_missing": row["metadata"] is None,
             "bytes": row["text_length"],
             "frames": row["frames"],
+            "sealed": bool(row["flags"] & FLAG_SEALED),
             "older_text": bool(row["flags"] & FLAG_OLDER_TEXT),
             "release": meta.get("release", ""),
             "title": row["title"] or row["reason"],

@@ -12,16 +12,18 @@ from __future__ import annotations
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Callable, NamedTuple, Protocol
 
 from .pieces import PIECE_COST, Partial
 from .record import Instant, Record, Source
-from .wire import MAX_TEXT, Drop, Frame
+from .wire import MAX_TEXT, TAG_BYTES, Drop, Frame
 
 #: A late frame of a record that was handed out already waits this long, seconds, for its companions.
 LATE_S = 0.25
 #: How many finished and handed-out records are remembered; one costs about 300 bytes.
 REMEMBERED = 65536
+#: So many incomplete records that become idle, or have to make room, at once are no accident.
+FLOOD = 1000
 #: When memory is full, room is made down to this share, so that it is not made for every frame.
 _ROOM = 0.9
 
@@ -62,6 +64,12 @@ class _NoSpill:
 #: Stands among the records in flight for one that is complete; nothing of it is ever looked at.
 DONE = Partial.__new__(Partial)
 _Key = tuple[bytes, bytes]
+#: Boot id, event, and whether it is sealed: nobody takes the name of a sealed record away without the key.
+_Name = tuple[bytes, int, bool]
+
+
+def _name(frame: Frame) -> _Name:
+    return frame.boot_id, frame.event, frame.sealed
 
 
 class Recent:
@@ -88,6 +96,11 @@ class Recent:
         self._keys.pop(key, None)
 
 
+def _worth(partial: Partial) -> tuple[bool, float]:
+    """What goes first when room is needed: frames that stayed alone, then what was heard longest ago."""
+    return len(partial.pieces) > 1, partial.heard
+
+
 class Reassembler:
     """``feed`` and ``tick`` return the records to store, complete or not; ``counts`` gets every drop.
 
@@ -96,7 +109,13 @@ class Reassembler:
     the store to merge.
     """
 
-    def __init__(self, limits: Limits, counts: Counter[str], spill: Spilling = _NoSpill()) -> None:  # noqa: B008
+    def __init__(
+        self,
+        limits: Limits,
+        counts: Counter[str],
+        spill: Spilling | None = None,
+        may_begin: Callable[[Source, float], bool] = lambda source, now: True,
+    ) -> None:
         self.limits = limits
         #: Bytes charged for what is in flight, and bytes of the limit that are in use elsewhere.
         self.memory = 0
@@ -104,7 +123,8 @@ class Reassembler:
         #: By the header's prefix: the first record in flight that has it, or DONE. The fast path's table.
         self.by_prefix: dict[bytes, Partial] = {}
         self._counts = counts
-        self._spill = spill
+        self._spill = spill or _NoSpill()
+        self._may_begin = may_begin
         self._partials: dict[_Key, Partial] = {}
         self._done = Recent(REMEMBERED)
         self._handed_out = Recent(REMEMBERED)
@@ -116,9 +136,17 @@ class Reassembler:
         """Records of which some frames are held here."""
         return len(self._partials)
 
+    def knows(self, frame: Frame) -> bool:
+        """Whether a sealed frame brings nothing new: asked before it is opened, which costs more."""
+        if _name(frame) in self._done:
+            return True
+        partial = self._partials.get((frame.prefix, frame.suffix))
+        known = partial and partial.pieces.get(frame.piece)
+        return bool(known) and len(known or b"") >= len(frame.payload) - TAG_BYTES
+
     def feed(self, frame: Frame, source: Source, now: Instant) -> list[Record]:
         """Take one frame; returns the record it completes and those that had to make room."""
-        name = (frame.boot_id, frame.event)
+        name = _name(frame)
         if name in self._done:
             self._counts["duplicate"] += 1
             return []
@@ -126,7 +154,11 @@ class Reassembler:
             self._counts["text longer than max_text_kib"] += 1
             return []
         key = (frame.prefix, frame.suffix)
-        partial = self._partials.get(key) or self._begin(key, frame, source, now)
+        partial = self._partials.get(key)
+        if partial is None and not self._may_begin(source, now.mono):
+            self._counts[Drop.RATE.value] += 1
+            return []
+        partial = partial or self._begin(key, frame, source, now)
         known = partial.pieces.get(frame.piece)
         # A piece that was cut on its way, or forged shorter, does not keep the whole one out.
         if known is not None and (len(known) >= len(frame.payload) or isinstance(known, range)):
@@ -150,7 +182,7 @@ class Reassembler:
             return []
         frame = partial.first
         self._remove(partial)
-        name = (frame.boot_id, frame.event)
+        name = _name(frame)
         if name in self._done:
             return self._contradicting(partial)
         self.by_prefix[frame.prefix] = DONE
@@ -168,7 +200,8 @@ class Reassembler:
         expiry = {partial: partial.heard + patience[partial.late] for partial in self._partials.values()}
         idle = [partial for partial, at in expiry.items() if at <= now.mono]
         self._next_idle = min((at for at in expiry.values() if at > now.mono), default=math.inf)
-        return [record for partial in idle for record in self._hand_out(partial)]
+        flood = len(idle) > FLOOD
+        return [record for partial in idle for record in self._hand_out(partial, drop_loners=flood)]
 
     def flush(self) -> list[Record]:
         """Returns everything in flight: the service stops."""
@@ -180,21 +213,22 @@ class Reassembler:
         limit = max(0, self.limits.memory - self.reserved)
         if self.memory <= limit and len(self._partials) <= self.limits.records:
             return records
-        idle = sorted(self._partials.values(), key=lambda partial: partial.heard)
-        enough = limit * _ROOM
+        idle = sorted(self._partials.values(), key=_worth)
+        enough, few = limit * _ROOM, self.limits.records * _ROOM
         for partial in idle if self.memory > limit else ():
             if self.memory <= enough or not self._spill_one(partial):
                 break
-        surplus = len(idle) - self.limits.records
-        for number, partial in enumerate(idle if self.memory > limit or surplus > 0 else ()):
-            if number >= surplus and self.memory <= enough:
+        if self.memory <= limit and len(idle) <= self.limits.records:
+            return records
+        for partial in idle:
+            if self.memory <= enough and len(self._partials) <= few:
                 break
             self._counts["handed out early for room"] += 1
-            records += self._hand_out(partial)
+            records += self._hand_out(partial, drop_loners=len(idle) > FLOOD)
         return records
 
     def _begin(self, key: _Key, frame: Frame, source: Source, now: Instant) -> Partial:
-        late = (frame.boot_id, frame.event) in self._handed_out
+        late = _name(frame) in self._handed_out
         partial = self._partials[key] = Partial(frame, source, now.wall_ns, late)
         self.by_prefix.setdefault(key[0], partial)
         self.memory += partial.cost
@@ -204,7 +238,7 @@ class Reassembler:
     def _remove(self, partial: Partial) -> None:
         """Forget a partial record whose cost has been taken off."""
         prefix = partial.first.prefix
-        del self._partials[prefix, partial.suffix]
+        del self._partials[prefix, partial.first.suffix]
         if self.by_prefix.get(prefix) is partial:
             del self.by_prefix[prefix]
 
@@ -216,12 +250,18 @@ class Reassembler:
         self._counts["spilled to disk"] += partial.spilled > before
         return done
 
-    def _hand_out(self, partial: Partial) -> list[Record]:
-        """Take an incomplete record out; none if its twin was completed meanwhile."""
+    def _hand_out(self, partial: Partial, drop_loners: bool = False) -> list[Record]:
+        """Take an incomplete record out; none if its twin was completed meanwhile, or, on wish, if it is one
+        frame that stayed alone: a flood of forged ones would otherwise fill the store."""
         self.memory -= partial.cost
+        alone = len(partial.pieces) == 1 < partial.first.frames
         partial.settle()
         self._remove(partial)
-        name = (partial.first.boot_id, partial.first.event)
+        if alone and drop_loners:
+            self._counts["lone frames dropped for room"] += 1
+            self._spill.free(partial.spilled)
+            return []
+        name = _name(partial.first)
         if name in self._done:
             return self._contradicting(partial)
         self._handed_out.add(name)

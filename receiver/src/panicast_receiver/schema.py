@@ -21,7 +21,8 @@ APPLICATION_ID = 0x50435354
 #: reader that remembers the highest it saw misses nothing. gaps: JSON [[offset, length], …].
 #: title, signature, kernel, crash: what the text means (crash.py; crash is its JSON); signature is NULL until
 #: somebody has looked. body: zstd of the text's bytes that arrived, in order. metadata: seq 0's payload, NULL
-#: while missing. boots: one row a boot id (boots.py). interfaces: JSON {name: MAC}.
+#: while missing. forgotten: records that were deleted. boots: one row a boot id (boots.py); interfaces: JSON
+#: {name: MAC}.
 SCHEMA = """
 CREATE TABLE records (
     identity BLOB PRIMARY KEY NOT NULL,
@@ -72,6 +73,7 @@ CREATE TABLE boots (
     source_ip TEXT
 );
 CREATE INDEX boots_by_host ON boots (host, last_ns);
+CREATE TABLE forgotten (identity BLOB PRIMARY KEY NOT NULL) WITHOUT ROWID;
 """
 
 #: How a file of an older version becomes one of the next: by the version it has.
@@ -97,6 +99,7 @@ CREATE TABLE boots (
     source_ip TEXT
 );
 CREATE INDEX boots_by_host ON boots (host, last_ns);
+CREATE TABLE forgotten (identity BLOB PRIMARY KEY NOT NULL) WITHOUT ROWID;
 INSERT INTO boots
     SELECT boot_id, host, type, event, received_ns, received_ns, NULL, '', '', '{}', source_ip
     FROM records WHERE type IN ('hello', 'bye');

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Callable
 
 import sdnotify
@@ -18,13 +19,14 @@ from .capture import Capture
 from .capture.bpf import frames_for
 from .capture.ring import RingCapture
 from .capture.udp import UdpCapture
-from .committer import Committer
-from .errors import ReceiverError
+from .committer import Committer, Retention
+from .errors import ReceiverError, UsageError
 from .handoff import Handoff
 from .intake import Intake
 from .listener import Listener
 from .log import logger
 from .reassembly import Limits
+from .sealing import Keys, read_keys
 from .settings import SETTINGS, Settings, parse_interfaces, parse_listen
 from .spill import Spill
 from .store import Store
@@ -55,12 +57,14 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         spill = Spill(store.path.parent, settings.spill_mib << 20)
         stack.callback(spill.close)
         handoff = Handoff()
+        keys = _keys(settings)
         listener = Listener(
             captures,
             Intake(_limits(settings), settings.raw_window_s, spill, settings.netconsole_port),
             handoff,
         )
         committer = Committer(handoff, store, lambda: listener.intake.reassembler.in_flight > BURST)
+        _put_into_force(settings, listener.intake, committer, keys)
         committer.start()
         listener.start()
         for capture in captures:
@@ -142,6 +146,23 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
+def _keys(settings: Settings) -> Keys:
+    """The keys that the settings name; raises ReceiverError."""
+    if settings.require_sealed and not settings.key_file:
+        raise UsageError("require_sealed without key_file would drop everything; name the file of keys")
+    return read_keys(Path(settings.key_file)) if settings.key_file else {}
+
+
+def _put_into_force(settings: Settings, intake: Intake, committer: Committer, keys: Keys) -> None:
+    """What may change while we run."""
+    intake.set_limits(_limits(settings), settings.raw_window_s)
+    intake.guard.sources.per_minute = settings.source_records_per_minute
+    intake.guard.macs.per_minute = settings.mac_records_per_minute
+    intake.keys = keys
+    intake.require_sealed = settings.require_sealed
+    committer.retain(Retention(settings.keep_days, settings.keep_mib << 20, settings.records_per_host))
+
+
 class _Supervisor:
     """The main thread: takes signals, watches the two others, talks to systemd."""
 
@@ -190,10 +211,11 @@ class _Supervisor:
         self._notifier.notify(f"RELOADING=1\nMONOTONIC_USEC={now_us}")
         try:
             settings = self._reread()
+            keys = _keys(settings)
         except ReceiverError as error:
             logger.error("the settings stay as they are: %s", error)
         else:
-            self._listener.intake.set_limits(_limits(settings), settings.raw_window_s)
+            _put_into_force(settings, self._listener.intake, self._committer, keys)
             log.set_level(settings.log_level)
             kept = [
                 s.key

@@ -225,6 +225,74 @@ SETTINGS: tuple[Setting, ...] = (
         high=1024,
     ),
     Setting(
+        "key_file",
+        str,
+        "",
+        "FILE",
+        "Keys of sealed frames, mode 0600: lines of a key id and a key, as `panicast-receiver keygen` prints "
+        "them. Empty: sealed frames are dropped.",
+        live=True,
+    ),
+    Setting(
+        "require_sealed",
+        bool,
+        False,
+        "",
+        "Drop whatever is not sealed with one of the keys: raw frames and netconsole too.",
+        live=True,
+    ),
+    Setting(
+        "source_records_per_minute",
+        int,
+        600,
+        "N",
+        "Records that a sender, known by MAC and address together, may begin in a minute. 0: no limit.",
+        low=0,
+        high=1000000,
+        live=True,
+    ),
+    Setting(
+        "mac_records_per_minute",
+        int,
+        0,
+        "N",
+        "The same for a MAC alone, which senders behind a router share. 0: no limit.",
+        low=0,
+        high=1000000,
+        live=True,
+    ),
+    Setting(
+        "records_per_host",
+        int,
+        1000,
+        "N",
+        "Of each host, records beyond the newest N are deleted. 0: none.",
+        low=0,
+        high=1000000000,
+        live=True,
+    ),
+    Setting(
+        "keep_days",
+        float,
+        0.0,
+        "DAYS",
+        "Records older than this are deleted. 0: none.",
+        low=0,
+        high=36500,
+        live=True,
+    ),
+    Setting(
+        "keep_mib",
+        int,
+        0,
+        "MIB",
+        "When the database is larger, records are deleted: first incomplete, then unsealed, then others, the "
+        "oldest of each first. 0: no limit.",
+        low=0,
+        high=1 << 30,
+        live=True,
+    ),
+    Setting(
         "silent_s",
         float,
         900.0,
@@ -274,6 +342,13 @@ class Settings:
     max_text_kib: int
     raw_window_s: float
     receive_buffer_mib: int
+    key_file: str
+    require_sealed: bool
+    source_records_per_minute: int
+    mac_records_per_minute: int
+    records_per_host: int
+    keep_days: float
+    keep_mib: int
     silent_s: float
     log_level: str
     stats_s: float

@@ -18,7 +18,7 @@ from . import boots, schema
 from .errors import ReceiverError
 from .extents import Gap, Run, merged
 from .record import Record, Source
-from .wire import STATE_TYPES
+from .wire import FLAG_SEALED, STATE_TYPES
 
 #: Kernel logs shrink to a third in 0.2 ms for 64 KiB; level 9 takes four times that for 8 % less.
 _COMPRESSION_LEVEL = 3
@@ -49,6 +49,8 @@ _COLUMNS = (
 )
 _INSERT = f"INSERT OR REPLACE INTO records ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
 _U64 = 1 << 64
+#: What a row takes beside its text.
+_ROW_BYTES = 1024
 T = TypeVar("T")
 
 
@@ -196,9 +198,32 @@ class Store:
         return [row["identity"] for row in rows]
 
     def delete(self, identities: Sequence[bytes]) -> None:
-        """Forget these records. Raises like ``write``."""
-        sql = "DELETE FROM records WHERE identity = ?"
-        self._in_transaction([partial(self._db.execute, sql, (identity,)) for identity in identities])
+        """Delete these records, and remember that: who replays one does nothing. Raises like ``write``."""
+        steps = ("INSERT OR IGNORE INTO forgotten VALUES (?)", "DELETE FROM records WHERE identity = ?")
+        self._in_transaction(
+            [partial(self._db.execute, sql, (identity,)) for identity in identities for sql in steps]
+        )
+
+    def oversize(self, most_bytes: int, limit: int) -> list[bytes]:
+        """The identities of records to delete for the database to have at most so many bytes: incomplete ones
+        first, then unsealed ones, the oldest of each first."""
+        pages, free, size = (
+            self._db.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        surplus = (pages - free) * size - most_bytes
+        rows = self._db.execute(
+            "SELECT identity, length(body) AS bytes FROM records "
+            f"ORDER BY complete, flags & {FLAG_SEALED}, received_ns LIMIT ?",
+            (limit,),
+        )
+        found = []
+        for row in rows:
+            if surplus <= 0:
+                break
+            surplus -= row["bytes"] + _ROW_BYTES
+            found.append(row["identity"])
+        return found
 
     def close(self) -> None:
         """Fold the log into the main file and let go of the folder."""
@@ -226,11 +251,17 @@ class Store:
             return Stored(record, "refused", record.host)
 
     def _write_one(self, record: Record) -> Stored:
+        if self._db.execute("SELECT 1 FROM forgotten WHERE identity = ?", (record.identity,)).fetchone():
+            return Stored(record, "known", record.host)
         if record.type in STATE_TYPES:
             return self._write_state(record)
         row = self._db.execute("SELECT * FROM records WHERE identity = ?", (record.identity,)).fetchone()
         if row is None:
             return self._put(record, "new")
+        sealed, was_sealed = (flags & FLAG_SEALED for flags in (record.flags, row["flags"]))
+        if sealed != was_sealed:
+            # Who has the key is believed, whoever came first.
+            return self._put(record, "new") if sealed else Stored(record, "known", row["host"])
         if row["complete"]:
             return Stored(record, "known", row["host"])
         before = row_to_record(row)

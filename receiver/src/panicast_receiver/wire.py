@@ -29,6 +29,8 @@ _SUFFIX = struct.Struct(">IQ32s")
 STATE_TYPES = frozenset({"hello", "bye"})
 FLAG_SEALED = 0x01
 FLAG_OLDER_TEXT = 0x02
+#: What sealing adds to a payload.
+TAG_BYTES = 16
 MAX_COUNT = 1024
 #: What we put into a datagram: it fits into an Ethernet frame.
 _PAYLOAD = 1392
@@ -38,11 +40,15 @@ MAX_TEXT = 1 << 20
 class Drop(enum.Enum):
     """Why a packet is not used; the value is the name under which it is counted."""
 
+    DUPLICATE = "duplicate"
     SHORT = "too short"
     MAGIC = "wrong magic"
     VERSION = "unknown version"
     TYPE = "unknown type"
     SEALED = "sealed, no key"
+    FORGED = "sealed, but not with our key"
+    UNSEALED = "not sealed"
+    RATE = "sender begins too many records"
     COUNT = "count out of range"
     SEQ = "seq not below count"
     TEXT_LENGTH = "text length out of range"
@@ -78,6 +84,11 @@ class Frame(NamedTuple):
         return self.host_field.partition(b"\0")[0].decode("utf-8", "replace")
 
     @property
+    def sealed(self) -> bool:
+        """Whether it is, or was before it was opened."""
+        return bool(self.flags & FLAG_SEALED)
+
+    @property
     def prefix(self) -> bytes:
         """The header's first part, as it is on the wire."""
         identity = (self.boot_id, self.event)
@@ -100,7 +111,7 @@ def split_pieces(pieces: Collection[int]) -> Iterator[tuple[int, int, int]]:
 
 
 def decode(datagram: bytes) -> Frame | Drop:
-    """Decode and check the payload of one UDP datagram."""
+    """Decode and check the payload of one UDP datagram; a sealed frame's payload stays as it is."""
     if len(datagram) < HEADER.size:
         return Drop.SHORT
     (
@@ -125,8 +136,6 @@ def decode(datagram: bytes) -> Frame | Drop:
     type_name = TYPES.get(type_id)
     if type_name is None:
         return Drop.TYPE
-    if flags & FLAG_SEALED:
-        return Drop.SEALED
     if not 1 <= count <= MAX_COUNT:
         return Drop.COUNT
     if seq >= count:
@@ -136,7 +145,10 @@ def decode(datagram: bytes) -> Frame | Drop:
     if type_name in STATE_TYPES and (count != 1 or text_length):
         return Drop.STATE
     payload = datagram[HEADER.size :]
-    outside = offset != 0 if seq == 0 else offset + len(payload) > text_length
+    size = len(payload) - (TAG_BYTES if flags & FLAG_SEALED else 0)
+    if size < 0:
+        return Drop.SHORT
+    outside = offset != 0 if seq == 0 else offset + size > text_length
     if outside:
         return Drop.OFFSET
     return Frame(

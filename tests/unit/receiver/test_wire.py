@@ -54,10 +54,12 @@ def test_every_open_vector_frame_is_decoded_to_its_fields(vectors):
         assert text.decode() == vector["text"]
 
 
-def test_sealed_vectors_are_dropped_as_sealed(vectors):
-    sealed = [frame for vector in vectors if vector["key"] for frame in vector["frames"]]
-    assert len(sealed) == 5
-    assert {decode(frame) for frame in sealed} == {Drop.SEALED}
+def test_sealed_frames_are_decoded_but_for_their_payload(vectors):
+    for vector in (v for v in vectors if v["key"]):
+        for number, data in enumerate(vector["frames"]):
+            frame = decode(data)
+            assert frame.sealed and frame.key_id and frame.payload == data[80:]
+            assert (frame.boot_id.hex(), frame.seq) == (vector["boot_id"], number)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +81,8 @@ def test_sealed_vectors_are_dropped_as_sealed(vectors):
         (header(seq=0, offset=1), Drop.OFFSET),
         (header(type=4, seq=0, count=1), Drop.STATE),
         (header(type=5, seq=0, length=0), Drop.STATE),
+        (header(flags=1) + b"1" * 15, Drop.SHORT),
+        (header(flags=1) + b"1" * 21, Drop.OFFSET),
     ],
 )
 def test_out_of_bounds(datagram, expected):
@@ -94,6 +98,7 @@ def test_out_of_bounds(datagram, expected):
         header(seq=0) + b"host=x\n" * 100,
         header(type=4, seq=0, count=1, length=0) + b"host=x\n",
         header(flags=0x82),
+        header(flags=1) + b"1" * 20,
         header(time=(1 << 64) - 1),
     ],
 )

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Sealed frames, keys, rates, quotas, replay; what a forger cannot do."""
+
+import json
+import os
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from panicast_receiver.committer import Retention
+from panicast_receiver.errors import ReceiverError
+from panicast_receiver.guard import Guard, Rate
+from panicast_receiver.intake import Intake, Packet
+from panicast_receiver.reader import Query, Reader
+from panicast_receiver.reassembly import Limits
+from panicast_receiver.record import Instant, Source
+from panicast_receiver.sealing import open_frame, read_keys, seal_frame
+from panicast_receiver.store import Store
+from panicast_receiver.wire import FLAG_SEALED, decode, encode
+
+from .conftest import ring_block, udp_frame
+from .test_fleet import record
+
+NOW = Instant(100.0, 1_700_000_000_000_000_000)
+HERE = Source("52:54:00:12:34:56", "10.0.0.7", "eth0")
+
+
+@pytest.fixture(scope="session")
+def sealed(vectors):
+    """The vectors that are sealed."""
+    return [vector for vector in vectors if vector["key"]]
+
+
+def intake_with(vector, **more):
+    """An intake that has the vector's key."""
+    intake = Intake(Limits(), 60)
+    intake.keys = {vector["frames"][0][7]: bytes.fromhex(vector["key"])}
+    for name, value in more.items():
+        setattr(intake, name, value)
+    return intake
+
+
+def fed(intake, datagrams, source=HERE):
+    """The records that datagrams make."""
+    return [record for data in datagrams for record in intake.feed(Packet(data, source), NOW)]
+
+
+def test_sealed_vectors_are_opened_and_can_be_made(sealed):
+    assert len(sealed) == 2
+    for vector in sealed:
+        (found,) = fed(intake_with(vector, require_sealed=True), vector["frames"])
+        assert (found.received_text.decode(), found.meta) == (vector["text"], vector["meta"])
+        key = bytes.fromhex(vector["key"])
+        for data in vector["frames"]:
+            assert seal_frame(data[:80], open_frame(data, key), key) == data
+
+
+def test_sealed_frames_through_the_ring(sealed):
+    for vector in sealed:
+        intake = intake_with(vector)
+        frames = [udp_frame(data) for data in vector["frames"] * 2]
+        (found,) = intake.feed_block(ring_block(frames), 0, len(frames), NOW, lambda index: None)
+        assert found.received_text.decode() == vector["text"]
+        assert intake.counts["duplicate"] == len(vector["frames"])
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_a_changed_bit_anywhere_is_not_believed(sealed, data):
+    vector = sealed[0]
+    frames = list(vector["frames"])
+    number = data.draw(st.integers(0, len(frames) - 1))
+    bit = data.draw(st.integers(0, 8 * len(frames[number]) - 1))
+    changed = bytearray(frames[number])
+    changed[bit // 8] ^= 1 << bit % 8
+    intake = intake_with(vector, require_sealed=True)
+    assert fed(intake, [bytes(changed)]) == [] and intake.flush() == []
+    # Nor does it keep the honest frame out.
+    (found,) = fed(intake, frames)
+    assert found.received_text.decode() == vector["text"]
+
+
+def test_without_the_key_or_without_a_seal_there_is_nothing(sealed, big):
+    intake = intake_with(sealed[0], keys={9: b"k" * 32})
+    assert fed(intake, sealed[0]["frames"]) == [] and intake.counts == {
+        "packets": len(sealed[0]["frames"]),
+        "sealed, no key": len(sealed[0]["frames"]),
+    }
+    intake = intake_with(sealed[0], require_sealed=True)
+    assert fed(intake, big["frames"]) == [] and intake.counts["not sealed"] == len(big["frames"])
+    raw = udp_frame(b"x")[:23] + b"\xff" + udp_frame(b"x")[24:]
+    assert intake.feed(Packet(raw, HERE, ethernet=True), NOW) == []
+
+
+def test_who_has_the_key_is_believed_whoever_came_first(sealed, tmp_path):
+    vector = sealed[0]
+    (honest,) = fed(intake_with(vector), vector["frames"])
+    forged = replace(honest, flags=honest.flags & ~FLAG_SEALED, header_host="forged", metadata=b"host=evil\n")
+    store = Store(tmp_path)
+    outcomes = [stored.outcome for stored in store.write([forged, honest, forged])]
+    assert outcomes == ["new", "new", "known"]
+    (entry,) = Reader(tmp_path).select(Query())
+    assert entry.summary["sealed"] and entry.summary["host"] == vector["meta"]["host"]
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "problem"),
+    [
+        ("1 " + "ab" * 32 + "\n# comment\n\n200 " + "cd" * 32 + " # new\n", 0o600, None),
+        ("1 " + "ab" * 32, 0o640, "others may read .* chmod 600"),
+        ("0 " + "ab" * 32, 0o600, "line 1: right is a key id from 1 to 255"),
+        ("1 abcd", 0o600, "line 1: right is"),
+        ("1 " + "ab" * 32 + "\n1 " + "cd" * 32, 0o600, "line 2: right is .* once"),
+    ],
+)
+def test_key_files(tmp_path, text, mode, problem):
+    path = tmp_path / "keys"
+    path.write_text(text)
+    path.chmod(mode)
+    if problem is None:
+        assert read_keys(path) == {1: b"\xab" * 32, 200: b"\xcd" * 32}
+    else:
+        with pytest.raises(ReceiverError, match=problem):
+            read_keys(path)
+
+
+def test_keygen_makes_what_the_service_reads(cli, serve, tmp_path, sealed):
+    made = cli("keygen", "--id", "7").stdout
+    vector = sealed[0]
+    path = tmp_path / "keys"
+    path.write_text(f"{made}{vector['frames'][0][7]} {vector['key']}\n")
+    path.chmod(0o600)
+    receiver = serve("--key-file", str(path), "--require-sealed")
+    receiver.send(vector["frames"])
+    receiver.wait_for("record .* panic")
+    assert receiver.stop() == 0
+    (found,) = json.loads(cli("list", "--json").stdout)
+    assert found["sealed"] and found["complete"]
+    refused = cli("serve", "--require-sealed", "--listen", "127.0.0.1:0")
+    assert refused.returncode == 2 and "key_file" in refused.stderr
+
+
+def test_rates():
+    rate = Rate(60)
+    assert [rate.allows("a", 0.0) for _ in range(61)] == [True] * 60 + [False]
+    assert rate.allows("b", 0.0) and rate.allows("a", 1.0) and not rate.allows("a", 1.0)
+    assert all(Rate(0).allows("a", 0.0) for _ in range(1000))
+    guard = Guard(per_source=10, per_mac=15)
+    allowed = [guard.allows(HERE._replace(ip=f"10.0.0.{n % 2}"), 0.0) for n in range(40)]
+    assert allowed.count(True) == 15
+    assert all(guard.allows(Source(), 0.0) for _ in range(100))
+
+
+def test_one_sender_does_not_push_out_another(big):
+    intake = Intake(Limits(records=50), 60)
+    intake.guard = Guard(per_source=20)
+    forger = HERE._replace(mac="02:00:00:00:00:99", ip="10.0.0.99")
+    half = len(big["frames"]) // 2
+    assert fed(intake, big["frames"][:half]) == []
+    for number in range(500):
+        (first, *_) = encode("panic", number.to_bytes(16, "big"), 1, 1, "x", b"host=x\n", b"y" * 9000)
+        fed(intake, [first], forger)
+    assert intake.counts["sender begins too many records"] == 480 and intake.reassembler.in_flight == 21
+    (found,) = fed(intake, big["frames"][half:])
+    assert found.complete
+
+
+def test_a_flood_of_forged_frames_fills_neither_memory_nor_store(big):
+    """Each frame from another sender and of another record, as fast as can be: the honest one is kept."""
+    intake = Intake(Limits(records=1000, memory=4 << 20), 60)
+    stored = []
+    for number in range(20_000):
+        source = HERE._replace(mac=f"02:00:00:00:{number >> 8 & 255:02x}:{number & 255:02x}")
+        (first, *_) = encode("panic", number.to_bytes(16, "big"), 1, 1, "x", b"host=x\n", b"y" * 9000)
+        stored += fed(intake, [first], source)
+        if number % 300 == 0 and number // 300 < len(big["frames"]):
+            stored += fed(intake, [big["frames"][number // 300]])
+        assert intake.reassembler.in_flight <= 1000
+    assert [record.complete for record in stored] == [True]
+    assert intake.counts["lone frames dropped for room"] > 18_000
+
+
+def test_replayed_records_do_nothing_even_after_they_were_deleted(tmp_path):
+    store = Store(tmp_path)
+    old, hello = record("panic", "a", 1, 2, 5), record("hello", "a", 1, 1, 0)
+    store.write([hello, old])
+    assert [stored.outcome for stored in store.write([old, hello])] == ["known", "known"]
+    store.delete([old.identity, hello.identity])
+    later = [replace(one, received_ns=one.received_ns + 10**15) for one in (old, hello)]
+    assert [stored.outcome for stored in store.write(later)] == ["known", "known"]
+    reader = Reader(tmp_path)
+    assert reader.select(Query(everything=True)) == []
+    assert reader.hosts(900, NOW.wall_ns)[0]["last_seen"].startswith("2023-11-14T22:13:25")
+    store.close()
+
+
+def test_retention_by_age_host_and_size(tmp_path):
+    store = Store(tmp_path)
+    many = [record("panic", f"h{n % 3}", n % 3, n, n, os.urandom(3000).hex()) for n in range(1, 200)]
+    store.write([replace(one, runs=one.runs[:0]) if n % 10 == 0 else one for n, one in enumerate(many)])
+
+    def after(retention):
+        while surplus := retention.surplus(store, NOW.wall_ns + 150 * 10**9):
+            store.delete(surplus)
+        return [entry.summary for entry in Reader(tmp_path).select(Query())]
+
+    assert len(after(Retention())) == 199
+    kept = after(Retention(days=100 / 86400))
+    assert {entry["event"] for entry in kept} == set(range(50, 200))
+    kept = after(Retention(per_host=40))
+    assert Counter(entry["host"] for entry in kept) == {"h0": 40, "h1": 40, "h2": 40}
+    kept = after(Retention(size=300_000))
+    assert 20 < len(kept) < 100 and all(entry["complete"] for entry in kept)
+    store.close()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=200))
+def test_garbage_under_a_seal_never_raises(data):
+    intake = Intake(Limits(), 60)
+    intake.keys = {1: b"k" * 32}
+    header = encode("panic", b"b" * 16, 1, 1, "h", b"", b"x")[0][:80]
+    fed(intake, [header[:6] + b"\x01\x01" + header[8:] + data])
+    assert intake.reassembler.memory == 0
+    assert decode(header[:6] + b"\x01\x01" + header[8:] + data) is not None
