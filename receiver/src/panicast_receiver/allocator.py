@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import ctypes
-
 #: <malloc.h>
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_ARENA_MAX = -1, -2, -8
 
@@ -17,8 +15,11 @@ def tune() -> None:
     lack the function, or ignore it.
     """
     try:
+        # Where memory may not be both written and executed, an old libffi cannot be loaded.
+        import ctypes
+
         mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
+    except (ImportError, MemoryError, OSError, AttributeError):
         return
     for what, value in ((_M_ARENA_MAX, 1), (_M_TOP_PAD, 16 << 20), (_M_TRIM_THRESHOLD, 64 << 20)):
         mallopt(what, value)

@@ -15,14 +15,20 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from nacl.bindings import (
-    crypto_aead_xchacha20poly1305_ietf_decrypt,
-    crypto_aead_xchacha20poly1305_ietf_encrypt,
-)
-from nacl.exceptions import CryptoError
-
 from .errors import ReceiverError
 from .wire import HEADER, PIECE_END, PREFIX_END
+
+try:
+    from nacl.bindings import (
+        crypto_aead_xchacha20poly1305_ietf_decrypt,
+        crypto_aead_xchacha20poly1305_ietf_encrypt,
+    )
+    from nacl.exceptions import CryptoError
+except ImportError:
+    # Some distributions lack it. Without keys none of it is called, and without it there are no keys.
+    HAVE_NACL = False
+else:
+    HAVE_NACL = True
 
 KEY_BYTES = 32
 _LINE = re.compile(r"(\d{1,3})\s+([0-9a-fA-F]{64})")
@@ -55,6 +61,11 @@ def _nonce(header: bytes) -> bytes:
 
 def read_keys(path: Path) -> Keys:
     """The keys by their ids; raises ReceiverError, also when others than its owner may read the file."""
+    if not HAVE_NACL:
+        raise ReceiverError(
+            "opening sealed frames needs PyNaCl; install python3-nacl (Debian, Ubuntu), python3-pynacl "
+            "(Fedora, EPEL) or `pip install pynacl`, or leave key_file empty"
+        )
     try:
         with path.open(encoding="ascii", errors="replace") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)

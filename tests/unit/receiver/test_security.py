@@ -128,6 +128,12 @@ def test_key_files(tmp_path, text, mode, problem):
             read_keys(path)
 
 
+def test_without_the_library_keys_are_refused_in_words(tmp_path, monkeypatch):
+    monkeypatch.setattr("panicast_receiver.sealing.HAVE_NACL", False)
+    with pytest.raises(ReceiverError, match="install python3-nacl"):
+        read_keys(tmp_path / "keys")
+
+
 def test_keygen_makes_what_the_service_reads(cli, serve, tmp_path, sealed):
     made = cli("keygen", "--id", "7").stdout
     vector = sealed[0]
