@@ -110,7 +110,7 @@ static void poll_napi(struct net_device *dev)
  *
  * Return: true if so, and its ndo_poll_controller() would wait for that
  */
-bool pc_poll_handled(const struct net_device *dev)
+bool pc_poll_handled(struct net_device *dev)
 {
 	unsigned int irq, own = poll_irq(dev), end = 0;
 

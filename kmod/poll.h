@@ -7,7 +7,7 @@
 struct net_device;
 
 bool pc_poll_prepare(struct net_device *dev);
-bool pc_poll_handled(const struct net_device *dev);
+bool pc_poll_handled(struct net_device *dev);
 void pc_poll(struct net_device *dev, bool handled, bool alone);
 
 #endif

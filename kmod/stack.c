@@ -24,12 +24,14 @@
 
 /**
  * struct walk - what is kept from one device of a stack to the next
+ * @ask: what is asked of, or done to, each
  * @seen: devices so far
  * @held: bits of those, by their order, whose netpoll is held
  * @any: there is one for which the answer is yes
  * @alone: no other CPU runs any more
  */
 struct walk {
+	bool (*ask)(struct net_device *dev);
 	unsigned int seen;
 	u64 held;
 	bool any;
@@ -46,21 +48,39 @@ static void below(struct net_device *dev, visit_fn visit, struct walk *walk)
 	netdev_walk_all_lower_dev_rcu(dev, visit, &priv);
 }
 
-static int prepare(struct net_device *dev, struct netdev_nested_priv *priv)
+static int ask(struct net_device *dev, struct netdev_nested_priv *priv)
 {
 	struct walk *walk = priv->data;
 
-	walk->any |= pc_poll_prepare(dev);
+	walk->any |= walk->ask(dev);
 	return 0;
+}
+
+/* Asks a device and all below it, and says whether one answered with yes. */
+static bool ask_all(struct net_device *dev, bool (*question)(struct net_device *))
+{
+	struct walk walk = { .ask = question, .any = question(dev) };
+
+	below(dev, ask, &walk);
+	return walk.any;
 }
 
 /** pc_stack_prepare() - pc_poll_prepare() for a device and those below */
 bool pc_stack_prepare(struct net_device *dev)
 {
-	struct walk walk = { .any = pc_poll_prepare(dev) };
+	return ask_all(dev, pc_poll_prepare);
+}
 
-	below(dev, prepare, &walk);
-	return walk.any;
+/** pc_stack_handled() - pc_poll_handled() for a device and those below */
+bool pc_stack_handled(struct net_device *dev)
+{
+	return ask_all(dev, pc_poll_handled);
+}
+
+/** pc_stack_bust() - pc_bust() for a device and those below */
+bool pc_stack_bust(struct net_device *dev)
+{
+	return ask_all(dev, pc_bust);
 }
 
 static int hold(struct net_device *dev, struct netdev_nested_priv *priv)
@@ -177,23 +197,6 @@ bool pc_stack_send(struct net_device *dev, unsigned int *first,
 	return done;
 }
 
-static int handled(struct net_device *dev, struct netdev_nested_priv *priv)
-{
-	struct walk *walk = priv->data;
-
-	walk->any |= pc_poll_handled(dev);
-	return 0;
-}
-
-/** pc_stack_handled() - pc_poll_handled() for a device and those below */
-bool pc_stack_handled(struct net_device *dev)
-{
-	struct walk walk = { .any = pc_poll_handled(dev) };
-
-	below(dev, handled, &walk);
-	return walk.any;
-}
-
 static int poll(struct net_device *dev, struct netdev_nested_priv *priv)
 {
 	struct walk *walk = priv->data;
@@ -211,21 +214,4 @@ void pc_stack_poll(struct net_device *dev, bool handled, bool alone)
 	below(dev, poll, &walk);
 	if (!walk.seen)
 		pc_poll(dev, handled, alone);
-}
-
-static int bust(struct net_device *dev, struct netdev_nested_priv *priv)
-{
-	struct walk *walk = priv->data;
-
-	walk->any |= pc_bust(dev);
-	return 0;
-}
-
-/** pc_stack_bust() - pc_bust() for a device and those below */
-bool pc_stack_bust(struct net_device *dev)
-{
-	struct walk walk = { .any = pc_bust(dev) };
-
-	below(dev, bust, &walk);
-	return walk.any;
 }
