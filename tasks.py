@@ -12,15 +12,18 @@ from panicast_build import listing, testing
 from panicast_build import package as packages
 from panicast_build import smoke as smoke_test
 from panicast_build import support as support_page
+from panicast_build.bench import build as bench_build
 from panicast_build.bench import panic as bench_panic
 from panicast_build.bench import receiver as bench_receiver
 from panicast_build.choice import choose
 from panicast_build.crash import matrix as crash_matrix
 from panicast_build.errors import reported
+from panicast_build.kernel import task as kernels
 
 BENCHES: dict[str, Callable[[str, int, str], None]] = {
     "panic": lambda kernel, runs, netconsd: bench_panic.run(kernel, runs),
     "receiver": lambda kernel, runs, netconsd: bench_receiver.run(runs, netconsd),
+    "build": lambda kernel, runs, netconsd: bench_build.run(kernel, runs),
 }
 TARGETS = "which targets: one, a comma list, or all (./inv distros lists them)"
 TARGET = "which target (./inv distros lists them)"
@@ -62,9 +65,34 @@ def package(_: Context, distro: str = "", component: str = "", rpm_host: str = "
 
 @command(
     distro=TARGET,
+    config="distro (the distribution's own) or smoke (trimmed to what the tests need: built in minutes)",
+    debug_info="build debug info too, into a package of its own",
+    key="sign modules, panicast.ko too, with this PEM file's key and certificate (or PANICAST_MODULE_KEY)",
+    source="a tarball of a kernel's source instead of the distribution's source package",
+    jobs="how many processes compile (one on each CPU)",
+    ccache="--no-ccache compiles all anew (PANICAST_CCACHE_REMOTE names a server to share what is compiled)",
+    check="only try every patch on the distributions' sources of today",
+)
+def kernel(
+    _: Context,
+    distro: str = "",
+    config: str = "distro",
+    debug_info: bool = False,
+    key: str = "",
+    source: str = "",
+    jobs: int = 0,
+    ccache: bool = True,
+    check: bool = False,
+) -> None:
+    """Build the patched kernel's packages into dist/DISTRO/kernel/, if something has changed."""
+    kernels.task(distro, config, debug_info, key, source, jobs, ccache, check)
+
+
+@command(
+    distro=TARGET,
     nic="QEMU's model of the network card (virtio-net-pci; with --matrix a comma list, or every one)",
     matrix="crash every kernel with every card in every way instead, without installing anything",
-    kernel="only these series, e.g. 6.1,7.3 (with --matrix)",
+    kernel="which one crashes: stock or patched; with --matrix only these series, e.g. 6.1,7.3",
     case="only these ways to crash, e.g. sysrq,nmi (with --matrix)",
 )
 def smoke(
@@ -74,18 +102,18 @@ def smoke(
     if matrix:
         crash_matrix.run(kernel, nic, case)
     else:
-        smoke_test.run(distro, nic or "virtio-net-pci")
+        smoke_test.run(distro, nic or "virtio-net-pci", kernel or smoke_test.STOCK)
 
 
 @command(
     positional=["what"],
     what=f"what is measured: {', '.join(BENCHES)}",
     kernel="only these series, e.g. 6.1,7.3 (panic)",
-    runs="how many crashes or floods make a figure (3)",
+    runs="how many crashes, floods or builds make a figure (3)",
     netconsd="folder of netconsd's source, to measure it too (receiver; else $PANICAST_NETCONSD)",
 )
 def bench(_: Context, what: str, kernel: str = "", runs: int = 3, netconsd: str = "") -> None:
-    """Measure, beside the field's other tools, the figures of docs/benchmarks.md."""
+    """Measure, beside the field's other tools, the figures of docs/benchmarks*.md."""
     for measure in choose("bench", what, BENCHES):
         measure(kernel, runs, netconsd)
 

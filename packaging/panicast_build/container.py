@@ -8,10 +8,10 @@ import shlex
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO, cast
+from typing import Any, Self, TextIO, cast
 
 import docker
 
@@ -25,7 +25,8 @@ CHUNK = 1 << 20
 class Container:
     """with Container(client, image) as box: box.run(["make"]). The network is none, or host if asked for.
 
-    tmpfs are file systems in memory: where they are mounted, and with which options.
+    tmpfs are file systems in memory: where they are mounted, and with which options. mounts are folders of
+    this machine, and where they are in the container.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Container:
         cap_add: Sequence[str] = (),
         security_opt: Sequence[str] = (),
         tmpfs: Mapping[str, str] | None = None,
+        mounts: Mapping[Path, str] | None = None,
     ) -> None:
         self._client = client
         self._container = client.containers.create(
@@ -49,6 +51,7 @@ class Container:
             cap_add=list(cap_add),
             security_opt=list(security_opt),
             tmpfs=dict(tmpfs or {}),
+            volumes=[f"{here}:{there}" for here, there in (mounts or {}).items()],
             labels={engine.OWNER_LABEL: engine.owner()},
         )
 
@@ -74,8 +77,9 @@ class Container:
         cwd: str = "/",
         env: Mapping[str, str] | None = None,
         check: bool = True,
+        watch: Callable[[str], None] | None = None,
     ) -> Result:
-        """Runs argv to its end; its output goes to log as it comes and is returned.
+        """Runs argv to its end; its output goes to log, and to watch, as it comes and is returned.
 
         With check an exit code other than 0 raises: BuildError if there is a log, else UserError with the
         output.
@@ -93,6 +97,8 @@ class Container:
             if log:
                 log.write(text)
                 log.flush()
+            if watch:
+                watch(text)
         code = api.exec_inspect(started["Id"])["ExitCode"]
         if check and code != 0:
             message = f"{argv[0]} failed with exit code {code}"
@@ -100,6 +106,11 @@ class Container:
                 raise BuildError(message, Path(log.name))
             raise UserError(message, "".join(chunks).strip())
         return Result(code, "".join(chunks))
+
+    def cpu_seconds(self) -> float:
+        """The time of CPUs that all its processes have taken up to now."""
+        stats = cast(dict[str, Any], self._container.stats(stream=False))
+        return float(stats["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e9
 
     def put(self, source: Path, dest: str) -> None:
         """Copies a file, or what a folder holds, into the folder dest of the container, which must exist."""

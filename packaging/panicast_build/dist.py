@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""dist/DISTRO: filled beside and renamed, with the evidence of what was built from what."""
+"""dist/DISTRO, and folders in it: filled beside and renamed, with the evidence of what was built from what.
+
+A target is the path of such a folder below dist/: debian-12, debian-12/kernel.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +21,15 @@ from panicast_build.paths import DIST, dist_dir
 METADATA, SUMS, LOG = "metadata.json", "SHA256SUMS", "build.log"
 
 
+def _beside(target: str, what: str) -> Path:
+    return DIST / f".{target.replace('/', '-')}.{what}"
+
+
 @contextmanager
-def locked(distro: str) -> Iterator[None]:
-    """One process at a time fills the folder of a distro."""
+def locked(target: str) -> Iterator[None]:
+    """One process at a time fills the folder of a target."""
     DIST.mkdir(exist_ok=True)
-    with (DIST / f".{distro}.lock").open("w") as lock:
+    with _beside(target, "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -38,18 +45,18 @@ def describe(path: Path) -> dict[str, Any]:
     return {"file": path.name, "size": path.stat().st_size, "sha256": sha256(path)}
 
 
-def read(distro: str) -> dict[str, Any]:
-    """The metadata.json of what was built for a distro last; {} if nothing was, or it cannot be read."""
+def read(target: str) -> dict[str, Any]:
+    """The metadata.json of what was built for a target last; {} if nothing was, or it cannot be read."""
     try:
-        found = json.loads((dist_dir(distro) / METADATA).read_text())
+        found = json.loads((dist_dir(target) / METADATA).read_text())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def intact(distro: str, built: dict[str, Any]) -> bool:
+def intact(target: str, built: dict[str, Any]) -> bool:
     """Whether every file of a built component lies in dist/ with the bytes it was built with."""
-    folder = dist_dir(distro)
+    folder = dist_dir(target)
     return all(
         (folder / entry["file"]).is_file() and describe(folder / entry["file"]) == entry
         for entry in built["files"]
@@ -57,20 +64,35 @@ def intact(distro: str, built: dict[str, Any]) -> bool:
 
 
 @contextmanager
-def staged(distro: str) -> Iterator[Path]:
-    """An empty folder that becomes dist/DISTRO when the block ends well, and vanishes when it does not."""
-    part, final, old = DIST / f".{distro}.part", dist_dir(distro), DIST / f".{distro}.old"
+def staged(target: str) -> Iterator[Path]:
+    """An empty folder that becomes dist/TARGET when the block ends well, and vanishes when it does not.
+
+    The folders that are in dist/TARGET are targets of their own and stay there.
+    """
+    part = _beside(target, "part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
         yield part
-        shutil.rmtree(old, ignore_errors=True)
-        if final.exists():
-            final.rename(old)
-        part.rename(final)
-        shutil.rmtree(old, ignore_errors=True)
+        _publish(part, target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _publish(part: Path, target: str) -> None:
+    """Puts part in the place of dist/TARGET."""
+    final, old = dist_dir(target), _beside(target, "old")
+    outer = target.partition("/")[0]
+    # Where a folder is within another that is filled too, neither may move while the other does.
+    with locked(outer) if outer != target else nullcontext():
+        shutil.rmtree(old, ignore_errors=True)
+        if final.exists():
+            for inner in filter(Path.is_dir, list(final.iterdir())):
+                inner.rename(part / inner.name)
+            final.rename(old)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        part.rename(final)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def finish(folder: Path, metadata: dict[str, Any]) -> None:
@@ -80,7 +102,7 @@ def finish(folder: Path, metadata: dict[str, Any]) -> None:
     (folder / SUMS).write_text("".join(lines))
 
 
-def keep(distro: str, built: dict[str, Any], folder: Path) -> None:
+def keep(target: str, built: dict[str, Any], folder: Path) -> None:
     """Takes the files of a component that need not be built again into the folder that is being filled."""
     for entry in built["files"]:
-        os.link(dist_dir(distro) / entry["file"], folder / entry["file"])
+        os.link(dist_dir(target) / entry["file"], folder / entry["file"])

@@ -45,6 +45,9 @@ class DebDistro(Distro):
     version_suffix: str
     kernel_image: str
     kernel_headers: str
+    kernel_source: str
+    kernel_config: str
+    kernel_config_file: str
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class RpmDistro(Distro):
     python: str
     python_requires: list[str]
     vendored: list[str]
+    kernel_srpm: str = field(default="", kw_only=True)
+    kernel_hook: str = field(default="", kw_only=True)
 
     def __hash__(self) -> int:
         return hash(self.name)

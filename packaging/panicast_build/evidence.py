@@ -10,9 +10,9 @@ from typing import Any
 from panicast_build import dist, files
 from panicast_build.paths import dist_dir
 
-LIFE, SMOKE = "life.json", "smoke.json"
+LIFE, SMOKE, PATCHED = "life.json", "smoke.json", "smoke-patched.json"
 # Not written by the build, and so not in its checksums.
-LATER = (LIFE, SMOKE)
+LATER = (LIFE, SMOKE, PATCHED)
 
 
 def hashes(distro: str) -> dict[str, str]:

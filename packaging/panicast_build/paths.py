@@ -21,6 +21,11 @@ CACHE = _cache()
 LOGS = CACHE / "logs"
 
 
-def dist_dir(distro: str) -> Path:
-    """The folder that holds what was built for a distro."""
-    return DIST / distro
+def dist_dir(target: str) -> Path:
+    """The folder that holds what was built for a target: a distro, or DISTRO/kernel."""
+    return DIST / target
+
+
+def kernel_target(distro: str) -> str:
+    """The target of a distro's patched kernel."""
+    return f"{distro}/kernel"

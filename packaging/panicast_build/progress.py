@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -28,15 +29,24 @@ def say(text: str) -> None:
     console.print(escape(text))
 
 
+@dataclass
+class Step:
+    """What is being done; detail is how far it is, for a terminal's line."""
+
+    text: str
+    detail: str = ""
+
+
 @contextmanager
-def step(text: str, log: Path | None = None) -> Iterator[None]:
+def step(text: str, log: Path | None = None) -> Iterator[Step]:
     """Says that text is being done, and at its end how long it took or that it failed."""
     started = time.monotonic()
     if not console.is_terminal:
         say(f"… {text}")
+    done = Step(text)
     try:
-        with _live(text, log, started):
-            yield
+        with _live(done, log, started):
+            yield done
     except BaseException:
         console.print(f"[red]✗[/] {escape(text)} ({duration(time.monotonic() - started)})")
         raise
@@ -44,7 +54,7 @@ def step(text: str, log: Path | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def _live(text: str, log: Path | None, started: float) -> Iterator[None]:
+def _live(step: Step, log: Path | None, started: float) -> Iterator[None]:
     """The line that moves while a step runs; steps within steps each have theirs."""
     if not console.is_terminal:
         yield
@@ -54,9 +64,10 @@ def _live(text: str, log: Path | None, started: float) -> Iterator[None]:
 
     def tick(status: Status) -> None:
         while not done.wait(1):
-            status.update(f"{escape(text)} [dim]{duration(time.monotonic() - started)}[/]{where}")
+            far = f"{step.text} {step.detail}".rstrip()
+            status.update(f"{escape(far)} [dim]{duration(time.monotonic() - started)}[/]{where}")
 
-    with console.status(f"{escape(text)}{where}") as status:
+    with console.status(f"{escape(step.text)}{where}") as status:
         ticker = threading.Thread(target=tick, args=(status,), daemon=True)
         ticker.start()
         try:

@@ -26,6 +26,7 @@ PACKAGES: dict[str, dict[str, str]] = {
     "qemu-img": {"apt": "qemu-utils", "dnf": "qemu-img"},
     "mke2fs": {"apt": "e2fsprogs", "dnf": "e2fsprogs"},
     "debugfs": {"apt": "e2fsprogs", "dnf": "e2fsprogs"},
+    "e2fsck": {"apt": "e2fsprogs", "dnf": "e2fsprogs"},
 }
 # Where tools of the administrator lie; an ordinary user's PATH may lack them.
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"

@@ -8,6 +8,8 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TextIO
@@ -16,37 +18,47 @@ import docker
 
 from panicast_build import distros, engine, paths, tools
 from panicast_build.distros import Distro
-from panicast_build.errors import BuildError
-from panicast_build.smoke import repo, report, vm
+from panicast_build.errors import BuildError, UserError
+from panicast_build.run import run as run_command
+from panicast_build.smoke import patched, repo, report, vm
 from panicast_build.smoke.debs import Debs
 from panicast_build.smoke.failure import SmokeFailure
 from panicast_build.smoke.family import Family, Tool
 from panicast_build.smoke.guest import Guest
 from panicast_build.smoke.image import FOLDER, GuestImage, guest_image
+from panicast_build.smoke.kernel import Kernel
+from panicast_build.smoke.kernel import built as kernel_under_test
 from panicast_build.smoke.report import Report
 from panicast_build.smoke.rpms import Rpms
 from panicast_build.smoke.scenario import LOG_HOST, SERVER, Story
 
 FAMILIES: dict[str, Callable[[docker.DockerClient, Distro], Family]] = {"deb": Debs, "rpm": Rpms}
+STOCK, PATCHED = "stock", "patched"
 
 
-def run(distro_name: str, nic: str) -> Report:
-    """Tells the story with the packages in dist/DISTRO and stock kernels, with this QEMU network card.
+def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Report:
+    """Tells the story with the packages in dist/DISTRO, with this QEMU network card, on stock kernels; or the
+    one of the patched kernel in dist/DISTRO/kernel, configured as config ("": distro if it was built).
 
-    Writes dist/DISTRO/smoke.json. Raises BuildError when the story goes wrong, after the ends of both serial
-    logs have been shown; UserError when the packages or a tool are missing.
+    Writes dist/DISTRO/smoke.json, or smoke-patched.json. Raises BuildError when the story goes wrong, after
+    the ends of both serial logs have been shown; UserError when the packages or a tool are missing.
     """
+    if kernel not in (STOCK, PATCHED):
+        raise UserError(f"no kernel to smoke is called {kernel!r}", f"there are: {STOCK}, {PATCHED}")
     distro = distros.get(distro_name)
     dist = paths.dist_dir(distro.name)
     client = engine.connect()
     family = FAMILIES[distro.family](client, distro)
-    packages = family.built(dist)
+    beside = kernel_under_test(distro, config) if kernel == PATCHED else None
+    packages = family.built(dist) + (beside.packages if beside else [])
     tools.need(vm.QEMU, "mke2fs")
     image = guest_image(client, family.image(packages))
     accelerator = vm.choose_accelerator(image.kernel)
-    logs = _fresh(paths.LOGS / f"smoke-{distro.name}")
+    name = "smoke" if kernel == STOCK else f"smoke-{kernel}"
+    logs = _fresh(paths.LOGS / f"{name}-{distro.name}")
     told = Report(
         distro=distro.name,
+        kernel=kernel,
         root=family.root,
         nic=nic,
         qemu=vm.version(),
@@ -59,14 +71,17 @@ def run(distro_name: str, nic: str) -> Report:
         repo.disk(packages, family.index(packages), repository)
         specs = _specs(image, repository, Path(folder), logs, accelerator, nic)
         try:
-            _tell(specs, family.tool, transcript, told)
+            if beside:
+                _tell_of_patched(specs, beside, family.tool, transcript, told)
+            else:
+                _tell(specs, family.tool, transcript, told)
         except SmokeFailure as failure:
             told.failure = str(failure)
             transcript.write(f"FAILED: {failure}\n")
             report.show_consoles([spec.console for spec in specs])
             raise BuildError(f"smoke test of {distro.name}: {failure}", Path(transcript.name)) from failure
         finally:
-            told.write(dist / "smoke.json")
+            told.write(dist / f"{name}.json")
     return told
 
 
@@ -92,14 +107,37 @@ def _specs(
     ]
 
 
+@contextmanager
+def _guest(spec: vm.Spec, transcript: TextIO) -> Iterator[tuple[vm.Machine, Guest]]:
+    """A machine that runs, and the system in it."""
+    with vm.Machine(spec, FOLDER) as machine, closing(Guest(machine, transcript)) as guest:
+        yield machine, guest
+
+
 def _tell(specs: list[vm.Spec], tool: Tool, transcript: TextIO, told: Report) -> None:
     with ExitStack() as stack:
-        machines = [stack.enter_context(vm.Machine(spec, FOLDER)) for spec in specs]
-        server, log_host = (stack.enter_context(closing(Guest(machine, transcript))) for machine in machines)
-        story = Story(server, log_host, tool, told.step)
-        told.kernels, told.records = story.kernels, story.records
-        story.tell()
-        told.result, told.failure = "pass", ""
+        server, log_host = (stack.enter_context(_guest(spec, transcript))[1] for spec in specs)
+        _keep(Story(server, log_host, tool, told.step), told)
+
+
+def _tell_of_patched(
+    specs: list[vm.Spec], kernel: Kernel, tool: Tool, transcript: TextIO, told: Report
+) -> None:
+    server, other = specs
+    # The cached disk is not to be written to, and what is must last from one QEMU to the next.
+    disk = server.folder / "server.ext4"
+    run_command(["cp", "--sparse=always", server.image.root, disk])
+    server = replace(server, image=replace(server.image, root=disk))
+    with _guest(other, transcript) as (_, log_host):
+        start = partial(_guest, transcript=transcript)
+        _keep(patched.Story(start, server, kernel, log_host, tool, told.step), told)
+
+
+def _keep(story: Story | patched.Story, told: Report) -> None:
+    """Has a story told, and what it saw reported."""
+    told.kernels, told.records = story.kernels, story.records
+    story.tell()
+    told.result, told.failure = "pass", ""
 
 
 def _fresh(folder: Path) -> Path:

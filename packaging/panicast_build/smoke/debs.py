@@ -10,6 +10,7 @@ import docker
 from debian.debfile import DebFile
 
 from panicast_build import images
+from panicast_build.dist import sha256
 from panicast_build.distros import DebDistro, Distro
 from panicast_build.smoke import repo
 from panicast_build.smoke.family import Tool
@@ -19,6 +20,12 @@ from panicast_build.smoke.repo import Package
 def control(path: Path) -> dict[str, str]:
     """The control fields of a .deb in their order."""
     return {str(key): str(value) for key, value in DebFile(str(path)).debcontrol().items()}
+
+
+def read(path: Path) -> Package:
+    """The package in a .deb, by its own word."""
+    fields = control(path)
+    return Package(path, fields["Package"], fields["Version"], sha256(path))
 
 
 def index(packages: Sequence[Package]) -> str:

@@ -23,11 +23,12 @@ CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b.")
 
 @dataclass
 class Report:
-    """smoke.json: result is "pass" or "fail", failure says why; seconds are wall clock; records are the
-    panics as `panicast-receiver list --json` has them; kernels are release names by guest; root is whose file
-    system the guests have."""
+    """smoke.json: kernel is which one crashes; result is "pass" or "fail", failure says why; seconds are wall
+    clock; records are the panics as `panicast-receiver list --json` has them; kernels are release names by
+    guest; root is whose file system the guests have."""
 
     distro: str
+    kernel: str
     root: str
     nic: str
     qemu: str

@@ -28,23 +28,91 @@ Record = dict[str, Any]
 Step = Callable[[str], AbstractContextManager[None]]
 
 
-class Story:
-    """The two guests, and what was seen of them: records (panics, from list --json), kernels (by guest)."""
+class Stage:
+    """The two guests, and what was seen of them: records (panics, from list --json), kernels (by guest).
 
-    def __init__(self, server: Guest, log_host: Guest, tool: Tool, step: Step) -> None:
-        self._server = server
+    A story sets the server when it has one."""
+
+    _server: Guest
+
+    def __init__(self, log_host: Guest, tool: Tool, step: Step) -> None:
         self._log_host = log_host
         self._tool = tool
         self._step = step
         self.records: list[Record] = []
         self.kernels: dict[str, str] = {}
 
+    def _boot(self) -> None:
+        for guest in (self._server, self._log_host):
+            guest.wait_until_up()
+            self.kernels[guest.name] = guest.run(["uname", "-r"]).out.strip()
+
+    def _install(self, *more: str) -> None:
+        """Has a package installed on each guest, and more on the server."""
+        pairs = ((self._server, (DKMS, *more)), (self._log_host, (RECEIVER,)))
+        for guest, _ in pairs:
+            if self._tool.refresh:
+                guest.run(self._tool.refresh)
+        running = [guest.start([*self._tool.install, *packages]) for guest, packages in pairs]
+        for (guest, _), command in zip(pairs, running, strict=True):
+            guest.finish(command, seconds=INSTALL_SECONDS)
+        if self._tool.start:
+            self._log_host.run(self._tool.start)
+
+    def _service_is_active(self) -> None:
+        state = self._log_host.run(["systemctl", "is-active", SERVICE], check=False).out.strip()
+        if state != "active":
+            raise SmokeFailure(f"{SERVICE} is {state or 'unknown'} after its installation, not active")
+
+    def _module_is_armed(self) -> None:
+        self._server.run(["test", "-d", MODULE_FOLDER])
+        wait_for("panicast-ctl status to be content", ARMED_SECONDS, self._status_is_good)
+
+    def _status_is_good(self) -> bool:
+        return self._server.run(["panicast-ctl", "status"], check=False).code == 0
+
+    def _panic(self) -> None:
+        # What the crash shall not lose: files that the installation and this story have written.
+        self._server.run(["sync"])
+        self._server.abandon(["tee", "/proc/sysrq-trigger"], stdin="c")
+
+    def _record(self, form: str, crash: Callable[[], None]) -> str:
+        """The text of the one record, complete and with the evidence, that a crash has left."""
+        known = {record["id"] for record in self._of_type("panic")}
+        crash()
+        wait_for("a record of the crash", RECORD_SECONDS, lambda: self._new_panics(known))
+        new = self._new_panics(known)
+        if len(new) != 1:
+            raise SmokeFailure(f"one crash left {len(new)} records of type panic: {_ids(new)}")
+        record = new[0]
+        self.records.append(record)
+        if record["format"] != form or not record["complete"]:
+            got = f"format {record['format']}, complete: {record['complete']}"
+            raise SmokeFailure(f"expected one complete {form} record of the crash, got one of {got}")
+        text = self._log_host.run([RECEIVER, "show", str(record["id"]), "--raw"]).out
+        if missing := [words for words in EVIDENCE if words not in text]:
+            raise SmokeFailure(f"record {record['id']} does not hold {' or '.join(map(repr, missing))}")
+        return text
+
+    def _of_type(self, kind: str) -> list[Record]:
+        listed = self._log_host.run([RECEIVER, "list", "--all", "--json"]).out
+        return [record for record in json.loads(listed) if record["type"] == kind]
+
+    def _new_panics(self, known: set[str]) -> list[Record]:
+        return [record for record in self._of_type("panic") if record["id"] not in known]
+
+
+class Story(Stage):
+    """The packages through their life on stock kernels."""
+
+    def __init__(self, server: Guest, log_host: Guest, tool: Tool, step: Step) -> None:
+        super().__init__(log_host, tool, step)
+        self._server = server
+
     def tell(self) -> None:
         """The whole story; SmokeFailure where it goes another way."""
         with self._step("both guests boot"):
-            for guest in (self._server, self._log_host):
-                guest.wait_until_up()
-                self.kernels[guest.name] = guest.run(["uname", "-r"]).out.strip()
+            self._boot()
         with self._step(f"{self._tool.name} installs both packages; the module is built in the guest"):
             self._install()
         with self._step("the service is active, the module armed"):
@@ -63,29 +131,6 @@ class Story:
         with self._step("removing unloads the module and leaves nothing"):
             self._purge()
 
-    def _install(self) -> None:
-        pairs = ((self._server, DKMS), (self._log_host, RECEIVER))
-        for guest, _ in pairs:
-            if self._tool.refresh:
-                guest.run(self._tool.refresh)
-        running = [guest.start([*self._tool.install, package]) for guest, package in pairs]
-        for (guest, _), command in zip(pairs, running, strict=True):
-            guest.finish(command, seconds=INSTALL_SECONDS)
-        if self._tool.start:
-            self._log_host.run(self._tool.start)
-
-    def _service_is_active(self) -> None:
-        state = self._log_host.run(["systemctl", "is-active", SERVICE], check=False).out.strip()
-        if state != "active":
-            raise SmokeFailure(f"{SERVICE} is {state or 'unknown'} after its installation, not active")
-
-    def _module_is_armed(self) -> None:
-        self._server.run(["test", "-d", MODULE_FOLDER])
-        wait_for("panicast-ctl status to be content", ARMED_SECONDS, self._status_is_good)
-
-    def _status_is_good(self) -> bool:
-        return self._server.run(["panicast-ctl", "status"], check=False).code == 0
-
     def _reboot(self) -> None:
         self._server.abandon(["systemctl", "reboot"])
         self._server.wait_until_up()
@@ -98,23 +143,12 @@ class Story:
 
     def _crash(self, form: str) -> None:
         """Crashes the server: it must come back by itself and leave one more record, with the evidence."""
-        known = {record["id"] for record in self._of_type("panic")}
-        # What the crash shall not lose: files that the installation and this story have written.
-        self._server.run(["sync"])
-        self._server.abandon(["tee", "/proc/sysrq-trigger"], stdin="c")
-        self._server.wait_until_up()
-        wait_for("a record of the crash", RECORD_SECONDS, lambda: self._new_panics(known))
-        new = self._new_panics(known)
-        if len(new) != 1:
-            raise SmokeFailure(f"one crash left {len(new)} records of type panic: {_ids(new)}")
-        record = new[0]
-        self.records.append(record)
-        if record["format"] != form or not record["complete"]:
-            got = f"format {record['format']}, complete: {record['complete']}"
-            raise SmokeFailure(f"expected one complete {form} record of the crash, got one of {got}")
-        text = self._log_host.run([RECEIVER, "show", str(record["id"]), "--raw"]).out
-        if missing := [words for words in EVIDENCE if words not in text]:
-            raise SmokeFailure(f"record {record['id']} does not hold {' or '.join(map(repr, missing))}")
+
+        def crash() -> None:
+            self._panic()
+            self._server.wait_until_up()
+
+        self._record(form, crash)
 
     def _change_format(self, form: str) -> None:
         self._server.run(["tee", "-a", OPTIONS_FILE], stdin=f"options panicast format={form}\n")
@@ -131,13 +165,6 @@ class Story:
         found = self._server.run(["find", *places, "-name", "*panicast*"]).out.split()
         if left := sorted(set(found) - set(self._tool.keeps)):
             raise SmokeFailure(f"removing {DKMS} left {', '.join(left)}")
-
-    def _of_type(self, kind: str) -> list[Record]:
-        listed = self._log_host.run([RECEIVER, "list", "--all", "--json"]).out
-        return [record for record in json.loads(listed) if record["type"] == kind]
-
-    def _new_panics(self, known: set[str]) -> list[Record]:
-        return [record for record in self._of_type("panic") if record["id"] not in known]
 
 
 def _complete(records: list[Record]) -> list[Record]:

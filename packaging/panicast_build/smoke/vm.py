@@ -36,7 +36,10 @@ TCG = Accelerator("tcg", ("-accel", "tcg,thread=multi", "-cpu", "max"))
 @dataclass(frozen=True)
 class Spec:
     """A guest. number tells it apart on the segment (MAC and address: see containers/guest-deb); peer names
-    the guest at the other end; folder holds the sockets; console gets all that the serial line says."""
+    the guest at the other end; folder holds the sockets; console gets all that the serial line says.
+
+    append is added to the kernel's command line; lasting says that what the guest writes goes into its image
+    and not away with QEMU; reboots, that a reset starts it again instead of ending QEMU."""
 
     name: str
     number: int
@@ -49,6 +52,9 @@ class Spec:
     nic: str = "virtio-net-pci"
     cpus: int = 2
     memory_mib: int = 1024
+    append: str = ""
+    lasting: bool = False
+    reboots: bool = True
 
     @property
     def agent(self) -> Path:
@@ -59,7 +65,7 @@ class Spec:
 def qemu_argv(spec: Spec, qemu: str = QEMU) -> list[str]:
     """A guest's command line. No pvpanic device and -action panic=none: the guest's own reboot ends a panic.
 
-    Both disks are opened as snapshots: what a guest writes lasts over its resets and goes with the process.
+    Disks are opened as snapshots: what a guest writes lasts over its resets and goes with the process.
     """
     segment = ",".join(
         (
@@ -68,15 +74,16 @@ def qemu_argv(spec: Spec, qemu: str = QEMU) -> list[str]:
             f"remote.type=unix,remote.path={spec.folder / spec.peer}.segment",
         )
     )
-    append = f"root=/dev/vda console=ttyS0 panic=-1 systemd.hostname={spec.name}"
+    append = f"root=/dev/vda console=ttyS0 panic=-1 systemd.hostname={spec.name} {spec.append}".rstrip()
+    root = f"file={spec.image.root},format=raw,if=virtio"
     # fmt: off
     return [
         qemu, "-name", spec.name, "-nodefaults", "-no-user-config", "-display", "none",
         "-machine", "q35", *spec.accelerator.options, "-smp", str(spec.cpus), "-m", str(spec.memory_mib),
-        "-action", "panic=none",
+        "-action", "panic=none", *(() if spec.reboots else ("-no-reboot",)),
         "-kernel", str(spec.image.kernel), "-initrd", str(spec.image.initrd), "-append", append,
         "-serial", f"file:{spec.console}",
-        "-drive", f"file={spec.image.root},format=raw,if=virtio,snapshot=on",
+        "-drive", root if spec.lasting else f"{root},snapshot=on",
         "-drive", f"file={spec.repository},format=raw,if=virtio,snapshot=on",
         "-netdev", segment,
         "-device", f"{spec.nic},netdev=segment,mac=52:54:00:66:00:{spec.number:02x}",
@@ -162,6 +169,13 @@ class Machine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._kill()
+
+    def wait_until_ended(self, seconds: float) -> None:
+        """Waits for QEMU to end by itself, as it does at a reset if its guest is not to reboot."""
+        wait_for(f"QEMU to end with {self.spec.name}", seconds, self._ended)
+
+    def _ended(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
 
     def check(self) -> None:
         """Raises SmokeFailure if QEMU has ended: no guest has any business to switch itself off here."""

@@ -16,7 +16,7 @@ def inv(*arguments: str) -> str:
 def test_every_task_is_listed_with_a_summary() -> None:
     # A summary that does not fit on its line goes on further to the right.
     listed = re.findall(r"^  (\w+) +\w", inv("--list"), re.MULTILINE)
-    assert listed == ["bench", "distros", "lint", "package", "smoke", "support", "test"]
+    assert listed == ["bench", "distros", "kernel", "lint", "package", "smoke", "support", "test"]
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,7 @@ def test_every_task_is_listed_with_a_summary() -> None:
     [
         ("bench", ("--what", "--kernel")),
         ("package", ("--distro", "--component", "--rpm-host")),
+        ("kernel", ("--distro", "--config", "--key", "--source")),
         ("smoke", ("--distro", "--nic", "--kernel", "--case")),
     ],
 )
@@ -39,7 +40,7 @@ def test_distros_lists_every_target() -> None:
     assert "debian-12" in shown and "debian-13" in shown
 
 
-@pytest.mark.parametrize("task", ["package", "smoke"])
+@pytest.mark.parametrize("task", ["package", "smoke", "kernel"])
 def test_without_a_distro_it_lists_the_targets(task: str) -> None:
     done = run([ROOT / "inv", task], check=False)
     assert done.code == 2 and "no distro given" in done.output and "debian-12" in done.output

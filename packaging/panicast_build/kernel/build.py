@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What kernel builds of every package family share: what is asked for, and the container it is made in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+import docker
+
+from panicast_build.container import Container
+from panicast_build.errors import BuildError
+from panicast_build.kernel import ccache, estimate, series, signing
+from panicast_build.kernel.source import Source
+from panicast_build.kernel.tree import BUILD, MODULE, USER, Prepared, Wanted, module_sources
+from panicast_build.metadata import Project
+
+# What the kernel's own packaging says in every changelog.
+ENTRY = "Custom built Linux kernel."
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for: source is the path of a tarball ("": the distro's own source), jobs how many
+    processes compile (0: as many as there are CPUs), cached whether ccache is used, and cache its folder."""
+
+    wanted: Wanted
+    source: str = ""
+    jobs: int = 0
+    cached: bool = True
+    cache: Path = ccache.FOLDER
+
+
+class Workshop(NamedTuple):
+    """A container to build in, how many processes shall compile, and the variables that they have."""
+
+    box: Container
+    jobs: int
+    environment: dict[str, str]
+
+
+def inputs(client: docker.DockerClient, image: str, source: Source, options: Options) -> dict[str, object]:
+    """Everything that the bytes of a kernel's packages depend on."""
+    hashes = {name: _hash(path) for name, path in module_sources().items()} if options.wanted.key else {}
+    return {
+        "source": source.inputs(),
+        "patches": {path.name: _hash(path) for path in sorted(series.FOLDER.glob("*.*"))},
+        MODULE: hashes,
+        "image": {"tag": image, "id": client.images.get(image).id},
+        "builder": {path.name: _hash(path) for path in sorted(HERE.glob("*.py"))},
+        **options.wanted.inputs(),
+    }
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@contextmanager
+def workshop(
+    client: docker.DockerClient, image: str, options: Options, log: TextIO, online: bool = False
+) -> Iterator[Workshop]:
+    """A container of image in which there is room for the build. Its network is none, unless it shall be
+    online or ccache's server is asked for. UserError where there is no room."""
+    network = "host" if online or (options.cached and ccache.remote()) else "none"
+    if options.cached:
+        options.cache.mkdir(parents=True, exist_ok=True)
+    mounts = {options.cache: ccache.THERE} if options.cached else {}
+    pin = signing.pin() if options.wanted.key else {}
+    with Container(client, image, network=network, mounts=mounts, env=pin) as box:
+        jobs = options.jobs or int(box.run(["nproc"]).output)
+        estimate.announce(box, "/", options.wanted.config, options.wanted.debug_info, jobs)
+        environment = ccache.environment(box) if options.cached else {}
+        box.run(["mkdir", "--mode=777", BUILD], log=log)
+        yield Workshop(box, jobs, environment)
+        if options.cached:
+            box.run(["ccache", "--show-stats"], log=log, env=environment)
+
+
+def entry(project: Project, version: str, options: Options) -> str:
+    """What the packages' changelogs say of a kernel of this version."""
+    title = options.wanted.config.title
+    return f"Linux {version} with kernel_log_buffer() ({project.name} {project.version}); {title}."
+
+
+def reword(box: Container, path: str, words: Mapping[str, str], log: Path) -> None:
+    """Has a script of the kernel that writes packaging say other words; BuildError where it lacks them."""
+    script = box.read(path).decode()
+    for said, instead in words.items():
+        if said not in script:
+            raise BuildError(f"{Path(path).name} of this kernel does not say {said!r}", log)
+        script = script.replace(said, instead)
+    box.write({Path(path).name: script.encode()}, str(Path(path).parent))
+    box.run(["chown", USER, path])
+
+
+def reproducible(project: Project, prepared: Prepared) -> dict[str, str]:
+    """What makes the same source give the same kernel, whoever builds it and when."""
+    return {
+        "KBUILD_BUILD_USER": project.name,
+        "KBUILD_BUILD_HOST": project.name,
+        "KBUILD_BUILD_TIMESTAMP": f"@{prepared.epoch}",
+        "SOURCE_DATE_EPOCH": str(prepared.epoch),
+        # Nobody's home but the build's own: the user may have none in the container.
+        "HOME": BUILD,
+    }

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""ccache: what one kernel build has compiled the next need not.
+
+On this machine or, with PANICAST_CCACHE_REMOTE, on any that asks the same server (redis://HOST,
+http://HOST/PATH: what ccache itself takes).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from panicast_build.container import Container
+from panicast_build.errors import UserError
+from panicast_build.paths import CACHE
+
+SETTING = "PANICAST_CCACHE_REMOTE"
+FOLDER = CACHE / "ccache"
+THERE = "/ccache"
+# Where distros keep compilers' names that are ccache: Debian's and Fedora's place.
+PATH = "/usr/lib/ccache:/usr/lib64/ccache:/usr/sbin:/usr/bin:/sbin:/bin"
+# A whole distro kernel without debug info takes about half of it.
+MAX_SIZE = "10G"
+# By the version that has it first, newest first: what the setting for a server is called.
+REMOTE = (((4, 7), "CCACHE_REMOTE_STORAGE"), ((4, 4), "CCACHE_SECONDARY_STORAGE"))
+
+
+def remote() -> str:
+    """The server that the user named; "" if none."""
+    return os.environ.get(SETTING, "")
+
+
+def remote_variable(version: str) -> str:
+    """The variable by which a ccache, by what `ccache --version` says, is told its server. UserError where it
+    is too old to have one."""
+    found = re.search(r"\bversion (\d+)\.(\d+)", version)
+    number = tuple(map(int, found.groups())) if found else (0, 0)
+    for since, variable in REMOTE:
+        if number >= since:
+            return variable
+    raise UserError(
+        f"{SETTING} is set, but ccache {'.'.join(map(str, number))} of this distro knows no servers",
+        f"unset {SETTING} for this distro: ccache knows them since 4.4",
+    )
+
+
+def environment(box: Container) -> dict[str, str]:
+    """The variables with which compilers in box are ccache's."""
+    variables = {
+        "PATH": PATH,
+        "CCACHE_DIR": THERE,
+        "CCACHE_MAXSIZE": MAX_SIZE,
+        # A compiler is known by what it is, not by when it was installed: so builders can share.
+        "CCACHE_COMPILERCHECK": "content",
+        # What was included is known from the compiler, not from a preprocessor that runs before it: without
+        # anything in the cache a build takes no longer than without a cache.
+        "CCACHE_DEPEND": "1",
+    }
+    if server := remote():
+        version = box.run(["ccache", "--version"]).output
+        variables[remote_variable(version)] = server
+    return variables

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The patched kernel as Debian packages, made by the kernel's own bindeb-pkg."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+import docker
+
+from panicast_build import images, progress
+from panicast_build.container import Container
+from panicast_build.distros import DebDistro, Distro
+from panicast_build.kernel import build, config, estimate, source, tree
+from panicast_build.kernel.build import Options
+from panicast_build.kernel.tree import BUILD, TREE, USER, Prepared
+from panicast_build.metadata import Project
+
+# Which of our changes to a source package's kernel this is: a part of the packages' version.
+REVISION = 1
+MKDEBIAN = f"{TREE}/scripts/package/mkdebian"
+
+
+class Build:
+    """One configuration of one distro's kernel: inputs() tells builds apart, run() makes the packages."""
+
+    def __init__(
+        self, client: docker.DockerClient, project: Project, distro: Distro, options: Options
+    ) -> None:
+        assert isinstance(distro, DebDistro)
+        self._client = client
+        self._project = project
+        self._distro = distro
+        self.options = options
+        self.image = images.build(client, distro, "kernel-deb")
+        if options.source:
+            config.must_have_base(options.wanted.config, options.source)
+            self._source = source.own(options.source)
+        else:
+            self._source = source.newest(client, self.image, distro)
+        self.cpu_seconds = 0.0
+
+    def inputs(self) -> dict[str, object]:
+        """Everything the bytes of the packages depend on."""
+        return build.inputs(self._client, self.image, self._source, self.options)
+
+    def run(self, into: Path, log: TextIO) -> None:
+        """Leaves the packages, .changes and .buildinfo in the folder into."""
+        with build.workshop(self._client, self.image, self.options, log) as (box, jobs, environment):
+            prepared = self.prepare(box, log)
+            self.make(box, prepared, jobs, environment, log)
+            for path in box.run(["find", BUILD, "-maxdepth", "1", "-type", "f"]).output.split():
+                box.get(path, into)
+            self.cpu_seconds = box.cpu_seconds()
+
+    def prepare(self, box: Container, log: TextIO) -> Prepared:
+        """Makes the tree in box, to where `make` may begin."""
+        prepared = tree.prepare(box, self._source, self.options.wanted, log)
+        words = {
+            build.ENTRY: build.entry(self._project, self._of(prepared), self.options),
+            "$(date -R)": f"$(date -R -u -d @{prepared.epoch})",
+        }
+        build.reword(box, MKDEBIAN, words, Path(log.name))
+        return prepared
+
+    def make(
+        self, box: Container, prepared: Prepared, jobs: int, environment: Mapping[str, str], log: TextIO
+    ) -> None:
+        """Compiles and packs the tree in box."""
+        with progress.step("compiling and packing", log=Path(log.name)) as step:
+            box.run(
+                ["make", f"--jobs={jobs}", "bindeb-pkg"],
+                log=log,
+                cwd=TREE,
+                user=USER,
+                env={**environment, **self._variables(prepared)},
+                watch=estimate.follower(step, self.options.wanted.config.objects),
+            )
+
+    def _of(self, prepared: Prepared) -> str:
+        """The version of the source."""
+        return self._source.version or prepared.version
+
+    def _version(self, prepared: Prepared) -> str:
+        """Newer than the distro's own package of the same source, older than its next."""
+        suffix = self.options.wanted.config.version_suffix
+        return f"{self._of(prepared)}+{self._project.name}{REVISION}{suffix}"
+
+    def _variables(self, prepared: Prepared) -> dict[str, str]:
+        return {
+            "KDEB_SOURCENAME": f"linux-{self._project.name}",
+            "KDEB_PKGVERSION": self._version(prepared),
+            "KDEB_CHANGELOG_DIST": self._distro.suite,
+            "DEBEMAIL": self._project.maintainer,
+            **build.reproducible(self._project, prepared),
+        }

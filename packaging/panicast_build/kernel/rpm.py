@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The patched kernel as RPMs.
+
+A tarball of a kernel's source is made into RPMs by the kernel's own binrpm-pkg. A source RPM, the distro's or
+a file of the user's, is built as its spec says, with our patch in the file that the spec keeps for one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TextIO
+
+import docker
+
+from panicast_build import assemble, distros, images, progress, rpm
+from panicast_build.container import Container
+from panicast_build.distros import Distro, RpmDistro
+from panicast_build.errors import BuildError, UserError
+from panicast_build.kernel import build, config, estimate, series, source, tree
+from panicast_build.kernel.build import Options
+from panicast_build.kernel.source import GIVEN, Source
+from panicast_build.kernel.tree import BUILD, TREE, USER, Prepared
+from panicast_build.metadata import Project
+
+DEBIAN_HOST = "debian-13"
+MKSPEC = f"{TREE}/scripts/package/mkspec"
+MACROS = {name: body for name, body in rpm.REPRODUCIBLE.items() if name != "_topdir"}
+
+
+def make(client: docker.DockerClient, project: Project, distro: Distro, options: Options) -> assemble.Builder:
+    """What builds the kernel that options ask for. UserError where there is no source to be had for it."""
+    assert isinstance(distro, RpmDistro)
+    host = rpm.host(client, distro, rpm.AUTO)
+    given = source.own(options.source) if options.source else None
+    image = _image(client, distro, host)
+    if given and not given.packaged:
+        config.must_have_base(options.wanted.config, options.source)
+        return FromTarball(client, project, image, given, options)
+    if not distro.kernel_srpm:
+        raise UserError(
+            f"the kernel of {distro.name} cannot be patched in its own source package",
+            "build one from a tarball: --source linux-6.12.9.tar.xz --config smoke, or any with a base",
+        )
+    if not given and host != rpm.REAL:
+        raise UserError(
+            f"no registry answers for {distro.image}, so {distro.name}'s kernel source package cannot be had",
+            "give one, or a tarball: --source kernel-*.src.rpm, --source linux-6.12.9.tar.xz --config smoke",
+        )
+    if options.wanted.config.base:
+        raise UserError(
+            f"a source RPM has its own configuration: --config {options.wanted.config.name} is not for it",
+            "leave --config out, or build from a tarball: --source linux-6.12.9.tar.xz",
+        )
+    if options.wanted.key:
+        raise UserError(
+            f"the spec of {distro.name}'s kernel signs modules with keys of its own making",
+            "leave --key out, or build from a tarball: --source linux-6.12.9.tar.xz",
+        )
+    return FromSourcePackage(client, project, distro, image, given, options, own_host=host == rpm.REAL)
+
+
+def _image(client: docker.DockerClient, distro: RpmDistro, host: str) -> str:
+    if host == rpm.REAL:
+        arguments = {"SETUP": distro.setup, "INSTALL": distro.install}
+        return images.build(client, distro, "kernel-rpm", buildargs=arguments)
+    progress.say(f"{distro.name}: no registry answers for {distro.image}: built by Debian's rpmbuild")
+    return images.build(client, distros.get(DEBIAN_HOST), "kernel-rpm-debian")
+
+
+class FromTarball:
+    """A kernel by its own binrpm-pkg: inputs() tells builds apart, run() makes the packages."""
+
+    def __init__(
+        self, client: docker.DockerClient, project: Project, image: str, given: Source, options: Options
+    ) -> None:
+        self._client = client
+        self._project = project
+        self._image = image
+        self._source = given
+        self._options = options
+
+    def inputs(self) -> dict[str, object]:
+        """Everything the bytes of the packages depend on."""
+        return build.inputs(self._client, self._image, self._source, self._options)
+
+    def run(self, into: Path, log: TextIO) -> None:
+        """Leaves the packages and the spec in the folder into."""
+        with build.workshop(self._client, self._image, self._options, log) as (box, jobs, environment):
+            prepared = tree.prepare(box, self._source, self._options.wanted, log)
+            self._word_changelog(box, prepared, Path(log.name))
+            defines = " ".join(f"--define='{name} {body}'" for name, body in MACROS.items())
+            with progress.step("compiling and packing", log=Path(log.name)) as step:
+                box.run(
+                    ["make", f"--jobs={jobs}", "binrpm-pkg", f"RPMOPTS={defines}"],
+                    log=log,
+                    cwd=TREE,
+                    user=USER,
+                    env={**environment, **build.reproducible(self._project, prepared)},
+                    watch=estimate.follower(step, self._options.wanted.config.objects),
+                )
+            _take(box, f"{TREE}/rpmbuild", into)
+
+    def _word_changelog(self, box: Container, prepared: Prepared, log: Path) -> None:
+        words = {
+            build.ENTRY: build.entry(self._project, prepared.version, self._options),
+            "$(LC_ALL=C date +": f"$(LC_ALL=C date -u -d @{prepared.epoch} +",
+            "${name} <${email}>": self._project.maintainer,
+        }
+        build.reword(box, MKSPEC, words, log)
+
+
+class FromSourcePackage:
+    """A kernel as its source package builds it: inputs() tells builds apart, run() makes the packages."""
+
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        project: Project,
+        distro: RpmDistro,
+        image: str,
+        given: Source | None,
+        options: Options,
+        *,
+        own_host: bool,
+    ) -> None:
+        self._client = client
+        self._project = project
+        self._distro = distro
+        self._image = image
+        self._own_host = own_host
+        self._options = options
+        self._source = given or self._newest()
+
+    def inputs(self) -> dict[str, object]:
+        """Everything the bytes of the packages depend on."""
+        return build.inputs(self._client, self._image, self._source, self._options)
+
+    def run(self, into: Path, log: TextIO) -> None:
+        """Leaves the packages in the folder into."""
+        with build.workshop(self._client, self._image, self._options, log, online=self._own_host) as (
+            box,
+            jobs,
+            environment,
+        ):
+            self._unpack(box, log)
+            hook = f"{BUILD}/SOURCES/{self._distro.kernel_hook}"
+            if box.run(["test", "-f", hook], check=False).code:
+                raise BuildError(
+                    f"{', '.join(self._source.inputs())} has no {self._distro.kernel_hook} for a patch",
+                    Path(log.name),
+                )
+            patch = self._fitting(box, log)
+            box.write({self._distro.kernel_hook: patch}, f"{BUILD}/SOURCES")
+            with progress.step("compiling and packing", log=Path(log.name)) as step:
+                box.run(
+                    self._rpmbuild("-ba", jobs),
+                    log=log,
+                    cwd=BUILD,
+                    env=environment,
+                    watch=estimate.follower(step, self._options.wanted.config.objects),
+                )
+            for folder in ("RPMS", "SRPMS"):
+                _take(box, f"{BUILD}/{folder}", into)
+
+    def _newest(self) -> Source:
+        """The distro's newest kernel source package, out of its archive."""
+        with Container(self._client, self._image, network="host") as box:
+            box.run(["mkdir", GIVEN])
+            box.run(["dnf", "download", "--source", self._distro.kernel_srpm], cwd=GIVEN)
+            (path,) = box.run(["find", GIVEN, "-name", source.SRPM]).output.split()
+            source.FOLDER.mkdir(parents=True, exist_ok=True)
+            stem = f"{self._distro.name}-{self._distro.kernel_srpm}-"
+            named = f"{GIVEN}/{self._distro.name}-{Path(path).name}"
+            box.run(["mv", path, named])
+            return Source((source.keep(box, named, stem),))
+
+    def _unpack(self, box: Container, log: TextIO) -> None:
+        box.run(["mkdir", GIVEN], log=log)
+        for path in self._source.files:
+            box.put(path, GIVEN)
+            install = ["rpm", "--define", f"_topdir {BUILD}", "--install", f"{GIVEN}/{path.name}"]
+            box.run(install, log=log)
+        if self._own_host:
+            box.run(["dnf", "-y", "builddep", self._spec], log=log)
+
+    @property
+    def _spec(self) -> str:
+        return f"{BUILD}/SPECS/{self._distro.kernel_srpm}.spec"
+
+    def _fitting(self, box: Container, log: TextIO) -> Path:
+        """The patch that applies without fuzz to the tree that the spec prepares: enterprise kernels are not
+        what their versions say."""
+        box.run(self._rpmbuild("-bp", 1), log=log, cwd=BUILD)
+        found = box.run(["find", f"{BUILD}/BUILD", "-path", "*/kernel/printk/printk.c"]).output.split()
+        if len(found) != 1:
+            raise BuildError(f"the spec prepares {len(found)} kernels, not one", Path(log.name))
+        (top,) = (name.removesuffix("/kernel/printk/printk.c") for name in found)
+        for era in reversed(series.load()):
+            box.write({era.patch.name: era.patch}, "/tmp")
+            argv = [
+                "patch",
+                "--strip=1",
+                "--fuzz=0",
+                "--force",
+                "--dry-run",
+                f"--input=/tmp/{era.patch.name}",
+            ]
+            if not box.run(argv, log=log, cwd=top, check=False).code:
+                progress.say(f"{self._distro.name}: {era.patch.name} fits")
+                return era.patch
+        raise BuildError("none of the patches applies to this kernel without fuzz", Path(log.name))
+
+    def _rpmbuild(self, stage: str, jobs: int) -> list[str]:
+        """Both EL's and Fedora's spec append buildid to the release, and leave out what --without names."""
+        without = ["debug"] if self._options.wanted.debug_info else ["debug", "debuginfo"]
+        macros = {
+            **MACROS,
+            "_topdir": BUILD,
+            "_smp_mflags": f"-j{jobs}",
+            "buildid": f".{self._project.name}",
+            **({} if self._own_host else {"dist": self._distro.dist}),
+        }
+        return [
+            *("rpmbuild", stage, self._spec),
+            *(word for name, body in macros.items() for word in ("--define", f"{name} {body}")),
+            *(word for name in without for word in ("--without", name)),
+            *([] if self._own_host else ["--nodeps"]),
+        ]
+
+
+def _take(box: Container, folder: str, into: Path) -> None:
+    for path in box.run(["find", folder, "-name", "*.rpm", "-o", "-name", "*.spec"]).output.split():
+        box.get(path, into)

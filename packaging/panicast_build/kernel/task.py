@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""./inv kernel: the patched kernel's packages into dist/DISTRO/kernel/."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import docker
+
+from panicast_build import assemble, dist, distros, engine, metadata, paths
+from panicast_build.assemble import Builder
+from panicast_build.distros import Distro
+from panicast_build.errors import UserError
+from panicast_build.kernel import check, config, deb, rpm, signing
+from panicast_build.kernel.build import Options
+from panicast_build.kernel.tree import Wanted
+from panicast_build.metadata import Project
+
+# What each package family makes of a kernel.
+BUILDERS: dict[str, Callable[[docker.DockerClient, Project, Distro, Options], Builder]] = {
+    "deb": deb.Build,
+    "rpm": rpm.make,
+}
+
+
+def run(distro_name: str, options: Options) -> None:
+    """Builds the packages of a configuration of a distro's kernel, if something has changed."""
+    distro = distros.get(distro_name)
+    wanted = options.wanted.config
+    client, target = engine.connect(), paths.kernel_target(distro.name)
+    with dist.locked(target):
+        assemble.fill(
+            target,
+            metadata.load(),
+            {wanted.name: BUILDERS[distro.family](client, metadata.load(), distro, options)},
+            {wanted.name: f"the patched kernel for {distro.name}, configured as {wanted.name}"},
+        )
+
+
+def task(
+    distro: str,
+    config_name: str,
+    debug_info: bool,
+    key: str,
+    source: str,
+    jobs: int,
+    cached: bool,
+    check_only: bool,
+) -> None:
+    """What the command line says, as a build or a check of the patches."""
+    if check_only:
+        check.run()
+        return
+    if jobs < 0:
+        raise UserError(f"--jobs {jobs} is no number of processes", "leave it out for one on each CPU")
+    wanted = Wanted(config.get(config_name), debug_info, signing.load(key))
+    run(distro, Options(wanted, source, jobs, cached))

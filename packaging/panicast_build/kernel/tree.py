@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A kernel's source tree in a container, from the tarball to where `make` may begin."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from panicast_build import source as tree_source
+from panicast_build.container import Container
+from panicast_build.kernel import config, series, signing
+from panicast_build.kernel.config import Config
+from panicast_build.kernel.source import Source
+
+# One path for every build: it may end up in the bytes, and ccache knows files by it.
+BUILD = "/build"
+TREE = f"{BUILD}/linux"
+# What is made is the caller's, in the cache of ccache too.
+USER = f"{os.getuid()}:{os.getgid()}"
+MODULE = "drivers/net/panicast"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is built of a tree: the configuration, whether with debug info, the key that signs modules."""
+
+    config: Config
+    debug_info: bool = False
+    key: signing.Key | None = None
+
+    @property
+    def settings(self) -> str:
+        """What is asked for besides the configuration."""
+        return config.settings(self.config, self.debug_info, self.key.path if self.key else "")
+
+    def inputs(self) -> dict[str, object]:
+        """What the bytes of a kernel depend on."""
+        return {
+            "config": [self.config.base, self.config.wanted, self.settings],
+            "key": self.key.fingerprint if self.key else "",
+        }
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A tree that was made: the kernel's version, and the time of its source in seconds."""
+
+    version: str
+    epoch: int
+
+
+def module_sources() -> dict[str, Path]:
+    """The files of panicast.ko by their names."""
+    return tree_source.files("kmod")
+
+
+def prepare(box: Container, source: Source, wanted: Wanted, log: TextIO) -> Prepared:
+    """Unpacks source into TREE, patches and configures it. With a key, panicast.ko becomes part of it, and so
+    is signed as the kernel's own modules are. BuildError with its log; UserError where no patch serves it."""
+    source.unpack(box, TREE, USER, log)
+    epoch = int(box.run(["stat", "--format=%Y", f"{TREE}/Makefile"]).output)
+    version = box.run(["make", "--silent", "kernelversion"], cwd=TREE, user=USER).output.strip()
+    patch = series.for_version(version).patch
+    box.write({patch.name: patch}, "/tmp")
+    # With --force nothing is asked, and what was applied already is an error.
+    argv = ["patch", "--strip=1", "--fuzz=0", "--force", f"--input=/tmp/{patch.name}"]
+    box.run(argv, log=log, cwd=TREE, user=USER)
+    if wanted.key:
+        _add_key_and_module(box, wanted.key, log)
+    _configure(box, source, wanted, log)
+    return Prepared(version, epoch)
+
+
+def _add_key_and_module(box: Container, key: signing.Key, log: TextIO) -> None:
+    box.run(["mkdir", signing.FOLDER, f"{TREE}/{MODULE}"], log=log)
+    box.write({signing.NAME: key.pem}, signing.FOLDER)
+    box.write(module_sources(), f"{TREE}/{MODULE}")
+    drivers = f"{MODULE}/.."
+    makefile = box.read(f"{TREE}/{drivers}/Makefile") + f"obj-m += {Path(MODULE).name}/\n".encode()
+    box.write({"Makefile": makefile}, f"{TREE}/{drivers}")
+    box.run(["chown", "--recursive", USER, signing.FOLDER, f"{TREE}/{MODULE}", f"{TREE}/{drivers}/Makefile"])
+    box.run(["chmod", "go=", f"{signing.FOLDER}/{signing.NAME}"])
+
+
+def _configure(box: Container, source: Source, wanted: Wanted, log: TextIO) -> None:
+    def make(*targets: str) -> None:
+        box.run(["make", *targets], log=log, cwd=TREE, user=USER)
+
+    files: Mapping[str, bytes] = {
+        "fragment.config": wanted.config.wanted.encode(),
+        "settings.config": wanted.settings.encode(),
+    }
+    box.write(files, "/tmp")
+    if wanted.config.base:
+        make(wanted.config.base)
+    else:
+        box.run(["cp", source.config, "/tmp/base.config.xz"], log=log)
+        box.run(["unxz", "/tmp/base.config.xz"], log=log)
+        box.run(["cp", "/tmp/base.config", f"{TREE}/.config"], log=log, user=USER)
+    merge = ["scripts/kconfig/merge_config.sh", "-m", ".config"]
+    box.run([*merge, *(f"/tmp/{name}" for name in files)], log=log, cwd=TREE, user=USER)
+    make("olddefconfig")
+    config.check(box, TREE, wanted.config.wanted, wanted.debug_info, Path(log.name))

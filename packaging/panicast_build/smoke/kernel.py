@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The patched kernel under test, as it lies in dist/DISTRO/kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from panicast_build import dist, paths
+from panicast_build.distros import DebDistro, Distro
+from panicast_build.errors import UserError
+from panicast_build.kernel import config
+from panicast_build.smoke.debs import read
+from panicast_build.smoke.repo import Package
+
+IMAGE, HEADERS, DEBUG = "linux-image-", "linux-headers-", "-dbg"
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A patched kernel's packages, what `uname -r` calls it, and whether its modules are signed."""
+
+    packages: list[Package]
+    release: str
+    signed: bool
+
+    @property
+    def installed(self) -> list[str]:
+        """The names of the packages that a machine which builds modules has."""
+        return [p.name for p in self.packages if p.name.startswith((IMAGE, HEADERS))]
+
+
+def built(distro: Distro, wanted: str = "") -> Kernel:
+    """The kernel configured as wanted; for "", the first of configs.toml that was built. UserError says how
+    to build it, or that it cannot be installed beside what the guests have."""
+    if not isinstance(distro, DebDistro):
+        raise UserError(
+            f"the guests of {distro.name} have a Debian root, which no RPM of a kernel fits",
+            "./inv test boots what was built for it",
+        )
+    target = paths.kernel_target(distro.name)
+    components = dist.read(target).get("components", {})
+    names = [name for name in config.load() if name in components and wanted in ("", name)]
+    if not names:
+        said = f" --config {wanted}" if wanted else ""
+        raise UserError(
+            f"no patched kernel in {paths.dist_dir(target)}",
+            f"build it: ./inv kernel --distro {distro.name}{said}",
+        )
+    component = components[names[0]]
+    files = [entry["file"] for entry in component["files"] if entry["file"].endswith(".deb")]
+    packages = [read(paths.dist_dir(target) / file) for file in files]
+    packages = [package for package in packages if not package.name.endswith(DEBUG)]
+    (image,) = (package.name for package in packages if package.name.startswith(IMAGE))
+    return Kernel(packages, image.removeprefix(IMAGE), bool(component["inputs"]["key"]))
