@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A distro's own kernel source package takes our patch in the file that its spec keeps for one.
 
-Where no mirror of an RPM distro answers, one that is made here stands in for it: kernel.spec has the same hook,
-and Debian's kernel source what the patch changes.
+Where no mirror of an RPM distro answers, one that is made here stands in for it: kernel.spec has the same
+hook, and Debian's kernel source what the patch changes.
 """
 
 from __future__ import annotations
