@@ -22,6 +22,8 @@ from panicast_build.metadata import Project
 # What the kernel's own packaging says in every changelog.
 ENTRY = "Custom built Linux kernel."
 HERE = Path(__file__).parent
+# What of the pipeline itself the bytes depend on.
+BUILDER = ("build.py", "config.py", "deb.py", "rpm.py", "source.py", "tree.py")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def inputs(client: docker.DockerClient, image: str, source: Source, options: Opt
         "patches": {path.name: _hash(path) for path in sorted(series.FOLDER.glob("*.*"))},
         MODULE: hashes,
         "image": {"tag": image, "id": client.images.get(image).id},
-        "builder": {path.name: _hash(path) for path in sorted(HERE.glob("*.py"))},
+        "builder": {name: _hash(HERE / name) for name in BUILDER},
         **options.wanted.inputs(),
     }
 

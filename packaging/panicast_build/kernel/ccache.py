@@ -12,6 +12,7 @@ import re
 
 from panicast_build.container import Container
 from panicast_build.errors import UserError
+from panicast_build.images import digest
 from panicast_build.paths import CACHE
 
 SETTING = "PANICAST_CCACHE_REMOTE"
@@ -21,6 +22,11 @@ THERE = "/ccache"
 PATH = "/usr/lib/ccache:/usr/lib64/ccache:/usr/sbin:/usr/bin:/sbin:/bin"
 # A whole distro kernel without debug info takes about half of it.
 MAX_SIZE = "10G"
+# What tells the versions of the system's headers that a build's own tools include, on Debian and elsewhere.
+HEADERS = (
+    ("dpkg-query", "--show", "libc6-dev", "libdw-dev", "libelf-dev", "libssl-dev", "linux-libc-dev"),
+    ("rpm", "-q", "elfutils-libelf-devel", "glibc-devel", "kernel-headers", "openssl-devel"),
+)
 # By the version that has it first, newest first: what the setting for a server is called.
 REMOTE = (((4, 7), "CCACHE_REMOTE_STORAGE"), ((4, 4), "CCACHE_SECONDARY_STORAGE"))
 
@@ -44,6 +50,12 @@ def remote_variable(version: str) -> str:
     )
 
 
+def _headers(box: Container) -> str:
+    """Tells the versions of the system's headers apart."""
+    asked = (box.run(argv, check=False) for argv in HEADERS)
+    return digest(next(sorted(told.output.split("\n")) for told in asked if told.code == 0))
+
+
 def environment(box: Container) -> dict[str, str]:
     """The variables with which compilers in box are ccache's."""
     variables = {
@@ -53,8 +65,10 @@ def environment(box: Container) -> dict[str, str]:
         # A compiler is known by what it is, not by when it was installed: so builders can share.
         "CCACHE_COMPILERCHECK": "content",
         # What was included is known from the compiler, not from a preprocessor that runs before it: without
-        # anything in the cache a build takes no longer than without a cache.
+        # anything in the cache a build takes hardly longer than without a cache.
         "CCACHE_DEPEND": "1",
+        # kbuild does not ask the compiler for the system's headers, which a build's own tools include.
+        "CCACHE_NAMESPACE": _headers(box),
     }
     if server := remote():
         version = box.run(["ccache", "--version"]).output
