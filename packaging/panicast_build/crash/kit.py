@@ -82,28 +82,33 @@ class Kit:
 
 
 def kit(client: docker.DockerClient, kernel: Kernel) -> Kit:
-    """The kit of a kernel, cached by all that goes into it. BuildError with its log where a module does not
-    compile."""
+    """The kit of a kernel of the table: see of_image()."""
     arguments = {"SERIES": kernel.series, "SUITE": kernel.suite, "ARCHIVE": kernel.archive}
     tag = images.build(client, kernel, kernel.recipe, buildargs=arguments)
+    return of_image(client, kernel.name, tag, kernel.append)
+
+
+def of_image(client: docker.DockerClient, name: str, tag: str, append: str = "") -> Kit:
+    """The kit of the kernel in a container image like crash-deb, cached by all that goes into it. BuildError
+    with its log where a module does not compile."""
     sources = {
-        f"{module}/{name}": path
+        f"{module}/{file}": path
         for module, folder in OURS.items()
-        for name, path in source.files(folder).items()
+        for file, path in source.files(folder).items()
     }
     sources[LOADER.name] = LOADER
     wanted = [LKDTM, *(driver for nic in NICS.values() for driver in nic.drivers), *cases.modules()]
     contents = [wanted] + [
-        [name, hashlib.sha256(path.read_bytes()).hexdigest()] for name, path in sources.items()
+        [file, hashlib.sha256(path.read_bytes()).hexdigest()] for file, path in sources.items()
     ]
-    folder = FOLDER / f"{kernel.name}-{images.digest([tag, contents])}"
+    folder = FOLDER / f"{name}-{images.digest([tag, contents])}"
     if not folder.exists():
         _make(client, tag, sources, wanted, folder)
-        for stale in set(FOLDER.glob(f"{kernel.name}-*")) - {folder}:
+        for stale in set(FOLDER.glob(f"{name}-*")) - {folder}:
             shutil.rmtree(stale)
     orders = json.loads((folder / "orders.json").read_text())
     config = frozenset((folder / "config").read_text().splitlines())
-    return Kit(folder, (folder / "release").read_text(), orders, config, kernel.append)
+    return Kit(folder, (folder / "release").read_text(), orders, config, append)
 
 
 def _make(
