@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +27,8 @@ BURST_HOSTS = 10_000
 PACED_PPS = 102_000
 DRAIN_HOSTS = 2_000
 PANICS_PER_SECOND = 100
+#: As many forged frames, times FRAMES, as keep a CPU busy while the honest records come.
+FORGED_HOSTS = 8_000
 #: What is given to the receiver unless a case says otherwise: everything fits into memory.
 ROOMY = ("--memory-mib", "1024", "--receive-buffer-mib", "256")
 
@@ -52,6 +55,18 @@ class Burst:
     peak_mib: float
     after: float
     use: Use
+
+
+@dataclass(frozen=True)
+class Forged:
+    """Honest records among a flood of forged frames, each of which begins a record of its own."""
+
+    packets: int
+    seconds: float
+    lost: int
+    honest: int
+    complete: int
+    stored: int
 
 
 @contextmanager
@@ -114,11 +129,14 @@ def _measure(net: Segment, peer: Path | None, texts: Sequence[bytes], runs: int)
             bursts += [_burst(net, texts, memory) for memory in (1024, 256)]
     with progress.step(f"{PANICS_PER_SECOND} panics a second"):
         delays = _delays(net)
+    with progress.step("a flood of forged frames"):
+        forged = _forged(net)
     return {
         "paced": {name: _median(uses) for name, uses in paced.items() if uses},
         "drained": {name: _median(uses) for name, uses in drained.items() if uses},
         "bursts": bursts,
         "delays": delays,
+        "forged": forged,
         "pps": PACED_PPS,
         "hosts": BURST_HOSTS,
         "panics": PANICS_PER_SECOND,
@@ -186,6 +204,27 @@ def _burst(net: Segment, texts: Sequence[bytes], memory_mib: int) -> Burst:
             after=last - ended,
             use=Use(*(1e6 * seconds / flood.packets for seconds in used)),
         )
+
+
+def _forged(net: Segment) -> Forged:
+    """Both floods share the sending CPU: the honest records come twice each, as they would, in between."""
+    with _receiver(net, *ROOMY) as (listener, state), ThreadPoolExecutor(1) as pool:
+        flooding = pool.submit(net.flood, FORGED_HOSTS, 1, 0, "1000000", "forge")
+        honest = net.flood(PANICS_PER_SECOND, 2, PANICS_PER_SECOND * FRAMES, "0", "serial")
+        flood = flooding.result()
+        listener.wait_until_quiet()
+        listener.stop()
+        reader = Reader(state)
+        kept = [entry.summary for entry in reader.select(Query())]
+        reader.close()
+    return Forged(
+        packets=flood.packets,
+        seconds=flood.seconds,
+        lost=_counted(listener.last_words(), "dropped by the kernel, buffer full"),
+        honest=len(honest.sent_ns),
+        complete=sum(entry["complete"] for entry in kept),
+        stored=len(kept),
+    )
 
 
 def _counted(log: str, name: str) -> int:

@@ -212,6 +212,20 @@ def build_parser() -> argparse.ArgumentParser:
         SETTINGS,
     )
     drill.add_argument("--to", metavar="ADDR", default="", help="send to this address instead of our own")
+    resend = command(
+        "resend",
+        "tell a sink once more of the records received since a time",
+        "  panicast-receiver resend --sink webhook --since 2h\n",
+        readers,
+    )
+    resend.add_argument("--sink", metavar="NAME", required=True, help="hook, webhook, syslog or journal")
+    resend.add_argument(
+        "--since",
+        metavar="WHEN",
+        type=parse_since,
+        required=True,
+        help="30m, 2h, 7d, or 2026-11-23T20:00 (UTC)",
+    )
     prune = command(
         "prune",
         "delete old records",
@@ -253,8 +267,10 @@ def _run(args: argparse.Namespace) -> int:
         return service.run(settings, lambda: load(flags, args.config))
     if args.command == "check-config":
         return operations.check_config(settings)
-    if args.command in ("prune", "import"):
+    if args.command in ("prune", "import", "resend"):
         state_dir = settings.state_path(writing=True)
+        if args.command == "resend":
+            return operations.resend(state_dir, args.sink, args.since)
         if args.command == "prune":
             return operations.prune(state_dir, args.older_than, args.per_host, args.dry_run)
         return operations.import_pstore(state_dir, args.dir, args.host)

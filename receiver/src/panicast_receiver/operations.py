@@ -14,6 +14,7 @@ from .errors import ReceiverError, UsageError
 from .reader import Reader
 from .record import v1_identity
 from .settings import SETTINGS, Settings, parse_listen
+from .sinks.feeder import rewind
 from .store import Store
 from .text import escape
 from .wire import encode
@@ -99,6 +100,12 @@ def prune(state_dir: Path, before_ns: int | None, per_host: int | None, dry_run:
         print(f"{total} records " + ("would be deleted" if dry_run else "deleted"))
     finally:
         store.close()
+    return 0
+
+
+def resend(state_dir: Path, sink: str, since_ns: int) -> int:
+    """Move a sink's cursor back; a service that runs, or the next one, tells it again."""
+    print(f"{rewind(state_dir, sink, since_ns)} records will be told to {escape(sink)} again")
     return 0
 
 

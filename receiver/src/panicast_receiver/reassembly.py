@@ -205,7 +205,9 @@ class Reassembler:
 
     def flush(self) -> list[Record]:
         """Returns everything in flight: the service stops."""
-        return [record for partial in list(self._partials.values()) for record in self._hand_out(partial)]
+        left = list(self._partials.values())
+        flood = len(left) > FLOOD
+        return [record for partial in left for record in self._hand_out(partial, drop_loners=flood)]
 
     def make_room(self) -> list[Record]:
         """Keeps the limits: spills the longest idle records, or returns them when that cannot be."""

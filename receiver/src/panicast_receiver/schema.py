@@ -21,8 +21,8 @@ APPLICATION_ID = 0x50435354
 #: reader that remembers the highest it saw misses nothing. gaps: JSON [[offset, length], …].
 #: title, signature, kernel, crash: what the text means (crash.py; crash is its JSON); signature is NULL until
 #: somebody has looked. body: zstd of the text's bytes that arrived, in order. metadata: seq 0's payload, NULL
-#: while missing. forgotten: records that were deleted. boots: one row a boot id (boots.py); interfaces: JSON
-#: {name: MAC}.
+#: while missing. forgotten: records that were deleted. cursors: what each sink has. boots: one row a boot id
+#: (boots.py); interfaces: JSON {name: MAC}.
 SCHEMA = """
 CREATE TABLE records (
     identity BLOB PRIMARY KEY NOT NULL,
@@ -73,6 +73,7 @@ CREATE TABLE boots (
     source_ip TEXT
 );
 CREATE INDEX boots_by_host ON boots (host, last_ns);
+CREATE TABLE cursors (sink TEXT PRIMARY KEY NOT NULL, changed INTEGER NOT NULL);
 CREATE TABLE forgotten (identity BLOB PRIMARY KEY NOT NULL) WITHOUT ROWID;
 """
 
@@ -99,6 +100,7 @@ CREATE TABLE boots (
     source_ip TEXT
 );
 CREATE INDEX boots_by_host ON boots (host, last_ns);
+CREATE TABLE cursors (sink TEXT PRIMARY KEY NOT NULL, changed INTEGER NOT NULL);
 CREATE TABLE forgotten (identity BLOB PRIMARY KEY NOT NULL) WITHOUT ROWID;
 INSERT INTO boots
     SELECT boot_id, host, type, event, received_ns, received_ns, NULL, '', '', '{}', source_ip

@@ -28,6 +28,12 @@ from .log import logger
 from .reassembly import Limits
 from .sealing import Keys, read_keys
 from .settings import SETTINGS, Settings, parse_interfaces, parse_listen
+from .sinks import Sink
+from .sinks.feeder import Feeder
+from .sinks.hook import Hook
+from .sinks.journal import Journal
+from .sinks.syslog import Syslog, parse_target
+from .sinks.webhook import Webhook
 from .spill import Spill
 from .store import Store
 
@@ -65,12 +71,18 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         )
         committer = Committer(handoff, store, lambda: listener.intake.reassembler.in_flight > BURST)
         _put_into_force(settings, listener.intake, committer, keys)
+        feeders = [Feeder(sink, store.path.parent) for sink in _sinks(settings)]
         committer.start()
         listener.start()
         for capture in captures:
             logger.info("listening: %s", capture.name)
         logger.info("records are kept in %s", store.path)
-        alive = _Supervisor(listener, committer, settings, reread).run()
+        for feeder in feeders:
+            feeder.start()
+            logger.info("records are told to: %s", feeder.name)
+        alive = _Supervisor(listener, committer, settings, reread, feeders).run()
+        for feeder in feeders:
+            feeder.stop()
         return 0 if alive and not committer.failed else 1
 
 
@@ -126,18 +138,33 @@ def _say_what_was_granted(udp: UdpCapture, wanted: int) -> None:
         )
 
 
-def counters(listener: Listener, committer: Committer) -> str:
+def counters(listener: Listener, committer: Committer, feeders: Sequence[Feeder]) -> str:
     """The counters in one line, for people."""
     merged: Counter[str] = Counter(listener.intake.counts)
     packets = merged.pop("packets", 0)
     for capture in listener.captures:
         merged["dropped by the kernel, buffer full"] += capture.lost()
     merged.update({f"records {outcome}": count for outcome, count in committer.counts.items()})
+    for feeder in feeders:
+        merged.update({f"{feeder.name} {what}": count for what, count in feeder.counts.items()})
     parts = [f"{name} {count}" for name, count in sorted(merged.items()) if count]
     flight = listener.intake.reassembler
     return f"packets {packets}; " + "; ".join(
         [*parts, f"in flight {flight.in_flight} ({flight.memory >> 10} KiB)"]
     )
+
+
+def _sinks(settings: Settings) -> list[Sink]:
+    sinks: list[Sink] = []
+    if settings.hook:
+        sinks.append(Hook(settings.hook))
+    if settings.webhook:
+        sinks.append(Webhook(settings.webhook, settings.webhook_format))
+    if settings.syslog:
+        sinks.append(Syslog(parse_target(settings.syslog)))
+    if settings.journal:
+        sinks.append(Journal())
+    return sinks
 
 
 def _limits(settings: Settings) -> Limits:
@@ -167,8 +194,14 @@ class _Supervisor:
     """The main thread: takes signals, watches the two others, talks to systemd."""
 
     def __init__(
-        self, listener: Listener, committer: Committer, settings: Settings, reread: Callable[[], Settings]
+        self,
+        listener: Listener,
+        committer: Committer,
+        settings: Settings,
+        reread: Callable[[], Settings],
+        feeders: Sequence[Feeder],
     ) -> None:
+        self._feeders = feeders
         self._listener = listener
         self._committer = committer
         self._settings = settings
@@ -190,7 +223,7 @@ class _Supervisor:
             if number == signal.SIGHUP:
                 self._reload()
             if number == signal.SIGUSR1 or (self._settings.stats_s and now >= next_stats):
-                logger.info("%s", counters(listener, committer))
+                logger.info("%s", counters(listener, committer, self._feeders))
                 next_stats = now + self._settings.stats_s
             alive = listener.is_alive() and committer.is_alive()
             if now - min(listener.beat_at, committer.beat_at) < STUCK_S:
@@ -200,7 +233,7 @@ class _Supervisor:
         committer.stop()
         listener.join()
         committer.join()
-        logger.info("%s", counters(listener, committer))
+        logger.info("%s", counters(listener, committer, self._feeders))
         if not alive:
             logger.error("a thread of the service ended by itself; the lines above say why")
         return alive

@@ -14,8 +14,10 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Union
+from urllib.parse import urlsplit
 
 from .errors import UsageError
+from .sinks.syslog import parse_target
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -99,6 +101,21 @@ def _one_of(*words: str) -> Callable[[str], object]:
             raise ValueError(text)
 
     return check
+
+
+def _absolute(text: str) -> None:
+    if text and not text.startswith("/"):
+        raise ValueError(text)
+
+
+def _web(text: str) -> None:
+    if text and not (text.startswith(("http://", "https://")) and urlsplit(text).hostname):
+        raise ValueError(text)
+
+
+def _syslog(text: str) -> None:
+    if text:
+        parse_target(text)
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -293,6 +310,46 @@ SETTINGS: tuple[Setting, ...] = (
         live=True,
     ),
     Setting(
+        "hook",
+        str,
+        "",
+        "PROGRAM",
+        "Absolute path of a program to run for each record: the record as JSON on standard input, "
+        "PANICAST_ID, _TYPE, _HOST, _REASON, _TITLE, _SIGNATURE and _RECEIVED as variables. Empty: none.",
+        check=_absolute,
+    ),
+    Setting(
+        "webhook",
+        str,
+        "",
+        "URL",
+        "Where to post each record as JSON, http or https. Empty: nowhere.",
+        check=_web,
+    ),
+    Setting(
+        "webhook_format",
+        str,
+        "record",
+        "record|alertmanager|chat",
+        "The record itself, an alert for Alertmanager's /api/v2/alerts, or a line for chats like Slack.",
+        check=_one_of("record", "alertmanager", "chat"),
+    ),
+    Setting(
+        "syslog",
+        str,
+        "",
+        "udp|tcp|tls:HOST:PORT",
+        "A syslog server (RFC 5424) to tell of each record. Empty: none.",
+        check=_syslog,
+    ),
+    Setting(
+        "journal",
+        bool,
+        False,
+        "",
+        "Tell the journal of each record in fields of its own (PANICAST_HOST=, PANICAST_SIGNATURE= ...).",
+    ),
+    Setting(
         "silent_s",
         float,
         900.0,
@@ -349,6 +406,11 @@ class Settings:
     records_per_host: int
     keep_days: float
     keep_mib: int
+    hook: str
+    webhook: str
+    webhook_format: str
+    syslog: str
+    journal: bool
     silent_s: float
     log_level: str
     stats_s: float

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The journal's native protocol: a datagram of fields (https://systemd.io/JOURNAL_NATIVE_PROTOCOL)."""
+
+from __future__ import annotations
+
+import socket
+
+from . import PRIORITIES, Told
+
+SOCKET = "/run/systemd/journal/socket"
+_FIELDS = ("id", "type", "host", "reason", "title", "signature", "release", "boot_id", "format")
+
+
+class Journal:
+    """Writes one entry for each record; its text stays in the database."""
+
+    def __init__(self, path: str = SOCKET) -> None:
+        self.name = "journal"
+        self._path = path
+
+    def deliver(self, told: Told) -> None:
+        """See Sink."""
+        record = told.record
+        fields = {
+            "MESSAGE": told.line,
+            "PRIORITY": str(PRIORITIES.get(record["type"], 5)),
+            "SYSLOG_IDENTIFIER": "panicast",
+            **{f"PANICAST_{key.upper()}": str(record[key]) for key in _FIELDS if record[key]},
+        }
+        entry = b"".join(
+            _field(name, value.encode("utf-8", "backslashreplace")) for name, value in fields.items()
+        )
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.sendto(entry, self._path)
+
+
+def _field(name: str, value: bytes) -> bytes:
+    """With a length, so that no value can begin another field."""
+    return name.encode() + b"\n" + len(value).to_bytes(8, "little") + value + b"\n"

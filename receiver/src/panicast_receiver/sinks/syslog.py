@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Syslog as in RFC 5424: over UDP (RFC 5426), TCP (RFC 6587, counted octets) or TLS (RFC 5425)."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from typing import NamedTuple
+
+from . import PRIORITIES, Told
+
+#: local0, so that panics of other machines are not taken for the log host's own kernel's.
+_FACILITY = 16
+_TIMEOUT_S = 10
+_TARGET = re.compile(r"(udp|tcp|tls):(\[[0-9a-fA-F:.]+\]|[\w.-]+):(\d{1,5})")
+#: An enterprise number of the documentation's (RFC 5612).
+_SD_ID = "panicast@32473"
+_PARAMETERS = ("id", "type", "signature", "release", "boot_id")
+
+
+class Target(NamedTuple):
+    """Where to."""
+
+    way: str
+    host: str
+    port: int
+
+
+def parse_target(text: str) -> Target:
+    """Split WAY:HOST:PORT; raises ValueError."""
+    match = _TARGET.fullmatch(text)
+    if not match or not 0 < int(match[3]) < 65536:
+        raise ValueError(text)
+    return Target(match[1], match[2].strip("[]"), int(match[3]))
+
+
+class Syslog:
+    """Sends one message for each record. UDP tells no failure but those of this machine."""
+
+    def __init__(self, target: Target, context: ssl.SSLContext | None = None) -> None:
+        self.name = "syslog"
+        self._target = target
+        self._context = context
+
+    def deliver(self, told: Told) -> None:
+        """See Sink."""
+        line = message(told)
+        if self._target.way == "udp":
+            family, kind, protocol, _, address = socket.getaddrinfo(
+                *self._target[1:], type=socket.SOCK_DGRAM
+            )[0]
+            with socket.socket(family, kind, protocol) as sock:
+                sock.sendto(line, address)
+            return
+        with socket.create_connection(self._target[1:], _TIMEOUT_S) as plain:
+            counted = b"%d %s" % (len(line), line)
+            if self._target.way == "tcp":
+                _send_all(plain, counted)
+                return
+            context = self._context or ssl.create_default_context()
+            with context.wrap_socket(plain, server_hostname=self._target.host) as sealed:
+                _send_all(sealed, counted)
+
+
+def message(told: Told) -> bytes:
+    """The record as one message; its text stays in the database."""
+    record = told.record
+    host = re.sub(r"[^!-~]", "_", record["host"])[:255] or "-"
+    parameters = " ".join(f'{key}="{_value(record[key])}"' for key in _PARAMETERS if record[key])
+    priority = _FACILITY * 8 + PRIORITIES.get(record["type"], 5)
+    head = f"<{priority}>1 {record['received'][:26]}Z {host} panicast - {record['type']}"
+    return f"{head} [{_SD_ID} {parameters}] {told.line}".encode("utf-8", "backslashreplace")
+
+
+def _value(value: object) -> str:
+    return re.sub(r'(["\\\]])', r"\\\1", str(value))
+
+
+def _send_all(sock: socket.socket, data: bytes) -> None:
+    """Send and wait until the other side has closed too: it has read all then, or we hear of its failure."""
+    sock.sendall(data)
+    sock.shutdown(socket.SHUT_WR)
+    while sock.recv(4096):
+        pass

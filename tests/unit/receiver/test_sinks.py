@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Sinks against servers of the test's own: what they are told, failures, cursors over restarts."""
+
+import json
+import socket
+import threading
+import time
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from panicast_receiver.errors import UsageError
+from panicast_receiver.reader import Query, Reader
+from panicast_receiver.settings import load
+from panicast_receiver.sinks import Told
+from panicast_receiver.sinks.feeder import Feeder, _told, rewind
+from panicast_receiver.sinks.hook import Hook
+from panicast_receiver.sinks.journal import Journal
+from panicast_receiver.sinks.syslog import Syslog, Target, message, parse_target
+from panicast_receiver.sinks.webhook import Webhook
+from panicast_receiver.store import Store
+
+from .test_crash import SYSRQ
+from .test_fleet import record
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store in a folder of its own."""
+    with closing(Store(tmp_path)) as opened:
+        yield opened
+
+
+def write(store, *records):
+    """Store and explain."""
+    store.write(records)
+    while store.explain(16):
+        pass
+
+
+@pytest.fixture
+def told(store, tmp_path):
+    """What a sink is told of a panic whose host has an unpleasant name."""
+    write(store, record("panic", 'a<b>"]\n\x1b', 1, 1, 0, SYSRQ))
+    with closing(Reader(tmp_path)) as reader:
+        (entry,) = reader.select(Query())
+        return _told(reader, entry)
+
+
+class Server:
+    """An HTTP server that keeps what is posted and answers with the codes it is given, then 200."""
+
+    def __init__(self, *codes):
+        posted, answers = [], list(codes)
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                code = answers.pop(0) if answers else 200
+                if code == 200:
+                    posted.append(json.loads(body))
+                self.send_response(code)
+                self.end_headers()
+
+            def log_message(self, *arguments):
+                pass
+
+        self.posted = posted
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.mark.parametrize("form", ["record", "alertmanager", "chat"])
+def test_webhook_formats(told, form):
+    with closing(Server()) as server:
+        Webhook(server.url, form).deliver(told)
+    (got,) = server.posted
+    if form == "record":
+        assert got == told.record and got["text"] == SYSRQ
+    elif form == "alertmanager":
+        assert got[0]["labels"]["alertname"] == "KernelPanic"
+        assert got[0]["labels"]["signature"] == told.record["signature"]
+    else:
+        assert "&lt;b&gt;" in got["text"] and "<" not in got["text"] and "\n" not in got["text"]
+
+
+def test_a_failing_server_is_an_error_and_so_is_none(told):
+    with closing(Server(500)) as server, pytest.raises(OSError):
+        Webhook(server.url, "record").deliver(told)
+    with pytest.raises(OSError):
+        Webhook(server.url, "record").deliver(told)
+
+
+def test_hook(told, tmp_path):
+    program = tmp_path / "hook"
+    program.write_text(
+        f'#!/bin/sh\ncat > {tmp_path}/got\necho "$PANICAST_TYPE $PANICAST_ID" >> {tmp_path}/got\n'
+    )
+    program.chmod(0o755)
+    Hook(str(program)).deliver(told)
+    got = (tmp_path / "got").read_text()
+    assert got.endswith(f"panic {told.record['id']}\n")
+    assert json.loads(got[: got.rindex("}") + 1]) == told.record
+    program.write_text("#!/bin/sh\necho broken >&2\nexit 3\n")
+    with pytest.raises(OSError, match="ended with 3: broken"):
+        Hook(str(program)).deliver(told)
+
+
+def test_journal(told, tmp_path):
+    path = str(tmp_path / "journal")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        journal.bind(path)
+        Journal(path).deliver(told)
+        data, fields = journal.recv(65536), {}
+    while data:
+        name, _, data = data.partition(b"\n")
+        size = int.from_bytes(data[:8], "little")
+        fields[name.decode()] = data[8 : 8 + size].decode()
+        data = data[8 + size :]
+        assert data[:1] == b"\n"
+        data = data[1:]
+    assert fields["PRIORITY"] == "2" and fields["MESSAGE"].startswith("panic of a<b>")
+    assert fields["PANICAST_SIGNATURE"] == told.record["signature"]
+
+
+def test_syslog_messages(told):
+    text = message(told).decode()
+    assert text.startswith('<130>1 2023-11-14T22:13:20.000000Z a<b>"] panicast - panic [panicast@32473 id=')
+    assert "\n" not in text and "\x1b" not in text
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        Syslog(Target("udp", "127.0.0.1", server.getsockname()[1])).deliver(told)
+        assert server.recv(65536).decode() == text
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        target = Target("tcp", "127.0.0.1", server.getsockname()[1])
+        got = []
+
+        def serve():
+            with server.accept()[0] as client:
+                while data := client.recv(4096):
+                    got.append(data)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        Syslog(target).deliver(told)
+        thread.join(10)
+    assert b"".join(got).decode() == f"{len(text.encode())} {text}"
+    with pytest.raises(OSError):
+        Syslog(target).deliver(told)
+
+
+@pytest.mark.parametrize("text", ["udp:h:1", "tls:[::1]:6514", "tcp:log.example.org:601"])
+def test_syslog_targets(text):
+    assert parse_target(text).port > 0
+
+
+@pytest.mark.parametrize(
+    "flags", [{"syslog": "udp:h"}, {"syslog": "sctp:h:1"}, {"webhook": "file:///etc/passwd"}, {"hook": "x"}]
+)
+def test_wrong_settings(tmp_path, flags):
+    config = tmp_path / "c.toml"
+    config.write_text("".join(f'{key} = "{value}"\n' for key, value in flags.items()))
+    with pytest.raises(UsageError):
+        load({}, str(config))
+
+
+class Recorder:
+    """A sink that fails as often as it is told to."""
+
+    name = "recorder"
+
+    def __init__(self, failures=0):
+        self.failures = failures
+        self.got = []
+
+    def deliver(self, told: Told) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise OSError("not now")
+        self.got.append((told.record["event"], told.record["complete"]))
+
+
+def feed(sink, folder, wanted):
+    """Run a feeder until it has delivered so many records."""
+    feeder = Feeder(sink, folder)
+    feeder.start()
+    deadline = time.monotonic() + 20
+    while feeder.counts["delivered"] < wanted and time.monotonic() < deadline:
+        time.sleep(0.01)
+    feeder.stop()
+    feeder.join(10)
+    return feeder.counts
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch):
+    """Do not wait long."""
+    for name in ("LOOK_S", "RETRY_S", "LONGEST_S"):
+        monkeypatch.setattr(f"panicast_receiver.sinks.feeder.{name}", 0.02)
+
+
+def test_records_are_told_once_in_order_over_failures_and_restarts(store, tmp_path):
+    write(store, record("panic", "a", 1, 1, 0, SYSRQ))
+    first = Recorder()
+    # A new sink begins with what comes from now on.
+    feeder = Feeder(first, tmp_path)
+    feeder.start()
+    time.sleep(0.3)
+    write(store, *(record("panic", "a", 1, n, n, SYSRQ) for n in (2, 3)), record("hello", "a", 1, 9, 9))
+    deadline = time.monotonic() + 20
+    while len(first.got) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    feeder.stop()
+    feeder.join(10)
+    assert first.got == [(2, True), (3, True)]
+    write(store, *(record("panic", "a", 1, n, n, SYSRQ) for n in (4, 5, 6)))
+    second = Recorder(failures=3)
+    counts = feed(second, tmp_path, 3)
+    assert second.got == [(4, True), (5, True), (6, True)] and counts["failed"] == 3
+    assert rewind(tmp_path, "recorder", record("panic", "a", 1, 1, 5).received_ns) == 2
+    third = Recorder()
+    feed(third, tmp_path, 2)
+    assert third.got == [(5, True), (6, True)]
+
+
+def test_resend_names_the_sinks_that_there_are(store, tmp_path, cli):
+    write(store, record("panic", "a", 1, 1, 0, SYSRQ))
+    feed(Recorder(), tmp_path, 0)
+    time.sleep(0.1)
+    done = cli("resend", "--sink", "nope", "--since", "1h", state_dir=tmp_path)
+    assert done.returncode == 1 and "no sink 'nope'" in done.stderr
+
+
+def test_the_service_tells_its_sinks(serve, big):
+    with closing(Server(503)) as server:
+        receiver = serve("--webhook", server.url)
+        receiver.wait_for("records are told to: webhook")
+        time.sleep(1.5)
+        receiver.send(big["frames"])
+        receiver.wait_for("webhook: .*503.*; trying again")
+        receiver.wait_for("webhook: works again")
+        assert receiver.stop() == 0
+    assert [got["reason"] for got in server.posted] == ["sysrq triggered crash"]
+    assert any("webhook delivered 1" in line for line in receiver.log)
