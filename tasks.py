@@ -108,7 +108,7 @@ def smoke(
 @command(
     positional=["what"],
     what=f"what is measured: {', '.join(BENCHES)}",
-    kernel="only these series, e.g. 6.1,7.3 (panic)",
+    kernel="only these series, e.g. 6.1,7.3 (panic, build)",
     runs="how many crashes, floods or builds make a figure (3)",
     netconsd="folder of netconsd's source, to measure it too (receiver; else $PANICAST_NETCONSD)",
 )
