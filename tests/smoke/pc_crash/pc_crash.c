@@ -262,10 +262,11 @@ static void irq_own(void)
 
 static void irq_other(void)
 {
-	unsigned int number;
+	unsigned int number, here = raw_smp_processor_id();
 	int irq;
 
-	holder_cpu = cpumask_any_but(cpu_online_mask, get_cpu());
+	set_cpus_allowed_ptr(current, cpumask_of(here));
+	holder_cpu = cpumask_any_but(cpu_online_mask, here);
 	for (number = 0; (irq = card_irq(number)) > 0; number++)
 		irq_set_affinity_hint(irq, cpumask_of(holder_cpu));
 	in_handler(holds_handler);
