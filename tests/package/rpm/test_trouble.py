@@ -15,7 +15,7 @@ DKMS = "panicast-dkms"
 BUILD = "/usr/libexec/panicast-dkms/build-modules"
 LOUD = "NOT every kernel of this machine will send its last words"
 # Ends the manager and all that it started, as a power cut would, once a file is there.
-KILL = 'setsid "$@" & until [ -e {path} ]; do sleep 0.01; done; kill -9 -- -$!; wait'
+KILL = 'setsid "$@" & until [ -e {path} ]; do sleep 0.01; done; kill -s KILL -- -$!'
 PREDECESSOR = Path(__file__).with_name("predecessor.spec")
 
 
