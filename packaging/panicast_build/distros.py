@@ -66,6 +66,7 @@ class RpmDistro(Distro):
     firewalld_dir: str
     python: str
     python_requires: list[str]
+    python_suggests: list[str]
     vendored: list[str]
     kernel_srpm: str = field(default="", kw_only=True)
     kernel_hook: str = field(default="", kw_only=True)
