@@ -101,6 +101,7 @@ def run(runs: int, source: str) -> None:
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
         command=f"./inv bench receiver --runs {runs}" + (" --netconsd FOLDER" if peer else ""),
         cpus=os.cpu_count(),
+        load=os.getloadavg()[1],
         python=sys.version.split()[0],
         sqlite=sqlite3.sqlite_version,
         runs=runs,
@@ -181,7 +182,7 @@ def _burst(net: Segment, texts: Sequence[bytes], memory_mib: int) -> Burst:
         busy = 0.0
         database = sqlite3.connect(f"file:{state}/panicast.db?mode=ro", uri=True)
         stored = 0
-        while time.monotonic() < last + 1 or listener.cpu("capture") > busy + 0.01:
+        while time.monotonic() < last + 5 or listener.cpu("capture") > busy + 0.01:
             busy = listener.cpu("capture")
             (count,) = database.execute("SELECT count(*) FROM records WHERE complete").fetchone()
             if count > stored:

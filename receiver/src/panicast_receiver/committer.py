@@ -58,6 +58,7 @@ class Committer(threading.Thread):
         self._busy = busy
         self._retention = Retention()
         self._retain_at = 0.0
+        self._explained_at = 0.0
         self._stopping = threading.Event()
 
     def retain(self, retention: Retention) -> None:
@@ -80,10 +81,9 @@ class Committer(threading.Thread):
                     for stored in self._write(batch):
                         self.counts[stored.outcome] += 1
                         _announce(stored)
-                # Looking into texts takes Python's lock from the capturing thread: not in a burst.
                 if not batch:
                     self._retain()
-                more = bool(batch) or (not self._busy() and self._explain())
+                more = bool(batch) or self._explain()
                 batch = self._handoff.take(BATCH, 0 if more else 1.0)
         except sqlite3.Error as error:
             self.failed = True
@@ -108,7 +108,13 @@ class Committer(threading.Thread):
             self._retain_at = time.monotonic() + RETAIN_S
 
     def _explain(self) -> bool:
-        """Look what some records mean, when nothing else is to do; whether there is more of that."""
+        """Look what some records mean, when nothing else is to do; whether there is more of that.
+
+        It takes Python's lock from the capturing thread: in a burst only now and then.
+        """
+        if self._busy() and time.monotonic() < self._explained_at + 1:
+            return False
+        self._explained_at = time.monotonic()
         try:
             return self._store.explain(EXPLAINED)
         except sqlite3.OperationalError as error:

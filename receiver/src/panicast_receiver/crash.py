@@ -16,7 +16,8 @@ from typing import Any
 #: Level prefix, time stamp, and with CONFIG_PRINTK_CALLER who logged the line.
 _STAMP = re.compile(r"^(?:<\d{1,4}>)?(?:\[ *\d+\.\d+\])?(?:\[ *[TC]\d+\])? ?")
 _AFTER_GAP = re.compile(r"(?<=bytes missing\]\n)[^\n]*")
-_PANIC = re.compile(r"Kernel panic - not syncing: (.*)")
+PANIC = "Kernel panic - not syncing: "
+_PANIC = re.compile(re.escape(PANIC) + r"(.*)")
 #: Lines with which a complaint begins that ends in a panic.
 _BEGINS = re.compile(
     r"^(?:(?:watchdog: |NMI watchdog: )?BUG: .*|Oops: .*|Oops - .*|Internal error: .*|kernel BUG at .*"
@@ -49,8 +50,8 @@ _NOISE = re.compile(
     r"|die_kernel_fault|_*do_kernel_fault|nmi_panic|watchdog_\w+|_*hrtimer_\w+|_*sysvec_\w+|nmi_handle|default_do_nmi|end_repeat_nmi)$"
 )
 _NUMBER = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\d+")
-#: A complaint this many lines before the panic line is not its cause.
-_NEAR = 400
+#: A complaint this many lines, or characters, before the panic line is not its cause.
+_NEAR, _WINDOW = 400, 24 << 10
 #: How many symbols tell one crash from another: what lies deeper varies with how one got there.
 _DEPTH = 6
 _MOST_FRAMES = 64
@@ -82,7 +83,8 @@ class Crash:
 def parse(text: str, stated_reason: str = "") -> Crash:
     """Find out what a record's text tells; ``stated_reason`` is the metadata's."""
     # What follows a gap up to the end of its line is the rest of a line: half a symbol is none.
-    lines = [_STAMP.sub("", line, count=1) for line in _AFTER_GAP.sub("", text).split("\n")]
+    start = text.rfind("\n", 0, max(0, text.rfind(PANIC) - _WINDOW)) if PANIC in text else -1
+    lines = [_STAMP.sub("", line, count=1) for line in _AFTER_GAP.sub("", text[start + 1 :]).split("\n")]
     panic = _last(lines, _PANIC)
     begin = _complaint(lines, panic)
     if panic is None and begin is None and not stated_reason:

@@ -21,8 +21,8 @@ from .record import Instant, Record
 _LAST_BLOCK_S = 0.05
 #: Seconds between looks at the clock while records are arriving, and while none are.
 BUSY_S, QUIET_S = 0.1, 1.0
-#: Seconds between looks for interfaces that were gone.
-_REFRESH_S = 2.0
+#: Seconds between looks for interfaces that were gone, and at how much comes.
+_REFRESH_S = 1.0
 
 
 def name_thread(name: str) -> None:
@@ -48,6 +48,9 @@ class Listener(threading.Thread):
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._stopping = False
         self._refresh_at = 0.0
+        #: Packets a second, lately.
+        self.rate = 0.0
+        self._packets = 0
 
     def stop(self) -> None:
         """Ask the thread to finish; ``join`` waits for it."""
@@ -98,6 +101,9 @@ class Listener(threading.Thread):
 
     def _refresh(self) -> None:
         if self.beat_at >= self._refresh_at:
+            packets = self.intake.counts["packets"]
+            self.rate = (packets - self._packets) / _REFRESH_S
+            self._packets = packets
             self._refresh_at = self.beat_at + _REFRESH_S
             for capture in self.captures:
                 capture.refresh()

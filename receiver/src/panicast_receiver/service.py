@@ -39,8 +39,8 @@ from .store import Store
 
 #: A thread that has not shown itself for this long, seconds, is stuck: systemd is no longer told we live.
 STUCK_S = 20.0
-#: With more records than this in flight, what is not urgent waits.
-BURST = 64
+#: With more packets a second than this, what is not urgent waits.
+BURST = 5000
 _STOP = (signal.SIGTERM, signal.SIGINT)
 _SIGNALS = {*_STOP, signal.SIGUSR1, signal.SIGHUP}
 
@@ -69,7 +69,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
             Intake(_limits(settings), settings.raw_window_s, spill, settings.netconsole_port),
             handoff,
         )
-        committer = Committer(handoff, store, lambda: listener.intake.reassembler.in_flight > BURST)
+        committer = Committer(handoff, store, lambda: listener.rate > BURST)
         _put_into_force(settings, listener.intake, committer, keys)
         feeders = [Feeder(sink, store.path.parent) for sink in _sinks(settings)]
         committer.start()
@@ -94,6 +94,8 @@ def open_captures(settings: Settings, stack: ExitStack) -> list[Capture]:
     ports = [port, *([settings.netconsole_port] if settings.netconsole_port else [])]
     for interface in parse_interfaces(settings.interface):
         sockets = [UdpCapture(address, one, interface, wanted) for one in ports]
+        # Port 0 is any free one, but for every interface the same.
+        ports = [udp.port for udp in sockets]
         for udp in sockets:
             stack.callback(udp.close)
         ring = _ring(settings, interface, address, sockets) if settings.capture != "udp" else None

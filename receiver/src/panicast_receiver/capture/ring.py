@@ -16,6 +16,7 @@ import struct
 from ..errors import ReceiverError
 from ..ethernet import ETHERTYPE_IP
 from ..intake import Intake
+from ..log import logger
 from ..record import Instant, Record
 from . import Read, attach_filter, interface_name
 from .bpf import NOTHING, Program
@@ -96,6 +97,7 @@ class RingCapture:
         try:
             if socket.if_nametoindex(self._interface) != self._index:
                 self._bind()
+                logger.info("%s: heard again", self.name)
         except OSError:
             self._index = 0
 

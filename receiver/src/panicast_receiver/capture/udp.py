@@ -8,6 +8,7 @@ import struct
 
 from ..errors import ReceiverError
 from ..intake import Intake, Packet
+from ..log import logger
 from ..record import Instant, Record, Source
 from . import Read, attach_filter, grow_receive_buffer, interface_name
 from .bpf import NOTHING
@@ -92,6 +93,7 @@ class UdpCapture:
         try:
             if socket.if_nametoindex(self._interface) != self._index:
                 self._bind_to_interface()
+                logger.info("%s: heard again", self.name)
         except OSError:
             self._index = 0
 
