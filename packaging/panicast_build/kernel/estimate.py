@@ -25,8 +25,8 @@ def announce(box: Container, folder: str, config: Config, debug_info: bool, jobs
     free = int(box.run(["df", "--output=avail", "--block-size=1", folder]).output.split()[-1])
     refuse_without(gib, free)
     progress.say(
-        f"about {progress.duration(minutes * 60 / jobs)} with {jobs} jobs and nothing in ccache, "
-        f"{gib} GiB of {free / GIB:.0f} GiB that are free"
+        f"about {minutes} minutes of CPU time, on an idle machine {progress.duration(minutes * 60 / jobs)} "
+        f"with {jobs} jobs, if nothing is in ccache; {gib} GiB of {free / GIB:.0f} GiB that are free"
     )
 
 
