@@ -39,7 +39,7 @@ def make(client: docker.DockerClient, project: Project, distro: Distro, options:
     if not distro.kernel_srpm:
         raise UserError(
             f"the kernel of {distro.name} cannot be patched in its own source package",
-            "build one from a tarball: --source linux-6.12.9.tar.xz --config smoke, or any with a base",
+            "build one from a tarball: --source linux-6.12.9.tar.xz --config smoke",
         )
     if not given and host != rpm.REAL:
         raise UserError(
