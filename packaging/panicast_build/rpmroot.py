@@ -26,9 +26,9 @@ STUBS = "/srv/stubs"
 class Manager:
     """A package manager: the root that has it, and how it is told what to do.
 
-    repositories is the folder of its configuration, url how it spells a local folder; exactly is a package
-    of a version; steps are those that it calls by other words than install, upgrade, reinstall, downgrade,
-    remove.
+    repositories is the folder of its configuration, url how it spells a local folder, fresh what has it
+    read its index each time; exactly is a package of a version; steps are those that it calls by other words
+    than install, upgrade, reinstall, downgrade, remove.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Manager:
     argv: tuple[str, ...]
     repositories: str = "/etc/yum.repos.d"
     url: str = "file://"
+    fresh: str = "metadata_expire=0"
     exactly: str = "{name}-{version}"
     steps: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -46,7 +47,7 @@ class Manager:
     def configuration(self, folders: Mapping[str, str]) -> bytes:
         """The file that makes folders (name -> path) of packages its repositories."""
         return "".join(
-            f"[{name}]\nname={name}\nbaseurl={self.url}{path}\ngpgcheck=0\nmetadata_expire=0\n"
+            f"[{name}]\nname={name}\nbaseurl={self.url}{path}\ngpgcheck=0\n{self.fresh}\n"
             for name, path in folders.items()
         ).encode()
 
@@ -68,6 +69,7 @@ MANAGERS = {
             argv=("zypper", "--non-interactive", "--no-gpg-checks"),
             repositories="/etc/zypp/repos.d",
             url="dir://",
+            fresh="autorefresh=1",
             exactly="{name}={version}",
             steps=ZYPPER_STEPS,
         ),
