@@ -20,7 +20,7 @@ MODULE_FOLDER = "/sys/module/panicast"
 # What the text of a record must hold to be this crash's: the panic line, and its call trace.
 EVIDENCE = ("Kernel panic - not syncing: sysrq triggered crash", "sysrq_handle_crash")
 # A module build in an emulated machine; a record on its way; a card that waits for its link.
-INSTALL_SECONDS = 900.0
+INSTALL_SECONDS = 1800.0
 RECORD_SECONDS = 60.0
 ARMED_SECONDS = 60.0
 
