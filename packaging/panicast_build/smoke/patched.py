@@ -73,7 +73,7 @@ class Story(Stage):
 
     def _on_stock_kernel(self, machine: Machine) -> None:
         with self._step("both guests boot"):
-            self._boot()
+            self._boot(self._server, self._log_host)
         with self._step(
             "apt installs the packages and the patched kernel; modules are built for both kernels"
         ):
@@ -91,7 +91,7 @@ class Story(Stage):
 
     def _on_patched_kernel(self) -> None:
         with self._step("the patched kernel boots, and its own tests pass"):
-            self._boot()
+            self._boot(self._server)
             if self.kernels[self._server.name] != self._kernel.release:
                 raise SmokeFailure(f"{self.kernels[self._server.name]} runs, not {self._kernel.release}")
             self._tests_passed()

@@ -42,8 +42,8 @@ class Stage:
         self.records: list[Record] = []
         self.kernels: dict[str, str] = {}
 
-    def _boot(self) -> None:
-        for guest in (self._server, self._log_host):
+    def _boot(self, *guests: Guest) -> None:
+        for guest in guests:
             guest.wait_until_up()
             self.kernels[guest.name] = guest.run(["uname", "-r"]).out.strip()
 
@@ -112,7 +112,7 @@ class Story(Stage):
     def tell(self) -> None:
         """The whole story; SmokeFailure where it goes another way."""
         with self._step("both guests boot"):
-            self._boot()
+            self._boot(self._server, self._log_host)
         with self._step(f"{self._tool.name} installs both packages; the module is built in the guest"):
             self._install()
         with self._step("the service is active, the module armed"):
