@@ -22,6 +22,8 @@ NOT_OURS = ("/proc", "/sys", "/dev", "/tmp", "/run", "/repo", "/root", "/var/log
 NOT_OURS_NAMES = (
     *("/var/lib/rpm/*", "/usr/lib/sysimage/*", "/var/lib/dnf*", "/var/lib/zypp*", "/etc/dnf/*"),
     *("/var/lib/dkms/mok.*", "/usr/lib/modules/*/modules.*"),
+    # Folders that dnf5 and zypper make for themselves, and one that systemd has on RPM distributions.
+    *("/usr/lib/sysimage", "/var/adm", "/var/adm/update-scripts", "/usr/lib/modules-load.d"),
     # The user that a package made stays, and so do the passwd file's lock and backup.
     *("/etc/.pwd.lock", "/etc/*-"),
 )
