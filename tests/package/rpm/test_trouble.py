@@ -19,6 +19,15 @@ KILL = 'setsid "$@" & until [ -e {path} ]; do sleep 0.01; done; kill -s KILL -- 
 PREDECESSOR = Path(__file__).with_name("predecessor.spec")
 
 
+def again(machine, step: str, *packages: str) -> None:
+    """What somebody does whose machine was cut off: the step, once more where the first try only cleans up."""
+    argv = [*machine.manager.command(step), *packages]
+    tries = [machine.run(argv, check=False)]
+    if tries[0].code:
+        tries.append(machine.run(argv, check=False))
+    assert tries[-1].code == 0, "\n".join(each.output for each in tries)
+
+
 def kernel(machine) -> str:
     return machine.run(["ls", "/lib/modules"]).output.strip()
 
@@ -74,7 +83,7 @@ def test_installation_that_is_killed_is_repeated(path: str, start: Callable) -> 
     machine.run(["sh", "-c", KILL.format(path=path), "kill", *argv], check=False)
     assert machine.modules() == []
     installed = machine.run(["rpm", "-q", DKMS], check=False).code == 0
-    machine.do("reinstall" if installed else "install", DKMS)
+    again(machine, "reinstall" if installed else "install", DKMS)
     machine.do("install", "kernel-devel")
     assert machine.module_version() == VERSION
     assert machine.run(["rpm", "-V", DKMS], check=False).output == ""
@@ -87,8 +96,8 @@ def test_upgrade_that_is_killed_is_repeated(start: Callable, newer: Path) -> Non
     argv = [*machine.manager.argv, "upgrade", DKMS]
     machine.run(["sh", "-c", KILL.format(path=f"/usr/src/panicast-{NEWER}"), "kill", *argv], check=False)
     machine.run([*machine.manager.argv, "remove", "--duplicates"], check=False)
-    machine.do("upgrade", DKMS)
-    machine.do("reinstall", DKMS)
+    again(machine, "upgrade", DKMS)
+    again(machine, "reinstall", DKMS)
     assert machine.module_version() == NEWER
     assert machine.dkms_versions() == {NEWER}
     assert machine.run(["rpm", "-q", DKMS]).output.count(DKMS) == 1
