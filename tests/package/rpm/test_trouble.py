@@ -20,7 +20,7 @@ PREDECESSOR = Path(__file__).with_name("predecessor.spec")
 
 
 def again(machine, step: str, *packages: str) -> None:
-    """What somebody does whose machine was cut off: the step, once more where the first try only cleans up."""
+    """What somebody does whose machine was cut off: the step, once more where the first only cleans up."""
     argv = [*machine.manager.command(step), *packages]
     tries = [machine.run(argv, check=False)]
     if tries[0].code:
