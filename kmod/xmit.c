@@ -21,7 +21,6 @@
 #include "compat/compat.h"
 #include "frame.h"
 #include "iface.h"
-#include "poll.h"
 #include "queue.h"
 #include "stack.h"
 #include "xmit.h"

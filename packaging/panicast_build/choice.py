@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from panicast_build.errors import UserError
@@ -11,10 +11,16 @@ from panicast_build.errors import UserError
 T = TypeVar("T")
 
 
+def check(what: str, name: str, known: Iterable[str]) -> None:
+    """UserError, with the right names, unless name is among the known."""
+    names = list(known)
+    if name not in names:
+        raise UserError(f"no {what} is called {name!r}", f"there are: {', '.join(names)}")
+
+
 def choose(what: str, names: str, known: Mapping[str, T]) -> list[T]:
     """What a comma list names, all of it for ""; UserError, with the right names, for a wrong one."""
     wanted = [name.strip() for name in names.split(",") if name.strip()] or list(known)
     for name in wanted:
-        if name not in known:
-            raise UserError(f"no {what} is called {name!r}", f"there are: {', '.join(known)}")
+        check(what, name, known)
     return [known[name] for name in wanted]

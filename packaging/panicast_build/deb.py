@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TextIO
 
 import docker
-import jinja2
 
-from panicast_build import archive, images, source
+from panicast_build import archive, images, source, templating
 from panicast_build.container import Container
 from panicast_build.distros import DebDistro, Distro
 from panicast_build.metadata import Component, Project
@@ -34,11 +33,7 @@ def version(project: Project, distro: DebDistro) -> str:
 def render(project: Project, component: Component, distro: DebDistro, epoch: int) -> dict[str, bytes]:
     """The debian/ folder of a component by path within it, its templates filled in."""
     top = TEMPLATES / component.package
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([top, TEMPLATES / "shared"]),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-    )
+    environment = templating.environment(top, TEMPLATES / "shared", lines=False)
     values = {
         "project": project,
         "package": component.package,

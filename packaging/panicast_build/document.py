@@ -5,9 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import jinja2
-
-from panicast_build import files
+from panicast_build import files, templating
 from panicast_build.paths import ROOT
 
 DOCS = ROOT / "docs"
@@ -16,11 +14,5 @@ TEMPLATES = ROOT / "packaging" / "templates" / "docs"
 
 def write(name: str, **figures: Any) -> None:
     """Renders docs/NAME from its template; every figure that the template names must be there."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    files.write(DOCS / name, environment.get_template(name).render(**figures))
+    template = templating.environment(TEMPLATES).get_template(name)
+    files.write(DOCS / name, template.render(**figures))

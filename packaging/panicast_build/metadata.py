@@ -8,6 +8,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from panicast_build.choice import check
 from panicast_build.errors import UserError
 from panicast_build.paths import ROOT
 
@@ -76,6 +77,5 @@ def components(name: str) -> list[Component]:
     """The component called name, or all of them for ""; UserError lists the right names."""
     if not name:
         return list(COMPONENTS.values())
-    if name not in COMPONENTS:
-        raise UserError(f"no component is called {name!r}", f"there are: {', '.join(COMPONENTS)}")
+    check("component", name, COMPONENTS)
     return [COMPONENTS[name]]

@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import TextIO
 
 import docker
-import jinja2
 
-from panicast_build import archive, distros, images, metadata, progress, source, vendored
+from panicast_build import archive, choice, distros, images, metadata, progress, source, templating, vendored
 from panicast_build.container import Container
 from panicast_build.distros import Distro, RpmDistro
-from panicast_build.errors import UserError
 from panicast_build.metadata import Component, Project
 from panicast_build.paths import ROOT
 
@@ -47,13 +45,7 @@ def render(
 ) -> dict[str, bytes]:
     """The spec of a component and the sources that are templates too, by file name, filled in."""
     top = TEMPLATES / component.package
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(top),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = templating.environment(top)
     values = {
         "project": project,
         "distro": distro,
@@ -66,8 +58,7 @@ def render(
 
 def host(client: docker.DockerClient, distro: RpmDistro, wanted: str) -> str:
     """Where the RPMs of distro are built, REAL or DEBIAN; AUTO leaves it to whether a registry answers."""
-    if wanted not in (AUTO, REAL, DEBIAN):
-        raise UserError(f"no --rpm-host is called {wanted!r}", f"there are: {REAL}, {DEBIAN}, {AUTO}")
+    choice.check("--rpm-host", wanted, (REAL, DEBIAN, AUTO))
     if wanted != AUTO:
         return wanted
     return REAL if images.obtainable(client, distro) else DEBIAN

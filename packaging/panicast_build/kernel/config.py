@@ -7,6 +7,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from panicast_build import choice
 from panicast_build.container import Container
 from panicast_build.errors import BuildError, UserError
 from panicast_build.kernel.series import FOLDER
@@ -52,8 +53,7 @@ def load() -> dict[str, Config]:
 def get(name: str) -> Config:
     """The configuration called name; UserError lists the right names."""
     known = load()
-    if name not in known:
-        raise UserError(f"no configuration is called {name!r}", f"there are: {', '.join(known)}")
+    choice.check("configuration", name, known)
     return known[name]
 
 

@@ -17,8 +17,9 @@ from typing import NoReturn, TextIO
 import docker
 
 from panicast_build import distros, engine, paths, tools
+from panicast_build.choice import check
 from panicast_build.distros import Distro
-from panicast_build.errors import BuildError, UserError
+from panicast_build.errors import BuildError
 from panicast_build.run import run as run_command
 from panicast_build.smoke import patched, repo, report, vm
 from panicast_build.smoke.debs import Debs
@@ -43,8 +44,7 @@ def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Re
     Writes dist/DISTRO/smoke.json, or smoke-patched.json. Raises BuildError when the story goes wrong, after
     the ends of both serial logs have been shown; UserError when the packages or a tool are missing.
     """
-    if kernel not in (STOCK, PATCHED):
-        raise UserError(f"no kernel to smoke is called {kernel!r}", f"there are: {STOCK}, {PATCHED}")
+    check("kernel to smoke", kernel, (STOCK, PATCHED))
     distro = distros.get(distro_name)
     dist = paths.dist_dir(distro.name)
     client = engine.connect()

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
-from hashlib import blake2b
 
-from .extents import Extents, Run
+from .extents import Extents
 from .netconsole import Message, message_lines
-from .record import Instant, Record, Source
+from .record import Instant, Record, Source, headerless
 from .wire import MAX_TEXT
 
 PANIC = b"Kernel panic - not syncing"
@@ -140,22 +139,7 @@ def _record(run: _Run) -> Record:
     metadata = f"release={run.release}\n".encode() if run.release else b""
     # The same panic an hour later is another one, so the time is part of what identifies it.
     told = f"netconsole {run.source.mac} {run.source.ip} {run.began_ns}\n".encode()
-    return Record(
-        identity=blake2b(told + text, digest_size=20).digest(),
-        format="netconsole",
-        type="panic",
-        header_host="",
-        boot_id=None,
-        event=None,
-        flags=0,
-        frames=len(run.lines),
-        time_ns=None,
-        received_ns=run.began_ns,
-        text_length=len(text),
-        metadata=metadata,
-        runs=(Run(0, text),),
-        source=run.source,
-    )
+    return headerless("netconsole", told + text, text, len(run.lines), run.began_ns, run.source, metadata)
 
 
 def _joined(lines: list[tuple[int, bytes]]) -> bytes:

@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from hashlib import blake2b
 
-from .extents import Run
 from .rawframe import RawFrame
-from .record import Instant, Record, Source
+from .record import Instant, Record, Source, headerless
 
 #: Raw records remembered for telling repeats; one costs about 300 bytes.
 REMEMBERED = 16384
@@ -33,24 +32,6 @@ class RawRecords:
             self._counts["duplicate"] += 1
             return []
         # The same text an hour later is another crash, so the time is part of what identifies it.
-        identity = blake2b(
-            b"raw" + frame.mac.encode() + key[1] + now.wall_ns.to_bytes(8, "big"), digest_size=20
-        ).digest()
-        return [
-            Record(
-                identity=identity,
-                format="raw",
-                type="panic",
-                header_host="",
-                boot_id=None,
-                event=None,
-                flags=0,
-                frames=1,
-                time_ns=None,
-                received_ns=now.wall_ns,
-                text_length=len(frame.text),
-                metadata=b"",
-                runs=(Run(0, frame.text),),
-                source=source._replace(mac=frame.mac, ip=frame.ip),
-            )
-        ]
+        identity_of = b"raw" + frame.mac.encode() + key[1] + now.wall_ns.to_bytes(8, "big")
+        sender = source._replace(mac=frame.mac, ip=frame.ip)
+        return [headerless("raw", identity_of, frame.text, 1, now.wall_ns, sender, b"")]

@@ -124,3 +124,32 @@ class Record:
         parts = [(run.offset, run.data) for run in self.runs]
         parts += [(gap.offset, b"\n[panicast: %d bytes missing]\n" % gap.length) for gap in self.gaps]
         return b"".join(data for _, data in sorted(parts))
+
+
+def headerless(
+    format: str,
+    identity_of: bytes,
+    text: bytes,
+    frames: int,
+    received_ns: int,
+    source: Source,
+    metadata: bytes,
+) -> Record:
+    """The record of a panic that came in a format without the header of v1: nothing else is known of it.
+    Its identity is made of ``identity_of``."""
+    return Record(
+        identity=blake2b(identity_of, digest_size=20).digest(),
+        format=format,
+        type="panic",
+        header_host="",
+        boot_id=None,
+        event=None,
+        flags=0,
+        frames=frames,
+        time_ns=None,
+        received_ns=received_ns,
+        text_length=len(text),
+        metadata=metadata,
+        runs=(Run(0, text),),
+        source=source,
+    )

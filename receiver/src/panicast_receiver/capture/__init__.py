@@ -6,11 +6,13 @@ from __future__ import annotations
 import array
 import socket
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from ..intake import Intake
+from ..log import logger
 from ..record import Instant, Record
 
 _SO_ATTACH_FILTER = 26
@@ -42,6 +44,40 @@ class Capture(Protocol):
 
     def close(self) -> None:
         """Give the socket back."""
+
+
+class OnInterface(ABC):
+    """What captures share that may be narrowed to one interface: it is found again when it went and came,
+    with another index."""
+
+    def __init__(self, name: str, interface: str, sock: socket.socket) -> None:
+        self.name = name
+        self._interface = interface
+        self._sock = sock
+        self._index = 0
+
+    @abstractmethod
+    def _bind(self) -> None:
+        """Bind the socket to the interface; raises OSError."""
+
+    def fileno(self) -> int:
+        """See Capture."""
+        return self._sock.fileno()
+
+    def refresh(self) -> None:
+        """See Capture."""
+        if not self._interface:
+            return
+        try:
+            if socket.if_nametoindex(self._interface) != self._index:
+                self._narrow()
+                logger.info("%s: heard again", self.name)
+        except OSError:
+            self._index = 0
+
+    def _narrow(self) -> None:
+        self._bind()
+        self._index = socket.if_nametoindex(self._interface)
 
 
 @lru_cache(maxsize=256)

@@ -16,9 +16,8 @@ import struct
 from ..errors import ReceiverError
 from ..ethernet import ETHERTYPE_IP
 from ..intake import Intake
-from ..log import logger
 from ..record import Instant, Record
-from . import Read, attach_filter, interface_name
+from . import OnInterface, Read, attach_filter, interface_name
 from .bpf import NOTHING, Program
 
 _SOL_PACKET = 263
@@ -33,27 +32,25 @@ _DESCRIPTOR = struct.Struct("=8xIII")
 _STATUS_AT, _OURS, _KERNELS = 8, 1, 0
 
 
-class RingCapture:
+class RingCapture(OnInterface):
     """Hears what ``program`` passes on ``interface``, or on every one when it is empty.
 
     Raises PermissionError without CAP_NET_RAW, ReceiverError when the interface or the ring cannot be had.
     """
 
     def __init__(self, interface: str, program: Program, ring_bytes: int) -> None:
-        self.name = f"packet ring on {interface or 'every interface'}"
-        self._interface = interface
-        self._index = 0
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE_IP))
+        super().__init__(f"packet ring on {interface or 'every interface'}", interface, sock)
         self._lost = 0
         self._next = 0
-        # A filter that passes nothing comes first: the socket hears from its making on.
-        self._sock = sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE_IP))
         try:
+            # A filter that passes nothing comes first: the socket hears from its making on.
             attach_filter(sock, NOTHING)
             sock.setsockopt(_SOL_PACKET, _PACKET_VERSION, _TPACKET_V3)
             self.ring_bytes = self._make_ring(ring_bytes)
             self._ring = mmap.mmap(sock.fileno(), self.ring_bytes)
             if interface:
-                self._bind()
+                self._narrow()
             attach_filter(sock, program)
         except OSError as error:
             sock.close()
@@ -61,10 +58,6 @@ class RingCapture:
                 f"cannot hear packets on {interface or 'any interface'}: {error.strerror}; "
                 "name an interface with --interface NAME, or give --capture udp"
             ) from error
-
-    def fileno(self) -> int:
-        """See Capture."""
-        return self._sock.fileno()
 
     def read(self, intake: Intake, now: Instant) -> Read:
         """See Capture."""
@@ -90,17 +83,6 @@ class RingCapture:
         self._lost += struct.unpack("III", statistics)[1]
         return self._lost
 
-    def refresh(self) -> None:
-        """See Capture. An interface that went and came again has another index."""
-        if not self._interface:
-            return
-        try:
-            if socket.if_nametoindex(self._interface) != self._index:
-                self._bind()
-                logger.info("%s: heard again", self.name)
-        except OSError:
-            self._index = 0
-
     def close(self) -> None:
         """See Capture."""
         self._ring.close()
@@ -108,7 +90,6 @@ class RingCapture:
 
     def _bind(self) -> None:
         self._sock.bind((self._interface, ETHERTYPE_IP))
-        self._index = socket.if_nametoindex(self._interface)
 
     def _make_ring(self, wanted: int) -> int:
         """As many blocks as there is memory for, at most the wanted bytes; returns the bytes."""

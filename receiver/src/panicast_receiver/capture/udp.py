@@ -8,9 +8,8 @@ import struct
 
 from ..errors import ReceiverError
 from ..intake import Intake, Packet
-from ..log import logger
 from ..record import Instant, Record, Source
-from . import Read, attach_filter, grow_receive_buffer, interface_name
+from . import OnInterface, Read, attach_filter, grow_receive_buffer, interface_name
 from .bpf import NOTHING
 
 # Linux values; the socket module of Python 3.9 lacks them.
@@ -21,19 +20,17 @@ _MAX_DATAGRAM = 65536
 _BATCH = 256
 
 
-class UdpCapture:
+class UdpCapture(OnInterface):
     """Listens on ``address``:``port``; ``interface`` narrows it to one interface, empty hears all.
 
     Raises ReceiverError when the address, port or interface cannot be had.
     """
 
     def __init__(self, address: str, port: int, interface: str, buffer_bytes: int) -> None:
-        self.name = f"UDP {address}:{port}"
-        self._interface = interface
-        self._index = 0
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        super().__init__(f"UDP {address}:{port}", interface, sock)
         self._lost = 0
         self._buffer = bytearray(_MAX_DATAGRAM)
-        self._sock = sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             # Lets a second listener, such as netconsd or tcpdump's cousin, hear the same broadcasts.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -41,7 +38,7 @@ class UdpCapture:
             sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
             sock.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
             if interface:
-                self._bind_to_interface()
+                self._narrow()
             self.buffer_bytes = grow_receive_buffer(sock, buffer_bytes)
             sock.bind((address, port))
         except OSError as error:
@@ -54,10 +51,6 @@ class UdpCapture:
         sock.setblocking(False)
         self.port = int(sock.getsockname()[1])
         self.name = "UDP {}:{}".format(*sock.getsockname()) + (f" on {interface}" if interface else "")
-
-    def fileno(self) -> int:
-        """See Capture."""
-        return self._sock.fileno()
 
     def hold(self) -> None:
         """Keep the port, so that no other takes it and nobody is told it is unreachable, but hear nothing."""
@@ -86,20 +79,8 @@ class UdpCapture:
         """See Capture. Known as of the last packet read."""
         return self._lost
 
-    def refresh(self) -> None:
-        """See Capture. An interface that went and came again has another index."""
-        if not self._interface:
-            return
-        try:
-            if socket.if_nametoindex(self._interface) != self._index:
-                self._bind_to_interface()
-                logger.info("%s: heard again", self.name)
-        except OSError:
-            self._index = 0
-
-    def _bind_to_interface(self) -> None:
+    def _bind(self) -> None:
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._interface.encode() + b"\0")
-        self._index = socket.if_nametoindex(self._interface)
 
     def close(self) -> None:
         """See Capture."""
