@@ -19,7 +19,8 @@ from . import commands, doctor, operations, service
 from .boots import STATES
 from .errors import ReceiverError
 from .reader import Query
-from .settings import CONFIG_FILE, SETTINGS, Setting, Value, from_flag, load
+from .settings import CONFIG_FILE, SETTINGS, from_flag, load
+from .settings.kinds import Setting, Value
 from .text import escape
 from .wire import TYPES
 

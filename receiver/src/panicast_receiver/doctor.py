@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import schema
-from .settings import Settings, parse_interfaces, parse_listen
+from .settings import Settings
+from .settings.kinds import parse_interfaces, parse_listen
 
 #: Less room than this for the database is bad.
 ROOM_BYTES = 256 << 20

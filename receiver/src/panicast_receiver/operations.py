@@ -13,7 +13,8 @@ from . import pstore, sealing
 from .errors import ReceiverError, UsageError
 from .reader import Reader
 from .record import v1_identity
-from .settings import SETTINGS, Settings, parse_listen
+from .settings import SETTINGS, Settings
+from .settings.kinds import parse_listen
 from .sinks.feeder import rewind
 from .store import Store
 from .text import escape

@@ -27,7 +27,8 @@ from .listener import Listener
 from .log import logger
 from .reassembly import Limits
 from .sealing import Keys, read_keys
-from .settings import SETTINGS, Settings, parse_interfaces, parse_listen
+from .settings import SETTINGS, Settings
+from .settings.kinds import parse_interfaces, parse_listen
 from .sinks import Sink
 from .sinks.feeder import Feeder
 from .sinks.hook import Hook

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every setting once: from these tables come the TOML keys, the flags, their help and their checks.
+
+Precedence: flag, then configuration file, then default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Callable
+
+from ..errors import UsageError
+from .intake import INTAKE
+from .keeping import KEEPING
+from .kinds import Setting, Value
+from .running import RUNNING
+from .sinks import SINKS
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+CONFIG_FILE = Path("/etc/panicast/receiver.toml")
+SYSTEM_STATE_DIR = Path("/var/lib/panicast")
+SETTINGS: tuple[Setting, ...] = (*INTAKE, *KEEPING, *SINKS, *RUNNING)
+
+
+class Settings:
+    """The values in force, as attributes named like the keys."""
+
+    listen: str
+    interface: str
+    capture: str
+    raw_frames: bool
+    netconsole_port: int
+    state_dir: str
+    idle_s: float
+    memory_mib: int
+    spill_mib: int
+    max_in_flight: int
+    max_text_kib: int
+    raw_window_s: float
+    receive_buffer_mib: int
+    key_file: str
+    require_sealed: bool
+    source_records_per_minute: int
+    mac_records_per_minute: int
+    records_per_host: int
+    keep_days: float
+    keep_mib: int
+    hook: str
+    webhook: str
+    webhook_format: str
+    syslog: str
+    journal: bool
+    silent_s: float
+    log_level: str
+    stats_s: float
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        for setting in SETTINGS:
+            setattr(self, setting.key, values.get(setting.key, setting.default))
+
+    def state_path(self, writing: bool) -> Path:
+        """The state folder that applies to this user, see the setting's help."""
+        if self.state_dir:
+            return Path(self.state_dir)
+        usable = os.access(SYSTEM_STATE_DIR, os.W_OK if writing else os.R_OK | os.X_OK)
+        if usable or os.geteuid() == 0:
+            return SYSTEM_STATE_DIR
+        own = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "panicast"
+        # Who has no records of his own and asks on a log host is to hear how he gets at the host's.
+        reads_none = not writing and not own.exists()
+        return SYSTEM_STATE_DIR if reads_none and SYSTEM_STATE_DIR.exists() else own
+
+
+def load(flags: Mapping[str, Value], config: str | None) -> Settings:
+    """Merge the flags that were given with the configuration file; raises UsageError.
+
+    ``config`` names the file; None: the packaged one, where it exists and may be read.
+    """
+    path = Path(config) if config is not None else CONFIG_FILE
+    if config is None and not os.access(path, os.R_OK):
+        return Settings(dict(flags))
+    return Settings({**_read(path), **flags})
+
+
+def _read(path: Path) -> Mapping[str, Value]:
+    try:
+        with path.open("rb") as file:
+            table = tomllib.load(file)
+    except OSError as error:
+        raise UsageError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not TOML: {error}") from error
+    by_key = {setting.key: setting for setting in SETTINGS}
+    for key in table:
+        if key not in by_key:
+            close = difflib.get_close_matches(key, by_key, 1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            raise UsageError(f"{path}: unknown setting {key!r}; {hint}The settings are: {', '.join(by_key)}")
+    return {key: by_key[key].convert(value, f"{path}: {key}") for key, value in table.items()}
+
+
+def from_flag(setting: Setting) -> Callable[[str], Value]:
+    """The converter that argparse calls for a flag's text; raises UsageError."""
+
+    def convert(text: str) -> Value:
+        try:
+            value = setting.kind(text)
+        except ValueError:
+            value = text
+        return setting.convert(value, setting.flag)
+
+    return convert
+
+
+def render_toml() -> str:
+    """The configuration file that is shipped: every setting with its help, commented out at its default."""
+    parts = [
+        "# Configuration of panicast-receiver. Every setting is also a flag of `panicast-receiver serve`;\n"
+        "# flags win. Each line below shows the default. After a change:\n"
+        "#   panicast-receiver check-config && systemctl reload-or-restart panicast-receiver\n"
+        "# What is marked (restart) is not put into force by a reload.\n"
+    ]
+    for setting in SETTINGS:
+        lines = textwrap.wrap(setting.help + ("" if setting.live else " (restart)"), 96)
+        if setting.kind in (int, float):
+            lines.append(f"From {setting.low:.12g} to {setting.high:.12g}.")
+        shown = (
+            str(setting.default).lower()
+            if setting.kind is bool
+            else (f'"{setting.default}"' if setting.kind is str else str(setting.default))
+        )
+        parts.append("".join(f"# {line}\n" for line in lines) + f"#{setting.key} = {shown}\n")
+    return "\n".join(parts)

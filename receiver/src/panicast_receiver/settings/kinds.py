@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a setting is, and the checks of those that are more than a number or a word."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Any, Callable, NamedTuple, Union
+from urllib.parse import urlsplit
+
+from ..errors import UsageError
+
+Value = Union[str, int, float, bool]
+
+
+class Setting(NamedTuple):
+    """``kind`` is the TOML type, ``low`` and ``high`` bound numbers, ``check`` raises ValueError."""
+
+    key: str
+    kind: type
+    default: Value
+    metavar: str
+    help: str
+    low: float = 0
+    high: float = 0
+    check: Callable[[str], object] | None = None
+    #: Whether the reading commands (list, show, follow, export) use it, or serve alone.
+    readers: bool = False
+    #: Whether SIGHUP puts a change into force, or a restart alone.
+    live: bool = False
+
+    @property
+    def flag(self) -> str:
+        """The setting as a command line flag."""
+        return "--" + self.key.replace("_", "-")
+
+    @property
+    def right(self) -> str:
+        """What a right value looks like, in words."""
+        if self.kind is bool:
+            return "true or false"
+        if self.kind is str:
+            return f"{self.metavar} in quotes, such as {self.default!r}" if self.default else self.metavar
+        return f"a {'whole ' if self.kind is int else ''}number from {self.low:.12g} to {self.high:.12g}"
+
+    def convert(self, value: Any, where: str) -> Value:
+        """Check a value from a file or flag; raises UsageError that names ``where`` and what is right."""
+        if self.kind is float and type(value) is int:
+            value = float(value)
+        good = type(value) is self.kind
+        if good and self.kind in (int, float):
+            good = self.low <= value <= self.high
+        if good and self.check:
+            try:
+                self.check(value)
+            except ValueError:
+                good = False
+        if not good:
+            raise UsageError(f"{where}: {value!r} is wrong; right is {self.right}")
+        return value  # type: ignore[no-any-return]
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Split ADDR:PORT; raises ValueError."""
+    address, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError(text)
+    return str(ipaddress.IPv4Address(address)), int(port)
+
+
+def parse_interfaces(text: str) -> Sequence[str]:
+    """Split a comma list of interface names; [""] stands for every interface. Raises ValueError."""
+    names = [name.strip() for name in text.split(",")]
+    if text and not all(0 < len(name.encode()) < 16 and "/" not in name for name in names):
+        raise ValueError(text)
+    return names
+
+
+def one_of(*words: str) -> Callable[[str], object]:
+    """A check that passes these words only."""
+
+    def check(text: str) -> None:
+        if text not in words:
+            raise ValueError(text)
+
+    return check
+
+
+def absolute(text: str) -> None:
+    """Pass an absolute path, or nothing; raises ValueError."""
+    if text and not text.startswith("/"):
+        raise ValueError(text)
+
+
+def web_address(text: str) -> None:
+    """Pass an http or https URL, or nothing; raises ValueError."""
+    if text and not (text.startswith(("http://", "https://")) and urlsplit(text).hostname):
+        raise ValueError(text)

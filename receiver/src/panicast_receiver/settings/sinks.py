@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who is told of each record."""
+
+from __future__ import annotations
+
+from ..sinks.syslog import parse_target
+from .kinds import Setting, absolute, one_of, web_address
+
+
+def _syslog(text: str) -> None:
+    if text:
+        parse_target(text)
+
+
+SINKS: tuple[Setting, ...] = (
+    Setting(
+        "hook",
+        str,
+        "",
+        "PROGRAM",
+        "Absolute path of a program to run for each record: the record as JSON on standard input, "
+        "PANICAST_ID, _TYPE, _HOST, _REASON, _TITLE, _SIGNATURE and _RECEIVED as variables. Empty: none.",
+        check=absolute,
+    ),
+    Setting(
+        "webhook",
+        str,
+        "",
+        "URL",
+        "Where to post each record as JSON, http or https. Empty: nowhere.",
+        check=web_address,
+    ),
+    Setting(
+        "webhook_format",
+        str,
+        "record",
+        "record|alertmanager|chat",
+        "The record itself, an alert for Alertmanager's /api/v2/alerts, or a line for chats like Slack.",
+        check=one_of("record", "alertmanager", "chat"),
+    ),
+    Setting(
+        "syslog",
+        str,
+        "",
+        "udp|tcp|tls:HOST:PORT",
+        "A syslog server (RFC 5424) to tell of each record. Empty: none.",
+        check=_syslog,
+    ),
+    Setting(
+        "journal",
+        bool,
+        False,
+        "",
+        "Tell the journal of each record in fields of its own (PANICAST_HOST=, PANICAST_SIGNATURE= ...).",
+    ),
+)
