@@ -23,6 +23,7 @@ static struct pc_config copies[2] = {
 		.bust_locks = 1,
 		.hello_s = 300,
 		.reasons = PC_REASON_PANIC,
+		.key_id = 1,
 	},
 };
 

@@ -5,6 +5,8 @@
 #include <linux/if_ether.h>
 #include <linux/types.h>
 
+#include "seal.h"
+
 #define PC_IFACE_LIST	256
 #define PC_TAG		128
 
@@ -39,6 +41,9 @@ enum pc_format {
  * @hello_s: seconds between two hellos; 0: none
  * @reasons: PC_REASON_*
  * @tag: free text that goes with every record
+ * @sealed: whether there is a @key to seal the frames with
+ * @key_id: by which receivers know the key
+ * @key: never shown to anyone
  *
  * Never changed in place: a panic may read it at any moment.
  */
@@ -57,6 +62,9 @@ struct pc_config {
 	unsigned int hello_s;
 	unsigned int reasons;
 	char tag[PC_TAG];
+	bool sealed;
+	unsigned int key_id;
+	u8 key[PC_SEAL_KEY];
 };
 
 const struct pc_config *pc_config(void);

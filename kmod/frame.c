@@ -8,6 +8,7 @@
 #include <net/ip.h>
 
 #include "frame.h"
+#include "seal.h"
 
 static void put_headers(struct sk_buff *skb, const struct pc_iface *iface,
 			const struct pc_config *cfg, u8 protocol)
@@ -59,9 +60,13 @@ void pc_frame_v1(struct sk_buff *skb, const struct pc_iface *iface,
 		 unsigned int seq)
 {
 	struct udphdr *udp;
+	size_t len;
 
 	skb_reserve(skb, ETH_HLEN + sizeof(struct iphdr) + sizeof(struct udphdr));
-	skb_put(skb, pc_wire_frame(rec, seq, skb->data));
+	len = pc_wire_frame(rec, seq, skb->data);
+	if (rec->flags & PC_WIRE_F_SEALED)
+		len = pc_seal(skb->data, len, cfg);
+	skb_put(skb, len);
 
 	udp = skb_push(skb, sizeof(*udp));
 	udp->source = htons(cfg->source_port);

@@ -17,9 +17,10 @@ LIST_HEAD(pc_ifaces);
 unsigned int pc_iface_chunk(const struct pc_iface *iface)
 {
 	unsigned int headers = PC_BURST_IP_UDP + PC_WIRE_HEADER;
+	unsigned int tag = pc_config()->sealed ? PC_SEAL_TAG : 0;
 
 	return min_t(unsigned int, READ_ONCE(iface->dev->mtu) - headers,
-		     PC_WIRE_CHUNK);
+		     PC_WIRE_CHUNK) - tag;
 }
 
 /**

@@ -14,6 +14,7 @@
 #include "panic.h"
 #include "presence.h"
 #include "record.h"
+#include "seal.h"
 #include "state.h"
 #include "version.h"
 
@@ -24,9 +25,12 @@ static int __init panicast_init(void)
 	pc_record_init();
 	pc_log_init();
 
-	err = pc_presence_init();
+	err = pc_seal_init();
 	if (err)
 		goto exit_log;
+	err = pc_presence_init();
+	if (err)
+		goto exit_seal;
 	err = pc_netdev_init();
 	if (err)
 		goto exit_presence;
@@ -47,6 +51,8 @@ exit_netdev:
 	pc_netdev_exit();
 exit_presence:
 	pc_presence_exit();
+exit_seal:
+	pc_seal_exit();
 exit_log:
 	pc_log_exit();
 	pr_err("not loaded: error %d\n", err);
@@ -60,6 +66,7 @@ static void __exit panicast_exit(void)
 	pc_presence_exit();
 	pc_panic_exit();
 	pc_netdev_exit();
+	pc_seal_exit();
 	pc_log_exit();
 }
 

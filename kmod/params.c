@@ -35,6 +35,10 @@ static int copy_text(char *dst, size_t size, const char *val)
 
 static int put_in_force(struct pc_config *edited)
 {
+	if (edited->sealed && edited->format == PC_FORMAT_RAW) {
+		pr_err("format=raw with a key refused: raw frames are never sealed; use v1, or load without key=\n");
+		return -EINVAL;
+	}
 	pc_config_publish(edited);
 	pc_presence_config_changed();
 	pc_netdev_config_changed();
@@ -257,6 +261,50 @@ static const struct kernel_param_ops tag_ops = {
 };
 module_param_cb(tag, &tag_ops, NULL, 0644);
 MODULE_PARM_DESC(tag, "text that goes with every record, such as rack=r7");
+
+/* --- key ------------------------------------------------------------------ */
+
+/*
+ * Given when the module is loaded, and never seen again: without permissions a
+ * parameter is not in sysfs.
+ */
+static int key_set(const char *val, const struct kernel_param *kp)
+{
+	struct pc_config *edited = pc_config_edit();
+	u8 any = 0;
+	int i;
+
+	if (!strcspn(val, "\n")) {
+		edited->sealed = false;
+		return put_in_force(edited);
+	}
+	if (strcspn(val, "\n") != 2 * PC_SEAL_KEY ||
+	    hex2bin(edited->key, val, PC_SEAL_KEY)) {
+		/* not a word of what was given: it may be nearly a key */
+		pr_err("key refused: 64 hexadecimal digits are right, as panicast-receiver keygen prints them\n");
+		return -EINVAL;
+	}
+	for (i = 0; i < PC_SEAL_KEY; i++)
+		any |= edited->key[i];
+	if (!any) {
+		pr_err("key refused: one of zeros protects nothing\n");
+		return -EINVAL;
+	}
+	edited->sealed = true;
+	return put_in_force(edited);
+}
+
+static const struct kernel_param_ops key_ops = {
+	.set = key_set,
+};
+module_param_cb(key, &key_ops, NULL, 0);
+MODULE_PARM_DESC(key, "64 hexadecimal digits: seal every frame with this key; empty: none");
+
+static const struct number key_id_number = {
+	offsetof(struct pc_config, key_id), 1, 255
+};
+module_param_cb(key_id, &number_ops, (void *)&key_id_number, 0);
+MODULE_PARM_DESC(key_id, "number of the key, as in the receivers' file of keys (1)");
 
 /* --- addresses ----------------------------------------------------------- */
 

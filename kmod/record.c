@@ -169,6 +169,10 @@ void pc_record_compose(struct pc_draft *draft, enum pc_slot slot,
 
 	draft->cfg = pc_config();
 
+	if (draft->cfg->sealed) {
+		rec->flags |= PC_WIRE_F_SEALED;
+		rec->key_id = draft->cfg->key_id;
+	}
 	memcpy(rec->boot_id, boot_id, sizeof(rec->boot_id));
 	rec->event = atomic_inc_return(&events);
 	rec->type = type;

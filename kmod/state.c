@@ -5,6 +5,7 @@
  *   armed       interfaces that would send, a line each
  *   unarmed     wanted interfaces that would not, a line each: "name: why"
  *   log_source  kernel_log_buffer or kmsg_dump
+ *   key_id      number of the key that frames are sealed with, 0 for none
  *   test        write a reason: a record of type test is sent
  */
 #include <linux/kobject.h>
@@ -60,6 +61,15 @@ static ssize_t log_source_show(struct kobject *kobj,
 	return sysfs_emit(buf, "%s\n", pc_log_source());
 }
 
+static ssize_t key_id_show(struct kobject *kobj, struct kobj_attribute *attr,
+			   char *buf)
+{
+	const struct pc_config *cfg = pc_config();
+
+	/* given at load, so it never changes under us */
+	return sysfs_emit(buf, "%u\n", cfg->sealed ? cfg->key_id : 0);
+}
+
 static ssize_t test_store(struct kobject *kobj, struct kobj_attribute *attr,
 			  const char *buf, size_t count)
 {
@@ -82,12 +92,14 @@ static ssize_t test_store(struct kobject *kobj, struct kobj_attribute *attr,
 static struct kobj_attribute armed_attr = __ATTR_RO(armed);
 static struct kobj_attribute unarmed_attr = __ATTR_RO(unarmed);
 static struct kobj_attribute log_source_attr = __ATTR_RO(log_source);
+static struct kobj_attribute key_id_attr = __ATTR_RO(key_id);
 static struct kobj_attribute test_attr = __ATTR_WO(test);
 
 static struct attribute *state_attrs[] = {
 	&armed_attr.attr,
 	&unarmed_attr.attr,
 	&log_source_attr.attr,
+	&key_id_attr.attr,
 	&test_attr.attr,
 	NULL
 };

@@ -188,7 +188,7 @@ size_t pc_wire_frame(const struct pc_wire_record *rec, unsigned int seq, u8 *out
 	*p++ = 1;
 	*p++ = rec->type;
 	*p++ = rec->flags;
-	*p++ = 0;
+	*p++ = rec->key_id;
 	memcpy(p, rec->boot_id, PC_WIRE_BOOT_ID);
 	p += PC_WIRE_BOOT_ID;
 	p = put32(p, rec->event);

@@ -17,6 +17,9 @@
 #define PC_WIRE_BOOT_ID		16
 #define PC_WIRE_HOST		32
 #define PC_WIRE_MAX_FRAMES	1024
+/* Boot id, event and seq, which name a frame: where in the header they are. */
+#define PC_WIRE_NAME		8
+#define PC_WIRE_NAME_LEN	22
 /* An Ethernet frame of 1500 bytes, less the IPv4, UDP and v1 headers. */
 #define PC_WIRE_CHUNK		1392
 
@@ -28,6 +31,8 @@ enum pc_wire_type {
 	PC_WIRE_BYE,
 };
 
+/* The payload is sealed. */
+#define PC_WIRE_F_SEALED	0x01
 /* The log had older text that is not part of this record. */
 #define PC_WIRE_F_OLDER		0x02
 
@@ -59,6 +64,7 @@ struct pc_wire_meta {
  * @event: this boot id's number of the record, from 1
  * @type: one of enum pc_wire_type
  * @flags: PC_WIRE_F_*
+ * @key_id: which key it is sealed with, 0 when not sealed
  * @chunk: payload bytes of one frame
  * @time_ns: since the Unix epoch
  * @host: node name, NUL-padded, cut at 32 bytes
@@ -72,6 +78,7 @@ struct pc_wire_record {
 	u32 event;
 	u8 type;
 	u8 flags;
+	u8 key_id;
 	u16 chunk;
 	u64 time_ns;
 	char host[PC_WIRE_HOST];

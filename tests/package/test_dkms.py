@@ -38,6 +38,30 @@ def test_life(machine, distro) -> None:
     evidence.add_life(distro.name, ["panicast-dkms"], machine.built, machine.seen())
 
 
+def test_the_key_is_roots_alone(machine) -> None:
+    machine.apt("install", "panicast-dkms")
+    key = "0123456789abcdef" * 4
+    file = "/etc/modprobe.d/panicast-key.conf"
+
+    def give(line: str):
+        return machine.run(["sh", "-c", f"echo '{line}' | panicast-ctl key"], check=False)
+
+    said = give(f"7 {key}")
+    assert (said.code, key in said.output) == (0, False)
+    assert machine.run(["stat", "-c", "%a %U", file]).output.split() == ["600", "root"]
+    assert f"options panicast key_id=7 key={key}\n" in machine.read(file).decode()
+    for wrong in ("", key, f"0 {key}", f"256 {key}", f"7 {key}0", f"7 {key[:-1]}g", f"7 {key} more"):
+        assert give(wrong).code == 2
+    assert key in machine.read(file).decode()
+
+    assert "read the key" not in machine.run(["panicast-ctl", "doctor"], check=False).output
+    machine.run(["chmod", "644", file])
+    assert f"others may read the key in {file}" in machine.run(["panicast-ctl", "doctor"], check=False).output
+
+    machine.apt("purge", "panicast-dkms")
+    assert machine.run(["test", "-e", file], check=False).code == 1
+
+
 def test_missing_headers_are_said_loudly(machine) -> None:
     machine.apt("purge", "linux-headers-*")
     machine.run(["mkdir", "-p", "/lib/modules/6.1.0-99-amd64/kernel"])

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# What cases that seal do it with; the guest has the key in /key.
+KEY_ID, KEY = 7, bytes(range(0x20, 0x40))
 TABLE = Path(__file__).with_name("cases.toml")
 
 
@@ -31,6 +33,7 @@ class Case:
     kdump: bool = False
     shows: tuple[str, ...] = ()
     netconsole: str = ""
+    sealed: bool = False
     clean: bool = False
     life: int = 120
     sends: bool = True

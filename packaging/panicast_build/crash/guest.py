@@ -17,7 +17,7 @@ import dpkt
 
 from panicast_build import tools
 from panicast_build.crash import initramfs
-from panicast_build.crash.cases import Case
+from panicast_build.crash.cases import KEY, Case
 from panicast_build.crash.kit import NICS, OWN, PROGRAMS, Kit
 from panicast_build.paths import ROOT
 from panicast_build.smoke import vm
@@ -85,6 +85,7 @@ def _live(kit: Kit, nic: str, case: Case) -> Outcome:
 def _initrd(kit: Kit, nic: str, case: Case) -> bytes:
     loaded = kit.order(*NICS[nic].drivers, *case.modules)
     files = {"init": INIT.read_bytes(), "case": case_file(case, loaded).encode()}
+    files |= {"key": KEY.hex().encode()}
     files |= {f"bin/{PANICAST_CTL.name}": PANICAST_CTL.read_bytes()}
     files |= {f"bin/{name}": (kit.folder / name).read_bytes() for name in PROGRAMS}
     files |= {name: (kit.folder / name).read_bytes() for name in (*loaded, *OWN)}

@@ -25,7 +25,7 @@ FOLDER = CACHE / "crash"
 OURS = {"panicast": "kmod", "pc_crash": "tests/smoke/pc_crash", "article": "tests/bench/article"}
 LKDTM = "lkdtm"  # the kernel's own crash test module
 # What every guest has.
-OWN = (*(f"{name}.ko" for name in OURS), f"{LKDTM}.ko")
+OWN = (*(f"{name}.ko" for name in OURS), "panicast_seal.ko", f"{LKDTM}.ko")
 PROGRAMS = ("busybox", "load_crash_kernel")
 LOADER = ROOT / "tests" / "smoke" / "load_crash_kernel.c"
 STRICT = ("W=1", "KCFLAGS=-Werror")
@@ -143,6 +143,7 @@ def _make(
             built = [
                 loader,
                 *(f"/build/{module}/{module}.ko" for module in OURS),
+                "/build/panicast/panicast_seal.ko",
                 "/opt/vmlinuz",
             ]
             orders = _orders(box, release, wanted)

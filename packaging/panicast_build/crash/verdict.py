@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import dpkt
 
-from panicast_build.crash.cases import Case
+from panicast_build.crash.cases import KEY, KEY_ID, Case
 from panicast_build.crash.guest import Frame, Outcome
 from panicast_receiver.intake import Intake, Packet
 from panicast_receiver.reassembly import Limits
@@ -42,14 +42,16 @@ def captured(frames: Iterable[Frame]) -> list[Packet]:
     return packets
 
 
-def records(frames: Iterable[Frame]) -> list[Record]:
-    """Every record that a guest has sent, complete or not, as the receiver makes them."""
-    return received(captured(frames))
+def records(frames: Iterable[Frame], sealed: bool = False) -> list[Record]:
+    """Every record that a guest has sent, complete or not, as the receiver makes them; of one that is to
+    seal, only what is sealed."""
+    return received(captured(frames), sealed)
 
 
-def received(packets: Iterable[Packet]) -> list[Record]:
+def received(packets: Iterable[Packet], sealed: bool = False) -> list[Record]:
     """The records that the receiver makes of packets, complete or not."""
     intake, now = Intake(Limits(), RAW_WINDOW_SECONDS), Instant(0.0, 0)
+    intake.keys, intake.require_sealed = {KEY_ID: KEY}, sealed
     return [record for packet in packets for record in intake.feed(packet, now)] + intake.reassembler.flush()
 
 
@@ -69,7 +71,7 @@ def fault(case: Case, outcome: Outcome) -> str:
             return f"the console does not show {shown!r}"
     if not _netconsole_said(case.netconsole.encode(), outcome.frames):
         return f"netconsole did not send {case.netconsole!r}"
-    found = records(outcome.frames)
+    found = records(outcome.frames, case.sealed)
     if case.oops and not any(record.type == "oops" and record.complete for record in found):
         return "no whole record of the oops arrived"
     panics = [record for record in found if record.type == "panic"]

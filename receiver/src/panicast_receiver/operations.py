@@ -51,8 +51,7 @@ def keygen(key_id: int) -> int:
     print(f"{key_id} {key}")
     print(
         "append that line to the file that key_file names (mode 0600, owner panicast), reload the service, "
-        "and give the key to the hosts, in a file of mode 0600 in /etc/modprobe.d: "
-        f"options panicast key=… key_id={key_id}",
+        "and give the line to the hosts: sudo panicast-ctl key < FILE && sudo panicast-ctl reload",
         file=sys.stderr,
     )
     return 0

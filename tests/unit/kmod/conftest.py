@@ -35,6 +35,7 @@ class Record(ctypes.Structure):
         ("event", ctypes.c_uint32),
         ("type", ctypes.c_uint8),
         ("flags", ctypes.c_uint8),
+        ("key_id", ctypes.c_uint8),
         ("chunk", ctypes.c_uint16),
         ("time_ns", ctypes.c_uint64),
         ("host", ctypes.c_char * 32),
@@ -89,6 +90,8 @@ def record(vector: dict, meta: bytes, text: bytes, chunk: int = 1392) -> Record:
     rec = Record()
     rec.boot_id[:] = bytes.fromhex(vector["boot_id"])
     rec.event, rec.flags, rec.chunk = vector["event"], vector["flags"], chunk
+    # The header of any frame says it.
+    rec.key_id = bytes.fromhex(vector["frames"][0])[7]
     rec.type = {"panic": 1, "oops": 2, "test": 3, "hello": 4, "bye": 5}[vector["type"]]
     rec.time_ns = vector["ns"]
     rec.host = vector["host"].encode()

@@ -22,7 +22,7 @@ def test_the_config_file_has_every_parameter_and_no_other() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_documented_default_is_the_one_in_the_code(name: str) -> None:
-    described = re.search(rf"\b{name},[^;]*?\(([^()]*)\)\"\)", PARAMS)
+    described = re.search(rf"MODULE_PARM_DESC\({name},[^;]*?\(([^()]*)\)\"\)", PARAMS)
     assert defaults()[name] == (described.group(1) if described else "")
 
 

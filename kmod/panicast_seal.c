@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * panicast_seal - seals the frames of panicast with XChaCha20-Poly1305
+ *
+ * The only part that needs the kernel's ChaCha20-Poly1305, and so a module of
+ * its own: a kernel without it, or one where it lies in a package that is not
+ * installed, sends its last words unsealed.
+ */
+#include <linux/module.h>
+#include <linux/string.h>
+#include <crypto/chacha20poly1305.h>
+
+#include "seal.h"
+#include "version.h"
+#include "wire.h"
+
+#if IS_ENABLED(CONFIG_CRYPTO_LIB_CHACHA20POLY1305)
+
+static_assert(PC_SEAL_KEY == CHACHA20POLY1305_KEY_SIZE);
+static_assert(PC_SEAL_TAG == CHACHA20POLY1305_AUTHTAG_SIZE);
+
+/**
+ * panicast_seal() - seal a datagram where it lies, in any context
+ * @datagram: header and payload, and room for PC_SEAL_TAG bytes behind them
+ * @len: bytes of both
+ * @key: PC_SEAL_KEY bytes
+ *
+ * The nonce is what names a frame: boot id, event and seq.  A record's passes
+ * and interfaces have the same plaintext, so no nonce serves for two.
+ *
+ * Return: bytes of the sealed datagram
+ */
+size_t panicast_seal(u8 *datagram, size_t len, const u8 *key)
+{
+	u8 nonce[XCHACHA20POLY1305_NONCE_SIZE] = {};
+	u8 *payload = datagram + PC_WIRE_HEADER;
+
+	memcpy(nonce, datagram + PC_WIRE_NAME, PC_WIRE_NAME_LEN);
+	xchacha20poly1305_encrypt(payload, payload, len - PC_WIRE_HEADER,
+				  datagram, PC_WIRE_HEADER, nonce, key);
+	return len + PC_SEAL_TAG;
+}
+EXPORT_SYMBOL_GPL(panicast_seal);
+
+static int __init panicast_seal_init(void)
+{
+	return 0;
+}
+
+#else
+
+static int __init panicast_seal_init(void)
+{
+	pr_err("this kernel was built without CONFIG_CRYPTO_LIB_CHACHA20POLY1305\n");
+	return -EOPNOTSUPP;
+}
+
+#endif
+
+static void __exit panicast_seal_exit(void)
+{
+}
+
+module_init(panicast_seal_init);
+module_exit(panicast_seal_exit);
+
+MODULE_DESCRIPTION("Seals the frames of panicast");
+MODULE_VERSION(PANICAST_VERSION);
+MODULE_LICENSE("GPL");
