@@ -58,6 +58,7 @@ class RpmDistro(Distro):
     setup: str
     install: str
     manager: str
+    guest: list[str]
     kernel_devel: list[str]
     headers: str
     systemd: str

@@ -23,15 +23,32 @@ def version(path: Path) -> str:
     return "-".join(path.name.rsplit("-", 2)[1:]).rsplit(".", 2)[0]
 
 
+def real_guest(distro: RpmDistro, manager: rpmroot.Manager) -> dict[str, str]:
+    """The arguments of Containerfile.guest-rpm-real."""
+    # Dependencies may ask for versions, which the command that installs them is not told.
+    needed = [dependency.split()[0] for dependency in (*distro.python_requires, *distro.python_suggests)]
+    return {
+        "SETUP": distro.setup,
+        "INSTALL": distro.install,
+        "PACKAGES": " ".join([*distro.guest, *needed]),
+        "REPOSITORIES": manager.repositories,
+    }
+
+
 class Rpms:
-    """The smoke test's family of RPMs: see family.Family."""
+    """The smoke test's family of RPMs: see family.Family.
+
+    The guests' root is the distro's own where a registry has its image, else Debian's (rpmroot.py).
+    """
 
     def __init__(self, client: docker.DockerClient, distro: Distro) -> None:
         assert isinstance(distro, RpmDistro)
         self._client = client
         self._distro = distro
         self._manager = rpmroot.MANAGERS[distro.manager]
-        self.root = f"{self._manager.root.title}, managed by {distro.manager}"
+        self._real = images.obtainable(client, distro)
+        title = distro.title if self._real else self._manager.root.title
+        self.root = f"{title}, managed by {distro.manager}"
         self.tool = Tool(
             name=distro.manager,
             install=tuple(self._manager.command("install")),
@@ -46,19 +63,32 @@ class Rpms:
         return repo.built(dist, self._distro.name, "{name}-*.noarch.rpm", version)
 
     def image(self, packages: Sequence[Package]) -> str:
-        """See Family. What packages depend on is installed there; rpm learns of it in the running guest."""
-        arguments = {
-            "BASE": rpmroot.image(self._client, self._manager.root),
-            "KERNEL": rpmroot.KERNEL_IMAGE,
-            "REPOSITORIES": self._manager.repositories,
-        }
+        """See Family. What packages depend on is installed there; on Debian rpm learns of it in the running
+        guest."""
+        places = (
+            {"panicast": "/srv/panicast"}
+            if self._real
+            else {"panicast": "/srv/panicast", "stubs": rpmroot.STUBS}
+        )
         guest = archive.read_tree(images.CONTAINERFILES / "guest-deb")
         with tempfile.TemporaryDirectory() as folder:
             repositories = Path(folder) / "guest.repo"
-            places = {"panicast": "/srv/panicast", "stubs": rpmroot.STUBS}
             repositories.write_bytes(self._manager.configuration(places))
             more = {**guest, "guest.repo": repositories}
-            return images.build(self._client, self._manager.root, "guest-rpm", buildargs=arguments, more=more)
+            if self._real:
+                return images.build(
+                    self._client,
+                    self._distro,
+                    "guest-rpm-real",
+                    real_guest(self._distro, self._manager),
+                    more,
+                )
+            arguments = {
+                "BASE": rpmroot.image(self._client, self._manager.root),
+                "KERNEL": rpmroot.KERNEL_IMAGE,
+                "REPOSITORIES": self._manager.repositories,
+            }
+            return images.build(self._client, self._manager.root, "guest-rpm", arguments, more)
 
     def index(self, packages: Sequence[Package]) -> dict[str, bytes]:
         """See Family."""
