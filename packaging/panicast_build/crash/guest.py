@@ -27,6 +27,8 @@ LIVES = 3
 FOLDERS = ("bin", "proc", "sys", "dev")
 POLL_SECONDS = 0.1
 MEMORY_MIB = 512
+# Of one package each: a kernel without ACPI finds no other core of a package.
+CPUS = "2,sockets=2"
 
 INIT = Path(__file__).with_name("init")
 PANICAST_CTL = ROOT / "kmod/dist/panicast-ctl"
@@ -117,7 +119,7 @@ def _argv(kit: Kit, nic: str, case: Case, folder: Path) -> list[str]:
     # fmt: off
     argv = [
         tools.find(vm.QEMU) or vm.QEMU, "-nodefaults", "-no-user-config", "-display", "none",
-        "-machine", "pc", *vm.TCG.options, "-smp", "2", "-m", str(MEMORY_MIB),
+        "-machine", "pc", *vm.TCG.options, "-smp", CPUS, "-m", str(MEMORY_MIB),
         "-no-reboot", "-action", "panic=none",
         "-kernel", str(kit.folder / "vmlinuz"), "-initrd", str(folder / "initrd"),
         "-append", f"console=ttyS0 net.ifnames=0 panic={case.panic} {kit.append} {case.append}",
