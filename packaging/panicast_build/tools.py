@@ -23,6 +23,7 @@ PACKAGES: dict[str, dict[str, str]] = {
     "unshare": {"apt": "util-linux", "dnf": "util-linux-core"},
     "shellcheck": {"apt": "shellcheck", "dnf": "ShellCheck"},
     "qemu-system-x86_64": {"apt": "qemu-system-x86", "dnf": "qemu-system-x86-core"},
+    "qemu-system-aarch64": {"apt": "qemu-system-arm", "dnf": "qemu-system-aarch64-core"},
     "qemu-img": {"apt": "qemu-utils", "dnf": "qemu-img"},
     "mke2fs": {"apt": "e2fsprogs", "dnf": "e2fsprogs"},
     "debugfs": {"apt": "e2fsprogs", "dnf": "e2fsprogs"},

@@ -20,7 +20,6 @@ from panicast_build.crash import initramfs
 from panicast_build.crash.cases import KEY, Case
 from panicast_build.crash.kit import NICS, OWN, PROGRAMS, Kit
 from panicast_build.paths import ROOT
-from panicast_build.smoke import vm
 
 READY = "READY-TO-CRASH"  # init says it
 LIVES = 3
@@ -116,13 +115,15 @@ def case_file(case: Case, modules: Sequence[str]) -> str:
 
 
 def _argv(kit: Kit, nic: str, case: Case, folder: Path) -> list[str]:
+    machine = kit.architecture
+    append = f"console={machine.serial} net.ifnames=0 panic={case.panic} {kit.append} {case.append}"
     # fmt: off
     argv = [
-        tools.find(vm.QEMU) or vm.QEMU, "-nodefaults", "-no-user-config", "-display", "none",
-        "-machine", "pc", *vm.TCG.options, "-smp", CPUS, "-m", str(MEMORY_MIB),
+        tools.find(machine.qemu) or machine.qemu, "-nodefaults", "-no-user-config", "-display", "none",
+        *machine.machine, "-smp", CPUS, "-m", str(MEMORY_MIB),
         "-no-reboot", "-action", "panic=none",
         "-kernel", str(kit.folder / "vmlinuz"), "-initrd", str(folder / "initrd"),
-        "-append", f"console=ttyS0 net.ifnames=0 panic={case.panic} {kit.append} {case.append}",
+        "-append", append,
         "-serial", f"file:{folder / 'console'}",
         "-monitor", f"unix:{folder / 'monitor'},server=on,wait=off",
     ]

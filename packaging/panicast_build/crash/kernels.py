@@ -19,6 +19,7 @@ class Kernel(Base):
 
     archive: str = ""
     recipe: str = "crash-deb"
+    arch: str = "amd64"
     append: str = ""
     quick: bool = False
 

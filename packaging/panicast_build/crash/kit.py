@@ -17,6 +17,7 @@ import docker
 from panicast_build import images, progress, source
 from panicast_build.container import Container
 from panicast_build.crash import cases
+from panicast_build.crash.architectures import ARCHITECTURES, Architecture
 from panicast_build.crash.kernels import Kernel
 from panicast_build.paths import CACHE, LOGS, ROOT
 
@@ -64,13 +65,14 @@ NICS = {
 class Kit:
     """A folder with vmlinuz, programs, our modules, those of the kernel that guests want; and orders: by the
     kernel's name of a module, the files to load for it, in their order. config has the lines of its .config;
-    append is for its command line."""
+    append is for its command line, architecture whose machine it wants."""
 
     folder: Path
     release: str
     orders: Mapping[str, list[str]]
     config: frozenset[str]
     append: str
+    architecture: Architecture
 
     def can(self, modules: Iterable[str], config: Iterable[str]) -> bool:
         """Whether the kernel has these modules and was configured so."""
@@ -85,10 +87,10 @@ def kit(client: docker.DockerClient, kernel: Kernel) -> Kit:
     """The kit of a kernel of the table: see of_image()."""
     arguments = {"SERIES": kernel.series, "SUITE": kernel.suite, "ARCHIVE": kernel.archive}
     tag = images.build(client, kernel, kernel.recipe, buildargs=arguments)
-    return of_image(client, kernel.name, tag, kernel.append)
+    return of_image(client, kernel.name, tag, kernel.append, kernel.arch)
 
 
-def of_image(client: docker.DockerClient, name: str, tag: str, append: str = "") -> Kit:
+def of_image(client: docker.DockerClient, name: str, tag: str, append: str = "", arch: str = "amd64") -> Kit:
     """The kit of the kernel in a container image like crash-deb, cached by all that goes into it. BuildError
     with its log where a module does not compile."""
     sources = {
@@ -97,22 +99,28 @@ def of_image(client: docker.DockerClient, name: str, tag: str, append: str = "")
         for file, path in source.files(folder).items()
     }
     sources[LOADER.name] = LOADER
+    architecture = ARCHITECTURES[arch]
     wanted = [LKDTM, *(driver for nic in NICS.values() for driver in nic.drivers), *cases.modules()]
     contents = [wanted] + [
         [file, hashlib.sha256(path.read_bytes()).hexdigest()] for file, path in sources.items()
     ]
     folder = FOLDER / f"{name}-{images.digest([tag, contents])}"
     if not folder.exists():
-        _make(client, tag, sources, wanted, folder)
+        _make(client, tag, architecture, sources, wanted, folder)
         for stale in set(FOLDER.glob(f"{name}-*")) - {folder}:
             shutil.rmtree(stale)
     orders = json.loads((folder / "orders.json").read_text())
     config = frozenset((folder / "config").read_text().splitlines())
-    return Kit(folder, (folder / "release").read_text(), orders, config, append)
+    return Kit(folder, (folder / "release").read_text(), orders, config, append, architecture)
 
 
 def _make(
-    client: docker.DockerClient, tag: str, sources: Mapping[str, Path], wanted: Iterable[str], folder: Path
+    client: docker.DockerClient,
+    tag: str,
+    architecture: Architecture,
+    sources: Mapping[str, Path],
+    wanted: Iterable[str],
+    folder: Path,
 ) -> None:
     """Fills folder, beside it first."""
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -134,12 +142,14 @@ def _make(
                     "-C",
                     f"/lib/modules/{release}/build",
                     f"M=/build/{module}",
+                    *architecture.make,
                     *STRICT,
                     "modules",
                 ]
                 box.run(make, log=log)
             loader = f"/build/{LOADER.stem}"
-            box.run(["gcc", "-static", "-O2", "-Wall", "-Werror", "-o", loader, f"{loader}.c"], log=log)
+            compile_ = [architecture.compiler, "-static", "-O2", "-Wall", "-Werror", "-o", loader]
+            box.run([*compile_, f"{loader}.c"], log=log)
             built = [
                 loader,
                 *(f"/build/{module}/{module}.ko" for module in OURS),

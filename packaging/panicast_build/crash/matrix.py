@@ -19,6 +19,7 @@ from rich.table import Table
 from panicast_build import document, engine, files, progress, tools
 from panicast_build.choice import choose
 from panicast_build.crash import cases, guest, kernels, verdict
+from panicast_build.crash.architectures import ARCHITECTURES
 from panicast_build.crash.cases import Case
 from panicast_build.crash.kit import NICS, Kit, kit
 from panicast_build.errors import BuildError
@@ -50,8 +51,9 @@ def run(kernel: str, nic: str, case: str) -> None:
     Adds to dist/crashes.json and so to docs/crashes.md, and keeps the console of each guest that was not
     heard in the logs. Raises BuildError if there is one; UserError for a name that nothing has.
     """
-    tools.need(vm.QEMU, "setpriv")
     chosen_kernels = kernels.select(kernel)
+    emulators = {ARCHITECTURES[each.arch].qemu for each in chosen_kernels}
+    tools.need(vm.QEMU, *emulators, "setpriv")
     models = vm.devices()
     chosen_nics = choose(
         "network card", nic, {name: name for name, card in NICS.items() if card.model in models}

@@ -15,6 +15,8 @@ from panicast_receiver.reassembly import Limits
 from panicast_receiver.record import Instant, Record, Source
 
 PANIC_LINE = "Kernel panic - not syncing"
+# x86 and arm64.
+CALL_TRACE = re.compile("Call [Tt]race:")
 # How kernels begin to complain: lockdep, KASAN, kmemleak, and everything else that warns.
 COMPLAINT = re.compile(r"^.*(?:WARNING: |BUG: |INFO: |unreferenced object).*$", re.MULTILINE)
 NETCONSOLE_PORT = 6666
@@ -85,7 +87,9 @@ def fault(case: Case, outcome: Outcome) -> str:
     if not record.complete:
         return f"the record of {record.frames} frames is not complete, though {len(outcome.frames)} came"
     text = b"".join(run.data for run in record.runs).decode(errors="replace")
-    for wanted in (PANIC_LINE, "Call Trace:", case.says):
+    if not CALL_TRACE.search(text):
+        return "the record does not hold a call trace"
+    for wanted in (PANIC_LINE, case.says):
         if wanted not in text:
             return f"the record does not hold {wanted!r}"
     return "" if case.says in record.meta["reason"] else f"the reason is {record.meta['reason']!r}"

@@ -180,7 +180,9 @@ static int panics_too(void *unused)
 
 static void double_fault(void)
 {
+#ifdef CONFIG_X86
 	asm volatile ("movq $0, %%rsp; pushq %%rax" : : : "memory");
+#endif
 }
 
 STACK_FRAME_NON_STANDARD(double_fault);

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What machines of an architecture are made of: cross compiler, emulator, serial line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from panicast_build.smoke import vm
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """make has the variables that kbuild is given, compiler is that of the guests' own programs; machine are
+    QEMU's options, serial is the kernel's name of its first serial line."""
+
+    make: tuple[str, ...]
+    compiler: str
+    qemu: str
+    machine: tuple[str, ...]
+    serial: str
+
+
+# By Debian's names.
+ARCHITECTURES = {
+    "amd64": Architecture(
+        make=(),
+        compiler="gcc",
+        qemu=vm.QEMU,
+        machine=("-machine", "pc", *vm.TCG.options),
+        serial="ttyS0",
+    ),
+    "arm64": Architecture(
+        make=("ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-"),
+        compiler="aarch64-linux-gnu-gcc",
+        qemu="qemu-system-aarch64",
+        machine=("-machine", "virt", "-accel", "tcg,thread=multi", "-cpu", "cortex-a72"),
+        serial="ttyAMA0",
+    ),
+}
