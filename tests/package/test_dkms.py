@@ -58,6 +58,12 @@ def test_the_key_is_roots_alone(machine) -> None:
     machine.run(["chmod", "644", file])
     assert f"others may read the key in {file}" in machine.run(["panicast-ctl", "doctor"], check=False).output
 
+    # An initramfs that was made after the key was given holds it.
+    machine.run(["sh", "-c", f"chmod 600 {file}; touch /boot/initrd.img-new; chmod 644 /boot/initrd.img-new"])
+    said = machine.run(["panicast-ctl", "doctor"], check=False).output
+    assert f"others may read /boot/initrd.img-new, which holds a copy of the key in {file}" in said
+    machine.run(["rm", "/boot/initrd.img-new"])
+
     machine.apt("purge", "panicast-dkms")
     assert machine.run(["test", "-e", file], check=False).code == 1
 
