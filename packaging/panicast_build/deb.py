@@ -12,7 +12,7 @@ from typing import TextIO
 
 import docker
 
-from panicast_build import archive, images, source, templating
+from panicast_build import archive, images, source, templating, vendored
 from panicast_build.container import Container
 from panicast_build.distros import DebDistro, Distro
 from panicast_build.metadata import Component, Project
@@ -22,6 +22,7 @@ TEMPLATES = ROOT / "packaging" / "templates" / "deb"
 # One path for every build: it may end up in the bytes.
 BUILD = "/build"
 USER = "builder"
+RECEIVER = "receiver"
 REVISION = "1"
 
 
@@ -44,6 +45,12 @@ def render(project: Project, component: Component, distro: DebDistro, epoch: int
     return {name: environment.get_template(name).render(values).encode() for name in archive.read_tree(top)}
 
 
+def taken_along(component: Component, distro: DebDistro) -> dict[str, Path]:
+    """The Python modules that the receiver's source has beside its own, by their path in it."""
+    modules = distro.vendored if component.name == RECEIVER else []
+    return {f"vendored/{name}": path for name, path in vendored.files(modules).items()}
+
+
 class Build:
     """One component's packages for one distro: inputs() tells builds apart, run() makes the files."""
 
@@ -56,9 +63,8 @@ class Build:
         self._name = f"{component.package}-{project.version}"
         self._orig_name = f"{component.package}_{project.version}.orig.tar"
         self._orig = io.BytesIO()
-        archive.write_tar(
-            self._orig, source.files(component.name), mtime=self._epoch, prefix=f"{self._name}/"
-        )
+        sources = {**source.files(component.name), **taken_along(component, distro)}
+        archive.write_tar(self._orig, sources, mtime=self._epoch, prefix=f"{self._name}/")
         self._debian = render(project, component, distro, self._epoch)
         self._image = images.build(client, distro, "build-deb")
         self._environment = {

@@ -48,6 +48,10 @@ class DebDistro(Distro):
     kernel_source: str
     kernel_config: str
     kernel_config_file: str
+    vendored: list[str]
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class RpmDistro(Distro):
     python: str
     python_requires: list[str]
     python_suggests: list[str]
+    python_postgresql: str
     vendored: list[str]
     kernel_srpm: str = field(default="", kw_only=True)
     kernel_hook: str = field(default="", kw_only=True)

@@ -51,7 +51,8 @@ def render(
         "distro": distro,
         "release": release,
         "date": datetime.fromtimestamp(epoch, UTC).strftime("%a %b %d %Y"),
-        "vendored": {name: vendored.version(name) for name in distro.vendored},
+        "vendored": {vendored.distribution(name): vendored.version(name) for name in distro.vendored},
+        "licences": ["GPL-2.0-or-later", *vendored.licences(distro.vendored)],
     }
     return {name: environment.get_template(name).render(values).encode() for name in archive.read_tree(top)}
 

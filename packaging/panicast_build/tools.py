@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from panicast_build import progress
 from panicast_build.errors import UserError
@@ -28,9 +29,16 @@ PACKAGES: dict[str, dict[str, str]] = {
     "mke2fs": {"apt": "e2fsprogs", "dnf": "e2fsprogs"},
     "debugfs": {"apt": "e2fsprogs", "dnf": "e2fsprogs"},
     "e2fsck": {"apt": "e2fsprogs", "dnf": "e2fsprogs"},
+    "initdb": {"apt": "postgresql", "dnf": "postgresql-server"},
+    "postgres": {"apt": "postgresql", "dnf": "postgresql-server"},
+    "nats-server": {"apt": "nats-server", "dnf": "nats-server"},
+    "rsyslogd": {"apt": "rsyslog rsyslog-gnutls", "dnf": "rsyslog rsyslog-gnutls"},
+    "openssl": {"apt": "openssl", "dnf": "openssl"},
 }
 # Where tools of the administrator lie; an ordinary user's PATH may lack them.
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+# Where Debian keeps the commands of each of PostgreSQL's versions.
+POSTGRESQL = Path("/usr/lib/postgresql")
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,9 @@ MANAGERS = (
 
 def find(command: str) -> str | None:
     """The path of command, or None."""
-    return shutil.which(command, path=f"{os.environ.get('PATH', os.defpath)}:{SBIN}")
+    versions = sorted(POSTGRESQL.glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True)
+    path = [os.environ.get("PATH", os.defpath), SBIN, *map(str, versions)]
+    return shutil.which(command, path=":".join(path))
 
 
 def manager(which: Callable[[str], str | None] = find) -> Manager | None:

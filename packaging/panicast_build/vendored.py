@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import metadata
 from pathlib import Path, PurePath
 
@@ -11,11 +12,29 @@ from panicast_build.paths import ROOT
 
 # What lies here takes precedence: stand-ins for modules that are no pure Python.
 OWN = ROOT / "packaging" / "vendored"
+# What older modules state instead of an SPDX identifier.
+LICENCES = {"License :: OSI Approved :: MIT License": "MIT"}
 
 
 def version(name: str) -> str:
     """The version that the lock pins; "0" for a stand-in of our own."""
-    return "0" if (OWN / f"{name}.py").exists() else metadata.version(name)
+    return "0" if (OWN / f"{name}.py").exists() else metadata.version(distribution(name))
+
+
+@cache
+def distribution(name: str) -> str:
+    """What the package registry calls a module; a stand-in is called like what it stands in for."""
+    return name if (OWN / f"{name}.py").exists() else metadata.packages_distributions()[name][0]
+
+
+def licences(names: list[str]) -> list[str]:
+    """The SPDX identifiers of the modules' licences, sorted; our own is not among them."""
+    described = [metadata.metadata(distribution(name)) for name in names if not (OWN / f"{name}.py").exists()]
+    found = set()
+    for about in described:
+        stated = [LICENCES[line] for line in about.get_all("Classifier") or () if line in LICENCES]
+        found.add(about["License-Expression"] if "License-Expression" in about else stated[0])
+    return sorted(found)
 
 
 def files(names: list[str]) -> dict[str, Path]:
@@ -31,7 +50,7 @@ def _installed(name: str) -> dict[str, Path]:
     """The pure Python of a module that the lock has installed here."""
     found = {}
     compiled = set()
-    for path in metadata.files(name) or ():
+    for path in metadata.files(distribution(name)) or ():
         if path.parts[0] == name and path.suffix == ".py":
             found[str(path)] = Path(str(path.locate()))
         elif path.parts[0] == name and path.suffix == ".so":

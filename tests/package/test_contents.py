@@ -48,7 +48,9 @@ def test_receiver_package(packaged: Callable[[Distro], Path], distro: Distro) ->
     package = opened(packaged(distro), "panicast-receiver")
     found = {Path(name).name for name in names(package)}
     unit, manual = "panicast-receiver.service", "panicast-receiver.8.gz"
-    assert {"panicast-receiver", unit, manual, "receiver.toml"} <= found
+    assert {"panicast-receiver", unit, manual, "receiver.toml", "panicast-collect.service"} <= found
+    taken = "usr/lib/python3/dist-packages/panicast_receiver/vendored"
+    assert {f"{taken}/{module}/__init__.py" for module in distro.vendored} <= names(package)
     control = package.debcontrol()
     assert control["Version"] == f"{VERSION}-1{distro.version_suffix}"
     assert {"python3-zstandard", "python3-sdnotify"} <= set(control["Depends"].split(", "))

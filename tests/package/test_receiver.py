@@ -9,7 +9,7 @@ from pathlib import Path
 
 from panicast_build import evidence
 
-UNIT = "panicast-receiver.service"
+UNITS = ("panicast-receiver.service", "panicast-collect.service")
 # systemd-analyze's exposure level, times ten: 2.0 and less is what it calls OK.
 EXPOSURE = "20"
 VECTORS = json.loads((Path(__file__).parents[1] / "wire/vectors.json").read_text())
@@ -43,12 +43,26 @@ def test_life(machine, distro) -> None:
     evidence.add_life(distro.name, ["panicast-receiver"], machine.built, machine.seen())
 
 
-def test_unit(machine) -> None:
+def test_units(machine) -> None:
     machine.apt("install", "panicast-receiver")
-    (path,) = machine.run(["find", "/usr/lib/systemd/system", "-name", UNIT]).output.split()
-    verified = machine.run(["systemd-analyze", "verify", path])
-    assert UNIT not in verified.output, verified.output
-    machine.run(["systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE}", path])
+    for unit in UNITS:
+        (path,) = machine.run(["find", "/usr/lib/systemd/system", "-name", unit]).output.split()
+        verified = machine.run(["systemd-analyze", "verify", path])
+        assert unit not in verified.output, verified.output
+        machine.run(["systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE}", path])
+    # Whoever wants this machine to collect says so.
+    wanted = machine.run(["ls", "/etc/systemd/system/multi-user.target.wants"]).output.split()
+    assert set(wanted) & set(UNITS) == {"panicast-receiver.service"}
+
+
+def test_the_client_that_it_takes_along_is_its_own(machine) -> None:
+    machine.apt("install", "panicast-receiver")
+    settings = ["--nats", "nats://127.0.0.1:1", "--postgresql", "dbname=x"]
+    said = machine.run(["panicast-receiver", "collect", *settings], check=False)
+    assert said.code == 2 and "python3-psycopg2" in said.output and "Traceback" not in said.output
+    script = "import panicast_receiver, nats; print(nats.__file__)"
+    assert "/panicast_receiver/vendored/nats/" in machine.run(["python3", "-c", script]).output
+    assert machine.run(["python3", "-c", "import nats"], check=False).code == 1
 
 
 def test_members_of_the_group_read_without_write_permission(machine) -> None:

@@ -21,10 +21,13 @@ from .errors import ReceiverError
 from .reader import Query
 from .settings import CONFIG_FILE, SETTINGS, from_flag, load
 from .settings.kinds import Setting, Value
+from .sinks.choice import libraries
 from .text import escape
 from .wire import TYPES
 
 _EXIT_CODES = "exit codes: 0 done, 1 failed or not found, 2 wrong flag, setting or configuration file"
+#: What `collect` uses of the settings.
+_COLLECTING = ("postgresql", "nats", "nats_login", "log_level", "stats_s")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -197,6 +200,13 @@ def build_parser() -> argparse.ArgumentParser:
         "  panicast-receiver doctor\n",
         SETTINGS,
     )
+    command(
+        "collect",
+        "carry records from a NATS cluster, to which receivers publish them, into PostgreSQL",
+        "  panicast-receiver collect --nats nats://n1:4222,nats://n2:4222,nats://n3:4222 "
+        "--postgresql 'dbname=panicast'\n",
+        [setting for setting in SETTINGS if setting.key in _COLLECTING],
+    )
     keygen = command(
         "keygen",
         "make a key for sealing frames",
@@ -219,7 +229,9 @@ def build_parser() -> argparse.ArgumentParser:
         "  panicast-receiver resend --sink webhook --since 2h\n",
         readers,
     )
-    resend.add_argument("--sink", metavar="NAME", required=True, help="hook, webhook, syslog or journal")
+    resend.add_argument(
+        "--sink", metavar="NAME", required=True, help="its setting: hook, webhook, syslog, ..."
+    )
     resend.add_argument(
         "--since",
         metavar="WHEN",
@@ -266,6 +278,10 @@ def _run(args: argparse.Namespace) -> int:
         return operations.keygen(args.id)
     if args.command == "serve":
         return service.run(settings, lambda: load(flags, args.config))
+    if args.command == "collect":
+        with libraries():
+            from . import collect
+        return collect.run(settings)
     if args.command == "check-config":
         return operations.check_config(settings)
     if args.command in ("prune", "import", "resend"):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -125,8 +126,12 @@ def page(summary: dict[str, Any], record: Record, colour: bool = False) -> str:
 
 
 def as_json(summary: dict[str, Any], record: Record) -> dict[str, Any]:
-    """The object that ``show --json`` prints: the summary and the text, gaps marked."""
-    return {**summary, "text": record.marked_text.decode("utf-8", "backslashreplace")}
+    """The object that ``show --json`` prints: the summary and the text, gaps marked; and ``raw``, in base64
+    the bytes that arrived where ``text`` does not hold them exactly (some are missing, NUL or no UTF-8)."""
+    text = record.marked_text.decode("utf-8", "backslashreplace")
+    exact = text.encode() == record.received_text and "\0" not in text
+    raw = None if exact else base64.b64encode(record.received_text).decode()
+    return {**summary, "text": text, "raw": raw}
 
 
 def file_name(summary: dict[str, Any]) -> str:

@@ -66,10 +66,12 @@ class Reader:
         return [_entry(row) for row in reversed(list(rows))]
 
     def changed_since(self, cursor: int, query: Query) -> list[Entry]:
-        """The matching records that were stored or completed after ``cursor``, in that order."""
+        """The matching records that were stored or completed after ``cursor``, in that order; ``limit`` keeps
+        the first."""
         where, values = _conditions(query)
-        sql = f"SELECT {_SUMMARY} FROM records WHERE changed > ? AND {where} ORDER BY changed"
-        return [_entry(row) for row in self._rows(sql, [cursor, *values])]
+        sql = f"SELECT {_SUMMARY} FROM records WHERE changed > ? AND {where} ORDER BY changed LIMIT ?"
+        limit = -1 if query.limit is None else query.limit
+        return [_entry(row) for row in self._rows(sql, [cursor, *values, limit])]
 
     def groups(self, query: Query) -> list[dict[str, Any]]:
         """The objects that ``groups --json`` prints: the same crash of many hosts once, newest last."""
@@ -173,6 +175,7 @@ def _entry(row: sqlite3.Row) -> Entry:
         row["changed"],
         {
             "id": row["id"],
+            "identity": row["identity"].hex(),
             "type": row["type"],
             "format": row["format"],
             "host": row["host"],

@@ -8,14 +8,13 @@ ids let keys be changed without a gap: add the new one here, give it to the host
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 from .errors import ReceiverError
+from .private import read_private
 from .wire import HEADER, PIECE_END, PREFIX_END
 
 try:
@@ -66,16 +65,8 @@ def read_keys(path: Path) -> Keys:
             "opening sealed frames needs PyNaCl; install python3-nacl (Debian, Ubuntu), python3-pynacl "
             "(Fedora, EPEL) or `pip install pynacl`, or leave key_file empty"
         )
-    try:
-        with path.open(encoding="ascii", errors="replace") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            lines = file.read().splitlines()
-    except OSError as error:
-        raise ReceiverError(f"cannot read the keys in {path}: {error.strerror}") from error
-    if mode & 0o077:
-        raise ReceiverError(f"others may read the keys in {path} (mode {mode:04o}); run: chmod 600 {path}")
     keys: dict[int, bytes] = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_private(path, "the keys"), 1):
         text = line.partition("#")[0].strip()
         if not text:
             continue

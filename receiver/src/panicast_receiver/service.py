@@ -29,12 +29,8 @@ from .reassembly import Limits
 from .sealing import Keys, read_keys
 from .settings import SETTINGS, Settings
 from .settings.kinds import parse_interfaces, parse_listen
-from .sinks import Sink
+from .sinks.choice import chosen
 from .sinks.feeder import Feeder
-from .sinks.hook import Hook
-from .sinks.journal import Journal
-from .sinks.syslog import Syslog, parse_target
-from .sinks.webhook import Webhook
 from .spill import Spill
 from .store import Store
 
@@ -70,9 +66,13 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
             Intake(_limits(settings), settings.raw_window_s, spill, settings.netconsole_port),
             handoff,
         )
-        committer = Committer(handoff, store, lambda: listener.rate > BURST)
+
+        def busy() -> bool:
+            return listener.rate > BURST
+
+        committer = Committer(handoff, store, busy)
         _put_into_force(settings, listener.intake, committer, keys)
-        feeders = [Feeder(sink, store.path.parent) for sink in _sinks(settings)]
+        feeders = [Feeder(sink, store.path.parent, busy) for sink in chosen(settings)]
         committer.start()
         listener.start()
         for capture in captures:
@@ -155,19 +155,6 @@ def counters(listener: Listener, committer: Committer, feeders: Sequence[Feeder]
     return f"packets {packets}; " + "; ".join(
         [*parts, f"in flight {flight.in_flight} ({flight.memory >> 10} KiB)"]
     )
-
-
-def _sinks(settings: Settings) -> list[Sink]:
-    sinks: list[Sink] = []
-    if settings.hook:
-        sinks.append(Hook(settings.hook))
-    if settings.webhook:
-        sinks.append(Webhook(settings.webhook, settings.webhook_format))
-    if settings.syslog:
-        sinks.append(Syslog(parse_target(settings.syslog)))
-    if settings.journal:
-        sinks.append(Journal())
-    return sinks
 
 
 def _limits(settings: Settings) -> Limits:

@@ -11,7 +11,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from panicast_build import distros, evidence, images, metadata, rpm, rpmroot, source
+from panicast_build import distros, evidence, images, metadata, rpm, rpmroot, source, vendored
 from panicast_build.container import Container
 from panicast_build.distros import RpmDistro
 
@@ -63,6 +63,7 @@ def test_receiver_package(name: str, box: Container) -> None:
     assert {
         "/usr/bin/panicast-receiver",
         "/usr/lib/systemd/system/panicast-receiver.service",
+        "/usr/lib/systemd/system/panicast-collect.service",
         "/usr/lib/sysusers.d/panicast-receiver.conf",
         "/usr/lib/firewalld/services/panicast-receiver.xml",
     } <= set(files)
@@ -72,7 +73,11 @@ def test_receiver_package(name: str, box: Container) -> None:
     provides = query(box, name, "panicast-receiver", "--provides")
     for module in TARGETS[name].vendored:
         assert [path for path in files if path.startswith(f"/usr/lib/panicast-receiver/{module}")]
-        assert [line for line in provides if line.startswith(f"bundled(python3dist({module}))")]
+        assert [
+            line
+            for line in provides
+            if line.startswith(f"bundled(python3dist({vendored.distribution(module)}))")
+        ]
 
 
 def test_el8_runs_with_what_it_takes_along(client: docker.DockerClient, packaged: Callable) -> None:

@@ -43,9 +43,9 @@ def test_what_does_not_fit_is_refused(data: bytes) -> None:
 
 
 def test_modules_come_with_their_licence() -> None:
-    found = vendored.files(["sdnotify", "tomli", "zstandard"])
-    assert {"sdnotify/__init__.py", "tomli/__init__.py", "zstandard.py"} <= set(found)
-    assert {name.partition("/")[0] for name in found if "LICENSE" in name} == {"sdnotify", "tomli"}
+    found = vendored.files(["nats", "sdnotify", "tomli", "zstandard"])
+    assert {"nats/js/client.py", "sdnotify/__init__.py", "tomli/__init__.py", "zstandard.py"} <= set(found)
+    assert {name.partition("/")[0] for name in found if "LICENSE" in name} == {"nats", "sdnotify", "tomli"}
     assert all(path.is_file() for path in found.values())
 
 

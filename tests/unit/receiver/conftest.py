@@ -58,9 +58,9 @@ class Receiver:
         self.port = int(self.wait_for(r"listening: UDP 127\.0\.0\.1:(\d+)").group(1))
         self.wait_for("records are kept in")
 
-    def wait_for(self, pattern):
+    def wait_for(self, pattern, patience=PATIENCE_S):
         """The first match in the log from the start on; fails when it does not come."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + patience
         while True:
             for line in self.log:
                 if match := re.search(pattern, line):

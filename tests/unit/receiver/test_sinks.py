@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -79,7 +80,7 @@ class Server:
 @pytest.mark.parametrize("form", ["record", "alertmanager", "chat"])
 def test_webhook_formats(told, form):
     with closing(Server()) as server:
-        Webhook(server.url, form).deliver(told)
+        Webhook(server.url, form).deliver([told])
     (got,) = server.posted
     if form == "record":
         assert got == told.record and got["text"] == SYSRQ
@@ -92,9 +93,9 @@ def test_webhook_formats(told, form):
 
 def test_a_failing_server_is_an_error_and_so_is_none(told):
     with closing(Server(500)) as server, pytest.raises(OSError):
-        Webhook(server.url, "record").deliver(told)
+        Webhook(server.url, "record").deliver([told])
     with pytest.raises(OSError):
-        Webhook(server.url, "record").deliver(told)
+        Webhook(server.url, "record").deliver([told])
 
 
 def test_hook(told, tmp_path):
@@ -103,20 +104,20 @@ def test_hook(told, tmp_path):
         f'#!/bin/sh\ncat > {tmp_path}/got\necho "$PANICAST_TYPE $PANICAST_ID" >> {tmp_path}/got\n'
     )
     program.chmod(0o755)
-    Hook(str(program)).deliver(told)
+    Hook(str(program)).deliver([told])
     got = (tmp_path / "got").read_text()
     assert got.endswith(f"panic {told.record['id']}\n")
     assert json.loads(got[: got.rindex("}") + 1]) == told.record
     program.write_text("#!/bin/sh\necho broken >&2\nexit 3\n")
     with pytest.raises(OSError, match="ended with 3: broken"):
-        Hook(str(program)).deliver(told)
+        Hook(str(program)).deliver([told])
 
 
 def test_journal(told, tmp_path):
     path = str(tmp_path / "journal")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
         journal.bind(path)
-        Journal(path).deliver(told)
+        Journal(path).deliver([told])
         data, fields = journal.recv(65536), {}
     while data:
         name, _, data = data.partition(b"\n")
@@ -135,7 +136,7 @@ def test_syslog_messages(told):
     assert "\n" not in text and "\x1b" not in text
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
-        Syslog(Target("udp", "127.0.0.1", server.getsockname()[1])).deliver(told)
+        Syslog(Target("udp", "127.0.0.1", server.getsockname()[1])).deliver([told])
         assert server.recv(65536).decode() == text
     with socket.create_server(("127.0.0.1", 0)) as server:
         target = Target("tcp", "127.0.0.1", server.getsockname()[1])
@@ -148,11 +149,11 @@ def test_syslog_messages(told):
 
         thread = threading.Thread(target=serve)
         thread.start()
-        Syslog(target).deliver(told)
+        Syslog(target).deliver([told])
         thread.join(10)
     assert b"".join(got).decode() == f"{len(text.encode())} {text}"
     with pytest.raises(OSError):
-        Syslog(target).deliver(told)
+        Syslog(target).deliver([told])
 
 
 @pytest.mark.parametrize("text", ["udp:h:1", "tls:[::1]:6514", "tcp:log.example.org:601"])
@@ -174,16 +175,17 @@ class Recorder:
     """A sink that fails as often as it is told to."""
 
     name = "recorder"
+    most = 2
 
     def __init__(self, failures=0):
         self.failures = failures
         self.got = []
 
-    def deliver(self, told: Told) -> None:
+    def deliver(self, batch: Sequence[Told]) -> None:
         if self.failures:
             self.failures -= 1
             raise OSError("not now")
-        self.got.append((told.record["event"], told.record["complete"]))
+        self.got += [(told.record["event"], told.record["complete"]) for told in batch]
 
 
 def feed(sink, folder, wanted):

@@ -59,6 +59,9 @@ class Settings:
     webhook_format: str
     syslog: str
     journal: bool
+    postgresql: str
+    nats: str
+    nats_login: str
     silent_s: float
     log_level: str
     stats_s: float

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from typing import Any, Callable, NamedTuple, Union
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 from ..errors import UsageError
 
 Value = Union[str, int, float, bool]
+_PASSWORD = re.compile(r"(?i)\b(?:ssl)?password\s*=|^postgres(?:ql)?://[^/@]*:[^/@]*@")
 
 
 class Setting(NamedTuple):
@@ -96,3 +98,24 @@ def web_address(text: str) -> None:
     """Pass an http or https URL, or nothing; raises ValueError."""
     if text and not (text.startswith(("http://", "https://")) and urlsplit(text).hostname):
         raise ValueError(text)
+
+
+def parse_servers(text: str) -> list[str]:
+    """Split a comma list of nats:// and tls:// URLs, or nothing; raises ValueError, also for a login in one:
+    that has a file of its own, for who reads the settings is not to learn it."""
+    servers = [name.strip() for name in text.split(",")] if text else []
+    for server in servers:
+        url = urlsplit(server)
+        if url.scheme not in ("nats", "tls") or not url.hostname or "@" in url.netloc:
+            raise ValueError(server)
+    return servers
+
+
+def without_password(text: str) -> None:
+    """Pass a connection string for libpq; raises UsageError for one with a password, without repeating it."""
+    if _PASSWORD.search(text):
+        raise UsageError(
+            "postgresql: a password does not belong into the settings; name a file of mode 0600 instead "
+            "(passfile=/etc/panicast/pgpass, with a line HOST:PORT:DATABASE:USER:PASSWORD) or a service "
+            "(service=NAME)"
+        )

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ..sinks.syslog import parse_target
-from .kinds import Setting, absolute, one_of, web_address
+from .kinds import Setting, absolute, one_of, parse_servers, web_address, without_password
 
 
 def _syslog(text: str) -> None:
@@ -52,5 +52,31 @@ SINKS: tuple[Setting, ...] = (
         False,
         "",
         "Tell the journal of each record in fields of its own (PANICAST_HOST=, PANICAST_SIGNATURE= ...).",
+    ),
+    Setting(
+        "postgresql",
+        str,
+        "",
+        "DSN",
+        "The central store: a connection string or URI of PostgreSQL, host=db.example.org dbname=panicast; "
+        "the tables are made in its schema panicast. No password: name a file (passfile=) or a service "
+        "(service=). Empty: none.",
+        check=without_password,
+    ),
+    Setting(
+        "nats",
+        str,
+        "",
+        "nats://HOST:PORT[,...]",
+        "The servers of a NATS cluster with JetStream, nats:// or tls://. Records go to its stream PANICAST, "
+        "which is made where there is none. Empty: nowhere.",
+        check=parse_servers,
+    ),
+    Setting(
+        "nats_login",
+        str,
+        "",
+        "FILE",
+        "Who we are there: a file of mode 0600 with the line USER:PASSWORD or a token. Empty: nobody.",
     ),
 )

@@ -7,7 +7,11 @@ too. A sink that fails is tried again, more and more seldom, and keeps nobody wa
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
+
+from ..log import logger
 
 
 class Told(NamedTuple):
@@ -17,14 +21,35 @@ class Told(NamedTuple):
     line: str
 
 
+class Refused(Exception):
+    """The other side will never take what it was given."""
+
+
 class Sink(Protocol):
-    """One place. ``deliver`` returns when the other side has the record, and raises OSError otherwise."""
+    """One place. ``deliver`` returns when the other side has the records, all of them; the same ones may come
+    again. It raises OSError when that failed, and Refused when trying again is of no use."""
 
     name: str
+    #: How many records it takes at once. More than one only where telling one again does no harm.
+    most: int
 
-    def deliver(self, told: Told) -> None:
-        """Hand the record over; the same one may come again."""
+    def deliver(self, batch: Sequence[Told]) -> None:
+        """Hand the records over."""
 
 
 #: How syslog and the journal rank what a record tells.
 PRIORITIES = {"panic": 2, "oops": 3, "test": 6}
+
+
+def hand_over(sink: Sink, batch: Sequence[Told], counts: Counter[str]) -> None:
+    """Deliver a batch; a record that is refused alone is logged, counted and stays where it is."""
+    try:
+        sink.deliver(batch)
+        counts["delivered"] += len(batch)
+    except Refused as error:
+        if len(batch) > 1:
+            for told in batch:
+                hand_over(sink, [told], counts)
+            return
+        counts["refused"] += 1
+        logger.error("%s: record %s is refused: %s", sink.name, batch[0].record["id"], error)

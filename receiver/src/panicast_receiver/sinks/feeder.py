@@ -6,7 +6,9 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
+from typing import Callable
 
 from .. import present, schema
 from ..errors import ReceiverError
@@ -14,21 +16,30 @@ from ..listener import name_thread
 from ..log import logger
 from ..reader import Entry, Query, Reader
 from ..text import escape
-from . import Sink, Told
+from . import Sink, Told, hand_over
 
 #: Seconds between looks for new records; between tries at first, and at most.
 LOOK_S, RETRY_S, LONGEST_S = 0.5, 1.0, 300.0
+#: Text in one batch at most, as it is unpacked: of this there are several copies.
+BATCH_BYTES = 4 << 20
+#: Between batches in a burst: it takes Python's lock from the capturing thread.
+BURST_S = 1.0
 
 
 class Feeder(threading.Thread):
-    """Runs until ``stop``. ``counts`` says what was delivered and what failed."""
+    """Runs until ``stop``. ``counts`` says what was delivered and what failed; ``busy`` tells of bursts.
 
-    def __init__(self, sink: Sink, state_dir: Path) -> None:
+    What is stored from its making on is told. Raises ReceiverError."""
+
+    def __init__(self, sink: Sink, state_dir: Path, busy: Callable[[], bool] = lambda: False) -> None:
         super().__init__(name=sink.name, daemon=True)
         self.counts: Counter[str] = Counter()
         self._sink = sink
         self._state_dir = state_dir
+        self._busy = busy
         self._stopping = threading.Event()
+        with closing(Reader(state_dir)) as reader, closing(schema.open_writer(reader.path)) as database:
+            _cursor(database, reader, self.name)
 
     def stop(self) -> None:
         """Ask the thread to finish; what it has not delivered it will after the next start."""
@@ -44,7 +55,8 @@ class Feeder(threading.Thread):
                 if self.counts["failing"]:
                     logger.warning("%s: works again", self.name)
                 pause, self.counts["failing"] = LOOK_S, 0
-            except (OSError, ReceiverError, sqlite3.Error) as error:
+            # Whatever a library may raise: a thread that ended by itself would never tell again.
+            except Exception as error:
                 if not self.counts["failing"]:
                     logger.warning("%s: %s; trying again until it works", self.name, error)
                 self.counts["failing"] = 1
@@ -53,30 +65,39 @@ class Feeder(threading.Thread):
 
     def _deliver_all(self) -> None:
         """Everything that lies behind the cursor; raises what went wrong."""
-        reader = Reader(self._state_dir)
-        database = schema.open_writer(reader.path)
-        try:
-            cursor = self._cursor(database, reader)
-            for entry in reader.changed_since(cursor, Query()):
-                if self._stopping.is_set():
+        with closing(Reader(self._state_dir)) as reader, closing(schema.open_writer(reader.path)) as database:
+            cursor = _cursor(database, reader, self.name)
+            while entries := self._next(reader, cursor):
+                hand_over(self._sink, [_told(reader, entry) for entry in entries], self.counts)
+                # Unless it was moved meanwhile, by `resend`.
+                values = (entries[-1].changed, self.name, cursor)
+                moved = database.execute(
+                    "UPDATE cursors SET changed = ? WHERE sink = ? AND changed = ?", values
+                )
+                cursor = entries[-1].changed
+                if not moved.rowcount or self._stopping.wait(BURST_S if self._busy() else 0):
                     return
-                # It is looked at in a moment, and then told with what it means.
-                if entry.summary["crash"] is None:
-                    return
-                self._sink.deliver(_told(reader, entry))
-                self.counts["delivered"] += 1
-                database.execute("UPDATE cursors SET changed = ? WHERE sink = ?", (entry.changed, self.name))
-        finally:
-            database.close()
-            reader.close()
 
-    def _cursor(self, database: sqlite3.Connection, reader: Reader) -> int:
-        """Where the sink is; a new one begins with what comes from now on."""
-        row = database.execute("SELECT changed FROM cursors WHERE sink = ?", (self.name,)).fetchone()
-        if row is None:
-            row = (reader.cursor(),)
-            database.execute("INSERT INTO cursors VALUES (?, ?)", (self.name, *row))
-        return int(row[0])
+    def _next(self, reader: Reader, cursor: int) -> list[Entry]:
+        """What comes after the cursor, at most a batch, up to a record of which nobody has looked what it
+        means: that is done in a moment, and then it is told with its meaning."""
+        found: list[Entry] = []
+        size = 0
+        for entry in reader.changed_since(cursor, Query(limit=self._sink.most)):
+            size += entry.summary["bytes"]
+            if entry.summary["crash"] is None or (found and size > BATCH_BYTES):
+                break
+            found.append(entry)
+        return found
+
+
+def _cursor(database: sqlite3.Connection, reader: Reader, sink: str) -> int:
+    """Where a sink is; a new one begins with what comes from now on."""
+    row = database.execute("SELECT changed FROM cursors WHERE sink = ?", (sink,)).fetchone()
+    if row is None:
+        row = (reader.cursor(),)
+        database.execute("INSERT INTO cursors VALUES (?, ?)", (sink, *row))
+    return int(row[0])
 
 
 def _told(reader: Reader, entry: Entry) -> Told:
@@ -90,8 +111,7 @@ def _told(reader: Reader, entry: Entry) -> Told:
 
 def rewind(state_dir: Path, sink: str, since_ns: int) -> int:
     """Let a sink begin again with the records received since then; how many that are."""
-    database = schema.open_writer(state_dir / schema.FILE_NAME)
-    try:
+    with closing(schema.open_writer(state_dir / schema.FILE_NAME)) as database:
         if database.execute("SELECT 1 FROM cursors WHERE sink = ?", (sink,)).fetchone() is None:
             names = ", ".join(row[0] for row in database.execute("SELECT sink FROM cursors")) or "none yet"
             raise ReceiverError(f"no sink {sink!r} was ever fed from here; there are: {names}")
@@ -101,5 +121,3 @@ def rewind(state_dir: Path, sink: str, since_ns: int) -> int:
         if count:
             database.execute("UPDATE cursors SET changed = min(changed, ?) WHERE sink = ?", (start, sink))
         return int(count)
-    finally:
-        database.close()

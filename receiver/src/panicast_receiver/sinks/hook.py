@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 
 from . import Told
 
@@ -18,10 +19,15 @@ class Hook:
 
     def __init__(self, program: str) -> None:
         self.name = "hook"
+        self.most = 1
         self._program = program
 
-    def deliver(self, told: Told) -> None:
+    def deliver(self, batch: Sequence[Told]) -> None:
         """See Sink."""
+        for told in batch:
+            self._run(told)
+
+    def _run(self, told: Told) -> None:
         # A NUL cannot be part of a variable.
         known = {f"PANICAST_{key.upper()}": str(told.record[key]).replace("\0", "") for key in _VARIABLES}
         try:

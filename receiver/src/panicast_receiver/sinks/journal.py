@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 
 from . import PRIORITIES, Told
 
@@ -16,10 +17,15 @@ class Journal:
 
     def __init__(self, path: str = SOCKET) -> None:
         self.name = "journal"
+        self.most = 1
         self._path = path
 
-    def deliver(self, told: Told) -> None:
+    def deliver(self, batch: Sequence[Told]) -> None:
         """See Sink."""
+        for told in batch:
+            self._write(told)
+
+    def _write(self, told: Told) -> None:
         record = told.record
         fields = {
             "MESSAGE": told.line,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from . import PRIORITIES, Told
@@ -40,11 +41,16 @@ class Syslog:
 
     def __init__(self, target: Target, context: ssl.SSLContext | None = None) -> None:
         self.name = "syslog"
+        self.most = 1
         self._target = target
         self._context = context
 
-    def deliver(self, told: Told) -> None:
+    def deliver(self, batch: Sequence[Told]) -> None:
         """See Sink."""
+        for told in batch:
+            self._send(told)
+
+    def _send(self, told: Told) -> None:
         line = message(told)
         if self._target.way == "udp":
             family, kind, protocol, _, address = socket.getaddrinfo(

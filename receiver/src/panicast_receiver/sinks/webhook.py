@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from collections.abc import Sequence
 from http.client import HTTPException
 from typing import Any, Callable
 
@@ -39,11 +40,16 @@ class Webhook:
 
     def __init__(self, url: str, form: str) -> None:
         self.name = "webhook"
+        self.most = 1
         self._url = url
         self._form = FORMATS[form]
 
-    def deliver(self, told: Told) -> None:
+    def deliver(self, batch: Sequence[Told]) -> None:
         """See Sink."""
+        for told in batch:
+            self._post(told)
+
+    def _post(self, told: Told) -> None:
         request = urllib.request.Request(
             self._url,
             json.dumps(self._form(told)).encode(),

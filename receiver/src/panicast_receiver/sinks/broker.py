@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the NATS sink and ``collect`` agree on: the connection, the stream, what a message holds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nats
+import nats.errors
+import zstandard
+from nats.aio.client import Client
+from nats.js.api import StreamConfig
+from nats.js.errors import NotFoundError
+
+from ..errors import UsageError
+from ..private import read_private
+from ..settings.kinds import parse_servers
+from .document import checked
+
+STREAM = "PANICAST"
+SUBJECTS = "panicast.records.*"
+#: Seconds for which the stream keeps records and remembers their ids: longer than a sink's longest pause.
+_KEEP_S, _REMEMBER_S = 30 * 86400, 900
+#: More copies than this make a cluster slower, not safer.
+_MOST_COPIES = 3
+_CONNECT_S = 5
+#: What a message's headers take at most, of what the server lets a message have.
+_HEADER_ROOM = 1024
+_ENCODING = "Content-Encoding"
+#: A document unpacked: the longest text, each byte escaped, and the rest.
+_MOST_BYTES = 16 << 20
+
+
+class Login(NamedTuple):
+    """Who we are to the servers: user and password, or a token; None: nobody."""
+
+    user: str | None = None
+    password: str | None = None
+    token: str | None = None
+
+
+def read_login(path: str) -> Login:
+    """The login in a file of one line, USER:PASSWORD or a token; raises ReceiverError."""
+    if not path:
+        return Login()
+    lines = [line for line in read_private(Path(path), "the login") if line.strip()]
+    if len(lines) != 1:
+        raise UsageError(f"{path}: right is one line, USER:PASSWORD or a token")
+    user, colon, password = lines[0].strip().partition(":")
+    return Login(user, password) if colon else Login(token=user)
+
+
+class Broker:
+    """The servers of one cluster, and who we are to them; raises ReceiverError."""
+
+    def __init__(self, servers: str, login_file: str) -> None:
+        self._servers = parse_servers(servers)
+        self._login = read_login(login_file)
+
+    @contextlib.asynccontextmanager
+    async def connected(self) -> AsyncIterator[Client]:
+        """A connection, closed at the end; it looks for another server when its own is gone."""
+
+        async def ignore(error: Exception) -> None:
+            """What comes of it is raised where it matters."""
+
+        client: Client = await nats.connect(
+            self._servers,
+            name="panicast-receiver",
+            error_cb=ignore,
+            connect_timeout=_CONNECT_S,
+            reconnect_time_wait=1,
+            max_reconnect_attempts=2,
+            **{key: value for key, value in self._login._asdict().items() if value is not None},
+        )
+        try:
+            yield client
+        finally:
+            # Without a word to servers that are gone: what was to be heard was awaited.
+            with contextlib.suppress(nats.errors.Error, OSError, asyncio.TimeoutError):
+                await asyncio.wait_for(client.close(), _CONNECT_S)
+
+    async def make_stream(self, client: Client) -> None:
+        """Make the stream where there is none, with a copy on each server that was named, up to three; one
+        that is there stays as it is."""
+        copies = min(len(self._servers), _MOST_COPIES)
+        try:
+            await client.jetstream().stream_info(STREAM)
+        except NotFoundError:
+            await client.jetstream().add_stream(
+                StreamConfig(
+                    name=STREAM,
+                    subjects=[SUBJECTS],
+                    max_age=_KEEP_S,
+                    duplicate_window=_REMEMBER_S,
+                    num_replicas=copies,
+                )
+            )
+
+
+def message_id(record: Mapping[str, Any]) -> str:
+    """The same for the same sighting of a record, whichever receiver publishes it: by what is missing."""
+    missing = [record["sealed"], record["metadata_missing"], record["gaps"]]
+    return f"{record['identity']}-{blake2b(json.dumps(missing).encode(), digest_size=8).hexdigest()}"
+
+
+def pack(record: Mapping[str, Any], most: int) -> tuple[bytes, dict[str, str]] | None:
+    """A record as a message and its headers: JSON, zstd of it where a server that takes ``most`` bytes would
+    not take that; None when it takes neither."""
+    plain = json.dumps(record).encode()
+    headers = {"Nats-Msg-Id": message_id(record)}
+    if len(plain) + _HEADER_ROOM <= most:
+        return plain, headers
+    packed = zstandard.ZstdCompressor(level=3).compress(plain)
+    return (packed, {**headers, _ENCODING: "zstd"}) if len(packed) + _HEADER_ROOM <= most else None
+
+
+def unpack(data: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
+    """The record of a message; raises ValueError."""
+    if headers.get(_ENCODING):
+        try:
+            data = zstandard.ZstdDecompressor().decompress(data, max_output_size=_MOST_BYTES)
+        except zstandard.ZstdError as error:
+            raise ValueError(str(error)) from error
+    try:
+        return checked(json.loads(data))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def subject(record: Mapping[str, Any]) -> str:
+    """Where a record is published: by its type, one of few."""
+    return SUBJECTS.replace("*", record["type"])
+
+
+def words(error: BaseException) -> str:
+    """What the client library's errors say; some say nothing."""
+    return str(error) or type(error).__name__

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The tables of the central store, and the SQL that fills them. Pure: nothing here talks to a server."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+#: Column -> its type. One row a record; identity is boot id and event, or a digest where a format has none,
+#: so the same panic heard by several receivers is one row. known: bytes of the text that arrived. text: with
+#: a line in place of each gap. raw: the bytes themselves where text does not hold them exactly, else NULL.
+COLUMNS: Mapping[str, str] = {
+    "identity": "bytea PRIMARY KEY",
+    "id": "text NOT NULL",
+    "type": "text NOT NULL",
+    "format": "text NOT NULL",
+    "host": "text NOT NULL",
+    "boot_id": "uuid",
+    "event": "bigint",
+    "reason": "text NOT NULL",
+    "title": "text NOT NULL",
+    "signature": "text NOT NULL",
+    "release": "text NOT NULL",
+    "time": "timestamptz",
+    "received": "timestamptz NOT NULL",
+    "complete": "boolean NOT NULL",
+    "sealed": "boolean NOT NULL",
+    "older_text": "boolean NOT NULL",
+    "metadata_missing": "boolean NOT NULL",
+    "bytes": "integer NOT NULL",
+    "known": "integer NOT NULL",
+    "frames": "integer NOT NULL",
+    "gaps": "jsonb NOT NULL",
+    "source": "jsonb NOT NULL",
+    "meta": "jsonb NOT NULL",
+    "crash": "jsonb",
+    "text": "text NOT NULL",
+    "raw": "bytea",
+}
+
+#: Taken for the time of a transaction by whoever looks which version the tables have: "panicast".
+LOCK = "SELECT pg_advisory_xact_lock(8097875003906814836)"
+#: Whether there are tables of ours, and of which version. Needs no right on them.
+HAS_TABLES = "SELECT to_regclass('panicast.migrations') IS NOT NULL"
+VERSION = "SELECT coalesce(max(version), 0) FROM panicast.migrations"
+#: What makes a version of the one before, from version 1 on.
+MIGRATIONS: Sequence[str] = (
+    f"""
+CREATE SCHEMA IF NOT EXISTS panicast;
+CREATE TABLE panicast.migrations (version integer PRIMARY KEY, applied timestamptz NOT NULL DEFAULT now());
+CREATE TABLE panicast.records (
+    {", ".join(f"{name} {form}" for name, form in COLUMNS.items())},
+    stored timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX records_by_id ON panicast.records (id text_pattern_ops);
+CREATE INDEX records_by_time ON panicast.records (received);
+CREATE INDEX records_by_host ON panicast.records (host, received);
+CREATE INDEX records_by_signature ON panicast.records (signature, received);
+CREATE INDEX records_by_boot ON panicast.records (boot_id, event);
+""",
+)
+APPLIED = "INSERT INTO panicast.migrations (version) VALUES (%s)"
+
+_NAMES = ", ".join(COLUMNS)
+#: Which of two sightings of a record is kept: sealed before unsealed, whole before cut, more before less.
+_RANK = "({0}.sealed, {0}.complete, {0}.known)"
+_UPDATED = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in ("identity", "received"))
+
+STAGE = f"CREATE TEMPORARY TABLE staging ON COMMIT DROP AS SELECT {_NAMES} FROM panicast.records WHERE false"
+COPY = f"COPY staging ({_NAMES}) FROM STDIN"
+#: In the order of their keys, so that two that merge the same records do not wait for each other for ever.
+MERGE = f"""
+INSERT INTO panicast.records ({_NAMES})
+SELECT DISTINCT ON (identity) {_NAMES} FROM staging
+ORDER BY identity, sealed DESC, complete DESC, known DESC
+ON CONFLICT (identity) DO UPDATE
+SET {_UPDATED}, received = least(records.received, excluded.received), stored = now()
+WHERE {_RANK.format("excluded")} > {_RANK.format("records")}
+"""
+
+_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+
+
+def line(document: Mapping[str, Any]) -> str:
+    """A document as a line for COPY, in PostgreSQL's text format."""
+    row = {
+        **document,
+        "identity": "\\x" + document["identity"],
+        "known": document["bytes"] - sum(gap["bytes"] for gap in document["gaps"]),
+        "raw": None if document["raw"] is None else "\\x" + base64.b64decode(document["raw"]).hex(),
+    }
+    return "\t".join(_field(row[name]) for name in COLUMNS) + "\n"
+
+
+def _field(value: Any) -> str:
+    if value is None:
+        return "\\N"
+    if isinstance(value, (dict, list)):
+        # Text of the server's encoding, UTF-8, holds every character but one.
+        value = json.dumps(_without_nul(value), ensure_ascii=False)
+    return _storable(str(value)).translate(_ESCAPES)
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_storable(key): _without_nul(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nul(item) for item in value]
+    return _storable(value) if isinstance(value, str) else value
+
+
+def _storable(text: str) -> str:
+    """No NUL, which PostgreSQL's text cannot hold, and no half of a surrogate pair."""
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
