@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Everything of the receiver that parses foreign bytes, each with what must hold whatever the bytes are."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from panicast_receiver import pstore, text
+from panicast_receiver.crash import parse
+from panicast_receiver.errors import ReceiverError
+from panicast_receiver.ethernet import parse_ethernet, parse_udp
+from panicast_receiver.intake import Intake, Packet
+from panicast_receiver.netconsole import parse_netconsole
+from panicast_receiver.netconsoleruns import NetconsoleRuns
+from panicast_receiver.rawframe import decode_raw
+from panicast_receiver.reassembly import Limits
+from panicast_receiver.record import Instant, Record, Source
+from panicast_receiver.sealing import open_frame, seal_frame
+from panicast_receiver.sinks import central
+from panicast_receiver.sinks.broker import message_id, unpack
+from panicast_receiver.wire import FLAG_SEALED, HEADER, Drop, decode, encode, parse_metadata
+
+from ..unit.receiver.conftest import VECTORS, ring_block, udp_frame
+
+NOW = Instant(100.0, 1_700_000_000_000_000_000)
+LATER = Instant(1e6, 1_800_000_000_000_000_000)
+HERE = Source("52:54:00:12:34:56", "10.0.0.7", "eth0")
+KEY = bytes(range(32))
+NETCONSOLE = 6666
+FRAMES = [bytes.fromhex(frame) for vector in VECTORS for frame in vector["frames"]]
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    """Data cut into packets: two bytes say how long the next one is."""
+    while len(data) > 2:
+        length = int.from_bytes(data[:2], "big") % 1500
+        yield data[2 : 2 + length]
+        data = data[2 + length :]
+
+
+def _joined(packets: list[bytes]) -> bytes:
+    return b"".join(len(packet).to_bytes(2, "big") + packet for packet in packets)
+
+
+def _hold(records: list[Record]) -> None:
+    """What a record is, whoever made it."""
+    for record in records:
+        end = 0
+        for run in record.runs:
+            assert run.data and run.offset >= end
+            end = run.end
+        assert end <= record.text_length
+        known = len(record.received_text) + sum(gap.length for gap in record.gaps)
+        assert known == record.text_length
+        json.dumps([record.reason, record.host, record.mac, record.crash.as_json()])
+
+
+def _drained(intake: Intake) -> None:
+    _hold(intake.tick(LATER))
+    _hold(intake.flush())
+    assert intake.reassembler.memory == 0 and intake.reassembler.in_flight == 0
+
+
+def wire(data: bytes) -> None:
+    """One datagram."""
+    frame = decode(data)
+    if not isinstance(frame, Drop):
+        assert frame.seq < frame.frames and frame.offset <= frame.text_length
+        parse_metadata(frame.payload)
+
+
+def datagrams(data: bytes) -> None:
+    """Datagrams to both ports, one after the other, with little memory."""
+    intake = Intake(Limits(memory=64 << 10, records=8), 60, netconsole_port=NETCONSOLE)
+    intake.keys = {1: KEY}
+    for piece in _pieces(data):
+        port = NETCONSOLE if piece[:1] in b"<6" else 0
+        _hold(intake.feed(Packet(piece, HERE, port=port), NOW))
+    _drained(intake)
+
+
+def block(data: bytes) -> None:
+    """A block of the packet ring, whatever its frames hold: the fast path makes what the slow one makes."""
+    frames = [udp_frame(piece) for piece in _pieces(data)]
+    fast, slow = Intake(Limits(), 60), Intake(Limits(), 60)
+    got = fast.feed_block(ring_block(frames), 0, len(frames), NOW, lambda index: "eth0")
+    wanted = [
+        record for frame in frames for record in slow.feed(Packet(frame, Source(iface="eth0"), True), NOW)
+    ]
+    _hold(got)
+    assert sorted(record.identity for record in got) == sorted(record.identity for record in wanted)
+    for intake in (fast, slow):
+        _drained(intake)
+
+
+def ethernet(data: bytes) -> None:
+    """Frames as a packet socket gives them."""
+    intake = Intake(Limits(), 60)
+    for frame in _pieces(data):
+        packet = parse_ethernet(frame)
+        if not isinstance(packet, Drop):
+            parse_udp(packet.data)
+            decode_raw(packet)
+        _hold(intake.feed(Packet(frame, Source(), True), NOW))
+        _hold(intake.feed_block(ring_block([frame]), 0, 1, NOW, lambda index: None))
+    _drained(intake)
+
+
+def netconsole(data: bytes) -> None:
+    """Messages of one sender, plain and extended."""
+    runs = NetconsoleRuns(5.0, Counter())
+    for piece in _pieces(data):
+        message = parse_netconsole(piece)
+        if message is not None:
+            _hold(runs.feed(message, HERE, NOW))
+    _hold(runs.tick(LATER))
+    _hold(runs.flush())
+
+
+def crash(data: bytes) -> None:
+    """A record's text: what it means is found and can be stored and printed."""
+    found = parse(data.decode("utf-8", "backslashreplace"))
+    json.dumps(found.as_json())
+    assert "\n" not in found.title and len(found.trace) <= 64
+    assert "\x1b" not in text.escape(found.title)
+    shown = text.render_log(data, colour=False)
+    assert "\x1b" not in shown and shown.count("\n") <= data.count(b"\n") + 1
+
+
+def sealing(data: bytes) -> None:
+    """A sealed frame opens to what was sealed, one that was changed to nothing."""
+    header = data[: HEADER.size].ljust(HEADER.size, b"\0")
+    sealed = seal_frame(header, data, KEY)
+    assert open_frame(sealed, KEY) == data
+    changed = bytearray(sealed)
+    changed[(data or b"\0")[0] % len(sealed)] ^= 1
+    assert open_frame(bytes(changed), KEY) is None
+    frame = decode(data)
+    if not isinstance(frame, Drop) and frame.sealed:
+        assert open_frame(data, KEY) is None
+    intake = Intake(Limits(), 60)
+    intake.keys, intake.require_sealed = {1: KEY}, True
+    for frame in encode("panic", bytes(16), 1, 1, "h", b"host=h\n", data[:5000]):
+        header = bytearray(frame[: HEADER.size])
+        header[6:8] = FLAG_SEALED, 1
+        _hold(intake.feed(Packet(data, HERE), NOW))
+        intake.feed(Packet(seal_frame(bytes(header), frame[HEADER.size :], KEY), HERE), NOW)
+    assert intake.reassembler.in_flight == 0
+
+
+def firmware(data: bytes) -> None:
+    """The files of a pstore directory."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        for number, piece in enumerate(_pieces(data)):
+            ending = ".enc.z" if piece[:1] == b"z" else ""
+            (Path(folder) / f"dmesg-efi-{number}{ending}").write_bytes(piece.removeprefix(b"z"))
+        with contextlib.suppress(ReceiverError):
+            _hold(list(pstore.read(Path(folder), "h")))
+
+
+def message(data: bytes) -> None:
+    """A message of a broker: no record, or one that fits a row."""
+    for headers in ({}, {"Content-Encoding": "zstd"}):
+        try:
+            found = unpack(data, headers)
+        except ValueError:
+            continue
+        message_id(found)
+        row = central.line(found)
+        assert row.count("\t") == len(central.COLUMNS) - 1 and row.count("\n") == 1
+
+
+_TEXTS = [vector["text"].encode() for vector in VECTORS]
+_PANIC = b"<0>[    9.0] Kernel panic - not syncing: x\n"
+_EXTENDED = b"6.1.0,0,441,9000000,-,caller=T1;Kernel panic - not syncing: x\n K=v\n"
+_DOCUMENT = {name: "" for name in central.COLUMNS if name != "known"}
+_DOCUMENT |= dict.fromkeys(("complete", "sealed", "older_text", "metadata_missing"), False)
+_DOCUMENT |= dict.fromkeys(("bytes", "frames"), 1) | {"source": {}, "meta": {}, "gaps": []}
+_DOCUMENT |= dict.fromkeys(("boot_id", "event", "time", "crash", "raw"), None)
+
+#: By name: what takes the bytes, and some to begin with.
+TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
+    "wire": (wire, FRAMES),
+    "datagrams": (datagrams, [_joined(FRAMES[:12]), _joined([_PANIC, _EXTENDED])]),
+    "block": (block, [_joined(FRAMES[:12]), _joined([frame[:200] for frame in FRAMES])]),
+    "ethernet": (ethernet, [_joined([udp_frame(frame) for frame in FRAMES[:6]])]),
+    "netconsole": (netconsole, [_joined([_PANIC, _EXTENDED, _EXTENDED.replace(b"T1", b"T1,ncfrag=0/90")])]),
+    "crash": (crash, _TEXTS),
+    "sealing": (sealing, FRAMES[:3]),
+    "firmware": (firmware, [_joined([b"Panic#1 Part1\n" + _PANIC, b"z\x03\x00"])]),
+    "message": (message, [json.dumps(_DOCUMENT).encode()]),
+}

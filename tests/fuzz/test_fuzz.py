@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A short run of every fuzz target; what else is to be found takes hours: see fuzz.py."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .targets import TARGETS
+
+SECONDS = 2
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_seeds(name: str) -> None:
+    """What every target begins with, and the same cut or changed, where atheris is not to be had too."""
+    target, seeds = TARGETS[name]
+    for seed in seeds:
+        for data in (seed, seed[: len(seed) // 2], seed[1:], b"", seed.replace(b"\0", b"\xff")):
+            target(data)
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("atheris") is None, reason="atheris has no wheel for this Python or machine"
+)
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_short_run(name: str, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    program = Path(__file__).with_name("fuzz.py")
+    done = subprocess.run(
+        [
+            sys.executable,
+            program,
+            name,
+            corpus,
+            f"-max_total_time={SECONDS}",
+            f"-artifact_prefix={tmp_path}/",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    left = {path.name: path.read_bytes()[:500] for path in tmp_path.iterdir() if path != corpus}
+    assert done.returncode == 0, (left, done.stderr[-3000:])
+    runs = re.search(r"Done (\d+) runs", done.stderr)
+    assert runs and int(runs[1]) > len(TARGETS[name][1]), done.stderr[-1000:]
