@@ -5,46 +5,35 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import signal
 import socket
 import sys
-import time
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
 
-from . import commands, doctor, operations, service
+from . import commands, doctor, operations, service, web
 from .boots import STATES
 from .errors import ReceiverError
 from .reader import Query
-from .settings import CONFIG_FILE, SETTINGS, from_flag, load
+from .settings import CONFIG_FILE, SERVE, SETTINGS, from_flag, load
 from .settings.kinds import Setting, Value
+from .settings.web import WEB
 from .sinks.choice import libraries
-from .text import escape
+from .text import escape, parse_when
 from .wire import TYPES
 
 _EXIT_CODES = "exit codes: 0 done, 1 failed or not found, 2 wrong flag, setting or configuration file"
 #: What `collect` uses of the settings.
 _COLLECTING = ("postgresql", "nats", "nats_login", "log_level", "stats_s")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def parse_since(text: str) -> int:
-    """``2h`` ago, or an ISO date or time (UTC unless it says otherwise), in nanoseconds since the epoch."""
-    ago = re.fullmatch(r"(\d{1,9})([smhdw])", text)
-    if ago:
-        return time.time_ns() - int(ago.group(1)) * _UNITS[ago.group(2)] * 1_000_000_000
+    """See ``parse_when``; raises what argparse wants."""
     try:
-        moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", text.replace("Z", "+00:00")))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is neither an age such as 30m, 2h or 7d nor a time such as 2026-11-23T20:00"
-        ) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
+        return parse_when(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _limit(text: str) -> int:
@@ -89,6 +78,11 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--type", choices=sorted(TYPES.values()), help="only records of this type")
     parser.add_argument("--host", metavar="NAME", help="only records of this host")
+    parser.add_argument(
+        "--search",
+        metavar="WORDS",
+        help="only records with each of these words in host, reason, metadata or what is known of the crash",
+    )
     parser.add_argument("--all", action="store_true", help="hello and bye too, the newest of each boot")
 
 
@@ -130,7 +124,14 @@ def build_parser() -> argparse.ArgumentParser:
         "listen for records and keep them",
         "  panicast-receiver serve\n"
         "  panicast-receiver serve --listen 0.0.0.0:6664 --interface eth0 --state-dir /srv/panics\n",
-        SETTINGS,
+        SERVE,
+    )
+    command(
+        "web",
+        "show the records as a web page, with metrics and a JSON API",
+        "  panicast-receiver web\n"
+        "  panicast-receiver web --web-listen 0.0.0.0:6680 --web-token-file /etc/panicast/web-token\n",
+        [*readers, *WEB],
     )
     listing = command(
         "list",
@@ -282,6 +283,8 @@ def _run(args: argparse.Namespace) -> int:
         with libraries():
             from . import collect
         return collect.run(settings)
+    if args.command == "web":
+        return web.run(settings)
     if args.command == "check-config":
         return operations.check_config(settings)
     if args.command in ("prune", "import", "resend"):
@@ -307,6 +310,7 @@ def _run(args: argparse.Namespace) -> int:
         limit=getattr(args, "limit", None),
         everything=args.all,
         group=args.group,
+        search=args.search,
     )
     if args.command == "groups":
         return commands.groups(state_dir, query, as_json=args.json)

@@ -85,8 +85,7 @@ def parse(text: str, stated_reason: str = "") -> Crash:
     # What follows a gap up to the end of its line is the rest of a line: half a symbol is none.
     start = text.rfind("\n", 0, max(0, text.rfind(PANIC) - _WINDOW)) if PANIC in text else -1
     lines = [_STAMP.sub("", line, count=1) for line in _AFTER_GAP.sub("", text[start + 1 :]).split("\n")]
-    panic = _last(lines, _PANIC)
-    begin = _complaint(lines, panic)
+    panic, begin = _landmarks(lines)
     if panic is None and begin is None and not stated_reason:
         return Crash()
     section = lines[begin if begin is not None else panic or 0 :]
@@ -108,6 +107,36 @@ def parse(text: str, stated_reason: str = "") -> Crash:
         kernel=cpu.group(4) if cpu else "",
         comm=cpu.group(3) if cpu else "",
     )
+
+
+def _landmarks(lines: Sequence[str]) -> tuple[int | None, int | None]:
+    """Where the panic line is, and where the complaint begins that led to it."""
+    panic = _last(lines, _PANIC)
+    return panic, _complaint(lines, panic)
+
+
+def beginning(lines: Sequence[str]) -> int | None:
+    """Where, of lines without their stamps, the crash begins; None where there is none."""
+    panic, begin = _landmarks(lines)
+    return panic if begin is None else begin
+
+
+def split_stamp(line: str) -> tuple[str, str]:
+    """A line's level prefix and time stamp, and the rest of it."""
+    stamp = _STAMP.match(line)
+    end = stamp.end() if stamp else 0
+    return line[:end], line[end:]
+
+
+def kind_of(line: str) -> str:
+    """What a line without its stamp is, for whoever shows it: ``panic``, ``complaint``, ``at``, ``trace``,
+    ``frame``, ``doubtful`` (a frame that the kernel marks with ?) or empty."""
+    if _PANIC.search(line):
+        return "panic"
+    if frame := _FRAME.match(line):
+        return "doubtful" if frame.group(1) else "frame"
+    kinds = {"at": _AT, "trace": _TRACE, "complaint": _BEGINS}
+    return next((kind for kind, pattern in kinds.items() if pattern.match(line)), "")
 
 
 def _last(lines: Sequence[str], pattern: re.Pattern[str]) -> int | None:

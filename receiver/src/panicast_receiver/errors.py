@@ -10,6 +10,10 @@ class ReceiverError(Exception):
     exit_code = 1
 
 
+class NotFoundError(ReceiverError):
+    """What was asked for is not there; the database is."""
+
+
 class UsageError(ReceiverError):
     """A flag, a setting or the configuration file is wrong."""
 

@@ -57,6 +57,11 @@ class Listener(threading.Thread):
         self._stopping = True
         self._wake_writer.send(b"x")
 
+    @property
+    def queue_bytes(self) -> int:
+        """What waits for the store."""
+        return self._handoff.bytes
+
     def run(self) -> None:
         """The thread."""
         name_thread(self.name)

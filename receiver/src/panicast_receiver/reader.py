@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import boots, schema
-from .errors import ReceiverError
+from .errors import NotFoundError, ReceiverError
 from .record import Record, Source
 from .store import from_signed, row_to_record
 from .text import iso_time
@@ -20,6 +21,23 @@ _SUMMARY = (
     "identity, id, changed, format, type, host, reason, boot_id, event, flags, frames, time_ns, received_ns, "
     "text_length, complete, gaps, mac, source_ip, source_iface, metadata, title, signature, crash"
 )
+
+
+#: Where search looks. A text is compressed, and what matters of it is in its crash.
+_SEARCHED = (
+    "id || ' ' || host || ' ' || reason || ' ' || coalesce(CAST(metadata AS TEXT), '') || ' ' || "
+    "coalesce(signature, '') || ' ' || "
+    "coalesce((SELECT group_concat(atom, ' ') FROM json_tree(records.crash)), '')"
+)
+#: Of more words the rest is not looked for.
+_MOST_WORDS = 8
+
+
+class Place(NamedTuple):
+    """A record's place in a list: when it was received, and its change."""
+
+    received_ns: int
+    changed: int
 
 
 class Query(NamedTuple):
@@ -32,6 +50,10 @@ class Query(NamedTuple):
     everything: bool = False
     #: The signature of the crash, or how it begins.
     group: str | None = None
+    #: Words of which each must be found in what is known of the record, its text aside.
+    search: str | None = None
+    #: Records that come after the one at this place in a list with the newest first.
+    before: Place | None = None
 
 
 class Entry(NamedTuple):
@@ -40,6 +62,7 @@ class Entry(NamedTuple):
     identity: bytes
     changed: int
     summary: dict[str, Any]
+    place: Place
 
 
 class Reader:
@@ -49,6 +72,7 @@ class Reader:
         self.path = state_dir / schema.FILE_NAME
         self._db, self.frozen = schema.open_reader(self.path)
         self._db.row_factory = sqlite3.Row
+        self._inode = self._inode_now()
 
     def close(self) -> None:
         """Close the database."""
@@ -58,11 +82,26 @@ class Reader:
         """Whether a service has begun to write since a frozen database was opened."""
         return schema.has_log(self.path)
 
+    def replaced(self) -> bool:
+        """Whether another file has the database's name now."""
+        return self._inode != self._inode_now()
+
+    def size(self) -> int:
+        """Bytes of the database on the disk, those of its write-ahead log included."""
+        files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def _inode_now(self) -> int:
+        try:
+            return self.path.stat().st_ino
+        except OSError:
+            return 0
+
     def select(self, query: Query) -> list[Entry]:
         """The matching records, oldest first; ``limit`` keeps the newest."""
         where, values = _conditions(query)
         sql = f"SELECT {_SUMMARY} FROM records WHERE {where} ORDER BY received_ns DESC, changed DESC"
-        rows = self._rows(f"{sql} LIMIT ?", [*values, -1 if query.limit is None else query.limit])
+        rows = self._rows(f"{sql} LIMIT ?", [*values, _limit(query)])
         return [_entry(row) for row in reversed(list(rows))]
 
     def changed_since(self, cursor: int, query: Query) -> list[Entry]:
@@ -70,8 +109,8 @@ class Reader:
         the first."""
         where, values = _conditions(query)
         sql = f"SELECT {_SUMMARY} FROM records WHERE changed > ? AND {where} ORDER BY changed LIMIT ?"
-        limit = -1 if query.limit is None else query.limit
-        return [_entry(row) for row in self._rows(sql, [cursor, *values, limit])]
+        rows = self._rows(sql, [cursor, *values, _limit(query)])
+        return [_entry(row) for row in rows]
 
     def groups(self, query: Query) -> list[dict[str, Any]]:
         """The objects that ``groups --json`` prints: the same crash of many hosts once, newest last."""
@@ -82,7 +121,7 @@ class Reader:
             "group_concat(DISTINCT kernel) AS kernels "
             f"FROM records WHERE {where} AND signature != '' GROUP BY signature ORDER BY last_ns DESC LIMIT ?"
         )
-        rows = list(self._rows(sql, [*values, -1 if query.limit is None else query.limit]))
+        rows = list(self._rows(sql, [*values, _limit(query)]))
         return [
             {
                 "signature": row["signature"],
@@ -95,6 +134,40 @@ class Reader:
             }
             for row in reversed(rows)
         ]
+
+    def timelines(self, query: Query, start_ns: int, width_ns: int) -> dict[str, dict[int, int]]:
+        """How many records each group has in each ``width_ns`` from ``start_ns`` on: {signature: {number of
+        the stretch: records}}."""
+        where, values = _conditions(query)
+        sql = (
+            "SELECT signature, (received_ns - ?) / ? AS stretch, count(*) AS records FROM records "
+            f"WHERE {where} AND signature != '' GROUP BY signature, stretch"
+        )
+        found: dict[str, dict[int, int]] = {}
+        for row in self._rows(sql, [start_ns, width_ns, *values]):
+            found.setdefault(row["signature"], {})[row["stretch"]] = row["records"]
+        return found
+
+    def totals(self) -> list[dict[str, Any]]:
+        """For each type that there is: {type, records, incomplete, last_ns}."""
+        sql = (
+            "SELECT type, count(*) AS records, sum(NOT complete) AS incomplete, max(received_ns) AS last_ns "
+            "FROM records GROUP BY type"
+        )
+        return [dict(row) for row in self._rows(sql, [])]
+
+    def group_count(self) -> int:
+        """How many groups there are."""
+        sql = "SELECT count(DISTINCT signature) AS found FROM records WHERE signature != ''"
+        return int(next(self._rows(sql, []))["found"])
+
+    def backlogs(self) -> dict[str, int]:
+        """How many records each sink has not been told of yet."""
+        sql = (
+            "SELECT sink, (SELECT count(*) FROM records WHERE records.changed > cursors.changed "
+            "AND type NOT IN ('hello', 'bye')) AS records FROM cursors"
+        )
+        return {row["sink"]: row["records"] for row in self._rows(sql, [])}
 
     def hosts(self, silent_s: float, now_ns: int) -> list[dict[str, Any]]:
         """The objects that ``hosts --json`` prints."""
@@ -116,13 +189,13 @@ class Reader:
         wanted = prefix.lower()
         found = [_entry(row) for row in self._rows(sql, [wanted, wanted + "g"])] if wanted else []
         if not found:
-            raise ReceiverError(
+            raise NotFoundError(
                 f"no record has an id that starts with {prefix!r}; "
                 "`panicast-receiver list --all` shows them all"
             )
         if len(found) > 1:
             ids = ", ".join(entry.summary["id"] for entry in found[:5]) + (", …" if len(found) > 5 else "")
-            raise ReceiverError(f"{prefix!r} fits several records: {ids}; give more of the id")
+            raise NotFoundError(f"{prefix!r} fits several records: {ids}; give more of the id")
         return found[0]
 
     def has_complete(self, identity: bytes) -> bool:
@@ -134,7 +207,7 @@ class Reader:
         """The whole record, text included."""
         row = next(self._rows("SELECT * FROM records WHERE identity = ?", [entry.identity]), None)
         if row is None:
-            raise ReceiverError(
+            raise NotFoundError(
                 f"record {entry.summary['id']} is gone: a newer one of its host took its place"
             )
         return row_to_record(row)
@@ -163,7 +236,17 @@ def _conditions(query: Query) -> tuple[str, list[Any]]:
     if query.since_ns is not None:
         parts.append("received_ns >= ?")
         values.append(query.since_ns)
+    if query.before is not None:
+        parts.append("(received_ns, changed) < (?, ?)")
+        values += query.before
+    for word in (query.search or "").split()[:_MOST_WORDS]:
+        parts.append(f"{_SEARCHED} LIKE ? ESCAPE '\\'")
+        values.append("%" + re.sub(r"([\\%_])", r"\\\1", word) + "%")
     return " AND ".join(parts), values
+
+
+def _limit(query: Query) -> int:
+    return -1 if query.limit is None else query.limit
 
 
 def _entry(row: sqlite3.Row) -> Entry:
@@ -198,4 +281,5 @@ def _entry(row: sqlite3.Row) -> Entry:
             "source": source._asdict(),
             "meta": meta,
         },
+        Place(row["received_ns"], row["changed"]),
     )

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Callable
 
 import sdnotify
 
-from . import allocator, log
+from . import allocator, log, stats
 from .capture import Capture
 from .capture.bpf import frames_for
 from .capture.ring import RingCapture
@@ -27,7 +26,7 @@ from .listener import Listener
 from .log import logger
 from .reassembly import Limits
 from .sealing import Keys, read_keys
-from .settings import SETTINGS, Settings
+from .settings import SERVE, Settings
 from .settings.kinds import parse_interfaces, parse_listen
 from .sinks.choice import chosen
 from .sinks.feeder import Feeder
@@ -81,7 +80,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         for feeder in feeders:
             feeder.start()
             logger.info("records are told to: %s", feeder.name)
-        alive = _Supervisor(listener, committer, settings, reread, feeders).run()
+        alive = _Supervisor(store.path.parent, listener, committer, settings, reread, feeders).run()
         for feeder in feeders:
             feeder.stop()
         return 0 if alive and not committer.failed else 1
@@ -141,20 +140,6 @@ def _say_what_was_granted(udp: UdpCapture, wanted: int) -> None:
         )
 
 
-def counters(listener: Listener, committer: Committer, feeders: Sequence[Feeder]) -> str:
-    """The counters in one line, for people."""
-    merged: Counter[str] = Counter(listener.intake.counts)
-    packets = merged.pop("packets", 0)
-    for capture in listener.captures:
-        merged["dropped by the kernel, buffer full"] += capture.lost()
-    merged.update({f"records {outcome}": count for outcome, count in committer.counts.items()})
-    for feeder in feeders:
-        merged.update({f"{feeder.name} {what}": count for what, count in feeder.counts.items()})
-    parts = [f"{name} {count}" for name, count in sorted(merged.items()) if count]
-    flight = listener.intake.reassembler
-    return f"packets {packets}; " + "; ".join(
-        [*parts, f"in flight {flight.in_flight} ({flight.memory >> 10} KiB)"]
-    )
 
 
 def _limits(settings: Settings) -> Limits:
@@ -185,12 +170,14 @@ class _Supervisor:
 
     def __init__(
         self,
+        state_dir: Path,
         listener: Listener,
         committer: Committer,
         settings: Settings,
         reread: Callable[[], Settings],
         feeders: Sequence[Feeder],
     ) -> None:
+        self._state_dir = state_dir
         self._feeders = feeders
         self._listener = listener
         self._committer = committer
@@ -203,8 +190,12 @@ class _Supervisor:
         listener, committer = self._listener, self._committer
         self._notifier.notify("READY=1")
         next_stats = time.monotonic() + self._settings.stats_s
+        next_write = 0.0
         alive = True
         while alive:
+            if time.monotonic() >= next_write:
+                stats.write(self._state_dir, self._count())
+                next_write = time.monotonic() + stats.EVERY_S
             received = signal.sigtimedwait(_SIGNALS, 1.0)
             number = received.si_signo if received else 0
             now = time.monotonic()
@@ -213,7 +204,7 @@ class _Supervisor:
             if number == signal.SIGHUP:
                 self._reload()
             if number == signal.SIGUSR1 or (self._settings.stats_s and now >= next_stats):
-                logger.info("%s", counters(listener, committer, self._feeders))
+                logger.info("%s", stats.line(self._count()))
                 next_stats = now + self._settings.stats_s
             alive = listener.is_alive() and committer.is_alive()
             if now - min(listener.beat_at, committer.beat_at) < STUCK_S:
@@ -223,10 +214,14 @@ class _Supervisor:
         committer.stop()
         listener.join()
         committer.join()
-        logger.info("%s", counters(listener, committer, self._feeders))
+        logger.info("%s", stats.line(self._count()))
+        stats.remove(self._state_dir)
         if not alive:
             logger.error("a thread of the service ended by itself; the lines above say why")
         return alive
+
+    def _count(self) -> stats.Stats:
+        return stats.collect(self._listener, self._committer, self._feeders)
 
     def _reload(self) -> None:
         """Take over what can change while we run; a wrong file changes nothing."""
@@ -242,7 +237,7 @@ class _Supervisor:
             log.set_level(settings.log_level)
             kept = [
                 s.key
-                for s in SETTINGS
+                for s in SERVE
                 if not s.live and getattr(settings, s.key) != getattr(self._settings, s.key)
             ]
             self._settings = settings

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+import time
+from datetime import datetime, timedelta, timezone
 
 #: Control characters, direction overrides and line separators: what a hostile host could move a cursor,
 #: colour a line or reorder a name with. Newline is dealt with by whoever prints lines.
@@ -14,7 +15,7 @@ _UNSAFE = re.compile(
 _PREFIX = re.compile(r"<(\d{1,4})>")
 LEVELS = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug")
 _COLOURS = ("1;31", "1;31", "1;31", "31", "33", "1", "", "2")
-_GAP = re.compile(r"\[panicast: \d+ bytes missing\]")
+GAP = re.compile(r"\[panicast: \d+ bytes missing\]")
 
 
 def escape(line: str) -> str:
@@ -35,14 +36,18 @@ def render_log(text: bytes, colour: bool) -> str:
     return "".join(_render_line(line, colour) + "\n" for line in lines)
 
 
-def _render_line(line: str, colour: bool) -> str:
+def split_level(line: str) -> tuple[str, str]:
+    """A line's level in a word, empty where it states none, and the rest of it."""
     prefix = _PREFIX.match(line)
     # The number is facility * 8 + level.
-    level = int(prefix.group(1)) & 7 if prefix else None
-    body = escape(line[prefix.end() :] if prefix else line)
-    word = LEVELS[level] if level is not None else ""
-    code = _COLOURS[level] if level is not None else ("7" if _GAP.fullmatch(line) else "")
-    rendered = f"{word:<6} {body}" if not _GAP.fullmatch(line) else body
+    return (LEVELS[int(prefix.group(1)) & 7], line[prefix.end() :]) if prefix else ("", line)
+
+
+def _render_line(line: str, colour: bool) -> str:
+    word, rest = split_level(line)
+    gap = GAP.fullmatch(line)
+    code = _COLOURS[LEVELS.index(word)] if word else ("7" if gap else "")
+    rendered = escape(rest) if gap else f"{word:<6} {escape(rest)}"
     return f"\x1b[{code}m{rendered}\x1b[0m" if colour and code else rendered
 
 
@@ -52,3 +57,30 @@ def iso_time(time_ns: int | None) -> str | None:
         return None
     seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
+
+
+_AGE = re.compile(r"([0-9]{1,9})([smhdw])")
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+#: What SQLite can hold.
+_LATEST_NS = (1 << 63) - 1
+
+
+def parse_when(text: str) -> int:
+    """``2h`` ago, or an ISO date or time (UTC unless it says otherwise), in nanoseconds since the epoch.
+
+    Raises ValueError with a sentence.
+    """
+    if ago := _AGE.fullmatch(text):
+        moment_ns = time.time_ns() - int(ago[1]) * _UNITS[ago[2]] * 1_000_000_000
+    else:
+        try:
+            moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", text.replace("Z", "+00:00")))
+        except ValueError:
+            raise ValueError(
+                f"{text!r} is neither an age such as 30m, 2h or 7d nor a time such as 2026-11-23T20:00"
+            ) from None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.utc)
+        moment_ns = (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+    return max(0, min(_LATEST_NS, moment_ns))

@@ -20,6 +20,7 @@ from .keeping import KEEPING
 from .kinds import Setting, Value
 from .running import RUNNING
 from .sinks import SINKS
+from .web import WEB
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,7 +29,9 @@ else:
 
 CONFIG_FILE = Path("/etc/panicast/receiver.toml")
 SYSTEM_STATE_DIR = Path("/var/lib/panicast")
-SETTINGS: tuple[Setting, ...] = (*INTAKE, *KEEPING, *SINKS, *RUNNING)
+#: Those that `serve` uses, and with those of `web` all of them.
+SERVE: tuple[Setting, ...] = (*INTAKE, *KEEPING, *SINKS, *RUNNING)
+SETTINGS: tuple[Setting, ...] = (*SERVE, *WEB)
 
 
 class Settings:
@@ -65,6 +68,10 @@ class Settings:
     silent_s: float
     log_level: str
     stats_s: float
+    web_listen: str
+    web_base: str
+    web_token_file: str
+    web_names: str
 
     def __init__(self, values: Mapping[str, Value]) -> None:
         for setting in SETTINGS:
@@ -130,7 +137,8 @@ def render_toml() -> str:
         "# Configuration of panicast-receiver. Every setting is also a flag of `panicast-receiver serve`;\n"
         "# flags win. Each line below shows the default. After a change:\n"
         "#   panicast-receiver check-config && systemctl reload-or-restart panicast-receiver\n"
-        "# What is marked (restart) is not put into force by a reload.\n"
+        "# What is marked (restart) is not put into force by a reload. What begins with web_ belongs to\n"
+        "# `panicast-receiver web`: systemctl restart panicast-receiver-web\n"
     ]
     for setting in SETTINGS:
         lines = textwrap.wrap(setting.help + ("" if setting.live else " (restart)"), 96)

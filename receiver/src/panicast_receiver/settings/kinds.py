@@ -62,12 +62,25 @@ class Setting(NamedTuple):
         return value  # type: ignore[no-any-return]
 
 
-def parse_listen(text: str) -> tuple[str, int]:
-    """Split ADDR:PORT; raises ValueError."""
+def _split_port(text: str) -> tuple[str, int]:
     address, colon, port = text.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise ValueError(text)
-    return str(ipaddress.IPv4Address(address)), int(port)
+    return address, int(port)
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Split ADDR:PORT, IPv4 only; raises ValueError."""
+    address, port = _split_port(text)
+    return str(ipaddress.IPv4Address(address)), port
+
+
+def host_and_port(text: str) -> tuple[str, int]:
+    """Split ADDR:PORT, an IPv6 address in brackets; raises ValueError."""
+    address, port = _split_port(text)
+    if address.startswith("[") and address.endswith("]"):
+        return str(ipaddress.IPv6Address(address[1:-1])), port
+    return str(ipaddress.IPv4Address(address)), port
 
 
 def parse_interfaces(text: str) -> Sequence[str]:

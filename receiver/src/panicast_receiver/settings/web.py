@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The web page: where it listens, under which path, and who may read it."""
+
+from __future__ import annotations
+
+import re
+
+from .kinds import Setting, absolute, host_and_port
+
+
+def _base_path(text: str) -> None:
+    if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)*", text):
+        raise ValueError(text)
+
+
+def parse_names(text: str) -> frozenset[str]:
+    """Split a comma list of host names, in lower case; raises ValueError."""
+    names = frozenset(name.strip().lower() for name in text.split(",") if name.strip())
+    if not all(re.fullmatch(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]", name) for name in names):
+        raise ValueError(text)
+    return names
+
+
+WEB: tuple[Setting, ...] = (
+    Setting(
+        "web_listen",
+        str,
+        "127.0.0.1:6680",
+        "ADDR:PORT",
+        "Address and TCP port of the web page, IPv6 as [::1]:6680. Without a token (web_token_file) "
+        "addresses of this machine alone are accepted; port 0: any free one.",
+        check=host_and_port,
+    ),
+    Setting(
+        "web_base",
+        str,
+        "",
+        "PATH",
+        "Path under which a reverse proxy shows the page, such as /panicast; the proxy passes it on as it "
+        "is. Empty: the root.",
+        check=_base_path,
+    ),
+    Setting(
+        "web_token_file",
+        str,
+        "",
+        "FILE",
+        "A file of mode 0600 with a token of at least 20 characters, which readers must show: browsers once, "
+        "programs as `Authorization: Bearer TOKEN`. Empty: whoever reaches the page may read all records.",
+        check=absolute,
+    ),
+    Setting(
+        "web_names",
+        str,
+        "",
+        "NAME[,NAME]",
+        "Names by which browsers may ask for the page where there is no token, besides localhost and "
+        "addresses: those of a reverse proxy that passes the name on. Others are refused, so that no foreign "
+        "page reads this one by a name of its own.",
+        check=parse_names,
+    ),
+)

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the service counts: a line for people, and a file for whoever else wants to know (the web page).
+
+The main thread writes the file, a kilobyte every few seconds: neither the capturing thread nor the database
+has anything to do with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .committer import Committer
+from .listener import Listener
+from .log import logger
+from .sinks.feeder import Feeder
+
+FILE_NAME = "stats.json"
+#: Seconds between writes; counts older than STALE_S come from a service that does not run any more.
+EVERY_S, STALE_S = 5.0, 20.0
+
+Stats = dict[str, Any]
+
+
+def collect(listener: Listener, committer: Committer, feeders: Sequence[Feeder]) -> Stats:
+    """The counts since the start: ``packets`` by what became of them, ``lost`` by the kernel, ``records`` by
+    outcome, ``sinks`` by name; and the numbers and bytes of what is in flight and queued now."""
+    reassembler = listener.intake.reassembler
+    return {
+        "written": time.time(),
+        "packets": dict(listener.intake.counts),
+        "lost": sum(capture.lost() for capture in listener.captures),
+        "records": dict(committer.counts),
+        "sinks": {feeder.name: dict(feeder.counts) for feeder in feeders},
+        "in_flight": reassembler.in_flight,
+        "in_flight_bytes": reassembler.memory,
+        "queue_bytes": listener.queue_bytes,
+    }
+
+
+def line(stats: Stats) -> str:
+    """The counts in one line, for people."""
+    merged = {**stats["packets"], "dropped by the kernel, buffer full": stats["lost"]}
+    packets = merged.pop("packets", 0)
+    merged |= {f"records {outcome}": count for outcome, count in stats["records"].items()}
+    for name, counts in stats["sinks"].items():
+        merged |= {f"{name} {what}": count for what, count in counts.items()}
+    parts = [f"{name} {count}" for name, count in sorted(merged.items()) if count]
+    flight = f"in flight {stats['in_flight']} ({stats['in_flight_bytes'] >> 10} KiB)"
+    return f"packets {packets}; " + "; ".join([*parts, flight])
+
+
+def write(state_dir: Path, stats: Stats) -> None:
+    """Leave the counts in the state folder; that it cannot be done is no reason to stop."""
+    path = state_dir / FILE_NAME
+    beside = path.with_name(f".{FILE_NAME}.new")
+    try:
+        beside.write_text(json.dumps(stats))
+        beside.replace(path)
+    except OSError as error:
+        logger.debug("%s: %s", path, error.strerror)
+        with contextlib.suppress(OSError):
+            beside.unlink()
+
+
+def remove(state_dir: Path) -> None:
+    """The service stops: what it has counted is in its log."""
+    with contextlib.suppress(OSError):
+        (state_dir / FILE_NAME).unlink()
+
+
+def read(state_dir: Path) -> Stats | None:
+    """What the service that runs here has counted; None where none runs."""
+    try:
+        stats: Stats = json.loads((state_dir / FILE_NAME).read_text())
+    except (OSError, ValueError):
+        return None
+    return stats if 0 <= time.time() - stats["written"] < STALE_S else None

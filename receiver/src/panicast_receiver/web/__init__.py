@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The web page: a process of its own beside ``serve``, which reads the database as the commands do.
+
+What it needs beyond the receiver is optional: nothing outside this folder imports any of it, and in it only
+``run`` is to be imported from outside.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from ..errors import ReceiverError
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+
+_NEEDED = ("aiohttp", "jinja2", "prometheus_client")
+
+
+def run(settings: Settings) -> int:
+    """Serve the page until SIGTERM or SIGINT; returns the exit code. Raises ReceiverError when it cannot
+    start."""
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise ReceiverError(
+            f"the web page needs what is not installed here: {', '.join(missing)}. Debian, Ubuntu: apt "
+            "install python3-aiohttp python3-jinja2 python3-prometheus-client; Fedora, EL with EPEL: dnf "
+            "install python3-aiohttp python3-jinja2 python3-prometheus_client; openSUSE: zypper install "
+            "python3-aiohttp python3-Jinja2 python3-prometheus-client; elsewhere: pip install aiohttp Jinja2 "
+            "prometheus-client. All else works without"
+        )
+    from . import server
+
+    return server.run(settings)

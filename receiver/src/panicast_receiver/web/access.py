@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who may read: the token, the session that a browser gets for it, the names the page may be called by."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import os
+import stat
+from hashlib import blake2b
+from pathlib import Path
+
+from ..errors import ReceiverError, UsageError
+from ..settings import Settings
+from ..settings.kinds import host_and_port
+from ..settings.web import parse_names
+
+SHORTEST_TOKEN = 20
+COOKIE = "panicast_session"
+
+
+class Access:
+    """The rules of one page. ``token`` is None where none is asked for."""
+
+    def __init__(self, token: str | None, names: frozenset[str] = frozenset()) -> None:
+        self.token = token
+        self._names = names | {"localhost"}
+
+    @property
+    def session(self) -> str:
+        """What a browser's cookie holds instead of the token; another token makes it worthless."""
+        key = (self.token or "").encode()[:64]
+        return blake2b(b"panicast web session", key=key, digest_size=32).hexdigest()
+
+    def is_token(self, text: str) -> bool:
+        """Whether this is the token; takes as long whatever is wrong with it."""
+        return self.token is not None and _same(text, self.token)
+
+    def may_read(self, authorization: str, cookie: str) -> bool:
+        """Whether a request with this header and this cookie may read."""
+        if self.token is None:
+            return True
+        scheme, _, told = authorization.partition(" ")
+        if scheme.lower() == "bearer" and self.is_token(told.strip()):
+            return True
+        return _same(cookie, self.session)
+
+    def may_be_called(self, host: str) -> bool:
+        """Whether the page answers to the name in a request's Host header.
+
+        Where a token is asked for, to any: no foreign page has it. Without, a foreign page could give its own
+        name our address (DNS rebinding) and read what only this machine is to see.
+        """
+        if self.token is not None:
+            return True
+        name = host.lower()
+        if not name.endswith("]"):
+            name = name.rpartition(":")[0] or name
+        if name in self._names:
+            return True
+        try:
+            ipaddress.ip_address(name.strip("[]"))
+        except ValueError:
+            return False
+        return True
+
+
+def _same(told: str, known: str) -> bool:
+    # A header may hold any bytes; those that are not UTF-8 come as surrogates.
+    return hmac.compare_digest(told.encode("utf-8", "surrogateescape"), known.encode())
+
+
+def _read_token(path: Path) -> str:
+    try:
+        with path.open(encoding="ascii") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            token = file.read().strip()
+    except OSError as error:
+        raise ReceiverError(f"cannot read the token in {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ReceiverError(f"the token in {path} is not ASCII") from error
+    if mode & 0o077:
+        raise ReceiverError(f"others may read the token in {path} (mode {mode:04o}); run: chmod 600 {path}")
+    if len(token) < SHORTEST_TOKEN or not token.isprintable() or " " in token:
+        raise ReceiverError(
+            f"the token in {path} is not a word of at least {SHORTEST_TOKEN} characters; make one: "
+            f"(umask 077 && openssl rand -hex 32 > {path})"
+        )
+    return token
+
+
+def of(settings: Settings) -> Access:
+    """The rules that the settings make; raises ReceiverError, also where a page would be open to others."""
+    address, _ = host_and_port(settings.web_listen)
+    if settings.web_token_file:
+        return Access(_read_token(Path(settings.web_token_file)), parse_names(settings.web_names))
+    if not ipaddress.ip_address(address).is_loopback:
+        raise UsageError(
+            f"web_listen {settings.web_listen} lets other machines read all records, and no token is asked "
+            "for. Name a file with one in web_token_file: (umask 077 && openssl rand -hex 32 > FILE), owned "
+            "by panicast-web; or listen on 127.0.0.1 and put a web server before it that asks who comes"
+        )
+    return Access(None, parse_names(settings.web_names))

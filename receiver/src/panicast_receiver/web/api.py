@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The JSON API; openapi.py is its document."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from .. import present
+from ..errors import UsageError
+from ..reader import Reader
+from . import metrics, openapi, parameters
+from .live import MOST_STREAMS
+from .site import API, Site
+
+_ID = "{id:[0-9a-f]{12}}"
+
+
+def routes(site: Site) -> list[web.RouteDef]:
+    """Everything that programs read."""
+    handlers = _Handlers(site)
+    paths = {
+        f"{API}/records": handlers.records,
+        f"{API}/records/{_ID}": handlers.record,
+        f"{API}/records/{_ID}/text": handlers.text,
+        f"{API}/groups": handlers.groups,
+        f"{API}/hosts": handlers.hosts,
+        "/openapi.json": handlers.document,
+        "/metrics": handlers.metrics,
+        "/healthz": handlers.healthz,
+    }
+    # HEAD of a stream would be one that never ends.
+    stream = web.get(f"{site.base}{API}/events", handlers.events, allow_head=False)
+    return [stream, *(web.get(f"{site.base}{path}", handler) for path, handler in paths.items())]
+
+
+class _Handlers:
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._document = openapi.document(site.base, site.access.token is not None)
+
+    async def records(self, request: web.Request) -> web.StreamResponse:
+        known = (*parameters.FILTERS, parameters.LIMIT, parameters.BEFORE)
+        query = parameters.query_of(parameters.parse(request.query.items(), known))
+        entries = await self._site.database.ask(lambda reader: reader.select(query))
+        more = entries and len(entries) == query.limit
+        return web.json_response(
+            {
+                "records": [entry.summary for entry in reversed(entries)],
+                "next": parameters.show_place(entries[0].place) if more else None,
+            }
+        )
+
+    async def record(self, request: web.Request) -> web.StreamResponse:
+        parameters.parse(request.query.items(), ())
+
+        def find(reader: Reader) -> dict[str, Any]:
+            entry = reader.find(request.match_info["id"])
+            return present.as_json(entry.summary, reader.load(entry))
+
+        return web.json_response(await self._site.database.ask(find))
+
+    async def text(self, request: web.Request) -> web.StreamResponse:
+        parameters.parse(request.query.items(), ())
+
+        def find(reader: Reader) -> tuple[str, bytes]:
+            entry = reader.find(request.match_info["id"])
+            return present.file_name(entry.summary), reader.load(entry).received_text
+
+        name, text = await self._site.database.ask(find)
+        return web.Response(
+            body=text,
+            content_type="application/octet-stream",
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )
+
+    async def groups(self, request: web.Request) -> web.StreamResponse:
+        known = (parameters.GROUP, parameters.HOST, parameters.SINCE, parameters.SEARCH, parameters.LIMIT)
+        query = parameters.query_of(parameters.parse(request.query.items(), known))
+        found = await self._site.database.ask(lambda reader: reader.groups(query))
+        return web.json_response({"groups": found[::-1]})
+
+    async def hosts(self, request: web.Request) -> web.StreamResponse:
+        wanted = parameters.parse(request.query.items(), (parameters.STATE,)).get("state")
+        silent_s = self._site.silent_s
+        known = await self._site.database.ask(lambda reader: reader.hosts(silent_s, time.time_ns()))
+        return web.json_response({"hosts": [host for host in known if wanted in (None, host["state"])]})
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        query = parameters.query_of(parameters.parse(request.query.items(), parameters.FILTERS))
+        feed = self._site.feed
+        if feed.streams >= MOST_STREAMS:
+            raise web.HTTPServiceUnavailable(
+                text=f"{MOST_STREAMS} streams are open, and there are to be no more",
+                headers={"Retry-After": "60"},
+            )
+        newest = await feed.newest()
+        told = request.headers.get("Last-Event-ID", "")
+        if told and not (told.isascii() and told.isdigit() and len(told) < 19):
+            raise UsageError("Last-Event-ID is not what an event said")
+        response = web.StreamResponse(
+            headers={
+                "Content-Type": "text/event-stream",
+                "Cache-Control": "no-store",
+                # nginx would keep events until they fill a buffer.
+                "X-Accel-Buffering": "no",
+            }
+        )
+        await response.prepare(request)
+        # A number of a database that was replaced since means nothing in this one.
+        events = feed.events(
+            query,
+            min(int(told), newest) if told else newest,
+            lambda: request.transport is None or request.transport.is_closing(),
+        )
+        try:
+            async for event in events:
+                await response.write(event.encode())
+        except ConnectionError:
+            # Whoever listened has gone.
+            pass
+        finally:
+            await events.aclose()
+        return response
+
+    async def document(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response(self._document)
+
+    async def metrics(self, request: web.Request) -> web.StreamResponse:
+        site = self._site
+        text = await asyncio.get_running_loop().run_in_executor(
+            None, metrics.render, site.state_dir, site.silent_s, site.feed.streams
+        )
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def healthz(self, request: web.Request) -> web.StreamResponse:
+        """Whether the page can show records: 200, or 503 with the reason."""
+        await self._site.database.ask(lambda reader: reader.cursor())
+        return web.Response(text="ok\n")

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What monitoring is told (https://prometheus.io/docs/practices/naming): of the database, and of the service
+as its own count says (stats.py)."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Union
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.process_collector import ProcessCollector
+
+from .. import stats
+from ..boots import STATES
+from ..errors import ReceiverError
+from ..reader import Reader
+from ..wire import Drop
+
+#: What stats.py counts under a name that is none of a drop: copies of frames are no loss.
+_NO_DROP = {"packets", Drop.DUPLICATE.value}
+
+
+Values = Union[Mapping[str, float], float]
+
+
+def _filled(family: CounterMetricFamily | GaugeMetricFamily, values: Values) -> Metric:
+    for key, value in (values if isinstance(values, Mapping) else {"": values}).items():
+        family.add_metric([key] if key else [], value)
+    return family
+
+
+def _counter(name: str, text: str, values: Values, label: str = "") -> Metric:
+    return _filled(CounterMetricFamily(name, text, labels=[label] if label else []), values)
+
+
+def _gauge(name: str, text: str, values: Values, label: str = "") -> Metric:
+    return _filled(GaugeMetricFamily(name, text, labels=[label] if label else []), values)
+
+
+def _of_service(counted: stats.Stats) -> Iterator[Metric]:
+    packets = counted["packets"]
+    dropped = {drop.value: packets.get(drop.value, 0) for drop in Drop if drop.value not in _NO_DROP}
+    events = {name: count for name, count in packets.items() if name not in dropped and name not in _NO_DROP}
+    sinks = counted["sinks"]
+    yield _counter("panicast_packets", "Packets that were captured.", packets.get("packets", 0))
+    yield _counter(
+        "panicast_packets_duplicate",
+        "Packets that were there already: each frame is sent twice.",
+        packets.get(Drop.DUPLICATE.value, 0),
+    )
+    yield _counter("panicast_packets_lost", "Packets that the kernel had no room for.", counted["lost"])
+    yield _counter("panicast_packets_dropped", "Packets that are not used.", dropped, "reason")
+    yield _counter("panicast_events", "What happened to packets and records else.", events, "event")
+    yield _counter("panicast_records", "Records handed to the store.", counted["records"], "outcome")
+    yield _gauge(
+        "panicast_in_flight_records", "Records of which frames are missing yet.", counted["in_flight"]
+    )
+    yield _gauge("panicast_in_flight_bytes", "Memory that they take.", counted["in_flight_bytes"])
+    yield _gauge("panicast_queue_bytes", "What waits for the store.", counted["queue_bytes"])
+    for name, text, what in (
+        ("panicast_sink_delivered", "Records that a sink was told of.", "delivered"),
+        ("panicast_sink_failures", "Tries to tell a sink that failed.", "failed"),
+    ):
+        yield _counter(name, text, {sink: counts.get(what, 0) for sink, counts in sinks.items()}, "sink")
+    failing = {sink: counts.get("failing", 0) for sink, counts in sinks.items()}
+    yield _gauge("panicast_sink_failing", "1 while the last try failed.", failing, "sink")
+
+
+def _of_database(reader: Reader, silent_s: float) -> Iterator[Metric]:
+    totals = reader.totals()
+    states = Counter(host["state"] for host in reader.hosts(silent_s, time.time_ns()))
+
+    def by_type(what: str, unit: float = 1) -> dict[str, float]:
+        return {row["type"]: row[what] / unit for row in totals}
+
+    yield _gauge("panicast_stored_records", "Records in the database.", by_type("records"), "type")
+    yield _gauge("panicast_stored_incomplete_records", "Those with gaps.", by_type("incomplete"), "type")
+    yield _gauge(
+        "panicast_last_record_timestamp_seconds",
+        "When the newest record was received.",
+        by_type("last_ns", 1e9),
+        "type",
+    )
+    yield _gauge("panicast_crash_groups", "Crashes that are not the same.", reader.group_count())
+    yield _gauge("panicast_hosts", "Hosts.", {state: states[state] for state in STATES}, "state")
+    yield _gauge(
+        "panicast_sink_backlog_records", "Records that a sink was not told of yet.", reader.backlogs(), "sink"
+    )
+    yield _gauge("panicast_database_bytes", "Size of the database, its log included.", reader.size())
+
+
+class _Collector:
+    def __init__(self, state_dir: Path, silent_s: float, streams: int) -> None:
+        self._state_dir = state_dir
+        self._silent_s = silent_s
+        self._streams = streams
+
+    def collect(self) -> Iterator[Metric]:
+        """All of them; those of the database are missing while it cannot be read."""
+        counted = stats.read(self._state_dir)
+        yield _gauge("panicast_receiver_up", "1 while the service runs.", float(counted is not None))
+        yield _gauge("panicast_web_streams", "Browsers and programs that listen for records.", self._streams)
+        if counted is not None:
+            yield from _of_service(counted)
+        try:
+            reader = Reader(self._state_dir)
+        except ReceiverError:
+            yield _gauge("panicast_database_up", "1 while the database can be read.", 0)
+            return
+        try:
+            yield _gauge("panicast_database_up", "1 while the database can be read.", 1)
+            yield from _of_database(reader, self._silent_s)
+        finally:
+            reader.close()
+
+
+def render(state_dir: Path, silent_s: float, streams: int) -> bytes:
+    """The page /metrics; takes a while, for it counts in the database. Raises ReceiverError."""
+    registry = CollectorRegistry(auto_describe=False)
+    ProcessCollector(registry=registry)
+    registry.register(_Collector(state_dir, silent_s, streams))
+    return generate_latest(registry)

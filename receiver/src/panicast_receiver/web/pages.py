@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The pages for people. What is on them is put together here, how it looks is in templates/ and static/."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import jinja2
+from aiohttp import web
+
+from .. import present, stats
+from ..boots import STATES
+from ..errors import NotFoundError
+from ..reader import Query, Reader
+from ..text import escape, parse_when
+from ..wire import TYPES
+from . import logtext, parameters, timeline
+from .access import COOKIE
+from .site import Site
+
+_FOLDER = Path(__file__).parent
+_KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_ASSETS = {
+    path.name: path.read_bytes() for path in sorted((_FOLDER / "static").iterdir()) if path.suffix in _KINDS
+}
+#: Groups and hosts on a page.
+_MOST_GROUPS, _MOST_HOSTS = 100, 500
+_DAY_NS = 86400 * 1_000_000_000
+#: What the filters offer.
+_AGES = {"1h": "last hour", "1d": "last day", "7d": "last week", "30d": "last month", "365d": "last year"}
+#: Where a browser goes for records, groups and hosts.
+_VIEWS = {"/": "Records", "/groups": "Crashes", "/hosts": "Hosts"}
+_SESSION_S = 30 * 86400
+
+
+def _environment() -> jinja2.Environment:
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(str(_FOLDER / "templates")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["safe_text"] = escape
+    made.filters["state"] = present.state
+    made.filters["short"] = lambda moment: moment[:19].replace("T", " ")
+    made.filters["thousands"] = lambda number: f"{number:,}"
+    return made
+
+
+class Pages:
+    """The handlers."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._templates = _environment()
+        self._version = version("panicast-receiver")
+
+    def routes(self) -> list[web.RouteDef]:
+        """All of them."""
+        base = self._site.base
+        # Without a name the base is the root, of which there is no form without slash.
+        bare = [web.get(base, self._to_root)] if base else []
+        return [
+            *bare,
+            web.get(f"{base}/", self._records),
+            web.get(f"{base}/records/{{id:[0-9a-f]{{12}}}}", self._record),
+            web.get(f"{base}/groups", self._groups),
+            web.get(f"{base}/hosts", self._hosts),
+            web.get(f"{base}/login", self._ask_token),
+            web.post(f"{base}/login", self._take_token),
+            web.post(f"{base}/logout", self._forget),
+            web.get(f"{base}/static/{{name}}", self._asset),
+        ]
+
+    def error(self, request: web.Request, status: int, text: str) -> web.Response:
+        """The page that says what went wrong."""
+        return self._page(request, "error.html", status=status, code=status, text=text)
+
+    def _page(self, request: web.Request, template: str, status: int = 200, **values: Any) -> web.Response:
+        site = self._site
+        html = self._templates.get_template(template).render(
+            base=site.base,
+            version=self._version,
+            views=_VIEWS,
+            here=site.path_of(request),
+            query_string=request.query_string,
+            receiver=stats.read(site.state_dir),
+            secured=site.access.token is not None,
+            known=site.access.may_read(
+                request.headers.get("Authorization", ""), request.cookies.get(COOKIE, "")
+            ),
+            **values,
+        )
+        return web.Response(text=html, content_type="text/html", charset="utf-8", status=status)
+
+    @staticmethod
+    def _asked(request: web.Request, *known: parameters.Parameter) -> dict[str, Any]:
+        """The parameters; a field of a form that was left empty asks for nothing."""
+        return parameters.parse([pair for pair in request.query.items() if pair[1].strip()], known)
+
+    async def _to_root(self, request: web.Request) -> web.Response:
+        raise web.HTTPPermanentRedirect(f"{self._site.base}/")
+
+    async def _records(self, request: web.Request) -> web.Response:
+        values = self._asked(request, *parameters.FILTERS, parameters.LIMIT, parameters.BEFORE)
+        query = parameters.query_of(values)
+        # One more than is shown tells whether there are more.
+        limit = query.limit or parameters.FEW
+        entries = await self._site.database.ask(lambda reader: reader.select(query._replace(limit=limit + 1)))
+        shown = entries[::-1][:limit]
+        older = _with(request, before=parameters.show_place(shown[-1].place)) if len(entries) > limit else ""
+        return self._page(
+            request,
+            "records.html",
+            records=[entry.summary for entry in shown],
+            filters=request.query,
+            filtered=bool(values.keys() - {"limit", "before"}),
+            older=older,
+            newest=_with(request, before="") if query.before else "",
+            types=sorted(TYPES.values()),
+            ages=_AGES,
+        )
+
+    async def _record(self, request: web.Request) -> web.Response:
+        def find(reader: Reader) -> tuple[dict[str, Any], bytes, list[dict[str, Any]]]:
+            entry = reader.find(request.match_info["id"])
+            signature = entry.summary["signature"]
+            same = reader.groups(Query(group=signature)) if signature else []
+            return entry.summary, reader.load(entry).marked_text, same
+
+        record, text, same = await self._site.database.ask(find)
+        log = logtext.read(text)
+        return self._page(request, "record.html", record=record, log=log, group=same[0] if same else None)
+
+    async def _groups(self, request: web.Request) -> web.Response:
+        known = (parameters.GROUP, parameters.HOST, parameters.SINCE, parameters.SEARCH)
+        values = self._asked(request, *known)
+        query = Query(**values, limit=_MOST_GROUPS)
+
+        def find(
+            reader: Reader,
+        ) -> tuple[list[dict[str, Any]], timeline.Scale, Mapping[str, Mapping[int, int]]]:
+            found = reader.groups(query)[::-1]
+            now_ns = time.time_ns()
+            firsts = [parse_when(group["first"]) for group in found]
+            scale = timeline.scale(query.since_ns or min(firsts, default=now_ns - _DAY_NS), now_ns)
+            return found, scale, reader.timelines(query, *scale) if found else {}
+
+        found, scale, counts = await self._site.database.ask(find)
+        return self._page(
+            request,
+            "groups.html",
+            groups=[
+                {**group, "plot": timeline.plot(counts.get(group["signature"], {}), scale)} for group in found
+            ],
+            filters=request.query,
+            filtered=bool(values),
+            cut=len(found) == _MOST_GROUPS,
+            ages=_AGES,
+        )
+
+    async def _hosts(self, request: web.Request) -> web.Response:
+        values = self._asked(request, parameters.STATE, parameters.SEARCH)
+        silent_s = self._site.silent_s
+        known = await self._site.database.ask(lambda reader: reader.hosts(silent_s, time.time_ns()))
+        counts = Counter(host["state"] for host in known)
+        words = values.get("search", "").lower().split()
+        # Those that want to be seen come first.
+        found = sorted(
+            (
+                host
+                for host in known
+                if values.get("state") in (None, host["state"])
+                and all(word in f"{host['host']} {host['kernel']} {host['ip']}".lower() for word in words)
+            ),
+            key=lambda host: STATES.index(host["state"]),
+        )
+        return self._page(
+            request,
+            "hosts.html",
+            hosts=found[:_MOST_HOSTS],
+            total=len(found),
+            counts={state: counts[state] for state in STATES},
+            filters=request.query,
+            filtered=bool(values),
+            silent_s=silent_s,
+        )
+
+    async def _ask_token(self, request: web.Request) -> web.Response:
+        return self._page(request, "login.html", wrong=False, to=request.query.get("to", ""))
+
+    async def _take_token(self, request: web.Request) -> web.Response:
+        form = await request.post()
+        token, to = str(form.get("token", "")), str(form.get("to", ""))
+        if not self._site.access.is_token(token.strip()):
+            return self._page(request, "login.html", status=401, wrong=True, to=to)
+        # Within this page alone: //elsewhere.example is an address too.
+        inside = to.startswith("/") and not to.startswith("//") and "\\" not in to
+        answer = web.Response(status=303, headers={"Location": f"{self._site.base}{to if inside else '/'}"})
+        answer.set_cookie(
+            COOKIE,
+            self._site.access.session,
+            max_age=_SESSION_S,
+            path=self._site.base or "/",
+            httponly=True,
+            samesite="Strict",
+            secure="https" in (request.scheme, request.headers.get("X-Forwarded-Proto")),
+        )
+        return answer
+
+    async def _forget(self, request: web.Request) -> web.Response:
+        answer = web.Response(status=303, headers={"Location": f"{self._site.base}/login"})
+        answer.del_cookie(COOKIE, path=self._site.base or "/")
+        return answer
+
+    async def _asset(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if name not in _ASSETS:
+            raise NotFoundError(f"there is no {name!r}")
+        return web.Response(
+            body=_ASSETS[name],
+            content_type=_KINDS[Path(name).suffix],
+            # Its address holds the version.
+            headers={"Cache-Control": "public, max-age=86400"},
+        )
+
+
+def _with(request: web.Request, **changes: str) -> str:
+    """The query string of a request with some of it changed; "" takes a parameter away."""
+    pairs = {name: text for name, text in {**request.query, **changes}.items() if text}
+    return "?" + urlencode(pairs)

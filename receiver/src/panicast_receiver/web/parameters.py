@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What may stand behind the question mark: one table for the pages, the API and its document. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Callable, NamedTuple
+
+from ..boots import STATES
+from ..errors import UsageError
+from ..reader import Place, Query
+from ..text import parse_when
+from ..wire import TYPES
+
+#: Records on a page where nothing else is asked for, and at most.
+FEW, MOST = 50, 1000
+#: A name on the wire has at most 255 bytes; nobody types longer words.
+_LONGEST = 255
+_INT64 = (1 << 63) - 1
+
+
+class Parameter(NamedTuple):
+    """``schema`` is JSON Schema; ``parse`` raises ValueError, maybe with a sentence."""
+
+    name: str
+    field: str
+    text: str
+    schema: Mapping[str, Any]
+    parse: Callable[[str], Any]
+
+
+def _word(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"{text!r} is none of {', '.join(words)}")
+        return text
+
+    return parse
+
+
+def _matching(pattern: str, what: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"{text!r} is not {what}")
+        return text
+
+    return parse
+
+
+def _short(text: str) -> str:
+    if not 0 < len(text) <= _LONGEST:
+        raise ValueError(f"right are 1 to {_LONGEST} characters")
+    return text
+
+
+def _limit(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= MOST:
+        raise ValueError(f"{text!r} is not a whole number from 1 to {MOST}")
+    return int(text)
+
+
+def _place(text: str) -> Place:
+    if not re.fullmatch(r"[0-9]{1,19}-[0-9]{1,19}", text):
+        raise ValueError(f"{text!r} is not what `next` said")
+    received_ns, changed = (min(_INT64, int(part)) for part in text.split("-"))
+    return Place(received_ns, changed)
+
+
+def show_place(place: Place) -> str:
+    """The text that ``before`` takes."""
+    return f"{place.received_ns}-{place.changed}"
+
+
+_TYPES = sorted(TYPES.values())
+TYPE = Parameter(
+    "type", "type", "Only records of this type.", {"type": "string", "enum": _TYPES}, _word(*_TYPES)
+)
+HOST = Parameter(
+    "host",
+    "host",
+    "Only records of this host.",
+    {"type": "string", "minLength": 1, "maxLength": _LONGEST},
+    _short,
+)
+GROUP = Parameter(
+    "group",
+    "group",
+    "Only crashes whose signature is this, or begins with it.",
+    {"type": "string", "pattern": "^[0-9a-f]{1,12}$"},
+    _matching("[0-9a-f]{1,12}", "a signature: up to 12 hexadecimal digits"),
+)
+SINCE = Parameter(
+    "since",
+    "since_ns",
+    "Only what was received since then: an age such as 30m, 2h or 7d, or a time.",
+    {
+        "anyOf": [
+            {"type": "string", "pattern": "^[0-9]{1,9}[smhdw]$"},
+            {"type": "string", "format": "date-time"},
+        ]
+    },
+    parse_when,
+)
+SEARCH = Parameter(
+    "search",
+    "search",
+    "Only records in which each of these words is found: in id, host, reason, metadata, or what is known of "
+    "the crash (title, trace, modules, hardware, kernel). The text is not searched.",
+    {"type": "string", "minLength": 1, "maxLength": _LONGEST},
+    _short,
+)
+ALL = Parameter(
+    "all",
+    "everything",
+    "hello and bye too, the newest of each boot.",
+    {"type": "boolean", "default": False},
+    lambda text: _word("true", "false")(text) == "true",
+)
+LIMIT = Parameter(
+    "limit",
+    "limit",
+    "At most so many, the newest.",
+    {"type": "integer", "minimum": 1, "maximum": MOST, "default": FEW},
+    _limit,
+)
+BEFORE = Parameter(
+    "before",
+    "before",
+    "Go on in the list: what `next` said.",
+    {"type": "string", "pattern": "^[0-9]{1,19}-[0-9]{1,19}$"},
+    _place,
+)
+STATE = Parameter(
+    "state", "state", "Only hosts in this state.", {"type": "string", "enum": list(STATES)}, _word(*STATES)
+)
+
+FILTERS = (TYPE, HOST, GROUP, SINCE, SEARCH, ALL)
+
+
+def parse(pairs: Iterable[tuple[str, str]], known: Sequence[Parameter]) -> dict[str, Any]:
+    """The values of parameters by their fields; raises UsageError for one that is unknown, wrong or there
+    twice."""
+    by_name = {parameter.name: parameter for parameter in known}
+    found: dict[str, Any] = {}
+    for name, text in pairs:
+        parameter = by_name.get(name)
+        if parameter is None:
+            there = ", ".join(by_name) or "none"
+            raise UsageError(f"there is no parameter {name!r}; there are: {there}")
+        if parameter.field in found:
+            raise UsageError(f"{name} is there twice")
+        try:
+            # What UTF-8 cannot say no record holds.
+            text.encode()
+            found[parameter.field] = parameter.parse(text)
+        except ValueError as error:
+            raise UsageError(f"{name}: {error}") from None
+    return found
+
+
+def query_of(values: Mapping[str, Any]) -> Query:
+    """What the database is asked for."""
+    return Query(**{"limit": FEW, **values})

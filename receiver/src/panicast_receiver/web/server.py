@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``web``: puts the page together, listens, talks to systemd, stops when asked."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable
+from typing import Callable
+from urllib.parse import urlencode
+
+import sdnotify
+from aiohttp import web
+
+from .. import log
+from ..errors import ReceiverError
+from ..log import logger
+from ..settings import Settings
+from ..settings.kinds import host_and_port
+from . import access, api
+from .database import Database
+from .live import Feed
+from .pages import Pages
+from .site import Site, add_headers, status_of
+
+#: Seconds between signs of life to systemd, and for requests that are being answered when we stop.
+_ALIVE_S, _LAST_ANSWERS_S = 10.0, 5.0
+#: Bytes of a form with a token, the only thing that is sent here.
+_LONGEST_FORM = 4096
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def run(settings: Settings) -> int:
+    """See the package's ``run``."""
+    log.start(settings.log_level)
+    state_dir = settings.state_path(writing=False)
+    site = Site(
+        settings.web_base,
+        state_dir,
+        settings.silent_s,
+        access.of(settings),
+        Database(state_dir),
+        Feed(state_dir),
+    )
+    return asyncio.run(_serve(settings.web_listen, site))
+
+
+def application(site: Site) -> web.Application:
+    """The page as aiohttp serves it."""
+    pages = Pages(site)
+
+    @web.middleware
+    async def answer(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Refuse, or answer; tell errors as the reader wants them."""
+        try:
+            site.check(request)
+            return await handler(request)
+        except web.HTTPException as error:
+            return _told(request, error)
+        except ReceiverError as error:
+            return _error(request, status_of(error), str(error))
+
+    def _told(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
+        if error.status < 400:
+            return error
+        wants_page = not (site.is_program(request) or site.is_plain(request)) and request.method == "GET"
+        if error.status == 401 and wants_page:
+            to = site.path_of(request) + (f"?{request.query_string}" if request.query_string else "")
+            return web.Response(
+                status=303, headers={"Location": f"{site.base}/login?{urlencode({'to': to})}"}
+            )
+        told = _error(request, error.status, error.text or error.reason)
+        for name in ("Allow", "WWW-Authenticate", "Retry-After"):
+            if name in error.headers:
+                told.headers[name] = error.headers[name]
+        return told
+
+    def _error(request: web.Request, status: int, text: str) -> web.Response:
+        if site.is_program(request):
+            return web.json_response({"error": text}, status=status)
+        if site.is_plain(request):
+            return web.Response(text=text + "\n", status=status)
+        return pages.error(request, status, text)
+
+    app = web.Application(middlewares=[answer], client_max_size=_LONGEST_FORM)
+
+    async def prepare(_: web.Request, response: web.StreamResponse) -> None:
+        add_headers(response)
+
+    app.on_response_prepare.append(prepare)
+    app.add_routes([*api.routes(site), *pages.routes()])
+    return app
+
+
+async def _serve(listen: str, site: Site) -> int:
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    runner = web.AppRunner(application(site), access_log=None)
+    await runner.setup()
+    address, port = host_and_port(listen)
+    try:
+        listener = web.TCPSite(runner, address, port)
+        try:
+            await listener.start()
+        except OSError as error:
+            raise ReceiverError(
+                f"cannot listen on {listen}: {error.strerror}; another address: web_listen"
+            ) from error
+        port = runner.addresses[0][1]
+        shown = f"[{address}]" if ":" in address else address
+        logger.info("web page: http://%s:%d%s/", shown, port, site.base)
+        logger.info("records are read from %s", site.state_dir)
+        notifier = sdnotify.SystemdNotifier()
+        notifier.notify("READY=1")
+        while not stopping.is_set():
+            notifier.notify("WATCHDOG=1")
+            try:
+                await asyncio.wait_for(stopping.wait(), _ALIVE_S)
+            except asyncio.TimeoutError:
+                continue
+        notifier.notify("STOPPING=1")
+        return 0
+    finally:
+        site.feed.stop()
+        await runner.cleanup()
+        site.database.close()

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What all of the page's handlers know: where the records are, under which path it lies, who may read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from aiohttp import web
+
+from ..errors import NotFoundError, UsageError
+from .access import COOKIE, Access
+from .database import Database
+from .live import Feed
+
+API = "/api/v1"
+#: Read by programs, which are told errors in JSON; and where a line says all there is to say.
+_PROGRAMS = (f"{API}/", "/openapi.json")
+_PLAIN = ("/healthz", "/metrics")
+#: Open to whoever comes: whether the page lives, how it looks, and where one says the token.
+_OPEN = ("/healthz", "/login", "/static/")
+#: Nothing comes from elsewhere, nothing is in line, nobody frames it.
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+class Site(NamedTuple):
+    """``base`` has no slash at its end; ``silent_s`` is the setting."""
+
+    base: str
+    state_dir: Path
+    silent_s: float
+    access: Access
+    database: Database
+    feed: Feed
+
+    def path_of(self, request: web.Request) -> str:
+        """The path below the base."""
+        return request.path[len(self.base) :] if request.path.startswith(self.base) else request.path
+
+    def is_program(self, request: web.Request) -> bool:
+        """Whether errors are told in JSON."""
+        return self.path_of(request).startswith(_PROGRAMS)
+
+    def is_plain(self, request: web.Request) -> bool:
+        """Whether errors are told in a line."""
+        return self.path_of(request) in _PLAIN
+
+    def is_open(self, request: web.Request) -> bool:
+        """Whether no token is needed."""
+        return self.path_of(request).startswith(_OPEN)
+
+    def check(self, request: web.Request) -> None:
+        """Raise the error with which a request is refused, if it is."""
+        if not self.access.may_be_called(request.headers.get("Host", "")):
+            raise web.HTTPMisdirectedRequest(
+                text="this page does not answer to that name; if it is a reverse proxy's, set web_names"
+            )
+        authorization = request.headers.get("Authorization", "")
+        if self.is_open(request) or self.access.may_read(authorization, request.cookies.get(COOKIE, "")):
+            return
+        raise web.HTTPUnauthorized(
+            text="this page wants a token", headers={"WWW-Authenticate": 'Bearer realm="panicast"'}
+        )
+
+
+def add_headers(response: web.StreamResponse) -> None:
+    """What every answer says; a record is for nobody's cache."""
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers.setdefault("Cache-Control", "no-store")
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status by which an error of ours is told."""
+    return 400 if isinstance(error, UsageError) else 404 if isinstance(error, NotFoundError) else 503
