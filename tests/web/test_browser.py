@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The web page in a real browser: light, dark and narrow; live; by keyboard; without JavaScript.
+
+Screenshots of every page are left among the logs in the pipeline's cache, to be looked at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver import ChromeOptions, Keys
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from panicast_build import tools
+from panicast_build.paths import LOGS
+
+from ..unit.receiver.conftest import VECTORS, Receiver
+from ..unit.receiver.website import Website, fill, website
+
+SHOTS = LOGS / "web"
+PATIENCE_SECONDS = 30
+WIDE, NARROW = 1280, 390
+TALLEST = 2400
+TOKEN = "a-token-of-more-than-20-characters"
+# Of each text that is shown: how much it differs from what lies behind it, as WCAG 2 measures it.
+CONTRAST = """
+const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
+const light = (colour) => {
+  const linear = (v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const [r, g, b] = colour.slice(0, 3).map((v) => linear(v / 255));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const behind = (element) => {
+  for (let at = element; at; at = at.parentElement) {
+    const colour = channels(getComputedStyle(at).backgroundColor);
+    if (colour.length === 3 || colour[3] === 1) return colour;
+  }
+  return channels(getComputedStyle(document.body).backgroundColor);
+};
+const found = [];
+const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (walker.nextNode()) {
+  const element = walker.currentNode.parentElement;
+  if (!walker.currentNode.data.trim() || !element.getClientRects().length) continue;
+  const one = light(channels(getComputedStyle(element).color)), other = light(behind(element));
+  const ratio = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+  if (ratio < 4.5) found.push(`${walker.currentNode.data.trim().slice(0, 40)}: ${ratio.toFixed(2)}`);
+}
+return found;
+"""
+
+# What the window cuts off.
+OUTSIDE = """
+return [...document.querySelectorAll("input, select, button, td, h1, dd")]
+  .filter((element) => element.getBoundingClientRect().right > innerWidth)
+  .map((element) => element.outerHTML.slice(0, 80));
+"""
+
+
+class Browser(webdriver.Chrome):
+    """Headless Chromium."""
+
+    def look(self, scheme: str, width: int, height: int = 900) -> None:
+        """Be a window of that size on a desktop that is light or dark."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+    def scripts(self, on: bool) -> None:
+        """Run JavaScript, or not."""
+        self.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not on})
+
+    def wait(self, true: Callable[[], object]) -> None:
+        """Returns when it is, fails when that takes too long."""
+        WebDriverWait(self, PATIENCE_SECONDS).until(lambda _: true())
+
+    def texts(self, selector: str) -> list[str]:
+        """What the elements say; of the page as it is in one moment."""
+        found = "return [...document.querySelectorAll(arguments[0])].map((element) => element.innerText)"
+        return list(self.execute_script(found, selector))
+
+    def complaints(self) -> list[str]:
+        """What the console holds, page by page: violations of the policy, scripts' errors."""
+        return [entry["message"] for entry in self.get_log("browser")]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests."""
+    tools.need("chromium", "chromedriver")
+    options = ChromeOptions()
+    for flag in ("--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"):
+        options.add_argument(flag)
+    # Root has no sandbox in Chromium; what is opened is our own page.
+    options.add_argument("--no-sandbox")
+    options.binary_location = str(tools.find("chromium"))
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    made = Browser(options=options, service=Service(str(tools.find("chromedriver"))))
+    try:
+        yield made
+    finally:
+        made.quit()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Browser:
+    """The browser as it is when it starts."""
+    browser.scripts(on=True)
+    browser.look("light", WIDE)
+    browser.get("about:blank")
+    browser.complaints()
+    return browser
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Website]:
+    """A page on a fleet with crashes, below a path."""
+    state = tmp_path_factory.mktemp("state")
+    fill(state)
+    with website(state, "--web-base", "/panicast") as site:
+        yield site
+
+
+def record_of(page: Browser, site: Website, words: str) -> str:
+    """The address of the record that says so."""
+    page.get(site.url)
+    return str(page.find_element(By.PARTIAL_LINK_TEXT, words).get_attribute("href"))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "width"), [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]
+)
+def test_pages_are_readable(page: Browser, site: Website, scheme: str, width: int) -> None:
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    pages = {
+        "records": site.url,
+        "record": record_of(page, site, "mlx_poll"),
+        "hostile": record_of(page, site, "script"),
+        "crashes": f"{site.url}groups",
+        "hosts": f"{site.url}hosts",
+        "none": f"{site.url}?search=nothing-like-this",
+        "login": f"{site.url}login",
+    }
+    for name, address in pages.items():
+        page.look(scheme, width)
+        page.get(address)
+        assert page.execute_script("return document.documentElement.scrollWidth") <= width, name
+        assert page.execute_script(OUTSIDE) == [], name
+        assert page.execute_script(CONTRAST) == [], name
+        height = page.execute_script("return document.documentElement.scrollHeight")
+        page.look(scheme, width, min(height, TALLEST))
+        shot = SHOTS / f"{name}-{scheme}-{'wide' if width == WIDE else 'narrow'}.png"
+        assert page.save_screenshot(str(shot)) and shot.stat().st_size > 5000
+    ground = page.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, ground.strip("rgb()").split(","))) < 200) == (scheme == "dark")
+    assert page.complaints() == []
+
+
+def test_it_works_without_javascript(page: Browser, site: Website) -> None:
+    page.scripts(on=False)
+    page.get(site.url)
+    assert len(page.texts("tbody tr")) == 6
+    page.find_element(By.NAME, "search").send_keys("PowerEdge", Keys.ENTER)
+    page.wait(lambda: len(page.texts("tbody tr")) == 1)
+    page.find_element(By.PARTIAL_LINK_TEXT, "mlx_poll").click()
+    page.wait(lambda: "40 of" in page.find_element(By.CSS_SELECTOR, ".lead").text)
+    page.find_element(By.LINK_TEXT, "Crashes").click()
+    page.wait(lambda: len(page.find_elements(By.CSS_SELECTOR, "svg.plot")) == 4)
+    page.find_element(By.LINK_TEXT, "Hosts").click()
+    page.wait(lambda: "panicked" in page.texts("tbody .tag"))
+
+
+def test_by_keyboard(page: Browser, site: Website) -> None:
+    page.get(site.url)
+    page.switch_to.active_element.send_keys(Keys.TAB)
+    assert page.switch_to.active_element.text == "Skip to the content"
+    page.switch_to.active_element.send_keys(Keys.ENTER)
+    assert page.switch_to.active_element.get_attribute("id") == "main"
+    seen = []
+    while "mlx_poll" not in (seen or [""])[-1] and len(seen) < 40:
+        page.switch_to.active_element.send_keys(Keys.TAB)
+        seen.append(page.switch_to.active_element.text or "")
+        outline = page.switch_to.active_element.value_of_css_property("outline-style")
+        assert outline != "none", seen
+    page.switch_to.active_element.send_keys(Keys.ENTER)
+    page.wait(lambda: page.texts("h1")[0].endswith("in mlx_poll"))
+
+
+def test_records_come_live(page: Browser, tmp_path: Path) -> None:
+    (frames,) = (
+        [bytes.fromhex(frame) for frame in vector["frames"]]
+        for vector in VECTORS
+        if vector["name"] == "panic of many frames"
+    )
+    state = tmp_path / "state"
+    receiver = Receiver(state)
+    with contextlib.ExitStack() as stack:
+        stack.callback(receiver.process.communicate)
+        stack.callback(receiver.process.kill)
+        site = stack.enter_context(website(state))
+        page.get(site.url)
+        assert page.texts(".empty h2") == ["No records yet"]
+        page.wait(lambda: page.texts("#live-state") == ["live"])
+        for number in (1, 2):
+            receiver.send([frame[:24] + number.to_bytes(4, "big") + frame[28:] for frame in frames])
+            page.wait(lambda number=number: len(page.texts("tbody tr")) == number)
+            assert "sysrq triggered crash" in page.texts("tbody tr")[0]
+            link = page.find_elements(By.CSS_SELECTOR, "tbody .what a")[-1]
+            page.execute_script("arguments[0].focus()", link)
+        page.wait(lambda: page.texts("#live-state") == ["live: 1 record came"])
+        # The one that was read is still the one.
+        receiver.send([frame[:24] + (3).to_bytes(4, "big") + frame[28:] for frame in frames])
+        old = link.get_attribute("href")
+        page.wait(lambda: len(page.texts("tbody tr")) == 3)
+        assert page.switch_to.active_element.get_attribute("href") == old
+        receiver.stop()
+        page.get(site.url)
+        assert page.texts(".receiver") == ["receiver does not run"]
+        assert page.complaints() == []
+
+
+def test_a_token_is_asked_for_once(page: Browser, tmp_path: Path) -> None:
+    fill(tmp_path / "state")
+    token = tmp_path / "token"
+    token.touch(0o600)
+    token.write_text(TOKEN)
+    with website(tmp_path / "state", "--web-token-file", str(token)) as site:
+        page.get(f"{site.url}hosts")
+        page.find_element(By.NAME, "token").send_keys("wrong", Keys.ENTER)
+        page.wait(lambda: page.texts("[role=alert]") == ["That is not the token."])
+        page.find_element(By.NAME, "token").send_keys(TOKEN, Keys.ENTER)
+        page.wait(lambda: page.texts("h1") == ["Hosts"])
+        page.wait(lambda: page.texts("#live-state") == ["live"])
+        page.find_element(By.CSS_SELECTOR, "footer button").click()
+        page.wait(lambda: page.texts("h1") == ["Who may read?"])
+        page.get(site.url)
+        page.wait(lambda: page.texts("h1") == ["Who may read?"])
