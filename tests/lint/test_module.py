@@ -6,9 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import docker
-import pytest
 
-from panicast_build import distros, images, source
+from panicast_build import distros, source
 from panicast_build.container import Container
 from panicast_build.distros import Distro
 
@@ -26,13 +25,6 @@ def make(box: Container, *arguments: str) -> str:
 def test_compiler(client: docker.DockerClient, test_image: Callable[[Distro], str], distro: Distro) -> None:
     with Container(client, test_image(distro)) as box:
         assert not WARNING.findall(make(box, "W=1"))
-
-
-@pytest.fixture(scope="module")
-def lint_image(client: docker.DockerClient) -> str:
-    distro = distros.load()["debian-12"]
-    arguments = {"KERNEL": distro.kernel, "KERNEL_HEADERS": distro.kernel_headers}
-    return images.build(client, distro, "lint", buildargs=arguments)
 
 
 def test_sparse(client: docker.DockerClient, lint_image: str) -> None:

@@ -51,9 +51,19 @@ def test_receiver_package(packaged: Callable[[Distro], Path], distro: Distro) ->
     assert {"panicast-receiver", unit, manual, "receiver.toml", "panicast-collect.service"} <= found
     taken = "usr/lib/python3/dist-packages/panicast_receiver/vendored"
     assert {f"{taken}/{module}/__init__.py" for module in distro.vendored} <= names(package)
+    assert {"panicast-receiver-web.service", "style.css", "live.js", "records.html"} <= found
+    documents = {"grafana-dashboard.json", "prometheus-rules.yml"}
+    assert {f"usr/share/doc/panicast-receiver/{name}" for name in documents} <= {
+        name.removesuffix(".gz") for name in names(package)
+    }
     control = package.debcontrol()
     assert control["Version"] == f"{VERSION}-1{distro.version_suffix}"
     assert {"python3-zstandard", "python3-sdnotify"} <= set(control["Depends"].split(", "))
+    # A log host without them serves all but the page.
+    wanted = {"python3-aiohttp", "python3-jinja2", "python3-prometheus-client"}
+    assert wanted <= set(control["Recommends"].split(", ")) and not wanted & set(
+        control["Depends"].split(", ")
+    )
     assert package.control.get_content("conffiles").decode().split() == ["/etc/panicast/receiver.toml"]
 
 

@@ -7,9 +7,12 @@ import json
 import time
 from pathlib import Path
 
+import pytest
+
 from panicast_build import evidence
 
-UNITS = ("panicast-receiver.service", "panicast-collect.service")
+UNIT, WEB_UNIT = "panicast-receiver.service", "panicast-receiver-web.service"
+COLLECT_UNIT = "panicast-collect.service"
 # systemd-analyze's exposure level, times ten: 2.0 and less is what it calls OK.
 EXPOSURE = "20"
 VECTORS = json.loads((Path(__file__).parents[1] / "wire/vectors.json").read_text())
@@ -20,6 +23,14 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.sendto(bytes.fromhex(frame), ("127.0.0.1", 6664))
 """
 PATIENCE_SECONDS = 20
+
+
+def wait_for(machine, log: str, words: str) -> None:
+    """Returns when a log has the words, fails when that takes too long."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while words not in (text := machine.read(log).decode()):
+        assert time.monotonic() < deadline, text
+        time.sleep(0.2)
 
 
 def test_life(machine, distro) -> None:
@@ -43,16 +54,16 @@ def test_life(machine, distro) -> None:
     evidence.add_life(distro.name, ["panicast-receiver"], machine.built, machine.seen())
 
 
-def test_units(machine) -> None:
+@pytest.mark.parametrize(
+    ("unit", "enabled"), [(UNIT, "enabled"), (WEB_UNIT, "disabled"), (COLLECT_UNIT, "disabled")]
+)
+def test_unit(unit: str, enabled: str, machine) -> None:
     machine.apt("install", "panicast-receiver")
-    for unit in UNITS:
-        (path,) = machine.run(["find", "/usr/lib/systemd/system", "-name", unit]).output.split()
-        verified = machine.run(["systemd-analyze", "verify", path])
-        assert unit not in verified.output, verified.output
-        machine.run(["systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE}", path])
-    # Whoever wants this machine to collect says so.
-    wanted = machine.run(["ls", "/etc/systemd/system/multi-user.target.wants"]).output.split()
-    assert set(wanted) & set(UNITS) == {"panicast-receiver.service"}
+    (path,) = machine.run(["find", "/usr/lib/systemd/system", "-name", unit]).output.split()
+    verified = machine.run(["systemd-analyze", "verify", path])
+    assert unit not in verified.output, verified.output
+    machine.run(["systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE}", path])
+    assert machine.run(["systemctl", "is-enabled", unit], check=False).output.strip() == enabled
 
 
 def test_the_client_that_it_takes_along_is_its_own(machine) -> None:
@@ -63,6 +74,40 @@ def test_the_client_that_it_takes_along_is_its_own(machine) -> None:
     script = "import panicast_receiver, nats; print(nats.__file__)"
     assert "/panicast_receiver/vendored/nats/" in machine.run(["python3", "-c", script]).output
     assert machine.run(["python3", "-c", "import nats"], check=False).code == 1
+
+
+def test_the_web_page_is_served_by_a_user_who_can_only_read(machine) -> None:
+    """With the libraries of the distribution; the records are those of a service that runs as another user."""
+    machine.apt("install", "panicast-receiver")
+    assert "panicast" in machine.run(["id", "-nG", "panicast-web"]).output.split()
+    machine.run(["install", "-d", "--owner=panicast", "--group=panicast", "--mode=750", "/var/lib/panicast"])
+    for user, command in (("panicast", "serve"), ("panicast-web", "web")):
+        started = [
+            "start-stop-daemon",
+            "--start",
+            "--background",
+            f"--chuid={user}",
+            f"--output=/tmp/{command}",
+        ]
+        machine.run([*started, "--exec=/usr/bin/panicast-receiver", "--", command])
+    (frames,) = (vector["frames"] for vector in VECTORS if vector["name"] == "panic of many frames")
+    wait_for(machine, "/tmp/serve", "records are kept in")
+    machine.run(["python3", "-c", SENDER, *frames])
+    wait_for(machine, "/tmp/serve", "complete)")
+    wait_for(machine, "/tmp/web", "web page: http://127.0.0.1:6680/")
+    fetch = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())"
+
+    def fetched(path: str) -> str:
+        return machine.run(["python3", "-c", fetch, f"http://127.0.0.1:6680{path}"]).output
+
+    assert fetched("/healthz").strip() == "ok"
+    (record,) = json.loads(fetched("/api/v1/records"))["records"]
+    assert record["complete"] and record["reason"] == "sysrq triggered crash"
+    for path in ("/", "/groups", "/hosts", f"/records/{record['id']}"):
+        assert record["host"] in fetched(path) or path == "/groups"
+    assert "panicast_receiver_up 1.0" in fetched("/metrics")
+    refused = machine.run(["touch", "/var/lib/panicast/x"], user="panicast-web", check=False)
+    assert refused.code and "Permission denied" in refused.output
 
 
 def test_members_of_the_group_read_without_write_permission(machine) -> None:
@@ -76,17 +121,11 @@ def test_members_of_the_group_read_without_write_permission(machine) -> None:
     as_daemon = ["--make-pidfile", "--background", "--chuid=panicast:panicast", "--output=/tmp/log"]
     (frames,) = (vector["frames"] for vector in VECTORS if vector["name"] == "panic of many frames")
 
-    def wait_for(words: str) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while words not in (log := machine.read("/tmp/log").decode()):
-            assert time.monotonic() < deadline, log
-            time.sleep(0.2)
-
     for signal in ("TERM", "KILL"):
         machine.run([*daemon, "--start", *as_daemon, "--exec=/usr/bin/panicast-receiver", "--", "serve"])
-        wait_for("raw frames cannot be heard without CAP_NET_RAW; going on with UDP")
+        wait_for(machine, "/tmp/log", "raw frames cannot be heard without CAP_NET_RAW; going on with UDP")
         machine.run(["python3", "-c", SENDER, *frames])
-        wait_for("complete)")
+        wait_for(machine, "/tmp/log", "complete)")
         for _ in ("it runs", "it has ended"):
             listed = machine.run(["panicast-receiver", "list", "--json"], user="member").output
             assert [record["complete"] for record in json.loads(listed)] == [True]

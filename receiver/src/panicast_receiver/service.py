@@ -140,8 +140,6 @@ def _say_what_was_granted(udp: UdpCapture, wanted: int) -> None:
         )
 
 
-
-
 def _limits(settings: Settings) -> Limits:
     return Limits(
         settings.memory_mib << 20, settings.max_in_flight, settings.max_text_kib << 10, settings.idle_s

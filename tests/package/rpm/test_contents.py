@@ -64,12 +64,17 @@ def test_receiver_package(name: str, box: Container) -> None:
         "/usr/bin/panicast-receiver",
         "/usr/lib/systemd/system/panicast-receiver.service",
         "/usr/lib/systemd/system/panicast-collect.service",
+        "/usr/lib/systemd/system/panicast-receiver-web.service",
+        "/usr/lib/panicast-receiver/panicast_receiver/web/templates/records.html",
+        "/usr/share/doc/panicast-receiver/grafana-dashboard.json",
+        "/usr/share/doc/panicast-receiver/prometheus-rules.yml",
         "/usr/lib/sysusers.d/panicast-receiver.conf",
         "/usr/lib/firewalld/services/panicast-receiver.xml",
     } <= set(files)
     assert query(box, name, "panicast-receiver", "-c") == ["/etc/panicast/receiver.toml"]
     requires = query(box, name, "panicast-receiver", "--requires")
     assert set(TARGETS[name].python_requires) | {TARGETS[name].python} <= set(requires)
+    assert set(query(box, name, "panicast-receiver", "--recommends")) >= set(TARGETS[name].python_suggests)
     provides = query(box, name, "panicast-receiver", "--provides")
     for module in TARGETS[name].vendored:
         assert [path for path in files if path.startswith(f"/usr/lib/panicast-receiver/{module}")]

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The image of the linters that this machine need not have."""
+
+from __future__ import annotations
+
+import docker
+import pytest
+
+from panicast_build import distros, images
+
+
+@pytest.fixture(scope="session")
+def lint_image(client: docker.DockerClient) -> str:
+    """What checks C, built packages and rules: see containers/Containerfile.lint."""
+    distro = distros.load()["debian-12"]
+    arguments = {"KERNEL": distro.kernel, "KERNEL_HEADERS": distro.kernel_headers}
+    return images.build(client, distro, "lint", buildargs=arguments)
