@@ -77,7 +77,7 @@ def test_the_client_that_it_takes_along_is_its_own(machine) -> None:
 
 
 def test_the_web_page_is_served_by_a_user_who_can_only_read(machine) -> None:
-    """With the libraries of the distribution; the records are those of a service that runs as another user."""
+    """With the libraries of the distribution; the records are of a service that runs as another user."""
     machine.apt("install", "panicast-receiver")
     assert "panicast" in machine.run(["id", "-nG", "panicast-web"]).output.split()
     machine.run(["install", "-d", "--owner=panicast", "--group=panicast", "--mode=750", "/var/lib/panicast"])

@@ -22,7 +22,8 @@ APPLICATION_ID = 0x50435354
 #: title, signature, kernel, crash: what the text means (crash.py; crash is its JSON); signature is NULL until
 #: somebody has looked. body: zstd of the text's bytes that arrived, in order. metadata: seq 0's payload, NULL
 #: while missing. forgotten: records that were deleted. cursors: what each sink has. boots: one row a boot id
-#: (boots.py); interfaces: JSON {name: MAC}.
+#: (boots.py); interfaces: JSON {name: MAC}. records_by_signature holds all that groups are made of: what stands
+#: behind body in a row is found by reading through it.
 SCHEMA = """
 CREATE TABLE records (
     identity BLOB PRIMARY KEY NOT NULL,
@@ -56,7 +57,7 @@ CREATE TABLE records (
 CREATE INDEX records_by_id ON records (id);
 CREATE INDEX records_by_time ON records (received_ns);
 CREATE INDEX records_by_mac ON records (mac, received_ns) WHERE format = 'v1';
-CREATE INDEX records_by_signature ON records (signature, received_ns);
+CREATE INDEX records_by_signature ON records (signature, received_ns, type, host, kernel, title);
 CREATE INDEX records_by_host ON records (host, received_ns);
 CREATE INDEX host_state ON records (boot_id, event) WHERE type IN ('hello', 'bye');
 CREATE TABLE boots (
@@ -84,7 +85,7 @@ ALTER TABLE records ADD COLUMN title TEXT;
 ALTER TABLE records ADD COLUMN signature TEXT;
 ALTER TABLE records ADD COLUMN kernel TEXT;
 ALTER TABLE records ADD COLUMN crash TEXT;
-CREATE INDEX records_by_signature ON records (signature, received_ns);
+CREATE INDEX records_by_signature ON records (signature, received_ns, type, host, kernel, title);
 CREATE INDEX records_by_host ON records (host, received_ns);
 CREATE TABLE boots (
     boot_id BLOB PRIMARY KEY NOT NULL,

@@ -18,7 +18,7 @@ from .. import present, stats
 from ..boots import STATES
 from ..errors import NotFoundError
 from ..reader import Query, Reader
-from ..text import escape, parse_when
+from ..text import escape, iso_time, parse_when
 from ..wire import TYPES
 from . import logtext, parameters, timeline
 from .access import COOKIE
@@ -162,6 +162,7 @@ class Pages:
             ],
             filters=request.query,
             filtered=bool(values),
+            start=iso_time(scale.start_ns),
             cut=len(found) == _MOST_GROUPS,
             ages=_AGES,
         )
