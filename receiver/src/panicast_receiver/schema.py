@@ -22,8 +22,8 @@ APPLICATION_ID = 0x50435354
 #: title, signature, kernel, crash: what the text means (crash.py; crash is its JSON); signature is NULL until
 #: somebody has looked. body: zstd of the text's bytes that arrived, in order. metadata: seq 0's payload, NULL
 #: while missing. forgotten: records that were deleted. cursors: what each sink has. boots: one row a boot id
-#: (boots.py); interfaces: JSON {name: MAC}. records_by_signature holds all that groups are made of: what stands
-#: behind body in a row is found by reading through it.
+#: (boots.py); interfaces: JSON {name: MAC}. records_by_signature holds all that groups are made of: what
+#: stands behind body in a row is found by reading through it.
 SCHEMA = """
 CREATE TABLE records (
     identity BLOB PRIMARY KEY NOT NULL,

@@ -123,7 +123,7 @@ def test_what_is_refused_at_the_start(cli, state, flags, code, words):
         ("short", 0o600, "at least 20 characters"),
         ("", 0o600, "at least 20 characters"),
         (f"{TOKEN} {TOKEN}", 0o600, "not a word"),
-        ("ü" * 30, 0o600, "not ASCII"),
+        ("ü" * 30, 0o600, "characters of ASCII"),
     ],
 )
 def test_token_files_that_are_refused(cli, state, token_file, text, mode, words):

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-import os
-import stat
+import re
 from hashlib import blake2b
 from pathlib import Path
 
 from ..errors import ReceiverError, UsageError
+from ..private import read_private
 from ..settings import Settings
 from ..settings.kinds import host_and_port
 from ..settings.web import parse_names
@@ -71,19 +71,10 @@ def _same(told: str, known: str) -> bool:
 
 
 def _read_token(path: Path) -> str:
-    try:
-        with path.open(encoding="ascii") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            token = file.read().strip()
-    except OSError as error:
-        raise ReceiverError(f"cannot read the token in {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ReceiverError(f"the token in {path} is not ASCII") from error
-    if mode & 0o077:
-        raise ReceiverError(f"others may read the token in {path} (mode {mode:04o}); run: chmod 600 {path}")
-    if len(token) < SHORTEST_TOKEN or not token.isprintable() or " " in token:
+    token = "\n".join(read_private(path, "the token")).strip()
+    if len(token) < SHORTEST_TOKEN or not re.fullmatch(r"[!-~]+", token):
         raise ReceiverError(
-            f"the token in {path} is not a word of at least {SHORTEST_TOKEN} characters; make one: "
+            f"the token in {path} is not a word of at least {SHORTEST_TOKEN} characters of ASCII; make one: "
             f"(umask 077 && openssl rand -hex 32 > {path})"
         )
     return token
