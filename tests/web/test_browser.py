@@ -131,7 +131,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Website]:
 def record_of(page: Browser, site: Website, words: str) -> str:
     """The address of the record that says so."""
     page.get(site.url)
-    return str(page.find_element(By.PARTIAL_LINK_TEXT, words).get_attribute("href"))
+    links = page.find_elements(By.CSS_SELECTOR, "td.what a")
+    return next(str(link.get_attribute("href")) for link in links if words in link.text)
 
 
 @pytest.mark.parametrize(
