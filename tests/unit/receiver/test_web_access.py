@@ -56,6 +56,25 @@ def test_without_the_token_nothing_is_told(guarded):
     assert guarded.ask("/static/style.css").headers["content-type"] == "text/css"
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../api/v1/records",
+        "/static/%2e%2e/api/v1/records",
+        "/static/..%2fapi%2fv1%2frecords",
+        "/healthz/../api/v1/records",
+        "/login/../api/v1/records",
+        "//api/v1/records",
+        "/api/v1/records/",
+        "/api/v1/records?/healthz",
+        "/API/v1/records",
+    ],
+)
+def test_no_path_leads_around_the_token(guarded, path):
+    answer = guarded.ask(path)
+    assert answer.status in (303, 401, 404) and b"example.net" not in answer.body
+
+
 def test_programs_show_the_token(guarded):
     for path in CLOSED[:-1]:
         assert guarded.ask(path, Authorization=f"Bearer {TOKEN}").status == 200

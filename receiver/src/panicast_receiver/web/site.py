@@ -18,7 +18,7 @@ API = "/api/v1"
 _PROGRAMS = (f"{API}/", "/openapi.json")
 _PLAIN = ("/healthz", "/metrics")
 #: Open to whoever comes: whether the page lives, how it looks, and where one says the token.
-_OPEN = ("/healthz", "/login", "/static/")
+_OPEN = ("/healthz", "/login", "/static/{name}")
 #: Nothing comes from elsewhere, nothing is in line, nobody frames it.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
@@ -53,8 +53,9 @@ class Site(NamedTuple):
         return self.path_of(request) in _PLAIN
 
     def is_open(self, request: web.Request) -> bool:
-        """Whether no token is needed."""
-        return self.path_of(request).startswith(_OPEN)
+        """Whether no token is needed: by what answers the request, not by what its path looks like."""
+        resource = request.match_info.route.resource
+        return resource is not None and resource.canonical in [f"{self.base}{path}" for path in _OPEN]
 
     def check(self, request: web.Request) -> None:
         """Raise the error with which a request is refused, if it is."""
