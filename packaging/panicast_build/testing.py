@@ -12,7 +12,8 @@ from panicast_build.paths import ROOT
 # In the order of their cost: what fails early is known early.
 UNIT = ("tests/unit",)
 LINT = ("tests/lint",)
-EVERYTHING = (*LINT, *UNIT, "tests/fuzz", "tests/servers", "tests/web", "tests/package", "tests/smoke")
+RECEIVER = ("tests/fuzz", "tests/servers", "tests/endurance", "tests/web")
+EVERYTHING = (*LINT, *UNIT, *RECEIVER, "tests/package", "tests/smoke")
 
 
 def _pytest(folders: tuple[str, ...]) -> None:

@@ -22,9 +22,9 @@ import pytest
 
 from panicast_build import tools
 
-from ..unit.receiver.conftest import VECTORS, Receiver, cli, serve
+from ..unit.receiver.conftest import VECTORS, Receiver, big, cli, serve, vectors
 
-__all__ = ["cli", "serve"]
+__all__ = ["big", "cli", "serve", "vectors"]
 
 PATIENCE_S = 60
 PASSWORD = "correct horse"
@@ -162,6 +162,7 @@ class Nats(Server):
             "server_name": name,
             "listen": f"127.0.0.1:{port}",
             "http": f"127.0.0.1:{self._monitor}",
+            "authorization": {"user": "panicast", "password": PASSWORD},
             "jetstream": {
                 "store_dir": str(folder / "store"),
                 "max_memory_store": 1 << 26,
@@ -196,7 +197,12 @@ class Cluster:
             Nats(folder / f"n{number}", f"n{number}", free_port(), route, routes)
             for number, route in enumerate(routes)
         ]
+        login = folder / "login"
+        login.write_text(f"panicast:{PASSWORD}\n")
+        login.chmod(0o600)
         self.servers = ",".join(node.url for node in self.nodes)
+        #: What the receiver is told of it.
+        self.flags = ("--nats", self.servers, "--nats-login", str(login))
 
     def wait(self) -> None:
         """Wait until all of it is in order."""
@@ -238,8 +244,7 @@ class Burst:
         wait_until(self._announced, "the receiver keeps what was sent")
 
     def _announced(self) -> bool:
-        with contextlib.suppress(AssertionError):
-            self._receiver.wait_for("no such line", patience=0.1)
+        self._receiver.read(0.1)
         return sum(" panic from " in line for line in self._receiver.log) >= len(self.sent)
 
 

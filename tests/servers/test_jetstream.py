@@ -13,7 +13,7 @@ from pathlib import Path
 import nats
 import pytest
 
-from .conftest import PATIENCE_S, wait_until
+from .conftest import PASSWORD, PATIENCE_S, wait_until
 
 ROWS = "SELECT replace(boot_id::text, '-', ''), event FROM panicast.records"
 
@@ -22,7 +22,7 @@ ROWS = "SELECT replace(boot_id::text, '-', ''), event FROM panicast.records"
 def collect(cluster, postgres, folder):
     """``panicast-receiver collect`` as a process; its log is a file."""
     log = folder / "collect.log"
-    flags = ["--nats", cluster.servers, "--postgresql", postgres.dsn]
+    flags = [*cluster.flags, "--postgresql", postgres.dsn]
     argv = [sys.executable, "-m", "panicast_receiver", "collect", *flags]
     running: list[subprocess.Popen[bytes]] = []
 
@@ -38,14 +38,14 @@ def collect(cluster, postgres, folder):
 
 
 async def _stream(servers: str) -> nats.js.api.StreamInfo:
-    client = await nats.connect(servers.split(","))
+    client = await nats.connect(servers.split(","), user="panicast", password=PASSWORD)
     info = await client.jetstream().stream_info("PANICAST")
     await client.close()
     return info
 
 
 def test_each_node_killed_in_turn(serve, burst, cluster, postgres, collect, folder: Path) -> None:
-    receiver = serve("--nats", cluster.servers)
+    receiver = serve(*cluster.flags)
     receiver.wait_for("records are told to: nats")
     collector = collect()
     panics = burst(receiver)
@@ -75,3 +75,12 @@ def test_each_node_killed_in_turn(serve, burst, cluster, postgres, collect, fold
     collector.send_signal(signal.SIGTERM)
     assert collector.wait(PATIENCE_S) == 0
     assert "Traceback" not in (folder / "collect.log").read_text()
+
+
+def test_who_has_no_login_is_told_so(serve, burst, cluster) -> None:
+    receiver = serve("--nats", cluster.servers)
+    burst(receiver).send(1)
+    receiver.wait_for(
+        "nats: no server of .* takes us: .*Authorization Violation.*; trying again until it works"
+    )
+    receiver.stop()

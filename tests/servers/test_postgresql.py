@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import signal
 
+from panicast_receiver.sinks import central
+
 from .conftest import wait_until
 
 ROWS = "SELECT replace(boot_id::text, '-', ''), event FROM panicast.records"
@@ -33,4 +35,35 @@ def test_restarts_in_mid_burst(serve, cli, burst, postgres) -> None:
     assert cli("resend", "--sink", "postgresql", "--since", "1h").stdout.startswith("550 records")
     receiver = serve("--postgresql", postgres.dsn)
     wait_until(lambda: set(postgres.ask(ROWS)) == panics.sent, "they are there again")
+    receiver.stop()
+
+
+def test_two_receivers_make_one_row_of_a_panic_each_heard_a_part_of(serve, big, postgres, tmp_path) -> None:
+    first = serve("--postgresql", postgres.dsn, "--idle-s", "0.2", state_dir=tmp_path / "first")
+    second = serve("--postgresql", postgres.dsn, "--idle-s", "0.2", state_dir=tmp_path / "second")
+    state = "SELECT complete, known, bytes, raw IS NULL, text FROM panicast.records"
+
+    def rows():
+        return postgres.ask(state) if postgres.ask("SELECT to_regclass('panicast.records')")[0][0] else []
+
+    first.send(big["frames"][:3] + big["frames"][4:])
+    wait_until(lambda: [row[:4] for row in rows()] == [(False, 6006 - 1392, 6006, False)], "a part is there")
+    assert "[panicast: 1392 bytes missing]" in rows()[0][4]
+    # Less does not take its place, more does, and less again does not.
+    second.send(big["frames"][:2])
+    second.wait_for("postgresql|incomplete")
+    second.send(big["frames"][2:])
+    wait_until(lambda: rows() == [(True, 6006, 6006, True, big["text"])], "the whole is there")
+    for receiver in (first, second):
+        assert receiver.stop() == 0
+    assert rows() == [(True, 6006, 6006, True, big["text"])]
+
+
+def test_tables_of_a_newer_version_are_left_alone(serve, burst, postgres) -> None:
+    for step in ("CREATE SCHEMA panicast", "CREATE TABLE panicast.migrations (version integer)"):
+        postgres.ask(step)
+    postgres.ask(f"INSERT INTO panicast.migrations VALUES ({len(central.MIGRATIONS) + 1})")
+    receiver = serve("--postgresql", postgres.dsn)
+    burst(receiver).send(1)
+    receiver.wait_for("postgresql: PostgreSQL: .* newer panicast-receiver .* upgrade this one")
     receiver.stop()

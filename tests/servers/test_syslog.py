@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,11 @@ class Rsyslog(Server):
         argv = [str(tools.find("rsyslogd")), "-n", "-f", str(config), "-i", str(folder / "pid")]
         super().__init__(argv, folder)
 
+    def listens(self) -> bool:
+        """Whether somebody answers at its port."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
     def lines(self) -> list[str]:
         """What it has written."""
         return self.got.read_text().splitlines() if self.got.exists() else []
@@ -61,6 +67,7 @@ def rsyslog(folder: Path) -> Iterator[Rsyslog]:
     server = Rsyslog(folder)
     with contextlib.closing(server):
         server.start()
+        wait_until(server.listens, "it listens")
         yield server
 
 

@@ -58,6 +58,7 @@ class Collector:
         self.counts: Counter[str] = Counter()
         self._broker = broker
         self._sink = sink
+        self._complaint: str | None = None
         self._stats_s = stats_s
         self._stats_at = time.monotonic() + stats_s
         self._stopping = asyncio.Event()
@@ -145,15 +146,15 @@ class Collector:
             return None
 
     def _failed(self, what: str) -> None:
-        if not self.counts["failing"]:
+        if what != self._complaint:
             logger.warning("%s; trying again until it works", what)
-        self.counts["failing"] = 1
+        self._complaint = what
         self.counts["failed"] += 1
 
     def _works(self) -> None:
-        if self.counts["failing"]:
+        if self._complaint is not None:
             logger.warning("works again")
-        self.counts["failing"] = 0
+        self._complaint = None
 
     async def _wait(self, seconds: float) -> None:
         self._beat()

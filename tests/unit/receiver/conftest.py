@@ -58,21 +58,25 @@ class Receiver:
         self.port = int(self.wait_for(r"listening: UDP 127\.0\.0\.1:(\d+)").group(1))
         self.wait_for("records are kept in")
 
-    def wait_for(self, pattern, patience=PATIENCE_S):
+    def wait_for(self, pattern):
         """The first match in the log from the start on; fails when it does not come."""
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             for line in self.log:
                 if match := re.search(pattern, line):
                     return match
             left = deadline - time.monotonic()
             assert left > 0, f"{pattern!r} not in the log: {self.log}"
-            stream = self.process.stderr
-            if select.select([stream], [], [], left)[0]:
-                data = os.read(stream.fileno(), 65536)
-                assert data, f"the service ended before {pattern!r}: {self.log}"
-                *lines, self._rest = (self._rest + data).split(b"\n")
-                self.log += [line.decode() for line in lines]
+            self.read(left)
+
+    def read(self, patience):
+        """Read the log's next lines, if some come within so many seconds; fails when the service ended."""
+        stream = self.process.stderr
+        if select.select([stream], [], [], patience)[0]:
+            data = os.read(stream.fileno(), 65536)
+            assert data, f"the service ended: {self.log}"
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            self.log += [line.decode() for line in lines]
 
     def send(self, frames):
         """Send datagrams to the service's port."""

@@ -66,19 +66,24 @@ class Broker:
     @contextlib.asynccontextmanager
     async def connected(self) -> AsyncIterator[Client]:
         """A connection, closed at the end; it looks for another server when its own is gone."""
+        complaints: list[str] = []
 
-        async def ignore(error: Exception) -> None:
-            """What comes of it is raised where it matters."""
+        async def complain(error: Exception) -> None:
+            complaints.append(words(error))
 
-        client: Client = await nats.connect(
-            self._servers,
-            name="panicast-receiver",
-            error_cb=ignore,
-            connect_timeout=_CONNECT_S,
-            reconnect_time_wait=1,
-            max_reconnect_attempts=2,
-            **{key: value for key, value in self._login._asdict().items() if value is not None},
-        )
+        try:
+            client: Client = await nats.connect(
+                self._servers,
+                name="panicast-receiver",
+                error_cb=complain,
+                connect_timeout=_CONNECT_S,
+                reconnect_time_wait=1,
+                max_reconnect_attempts=2,
+                **{key: value for key, value in self._login._asdict().items() if value is not None},
+            )
+        except nats.errors.NoServersError as error:
+            said = ", ".join(sorted(set(complaints))) or words(error)
+            raise OSError(f"no server of {', '.join(self._servers)} takes us: {said}") from error
         try:
             yield client
         finally:

@@ -49,16 +49,18 @@ class Feeder(threading.Thread):
         """The thread."""
         name_thread(self.name)
         pause = LOOK_S
+        complaint: str | None = None
         while not self._stopping.wait(pause):
             try:
                 self._deliver_all()
-                if self.counts["failing"]:
+                if complaint is not None:
                     logger.warning("%s: works again", self.name)
-                pause, self.counts["failing"] = LOOK_S, 0
+                pause, complaint, self.counts["failing"] = LOOK_S, None, 0
             # Whatever a library may raise: a thread that ended by itself would never tell again.
             except Exception as error:
-                if not self.counts["failing"]:
+                if str(error) != complaint:
                     logger.warning("%s: %s; trying again until it works", self.name, error)
+                complaint = str(error)
                 self.counts["failing"] = 1
                 self.counts["failed"] += 1
                 pause = min(LONGEST_S, max(RETRY_S, 2 * pause))
