@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import repeat
-from typing import NamedTuple, Union
+from typing import NamedTuple, Union, overload
 
 #: A piece's bytes, or where in a file they are: both have a length and can be sliced.
 Data = Union[bytes, range]
@@ -34,6 +35,40 @@ class Run(NamedTuple):
 def runs_of(pairs: Iterable[tuple[int, Data]]) -> tuple[Run, ...]:
     """Offsets and bytes as runs, at a fifth of what Run() costs."""
     return tuple(map(tuple.__new__, repeat(Run), pairs))
+
+
+class Whole(Sequence[Run]):
+    """The one run of a text that came whole, ``size`` bytes, put together when somebody looks.
+
+    Reading all of it once more costs the thread that takes frames as much as taking them.
+    """
+
+    def __init__(self, pieces: Sequence[bytes], size: int) -> None:
+        self._pieces = pieces
+        self.size = size
+
+    @cached_property
+    def _runs(self) -> tuple[Run, ...]:
+        data = b"".join(self._pieces)
+        self._pieces = ()
+        return (Run(0, data),) if data else ()
+
+    @overload
+    def __getitem__(self, index: int) -> Run: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Run, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Run | tuple[Run, ...]:
+        return self._runs[index]
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+
+def size_of(runs: Sequence[Run]) -> int:
+    """Bytes of text in the runs."""
+    return runs.size if isinstance(runs, Whole) else sum(len(run.data) for run in runs)
 
 
 class Piece(NamedTuple):

@@ -12,6 +12,7 @@ from collections import deque
 from threading import Condition
 from typing import Callable
 
+from .extents import size_of
 from .pieces import RECORD_COST
 from .record import Record
 
@@ -70,4 +71,4 @@ class Handoff:
 
 
 def _cost(record: Record) -> int:
-    return RECORD_COST + len(record.metadata or b"") + sum(len(run.data) for run in record.runs)
+    return RECORD_COST + len(record.metadata or b"") + size_of(record.runs)

@@ -61,9 +61,10 @@ class Intake:
             return self._frame(frame, Source(iface=interface(index)), now)
 
         self.counts["packets"] += frames
-        duplicates, records = ringblock.walk(ring, at, frames, self.reassembler, now, slow)
-        self.counts["duplicate"] += duplicates
-        return records
+        walk = ringblock.Walk(ring, at, self.reassembler, now, slow)
+        walk.run(frames)
+        self.counts["duplicate"] += walk.duplicates
+        return walk.records
 
     def _frame(self, frame: bytes, source: Source, now: Instant) -> list[Record]:
         packet = parse_ethernet(frame)

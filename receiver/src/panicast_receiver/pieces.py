@@ -1,109 +1,179 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One v1 record while its frames arrive: made for taking a frame in a fraction of a microsecond. Pure.
 
-A frame whose header has the same prefix and suffix as the first one of its record needs no decoding: it is
-kept under its piece number (seq, count, offset), which also tells repetitions. What a piece is worth is
-looked at when there may be enough of them, by ``settle``.
+A sender's frames come one after the other, so each is known by beginning where the one before it ended:
+``order``. After a loss, a repetition or a change of order they are kept under a key, which also tells
+repetitions: ``pieces``. When those are as many as the record has frames and yet not the record (some are forged),
+or when the text was cut in two ways, each frame is put into its place in the text at once: ``text``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
-from operator import ge
 from typing import Callable, Optional, cast
 
-from .extents import Data, Extents, Piece, Run, runs_of
+from .extents import Data, Extents, Piece, Run, Whole, runs_of
 from .record import Record, Source, v1_identity
-from .wire import MAX_COUNT, Frame, split_pieces
+from .wire import SEQ_BITS, Frame
 
-#: Bytes of memory charged per record, piece of text and piece number beyond the text itself (CPython 3.11).
+#: Bytes of memory charged per record and per piece beyond the text itself (CPython 3.11).
 RECORD_COST = 1500
 PIECE_COST = 150
-NUMBER_COST = 100
-#: More piece numbers than this are not remembered: no honest record has them.
-_MOST_NUMBERS = 4 * MAX_COUNT
 #: Takes bytes to keep, returns where they are; None when there is no room.
 Put = Callable[[Sequence[bytes]], Optional[int]]
+#: Prefix and suffix of a header: frames that differ in one contradict each other.
+Key = tuple[bytes, bytes]
+#: Boot id, event, and whether it is sealed: nobody takes the name of a sealed record away without the key.
+Name = tuple[bytes, int, bool]
+#: Where no piece ends.
+_NOWHERE = -1
+_SEQ = (1 << SEQ_BITS) - 1
 
 
 class Partial:
-    """A record of which frames are missing.
-
-    ``left``: settle when so many more bytes have come, each piece counting one more than it has (so that
-    empty ones run out too). Metadata counts like text, so that it may be a little early.
-    """
+    """A record of which frames are missing. The fast path (ringblock.py) looks at the first six members."""
 
     __slots__ = (
-        *("first", "source", "received_ns", "suffix", "late", "heard"),
-        *("left", "pieces", "settled", "text", "metadata", "spilled", "whole"),
+        *("suffix", "count", "order", "end", "heard", "pieces"),
+        *("first", "name", "key", "source", "received_ns", "late"),
+        *("settled", "text", "metadata", "spilled", "whole"),
     )
 
     def __init__(self, frame: Frame, source: Source, received_ns: int, late: bool) -> None:
         self.first = frame
+        self.name: Name = frame.boot_id, frame.event, frame.sealed
+        self.key: Key = frame.prefix, frame.suffix
         self.source = source
         self.received_ns = received_ns
-        # The fast path is not for sealed frames: no header has an empty suffix.
-        self.suffix = b"" if frame.sealed else frame.suffix
+        #: b"", which no header has, when the fast path must leave its frames alone.
+        self.suffix = b"" if frame.sealed else self.key[1]
+        self.count = frame.frames
         self.late = late
         self.heard = 0.0
-        self.left = frame.text_length
-        #: By piece number; b"" once the bytes are in ``text``.
+        #: Metadata, then text, newest first, without a gap. What comes next ends at ``end``.
+        self.order: list[bytes] = []
+        self.end = frame.text_length
+        #: By offset << SEQ_BITS | seq, once they are not in order.
         self.pieces: dict[int, Data] = {}
-        #: How many of ``pieces`` are mere numbers by now.
-        self.settled = 0
+        self.settled = False
         self.text = Extents()
         self.metadata: Data | None = None
         #: Bytes of ``pieces``, ``text`` and ``metadata`` that lie in the spill file.
         self.spilled = 0
         #: All of the text, once it came in the usual way.
-        self.whole: tuple[Piece | Run, ...] = ()
+        self.whole: Sequence[Piece | Run] | None = None
 
     @property
     def cost(self) -> int:
         """Bytes of memory charged."""
-        size = sum(map(len, self.pieces.values())) + self.text.covered + len(self.metadata or b"")
-        pieces = len(self.pieces) - self.settled + len(self.text)
-        return RECORD_COST + PIECE_COST * pieces + NUMBER_COST * self.settled + size - self.spilled
+        if self.order:
+            size = len(self.order[0]) + self.first.text_length - self.end
+        else:
+            size = sum(map(len, self.pieces.values())) + self.text.covered + len(self.metadata or b"")
+        pieces = len(self.order) + len(self.pieces) + len(self.text)
+        return RECORD_COST + PIECE_COST * pieces + size - self.spilled
 
-    def settle(self) -> tuple[bool, int]:
-        """Sort out the pieces that came; whether the record is whole, and how many were out of bounds."""
-        # Once settled, what is in ``pieces`` is no more than numbers.
-        if not self.settled and not self.text and self._take_whole():
-            return True, 0
-        wrong, length = 0, self.first.text_length
-        for (seq, count, offset), data in zip(split_pieces(self.pieces), self.pieces.values()):
-            if seq >= count or count > MAX_COUNT or (offset + len(data) > length if seq else offset):
-                wrong += 1
-            elif seq:
-                self.text.add(offset, data)
-            elif self.metadata is None:
-                self.metadata = data
-        numbers = () if wrong or len(self.pieces) > _MOST_NUMBERS else self.pieces
-        self.pieces = dict.fromkeys(numbers, b"")
-        self.settled = len(self.pieces)
-        self.left = length - self.text.covered or (1 if self.metadata is None else 0)
-        return not self.left, wrong
+    @property
+    def alone(self) -> bool:
+        """Whether no other frame followed the first."""
+        return len(self.order) + len(self.pieces) == 1 < self.count
 
-    def _take_whole(self) -> bool:
-        """The usual end, without a loop in Python: one cut of the text, all of it in bounds, none missing."""
-        if not self.pieces:
+    @property
+    def ready(self) -> bool:
+        """Whether this may be the whole record, which ``settle`` tells."""
+        if self.settled:
+            return self._is_whole()
+        return not self.end if self.order else len(self.pieces) >= self.count
+
+    def knows(self, frame: Frame, size: int) -> bool:
+        """Whether a frame with so much payload brings nothing new; of a settled record that is not known."""
+        if len(self.order) <= frame.seq and self.end != _NOWHERE:
             return False
-        seqs, counts, offsets = zip(*split_pieces(self.pieces))
-        if seqs.count(0) != 1 or max(counts) > MAX_COUNT or any(map(ge, seqs, counts)):
+        self._scatter()
+        known = self.pieces.get(frame.offset << SEQ_BITS | frame.seq)
+        # A piece that was cut on its way, or forged shorter, does not keep the whole one out.
+        return known is not None and (len(known) >= size or isinstance(known, range))
+
+    def take(self, frame: Frame) -> int | None:
+        """Keep a frame; how many bytes more are charged, None when it brings nothing new."""
+        size = len(frame.payload)
+        if self._continues(frame, size):
+            self.order.append(frame.payload)
+            if frame.seq:
+                self.end = frame.offset
+            return size + PIECE_COST
+        if not self.settled and frame.frames == self.count:
+            if self.knows(frame, size):
+                return None
+            self._scatter()
+            number = frame.offset << SEQ_BITS | frame.seq
+            shorter = self.pieces.get(number)
+            self.pieces[number] = frame.payload
+            return size + PIECE_COST if shorter is None else size - len(shorter)
+        before, metadata = self.cost, self.metadata
+        self._spread()
+        self._place(frame.seq, frame.offset, frame.payload)
+        more = self.cost - before
+        return more if more or self.metadata is not metadata else None
+
+    def settle(self) -> bool:
+        """Put the pieces in their places; whether the record is whole."""
+        if self.order and not self.end:
+            self.metadata, texts = self.order[0], self.order[:0:-1]
+            self.whole = Whole(texts, self.first.text_length)
+            return True
+        self._scatter()
+        if self._fit():
+            return True
+        self._spread()
+        return self._is_whole()
+
+    def _continues(self, frame: Frame, size: int) -> bool:
+        if frame.seq != len(self.order) or frame.frames != self.count or self.end == _NOWHERE:
             return False
-        # Metadata, whose offset is 0, comes before the text's first piece.
-        found = sorted(zip(offsets, seqs, self.pieces.values()))
-        starts, numbers, texts = zip(*found)
-        ends = list(accumulate(map(len, texts[1:]), initial=0))
-        if numbers[0] or ends.pop() != self.first.text_length or ends != list(starts[1:]):
+        return not frame.seq or frame.offset + size == self.end
+
+    def _scatter(self) -> None:
+        """No longer count on an order."""
+        offset = self.first.text_length
+        for seq, data in enumerate(self.order):
+            offset -= len(data) if seq else 0
+            self.pieces[(offset if seq else 0) << SEQ_BITS | seq] = data
+        self.order, self.end = [], _NOWHERE
+
+    def _fit(self) -> bool:
+        """Whether metadata and text are there, each piece beginning where another one ends."""
+        (number, metadata), *texts = sorted(self.pieces.items()) or [(_SEQ, b"")]
+        end = 0
+        for following, data in texts:
+            if following >> SEQ_BITS != end or not following & _SEQ:
+                return False
+            end += len(data)
+        if number or end != self.first.text_length:
             return False
-        self.metadata = texts[0]
-        self.whole = runs_of(zip(starts[1:], texts[1:]))
+        self.metadata = metadata
+        self.whole = runs_of((number >> SEQ_BITS, data) for number, data in texts)
         return True
+
+    def _spread(self) -> None:
+        """Put the pieces into ``text``, where what was there first stays."""
+        self._scatter()
+        for number, data in self.pieces.items():
+            self._place(number & _SEQ, number >> SEQ_BITS, data)
+        self.pieces, self.settled, self.suffix = {}, True, b""
+
+    def _place(self, seq: int, offset: int, data: Data) -> None:
+        if seq:
+            self.text.add(offset, data)
+        elif self.metadata is None:
+            self.metadata = data
+
+    def _is_whole(self) -> bool:
+        return self.metadata is not None and self.text.covered == self.first.text_length
 
     def spill(self, put: Put) -> bool:
         """Move all bytes elsewhere by ``put``; False when it has no room."""
+        self._scatter()
         # Frames come newest text first: written backwards, neighbours in the text are neighbours in the file.
         held = [(number, data) for number, data in self.pieces.items() if isinstance(data, bytes) and data]
         start = put([data for _, data in reversed(held)])
@@ -122,7 +192,7 @@ class Partial:
         def fetched(data: Data) -> bytes:
             return read(data) if isinstance(data, range) else data
 
-        pieces = self.whole or tuple(self.text)
+        pieces = tuple(self.text) if self.whole is None else self.whole
         if self.spilled:
             pieces = runs_of((offset, fetched(data)) for offset, data in _joined(pieces))
         return Record(
@@ -139,7 +209,7 @@ class Partial:
             text_length=frame.text_length,
             metadata=None if self.metadata is None else fetched(self.metadata),
             # Nothing spilled: all of it is bytes.
-            runs=cast("tuple[Run, ...]", pieces),
+            runs=cast("Sequence[Run]", pieces),
             source=self.source,
         )
 

@@ -14,7 +14,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Hashable, Sequence
 from typing import Callable, NamedTuple, Protocol
 
-from .pieces import PIECE_COST, Partial
+from .pieces import Key, Name, Partial
 from .record import Instant, Record, Source
 from .wire import MAX_TEXT, TAG_BYTES, Drop, Frame
 
@@ -61,14 +61,18 @@ class _NoSpill:
         pass
 
 
-#: Stands among the records in flight for one that is complete; nothing of it is ever looked at.
-DONE = Partial.__new__(Partial)
-_Key = tuple[bytes, bytes]
-#: Boot id, event, and whether it is sealed: nobody takes the name of a sealed record away without the key.
-_Name = tuple[bytes, int, bool]
+def _nobody() -> Partial:
+    nobody = Partial.__new__(Partial)
+    nobody.suffix = b""
+    return nobody
 
 
-def _name(frame: Frame) -> _Name:
+#: Stand among the records in flight for one that is complete, and for one that has not begun; like every
+#: record that the fast path must leave alone they have no suffix.
+DONE, UNKNOWN = _nobody(), _nobody()
+
+
+def _name(frame: Frame) -> Name:
     return frame.boot_id, frame.event, frame.sealed
 
 
@@ -98,7 +102,7 @@ class Recent:
 
 def _worth(partial: Partial) -> tuple[bool, float]:
     """What goes first when room is needed: frames that stayed alone, then what was heard longest ago."""
-    return len(partial.pieces) > 1, partial.heard
+    return not partial.alone, partial.heard
 
 
 class Reassembler:
@@ -125,7 +129,7 @@ class Reassembler:
         self._counts = counts
         self._spill = spill or _NoSpill()
         self._may_begin = may_begin
-        self._partials: dict[_Key, Partial] = {}
+        self._partials: dict[Key, Partial] = {}
         self._done = Recent(REMEMBERED)
         self._handed_out = Recent(REMEMBERED)
         #: No record in flight becomes idle before this.
@@ -141,8 +145,7 @@ class Reassembler:
         if _name(frame) in self._done:
             return True
         partial = self._partials.get((frame.prefix, frame.suffix))
-        known = partial and partial.pieces.get(frame.piece)
-        return bool(known) and len(known or b"") >= len(frame.payload) - TAG_BYTES
+        return partial is not None and partial.knows(frame, len(frame.payload) - TAG_BYTES)
 
     def feed(self, frame: Frame, source: Source, now: Instant) -> list[Record]:
         """Take one frame; returns the record it completes and those that had to make room."""
@@ -159,34 +162,26 @@ class Reassembler:
             self._counts[Drop.RATE.value] += 1
             return []
         partial = partial or self._begin(key, frame, source, now)
-        known = partial.pieces.get(frame.piece)
-        # A piece that was cut on its way, or forged shorter, does not keep the whole one out.
-        if known is not None and (len(known) >= len(frame.payload) or isinstance(known, range)):
+        more = partial.take(frame)
+        if more is None:
             self._counts["duplicate"] += 1
             return []
         partial.heard = now.mono
-        partial.pieces[frame.piece] = frame.payload
-        more = len(frame.payload) - len(known or b"")
-        partial.left -= more + (known is None)
-        self.memory += more + (PIECE_COST if known is None else 0)
-        return (self.settle(partial) if partial.left <= 0 else []) + self.make_room()
+        self.memory += more
+        return (self.settle(partial) if partial.ready else []) + self.make_room()
 
     def settle(self, partial: Partial) -> list[Record]:
         """The record of ``partial``, out of which it then is, if it turns out to be whole."""
         self.memory -= partial.cost
-        whole, wrong = partial.settle()
-        if wrong:
-            self._counts[Drop.OFFSET.value] += wrong
-        if not whole:
+        if not partial.settle():
             self.memory += partial.cost
             return []
-        frame = partial.first
         self._remove(partial)
-        name = _name(frame)
+        name, prefix = partial.name, partial.key[0]
         if name in self._done:
             return self._contradicting(partial)
-        self.by_prefix[frame.prefix] = DONE
-        forgotten = self._done.add(name, frame.prefix)
+        self.by_prefix[prefix] = DONE
+        forgotten = self._done.add(name, prefix)
         if forgotten is not None and self.by_prefix.get(forgotten) is DONE:
             del self.by_prefix[forgotten]
         self._handed_out.discard(name)
@@ -229,7 +224,7 @@ class Reassembler:
             records += self._hand_out(partial, drop_loners=len(idle) > FLOOD)
         return records
 
-    def _begin(self, key: _Key, frame: Frame, source: Source, now: Instant) -> Partial:
+    def _begin(self, key: Key, frame: Frame, source: Source, now: Instant) -> Partial:
         late = _name(frame) in self._handed_out
         partial = self._partials[key] = Partial(frame, source, now.wall_ns, late)
         self.by_prefix.setdefault(key[0], partial)
@@ -239,10 +234,10 @@ class Reassembler:
 
     def _remove(self, partial: Partial) -> None:
         """Forget a partial record whose cost has been taken off."""
-        prefix = partial.first.prefix
-        del self._partials[prefix, partial.first.suffix]
-        if self.by_prefix.get(prefix) is partial:
-            del self.by_prefix[prefix]
+        partial.suffix = b""
+        del self._partials[partial.key]
+        if self.by_prefix.get(partial.key[0]) is partial:
+            del self.by_prefix[partial.key[0]]
 
     def _spill_one(self, partial: Partial) -> bool:
         """False when there is no room to spill to."""
@@ -256,17 +251,16 @@ class Reassembler:
         """Take an incomplete record out; none if its twin was completed meanwhile, or, on wish, if it is one
         frame that stayed alone: a flood of forged ones would otherwise fill the store."""
         self.memory -= partial.cost
-        alone = len(partial.pieces) == 1 < partial.first.frames
+        alone = partial.alone
         partial.settle()
         self._remove(partial)
         if alone and drop_loners:
             self._counts["lone frames dropped for room"] += 1
             self._spill.free(partial.spilled)
             return []
-        name = _name(partial.first)
-        if name in self._done:
+        if partial.name in self._done:
             return self._contradicting(partial)
-        self._handed_out.add(name)
+        self._handed_out.add(partial.name)
         return self._out(partial)
 
     def _contradicting(self, partial: Partial) -> list[Record]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -58,7 +59,7 @@ class Record:
     received_ns: int
     text_length: int
     metadata: bytes | None
-    runs: tuple[Run, ...]
+    runs: Sequence[Run]
     source: Source
 
     @cached_property

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import enum
 import struct
-import sys
-from array import array
-from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 MAGIC = b"PCST"
@@ -23,7 +20,6 @@ _TYPE_IDS = {name: number for number, name in TYPES.items()}
 #: event; text length to host); the middle (seq, count, offset) tells its frames apart.
 PREFIX_END, PIECE_END = 28, 36
 _PREFIX = struct.Struct(">4sBBBB16sI")
-_PIECE = struct.Struct(">HHI")
 _SUFFIX = struct.Struct(">IQ32s")
 #: Types that tell a host's state and carry no text.
 STATE_TYPES = frozenset({"hello", "bye"})
@@ -31,7 +27,9 @@ FLAG_SEALED = 0x01
 FLAG_OLDER_TEXT = 0x02
 #: What sealing adds to a payload.
 TAG_BYTES = 16
-MAX_COUNT = 1024
+#: What a seq fits into.
+SEQ_BITS = 10
+MAX_COUNT = 1 << SEQ_BITS
 #: What we put into a datagram: it fits into an Ethernet frame.
 _PAYLOAD = 1392
 MAX_TEXT = 1 << 20
@@ -98,16 +96,6 @@ class Frame(NamedTuple):
     def suffix(self) -> bytes:
         """The header's last part, as it is on the wire."""
         return _SUFFIX.pack(self.text_length, self.time_ns, self.host_field)
-
-    @property
-    def piece(self) -> int:
-        """The header's middle as one native integer, the way a ring's frames are read (pieces.py)."""
-        return int.from_bytes(_PIECE.pack(self.seq, self.frames, self.offset), sys.byteorder)
-
-
-def split_pieces(pieces: Collection[int]) -> Iterator[tuple[int, int, int]]:
-    """seq, count and offset of each piece."""
-    return _PIECE.iter_unpack(array("Q", pieces).tobytes())
 
 
 def decode(datagram: bytes) -> Frame | Drop:
