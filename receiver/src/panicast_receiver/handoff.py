@@ -9,6 +9,7 @@ takes what arrives meanwhile.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from threading import Condition
 from typing import Callable
 
@@ -32,19 +33,22 @@ class Handoff:
         self._closed = False
         self._abandoned = False
 
-    def put(self, record: Record, beat: Callable[[], None] = lambda: None) -> bool:
-        """Append ``record``, waiting for room and calling ``beat`` while waiting; False once abandoned."""
+    def put(self, records: Sequence[Record], beat: Callable[[], None] = lambda: None) -> int:
+        """Append ``records``, waiting for room and calling ``beat`` while waiting; how many were taken, fewer
+        only once abandoned."""
         with self._changed:
-            cost = _cost(record)
-            while self._records and self.bytes + cost > self.limit + self.spare and not self._abandoned:
-                beat()
-                self._changed.wait(0.5)
-            if self._abandoned:
-                return False
-            self._records.append(record)
-            self.bytes += cost
+            for taken, record in enumerate(records):
+                cost = _cost(record)
+                while self._records and self.bytes + cost > self.limit + self.spare and not self._abandoned:
+                    self._changed.notify_all()
+                    beat()
+                    self._changed.wait(0.5)
+                if self._abandoned:
+                    return taken
+                self._records.append(record)
+                self.bytes += cost
             self._changed.notify_all()
-            return True
+            return len(records)
 
     def take(self, most: int, timeout_s: float) -> list[Record] | None:
         """Up to ``most`` records, an empty list after ``timeout_s``, None when closed and empty."""

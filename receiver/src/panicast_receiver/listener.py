@@ -114,10 +114,12 @@ class Listener(threading.Thread):
                 capture.refresh()
 
     def _give(self, records: list[Record]) -> None:
-        for record in records:
-            self._balance()
-            if not self._handoff.put(record, self._beat):
-                self.intake.counts["records lost: store failed"] += 1
+        if not records:
+            return
+        self._balance()
+        lost = len(records) - self._handoff.put(records, self._beat)
+        if lost:
+            self.intake.counts["records lost: store failed"] += lost
 
     def _beat(self) -> None:
         self.beat_at = time.monotonic()

@@ -3,8 +3,8 @@
 
 A sender's frames come one after the other, so each is known by beginning where the one before it ended:
 ``order``. After a loss, a repetition or a change of order they are kept under a key, which also tells
-repetitions: ``pieces``. When those are as many as the record has frames and yet not the record (some are forged),
-or when the text was cut in two ways, each frame is put into its place in the text at once: ``text``.
+repetitions: ``pieces``. When those are as many as the record has frames and yet not the record, or when the
+text was cut in two ways, each frame is put into its place in the text at once: ``text``.
 """
 
 from __future__ import annotations

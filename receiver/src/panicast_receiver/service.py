@@ -47,7 +47,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
     ``reread`` gives the settings anew on SIGHUP.
     """
     log.start(settings.log_level)
-    allocator.tune()
+    allocator.tune(settings.reserve_mib << 20)
     # Records hold what a crashed kernel knew: owner and group only.
     os.umask(0o027)
     # Blocked here, so in the threads too: signals are taken by _supervise, one at a time, and nowhere else.

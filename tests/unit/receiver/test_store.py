@@ -197,8 +197,8 @@ def test_a_full_disk_is_waited_out_and_nothing_is_lost(store, tmp_path, big, mon
     monkeypatch.setattr(store, "write", make_room_at_the_third_try)
     monkeypatch.setattr("panicast_receiver.committer.RETRY_S", 0.01)
     for number in range(3):
-        handoff.put(raw_record(os.urandom(1024) * 8, identity=bytes([number]) * 20))
-    handoff.put(partial(big["frames"]))
+        handoff.put([raw_record(os.urandom(1024) * 8, identity=bytes([number]) * 20)])
+    handoff.put([partial(big["frames"])])
     handoff.close()
     committer.start()
     committer.join(20)
@@ -208,13 +208,13 @@ def test_a_full_disk_is_waited_out_and_nothing_is_lost(store, tmp_path, big, mon
 
 def test_the_handoff_waits_for_room_and_ends():
     handoff = Handoff(limit_bytes=1)
-    assert handoff.put(raw_record())
+    assert handoff.put([raw_record()]) == 1
     waits = []
 
     def beat():
         waits.append(1)
         handoff.abandon()
 
-    assert handoff.put(raw_record(), beat) is False and waits == [1]
+    assert handoff.put([raw_record()], beat) == 0 and waits == [1]
     handoff.close()
     assert len(handoff.take(10, 0)) == 1 and handoff.take(10, 0) is None

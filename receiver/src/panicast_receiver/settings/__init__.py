@@ -45,6 +45,7 @@ class Settings:
     state_dir: str
     idle_s: float
     memory_mib: int
+    reserve_mib: int
     spill_mib: int
     max_in_flight: int
     max_text_kib: int

@@ -70,6 +70,16 @@ INTAKE: tuple[Setting, ...] = (
         live=True,
     ),
     Setting(
+        "reserve_mib",
+        int,
+        0,
+        "MIB",
+        "Of that memory, what is taken at the start and kept. The kernel clears what is used for the first "
+        "time, which in the middle of a burst takes as long as all the rest.",
+        low=0,
+        high=65536,
+    ),
+    Setting(
         "spill_mib",
         int,
         1024,
