@@ -42,6 +42,31 @@ def test_the_fast_path_makes_the_records_that_the_slow_one_makes(vectors, data):
     assert fast.reassembler.memory == slow.reassembler.memory == 0
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.data())
+def test_many_hosts_at_once_with_losses_repetitions_and_changes_of_order(big, data):
+    """Long runs of frames of one size, which are taken together."""
+    hosts = range(data.draw(st.integers(20, 300)))
+    sent = [
+        frame[:8] + host.to_bytes(16, "big") + frame[24:]
+        for _ in range(2)
+        for frame in big["frames"]
+        for host in hosts
+    ]
+    for _ in range(data.draw(st.integers(0, 20))):
+        at = data.draw(st.integers(0, len(sent) - 1))
+        sent.insert(data.draw(st.integers(0, len(sent))), sent.pop(at))
+    del sent[:: data.draw(st.sampled_from([3, 50, len(sent)]))]
+    fast, slow = Intake(Limits(), 60), Intake(Limits(), 60)
+    got = by_ring(fast, map_frames(sent))
+    wanted = [record for frame in sent for record in slow.feed(Packet(frame, Source()), NOW)]
+    assert [told(record) for record in got] == [told(record) for record in wanted]
+    assert +fast.counts == +slow.counts
+    assert fast.reassembler.memory == slow.reassembler.memory
+    assert sorted(map(told, fast.reassembler.flush())) == sorted(map(told, slow.reassembler.flush()))
+    assert fast.reassembler.memory == slow.reassembler.memory == 0
+
+
 def map_frames(datagrams):
     """Datagrams as Ethernet frames."""
     return [udp_frame(datagram) for datagram in datagrams]
