@@ -57,10 +57,31 @@ def distros(_: Context) -> None:
     component="only this part: kmod, receiver or selinux (the others are kept as they are)",
     rpm_host="where RPMs are built: real (the distro's own image), debian (its rpmbuild, with "
     "macros of ours), or auto: real where a registry answers",
+    jobs="how many targets are built at a time (0: one on each CPU)",
+    locked="with the versions that dist/DISTRO/metadata.json recorded, or not at all",
+    offline="without a network, with what ./inv fetch has brought",
 )
-def package(_: Context, distro: str = "", component: str = "", rpm_host: str = "auto") -> None:
+def package(
+    _: Context,
+    distro: str = "",
+    component: str = "",
+    rpm_host: str = "auto",
+    jobs: int = 1,
+    locked: bool = False,
+    offline: bool = False,
+) -> None:
     """Build the packages into dist/DISTRO/, whatever has changed."""
-    packages.run(distro, component, rpm_host)
+    packages.run(distro, component, rpm_host, jobs, locked, offline)
+
+
+@command(
+    distro=TARGETS,
+    rpm_host="where RPMs will be built: see ./inv --help package",
+    jobs="for how many targets at a time (0: one on each CPU)",
+)
+def fetch(_: Context, distro: str = "", rpm_host: str = "auto", jobs: int = 1) -> None:
+    """Bring what ./inv package --offline builds with."""
+    packages.fetch(distro, rpm_host, jobs)
 
 
 @command(

@@ -26,7 +26,7 @@ class Container:
     """with Container(client, image) as box: box.run(["make"]). The network is none, or host if asked for.
 
     tmpfs are file systems in memory: where they are mounted, and with which options. mounts are folders of
-    this machine, and where they are in the container.
+    this machine, and where they are in the container. cpus are those that it may use, e.g. 0 or 0-3.
     """
 
     def __init__(
@@ -40,6 +40,8 @@ class Container:
         security_opt: Sequence[str] = (),
         tmpfs: Mapping[str, str] | None = None,
         mounts: Mapping[Path, str] | None = None,
+        hostname: str | None = None,
+        cpus: str = "",
     ) -> None:
         self._client = client
         self._container = client.containers.create(
@@ -51,6 +53,8 @@ class Container:
             cap_add=list(cap_add),
             security_opt=list(security_opt),
             tmpfs=dict(tmpfs or {}),
+            hostname=hostname,
+            cpuset_cpus=cpus or None,
             volumes=[f"{here}:{there}" for here, there in (mounts or {}).items()],
             labels={engine.OWNER_LABEL: engine.owner()},
         )

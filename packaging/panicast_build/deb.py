@@ -7,21 +7,22 @@ import email.utils
 import hashlib
 import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
 import docker
+from debian.deb822 import Deb822
 
-from panicast_build import archive, images, source, templating, vendored
-from panicast_build.container import Container
+from panicast_build import archive, images, locked, metadata, pins, source, templating, vendored
 from panicast_build.distros import DebDistro, Distro
 from panicast_build.metadata import Component, Project
 from panicast_build.paths import ROOT
+from panicast_build.surroundings import USUAL, Surroundings
 
 TEMPLATES = ROOT / "packaging" / "templates" / "deb"
 # One path for every build: it may end up in the bytes.
 BUILD = "/build"
-USER = "builder"
 RECEIVER = "receiver"
 REVISION = "1"
 
@@ -51,11 +52,41 @@ def taken_along(component: Component, distro: DebDistro) -> dict[str, Path]:
     return {f"vendored/{name}": path for name, path in vendored.files(modules).items()}
 
 
+def build_depends(project: Project, distro: DebDistro) -> str:
+    """What the packages of all components ask for to be built, as one dependency list."""
+    controls = [
+        Deb822(render(project, component, distro, 0)["control"])
+        for component in metadata.of_distro(distro.family, distro.components)
+    ]
+    wanted = {word.strip() for control in controls for word in control["Build-Depends"].split(",")}
+    return ", ".join(sorted(filter(None, wanted)))
+
+
+def image(
+    client: docker.DockerClient,
+    project: Project,
+    distro: DebDistro,
+    exactly: Mapping[str, str] | None = None,
+) -> str:
+    """The tag of the image that packages are built in; made of exactly these packages if given."""
+    arguments = {"DEPENDS": build_depends(project, distro)}
+    if exactly is None:
+        return images.build(client, distro, "build-deb", buildargs=arguments)
+    return locked.image(client, distro, "build-deb", arguments, exactly)
+
+
 class Build:
     """One component's packages for one distro: inputs() tells builds apart, run() makes the files."""
 
     def __init__(
-        self, client: docker.DockerClient, project: Project, component: Component, distro: Distro
+        self,
+        client: docker.DockerClient,
+        project: Project,
+        component: Component,
+        distro: Distro,
+        *,
+        packages: Mapping[str, str] | None = None,
+        around: Surroundings = USUAL,
     ) -> None:
         assert isinstance(distro, DebDistro)
         self._client = client
@@ -66,7 +97,8 @@ class Build:
         sources = {**source.files(component.name), **taken_along(component, distro)}
         archive.write_tar(self._orig, sources, mtime=self._epoch, prefix=f"{self._name}/")
         self._debian = render(project, component, distro, self._epoch)
-        self._image = images.build(client, distro, "build-deb")
+        self._image = image(client, project, distro, packages)
+        self._around = around
         self._environment = {
             "SOURCE_DATE_EPOCH": str(self._epoch),
             "DEB_BUILD_OPTIONS": os.environ.get("DEB_BUILD_OPTIONS", ""),
@@ -77,7 +109,7 @@ class Build:
         return {
             "source": hashlib.sha256(self._orig.getvalue()).hexdigest(),
             "packaging": images.digest({name: text.decode() for name, text in self._debian.items()}),
-            "image": {"tag": self._image, "id": self._client.images.get(self._image).id},
+            "image": pins.of(self._client, self._image),
             "environment": self._environment,
             "builder": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
         }
@@ -85,15 +117,17 @@ class Build:
     def run(self, into: Path, log: TextIO) -> None:
         """Leaves the binary and source packages, .changes and .buildinfo in the folder into."""
         tree = f"{BUILD}/{self._name}"
-        with Container(self._client, self._image, env=self._environment) as box:
+        around = self._around
+        with around.container(self._client, self._image, self._environment) as box:
             box.run(["mkdir", "-p", tree], log=log)
             box.write({self._orig_name: self._orig.getvalue()}, BUILD, mtime=self._epoch)
             box.run(["gzip", "-9n", self._orig_name], log=log, cwd=BUILD)
             box.run(["tar", "-xzf", f"{self._orig_name}.gz"], log=log, cwd=BUILD)
             debian = {f"debian/{name}": text for name, text in self._debian.items()}
             box.write(debian, tree, mtime=self._epoch)
-            box.run(["chown", "-R", f"{USER}:", BUILD], log=log)
-            box.run(["dpkg-buildpackage", "-us", "-uc", "-sa"], log=log, user=USER, cwd=tree)
+            around.give(box, BUILD, log)
+            argv = ["dpkg-buildpackage", "-us", "-uc", "-sa"]
+            box.run(around.argv(argv), log=log, user=around.user, cwd=tree)
             found = box.run(["find", BUILD, "-maxdepth", "1", "-type", "f"], log=log).output.split()
             for path in found:
                 box.get(path, into)

@@ -6,7 +6,6 @@ A target is the path of such a folder below dist/: debian-12, debian-12/kernel.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -16,6 +15,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from panicast_build import files
 from panicast_build.paths import DIST, dist_dir
 
 METADATA, SUMS, LOG = "metadata.json", "SHA256SUMS", "build.log"
@@ -28,9 +28,7 @@ def _beside(target: str, what: str) -> Path:
 @contextmanager
 def locked(target: str) -> Iterator[None]:
     """One process at a time fills the folder of a target."""
-    DIST.mkdir(exist_ok=True)
-    with _beside(target, "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with files.locked(_beside(target, "lock")):
         yield
 
 

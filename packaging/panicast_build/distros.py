@@ -7,7 +7,7 @@ import difflib
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from panicast_build.errors import UserError
 from panicast_build.paths import ROOT
@@ -35,6 +35,7 @@ class Distro(Base):
     """One target."""
 
     kernel: str
+    components: tuple[str, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,10 @@ class DebDistro(Distro):
     version_suffix: str
     kernel_image: str
     kernel_headers: str
-    kernel_source: str
-    kernel_config: str
-    kernel_config_file: str
     vendored: list[str]
+    kernel_source: str = field(default="", kw_only=True)
+    kernel_config: str = field(default="", kw_only=True)
+    kernel_config_file: str = field(default="", kw_only=True)
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -87,7 +88,12 @@ FAMILIES: dict[str, type[Distro]] = {"deb": DebDistro, "rpm": RpmDistro}
 def load(table: Path = TABLE) -> dict[str, Distro]:
     """The targets by name, in the order of the table."""
     tables = tomllib.loads(table.read_text())
-    return {name: FAMILIES[fields["family"]](name=name, **fields) for name, fields in tables.items()}
+    return {name: _distro(name, fields) for name, fields in tables.items()}
+
+
+def _distro(name: str, fields: dict[str, Any]) -> Distro:
+    components = tuple(fields.pop("components", ()))
+    return FAMILIES[fields["family"]](name=name, components=components, **fields)
 
 
 def of_family(family: type[D]) -> dict[str, D]:

@@ -9,19 +9,16 @@ also short enough for a socket (108 bytes). It stays up for the next run.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import docker
 from docker.errors import DockerException
 
-from panicast_build import progress, tools
+from panicast_build import files, progress, tools
 from panicast_build.errors import BuildError, UserError
 from panicast_build.paths import CACHE, LOGS
 from panicast_build.run import spawn
@@ -82,17 +79,9 @@ def _private() -> docker.DockerClient:
     tools.need("dockerd")
     state = Path("/run") / f"panicast-{hashlib.sha256(bytes(CACHE)).hexdigest()[:12]}"
     url = f"unix://{state}/docker.sock"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with _only_one():
+    # Two pipelines at once start one engine.
+    with files.locked(CACHE / "engine.lock"):
         return _answers(url) or _start(state, url)
-
-
-@contextmanager
-def _only_one() -> Iterator[None]:
-    """Two pipelines at once start one engine."""
-    with (CACHE / "engine.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _start(state: Path, url: str) -> docker.DockerClient:

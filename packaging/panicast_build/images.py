@@ -18,7 +18,7 @@ from typing import IO
 import docker
 from docker.errors import DockerException, ImageNotFound
 
-from panicast_build import archive, bootstrap, progress
+from panicast_build import archive, bootstrap, files, progress
 from panicast_build.distros import Base
 from panicast_build.errors import BuildError, UserError
 from panicast_build.paths import CACHE, LOGS, ROOT
@@ -37,6 +37,20 @@ def mirror() -> str:
     return os.environ.get("PANICAST_MIRROR", "")
 
 
+def offline() -> bool:
+    """Whether the network must be left alone."""
+    return os.environ.get("PANICAST_OFFLINE", "") not in ("", "0")
+
+
+def _brought(tag: str) -> None:
+    """UserError when tag would have to be made, and that needs the network."""
+    if offline():
+        raise UserError(
+            f"the image {tag} is not here, and --offline forbids to make it",
+            "with a network run: ./inv fetch --distro …",
+        )
+
+
 def _exists(client: docker.DockerClient, tag: str) -> bool:
     try:
         client.images.get(tag)
@@ -53,9 +67,17 @@ def base(client: docker.DockerClient, distro: Base) -> str:
     """The tag of the distro's base image: pulled where a registry answers and no mirror is asked for, else
     bootstrapped from the package archive and kept in the cache as a tarball."""
     tag = _base_tag(distro)
-    if not _exists(client, tag) and (mirror() or not _pull(client, distro, tag)):
-        _bootstrap(client, distro, tag)
+    with files.locked(_lock(tag)):
+        if not _exists(client, tag):
+            _brought(tag)
+            if mirror() or not _pull(client, distro, tag):
+                _bootstrap(client, distro, tag)
     return tag
+
+
+def _lock(tag: str) -> Path:
+    """What keeps processes from making the same image at the same time."""
+    return CACHE / "images" / f"{tag.replace('/', '-').replace(':', '-')}.lock"
 
 
 def obtainable(client: docker.DockerClient, distro: Base) -> bool:
@@ -65,6 +87,8 @@ def obtainable(client: docker.DockerClient, distro: Base) -> bool:
 
 @cache
 def _registry_has(client: docker.DockerClient, image: str) -> bool:
+    if offline():
+        return False
     patience, client.api.timeout = client.api.timeout, REGISTRY_SECONDS
     try:
         # A description is quick to have or be refused; a pull could hang where packets are dropped.
@@ -115,14 +139,16 @@ def build(
     distro: Base,
     name: str,
     buildargs: Mapping[str, str] | None = None,
-    more: Mapping[str, Path] | None = None,
+    more: Mapping[str, Path | bytes] | None = None,
+    parent: str = "",
 ) -> str:
-    """The tag of the image that containers/Containerfile.NAME makes of the distro's base (its argument BASE).
+    """The tag of the image that containers/Containerfile.NAME makes of parent, its argument BASE
+    ("": the distro's base).
 
     What its COPY lines find is the folder containers/NAME, and more files by name. Raises BuildError with
     its log.
     """
-    parent = base(client, distro)
+    parent = parent or base(client, distro)
     arguments = {"BASE": parent, **(buildargs or {})}
     context = {"Containerfile": recipe(name), **archive.read_tree(CONTAINERFILES / name), **(more or {})}
     with tempfile.TemporaryFile() as tar:
@@ -130,9 +156,11 @@ def build(
         tar.seek(0)
         inputs = [hashlib.file_digest(tar, "sha256").hexdigest(), client.images.get(parent).id, arguments]
         tag = f"panicast/{name}:{distro.name}-{digest(inputs)}"
-        if not _exists(client, tag):
-            tar.seek(0)
-            _build(client, tag, tar, arguments)
+        with files.locked(_lock(tag)):
+            if not _exists(client, tag):
+                _brought(tag)
+                tar.seek(0)
+                _build(client, tag, tar, arguments)
     return tag
 
 

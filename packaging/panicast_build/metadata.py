@@ -51,6 +51,11 @@ def of_family(family: str) -> list[Component]:
     return [component for component in COMPONENTS.values() if family in component.families]
 
 
+def of_distro(family: str, only: tuple[str, ...]) -> list[Component]:
+    """The components that a distro has packages of; only names them, if not all of its family's."""
+    return [component for component in of_family(family) if not only or component.name in only]
+
+
 # Files that must repeat the version for a build tool of their own, and how each says it.
 VERSION_COPIES = {
     Path("kmod/version.h"): re.compile(r'^#define PANICAST_VERSION "(.+)"$', re.MULTILINE),

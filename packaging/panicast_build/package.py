@@ -1,50 +1,97 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv package: builds what changed into dist/DISTRO and shows what is there."""
+"""./inv package: builds what changed into dist/DISTRO and shows what is there; ./inv fetch: for later."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+import os
+from collections.abc import Mapping
+from typing import Any
 
 import docker
 
-from panicast_build import assemble, deb, dist, distros, engine, metadata, rpm
+from panicast_build import assemble, deb, dist, distros, engine, matrix, metadata, pins, rpm
 from panicast_build.assemble import Builder
-from panicast_build.distros import Distro
+from panicast_build.distros import DebDistro, Distro, RpmDistro
 from panicast_build.errors import UserError
 from panicast_build.metadata import Component, Project
 
-Make = Callable[[docker.DockerClient, Project, Component, Distro], Builder]
+
+def builder(
+    client: docker.DockerClient,
+    project: Project,
+    component: Component,
+    distro: Distro,
+    rpm_host: str = rpm.AUTO,
+    **options: Any,
+) -> Builder:
+    """How the packages of a component are built for a distro; options are those of both Builds."""
+    if isinstance(distro, RpmDistro):
+        return rpm.Build(client, project, component, distro, wanted_host=rpm_host, **options)
+    return deb.Build(client, project, component, distro, **options)
 
 
-def builders(rpm_host: str = rpm.AUTO) -> dict[str, Make]:
-    """How each family's packages are built; rpm_host is where RPMs are."""
-    return {"deb": deb.Build, "rpm": partial(rpm.Build, wanted_host=rpm_host)}
-
-
-def run(names: str, component: str = "", rpm_host: str = rpm.AUTO) -> None:
+def run(
+    names: str,
+    component: str = "",
+    rpm_host: str = rpm.AUTO,
+    jobs: int = 1,
+    locked: bool = False,
+    offline: bool = False,
+) -> None:
     """Builds the packages of a comma list of distros (or "all"); of one component, or of all for "".
 
-    rpm_host says where RPMs are built: see panicast_build.rpm.
+    rpm_host says where RPMs are built: see panicast_build.rpm. With locked they are built with the versions
+    that dist/DISTRO/metadata.json names, with offline without a network: with what fetch() has brought.
     """
-    chosen = [(distro, _components(distro, component)) for distro in distros.select(names)]
-    project = metadata.load()
-    client = engine.connect()
-    for distro, wanted in chosen:
+    if offline:
+        os.environ["PANICAST_OFFLINE"] = "1"
+    chosen = {distro: _components(distro, component) for distro in distros.select(names)}
+    if len(chosen) > 1:
+        options = ["--rpm-host", rpm_host]
+        options += ["--component", component] if component else []
+        options += ["--locked"] if locked else []
+        matrix.run_all("package", [distro.name for distro in chosen], options, jobs)
+        return
+    project, client = metadata.load(), engine.connect()
+    for distro, wanted in chosen.items():
         with dist.locked(distro.name):
-            make = builders(rpm_host)[distro.family]
+            recorded: dict[str, Mapping[str, str] | None] = {
+                c.name: pins.recorded(distro.name, c.name) if locked else None for c in wanted
+            }
             assemble.fill(
                 distro.name,
                 project,
-                {c.name: make(client, project, c, distro) for c in wanted},
+                {
+                    c.name: builder(client, project, c, distro, rpm_host, packages=recorded[c.name])
+                    for c in wanted
+                },
                 {c.name: f"{c.package} for {distro.name}" for c in wanted},
             )
 
 
+def fetch(names: str, rpm_host: str = rpm.AUTO, jobs: int = 1) -> None:
+    """Brings all that package() needs of the network for a comma list of distros (or "all")."""
+    chosen = distros.select(names)
+    if len(chosen) > 1:
+        matrix.run_all("fetch", [distro.name for distro in chosen], ["--rpm-host", rpm_host], jobs)
+        return
+    project, client = metadata.load(), engine.connect()
+    for distro in chosen:
+        if isinstance(distro, DebDistro):
+            tag = deb.image(client, project, distro)
+        else:
+            assert isinstance(distro, RpmDistro)
+            tag = rpm.host_image(client, project, distro, rpm.host(client, distro, rpm_host))
+        pins.of(client, tag)
+
+
 def _components(distro: Distro, name: str) -> list[Component]:
-    """The component called name, or every one for "", of those that the distro's family has."""
-    wanted = [c for c in metadata.components(name) if distro.family in c.families]
+    """The component called name, or every one for "", of those that the distro has packages of."""
+    has = metadata.of_distro(distro.family, distro.components)
+    wanted = [component for component in metadata.components(name) if component in has]
     if not wanted:
-        has = ", ".join(c.name for c in metadata.of_family(distro.family))
-        raise UserError(f"{distro.name} has no packages of {name}", f"it has those of: {has}")
+        raise UserError(
+            f"{distro.name} has no packages of {name}",
+            f"it has those of: {', '.join(component.name for component in has)}",
+        )
     return wanted

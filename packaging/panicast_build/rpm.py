@@ -11,22 +11,34 @@ import gzip
 import hashlib
 import io
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
 import docker
 
-from panicast_build import archive, choice, distros, images, metadata, progress, source, templating, vendored
-from panicast_build.container import Container
+from panicast_build import (
+    archive,
+    choice,
+    distros,
+    images,
+    locked,
+    metadata,
+    pins,
+    progress,
+    source,
+    templating,
+    vendored,
+)
 from panicast_build.distros import Distro, RpmDistro
 from panicast_build.metadata import Component, Project
 from panicast_build.paths import ROOT
+from panicast_build.surroundings import USUAL, Surroundings
 
 TEMPLATES = ROOT / "packaging" / "templates" / "rpm"
 # One path for every build: it ends up in the bytes.
 BUILD = "/build"
-USER = "builder"
 RELEASE = "1"
 AUTO, REAL, DEBIAN = "auto", "real", "debian"
 DEBIAN_HOST = "debian-12"
@@ -72,13 +84,27 @@ def build_requires(project: Project, distro: RpmDistro) -> list[str]:
     return sorted(set(re.findall(r"^BuildRequires:\s+(\S+)", text, re.MULTILINE)))
 
 
-def host_image(client: docker.DockerClient, project: Project, distro: RpmDistro, kind: str) -> str:
-    """The tag of the image that rpmbuild runs in, for a kind of host()."""
+def host_image(
+    client: docker.DockerClient,
+    project: Project,
+    distro: RpmDistro,
+    kind: str,
+    exactly: Mapping[str, str] | None = None,
+) -> str:
+    """The tag of the image that rpmbuild runs in, for a kind of host(); made of exactly these packages where
+    they are given."""
     if kind == DEBIAN:
-        return images.build(client, distros.get(DEBIAN_HOST), "build-rpm-debian")
+        debian = distros.get(DEBIAN_HOST)
+        if exactly is not None:
+            return locked.image(client, debian, "build-rpm-debian", {}, exactly)
+        return images.build(client, debian, "build-rpm-debian")
     packages = " ".join(build_requires(project, distro))
     arguments = {"SETUP": distro.setup, "INSTALL": distro.install, "PACKAGES": packages}
-    return images.build(client, distro, "build-rpm", buildargs=arguments)
+    tag = images.build(client, distro, "build-rpm", buildargs=arguments)
+    if exactly is not None:
+        # dnf cannot be held to versions as apt can: what it installed may not be what was recorded.
+        pins.check(client, tag, exactly)
+    return tag
 
 
 def _archive(files: dict[str, Path], prefix: str, epoch: int) -> bytes:
@@ -97,7 +123,10 @@ class Build:
         project: Project,
         component: Component,
         distro: Distro,
+        *,
         wanted_host: str = AUTO,
+        packages: Mapping[str, str] | None = None,
+        around: Surroundings = USUAL,
     ) -> None:
         assert isinstance(distro, RpmDistro)
         self._client = client
@@ -115,7 +144,8 @@ class Build:
             self._files["vendored.tar.gz"] = _archive(
                 vendored.files(distro.vendored), "vendored/", self._epoch
             )
-        self._image = host_image(client, project, distro, self._host)
+        self._image = host_image(client, project, distro, self._host, packages)
+        self._around = around
         self._environment = {"SOURCE_DATE_EPOCH": str(self._epoch)}
 
     def inputs(self) -> dict[str, object]:
@@ -123,7 +153,7 @@ class Build:
         return {
             "host": self._host,
             "sources": {name: hashlib.sha256(text).hexdigest() for name, text in self._files.items()},
-            "image": {"tag": self._image, "id": self._client.images.get(self._image).id},
+            "image": pins.of(self._client, self._image),
             "environment": self._environment,
             "builder": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
         }
@@ -141,14 +171,15 @@ class Build:
 
     def run(self, into: Path, log: TextIO) -> None:
         """Leaves the binary and source packages, and the spec as rendered, in the folder into."""
-        with Container(self._client, self._image, env=self._environment) as box:
+        around = self._around
+        with around.container(self._client, self._image, self._environment) as box:
             box.run(["mkdir", "-p", f"{BUILD}/SPECS", f"{BUILD}/SOURCES"], log=log)
             spec = {self._spec: self._files[self._spec]}
             others = {name: text for name, text in self._files.items() if name != self._spec}
             box.write(spec, f"{BUILD}/SPECS", mtime=self._epoch)
             box.write(others, f"{BUILD}/SOURCES", mtime=self._epoch)
-            box.run(["chown", "-R", f"{USER}:", BUILD], log=log)
-            box.run(self.argv(), log=log, user=USER, cwd=BUILD)
+            around.give(box, BUILD, log)
+            box.run(around.argv(self.argv()), log=log, user=around.user, cwd=BUILD)
             found = box.run(["find", BUILD, "-name", "*.rpm"], log=log).output.split()
             for path in [*found, f"{BUILD}/SPECS/{self._spec}"]:
                 box.get(path, into)

@@ -15,9 +15,7 @@ from panicast_build.distros import Base
 from panicast_build.errors import UserError
 
 BOOKWORM = distros.load()["debian-12"]
-SID = Base(
-    name="sid", title="Debian unstable (sid)", family="deb", image="debian:sid", suite="sid", rolling=True
-)
+SID = distros.load()["sid"]
 KERNEL_IMAGE, KERNEL_HEADERS = "linux-image-amd64", "linux-headers-amd64"
 STUBS = "/srv/stubs"
 

@@ -76,6 +76,10 @@ def newest(client: docker.DockerClient, image: str, distro: DebDistro) -> Source
 
     Where the archive does not answer, what was newest when the image was made is, if it is in the cache.
     """
+    if not distro.kernel_source:
+        raise UserError(
+            f"no source package is known of {distro.name}'s kernel", "give one of your own: --source"
+        )
     packages = [distro.kernel_source, distro.kernel_config]
     FOLDER.mkdir(parents=True, exist_ok=True)
     LOGS.mkdir(parents=True, exist_ok=True)

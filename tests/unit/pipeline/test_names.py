@@ -5,20 +5,23 @@ import shutil
 from pathlib import Path
 
 import pytest
+from debian.debian_support import Version
 
-from panicast_build import bootstrap, distros, metadata, package
+from panicast_build import bootstrap, distros, metadata
 from panicast_build.errors import UserError
 from panicast_build.paths import ROOT
 
 
 def test_every_family_has_a_bootstrap_and_a_builder() -> None:
     families = {distro.family for distro in distros.load().values()}
-    assert families <= set(bootstrap.BOOTSTRAPS) & set(package.builders())
+    assert families <= set(bootstrap.BOOTSTRAPS) & set(distros.FAMILIES)
 
 
 def test_version_suffixes_sort_as_the_distros_do() -> None:
-    suffixes = [distro.version_suffix for distro in distros.of_family(distros.DebDistro).values()]
-    assert suffixes == sorted(set(suffixes))
+    for vendor in ("debian", "ubuntu"):
+        targets = [d for d in distros.of_family(distros.DebDistro).values() if d.image.startswith(vendor)]
+        versions = [Version(f"1.0-1{distro.version_suffix}") for distro in targets]
+        assert len(versions) > 1 and versions == sorted(set(versions))
 
 
 def test_select() -> None:
