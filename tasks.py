@@ -10,8 +10,11 @@ from invoke import Context, task
 
 from panicast_build import listing, testing
 from panicast_build import package as packages
+from panicast_build import reproduce as reproducing
 from panicast_build import smoke as smoke_test
 from panicast_build import support as support_page
+from panicast_build import watch as kernel_watch
+from panicast_build import workflows as ci_workflows
 from panicast_build.bench import build as bench_build
 from panicast_build.bench import panic as bench_panic
 from panicast_build.bench import receiver as bench_receiver
@@ -19,6 +22,8 @@ from panicast_build.choice import choose
 from panicast_build.crash import matrix as crash_matrix
 from panicast_build.errors import reported
 from panicast_build.kernel import task as kernels
+from panicast_build.release import task as releases
+from panicast_build.repository import task as repositories
 
 BENCHES: dict[str, Callable[[str, int, str], None]] = {
     "panic": lambda kernel, runs, netconsd: bench_panic.run(kernel, runs),
@@ -137,6 +142,62 @@ def bench(_: Context, what: str, kernel: str = "", runs: int = 3, netconsd: str 
     """Measure, beside the field's other tools, the figures of docs/benchmarks*.md."""
     for measure in choose("bench", what, BENCHES):
         measure(kernel, runs, netconsd)
+
+
+@command(
+    positional=["version"],
+    version="what is released, e.g. 1.2.0; CHANGELOG.md must have its entry",
+    distro="only these targets (all)",
+    smoke="the targets whose packages are installed and crashed in virtual machines",
+    sign="the GnuPG key to sign with; without it nothing is signed",
+    dry_run="only check, and say every step",
+)
+def release(
+    _: Context,
+    version: str,
+    distro: str = "",
+    smoke: str = "debian-12,debian-13,el9",
+    sign: str = "",
+    dry_run: bool = False,
+) -> None:
+    """Test, build, smoke, sign and gather VERSION in release/VERSION; goes on where it was interrupted."""
+    releases.run(version, distro, smoke, sign, dry_run)
+
+
+@command(
+    distro=TARGETS,
+    rpm_host="where RPMs are built: see ./inv --help package",
+    jobs="how many targets at a time (0: one on each CPU)",
+)
+def reproduce(_: Context, distro: str = "", rpm_host: str = "auto", jobs: int = 1) -> None:
+    """Build the commit twice in different surroundings and compare, byte by byte."""
+    reproducing.run(distro, rpm_host, jobs)
+
+
+@command(
+    sign="the GnuPG key to sign with, as gpg --list-secret-keys has it; without it nothing is signed",
+    distro="only these targets (else all that were built)",
+    into="the folder to publish to (dist/repo)",
+    url="where that folder will be served (else as packaging/metadata.toml says)",
+    valid_days="how long apt takes the indexes for good",
+)
+def repo(
+    _: Context, sign: str = "", distro: str = "", into: str = "", url: str = "", valid_days: int = 30
+) -> None:
+    """Publish what is in dist/ as apt and dnf repositories."""
+    repositories.run(sign, distro, into, url, valid_days)
+
+
+@command(distro="only these of Debian's family (all)")
+def watch(_: Context, distro: str = "") -> None:
+    """Build the module for the newest kernel of every suite's archive; stop at the first that breaks."""
+    kernel_watch.run(distro)
+
+
+@command()
+def workflows(_: Context) -> None:
+    """Write the files that GitHub Actions and GitLab CI run, a job for each target."""
+    ci_workflows.run()
 
 
 @command()

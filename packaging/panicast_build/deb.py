@@ -14,7 +14,7 @@ from typing import TextIO
 import docker
 from debian.deb822 import Deb822
 
-from panicast_build import archive, images, locked, metadata, pins, source, templating, vendored
+from panicast_build import archive, changelog, images, locked, metadata, pins, source, templating, vendored
 from panicast_build.distros import DebDistro, Distro
 from panicast_build.metadata import Component, Project
 from panicast_build.paths import ROOT
@@ -42,6 +42,14 @@ def render(project: Project, component: Component, distro: DebDistro, epoch: int
         "distro": distro,
         "version": version(project, distro),
         "date": email.utils.formatdate(epoch),
+        "changelog": changelog.debian(
+            changelog.of(project.version),
+            component.package,
+            version(project, distro),
+            distro.suite,
+            project.maintainer,
+            epoch,
+        ),
     }
     return {name: environment.get_template(name).render(values).encode() for name in archive.read_tree(top)}
 
@@ -86,16 +94,19 @@ class Build:
         distro: Distro,
         *,
         packages: Mapping[str, str] | None = None,
+        sources: Mapping[str, Path | bytes] | None = None,
+        epoch: int | None = None,
         around: Surroundings = USUAL,
     ) -> None:
         assert isinstance(distro, DebDistro)
         self._client = client
-        self._epoch = source.epoch()
+        self._epoch = source.epoch() if epoch is None else epoch
         self._name = f"{component.package}-{project.version}"
         self._orig_name = f"{component.package}_{project.version}.orig.tar"
         self._orig = io.BytesIO()
-        sources = {**source.files(component.name), **taken_along(component, distro)}
-        archive.write_tar(self._orig, sources, mtime=self._epoch, prefix=f"{self._name}/")
+        files = source.files(component.name) if sources is None else sources
+        files = {**files, **taken_along(component, distro)}
+        archive.write_tar(self._orig, files, mtime=self._epoch, prefix=f"{self._name}/")
         self._debian = render(project, component, distro, self._epoch)
         self._image = image(client, project, distro, packages)
         self._around = around

@@ -47,6 +47,7 @@ class DebDistro(Distro):
     kernel_image: str
     kernel_headers: str
     vendored: list[str]
+    newer: tuple[str, ...] = field(default=(), kw_only=True)
     kernel_source: str = field(default="", kw_only=True)
     kernel_config: str = field(default="", kw_only=True)
     kernel_config_file: str = field(default="", kw_only=True)
@@ -92,8 +93,9 @@ def load(table: Path = TABLE) -> dict[str, Distro]:
 
 
 def _distro(name: str, fields: dict[str, Any]) -> Distro:
-    components = tuple(fields.pop("components", ()))
-    return FAMILIES[fields["family"]](name=name, components=components, **fields)
+    # Tables of tuples can be told apart by their hash.
+    frozen: dict[str, Any] = {key: tuple(fields[key]) for key in ("components", "newer") if key in fields}
+    return FAMILIES[fields["family"]](name=name, **{**fields, **frozen})
 
 
 def of_family(family: type[D]) -> dict[str, D]:

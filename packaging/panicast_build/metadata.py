@@ -8,6 +8,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from panicast_build import files
 from panicast_build.choice import check
 from panicast_build.errors import UserError
 from panicast_build.paths import ROOT
@@ -23,6 +24,7 @@ class Project:
     version: str
     maintainer: str
     homepage: str
+    archive: str
     description: str
 
 
@@ -76,6 +78,18 @@ def load(root: Path = ROOT) -> Project:
                 f"the version is set in {METADATA}; make {path} repeat it",
             )
     return project
+
+
+def set_version(version: str, root: Path = ROOT) -> None:
+    """Makes version the project's, in every file that states it."""
+    patterns = {METADATA: re.compile(r'^version = "(.+)"$', re.MULTILINE), **VERSION_COPIES}
+    for path, pattern in patterns.items():
+        text = (root / path).read_text()
+        found = pattern.search(text)
+        if found is None:
+            raise UserError(f"{path} states no version")
+        start, end = found.span(1)
+        files.write(root / path, text[:start] + version + text[end:])
 
 
 def components(name: str) -> list[Component]:

@@ -20,6 +20,7 @@ import docker
 
 from panicast_build import (
     archive,
+    changelog,
     choice,
     distros,
     images,
@@ -27,6 +28,7 @@ from panicast_build import (
     metadata,
     pins,
     progress,
+    rpmroot,
     source,
     templating,
     vendored,
@@ -61,8 +63,12 @@ def render(
     values = {
         "project": project,
         "distro": distro,
+        "manager": rpmroot.MANAGERS[distro.manager],
         "release": release,
         "date": datetime.fromtimestamp(epoch, UTC).strftime("%a %b %d %Y"),
+        "changelog": changelog.rpm(
+            changelog.of(project.version), f"{release}{distro.dist}", project.maintainer, epoch
+        ),
         "vendored": {vendored.distribution(name): vendored.version(name) for name in distro.vendored},
         "licences": ["GPL-2.0-or-later", *vendored.licences(distro.vendored)],
     }
@@ -107,7 +113,7 @@ def host_image(
     return tag
 
 
-def _archive(files: dict[str, Path], prefix: str, epoch: int) -> bytes:
+def _archive(files: Mapping[str, Path | bytes], prefix: str, epoch: int) -> bytes:
     """A .tar.gz whose bytes depend on nothing else."""
     tar = io.BytesIO()
     archive.write_tar(tar, files, mtime=epoch, prefix=prefix)
@@ -126,20 +132,24 @@ class Build:
         *,
         wanted_host: str = AUTO,
         packages: Mapping[str, str] | None = None,
+        sources: Mapping[str, Path | bytes] | None = None,
+        epoch: int | None = None,
         around: Surroundings = USUAL,
     ) -> None:
         assert isinstance(distro, RpmDistro)
         self._client = client
-        self._epoch = source.epoch()
+        self._epoch = source.epoch() if epoch is None else epoch
         self._host = host(client, distro, wanted_host)
         if self._host == DEBIAN:
             progress.say(f"{distro.name}: {component.package} is built by Debian's rpmbuild (--rpm-host)")
         self._spec = f"{component.package}.spec"
         self._dist = distro.dist
-        sources = {**source.files(component.name), "LICENSE": ROOT / "LICENSE"}
+        files = source.files(component.name) if sources is None else sources
         top = f"{component.package}-{project.version}"
         self._files = render(project, component, distro, self._epoch)
-        self._files[f"{top}.tar.gz"] = _archive(sources, f"{top}/", self._epoch)
+        self._files[f"{top}.tar.gz"] = _archive(
+            {**files, "LICENSE": ROOT / "LICENSE"}, f"{top}/", self._epoch
+        )
         if "vendored.tar.gz" in self._files[self._spec].decode():
             self._files["vendored.tar.gz"] = _archive(
                 vendored.files(distro.vendored), "vendored/", self._epoch

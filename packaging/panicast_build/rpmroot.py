@@ -37,6 +37,8 @@ class Manager:
     fresh: str = "metadata_expire=0"
     exactly: str = "{name}-{version}"
     steps: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # Whether it can be sent to a repository by a metalink.
+    metalink: bool = True
 
     def command(self, step: str) -> list[str]:
         """The command that does a step to the packages whose names are to be appended."""
@@ -70,6 +72,7 @@ MANAGERS = {
             fresh="autorefresh=1",
             exactly="{name}={version}",
             steps=ZYPPER_STEPS,
+            metalink=False,
         ),
     )
 }

@@ -68,7 +68,7 @@ def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Re
     )
     with _terminable(), tempfile.TemporaryDirectory(prefix="panicast-") as folder, _log(logs) as transcript:
         repository = Path(folder) / "repository.ext4"
-        repo.disk(packages, family.index(packages), repository)
+        repo.disk(packages, family.index, repository)
         specs = _specs(image, repository, Path(folder), logs, accelerator, nic)
         try:
             if beside:

@@ -12,6 +12,7 @@ from debian.debfile import DebFile
 from panicast_build import images
 from panicast_build.dist import sha256
 from panicast_build.distros import DebDistro, Distro
+from panicast_build.repository import index
 from panicast_build.smoke import repo
 from panicast_build.smoke.family import Tool
 from panicast_build.smoke.repo import Package
@@ -26,20 +27,6 @@ def read(path: Path) -> Package:
     """The package in a .deb, by its own word."""
     fields = control(path)
     return Package(path, fields["Package"], fields["Version"], sha256(path))
-
-
-def index(packages: Sequence[Package]) -> str:
-    """The Packages file of a flat repository that holds packages."""
-    paragraphs = []
-    for package in packages:
-        fields = {
-            **control(package.path),
-            "Filename": f"./{package.path.name}",
-            "Size": str(package.path.stat().st_size),
-            "SHA256": package.sha256,
-        }
-        paragraphs.append("".join(f"{key}: {value}\n" for key, value in fields.items()))
-    return "\n".join(paragraphs)
 
 
 def wants(controls: Sequence[dict[str, str]]) -> str:
@@ -75,6 +62,6 @@ class Debs:
         arguments = {"KERNEL": self._distro.kernel_image, "WANTS": needed}
         return images.build(self._client, self._distro, "guest-deb", buildargs=arguments)
 
-    def index(self, packages: Sequence[Package]) -> dict[str, bytes]:
+    def index(self, folder: Path) -> None:
         """See Family."""
-        return {"Packages": index(packages).encode()}
+        (folder / "Packages").write_text(index.packages(folder))

@@ -41,5 +41,5 @@ class Family(Protocol):
     def image(self, packages: Sequence[Package]) -> str:
         """The tag of the guests' container image, in which all is there that packages depend on."""
 
-    def index(self, packages: Sequence[Package]) -> dict[str, bytes]:
-        """The files that make a folder of packages a repository, by name."""
+    def index(self, folder: Path) -> None:
+        """Makes a folder of packages a repository."""

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,16 +43,14 @@ def built(dist: Path, distro: str, pattern: str, version: Callable[[Path], str])
     return found
 
 
-def disk(packages: Sequence[Package], index: Mapping[str, bytes], dest: Path) -> None:
-    """Writes an ext4 file system with packages, and the index of them as a repository, to dest."""
+def disk(packages: Sequence[Package], index: Callable[[Path], None], dest: Path) -> None:
+    """Writes an ext4 file system with packages to dest; index makes the folder of them a repository."""
     tools.need("mke2fs")
     with tempfile.TemporaryDirectory(dir=dest.parent) as folder:
-        contents = {package.path.name: package.path.read_bytes() for package in packages} | dict(index)
-        for name, text in contents.items():
-            path = Path(folder) / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(text)
+        for package in packages:
+            shutil.copy(package.path, folder)
+        index(Path(folder))
         # Its user shall be able to read it: apt fetches as one who is not root.
         Path(folder).chmod(0o755)
-        size = sum(map(len, contents.values())) // 2**20 + SLACK_MIB
+        size = sum(path.stat().st_size for path in Path(folder).rglob("*")) // 2**20 + SLACK_MIB
         run([tools.find("mke2fs") or "mke2fs", "-q", "-t", "ext4", "-d", folder, dest, f"{size}M"])

@@ -10,8 +10,8 @@ from pathlib import Path
 import docker
 
 from panicast_build import archive, images, rpmroot
-from panicast_build.container import Container
 from panicast_build.distros import Distro, RpmDistro
+from panicast_build.repository import index
 from panicast_build.smoke import repo
 from panicast_build.smoke.family import Tool
 from panicast_build.smoke.repo import Package
@@ -90,15 +90,6 @@ class Rpms:
             }
             return images.build(self._client, self._manager.root, "guest-rpm", arguments, more)
 
-    def index(self, packages: Sequence[Package]) -> dict[str, bytes]:
+    def index(self, folder: Path) -> None:
         """See Family."""
-        image = rpmroot.image(self._client, self._manager.root)
-        with Container(self._client, image) as box, tempfile.TemporaryDirectory() as folder:
-            box.run(["mkdir", "/repo"])
-            box.write({package.path.name: package.path for package in packages}, "/repo")
-            box.run(["createrepo_c", "-q", "/repo"])
-            box.get("/repo/repodata", Path(folder))
-            return {
-                f"repodata/{name}": path.read_bytes()
-                for name, path in archive.read_tree(Path(folder)).items()
-            }
+        index.repodata(folder)

@@ -7,7 +7,6 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from debian.deb822 import Packages
 
 from panicast_build.errors import UserError
 from panicast_build.smoke import debs, repo, rpms
@@ -18,16 +17,6 @@ def package(folder: Path, name: str) -> Package:
     path = folder / f"{name}_1_all.deb"
     path.write_bytes(b"12345")
     return Package(path, name, "1", "ab" * 32)
-
-
-def test_the_index_has_a_paragraph_for_each_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fields = {"Version": "1", "Description": "short\n long\n .\n more"}
-    monkeypatch.setattr(debs, "control", lambda path: {"Package": path.name.partition("_")[0], **fields})
-    made = [package(tmp_path, "panicast-dkms"), package(tmp_path, "panicast-receiver")]
-    read = list(Packages.iter_paragraphs(debs.index(made), use_apt_pkg=False))
-    assert [p["Filename"] for p in read] == ["./panicast-dkms_1_all.deb", "./panicast-receiver_1_all.deb"]
-    assert all((p["Size"], p["SHA256"], p["Version"]) == ("5", "ab" * 32, "1") for p in read)
-    assert read[0]["Description"].endswith("more")
 
 
 def test_recommended_packages_are_wanted_too() -> None:

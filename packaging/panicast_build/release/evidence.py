@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a release says of itself: an SBOM (CycloneDX), its provenance (in-toto, SLSA), notes, checksums."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cyclonedx.model import HashAlgorithm, HashType
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.output.json import JsonV1Dot6
+from google.protobuf.json_format import MessageToDict
+from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
+from in_toto_attestation.v1.statement import Statement
+from packageurl import PackageURL
+
+from panicast_build import dist, vendored
+from panicast_build.changelog import Entry
+from panicast_build.distros import Distro, RpmDistro
+from panicast_build.metadata import Project
+
+PREDICATE = "https://slsa.dev/provenance/v1"
+PACKAGES = (".deb", ".rpm")
+SBOM, PROVENANCE, NOTES, SUMS = "sbom.cdx.json", "provenance.intoto.json", "release-notes.md", "SHA256SUMS"
+
+
+def files(folder: Path) -> list[Path]:
+    """Every file of a release but the checksums and what signs."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not path.is_symlink() and path.name != SUMS and path.suffix != ".asc"
+    )
+
+
+def sbom(project: Project, distros: Sequence[Distro], folder: Path, now: datetime) -> str:
+    """The packages below folder/DISTRO with their hashes, and the Python modules that some take along."""
+    bom = Bom()
+    bom.metadata.timestamp = now
+    root = Component(name=project.name, version=project.version, type=ComponentType.APPLICATION)
+    bom.metadata.component = root
+    for distro in distros:
+        modules = distro.vendored if isinstance(distro, RpmDistro) else []
+        for path in sorted((folder / distro.name).iterdir()):
+            if path.suffix in PACKAGES:
+                bom.components.add(_package(project, distro, path, modules))
+    bom.register_dependency(root, bom.components)
+    return str(JsonV1Dot6(bom).output_as_string(indent=2)) + "\n"
+
+
+def _package(project: Project, distro: Distro, path: Path, modules: Sequence[str]) -> Component:
+    name = path.name.split("_")[0] if path.suffix == ".deb" else path.name.rsplit("-", 2)[0]
+    takes = modules if name.endswith("-receiver") else []
+    return Component(
+        name=name,
+        version=project.version,
+        type=ComponentType.APPLICATION,
+        bom_ref=f"{distro.name}/{path.name}",
+        purl=PackageURL(distro.family, project.name, name, project.version, {"distro": distro.name}),
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=dist.sha256(path))],
+        components=[
+            Component(
+                name=module,
+                version=vendored.version(module),
+                bom_ref=f"{distro.name}/{path.name}/{module}",
+                purl=PackageURL("pypi", None, module, vendored.version(module)),
+            )
+            for module in takes
+        ],
+    )
+
+
+def provenance(project: Project, distros: Sequence[Distro], folder: Path, commit: str, now: datetime) -> str:
+    """An in-toto statement: which files the release's build of a commit gave, and what it was made with."""
+    subjects = [
+        ResourceDescriptor(name=str(path.relative_to(folder)), digest={"sha256": dist.sha256(path)}).pb
+        for path in files(folder)
+        if path.name != PROVENANCE
+    ]
+    predicate = {
+        "buildDefinition": {
+            "buildType": f"{project.homepage}/release/v1",
+            "externalParameters": {
+                "version": project.version,
+                "distros": [distro.name for distro in distros],
+            },
+            "resolvedDependencies": [
+                {"uri": f"git+{project.homepage}", "digest": {"gitCommit": commit}},
+                *_images([dist.read(distro.name) for distro in distros]),
+            ],
+        },
+        "runDetails": {
+            "builder": {"id": f"{project.homepage}/inv-release"},
+            "metadata": {"finishedOn": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")},
+        },
+    }
+    statement = Statement(subjects, PREDICATE, predicate)
+    statement.validate()
+    return json.dumps(MessageToDict(statement.pb), indent=2) + "\n"
+
+
+def _images(built: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The base images of all builds, by the hash of their root file system."""
+    layers = {
+        component["inputs"]["image"]["base"]["layer"]: component["inputs"]["image"]["tag"]
+        for stated in built
+        for component in stated["components"].values()
+    }
+    return [
+        {"name": f"base of {tag}", "digest": dict([layer.split(":", 1)])}
+        for layer, tag in sorted(layers.items())
+    ]
+
+
+def notes(project: Project, entry: Entry, distros: Sequence[Distro]) -> str:
+    """What is new, and for whom."""
+    changes = "".join(f"- {change}\n" for change in entry.changes)
+    targets = "".join(f"- {distro.name}: {distro.title}\n" for distro in distros)
+    return f"# {project.name} {project.version}\n\n{changes}\n## Targets\n\n{targets}"
+
+
+def sums(folder: Path) -> str:
+    """SHA256SUMS over every file of a release."""
+    return "".join(f"{dist.sha256(path)}  {path.relative_to(folder)}\n" for path in files(folder))

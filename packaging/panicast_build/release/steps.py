@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The steps of a release, in their order: each says what it does, and does it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from panicast_build import changelog, dist, metadata, paths, source
+from panicast_build.distros import Distro
+from panicast_build.errors import UserError
+from panicast_build.paths import DIST, ROOT
+from panicast_build.release import evidence
+from panicast_build.repository import key
+from panicast_build.run import run
+
+# What leads to keys, and only the step that signs is given.
+SECRETS = ("GNUPGHOME", "GPG_TTY", "GPG_AGENT_INFO", "SSH_AUTH_SOCK", "PANICAST_MODULE_KEY")
+NO_KEYS = "/nonexistent"
+
+
+@dataclass(frozen=True)
+class Release:
+    """What is released: its version, its targets, those that are smoked, the key that signs, where to."""
+
+    version: str
+    distros: tuple[Distro, ...]
+    smoked: tuple[str, ...]
+    sign: str
+    folder: Path
+
+    @property
+    def tag(self) -> str:
+        """What git calls it."""
+        return f"v{self.version}"
+
+    @property
+    def names(self) -> str:
+        """The targets as a comma list."""
+        return ",".join(distro.name for distro in self.distros)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step: its name, what it does in words, and how; it writes to a log."""
+
+    name: str
+    says: str
+    do: Callable[[Release, TextIO], None]
+    secrets: bool = False
+
+
+def inv(log: TextIO, *arguments: str, secrets: bool = False) -> None:
+    """Runs a task of ours; without what leads to keys, unless it must have that."""
+    env = {} if secrets else {name: NO_KEYS if name == "GNUPGHOME" else "" for name in SECRETS}
+    run([sys.executable, "-m", "invoke", "--search-root", ROOT, *arguments], log=log, env=env)
+
+
+def _test(_: Release, log: TextIO) -> None:
+    inv(log, "test")
+
+
+def _package(release: Release, log: TextIO) -> None:
+    inv(log, "package", "--distro", release.names)
+
+
+def _lint(_: Release, log: TextIO) -> None:
+    inv(log, "lint")
+
+
+def _smoke(release: Release, log: TextIO) -> None:
+    for name in release.smoked:
+        inv(log, "smoke", "--distro", name)
+
+
+def _collect(release: Release, log: TextIO) -> None:
+    """Takes what was built, if it was built of this commit and is whole."""
+    commit = source.commit()
+    for distro in release.distros:
+        stated = dist.read(distro.name)
+        if stated.get("version") != release.version:
+            raise UserError(
+                f"dist/{distro.name} is not of {release.version}", "build it again: ./inv package"
+            )
+        for component in stated["components"].values():
+            if not dist.intact(distro.name, component):
+                raise UserError(f"dist/{distro.name} is not as it was built", "build it again: ./inv package")
+        into = release.folder / distro.name
+        shutil.rmtree(into, ignore_errors=True)
+        shutil.copytree(
+            paths.dist_dir(distro.name), into, ignore=lambda top, names: _folders(Path(top), names)
+        )
+        log.write(f"{distro.name}: {len(list(into.iterdir()))} files\n")
+    project, now = metadata.load(), datetime.now(UTC)
+    entry = changelog.parse(changelog.PATH.read_text())[0]
+    texts = {
+        evidence.SBOM: evidence.sbom(project, release.distros, release.folder, now),
+        evidence.NOTES: evidence.notes(project, entry, release.distros),
+    }
+    for name, text in texts.items():
+        (release.folder / name).write_text(text)
+    stated_ = evidence.provenance(project, release.distros, release.folder, str(commit["commit"]), now)
+    (release.folder / evidence.PROVENANCE).write_text(stated_)
+
+
+def _folders(top: Path, names: Sequence[str]) -> set[str]:
+    return {name for name in names if (top / name).is_dir()}
+
+
+def _sign(release: Release, log: TextIO) -> None:
+    repo = ["--distro", release.names, "--into", str(DIST / "repo")]
+    inv(log, "repo", *repo, *(["--sign", release.sign] if release.sign else []), secrets=True)
+    shutil.rmtree(release.folder / "repo", ignore_errors=True)
+    shutil.copytree(DIST / "repo", release.folder / "repo", symlinks=True)
+    (release.folder / "repo" / ".lock").unlink(missing_ok=True)
+    summed = release.folder / evidence.SUMS
+    summed.write_text(evidence.sums(release.folder))
+    if release.sign:
+        found = key.find(release.sign)
+        for name in (evidence.SUMS, evidence.PROVENANCE):
+            found.detached(release.folder / name, release.folder / f"{name}.asc")
+
+
+def _tag(release: Release, log: TextIO) -> None:
+    how = ["-u", release.sign] if release.sign else ["-a"]
+    run(["git", "-C", ROOT, "tag", *how, "-m", f"Release {release.version}", release.tag], log=log)
+
+
+STEPS = (
+    Step("package", "build the packages of every target: ./inv package", _package),
+    Step("lint", "run every linter: ./inv lint", _lint),
+    Step("test", "run every test: ./inv test", _test),
+    Step("smoke", "crash machines that have them installed: ./inv smoke", _smoke),
+    Step("collect", "gather packages, SBOM, provenance and release notes", _collect),
+    Step("sign", "make and sign the repositories and SHA256SUMS", _sign, secrets=True),
+    Step("tag", "tag the commit", _tag, secrets=True),
+)

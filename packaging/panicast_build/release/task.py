@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What ./inv release does: refuses what must not be released, makes the version the tree's, takes the steps.
+
+An interrupted release goes on where it ended, as long as the commit is the same: .VERSION.part/steps/ has a
+file for each step that is done.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+
+from panicast_build import changelog, distros, files, metadata, progress, source
+from panicast_build.errors import UserError
+from panicast_build.paths import LOGS, ROOT
+from panicast_build.release.steps import STEPS, Release
+from panicast_build.repository import key
+from panicast_build.run import run as run_command
+
+FOLDER = ROOT / "release"
+VERSION = re.compile(r"\d+\.\d+\.\d+")
+STAMPS = "steps"
+
+
+def run(version: str, names: str, smoked: str, sign: str, dry: bool) -> None:
+    """Releases version for a comma list of distros ("": all), smoking those of another; dry only says how."""
+    release = Release(
+        version=version,
+        distros=tuple(distros.select(names or distros.ALL)),
+        smoked=tuple(distro.name for distro in distros.select(smoked)) if smoked else (),
+        sign=sign,
+        folder=FOLDER / f".{version}.part",
+    )
+    check(release)
+    if dry:
+        _say(release)
+        return
+    state_version(release)
+    release.folder.mkdir(parents=True, exist_ok=True)
+    commit = str(source.commit()["commit"])
+    for step in STEPS:
+        stamp = release.folder / STAMPS / step.name
+        if stamp.exists() and stamp.read_text() == commit:
+            progress.say(f"{step.name}: done already")
+            continue
+        LOGS.mkdir(parents=True, exist_ok=True)
+        path = LOGS / f"release-{step.name}.log"
+        with progress.step(f"{step.name}: {step.says}", log=path), path.open("w") as log:
+            step.do(release, log)
+        stamp.parent.mkdir(exist_ok=True)
+        files.write(stamp, commit)
+    shutil.rmtree(release.folder / STAMPS)
+    release.folder.rename(FOLDER / version)
+    progress.say(f"{version} is in {FOLDER / version}; publish it, then: git push --follow-tags")
+
+
+def _say(release: Release) -> None:
+    progress.say(f"would release {release.version} for {release.names}:")
+    if _stated(ROOT) != release.version or _unreleased():
+        progress.say("  version: state it everywhere, date its entry of CHANGELOG.md, commit that")
+    for step in STEPS:
+        with_keys = " (with your keys)" if step.secrets else ""
+        progress.say(f"  {step.name}: {step.says}{with_keys}")
+    progress.say(f"  then {FOLDER / release.version} has it all")
+
+
+def check(release: Release) -> None:
+    """UserError for what must not be released."""
+    if not VERSION.fullmatch(release.version):
+        raise UserError(f"{release.version!r} is no version", "say MAJOR.MINOR.PATCH, e.g. 1.2.0")
+    if (FOLDER / release.version).exists():
+        raise UserError(f"{release.version} is released already: {FOLDER / release.version}")
+    if _git("tag", "--list", release.tag).strip():
+        raise UserError(f"the tag {release.tag} is there already", "raise the version")
+    if source.commit()["dirty"]:
+        raise UserError("the tree has changes that are not committed", "commit or stash them: git status")
+    changelog.release(changelog.PATH.read_text(), release.version, datetime.now(UTC).date())
+    if _numbers(release.version) < _numbers(_stated(ROOT)):
+        raise UserError(f"{release.version} is older than {_stated(ROOT)}", "raise the version")
+    if release.sign:
+        key.find(release.sign)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".")]
+
+
+def _git(*arguments: str) -> str:
+    return run_command(["git", "-C", ROOT, *arguments]).output
+
+
+def _stated(root: Path) -> str:
+    return str(tomllib.loads((root / metadata.METADATA).read_text())["project"]["version"])
+
+
+def _unreleased() -> bool:
+    return changelog.parse(changelog.PATH.read_text())[0].released is None
+
+
+def state_version(release: Release) -> None:
+    """Makes the version the tree's in all places, dates its entry of CHANGELOG.md, and commits that."""
+    today = datetime.now(UTC).date()
+    if _stated(ROOT) == release.version and not _unreleased():
+        return
+    metadata.set_version(release.version)
+    text = changelog.PATH.read_text()
+    files.write(changelog.PATH, changelog.release(text, release.version, today))
+    _git("commit", "--quiet", "--all", "-m", f"Release {release.version}")

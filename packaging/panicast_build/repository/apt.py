@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The apt repository: a suite for each target of Debian's family."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+from email.utils import formatdate
+from pathlib import Path
+
+from panicast_build import dist, files
+from panicast_build.distros import DebDistro
+from panicast_build.metadata import Project
+from panicast_build.repository import index
+from panicast_build.repository.key import Key
+from panicast_build.repository.publish import Snapshot, link
+
+TOP = "deb"
+ARCHITECTURES = ("amd64", "arm64")
+PUBLISHED = (".deb", ".dsc", ".tar.gz", ".tar.xz")
+# How long an index is good: what somebody replays later is refused. Publish again before.
+VALID_DAYS = 30
+DAY_SECONDS = 86400
+
+
+def pool(distro: DebDistro) -> str:
+    """The folder of a target's packages, below TOP."""
+    return f"pool/{distro.suite}"
+
+
+def make(
+    made: Snapshot, project: Project, distro: DebDistro, key: Key | None, now: int, valid_days: int
+) -> None:
+    """Makes the indexes of a target's packages, which are in the snapshot already, and signs them."""
+    top = made.folder / TOP
+    suite = top / "dists" / distro.suite
+    _index(suite / "main/source/Sources", index.ftparchive("sources", pool(distro), top))
+    for architecture in ARCHITECTURES:
+        # What is for all is in each.
+        only = {"APT::FTPArchive::Architecture": architecture, "APT::FTPArchive::AlwaysStat": "true"}
+        text = index.ftparchive("packages", pool(distro), top, only)
+        _index(suite / f"main/binary-{architecture}/Packages", text)
+    made.indexes += [str(path.relative_to(made.folder)) for path in suite.rglob("by-hash/*/*")]
+    fields = {
+        "Origin": project.name,
+        "Label": project.name,
+        "Suite": distro.suite,
+        "Codename": distro.suite,
+        "Architectures": " ".join(ARCHITECTURES),
+        "Components": "main",
+        "Description": project.description,
+        "Date": formatdate(now),
+        "Valid-Until": formatdate(now + valid_days * DAY_SECONDS),
+    }
+    options = {f"APT::FTPArchive::Release::{name}": value for name, value in fields.items()}
+    text = index.ftparchive("release", f"dists/{distro.suite}", top, options)
+    release = suite / "Release"
+    files.write(release, f"Acquire-By-Hash: yes\n{text}")
+    if key:
+        key.clearsign(release, suite / "InRelease")
+        key.detached(release, suite / "Release.gpg")
+
+
+def _index(path: Path, text: str) -> None:
+    """Writes an index, plain and packed, each also by its hash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = text.encode()
+    forms = {"": data, ".gz": gzip.compress(data, mtime=0), ".xz": lzma.compress(data)}
+    for suffix, packed in forms.items():
+        form = path.with_name(path.name + suffix)
+        form.write_bytes(packed)
+        link(form, path.parent / "by-hash" / "SHA256" / dist.sha256(form))

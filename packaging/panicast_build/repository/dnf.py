@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The dnf repositories, which zypper reads too: one for each target of RPMs.
+
+dnf is sent to the folder of a publication by a metalink, which also says the hash of its index: it reads all
+of one publication, and an old index from elsewhere is refused.
+"""
+
+from __future__ import annotations
+
+from panicast_build import dist, files, templating
+from panicast_build.distros import RpmDistro
+from panicast_build.paths import ROOT
+from panicast_build.repository import index
+from panicast_build.repository.key import Key
+from panicast_build.repository.publish import SNAPSHOTS, Snapshot
+
+TOP = "rpm"
+TEMPLATES = ROOT / "packaging" / "templates" / "repository"
+# Source packages are a repository of their own.
+SOURCE = "source"
+
+
+def make(made: Snapshot, distro: RpmDistro, key: Key | None, now: int, url: str) -> None:
+    """Makes the indexes of a target's packages, which are in the snapshot already, and signs them."""
+    for below in ("", f"/{SOURCE}"):
+        place = f"{TOP}/{distro.name}{below}"
+        folder = made.folder / place
+        if not folder.is_dir():
+            continue
+        index.repodata(folder, now)
+        repomd = folder / "repodata" / "repomd.xml"
+        made.indexes += [
+            str(path.relative_to(made.folder)) for path in repomd.parent.iterdir() if path != repomd
+        ]
+        if key:
+            key.detached(repomd, repomd.with_name("repomd.xml.asc"))
+        metalink = templating.environment(TEMPLATES).get_template("metalink.xml")
+        text = metalink.render(
+            now=now,
+            size=repomd.stat().st_size,
+            sha256=dist.sha256(repomd),
+            url=f"{url}/{SNAPSHOTS}/{made.name}/{place}/repodata/repomd.xml",
+        )
+        files.write(folder / "metalink.xml", text)

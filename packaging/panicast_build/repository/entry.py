@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The packages that bring a machine the archive's key and its source entry."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import docker
+
+from panicast_build import assemble, dist, package, rpmroot, templating
+from panicast_build.distros import Distro, RpmDistro
+from panicast_build.metadata import Component, Project
+from panicast_build.paths import ROOT, dist_dir
+from panicast_build.repository.key import Key
+
+TEMPLATES = ROOT / "packaging" / "templates" / "repository"
+COMPONENTS = {
+    component.families[0]: component
+    for component in (
+        Component("archive", "panicast-archive-keyring", ("deb",)),
+        Component("archive", "panicast-release", ("rpm",)),
+    )
+}
+
+
+def target(distro: Distro) -> str:
+    """Where in dist/ they are."""
+    return f"{distro.name}/archive"
+
+
+def _sources(project: Project, distro: Distro, key: Key, url: str) -> dict[str, Path | bytes]:
+    """What the package of a distro has in it."""
+    package_name = COMPONENTS[distro.family].package
+    values = {"project": project, "distro": distro, "package": package_name, "url": url}
+    with tempfile.TemporaryDirectory() as folder:
+        exported = Path(folder) / "key"
+        if isinstance(distro, RpmDistro):
+            key.export_text(exported)
+            names = (f"RPM-GPG-KEY-{project.name}", f"{project.name}.repo")
+            values["manager"] = rpmroot.MANAGERS[distro.manager]
+        else:
+            key.export(exported)
+            names = (f"{package_name}.pgp", f"{project.name}.sources")
+        entry = templating.environment(TEMPLATES).get_template(names[1]).render(values)
+        return {names[0]: exported.read_bytes(), names[1]: entry.encode()}
+
+
+def build(client: docker.DockerClient, project: Project, distro: Distro, key: Key, url: str) -> Path:
+    """Builds the package of a distro, if something has changed; its folder."""
+    component, where = COMPONENTS[distro.family], target(distro)
+    sources, changed = _sources(project, distro, key, url), key.changed()
+    # Of a version of its own: it is new when the key is, and only then.
+    versioned = replace(project, version=datetime.fromtimestamp(changed, UTC).strftime("%Y%m%d.%H%M%S"))
+    with dist.locked(where):
+        made = package.builder(client, versioned, component, distro, sources=sources, epoch=changed)
+        title = f"{component.package} for {distro.name}"
+        assemble.fill(where, versioned, {component.name: made}, {component.name: title})
+    return dist_dir(where)

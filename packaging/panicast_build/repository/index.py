@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The indexes by which package managers find packages, made by the field's own tools."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from panicast_build import tools
+from panicast_build.run import run
+
+# One hash is enough, and the old ones are none.
+UNWANTED = dict.fromkeys((f"APT::FTPArchive::{name}" for name in ("MD5", "SHA1", "SHA512")), "false")
+
+
+def ftparchive(command: str, folder: str, top: Path, options: Mapping[str, str] | None = None) -> str:
+    """What apt-ftparchive COMMAND says of a folder below top."""
+    tools.need("apt-ftparchive")
+    settings = {**UNWANTED, **(options or {})}
+    words = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+    return run([tools.find("apt-ftparchive") or "", "-qq", *words, command, folder], cwd=top).output
+
+
+def packages(top: Path, folder: str = ".") -> str:
+    """The Packages file of the .debs in a folder below top, as a repository's at top."""
+    return ftparchive("packages", folder, top)
+
+
+def repodata(folder: Path, now: int = 0) -> None:
+    """Makes a folder of RPMs, those of its subfolders left out, a repository for dnf and zypper."""
+    tools.need("createrepo_c")
+    dated = ["--revision", str(now), "--set-timestamp-to-revision"]
+    run([tools.find("createrepo_c") or "", "--quiet", "--excludes", "*/*", *dated, folder])

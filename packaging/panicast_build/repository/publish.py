@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Publishing: a folder for each publication, and one symbolic link that says which is the current one.
+
+    OUT/snapshots/20261126T120000000000Z/…   as it was published, never changed afterwards
+    OUT/current -> snapshots/…               the one thing that changes, at once
+    OUT/deb, OUT/rpm, … -> current/…         what a web server serves
+
+A client that began with the last publication ends with it: what an index names by its hash stays for KEEP
+publications, packages stay for ever.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from panicast_build import files
+
+KEEP = 5
+SNAPSHOTS, CURRENT, MANIFEST = "snapshots", "current", "manifest.json"
+
+
+@dataclass
+class Snapshot:
+    """A publication: its folder, its name, the packages in it (path -> SHA-256 before they were signed), and
+    the indexes that were made for it and are named by a hash."""
+
+    folder: Path
+    name: str
+    packages: dict[str, str] = field(default_factory=dict)
+    indexes: list[str] = field(default_factory=list)
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    return found
+
+
+def published(out: Path) -> list[Path]:
+    """The folders of earlier publications, the oldest first."""
+    return sorted(path for path in (out / SNAPSHOTS).glob("[0-9]*") if (path / MANIFEST).exists())
+
+
+@contextmanager
+def publishing(out: Path) -> Iterator[Snapshot]:
+    """A snapshot with the packages of the current one, which becomes current when the block ends well."""
+    out.mkdir(parents=True, exist_ok=True)
+    with files.locked(out / ".lock"):
+        earlier = published(out)
+        name = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+        folder = out / SNAPSHOTS / name
+        part = folder.with_name(f".{name}.part")
+        for stale in (out / SNAPSHOTS).glob(".*.part"):
+            shutil.rmtree(stale)
+        part.mkdir(parents=True)
+        made = Snapshot(part, name)
+        if earlier:
+            made.packages = dict(_manifest(earlier[-1])["packages"])
+            for path in made.packages:
+                link(earlier[-1] / path, part / path)
+        yield made
+        _retain(made, earlier[-KEEP:])
+        stated = {"packages": dict(sorted(made.packages.items())), "indexes": sorted(made.indexes)}
+        files.write(part / MANIFEST, json.dumps(stated, indent=2) + "\n")
+        part.rename(folder)
+        _point(out / CURRENT, f"{SNAPSHOTS}/{name}")
+        for entry in folder.iterdir():
+            _point(out / entry.name, f"{CURRENT}/{entry.name}")
+        for stale in earlier[: -KEEP + 1]:
+            shutil.rmtree(stale)
+
+
+def link(source: Path, dest: Path) -> None:
+    """The same file at another place; it must never be written to again."""
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    os.link(source, dest)
+
+
+def _retain(made: Snapshot, earlier: list[Path]) -> None:
+    """Keeps what clients may still ask for that have read an earlier index."""
+    for folder in earlier:
+        for path in _manifest(folder)["indexes"]:
+            if not (made.folder / path).exists():
+                link(folder / path, made.folder / path)
+
+
+def _point(path: Path, target: str) -> None:
+    """Makes path a symbolic link to target, at once."""
+    part = path.with_name(f".{path.name}.part")
+    part.unlink(missing_ok=True)
+    part.symlink_to(target)
+    part.replace(path)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What ./inv repo does: takes over what is in dist/, signs what is new, makes the indexes, publishes."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from panicast_build import dist, distros, engine, metadata, paths, progress
+from panicast_build.distros import DebDistro, Distro, RpmDistro
+from panicast_build.errors import UserError
+from panicast_build.metadata import Project
+from panicast_build.repository import apt, dnf, entry, key, publish
+from panicast_build.repository.key import Key
+from panicast_build.repository.publish import Snapshot
+
+PUBLIC_KEY = "panicast-archive-keyring.asc"
+
+
+def run(
+    sign: str = "",
+    names: str = "",
+    into: str = "",
+    url: str = "",
+    valid_days: int = apt.VALID_DAYS,
+    now: int = 0,
+) -> Path:
+    """Publishes what is in dist/ of a comma list of distros ("": of all that were built) to the folder into
+    ("": dist/repo), signed with the key that GnuPG knows as sign; "" signs nothing.
+
+    url is where the folder will be served ("": as metadata.toml says); an apt index is good for valid_days
+    from now on (seconds since 1970; 0: the clock's).
+    """
+    project = metadata.load()
+    chosen = distros.select(names) if names else [d for d in distros.load().values() if dist.read(d.name)]
+    for distro in chosen:
+        if not dist.read(distro.name):
+            raise UserError(
+                f"nothing was built for {distro.name}", f"run: ./inv package --distro {distro.name}"
+            )
+    if not chosen:
+        raise UserError("nothing was built yet", "run: ./inv package --distro all")
+    out = Path(into).resolve() if into else paths.DIST / "repo"
+    signing = key.find(sign) if sign else None
+    where = (url or project.archive).rstrip("/")
+    if signing:
+        client = engine.connect()
+        for distro in chosen:
+            entry.build(client, project, distro, signing, where)
+    else:
+        progress.say("not signed: apt and dnf take nothing from it unless they are told to trust it (--sign)")
+    with progress.step(f"publishing to {out}"), publish.publishing(out) as made:
+        for distro in chosen:
+            _take(made, distro, signing)
+        # Those too of which nothing is new: their indexes are for this publication.
+        for distro in distros.load().values():
+            _index(made, project, distro, signing, where, valid_days, now or int(time.time()))
+        if signing:
+            signing.export_text(made.folder / PUBLIC_KEY)
+    progress.say(f"published {made.name} in {out}; serve that folder as {where}")
+    return out
+
+
+def _index(
+    made: Snapshot,
+    project: Project,
+    distro: Distro,
+    signing: Key | None,
+    url: str,
+    valid_days: int,
+    now: int,
+) -> None:
+    if not any(path.startswith(f"{_place(distro, '')}/") for path in made.packages):
+        return
+    if isinstance(distro, DebDistro):
+        apt.make(made, project, distro, signing, now, valid_days)
+    elif isinstance(distro, RpmDistro):
+        dnf.make(made, distro, signing, now, url)
+
+
+def _place(distro: Distro, name: str) -> str:
+    """The folder of a snapshot that a package of this file name belongs into."""
+    if isinstance(distro, DebDistro):
+        return f"{apt.TOP}/{apt.pool(distro)}"
+    return f"{dnf.TOP}/{distro.name}" + (f"/{dnf.SOURCE}" if name.endswith(".src.rpm") else "")
+
+
+def _built(distro: Distro, signed: bool) -> Iterator[Path]:
+    """The packages of a distro in dist/, kernels too, and with a key those that bring it."""
+    targets = [distro.name, paths.kernel_target(distro.name), *([entry.target(distro)] if signed else [])]
+    suffixes = apt.PUBLISHED if isinstance(distro, DebDistro) else (".rpm",)
+    for target in targets:
+        for built in dist.read(target).get("components", {}).values():
+            for file in built["files"]:
+                if file["file"].endswith(suffixes):
+                    yield paths.dist_dir(target) / file["file"]
+
+
+def _take(made: Snapshot, distro: Distro, signing: Key | None) -> None:
+    """Takes over what is new of a distro's packages; UserError if one was published with other bytes."""
+    fresh = []
+    for path in _built(distro, signing is not None):
+        place = f"{_place(distro, path.name)}/{path.name}"
+        if place in made.packages and path.parent == paths.dist_dir(entry.target(distro)):
+            # Its version is the key's: whoever has it has the key.
+            continue
+        sha256 = dist.sha256(path)
+        before = made.packages.setdefault(place, sha256)
+        if before != sha256:
+            raise UserError(
+                f"{path.name} was published with other bytes",
+                f"what is published never changes: raise the version in {metadata.METADATA}",
+            )
+        dest = made.folder / place
+        if not dest.exists():
+            dest.parent.mkdir(parents=True, exist_ok=True)
+            # Not a link: signing changes RPMs, and dist/ may be built anew.
+            shutil.copyfile(path, dest)
+            fresh.append(dest)
+    if signing:
+        signing.sign_rpms([path for path in fresh if path.suffix == ".rpm"])

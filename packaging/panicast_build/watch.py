@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""./inv watch: builds the module for the newest kernels of the suites' archives, before users meet them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TextIO
+
+import docker
+
+from panicast_build import distros, engine, images, progress, source
+from panicast_build.container import Container
+from panicast_build.distros import DebDistro
+from panicast_build.errors import BuildError, UserError
+from panicast_build.paths import LOGS
+
+TREE = "/kmod"
+# Adds a suite that lies in the same archive as the one of the base image.
+ADD_SUITE = """
+apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' "Release: $1" \
+    | sort -u | sed "s/ $1 / $2 /" > "/etc/apt/sources.list.d/$2.list"
+"""
+REFRESH = ["apt-get", "-o", "APT::Update::Error-Mode=any", "update"]
+INSTALL = ["apt-get", "install", "-y", "--no-install-recommends"]
+BUILDERS = ("gcc", "libc6-dev", "make", "xz-utils")
+
+
+def run(names: str = "") -> None:
+    """Builds for the newest kernel of each suite of a comma list of distros ("": all of Debian's family).
+
+    BuildError, with what the compiler said, on the first that breaks; UserError at the end if archives did
+    not answer.
+    """
+    known = distros.of_family(DebDistro)
+    chosen = [known[d.name] for d in distros.select(names) if d.name in known] if names else known.values()
+    client, silent = engine.connect(), []
+    for distro, suite in _suites(chosen):
+        try:
+            built = _newest(client, distro, suite)
+        except _Silent as problem:
+            silent.append(f"{suite} ({problem})")
+            continue
+        progress.say(f"{suite}: the module is built for {', '.join(built)}")
+    if silent:
+        raise UserError(f"not reached: {'; '.join(silent)}", "leave them out: --distro names the others")
+
+
+class _Silent(Exception):
+    """An archive that does not answer."""
+
+
+def _suites(chosen: Iterable[DebDistro]) -> Iterator[tuple[DebDistro, str]]:
+    for distro in chosen:
+        for suite in (distro.suite, *distro.newer):
+            yield distro, suite
+
+
+def _newest(client: docker.DockerClient, distro: DebDistro, suite: str) -> list[str]:
+    """Builds the module for the newest kernel of a suite; the kernel's name."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    path = LOGS / f"watch-{suite}.log"
+    try:
+        base = images.base(client, distro)
+    except (BuildError, UserError) as error:
+        raise _Silent("no base image") from error
+    what = f"building the module for the newest kernel of {suite}"
+    with progress.step(what, log=path), path.open("w") as log, Container(client, base, network="host") as box:
+        other = suite != distro.suite
+        if other:
+            box.run(["sh", "-c", ADD_SUITE, "sh", distro.suite, suite], log=log)
+        stale = ["-o", "Acquire::Check-Valid-Until=false"] if distro.rolling else []
+        if box.run([*REFRESH, *stale], log=log, check=False).code:
+            raise _Silent(f"see {path}")
+        target = ["-t", suite] if other else []
+        box.run([*INSTALL, *target, distro.kernel_headers, *BUILDERS], log=log)
+        return compile_in(box, source.files("kmod"), log)
+
+
+def compile_in(box: Container, sources: Mapping[str, Path | bytes], log: TextIO) -> list[str]:
+    """Builds the module for every kernel whose headers are in box; their names. BuildError if one breaks."""
+    kernels = box.run(["sh", "-c", "ls -d /lib/modules/*/build"]).output.split()
+    for build in kernels:
+        box.run(["rm", "-rf", TREE], log=log)
+        box.run(["mkdir", TREE], log=log)
+        box.write(sources, TREE)
+        box.run(["make", "-C", build, f"M={TREE}", "modules"], log=log)
+    return [Path(build).parent.name for build in kernels]

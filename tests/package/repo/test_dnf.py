@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Stock dnf on what ./inv repo published: it installs what is whole, and refuses all else."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from panicast_build import distros, metadata
+from panicast_build.repository import dnf as repositories
+from panicast_build.repository import task
+from panicast_build.repository.key import Key
+from panicast_build.repository.publish import Snapshot
+from panicast_build.run import run
+
+URL, OURS, THEIRS = "http://127.0.0.1:8000", "archive@example.org", "stranger@example.org"
+RPM, PACKAGE = "el9", "panicast-receiver"
+DNF = ["dnf", "-y", "--releasever=9", "--setopt=retries=1"]
+KEY = "RPM-GPG-KEY-panicast"
+
+
+def install(box) -> tuple[bool, str]:
+    """Whether dnf installed the receiver, and what it said."""
+    box.run([*DNF, "clean", "all"])
+    said = box.run([*DNF, "install", PACKAGE], check=False).output
+    return box.run(["rpm", "-q", PACKAGE], check=False).code == 0, said
+
+
+@pytest.fixture
+def copy(repository: Path, tmp_path: Path) -> Path:
+    """The repository, for a test to spoil."""
+    shutil.copytree(repository, tmp_path / "repo", symlinks=True)
+    return tmp_path / "repo"
+
+
+def test_installs_from_the_publication_that_the_metalink_names(dnf, repository: Path) -> None:
+    installed, said = install(dnf)
+    assert installed, said
+    assert metadata.load().version in dnf.run(["rpm", "-q", PACKAGE]).output
+    assert "digests signatures OK" in dnf.run(["sh", "-c", f"rpm -K /srv/www/rpm/el9/{PACKAGE}-*.rpm"]).output
+    name = (repository / "current").resolve().name
+    fetched = dnf.read("/srv/log").decode()
+    assert f"GET /snapshots/{name}/rpm/el9/repodata/repomd.xml.asc" in fetched
+    assert f"GET /snapshots/{name}/rpm/el9/{PACKAGE}" in fetched
+
+
+def test_refuses_a_package_that_was_tampered_with(dnf, copy: Path) -> None:
+    (rpm,) = (copy / "current/rpm/el9").glob(f"{PACKAGE}-*.rpm")
+    text = bytearray(rpm.read_bytes())
+    text[-100] ^= 1
+    rpm.write_bytes(text)
+    dnf.serve(copy)
+    installed, said = install(dnf)
+    assert not installed and "checksum doesn't match" in said
+
+
+def test_refuses_a_package_without_the_archives_signature(dnf, copy: Path, keys: dict[str, Key]) -> None:
+    """Though the index that names it is signed: who can publish cannot sign packages by that."""
+    folder = copy / "current/rpm/el9"
+    (rpm,) = folder.glob(f"{PACKAGE}-*.rpm")
+    run(["rpmsign", "--delsign", rpm])
+    republish(folder, keys[OURS])
+    dnf.serve(copy)
+    installed, said = install(dnf)
+    assert not installed and "is not signed" in said
+
+
+def republish(folder: Path, signing: Key) -> None:
+    """Makes and signs the index anew, and the metalink's hash of it."""
+    top = folder.parents[1]
+    shutil.rmtree(folder / "repodata")
+    made = Snapshot(top, top.resolve().name)
+    repositories.make(made, distros.of_family(distros.RpmDistro)[RPM], signing, 1_800_000_000, URL)
+
+
+def test_refuses_an_unknown_key_and_no_signature(dnf, copy: Path, keys: dict[str, Key]) -> None:
+    repodata = copy / "current/rpm/el9/repodata"
+    keys[THEIRS].detached(repodata / "repomd.xml", repodata / "repomd.xml.asc")
+    dnf.serve(copy)
+    installed, said = install(dnf)
+    assert not installed and "GPG" in said, said
+    (repodata / "repomd.xml.asc").unlink()
+    dnf.serve(copy)
+    installed, said = install(dnf)
+    assert not installed and "repomd.xml" in said, said
+
+
+def test_refuses_a_key_that_has_expired(dnf, tmp_path: Path, expired: Key) -> None:
+    """As the client's copy of the key says."""
+    expired.export_text(tmp_path / KEY)
+    dnf.write({KEY: tmp_path / KEY}, "/etc/pki/rpm-gpg")
+    installed, said = install(dnf)
+    assert not installed, said
+
+
+def test_refuses_an_old_index_that_a_mirror_replays(dnf, copy: Path) -> None:
+    """The metalink says which index is the current one."""
+    old = (copy / "current").resolve()
+    task.run(OURS, RPM, str(copy), URL, now=1_900_000_000)
+    new = (copy / "current").resolve()
+    assert old != new
+    shutil.rmtree(new / "rpm/el9/repodata")
+    shutil.copytree(old / "rpm/el9/repodata", new / "rpm/el9/repodata")
+    dnf.serve(copy)
+    installed, said = install(dnf)
+    assert not installed and "checksum" in said.lower(), said
+
+
+def test_a_client_in_the_middle_of_a_publication_ends_with_what_it_began(dnf, copy: Path) -> None:
+    """What the earlier metalink names is there after the next publication, as it was."""
+    before = {path: path.read_bytes() for path in copy.resolve().rglob("*") if path.is_file()}
+    old = (copy / "current").resolve()
+    task.run(OURS, RPM, str(copy), URL)
+    for path, text in before.items():
+        if old in path.parents:
+            assert path.read_bytes() == text
+    dnf.serve(copy)
+    assert install(dnf)[0]
