@@ -189,6 +189,8 @@ class Build:
             box.write(spec, f"{BUILD}/SPECS", mtime=self._epoch)
             box.write(others, f"{BUILD}/SOURCES", mtime=self._epoch)
             around.give(box, BUILD, log)
+            # The source RPM says whose they are, and the others have a hash of it.
+            box.run(["chown", "-R", "root:root", f"{BUILD}/SPECS", f"{BUILD}/SOURCES"], log=log)
             box.run(around.argv(self.argv()), log=log, user=around.user, cwd=BUILD)
             found = box.run(["find", BUILD, "-name", "*.rpm"], log=log).output.split()
             for path in [*found, f"{BUILD}/SPECS/{self._spec}"]:

@@ -22,7 +22,7 @@ PACKAGES: dict[str, dict[str, str]] = {
     "createrepo_c": {"apt": "createrepo-c", "dnf": "createrepo_c"},
     "gpg": {"apt": "gpg gpg-agent", "dnf": "gnupg2"},
     "rpmsign": {"apt": "rpm", "dnf": "rpm-sign"},
-    "diffoscope": {"apt": "diffoscope-minimal", "dnf": "diffoscope"},
+    "diffoscope": {"apt": "diffoscope-minimal python3-rpm", "dnf": "diffoscope"},
     "node": {"apt": "nodejs", "dnf": "nodejs"},
     "npm": {"apt": "npm", "dnf": "npm"},
     "git": {"apt": "git", "dnf": "git-core"},

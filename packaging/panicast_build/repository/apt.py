@@ -50,12 +50,12 @@ def make(
         "Components": "main",
         "Description": project.description,
         "Date": formatdate(now),
-        "Valid-Until": formatdate(now + valid_days * DAY_SECONDS),
     }
     options = {f"APT::FTPArchive::Release::{name}": value for name, value in fields.items()}
     text = index.ftparchive("release", f"dists/{distro.suite}", top, options)
-    release = suite / "Release"
-    files.write(release, f"Acquire-By-Hash: yes\n{text}")
+    # Fields that it does not let anybody set.
+    until, release = formatdate(now + valid_days * DAY_SECONDS), suite / "Release"
+    files.write(release, f"Acquire-By-Hash: yes\nValid-Until: {until}\n{text}")
     if key:
         key.clearsign(release, suite / "InRelease")
         key.detached(release, suite / "Release.gpg")
