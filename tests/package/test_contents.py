@@ -13,6 +13,7 @@ from debian.debfile import DebFile
 
 from panicast_build import deb, evidence, metadata, source
 from panicast_build.distros import Distro
+from panicast_build.reproduce import OTHER
 
 VERSION = metadata.load().version
 
@@ -94,7 +95,7 @@ def test_same_inputs_give_same_bytes(
     first = packaged(distro)
     for component in metadata.of_family("deb"):
         with (tmp_path / "log").open("w") as log:
-            deb.Build(client, metadata.load(), component, distro).run(tmp_path, log)
+            deb.Build(client, metadata.load(), component, distro, around=OTHER).run(tmp_path, log)
     again = [path for path in tmp_path.iterdir() if path.name.endswith((".deb", ".dsc", ".xz", ".gz"))]
     assert len(again) == 8
     for path in again:
