@@ -12,7 +12,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from panicast_build import dist, progress, source
+from panicast_build import dist, evidence, progress, source
 from panicast_build.metadata import Project
 from panicast_build.paths import LOGS
 
@@ -66,6 +66,7 @@ def fill(target: str, project: Project, builds: Mapping[str, Builder], titles: M
                 "version": project.version,
                 "distro": target.partition("/")[0],
                 "git": source.commit(),
+                "date": evidence.today(),
                 "components": dict(sorted((kept | fresh).items())),
             },
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from panicast_build import dist, files
@@ -36,6 +37,11 @@ def read(distro: str, name: str) -> dict[str, Any]:
     return seen if fits else {}
 
 
+def today() -> str:
+    """The date that evidence is of, in UTC."""
+    return datetime.now(UTC).date().isoformat()
+
+
 def add_life(distro: str, packages: Sequence[str], built: dict[str, str], seen: dict[str, Any]) -> None:
     """Writes to life.json what was seen of packages (their names) from installation to removal; built are the
     hashes() of then.
@@ -46,6 +52,6 @@ def add_life(distro: str, packages: Sequence[str], built: dict[str, str], seen: 
     of = [{"file": file, "sha256": sha} for file, sha in sorted(built.items())]
     before = read(distro, LIFE)
     lives = before["lives"] if before.get("packages") == of else {}
-    lives |= dict.fromkeys(packages, seen)
+    lives |= {name: {**seen, "date": today()} for name in packages}
     text = json.dumps({"packages": of, "lives": lives}, indent=2)
     files.write(dist_dir(distro) / LIFE, text + "\n")

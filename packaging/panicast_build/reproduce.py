@@ -149,7 +149,12 @@ def _keep(name: str, made: Path, later: str) -> None:
     of = [{"file": file, "sha256": dist.sha256(made / file)} for file in compared(made)]
     if all(known.get(str(entry["file"])) == entry["sha256"] for entry in of):
         varied = [*("path", "host name", "user", "umask", "language", "time zone", "CPUs")]
-        stated = {"packages": of, "varied": varied + (["clock"] if later else []), **tree.commit()}
+        stated = {
+            "packages": of,
+            "varied": varied + (["clock"] if later else []),
+            "date": evidence.today(),
+            **tree.commit(),
+        }
         files.write(dist_dir(name) / evidence.REPRODUCED, json.dumps(stated, indent=2) + "\n")
 
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """./inv support: writes docs/support.md from the evidence in dist/; it claims nothing that was not run.
 
-For each target: metadata.json says where its packages were built, life.json which package manager took them
-through install, upgrade and removal (tests/package), smoke.json where a machine that has them was crashed.
-Evidence counts only for the very packages that are in dist/ now.
+For each target: metadata.json says where its packages were built, reproduced.json that two builds gave
+the same, life.json which package manager took them through install, upgrade and removal (tests/package),
+smoke.json where a machine that has them was crashed. Evidence counts only for the very packages that
+are in dist/ now.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class Row:
     name: str
     title: str
     built: str
+    reproduced: str
     installed: str
     crashed: str
 
@@ -35,7 +37,17 @@ def _built(distro: Distro) -> str:
         return NOT_YET
     hosts = {part["inputs"].get("host", rpm.REAL) for part in stated["components"].values()}
     where = " and ".join(BUILT_ON[host] for host in sorted(hosts))
-    return f"{stated['version']}, {where}"
+    return f"{stated['version']}, {where}{_on(stated.get('date'))}"
+
+
+def _on(date: str | None) -> str:
+    """When evidence is of, as far as it says so."""
+    return f", {date[:10]}" if date else ""
+
+
+def _reproduced(distro: Distro) -> str:
+    seen = evidence.read(distro.name, evidence.REPRODUCED)
+    return f"{len(seen['packages'])} of its files{_on(seen.get('date'))}" if seen else NOT_YET
 
 
 def _installed(distro: Distro) -> str:
@@ -43,7 +55,9 @@ def _installed(distro: Distro) -> str:
     if set(lives) != set(repo.PACKAGES):
         return NOT_YET
     seen = lives[repo.PACKAGES[0]]
-    return f"{', '.join(seen['steps'])} by {', '.join(seen['tools'])} on {seen['host']}"
+    return (
+        f"{', '.join(seen['steps'])} by {', '.join(seen['tools'])} on {seen['host']}{_on(seen.get('date'))}"
+    )
 
 
 def _crashed(distro: Distro) -> str:
@@ -52,13 +66,21 @@ def _crashed(distro: Distro) -> str:
         return NOT_YET
     formats = " and ".join(sorted({record["format"] for record in seen["records"]}, reverse=True))
     kernel = seen["kernels"]["server"]
-    return f"{formats}; kernel {kernel}, {seen['nic']}, on {seen['root']} under {seen['accelerator']}"
+    machine = f"kernel {kernel}, {seen['nic']}, on {seen['root']} under {seen['accelerator']}"
+    return f"{formats}; {machine}{_on(seen.get('started'))}"
 
 
 def rows() -> list[Row]:
     """The table, a row for each target."""
     return [
-        Row(distro.name, distro.title, _built(distro), _installed(distro), _crashed(distro))
+        Row(
+            distro.name,
+            distro.title,
+            _built(distro),
+            _reproduced(distro),
+            _installed(distro),
+            _crashed(distro),
+        )
         for distro in distros.load().values()
     ]
 

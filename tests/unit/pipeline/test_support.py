@@ -19,6 +19,7 @@ SMOKE = {
     "nic": "e1000",
     "root": "a root",
     "accelerator": "tcg",
+    "started": "2026-05-04T03:02:01+00:00",
 }
 LIFE = {"tools": ["dnf 4", "rpm 4"], "host": "a host", "steps": ["install", "remove"]}
 
@@ -54,11 +55,15 @@ def test_what_was_not_run_is_not_claimed(folder: Path) -> None:
 
 def test_evidence_is_told(folder: Path) -> None:
     (folder / "smoke.json").write_text(json.dumps(SMOKE))
-    assert row().crashed == "v1 and raw; kernel 6.1.0, e1000, on a root under tcg"
+    assert row().crashed == "v1 and raw; kernel 6.1.0, e1000, on a root under tcg, 2026-05-04"
     evidence.add_life("el9", [repo.PACKAGES[0]], evidence.hashes("el9"), LIFE)
     assert row().installed == support.NOT_YET
     evidence.add_life("el9", [repo.PACKAGES[1]], evidence.hashes("el9"), LIFE)
-    assert row().installed == "install, remove by dnf 4, rpm 4 on a host"
+    assert row().installed == f"install, remove by dnf 4, rpm 4 on a host, {evidence.today()}"
+    assert row().reproduced == support.NOT_YET
+    made = {"packages": SMOKE["packages"], "date": "2026-05-04"}
+    (folder / evidence.REPRODUCED).write_text(json.dumps(made))
+    assert row().reproduced == "1 of its files, 2026-05-04"
 
 
 @pytest.mark.parametrize(
