@@ -16,8 +16,9 @@ from panicast_build.errors import BuildError, UserError
 from panicast_build.paths import LOGS
 
 TREE = "/kmod"
-# Adds a suite that lies in the same archive as the one of the base image.
+# Adds a suite that lies in the same archive as the one of the base image, which apt must know first.
 ADD_SUITE = """
+apt-get update
 apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' "Release: $1" \
     | sort -u | sed "s/ $1 / $2 /" > "/etc/apt/sources.list.d/$2.list"
 """
