@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,11 @@ class Case:
     oops: bool = False
     nmi: bool = False
     quick: bool = False
+
+    @property
+    def triggers(self) -> list[str]:
+        """What it asks the kernel's own crash test module for."""
+        return re.findall(r"\blkdtm ([A-Z_]+)", f"{self.after}\n{self.command}")
 
 
 def load() -> dict[str, Case]:

@@ -18,6 +18,7 @@ from panicast_build import images, progress, source
 from panicast_build.container import Container
 from panicast_build.crash import cases
 from panicast_build.crash.architectures import ARCHITECTURES, Architecture
+from panicast_build.crash.cases import Case
 from panicast_build.crash.kernels import Kernel
 from panicast_build.paths import CACHE, LOGS, ROOT
 
@@ -74,9 +75,15 @@ class Kit:
     append: str
     architecture: Architecture
 
-    def can(self, modules: Iterable[str], config: Iterable[str]) -> bool:
-        """Whether the kernel has these modules and was configured so."""
-        return all(module in self.orders for module in modules) and self.config.issuperset(config)
+    def can(self, case: Case, nic: str) -> bool:
+        """Whether the kernel can crash so, with this card."""
+        modules = (*NICS[nic].drivers, *case.modules)
+        lkdtm = (self.folder / f"{LKDTM}.ko").read_bytes()
+        return (
+            all(module in self.orders for module in modules)
+            and self.config.issuperset(case.config)
+            and all(f"{trigger}\0".encode() in lkdtm for trigger in case.triggers)
+        )
 
     def order(self, *modules: str) -> list[str]:
         """The files of modules and of what they need, in the order in which they load."""
