@@ -13,10 +13,11 @@ import hashlib
 import os
 import socket
 import time
+from http import HTTPStatus
 from pathlib import Path
 
 import docker
-from docker.errors import DockerException
+from docker.errors import APIError, DockerException
 
 from panicast_build import files, progress, tools
 from panicast_build.errors import BuildError, UserError
@@ -138,4 +139,9 @@ def _remove_orphans(client: docker.DockerClient) -> None:
     for container in client.containers.list(all=True, filters={"label": OWNER_LABEL}, ignore_removed=True):
         name, _, pid = container.labels[OWNER_LABEL].rpartition(":")
         if name == host and not Path(f"/proc/{pid}").exists():
-            container.remove(force=True)
+            try:
+                container.remove(force=True)
+            except APIError as error:
+                # Gone, or on its way: another run was faster.
+                if error.status_code not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+                    raise
