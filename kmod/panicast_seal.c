@@ -3,8 +3,8 @@
  * panicast_seal - seals the frames of panicast with XChaCha20-Poly1305
  *
  * The only part that needs the kernel's ChaCha20-Poly1305, and so a module of
- * its own: a kernel without it, or one where it lies in a package that is not
- * installed, sends its last words unsealed.
+ * its own: without a key, last words leave a kernel that lacks it, or where it
+ * lies in a package that is not installed, all the same.
  */
 #include <linux/module.h>
 #include <linux/string.h>

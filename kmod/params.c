@@ -271,8 +271,6 @@ MODULE_PARM_DESC(tag, "text that goes with every record, such as rack=r7");
 static int key_set(const char *val, const struct kernel_param *kp)
 {
 	struct pc_config *edited = pc_config_edit();
-	u8 any = 0;
-	int i;
 
 	if (!strcspn(val, "\n")) {
 		edited->sealed = false;
@@ -284,9 +282,7 @@ static int key_set(const char *val, const struct kernel_param *kp)
 		pr_err("key refused: 64 hexadecimal digits are right, as panicast-receiver keygen prints them\n");
 		return -EINVAL;
 	}
-	for (i = 0; i < PC_SEAL_KEY; i++)
-		any |= edited->key[i];
-	if (!any) {
+	if (!memchr_inv(edited->key, 0, PC_SEAL_KEY)) {
 		pr_err("key refused: one of zeros protects nothing\n");
 		return -EINVAL;
 	}

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import docker
@@ -75,14 +76,17 @@ class Kit:
     append: str
     architecture: Architecture
 
+    @cached_property
+    def _lkdtm(self) -> bytes:
+        return (self.folder / f"{LKDTM}.ko").read_bytes()
+
     def can(self, case: Case, nic: str) -> bool:
         """Whether the kernel can crash so, with this card."""
         modules = (*NICS[nic].drivers, *case.modules)
-        lkdtm = (self.folder / f"{LKDTM}.ko").read_bytes()
         return (
             all(module in self.orders for module in modules)
             and self.config.issuperset(case.config)
-            and all(f"{trigger}\0".encode() in lkdtm for trigger in case.triggers)
+            and all(f"{trigger}\0".encode() in self._lkdtm for trigger in case.triggers)
         )
 
     def order(self, *modules: str) -> list[str]:

@@ -54,6 +54,13 @@ def repository(
 
 
 @pytest.fixture
+def copy(repository: Path, tmp_path: Path) -> Path:
+    """The repository, for a test to spoil."""
+    shutil.copytree(repository, tmp_path / "repo", symlinks=True)
+    return tmp_path / "repo"
+
+
+@pytest.fixture
 def expired(keys: dict[str, Key], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Key:
     """The archive's key as it will be when it has expired."""
     home = tmp_path / "g"

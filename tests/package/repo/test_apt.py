@@ -29,13 +29,6 @@ def update(box) -> tuple[bool, str]:
     return said.code == 0, said.output
 
 
-@pytest.fixture
-def copy(repository: Path, tmp_path: Path) -> Path:
-    """The repository, for a test to spoil."""
-    shutil.copytree(repository, tmp_path / "repo", symlinks=True)
-    return tmp_path / "repo"
-
-
 def test_installs_by_hash(apt) -> None:
     taken, said = update(apt)
     assert taken, said

@@ -6,8 +6,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import pytest
-
 from panicast_build import distros, metadata
 from panicast_build.repository import dnf as repositories
 from panicast_build.repository import task
@@ -26,13 +24,6 @@ def install(box) -> tuple[bool, str]:
     box.run([*DNF, "clean", "all"])
     said = box.run([*DNF, "install", PACKAGE], check=False).output
     return box.run(["rpm", "-q", PACKAGE], check=False).code == 0, said
-
-
-@pytest.fixture
-def copy(repository: Path, tmp_path: Path) -> Path:
-    """The repository, for a test to spoil."""
-    shutil.copytree(repository, tmp_path / "repo", symlinks=True)
-    return tmp_path / "repo"
 
 
 def test_installs_from_the_publication_that_the_metalink_names(dnf, repository: Path) -> None:
