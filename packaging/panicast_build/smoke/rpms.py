@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import docker
 
 from panicast_build import archive, images, rpmroot
-from panicast_build.distros import Distro, RpmDistro
+from panicast_build.distros import Base, Distro, RpmDistro
 from panicast_build.repository import index
 from panicast_build.smoke import repo
 from panicast_build.smoke.family import Tool
@@ -65,30 +64,20 @@ class Rpms:
     def image(self, packages: Sequence[Package]) -> str:
         """See Family. What packages depend on is installed there; on Debian rpm learns of it in the running
         guest."""
-        places = (
-            {"panicast": "/srv/panicast"}
-            if self._real
-            else {"panicast": "/srv/panicast", "stubs": rpmroot.STUBS}
-        )
-        guest = archive.read_tree(images.CONTAINERFILES / "guest-deb")
-        with tempfile.TemporaryDirectory() as folder:
-            repositories = Path(folder) / "guest.repo"
-            repositories.write_bytes(self._manager.configuration(places))
-            more = {**guest, "guest.repo": repositories}
-            if self._real:
-                return images.build(
-                    self._client,
-                    self._distro,
-                    "guest-rpm-real",
-                    real_guest(self._distro, self._manager),
-                    more,
-                )
+        base: Base
+        if self._real:
+            base, recipe, stubs = self._distro, "guest-rpm-real", {}
+            arguments = real_guest(self._distro, self._manager)
+        else:
+            base, recipe, stubs = self._manager.root, "guest-rpm", {"stubs": rpmroot.STUBS}
             arguments = {
-                "BASE": rpmroot.image(self._client, self._manager.root),
+                "BASE": rpmroot.image(self._client, base),
                 "KERNEL": rpmroot.KERNEL_IMAGE,
                 "REPOSITORIES": self._manager.repositories,
             }
-            return images.build(self._client, self._manager.root, "guest-rpm", arguments, more)
+        guest = archive.read_tree(images.CONTAINERFILES / "guest-deb")
+        repositories = self._manager.configuration({"panicast": "/srv/panicast", **stubs})
+        return images.build(self._client, base, recipe, arguments, {**guest, "guest.repo": repositories})
 
     def index(self, folder: Path) -> None:
         """See Family."""
