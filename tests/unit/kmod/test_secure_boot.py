@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""panicast-ctl with Secure Boot, on a machine made up of files and commands: what it says is to be done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from panicast_build.paths import ROOT
+from panicast_build.run import Result, run
+
+SCRIPT = (ROOT / "kmod/dist/panicast-ctl").read_text()
+# Where the script looks at the machine.
+PLACES = ("/sys/", "/proc/keys", "/etc/", "/lib/modules/")
+DKMS_SIGNER = "DKMS module signing key"
+IMPORT = "mokutil --import "
+REBUILD = "sudo dkms build --force panicast/1.2 && sudo dkms install --force panicast/1.2"
+
+Ctl = Callable[..., Result]
+
+
+@pytest.fixture
+def ctl(tmp_path: Path) -> Ctl:
+    """Runs a command of panicast-ctl, of this signer's module; keys are the names of those that the kernel
+    trusts, enrolled the certificates that shim has, own a certificate set for DKMS."""
+    machine, commands = tmp_path / "machine", tmp_path / "bin"
+    commands.mkdir()
+    script = SCRIPT
+    for place in PLACES:
+        script = script.replace(place, f"{machine}{place}")
+    (tmp_path / "ctl").write_text(script)
+
+    def write(path: str, content: bytes) -> None:
+        (machine / path).parent.mkdir(parents=True, exist_ok=True)
+        (machine / path).write_bytes(content)
+
+    def command(name: str, body: str) -> None:
+        (commands / name).write_text(f"#!/bin/sh\n{body}\n")
+        (commands / name).chmod(0o755)
+
+    def ctl(
+        what: str,
+        signer: str,
+        *,
+        keys: str = "",
+        enrolled: str = "none",
+        own: str = "",
+        efi: bool = True,
+        mokutil: bool = True,
+    ) -> Result:
+        if efi:
+            write("sys/firmware/efi/efivars/SecureBoot-8be4", bytes([6, 0, 0, 0, 1]))
+        else:
+            write("sys/module/module/parameters/sig_enforce", b"Y\n")
+        write("proc/keys", f"2f7a I------ 1 perm 1f0f 0 0 asymmetri {keys}: X509.rsa 0c []\n".encode())
+        if own:
+            write("etc/dkms/framework.conf.d/modules.conf", f'mok_certificate="{own}"\n'.encode())
+        command("modinfo", f'case "$*" in *signer*) echo "{signer}" ;; *version*) echo 1.2 ;; esac')
+        command("modprobe", "exit 1")
+        command("id", "echo 0")
+        if mokutil:
+            command("mokutil", f'[ "$2" != {enrolled} ] || echo "$2 is already enrolled"')
+        path = f"{commands}:{os.environ['PATH']}" if mokutil else _without_mokutil(commands)
+        return run(["/bin/sh", tmp_path / "ctl", what], env={"PATH": path}, check=False)
+
+    return ctl
+
+
+def _without_mokutil(commands: Path) -> str:
+    """A PATH of what the script needs, and of no mokutil that this machine may have."""
+    for name in ("cat", "grep", "sed", "tail", "tr", "od", "uname", "find"):
+        found = next(Path(folder) / name for folder in ("/usr/bin", "/bin") if (Path(folder) / name).exists())
+        (commands / name).symlink_to(found)
+    return str(commands)
+
+
+def test_a_key_that_is_not_enrolled_is_to_be_imported(ctl: Ctl) -> None:
+    said = ctl("doctor", DKMS_SIGNER)
+    assert said.code == 1 and f"{IMPORT}/var/lib/dkms/mok.pub" in said.output
+    assert f"a key that this kernel does not trust ({DKMS_SIGNER})" in said.output
+    assert "Secure Boot: on" in said.output and "dkms build" not in said.output
+
+
+def test_the_certificate_is_the_one_that_dkms_was_told(ctl: Ctl) -> None:
+    assert f"{IMPORT}/root/own.der," in ctl("doctor", "Example", own="/root/own.der").output
+
+
+def test_an_unsigned_module_is_signed_and_its_key_imported_if_need_be(ctl: Ctl) -> None:
+    said = ctl("doctor", "", enrolled="/var/lib/dkms/mok.pub").output
+    assert "the module is not signed" in said
+    assert REBUILD in said and "sudo modprobe panicast" in said and IMPORT not in said
+    said = ctl("doctor", "").output
+    assert REBUILD in said and IMPORT in said
+
+
+def test_the_key_of_an_earlier_installation_is_not_taken_for_this_ones(ctl: Ctl) -> None:
+    assert IMPORT in ctl("doctor", DKMS_SIGNER, keys=DKMS_SIGNER).output
+    here = "/var/lib/dkms/mok.pub"
+    said = ctl("doctor", DKMS_SIGNER, keys=DKMS_SIGNER, enrolled=here).output
+    assert "does not trust" not in said and "installed, but not loaded" in said
+
+
+def test_a_kernels_own_key_needs_no_enrolling(ctl: Ctl) -> None:
+    assert "does not trust" not in ctl("doctor", "Example kernel", keys="Example kernel").output
+
+
+def test_without_mokutil_it_is_to_be_installed(ctl: Ctl) -> None:
+    assert "install mokutil; sudo mokutil --import" in ctl("doctor", DKMS_SIGNER, mokutil=False).output
+
+
+def test_without_efi_nothing_is_to_be_enrolled(ctl: Ctl) -> None:
+    said = ctl("doctor", "", efi=False).output
+    assert "module.sig_enforce" in said and IMPORT not in said
+
+
+def test_status_tells_secure_boot_though_no_module_is_loaded(ctl: Ctl) -> None:
+    said = ctl("status", DKMS_SIGNER)
+    assert said.code == 1 and "secure boot  on" in said.output
