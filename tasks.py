@@ -118,7 +118,8 @@ def kernel(
     distro=TARGET,
     nic="QEMU's model of the network card (virtio-net-pci; with --matrix a comma list, or every one)",
     matrix="crash every kernel with every card in every way instead, without installing anything",
-    kernel="which one crashes: stock or patched; with --matrix only these series, e.g. 6.1,7.3",
+    kernel="which one crashes: stock, patched, or secureboot (stock, started by Secure Boot); "
+    "with --matrix only these series, e.g. 6.1,7.3",
     case="only these ways to crash, e.g. sysrq,nmi (with --matrix)",
 )
 def smoke(

@@ -3,8 +3,8 @@
 
 For each target: metadata.json says where its packages were built, reproduced.json that two builds gave
 the same, life.json which package manager took them through install, upgrade and removal (tests/package),
-smoke.json where a machine that has them was crashed. Evidence counts only for the very packages that
-are in dist/ now.
+smoke.json where a machine that has them was crashed, smoke-secureboot.json that one with Secure Boot was.
+Evidence counts only for the very packages that are in dist/ now.
 """
 
 from __future__ import annotations
@@ -67,7 +67,14 @@ def _crashed(distro: Distro) -> str:
     formats = " and ".join(sorted({record["format"] for record in seen["records"]}, reverse=True))
     kernel = seen["kernels"]["server"]
     machine = f"kernel {kernel}, {seen['nic']}, on {seen['root']} under {seen['accelerator']}"
-    return f"{formats}; {machine}{_on(seen.get('started'))}"
+    return f"{formats}; {machine}{_on(seen.get('started'))}{_secure_boot(distro)}"
+
+
+def _secure_boot(distro: Distro) -> str:
+    seen = evidence.read(distro.name, evidence.SECURE_BOOT)
+    if seen.get("result") != "pass":
+        return ""
+    return f"; with Secure Boot enforcing{_on(seen.get('started'))}"
 
 
 def rows() -> list[Row]:

@@ -21,7 +21,7 @@ from panicast_build.choice import check
 from panicast_build.distros import Distro
 from panicast_build.errors import BuildError
 from panicast_build.run import run as run_command
-from panicast_build.smoke import patched, repo, report, vm
+from panicast_build.smoke import patched, repo, report, secureboot, uefi, vm
 from panicast_build.smoke.debs import Debs
 from panicast_build.smoke.failure import SmokeFailure
 from panicast_build.smoke.family import Family, Tool
@@ -34,21 +34,24 @@ from panicast_build.smoke.rpms import Rpms
 from panicast_build.smoke.scenario import LOG_HOST, SERVER, Story
 
 FAMILIES: dict[str, Callable[[docker.DockerClient, Distro], Family]] = {"deb": Debs, "rpm": Rpms}
-STOCK, PATCHED = "stock", "patched"
+STOCK, PATCHED, SECURE_BOOT = "stock", "patched", "secureboot"
 
 
 def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Report:
     """Tells the story with the packages in dist/DISTRO, with this QEMU network card, on stock kernels; or the
-    one of the patched kernel in dist/DISTRO/kernel, configured as config ("": distro if it was built).
+    one of the patched kernel in dist/DISTRO/kernel, configured as config ("": distro if it was built); or the
+    one of a stock kernel that Secure Boot has started.
 
-    Writes dist/DISTRO/smoke.json, or smoke-patched.json. Raises BuildError when the story goes wrong, after
-    the ends of both serial logs have been shown; UserError when the packages or a tool are missing.
+    Writes dist/DISTRO/smoke.json, smoke-patched.json or smoke-secureboot.json. Raises BuildError when the
+    story goes wrong, after the ends of both serial logs have been shown; UserError when the packages or a
+    tool are missing.
     """
-    check("kernel to smoke", kernel, (STOCK, PATCHED))
+    check("kernel to smoke", kernel, (STOCK, PATCHED, SECURE_BOOT))
     distro = distros.get(distro_name)
     dist = paths.dist_dir(distro.name)
     client = engine.connect()
     family = FAMILIES[distro.family](client, distro)
+    loaders = uefi.chain(client, distro) if kernel == SECURE_BOOT else None
     beside = kernel_under_test(distro, config) if kernel == PATCHED else None
     packages = family.built(dist) + (beside.packages if beside else [])
     tools.need(vm.QEMU, "mke2fs")
@@ -73,6 +76,8 @@ def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Re
         try:
             if beside:
                 _tell_of_patched(specs, beside, family.tool, transcript, told)
+            elif loaders:
+                _tell_of_secure_boot(specs, loaders, family.tool, transcript, told)
             else:
                 _tell(specs, family.tool, transcript, told)
         except SmokeFailure as failure:
@@ -123,17 +128,31 @@ def _tell(specs: list[vm.Spec], tool: Tool, transcript: TextIO, told: Report) ->
 def _tell_of_patched(
     specs: list[vm.Spec], kernel: Kernel, tool: Tool, transcript: TextIO, told: Report
 ) -> None:
-    server, other = specs
-    # The cached disk is not to be written to, and what is must last from one QEMU to the next.
-    disk = server.folder / "server.ext4"
-    run_command(["cp", "--sparse=always", server.image.root, disk])
-    server = replace(server, image=replace(server.image, root=disk))
+    server, other = _with_own_disk(specs[0]), specs[1]
     with _guest(other, transcript) as (_, log_host):
         start = partial(_guest, transcript=transcript)
         _keep(patched.Story(start, server, kernel, log_host, tool, told.step), told)
 
 
-def _keep(story: Story | patched.Story, told: Report) -> None:
+def _tell_of_secure_boot(
+    specs: list[vm.Spec], loaders: Path, tool: Tool, transcript: TextIO, told: Report
+) -> None:
+    server, other = _with_own_disk(specs[0]), specs[1]
+    made = uefi.firmware(loaders, server.image, server.command_line, server.folder)
+    server = replace(server, firmware=made)
+    with _guest(other, transcript) as (_, log_host):
+        start = partial(_guest, transcript=transcript)
+        _keep(secureboot.Story(start, server, log_host, tool, told.step), told)
+
+
+def _with_own_disk(spec: vm.Spec) -> vm.Spec:
+    """The cached disk is not to be written to, and what is must last from one QEMU to the next."""
+    disk = spec.folder / f"{spec.name}.ext4"
+    run_command(["cp", "--sparse=always", spec.image.root, disk])
+    return replace(spec, image=replace(spec.image, root=disk))
+
+
+def _keep(story: Story | patched.Story | secureboot.Story, told: Report) -> None:
     """Has a story told, and what it saw reported."""
     told.kernels, told.records = story.kernels, story.records
     story.tell()

@@ -34,12 +34,25 @@ TCG = Accelerator("tcg", ("-accel", "tcg,thread=multi", "-cpu", "max"))
 
 
 @dataclass(frozen=True)
+class Firmware:
+    """UEFI that enforces Secure Boot: its code; its variables, which the machine writes to; the disk with the
+    EFI system partition, from which it boots."""
+
+    code: Path
+    variables: Path
+    esp: Path
+
+
+@dataclass(frozen=True)
 class Spec:
     """A guest. number tells it apart on the segment (MAC and address: see containers/guest-deb); peer names
     the guest at the other end; folder holds the sockets; console gets all that the serial line says.
 
     append is added to the kernel's command line; lasting says that what the guest writes goes into its image
-    and not away with QEMU; reboots, that a reset starts it again instead of ending QEMU."""
+    and not away with QEMU; reboots, that a reset starts it again instead of ending QEMU.
+
+    With firmware it is that which boots: image's kernel and initramfs are not used, and command_line is what
+    the system partition has to hand the kernel."""
 
     name: str
     number: int
@@ -55,6 +68,13 @@ class Spec:
     append: str = ""
     lasting: bool = False
     reboots: bool = True
+    firmware: Firmware | None = None
+
+    @property
+    def command_line(self) -> str:
+        """What the kernel is told."""
+        told = f"root=/dev/vda console=ttyS0 panic=-1 systemd.hostname={self.name} {self.append}"
+        return told.rstrip()
 
     @property
     def agent(self) -> Path:
@@ -74,14 +94,12 @@ def qemu_argv(spec: Spec, qemu: str = QEMU) -> list[str]:
             f"remote.type=unix,remote.path={spec.folder / spec.peer}.segment",
         )
     )
-    append = f"root=/dev/vda console=ttyS0 panic=-1 systemd.hostname={spec.name} {spec.append}".rstrip()
     root = f"file={spec.image.root},format=raw,if=virtio"
     # fmt: off
     return [
         qemu, "-name", spec.name, "-nodefaults", "-no-user-config", "-display", "none",
-        "-machine", "q35", *spec.accelerator.options, "-smp", str(spec.cpus), "-m", str(spec.memory_mib),
+        *_boot(spec), *spec.accelerator.options, "-smp", str(spec.cpus), "-m", str(spec.memory_mib),
         "-action", "panic=none", *(() if spec.reboots else ("-no-reboot",)),
-        "-kernel", str(spec.image.kernel), "-initrd", str(spec.image.initrd), "-append", append,
         "-serial", f"file:{spec.console}",
         "-drive", root if spec.lasting else f"{root},snapshot=on",
         "-drive", f"file={spec.repository},format=raw,if=virtio,snapshot=on",
@@ -91,6 +109,25 @@ def qemu_argv(spec: Spec, qemu: str = QEMU) -> list[str]:
         "-device", "virtio-serial",
         "-chardev", f"socket,id=agent,path={spec.agent},server=on,wait=off",
         "-device", f"virtserialport,chardev=agent,name={AGENT_PORT}",
+    ]
+    # fmt: on
+
+
+def _boot(spec: Spec) -> list[str]:
+    """The machine, and what it boots."""
+    if spec.firmware is None:
+        kernel = ["-kernel", str(spec.image.kernel), "-initrd", str(spec.image.initrd)]
+        return ["-machine", "q35", *kernel, "-append", spec.command_line]
+    # In system management mode only can variables be written to: no guest forges what Secure Boot rests on.
+    # The disk is on SATA, so that those of every guest keep their names.
+    # fmt: off
+    return [
+        "-machine", "q35,smm=on",
+        "-global", "driver=cfi.pflash01,property=secure,value=on", "-global", "ICH9-LPC.disable_s3=1",
+        "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={spec.firmware.code}",
+        "-drive", f"if=pflash,unit=1,format=raw,file={spec.firmware.variables}",
+        "-drive", f"if=none,id=esp,format=raw,file={spec.firmware.esp}",
+        "-device", "ide-hd,drive=esp,bus=ide.0,bootindex=0",
     ]
     # fmt: on
 

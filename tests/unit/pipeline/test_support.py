@@ -56,6 +56,10 @@ def test_what_was_not_run_is_not_claimed(folder: Path) -> None:
 def test_evidence_is_told(folder: Path) -> None:
     (folder / "smoke.json").write_text(json.dumps(SMOKE))
     assert row().crashed == "v1 and raw; kernel 6.1.0, e1000, on a root under tcg, 2026-05-04"
+    (folder / "smoke-secureboot.json").write_text(json.dumps(SMOKE))
+    assert row().crashed.endswith("under tcg, 2026-05-04; with Secure Boot enforcing, 2026-05-04")
+    (folder / "smoke-secureboot.json").write_text(json.dumps({**SMOKE, "result": "fail"}))
+    assert row().crashed.endswith("under tcg, 2026-05-04")
     evidence.add_life("el9", [repo.PACKAGES[0]], evidence.hashes("el9"), LIFE)
     assert row().installed == support.NOT_YET
     evidence.add_life("el9", [repo.PACKAGES[1]], evidence.hashes("el9"), LIFE)
