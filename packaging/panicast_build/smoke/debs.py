@@ -44,6 +44,7 @@ class Debs:
         install=("apt-get", "install", "-y"),
         remove=("apt-get", "remove", "-y"),
         purge=("apt-get", "purge", "-y"),
+        recommends=True,
     )
 
     def __init__(self, client: docker.DockerClient, distro: Distro) -> None:

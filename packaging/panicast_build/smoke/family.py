@@ -17,6 +17,7 @@ class Tool:
 
     refresh is run before, start after the receiver has been installed (where that alone does not start it);
     purge removes what remove leaves; keeps are the files that are left even then, for the user to delete.
+    recommends says that a package brings along what it recommends, as the receiver its web page's libraries.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Tool:
     start: tuple[str, ...] = ()
     purge: tuple[str, ...] = ()
     keeps: tuple[str, ...] = ()
+    recommends: bool = False
 
 
 class Family(Protocol):

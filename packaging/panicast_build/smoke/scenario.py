@@ -14,7 +14,10 @@ from panicast_build.smoke.guest import Guest
 
 SERVER, LOG_HOST = "server", "log-host"
 DKMS, RECEIVER = "panicast-dkms", "panicast-receiver"
-SERVICE = "panicast-receiver.service"
+SERVICE, WEB_SERVICE = "panicast-receiver.service", "panicast-receiver-web.service"
+WEB_PAGE = "http://127.0.0.1:6680"
+# Prints what is at an address; guests have no curl.
+FETCH = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=30).read().decode())"
 OPTIONS_FILE = "/etc/modprobe.d/panicast.conf"
 MODULE_FOLDER = "/sys/module/panicast"
 # What the text of a record must hold to be this crash's: the panic line, and its call trace.
@@ -124,6 +127,9 @@ class Story(Stage):
             self._send_test()
         with self._step("a crash is recorded in format v1"):
             self._crash("v1")
+        if self._tool.recommends:
+            with self._step("the web page, started by systemd, shows the crash"):
+                self._web_page_shows(self.records[-1])
         with self._step("the module is reloaded with format=raw"):
             self._change_format("raw")
         with self._step("a crash is recorded in format raw"):
@@ -149,6 +155,13 @@ class Story(Stage):
             self._server.wait_until_up()
 
         self._record(form, crash)
+
+    def _web_page_shows(self, record: Record) -> None:
+        # Its unit says when the page can be read; so does this command.
+        self._log_host.run(["systemctl", "enable", "--now", WEB_SERVICE])
+        page = self._log_host.run(["python3", "-c", FETCH, f"{WEB_PAGE}/records/{record['id']}"]).out
+        if missing := [words for words in EVIDENCE if words not in page]:
+            raise SmokeFailure(f"the page of record {record['id']} lacks {', '.join(missing)}: {page}")
 
     def _change_format(self, form: str) -> None:
         self._server.run(["tee", "-a", OPTIONS_FILE], stdin=f"options panicast format={form}\n")

@@ -42,7 +42,7 @@ class FakeLogHost:
         self._server, self._records, self._text = server, records, text
 
     def run(self, argv: Sequence[str], **_: Any) -> Output:
-        if argv[1] == "show":
+        if argv[1] == "show" or scenario.FETCH in argv:
             return Output(0, self._text, "")
         heard = self._records if self._server.crashes else []
         return Output(0, json.dumps([{**GOOD, "id": "old"}, *heard]), "")
@@ -79,3 +79,11 @@ def test_silence_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scenario, "RECORD_SECONDS", 0.0)
     with pytest.raises(SmokeFailure, match="in vain for a record of the crash"):
         crash([{**GOOD, "type": "test"}])
+
+
+def test_the_web_page_of_another_text_fails() -> None:
+    story = crash([GOOD])
+    story._web_page_shows(GOOD)
+    cast(FakeLogHost, story._log_host)._text = scenario.EVIDENCE[0]
+    with pytest.raises(SmokeFailure, match=r"page of record a1 .*sysrq_handle_crash"):
+        story._web_page_shows(GOOD)
