@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import repeat
-from typing import NamedTuple, Union, overload
+from typing import Callable, NamedTuple, Union, overload
 
 #: A piece's bytes, or where in a file they are: both have a length and can be sliced.
 Data = Union[bytes, range]
@@ -37,20 +37,36 @@ def runs_of(pairs: Iterable[tuple[int, Data]]) -> tuple[Run, ...]:
     return tuple(map(tuple.__new__, repeat(Run), pairs))
 
 
+class Lease:
+    """``size`` bytes elsewhere, given back by ``free`` when nobody holds this any more."""
+
+    def __init__(self, size: int, free: Callable[[int], None]) -> None:
+        self._size = size
+        self._free = free
+
+    def __del__(self) -> None:
+        self._free(self._size)
+
+
 class Whole(Sequence[Run]):
-    """The one run of a text that came whole, ``size`` bytes, put together when somebody looks.
+    """The one run of a text that came whole, put together when somebody looks; what lies in a file is read by
+    ``fetch`` then, which may raise OSError. ``size``: bytes of memory until then.
 
     Reading all of it once more costs the thread that takes frames as much as taking them.
     """
 
-    def __init__(self, pieces: Sequence[bytes], size: int) -> None:
+    def __init__(
+        self, pieces: Sequence[Data], size: int, fetch: Callable[[range], bytes], lease: Lease | None
+    ) -> None:
         self._pieces = pieces
+        self._fetch = fetch
+        self._lease = lease
         self.size = size
 
     @cached_property
     def _runs(self) -> tuple[Run, ...]:
-        data = b"".join(self._pieces)
-        self._pieces = ()
+        data = b"".join(bytes_of(self._pieces, self._fetch))
+        self._pieces, self._lease = (), None
         return (Run(0, data),) if data else ()
 
     @overload
@@ -66,8 +82,24 @@ class Whole(Sequence[Run]):
         return len(self._runs)
 
 
+def bytes_of(pieces: Iterable[Data], fetch: Callable[[range], bytes]) -> Iterator[bytes]:
+    """The bytes of pieces; those that lie one after the other in the file are read together."""
+    place = range(0)
+    for piece in pieces:
+        if isinstance(piece, range) and piece.start == place.stop:
+            place = range(place.start, piece.stop)
+            continue
+        if place:
+            yield fetch(place)
+        place = piece if isinstance(piece, range) else range(0)
+        if isinstance(piece, bytes):
+            yield piece
+    if place:
+        yield fetch(place)
+
+
 def size_of(runs: Sequence[Run]) -> int:
-    """Bytes of text in the runs."""
+    """Bytes of memory that the text of the runs takes."""
     return runs.size if isinstance(runs, Whole) else sum(len(run.data) for run in runs)
 
 

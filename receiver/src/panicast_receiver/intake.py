@@ -49,7 +49,7 @@ class Intake:
         """Take one packet; returns the records that are ready to be stored."""
         self.counts["packets"] += 1
         if packet.ethernet:
-            return self._frame(packet.data, packet.source, now)
+            return self._frame(packet.data, packet.source.iface, now)
         return self._datagram(packet.data, packet.port, packet.source, now)
 
     def feed_block(
@@ -58,7 +58,7 @@ class Intake:
         """Take the frames of one block of a packet ring, the first at offset ``at``."""
 
         def slow(frame: bytes, index: int, now: Instant) -> list[Record]:
-            return self._frame(frame, Source(iface=interface(index)), now)
+            return self._frame(frame, interface(index), now)
 
         self.counts["packets"] += frames
         walk = ringblock.Walk(ring, at, self.reassembler, now, slow)
@@ -66,11 +66,11 @@ class Intake:
         self.counts["duplicate"] += walk.duplicates
         return walk.records
 
-    def _frame(self, frame: bytes, source: Source, now: Instant) -> list[Record]:
+    def _frame(self, frame: bytes, iface: str | None, now: Instant) -> list[Record]:
         packet = parse_ethernet(frame)
         if isinstance(packet, Drop):
             return self._drop(packet)
-        source = source._replace(mac=packet.mac, ip=packet.ip)
+        source = Source(packet.mac, packet.ip, iface)
         if packet.protocol == PROTOCOL_UDP:
             datagram = parse_udp(packet.data)
             if isinstance(datagram, Drop):

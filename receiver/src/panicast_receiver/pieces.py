@@ -9,10 +9,11 @@ text was cut in two ways, each frame is put into its place in the text at once: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Callable, Optional, cast
 
-from .extents import Data, Extents, Piece, Run, Whole, runs_of
+from .extents import Data, Extents, Lease, Run, Whole, runs_of
 from .record import Record, Source, v1_identity
 from .wire import SEQ_BITS, Frame
 
@@ -36,13 +37,13 @@ class Partial:
     __slots__ = (
         *("suffix", "count", "order", "end", "heard", "pieces"),
         *("first", "name", "key", "source", "received_ns", "late"),
-        *("settled", "text", "metadata", "spilled", "whole"),
+        *("away", "settled", "text", "metadata", "spilled", "whole"),
     )
 
-    def __init__(self, frame: Frame, source: Source, received_ns: int, late: bool) -> None:
+    def __init__(self, key: Key, frame: Frame, source: Source, received_ns: int, late: bool) -> None:
         self.first = frame
         self.name: Name = frame.boot_id, frame.event, frame.sealed
-        self.key: Key = frame.prefix, frame.suffix
+        self.key = key
         self.source = source
         self.received_ns = received_ns
         #: b"", which no header has, when the fast path must leave its frames alone.
@@ -51,17 +52,19 @@ class Partial:
         self.late = late
         self.heard = 0.0
         #: Metadata, then text, newest first, without a gap. What comes next ends at ``end``.
-        self.order: list[bytes] = []
+        self.order: list[Data] = []
+        #: So many of them, the first ones, or of ``pieces``, lie in the spill file.
+        self.away = 0
         self.end = frame.text_length
         #: By offset << SEQ_BITS | seq, once they are not in order.
         self.pieces: dict[int, Data] = {}
         self.settled = False
         self.text = Extents()
         self.metadata: Data | None = None
-        #: Bytes of ``pieces``, ``text`` and ``metadata`` that lie in the spill file.
+        #: Bytes of what is kept here that lie in the spill file.
         self.spilled = 0
-        #: All of the text, once it came in the usual way.
-        self.whole: Sequence[Piece | Run] | None = None
+        #: All of the text, in order, once it came in the usual way.
+        self.whole: Sequence[Data] | None = None
 
     @property
     def cost(self) -> int:
@@ -77,6 +80,11 @@ class Partial:
     def alone(self) -> bool:
         """Whether no other frame followed the first."""
         return len(self.order) + len(self.pieces) == 1 < self.count
+
+    @property
+    def held(self) -> int:
+        """Frames that spilling would move."""
+        return len(self.order) + len(self.pieces) - self.away
 
     @property
     def ready(self) -> bool:
@@ -119,8 +127,7 @@ class Partial:
     def settle(self) -> bool:
         """Put the pieces in their places; whether the record is whole."""
         if self.order and not self.end:
-            self.metadata, texts = self.order[0], self.order[:0:-1]
-            self.whole = Whole(texts, self.first.text_length)
+            self.metadata, self.whole = self.order[0], self.order[:0:-1]
             return True
         self._scatter()
         if self._fit():
@@ -152,7 +159,7 @@ class Partial:
         if number or end != self.first.text_length:
             return False
         self.metadata = metadata
-        self.whole = runs_of((number >> SEQ_BITS, data) for number, data in texts)
+        self.whole = [data for _, data in texts]
         return True
 
     def _spread(self) -> None:
@@ -173,28 +180,34 @@ class Partial:
 
     def spill(self, put: Put) -> bool:
         """Move all bytes elsewhere by ``put``; False when it has no room."""
-        self._scatter()
+        numbers = [number for number, data in self.pieces.items() if isinstance(data, bytes)]
+        held = self.order[self.away :] or [self.pieces[number] for number in numbers]
         # Frames come newest text first: written backwards, neighbours in the text are neighbours in the file.
-        held = [(number, data) for number, data in self.pieces.items() if isinstance(data, bytes) and data]
-        start = put([data for _, data in reversed(held)])
+        start = put(cast("Sequence[bytes]", held[::-1]))
         if start is None:
             return False
-        for number, data in reversed(held):
-            self.pieces[number] = range(start, start + len(data))
-            start += len(data)
-            self.spilled += len(data)
+        ends = list(accumulate(map(len, held[::-1]), initial=start))
+        places = list(map(range, ends, ends[1:]))[::-1]
+        if self.order:
+            self.order[self.away :] = places
+        self.pieces.update(zip(numbers, places))
+        self.away += len(places)
+        self.spilled += ends[-1] - start
         return True
 
-    def record(self, read: Callable[[range], bytes]) -> Record:
-        """What is known, settled before; ``read`` fetches what was spilled."""
+    def record(self, read: Callable[[range], bytes], free: Callable[[int], None]) -> Record:
+        """What is known, settled before; ``read`` fetches what was spilled, ``free`` gives it back."""
         frame = self.first
+        lease = Lease(self.spilled, free) if self.spilled else None
 
         def fetched(data: Data) -> bytes:
             return read(data) if isinstance(data, range) else data
 
-        pieces = tuple(self.text) if self.whole is None else self.whole
-        if self.spilled:
-            pieces = runs_of((offset, fetched(data)) for offset, data in _joined(pieces))
+        runs: Sequence[Run]
+        if self.whole is not None:
+            runs = Whole(self.whole, max(0, frame.text_length - self.spilled), read, lease)
+        else:
+            runs = runs_of((offset, fetched(data)) for offset, data in self.text)
         return Record(
             identity=v1_identity(frame.boot_id, frame.event),
             format="v1",
@@ -208,26 +221,6 @@ class Partial:
             received_ns=self.received_ns,
             text_length=frame.text_length,
             metadata=None if self.metadata is None else fetched(self.metadata),
-            # Nothing spilled: all of it is bytes.
-            runs=cast("Sequence[Run]", pieces),
+            runs=runs,
             source=self.source,
         )
-
-
-def _joined(pieces: Iterable[Piece | Run]) -> list[Piece]:
-    """Neighbours whose bytes lie one after the other in the file become one."""
-    joined: list[Piece] = []
-    for offset, data in pieces:
-        piece = Piece(offset, data)
-        last = joined[-1] if joined else None
-        if (
-            last
-            and last.end == piece.offset
-            and isinstance(last.data, range)
-            and isinstance(piece.data, range)
-            and last.data.stop == piece.data.start
-        ):
-            joined[-1] = Piece(last.offset, range(last.data.start, piece.data.stop))
-        else:
-            joined.append(piece)
-    return joined

@@ -100,9 +100,10 @@ class Recent:
         self._keys.pop(key, None)
 
 
-def _worth(partial: Partial) -> tuple[bool, float]:
-    """What goes first when room is needed: frames that stayed alone, then what was heard longest ago."""
-    return not partial.alone, partial.heard
+def _worth(partial: Partial) -> tuple[bool, int, int]:
+    """What goes first when room is needed: frames that stayed alone, then what was heard longest ago, in
+    seconds, then what makes most room at once."""
+    return not partial.alone, int(partial.heard), -partial.held
 
 
 class Reassembler:
@@ -226,7 +227,7 @@ class Reassembler:
 
     def _begin(self, key: Key, frame: Frame, source: Source, now: Instant) -> Partial:
         late = _name(frame) in self._handed_out
-        partial = self._partials[key] = Partial(frame, source, now.wall_ns, late)
+        partial = self._partials[key] = Partial(key, frame, source, now.wall_ns, late)
         self.by_prefix.setdefault(key[0], partial)
         self.memory += partial.cost
         self._next_idle = min(self._next_idle, now.mono + (LATE_S if late else self.limits.idle_s))
@@ -270,9 +271,7 @@ class Reassembler:
 
     def _out(self, partial: Partial) -> list[Record]:
         try:
-            return [partial.record(self._spill.read)]
+            return [partial.record(self._spill.read, self._spill.free)]
         except OSError:
             self._counts["records lost: spill file failed"] += 1
             return []
-        finally:
-            self._spill.free(partial.spilled)

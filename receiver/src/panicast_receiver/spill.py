@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -13,40 +15,53 @@ from .log import logger
 
 
 class Spill:
-    """An append-only file in ``folder`` that starts anew when nothing in it is needed any more."""
+    """An append-only file in ``folder`` that starts anew when nothing in it is needed any more.
+
+    One thread puts; any thread reads and frees.
+    """
 
     def __init__(self, folder: Path, limit: int) -> None:
         self._file = cast(BinaryIO, tempfile.TemporaryFile(dir=folder, prefix="spill-", buffering=0))  # noqa: SIM115
         self._limit = limit
         self._end = 0
         self.live = 0
+        self._lock = threading.RLock()
 
     def put(self, chunks: Sequence[bytes]) -> int | None:
         """Keep the chunks one after the other; where the first begins, None when there is no room."""
         data = b"".join(chunks)
-        if self._end + len(data) > self._limit:
-            return None
-        start, done = self._end, 0
+        with self._lock:
+            if self._end + len(data) > self._limit:
+                return None
+            # Needed from now on: nobody starts the file anew.
+            start, done = self._end, 0
+            self._end += len(data)
+            self.live += len(data)
         try:
             while done < len(data):
                 done += os.pwrite(self._file.fileno(), data[done:], start + done)
         except OSError as error:
             logger.warning("records cannot be spilled: %s; the longest idle are stored as they are", error)
+            with self._lock:
+                self._end = min(self._end, start)
+                self.free(len(data))
             return None
-        self._end += len(data)
-        self.live += len(data)
         return start
 
     def read(self, place: range) -> bytes:
         """The bytes that were put at ``place``; raises OSError."""
-        return os.pread(self._file.fileno(), len(place), place.start)
+        data = os.pread(self._file.fileno(), len(place), place.start)
+        if len(data) < len(place):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return data
 
     def free(self, size: int) -> None:
         """So many bytes are not needed any more."""
-        self.live -= size
-        if not self.live and self._end:
-            self._end = 0
-            os.ftruncate(self._file.fileno(), 0)
+        with self._lock:
+            self.live -= size
+            if not self.live and self._end and not self._file.closed:
+                self._end = 0
+                os.ftruncate(self._file.fileno(), 0)
 
     def close(self) -> None:
         """Give the file back."""

@@ -145,8 +145,8 @@ class Store:
         """Store a batch in one transaction; when this returns, it is on the disk.
 
         Raises sqlite3.OperationalError when the disk is full or fails (nothing of the batch is kept, try
-        again), other sqlite3.DatabaseError when the file is damaged. A record SQLite cannot hold is
-        ``refused`` alone.
+        again), other sqlite3.DatabaseError when the file is damaged. A record that SQLite cannot hold,
+        or that cannot be read from the spill file, is ``refused`` alone.
         """
         stored = self._in_transaction([partial(self._write_guarded, record) for record in records])
         self._to_explain = True
@@ -247,7 +247,11 @@ class Store:
     def _write_guarded(self, record: Record) -> Stored:
         try:
             return self._write_one(record)
-        except (ValueError, OverflowError, zstandard.ZstdError, sqlite3.InterfaceError, sqlite3.DataError):
+        except (
+            *(OSError, ValueError, OverflowError, zstandard.ZstdError),
+            *(sqlite3.InterfaceError, sqlite3.DataError),
+        ):
+            # OSError: what was spilled of it cannot be read.
             return Stored(record, "refused", record.host)
 
     def _write_one(self, record: Record) -> Stored:

@@ -125,9 +125,11 @@ def cli(tmp_path):
 def ring_block(frames):
     """One block of a TPACKET_V3 ring with these Ethernet frames, as the kernel lays it out."""
     block = bytearray()
-    for frame in frames:
+    for number, frame in enumerate(frames, 1):
         step = (82 + len(frame) + 7) // 8 * 8
-        head = struct.pack("=IIIIIIHH", step, 0, 0, len(frame), len(frame), 0, 82, 96).ljust(48, b"\0")
+        # The last one has no next one.
+        following = step if number < len(frames) else 0
+        head = struct.pack("=IIIIIIHH", following, 0, 0, len(frame), len(frame), 0, 82, 96).ljust(48, b"\0")
         address = struct.pack("=HHiHBB8s", 17, 0x0008, 1, 1, 1, 6, bytes(8))
         block += (head + address).ljust(82, b"\0") + frame.ljust(step - 82, b"\0")
     return bytes(block)

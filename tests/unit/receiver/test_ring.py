@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The fast path against the slow one, on blocks of a ring as the kernel lays them out; spilling."""
 
+import os
 import struct
 
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from panicast_receiver.intake import Intake, Packet
 from panicast_receiver.reassembly import DONE, Limits
 from panicast_receiver.record import Instant, Source
 from panicast_receiver.spill import Spill
+from panicast_receiver.store import Store
 
 from .conftest import ring_block, udp_frame
 
@@ -157,3 +159,49 @@ def test_a_shorter_piece_does_not_keep_the_whole_one_out(big):
         (record,) = by_ring(intake, map_frames(frames))
         assert record.complete and record.received_text.decode() == big["text"]
         assert intake.reassembler.memory == 0
+
+
+def spilled_intake(tmp_path, big, records=12):
+    """An intake that has all but the last frame of records that memory has no room for; its spill file."""
+    spill = Spill(tmp_path, 1 << 20)
+    intake = Intake(Limits(memory=3300 * records), 60, spill)
+    for frame in big["frames"][:-1]:
+        assert not by_ring(intake, map_frames(numbered(frame, range(records))))
+    return intake, spill
+
+
+def numbered(frame, numbers):
+    """A frame as part of each of these records."""
+    return [frame[:24] + number.to_bytes(4, "big") + frame[28:] for number in numbers]
+
+
+def test_what_was_spilled_is_read_when_somebody_looks_and_given_back_in_any_case(tmp_path, big):
+    intake, spill = spilled_intake(tmp_path, big)
+    spilled = spill.live
+    assert spilled > 12 * len(big["text"]) - 40_000
+    looked_at, *others = by_ring(intake, map_frames(numbered(big["frames"][-1], range(12))))
+    assert len(others) == 11 and spill.live == spilled and intake.reassembler.memory == 0
+    assert looked_at.complete and looked_at.received_text.decode() == big["text"]
+    assert 0 < spill.live < spilled
+    del others
+    assert spill.live == 0
+    spill.close()
+
+
+def test_a_record_is_refused_when_the_spill_file_cannot_be_read(tmp_path, big, monkeypatch):
+    intake, spill = spilled_intake(tmp_path, big)
+    records = by_ring(intake, map_frames(numbered(big["frames"][-1], range(11))))
+    fetched = os.pread
+    monkeypatch.setattr(os, "pread", lambda file, size, offset: fetched(file, size, offset)[:-1])
+    store = Store(tmp_path / "state")
+    assert [stored.outcome for stored in store.write(records)] == ["refused"] * 11
+    store.close()
+    spill.close()
+
+
+def test_records_are_spilled_in_large_pieces(tmp_path, big):
+    """What was spilled a moment ago and holds one frame again is not the next."""
+    intake, spill = spilled_intake(tmp_path, big, records=60)
+    assert intake.counts["spilled to disk"] < 120
+    del intake
+    spill.close()
