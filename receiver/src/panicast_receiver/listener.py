@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from .capture import Capture
+from .capture import Capture, Read
 from .handoff import Handoff
 from .intake import Intake
 from .log import logger
@@ -74,29 +74,28 @@ class Listener(threading.Thread):
                     self._beat()
                     self._balance()
                     waiting = selector.select(BUSY_S if self.intake.reassembler.in_flight else QUIET_S)
-                    for key, _ in waiting:
-                        if key.data is not None:
-                            self._read(key.data)
+                    reads = [self._read(key.data) for key, _ in waiting if key.data is not None]
                     self._give(self.intake.tick(clock()))
                     self._refresh()
+                    time.sleep(min((read.rest_s for read in reads), default=0.0))
             time.sleep(_LAST_BLOCK_S)
             for capture in self.captures:
-                while self._read(capture):
+                while self._read(capture).packets:
                     pass
             self._give(self.intake.flush())
         finally:
             self._handoff.close()
 
-    def _read(self, capture: Capture) -> int:
+    def _read(self, capture: Capture) -> Read:
         try:
             read = capture.read(self.intake, clock())
         except OSError as error:
             # An interface that goes down reports it once; frames come again when it is up.
             logger.warning("%s: %s", capture.name, error.strerror)
             self.intake.counts["socket errors"] += 1
-            return 0
+            return Read(0, [])
         self._give(read.records)
-        return read.packets
+        return read
 
     def _balance(self) -> None:
         """What waits for the store and what is in flight share the memory that was granted."""

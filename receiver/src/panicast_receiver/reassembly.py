@@ -14,7 +14,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Hashable, Sequence
 from typing import Callable, NamedTuple, Protocol
 
-from .pieces import Key, Name, Partial
+from .pieces import RECORD_COST, Key, Name, Partial
 from .record import Instant, Record, Source
 from .wire import MAX_TEXT, TAG_BYTES, Drop, Frame
 
@@ -229,7 +229,7 @@ class Reassembler:
         late = _name(frame) in self._handed_out
         partial = self._partials[key] = Partial(key, frame, source, now.wall_ns, late)
         self.by_prefix.setdefault(key[0], partial)
-        self.memory += partial.cost
+        self.memory += RECORD_COST
         self._next_idle = min(self._next_idle, now.mono + (LATE_S if late else self.limits.idle_s))
         return partial
 

@@ -40,7 +40,7 @@ _SIZES = (0, 1, 2, 3, 12, 13, 14, 15)
 assert _FAST.size + _PIECE.size == _PAYLOAD and _SLOW.size == 56
 
 #: So many frames are looked at together: enough for the calls not to count, few enough for the CPU's cache.
-_RUN = 128
+_RUN = 256
 #: A run that ends earlier was not worth it.
 _SHORT = 8
 

@@ -19,10 +19,12 @@ _SO_ATTACH_FILTER = 26
 
 
 class Read(NamedTuple):
-    """How many packets were read at a time, and the records that they completed."""
+    """How many packets were read at a time, the records that they completed, and how long the next ones may
+    gather, seconds."""
 
     packets: int
     records: list[Record]
+    rest_s: float = 0.0
 
 
 class Capture(Protocol):
