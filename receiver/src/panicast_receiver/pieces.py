@@ -167,7 +167,7 @@ class Partial:
         self._scatter()
         for number, data in self.pieces.items():
             self._place(number & _SEQ, number >> SEQ_BITS, data)
-        self.pieces, self.settled, self.suffix = {}, True, b""
+        self.pieces, self.away, self.settled, self.suffix = {}, 0, True, b""
 
     def _place(self, seq: int, offset: int, data: Data) -> None:
         if seq:
