@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +16,25 @@ def write(path: Path, text: str) -> None:
     part = path.with_name(path.name + ".part")
     part.write_text(text)
     part.replace(path)
+
+
+def cached(folder: Path, fill: Callable[[Path], None]) -> Path:
+    """folder, whose name is NAME-HASH, of all that goes into it. Where it is not there, fill is given one
+    beside it, which takes its place; then what it replaces, of the same NAME, is removed: who works with that
+    has its files open."""
+    if folder.exists():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(dir=folder.parent, prefix="part-"))
+    try:
+        fill(part)
+        part.replace(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    for other in set(folder.parent.iterdir()) - {folder}:
+        if other.name.rpartition("-")[0] == folder.name.rpartition("-")[0]:
+            shutil.rmtree(other)
+    return folder
 
 
 @contextmanager

@@ -6,16 +6,14 @@ from __future__ import annotations
 import hashlib
 import json
 import lzma
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import docker
 
-from panicast_build import images, progress, source
+from panicast_build import files, images, progress, source
 from panicast_build.container import Container
 from panicast_build.crash import cases
 from panicast_build.crash.architectures import ARCHITECTURES, Architecture
@@ -116,10 +114,8 @@ def of_image(client: docker.DockerClient, name: str, tag: str, append: str = "",
         [file, hashlib.sha256(path.read_bytes()).hexdigest()] for file, path in sources.items()
     ]
     folder = FOLDER / f"{name}-{images.digest([tag, contents])}"
-    if not folder.exists():
-        _make(client, tag, architecture, sources, wanted, folder)
-        for stale in set(FOLDER.glob(f"{name}-*")) - {folder}:
-            shutil.rmtree(stale)
+    log_path = LOGS / f"crash-{folder.name}.log"
+    files.cached(folder, partial(_make, client, tag, architecture, sources, wanted, log_path))
     orders = json.loads((folder / "orders.json").read_text())
     config = frozenset((folder / "config").read_text().splitlines())
     return Kit(folder, (folder / "release").read_text(), orders, config, append, architecture)
@@ -131,58 +127,50 @@ def _make(
     architecture: Architecture,
     sources: Mapping[str, Path],
     wanted: Iterable[str],
+    log_path: Path,
     folder: Path,
 ) -> None:
-    """Fills folder, beside it first."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    """Fills folder."""
     LOGS.mkdir(parents=True, exist_ok=True)
-    log_path = LOGS / f"crash-{folder.name}.log"
-    part = Path(tempfile.mkdtemp(dir=FOLDER, prefix="part-"))
-    try:
-        with (
-            progress.step("building the modules that crash and report", log=log_path),
-            log_path.open("w") as log,
-            Container(client, tag) as box,
-        ):
-            release = box.run(["ls", "/lib/modules"]).output.strip()
-            box.run(["mkdir", "/build", "/build/kit"])
-            box.write(sources, "/build")
-            for module in OURS:
-                make = [
-                    "make",
-                    "-C",
-                    f"/lib/modules/{release}/build",
-                    f"M=/build/{module}",
-                    *architecture.make,
-                    *STRICT,
-                    "modules",
-                ]
-                box.run(make, log=log)
-            loader = f"/build/{LOADER.stem}"
-            compile_ = [architecture.compiler, "-static", "-O2", "-Wall", "-Werror", "-o", loader]
-            box.run([*compile_, f"{loader}.c"], log=log)
-            built = [
-                loader,
-                *(f"/build/{module}/{module}.ko" for module in OURS),
-                "/build/panicast/panicast_seal.ko",
-                "/opt/vmlinuz",
+    with (
+        progress.step("building the modules that crash and report", log=log_path),
+        log_path.open("w") as log,
+        Container(client, tag) as box,
+    ):
+        release = box.run(["ls", "/lib/modules"]).output.strip()
+        box.run(["mkdir", "/build", "/build/kit"])
+        box.write(sources, "/build")
+        for module in OURS:
+            make = [
+                "make",
+                "-C",
+                f"/lib/modules/{release}/build",
+                f"M=/build/{module}",
+                *architecture.make,
+                *STRICT,
+                "modules",
             ]
-            orders = _orders(box, release, wanted)
-            needed = {ko for order in orders.values() for ko in order}
-            box.run(["cp", "/bin/busybox", *built, *sorted(needed), "/build/kit"], log=log)
-            box.run(["cp", f"/lib/modules/{release}/build/.config", "/build/kit/config"], log=log)
-            box.get("/build/kit", part)
-        for packed in part.glob("*.ko.xz"):
-            packed.with_suffix("").write_bytes(lzma.decompress(packed.read_bytes()))
-            packed.unlink()
-        names = {
-            module: [Path(ko).name.removesuffix(".xz") for ko in order] for module, order in orders.items()
-        }
-        (part / "orders.json").write_text(json.dumps(names))
-        (part / "release").write_text(release)
-        part.replace(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+            box.run(make, log=log)
+        loader = f"/build/{LOADER.stem}"
+        compile_ = [architecture.compiler, "-static", "-O2", "-Wall", "-Werror", "-o", loader]
+        box.run([*compile_, f"{loader}.c"], log=log)
+        built = [
+            loader,
+            *(f"/build/{module}/{module}.ko" for module in OURS),
+            "/build/panicast/panicast_seal.ko",
+            "/opt/vmlinuz",
+        ]
+        orders = _orders(box, release, wanted)
+        needed = {ko for order in orders.values() for ko in order}
+        box.run(["cp", "/bin/busybox", *built, *sorted(needed), "/build/kit"], log=log)
+        box.run(["cp", f"/lib/modules/{release}/build/.config", "/build/kit/config"], log=log)
+        box.get("/build/kit", folder)
+    for packed in folder.glob("*.ko.xz"):
+        packed.with_suffix("").write_bytes(lzma.decompress(packed.read_bytes()))
+        packed.unlink()
+    names = {module: [Path(ko).name.removesuffix(".xz") for ko in order] for module, order in orders.items()}
+    (folder / "orders.json").write_text(json.dumps(names))
+    (folder / "release").write_text(release)
 
 
 def _orders(box: Container, release: str, modules: Iterable[str]) -> dict[str, list[str]]:

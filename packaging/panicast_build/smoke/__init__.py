@@ -27,11 +27,10 @@ from panicast_build.smoke.failure import SmokeFailure
 from panicast_build.smoke.family import Family, Tool
 from panicast_build.smoke.guest import Guest
 from panicast_build.smoke.image import FOLDER, GuestImage, guest_image
-from panicast_build.smoke.kernel import Kernel
 from panicast_build.smoke.kernel import built as kernel_under_test
 from panicast_build.smoke.report import Report
 from panicast_build.smoke.rpms import Rpms
-from panicast_build.smoke.scenario import LOG_HOST, SERVER, Story
+from panicast_build.smoke.scenario import LOG_HOST, SERVER, Stage, Story
 
 FAMILIES: dict[str, Callable[[docker.DockerClient, Distro], Family]] = {"deb": Debs, "rpm": Rpms}
 STOCK, PATCHED, SECURE_BOOT = "stock", "patched", "secureboot"
@@ -69,15 +68,18 @@ def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Re
         packages=report.describe(packages),
         logs=str(logs),
     )
+    make: Callable[..., Stage] | None = None
+    if beside:
+        make = partial(patched.Story, kernel=beside, tool=family.tool, step=told.step)
+    elif loaders:
+        make = partial(secureboot.Story, loaders=loaders, tool=family.tool, step=told.step)
     with _terminable(), tempfile.TemporaryDirectory(prefix="panicast-") as folder, _log(logs) as transcript:
         repository = Path(folder) / "repository.ext4"
         repo.disk(packages, family.index, repository)
         specs = _specs(image, repository, Path(folder), logs, accelerator, nic)
         try:
-            if beside:
-                _tell_of_patched(specs, beside, family.tool, transcript, told)
-            elif loaders:
-                _tell_of_secure_boot(specs, loaders, family.tool, transcript, told)
+            if make:
+                _tell_of_own(make, specs, transcript, told)
             else:
                 _tell(specs, family.tool, transcript, told)
         except SmokeFailure as failure:
@@ -125,24 +127,11 @@ def _tell(specs: list[vm.Spec], tool: Tool, transcript: TextIO, told: Report) ->
         _keep(Story(server, log_host, tool, told.step), told)
 
 
-def _tell_of_patched(
-    specs: list[vm.Spec], kernel: Kernel, tool: Tool, transcript: TextIO, told: Report
-) -> None:
+def _tell_of_own(make: Callable[..., Stage], specs: list[vm.Spec], transcript: TextIO, told: Report) -> None:
+    """A story that starts its server itself, which keeps what it writes; made of start, spec and log_host."""
     server, other = _with_own_disk(specs[0]), specs[1]
     with _guest(other, transcript) as (_, log_host):
-        start = partial(_guest, transcript=transcript)
-        _keep(patched.Story(start, server, kernel, log_host, tool, told.step), told)
-
-
-def _tell_of_secure_boot(
-    specs: list[vm.Spec], loaders: Path, tool: Tool, transcript: TextIO, told: Report
-) -> None:
-    server, other = _with_own_disk(specs[0]), specs[1]
-    made = uefi.firmware(loaders, server.image, server.command_line, server.folder)
-    server = replace(server, firmware=made)
-    with _guest(other, transcript) as (_, log_host):
-        start = partial(_guest, transcript=transcript)
-        _keep(secureboot.Story(start, server, log_host, tool, told.step), told)
+        _keep(make(partial(_guest, transcript=transcript), server, log_host=log_host), told)
 
 
 def _with_own_disk(spec: vm.Spec) -> vm.Spec:
@@ -152,7 +141,7 @@ def _with_own_disk(spec: vm.Spec) -> vm.Spec:
     return replace(spec, image=replace(spec.image, root=disk))
 
 
-def _keep(story: Story | patched.Story | secureboot.Story, told: Report) -> None:
+def _keep(story: Stage, told: Report) -> None:
     """Has a story told, and what it saw reported."""
     told.kernels, told.records = story.kernels, story.records
     story.tell()

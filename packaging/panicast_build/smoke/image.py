@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import docker
 
-from panicast_build import progress
+from panicast_build import files, progress
 from panicast_build.container import Container
 from panicast_build.paths import CACHE, LOGS
 
@@ -38,41 +37,32 @@ def guest_image(client: docker.DockerClient, tag: str) -> GuestImage:
 
     Cached by the container image's tag, which is a hash of all that goes into it.
     """
-    folder = FOLDER / tag.rpartition("/")[2].replace(":", "-")
-    if not folder.exists():
-        _extract(client, tag, folder)
-        # What it replaces is of no use to anybody; a guest that runs from it has it open.
-        stem = folder.name.rpartition("-")[0]
-        for stale in set(FOLDER.glob(f"{stem}-*")) - {folder}:
-            shutil.rmtree(stale)
+    folder = files.cached(image_folder(tag), partial(_extract, client, tag))
     return GuestImage(folder / "root.ext4", folder / "vmlinuz", folder / "initrd.img")
 
 
+def image_folder(tag: str) -> Path:
+    """Where that of a container image is kept which is needed outside of it."""
+    return FOLDER / tag.rpartition("/")[2].replace(":", "-")
+
+
 def _extract(client: docker.DockerClient, tag: str, folder: Path) -> None:
-    """Fills folder from the container image, beside it first."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    """Fills folder from the container image."""
     LOGS.mkdir(parents=True, exist_ok=True)
     log_path = LOGS / "smoke-image.log"
-    part = Path(tempfile.mkdtemp(dir=FOLDER, prefix="part-"))
-    try:
-        with (
-            progress.step("making the guests' disk", log=log_path),
-            log_path.open("w") as log,
-            Container(client, tag) as box,
-        ):
-            # Copied without crossing file systems: the engine mounts its own over some places.
-            box.run(
-                ["mkdir", "-p", "/guest/root", *(f"/guest/root/{name}" for name in EMPTY.split())], log=log
-            )
-            box.run(["cp", "-ax", *(f"/{name}" for name in TOPS.split()), "/guest/root"], log=log)
-            box.run(["rm", "-f", "/guest/root/etc/hostname", "/guest/root/etc/resolv.conf"], log=log)
-            used = int(box.run(["du", "-sm", "/guest/root"], log=log).output.split()[0])
-            size = f"{used * 9 // 8 + SLACK_MIB}M"
-            make = ["mke2fs", "-q", "-t", "ext4", "-J", "size=16", "-d", "/guest/root"]
-            box.run([*make, "/guest/root.ext4", size], log=log)
-            for source in ("/guest/root.ext4", "/guest/vmlinuz", "/guest/initrd.img"):
-                box.get(source, part)
-        os.truncate(part / "root.ext4", DISK_BYTES)
-        part.replace(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with (
+        progress.step("making the guests' disk", log=log_path),
+        log_path.open("w") as log,
+        Container(client, tag) as box,
+    ):
+        # Copied without crossing file systems: the engine mounts its own over some places.
+        box.run(["mkdir", "-p", "/guest/root", *(f"/guest/root/{name}" for name in EMPTY.split())], log=log)
+        box.run(["cp", "-ax", *(f"/{name}" for name in TOPS.split()), "/guest/root"], log=log)
+        box.run(["rm", "-f", "/guest/root/etc/hostname", "/guest/root/etc/resolv.conf"], log=log)
+        used = int(box.run(["du", "-sm", "/guest/root"], log=log).output.split()[0])
+        size = f"{used * 9 // 8 + SLACK_MIB}M"
+        make = ["mke2fs", "-q", "-t", "ext4", "-J", "size=16", "-d", "/guest/root"]
+        box.run([*make, "/guest/root.ext4", size], log=log)
+        for source in ("/guest/root.ext4", "/guest/vmlinuz", "/guest/initrd.img"):
+            box.get(source, folder)
+    os.truncate(folder / "root.ext4", DISK_BYTES)

@@ -61,7 +61,7 @@ class Story(Stage):
         self._kernel = kernel
 
     def tell(self) -> None:
-        """The whole story; SmokeFailure where it goes another way."""
+        """See Stage."""
         # It ends with its first crash: the next kernel that boots is another.
         with self._start(replace(self._spec, reboots=False)) as (machine, self._server):
             self._on_stock_kernel(machine)

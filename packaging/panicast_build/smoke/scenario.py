@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -31,7 +32,7 @@ Record = dict[str, Any]
 Step = Callable[[str], AbstractContextManager[None]]
 
 
-class Stage:
+class Stage(ABC):
     """The two guests, and what was seen of them: records (panics, from list --json), kernels (by guest).
 
     A story sets the server when it has one."""
@@ -44,6 +45,10 @@ class Stage:
         self._step = step
         self.records: list[Record] = []
         self.kernels: dict[str, str] = {}
+
+    @abstractmethod
+    def tell(self) -> None:
+        """The whole story; SmokeFailure where it goes another way."""
 
     def _boot(self, *guests: Guest) -> None:
         for guest in guests:
@@ -113,7 +118,7 @@ class Story(Stage):
         self._server = server
 
     def tell(self) -> None:
-        """The whole story; SmokeFailure where it goes another way."""
+        """See Stage."""
         with self._step("both guests boot"):
             self._boot(self._server, self._log_host)
         with self._step(f"{self._tool.name} installs both packages; the module is built in the guest"):

@@ -35,17 +35,19 @@ OFF_SECONDS = 120.0
 
 
 class Story(Stage):
-    """A server whose spec has firmware, whose variables and disk are written to."""
+    """A server that the firmware and the loaders in a folder (uefi.chain) start; its disk, spec's image, is
+    written to."""
 
-    def __init__(self, start: Start, spec: Spec, log_host: Guest, tool: Tool, step: Step) -> None:
+    def __init__(
+        self, start: Start, spec: Spec, loaders: Path, log_host: Guest, tool: Tool, step: Step
+    ) -> None:
         super().__init__(log_host, tool, step)
-        assert spec.firmware is not None
-        self._firmware = spec.firmware
+        self._firmware = uefi.firmware(loaders, spec.image, spec.command_line, spec.folder)
         self._start = start
-        self._spec = replace(spec, lasting=True)
+        self._spec = replace(spec, firmware=self._firmware, lasting=True)
 
     def tell(self) -> None:
-        """The whole story; SmokeFailure where it goes another way."""
+        """See Stage."""
         with self._start(self._spec) as (machine, self._server):
             certificates = self._before_enrolling()
             self._server.abandon(["systemctl", "poweroff"])

@@ -12,12 +12,12 @@ from pathlib import Path
 import docker
 from virt.firmware.varstore.edk2 import Edk2VarStore
 
-from panicast_build import images, tools
+from panicast_build import files, images, tools
 from panicast_build.container import Container
 from panicast_build.distros import DebDistro, Distro
 from panicast_build.errors import UserError
 from panicast_build.run import run
-from panicast_build.smoke.image import FOLDER, GuestImage
+from panicast_build.smoke.image import GuestImage, image_folder
 from panicast_build.smoke.vm import Firmware
 
 MIB = 2**20
@@ -46,17 +46,12 @@ def chain(client: docker.DockerClient, distro: Distro) -> Path:
             f"the signed loaders of {distro.name} are not Debian's", "name a Debian: --distro debian-12"
         )
     tag = images.build(client, distro, "uefi")
-    folder = FOLDER / tag.rpartition("/")[2].replace(":", "-")
-    if not folder.exists():
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(dir=FOLDER, prefix="part-"))
-        try:
-            with Container(client, tag) as box:
-                box.get("/uefi", part)
-            part.replace(folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-    return folder
+
+    def fill(part: Path) -> None:
+        with Container(client, tag) as box:
+            box.get("/uefi", part)
+
+    return files.cached(image_folder(tag), fill)
 
 
 def grub_cfg(append: str) -> str:

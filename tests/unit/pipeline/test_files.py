@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import archive, deb, dist, distros, metadata
+from panicast_build import archive, deb, dist, distros, files, metadata
 from panicast_build.paths import ROOT
 
 
@@ -18,9 +18,9 @@ def test_tar_depends_on_names_modes_and_contents_alone(tmp_path: Path) -> None:
     script.write_text("#!/bin/sh\n")
     script.chmod(0o700)
     tars = []
-    for files in ({"b": script, "a": b"text"}, {"a": b"text", "b": script}):
+    for contents in ({"b": script, "a": b"text"}, {"a": b"text", "b": script}):
         tars.append(io.BytesIO())
-        archive.write_tar(tars[-1], files, mtime=7, prefix="top/")
+        archive.write_tar(tars[-1], contents, mtime=7, prefix="top/")
         script.touch()
     assert tars[0].getvalue() == tars[1].getvalue()
     tars[0].seek(0)
@@ -57,6 +57,25 @@ def test_failed_filling_leaves_the_old_folder(folders: Path) -> None:
         (folder / "two").write_text("2")
         raise ZeroDivisionError
     assert [str(path.relative_to(folders)) for path in folders.rglob("*")] == ["d", "d/one"]
+
+
+def test_a_cached_folder_is_filled_once_and_replaces_its_own_name_only(tmp_path: Path) -> None:
+    def fill(part: Path) -> None:
+        (part / "full").touch()
+
+    def fail(part: Path) -> None:
+        fill(part)
+        raise ZeroDivisionError
+
+    for name in ("6.1-old", "6.1-arm64-old"):
+        assert files.cached(tmp_path / name, fill) == tmp_path / name
+    files.cached(tmp_path / "6.1-old", fail)
+    with pytest.raises(ZeroDivisionError):
+        files.cached(tmp_path / "6.1-new", fail)
+    assert {path.name for path in tmp_path.iterdir()} == {"6.1-old", "6.1-arm64-old"}
+    files.cached(tmp_path / "6.1-new", fill)
+    assert {path.name for path in tmp_path.iterdir()} == {"6.1-new", "6.1-arm64-old"}
+    assert (tmp_path / "6.1-new" / "full").exists()
 
 
 def test_evidence_says_what_is_there(folders: Path) -> None:

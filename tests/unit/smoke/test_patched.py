@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -16,22 +16,10 @@ from panicast_build.smoke.failure import SmokeFailure
 from panicast_build.smoke.guest import Guest
 from panicast_build.smoke.kernel import Kernel
 
+from .conftest import FakeServer
+
 RELEASE = "6.1.192-panicast-smoke"
 KUNIT = "[    0.1] ok 1 - kernel_log_buffer\n"
-
-
-class FakeServer:
-    """Answers what it is told to, by the beginning of the command line."""
-
-    name = "server"
-
-    def __init__(self, answers: dict[str, Output]) -> None:
-        self._answers = answers
-
-    def run(self, argv: Sequence[str], **_: Any) -> Output:
-        line = " ".join(argv)
-        found = [answer for start, answer in self._answers.items() if line.startswith(start)]
-        return found[0] if found else Output(0, "", "")
 
 
 def story(answers: dict[str, str | Output], *, signed: bool = False) -> patched.Story:

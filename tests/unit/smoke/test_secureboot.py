@@ -3,34 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
-from panicast_build.smoke import secureboot, vm
+from panicast_build.smoke import secureboot
 from panicast_build.smoke.agent import Output
 from panicast_build.smoke.failure import SmokeFailure
 from panicast_build.smoke.guest import Guest
-from panicast_build.smoke.image import GuestImage
+
+from .conftest import FakeServer
 
 REFUSED = Output(1, "", "modprobe: ERROR: could not insert 'panicast': Key was rejected by service")
 ADVICE = Output(1, "; ".join(secureboot.NOT_ENROLLED), "")
-
-
-class FakeServer:
-    """Answers what it is told to, by the beginning of the command line."""
-
-    def __init__(self, answers: dict[str, Output]) -> None:
-        self._answers = answers
-
-    def run(self, argv: Sequence[str], **_: Any) -> Output:
-        line = " ".join(argv)
-        found = [answer for start, answer in self._answers.items() if line.startswith(start)]
-        return found[0] if found else Output(0, "", "")
 
 
 def story(answers: dict[str, Output]) -> secureboot.Story:
@@ -68,21 +55,3 @@ def test_a_guest_that_does_not_enforce_proves_nothing(state: str, lockdown: str,
             made._is_enforcing()
     else:
         made._is_enforcing()
-
-
-def test_a_machine_with_firmware_boots_from_its_disk_only(tmp_path: Path) -> None:
-    spec = vm.Spec(
-        name="server",
-        number=1,
-        peer="log-host",
-        image=GuestImage(Path("/c/root"), Path("/c/kernel"), Path("/c/initrd")),
-        repository=Path("/r/repository"),
-        folder=tmp_path,
-        console=tmp_path / "serial",
-        accelerator=vm.TCG,
-        firmware=vm.Firmware(Path("/f/code.fd"), Path("/f/vars.fd"), Path("/f/esp.img")),
-    )
-    argv = vm.qemu_argv(spec)
-    assert not {"-kernel", "-initrd", "-append"} & set(argv)
-    assert "if=pflash,unit=0,format=raw,readonly=on,file=/f/code.fd" in argv
-    assert "driver=cfi.pflash01,property=secure,value=on" in argv and "q35,smm=on" in argv

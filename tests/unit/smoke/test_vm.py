@@ -42,6 +42,14 @@ def test_cached_disks_are_never_written() -> None:
     assert len(drives) == 2 and all("snapshot=on" in drive.split(",") for drive in drives)
 
 
+def test_a_machine_with_firmware_boots_from_its_disk_only() -> None:
+    firmware = vm.Firmware(Path("/f/code.fd"), Path("/f/vars.fd"), Path("/f/esp.img"))
+    argv = vm.qemu_argv(replace(SPEC, firmware=firmware))
+    assert not {"-kernel", "-initrd", "-append"} & set(argv)
+    assert "if=pflash,unit=0,format=raw,readonly=on,file=/f/code.fd" in argv
+    assert "driver=cfi.pflash01,property=secure,value=on" in argv and "q35,smm=on" in argv
+
+
 def test_two_guests_share_one_wire() -> None:
     ends = []
     for spec in (SPEC, replace(SPEC, name="log-host", number=2, peer="server")):
