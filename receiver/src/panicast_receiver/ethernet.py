@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import struct
+from socket import inet_ntoa
 from typing import NamedTuple
 
 from .wire import Drop
 
 ETHERTYPE_IP = 0x0800
-VLAN_TAGS = frozenset({0x8100, 0x88A8})
+_TYPE_IP = ETHERTYPE_IP.to_bytes(2, "big")
+_TYPES_VLAN = (b"\x81\x00", b"\x88\xa8")
 PROTOCOL_UDP = 17
 _IP = struct.Struct(">BBHHHBBH4s4s")
+_NO_ADDRESS = bytes(4)
 _UDP = struct.Struct(">HHHH")
 #: More-fragments bit and fragment offset; Don't Fragment is not part of it.
 _FRAGMENT = 0x3FFF
@@ -40,11 +43,11 @@ def parse_ethernet(frame: bytes) -> IPv4 | Drop:
     The IP total length decides where the data ends, since Ethernet pads short frames.
     """
     start = 14
-    while int.from_bytes(frame[start - 2 : start], "big") in VLAN_TAGS and start < 22:
+    while (ethertype := frame[start - 2 : start]) in _TYPES_VLAN and start < 22:
         start += 4
     if len(frame) < start + _IP.size:
         return Drop.SHORT
-    if int.from_bytes(frame[start - 2 : start], "big") != ETHERTYPE_IP:
+    if ethertype != _TYPE_IP:
         return Drop.NOT_OURS
     version_ihl, _, total, _, fragment, _, protocol, _, source, _ = _IP.unpack_from(frame, start)
     header = (version_ihl & 0x0F) * 4
@@ -54,7 +57,7 @@ def parse_ethernet(frame: bytes) -> IPv4 | Drop:
         return Drop.FRAGMENT
     if len(frame) < start + max(total, header):
         return Drop.TRUNCATED
-    ip = ".".join(map(str, source)) if any(source) else None
+    ip = inet_ntoa(source) if source != _NO_ADDRESS else None
     end = start + header
     return IPv4(frame[6:12].hex(":"), ip, protocol, frame[start:end], frame[end : start + total])
 

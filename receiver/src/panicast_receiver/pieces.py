@@ -40,7 +40,7 @@ class Partial:
         *("away", "settled", "text", "metadata", "spilled", "whole"),
     )
 
-    def __init__(self, key: Key, frame: Frame, source: Source, received_ns: int, late: bool) -> None:
+    def __init__(self, key: Key, frame: Frame, source: Source, received_ns: int) -> None:
         self.first = frame
         self.name: Name = frame.boot_id, frame.event, frame.sealed
         self.key = key
@@ -49,7 +49,8 @@ class Partial:
         #: b"", which no header has, when the fast path must leave its frames alone.
         self.suffix = b"" if frame.sealed else self.key[1]
         self.count = frame.frames
-        self.late = late
+        #: Whether a part of it was handed out already.
+        self.late = False
         self.heard = 0.0
         #: Metadata, then text, newest first, without a gap. What comes next ends at ``end``.
         self.order: list[Data] = []

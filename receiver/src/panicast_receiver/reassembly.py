@@ -226,11 +226,11 @@ class Reassembler:
         return records
 
     def _begin(self, key: Key, frame: Frame, source: Source, now: Instant) -> Partial:
-        late = _name(frame) in self._handed_out
-        partial = self._partials[key] = Partial(key, frame, source, now.wall_ns, late)
+        partial = self._partials[key] = Partial(key, frame, source, now.wall_ns)
+        partial.late = partial.name in self._handed_out
         self.by_prefix.setdefault(key[0], partial)
         self.memory += RECORD_COST
-        self._next_idle = min(self._next_idle, now.mono + (LATE_S if late else self.limits.idle_s))
+        self._next_idle = min(self._next_idle, now.mono + (LATE_S if partial.late else self.limits.idle_s))
         return partial
 
     def _remove(self, partial: Partial) -> None:

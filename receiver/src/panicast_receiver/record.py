@@ -38,10 +38,11 @@ def v1_identity(boot_id: bytes, event: int) -> bytes:
     return boot_id + event.to_bytes(4, "big")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Record:
     """One record. ``metadata`` is seq 0's payload, None while it is missing; raw records have b''.
 
+    Nobody changes one, but to have that enforced would double what it costs the capture to make one.
     ``runs`` are the known pieces of the text, sorted, none overlapping. ``time_ns`` is the sender's clock
     (None for raw), ``received_ns`` ours. What is derived is derived once: change a record by
     ``dataclasses.replace``.
