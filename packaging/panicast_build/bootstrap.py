@@ -11,10 +11,28 @@ from panicast_build.distros import Base
 from panicast_build.errors import UserError
 from panicast_build.run import run
 
+# By the name of the image, the keys that sign the archive: where mmdebstrap looks for them, and the package.
+KEYRINGS = {
+    "debian": (Path("/usr/share/keyrings/debian-archive-keyring.gpg"), "debian-archive-keyring"),
+    "ubuntu": (Path("/usr/share/keyrings/ubuntu-archive-keyring.gpg"), "ubuntu-keyring"),
+}
+
+
+def _must_have_keys(distro: Base) -> None:
+    keyring, package = KEYRINGS[distro.image.partition(":")[0]]
+    if not keyring.exists():
+        raise UserError(
+            f"the keys of {distro.title}'s archive are not on this machine: {keyring}",
+            f"install them (the package {package}, where there is one), or build where a registry answers "
+            f"for {distro.image}",
+        )
+
 
 def _mmdebstrap(distro: Base, mirror: str, tarball: Path, log_path: Path) -> None:
     """mmdebstrap knows the archive of each suite, and adds a stable suite's updates and security ones."""
     tools.need("mmdebstrap")
+    if not mirror:
+        _must_have_keys(distro)
     argv = ["mmdebstrap", "--variant=minbase", "--include=ca-certificates"]
     if distro.rolling:
         argv.append('--aptopt=Acquire::Check-Valid-Until "false"')

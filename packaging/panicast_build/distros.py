@@ -42,7 +42,6 @@ class Distro(Base):
 class DebDistro(Distro):
     """A target that takes Debian packages."""
 
-    keyring: str
     version_suffix: str
     kernel_image: str
     kernel_headers: str
