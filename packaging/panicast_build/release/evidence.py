@@ -116,10 +116,11 @@ def _images(built: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def notes(project: Project, entry: Entry, distros: Sequence[Distro]) -> str:
-    """What is new, and for whom."""
+def notes(project: Project, entry: Entry, distros: Sequence[Distro], smoked: Sequence[str]) -> str:
+    """What is new, for whom, and on which of them it was smoked."""
     changes = "".join(f"- {change}\n" for change in entry.changes)
-    targets = "".join(f"- {distro.name}: {distro.title}\n" for distro in distros)
+    seen = dict.fromkeys(smoked, "; a machine with these packages was crashed, and heard")
+    targets = "".join(f"- {distro.name}: {distro.title}{seen.get(distro.name, '')}\n" for distro in distros)
     return f"# {project.name} {project.version}\n\n{changes}\n## Targets\n\n{targets}"
 
 

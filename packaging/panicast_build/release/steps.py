@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from panicast_build import changelog, dist, metadata, paths, source
+from panicast_build import changelog, dist, metadata, paths, progress, source
 from panicast_build.distros import Distro
 from panicast_build.errors import UserError
 from panicast_build.paths import DIST, ROOT
@@ -74,13 +74,16 @@ def _lint(_: Release, log: TextIO) -> None:
 
 
 def _smoke(release: Release, log: TextIO) -> None:
+    if not release.smoked:
+        progress.say("  none: --smoke names the targets, and the release notes say which they were")
     for name in release.smoked:
         inv(log, "smoke", "--distro", name)
 
 
 def _collect(release: Release, log: TextIO) -> None:
-    """Takes what was built, if it was built of this commit and is whole."""
+    """Takes what was built, if it was built of this commit and is whole; nothing stays of an earlier try."""
     commit = source.commit()
+    shutil.rmtree(release.folder)
     for distro in release.distros:
         stated = dist.read(distro.name)
         if stated.get("version") != release.version:
@@ -91,7 +94,6 @@ def _collect(release: Release, log: TextIO) -> None:
             if not dist.intact(distro.name, component):
                 raise UserError(f"dist/{distro.name} is not as it was built", "build it again: ./inv package")
         into = release.folder / distro.name
-        shutil.rmtree(into, ignore_errors=True)
         shutil.copytree(
             paths.dist_dir(distro.name), into, ignore=lambda top, names: _folders(Path(top), names)
         )
@@ -100,7 +102,7 @@ def _collect(release: Release, log: TextIO) -> None:
     entry = changelog.parse(changelog.PATH.read_text())[0]
     texts = {
         evidence.SBOM: evidence.sbom(project, release.distros, release.folder, now),
-        evidence.NOTES: evidence.notes(project, entry, release.distros),
+        evidence.NOTES: evidence.notes(project, entry, release.distros, release.smoked),
     }
     for name, text in texts.items():
         (release.folder / name).write_text(text)
@@ -126,7 +128,16 @@ def _sign(release: Release, log: TextIO) -> None:
             found.detached(release.folder / name, release.folder / f"{name}.asc")
 
 
+def tagged(release: Release) -> str:
+    """The commit that has the release's tag; "" if none has."""
+    name = f"refs/tags/{release.tag}^{{commit}}"
+    return run(["git", "-C", ROOT, "rev-parse", "--quiet", "--verify", name], check=False).output.strip()
+
+
 def _tag(release: Release, log: TextIO) -> None:
+    if tagged(release):
+        # Interrupted after the tag was made: no other is let through.
+        return
     how = ["-u", release.sign] if release.sign else ["-a"]
     run(["git", "-C", ROOT, "tag", *how, "-m", f"Release {release.version}", release.tag], log=log)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What ./inv release does: refuses what must not be released, makes the version the tree's, takes the steps.
 
-An interrupted release goes on where it ended, as long as the commit is the same: .VERSION.part/steps/ has a
-file for each step that is done.
+An interrupted release goes on where it ended, as long as the commit and what is asked for are the same:
+.VERSION.part/ has what is made of it, and in steps/ a file for each step that is done.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from panicast_build import changelog, distros, files, metadata, progress, source
 from panicast_build.errors import UserError
 from panicast_build.paths import LOGS, ROOT
-from panicast_build.release.steps import STEPS, Release
+from panicast_build.release.steps import STEPS, Release, tagged
 from panicast_build.repository import key
 from panicast_build.run import run as run_command
 
@@ -32,7 +32,7 @@ def run(version: str, names: str, smoked: str, sign: str, dry: bool) -> None:
         distros=tuple(distros.select(names or distros.ALL)),
         smoked=tuple(distro.name for distro in distros.select(smoked)) if smoked else (),
         sign=sign,
-        folder=FOLDER / f".{version}.part",
+        folder=_unfinished(version) / version,
     )
     check(release)
     if dry:
@@ -40,21 +40,26 @@ def run(version: str, names: str, smoked: str, sign: str, dry: bool) -> None:
         return
     state_version(release)
     release.folder.mkdir(parents=True, exist_ok=True)
-    commit = str(source.commit()["commit"])
+    asked = " ".join([str(source.commit()["commit"]), release.names, ",".join(release.smoked), sign])
+    stamps = _unfinished(version) / STAMPS
+    stamps.mkdir(exist_ok=True)
     for step in STEPS:
-        stamp = release.folder / STAMPS / step.name
-        if stamp.exists() and stamp.read_text() == commit:
+        stamp = stamps / step.name
+        if stamp.exists() and stamp.read_text() == asked:
             progress.say(f"{step.name}: done already")
             continue
         LOGS.mkdir(parents=True, exist_ok=True)
         path = LOGS / f"release-{step.name}.log"
         with progress.step(f"{step.name}: {step.says}", log=path), path.open("w") as log:
             step.do(release, log)
-        stamp.parent.mkdir(exist_ok=True)
-        files.write(stamp, commit)
-    shutil.rmtree(release.folder / STAMPS)
+        files.write(stamp, asked)
     release.folder.rename(FOLDER / version)
+    shutil.rmtree(_unfinished(version))
     progress.say(f"{version} is in {FOLDER / version}; publish it, then: git push --follow-tags")
+
+
+def _unfinished(version: str) -> Path:
+    return FOLDER / f".{version}.part"
 
 
 def _say(release: Release) -> None:
@@ -73,9 +78,11 @@ def check(release: Release) -> None:
         raise UserError(f"{release.version!r} is no version", "say MAJOR.MINOR.PATCH, e.g. 1.2.0")
     if (FOLDER / release.version).exists():
         raise UserError(f"{release.version} is released already: {FOLDER / release.version}")
-    if _git("tag", "--list", release.tag).strip():
+    here = source.commit()
+    there = tagged(release)
+    if there and not (there == here["commit"] and _unfinished(release.version).exists()):
         raise UserError(f"the tag {release.tag} is there already", "raise the version")
-    if source.commit()["dirty"]:
+    if here["dirty"]:
         raise UserError("the tree has changes that are not committed", "commit or stash them: git status")
     changelog.release(changelog.PATH.read_text(), release.version, datetime.now(UTC).date())
     if _numbers(release.version) < _numbers(_stated(ROOT)):

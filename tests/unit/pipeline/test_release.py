@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 from debian.changelog import Changelog
@@ -127,6 +128,7 @@ def test_an_interrupted_release_goes_on_where_it_ended(tree: Path, monkeypatch: 
     def step(name: str) -> steps.Step:
         def do(release: steps.Release, log: object) -> None:
             ran.append(name)
+            (release.folder / name).touch()
             if name == "test" and red.pop():
                 raise BuildError("red", Path("/nowhere"))
 
@@ -139,12 +141,32 @@ def test_an_interrupted_release_goes_on_where_it_ended(tree: Path, monkeypatch: 
     red.append(False)
     released("1.1.0")
     assert ran == ["package", "test", "test", "sign"]
-    assert (tree / "release/1.1.0").is_dir()
+    # What the steps have made is there, and nothing of how far they were.
+    assert {path.name for path in (tree / "release/1.1.0").iterdir()} == {"package", "test", "sign"}
+    assert [path.name for path in (tree / "release").iterdir()] == ["1.1.0"]
     # The version is stated everywhere, and the changelog is dated, in a commit.
     assert metadata.load(tree).version == "1.1.0"
     assert f"## 1.1.0 ({datetime.now(UTC).date()})" in (tree / "CHANGELOG.md").read_text()
     assert run(["git", "-C", tree, "status", "--porcelain"]).output == ""
     assert run(["git", "-C", tree, "log", "-1", "--format=%s"]).output == "Release 1.1.0\n"
+
+
+def test_a_release_that_was_killed_after_its_tag_is_finished(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tag,) = (step for step in steps.STEPS if step.name == "tag")
+
+    def killed(release: steps.Release, log: TextIO) -> None:
+        tag.do(release, log)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(task, "STEPS", (steps.Step("tag", "tag", killed),))
+    with pytest.raises(KeyboardInterrupt):
+        released("1.1.0")
+    monkeypatch.setattr(task, "STEPS", (tag,))
+    released("1.1.0")
+    assert (tree / "release/1.1.0").is_dir()
+    assert run(["git", "-C", tree, "tag"]).output == "v1.1.0\n"
 
 
 def test_only_the_steps_that_sign_know_of_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -181,5 +203,8 @@ def test_what_a_release_says_of_itself(tmp_path: Path, monkeypatch: pytest.Monke
     assert {subject["name"] for subject in statement["subject"]} == set(found)
     built = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
     assert built[0]["digest"] == {"gitCommit": "c0ffee"} and built[1]["digest"]["sha256"] == "ab" * 32
+    entry = changelog.parse(TEXT)[0]
+    said = evidence.notes(project, entry, targets, ["el8"]).splitlines()
+    assert [line.split(":")[0] for line in said if "crashed" in line] == ["- el8"]
     sums = evidence.sums(tmp_path).splitlines()
     assert len(sums) == 2 and all(re.fullmatch(r"[0-9a-f]{64}  \S+", line) for line in sums)
