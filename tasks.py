@@ -91,7 +91,8 @@ def fetch(_: Context, distro: str = "", rpm_host: str = "auto", jobs: int = 1) -
 
 @command(
     distro=TARGET,
-    config="distro (the distribution's own) or smoke (trimmed to what the tests need: built in minutes)",
+    config="distro (the distribution's own), cloud (its own for virtual machines) or smoke (trimmed to what "
+    "the tests need: built in minutes)",
     debug_info="build debug info too, into a package of its own",
     key="sign modules, panicast.ko too, with this PEM file's key and certificate (or PANICAST_MODULE_KEY)",
     source="a tarball of a kernel's source instead of the distribution's source package",

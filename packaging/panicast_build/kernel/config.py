@@ -37,6 +37,7 @@ class Config:
     debug_cpu_minutes: int
     debug_gib: int
     base: str = ""
+    flavour: str = ""
     fragment: str = ""
 
     @property

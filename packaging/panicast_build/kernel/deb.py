@@ -38,7 +38,7 @@ class Build:
             config.must_have_base(options.wanted.config, options.source)
             self._source = source.own(options.source)
         else:
-            self._source = source.newest(client, self.image, distro)
+            self._source = source.newest(client, self.image, distro, options.wanted.config.flavour)
         self.cpu_seconds = 0.0
 
     def inputs(self) -> dict[str, object]:

@@ -46,7 +46,7 @@ def make(client: docker.DockerClient, project: Project, distro: Distro, options:
             f"no registry answers for {distro.image}, so {distro.name}'s kernel source package cannot be had",
             "give one, or a tarball: --source kernel-*.src.rpm, --source linux-6.12.9.tar.xz --config smoke",
         )
-    if options.wanted.config.base:
+    if options.wanted.config.base or options.wanted.config.flavour:
         raise UserError(
             f"a source RPM has its own configuration: --config {options.wanted.config.name} is not for it",
             "leave --config out, or build from a tarball: --source linux-6.12.9.tar.xz",

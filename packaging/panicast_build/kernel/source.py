@@ -71,8 +71,9 @@ def own(name: str) -> Source:
     return Source((path,))
 
 
-def newest(client: docker.DockerClient, image: str, distro: DebDistro) -> Source:
-    """The distro's newest kernel source and configuration, from its archive or, if they are there, the cache.
+def newest(client: docker.DockerClient, image: str, distro: DebDistro, flavour: str = "") -> Source:
+    """The distro's newest kernel source and a flavour's configuration, from its archive or, if it has them,
+    the cache.
 
     Where the archive does not answer, what was newest when the image was made is, if it is in the cache.
     """
@@ -103,7 +104,8 @@ def newest(client: docker.DockerClient, image: str, distro: DebDistro) -> Source
                 for name, package in zip(names, packages, strict=True):
                     keep(box, f"{UNPACKED}/{name}", f"{package}_")
     _, version, _ = names[0].split("_")
-    return Source(files, version.replace("%3a", ":"), f"{UNPACKED}/{distro.kernel_config_file}")
+    configured = distro.kernel_config_file.format(flavour=flavour)
+    return Source(files, version.replace("%3a", ":"), f"{UNPACKED}/{configured}")
 
 
 def keep(box: Container, path: str, stem: str) -> Path:

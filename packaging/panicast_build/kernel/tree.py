@@ -39,7 +39,7 @@ class Wanted:
     def inputs(self) -> dict[str, object]:
         """What the bytes of a kernel depend on."""
         return {
-            "config": [self.config.base, self.config.wanted, self.settings],
+            "config": [self.config.base, self.config.flavour, self.config.wanted, self.settings],
             "key": self.key.fingerprint if self.key else "",
         }
 

@@ -26,7 +26,7 @@ def test_every_configuration_has_its_fragment_and_a_suffix_of_its_own() -> None:
 def test_a_wrong_configuration_is_answered_with_the_right_ones() -> None:
     with pytest.raises(UserError) as raised:
         config.get("small")
-    assert raised.value.hint == "there are: distro, smoke"
+    assert raised.value.hint == "there are: distro, cloud, smoke"
 
 
 def test_what_the_kernel_did_not_take_is_missing() -> None:
