@@ -61,7 +61,7 @@ class FakeGuest(threading.Thread):
 
     def run(self) -> None:
         port, _ = self._listener.accept()
-        with port, port.makefile("rb") as lines, suppress(BrokenPipeError):
+        with port, port.makefile("rb") as lines, suppress(BrokenPipeError, ConnectionResetError):
             port.sendall(b'{"return": {"pid": 4')
             for line in lines:
                 port.sendall(self.answer(line))
