@@ -73,8 +73,9 @@ def workshop(
     if options.cached:
         options.cache.mkdir(parents=True, exist_ok=True)
     mounts = {options.cache: ccache.THERE} if options.cached else {}
+    memory = {ccache.MEMORY: ccache.MEMORY_OPTIONS} if options.cached else {}
     pin = signing.pin() if options.wanted.key else {}
-    with Container(client, image, network=network, mounts=mounts, env=pin) as box:
+    with Container(client, image, network=network, mounts=mounts, tmpfs=memory, env=pin) as box:
         jobs = options.jobs or int(box.run(["nproc"]).output)
         estimate.announce(box, "/", options.wanted.config, options.wanted.debug_info, jobs)
         environment = ccache.environment(box) if options.cached else {}

@@ -29,6 +29,14 @@ HEADERS = (
 )
 # By the version that has it first, newest first: what the setting for a server is called.
 REMOTE = (((4, 7), "CCACHE_REMOTE_STORAGE"), ((4, 4), "CCACHE_SECONDARY_STORAGE"))
+# A kernel's file includes some 900 headers, most of them those of the file before. ccache can remember the
+# hash of a header while its inode and times stay (ctime too, which nobody can set), instead of reading it for
+# every file that includes it. It does so only where its temporary files are on a file system that it knows,
+# as in memory, where they end with the container whose inodes they are about.
+MEMORY = "/run/ccache"
+MEMORY_OPTIONS = "mode=1777"
+# Before, a file that was written twice within a tick of the clock could be taken for what it was at first.
+REMEMBERS = (4, 7, 4)
 
 
 def remote() -> str:
@@ -36,11 +44,16 @@ def remote() -> str:
     return os.environ.get(SETTING, "")
 
 
+def _number(version: str) -> tuple[int, ...]:
+    """The number in what `ccache --version` says, (0,) if there is none."""
+    found = re.search(r"\bversion (\d+(?:\.\d+)+)", version)
+    return tuple(map(int, found[1].split("."))) if found else (0,)
+
+
 def remote_variable(version: str) -> str:
     """The variable by which a ccache, by what `ccache --version` says, is told its server. UserError where it
     is too old to have one."""
-    found = re.search(r"\bversion (\d+)\.(\d+)", version)
-    number = tuple(map(int, found.groups())) if found else (0, 0)
+    number = _number(version)
     for since, variable in REMOTE:
         if number >= since:
             return variable
@@ -48,6 +61,14 @@ def remote_variable(version: str) -> str:
         f"{SETTING} is set, but ccache {'.'.join(map(str, number))} of this distro knows no servers",
         f"unset {SETTING} for this distro: ccache knows them since 4.4",
     )
+
+
+def remembering(version: str) -> dict[str, str]:
+    """The variables that let a ccache, by what `ccache --version` says, remember the hashes of headers in
+    MEMORY; none where it is too old to be trusted with it."""
+    if _number(version) < REMEMBERS:
+        return {}
+    return {"CCACHE_INODECACHE": "1", "CCACHE_TEMPDIR": MEMORY}
 
 
 def _headers(box: Container) -> str:
@@ -58,6 +79,7 @@ def _headers(box: Container) -> str:
 
 def environment(box: Container) -> dict[str, str]:
     """The variables with which compilers in box are ccache's."""
+    version = box.run(["ccache", "--version"]).output
     variables = {
         "PATH": PATH,
         "CCACHE_DIR": THERE,
@@ -69,8 +91,8 @@ def environment(box: Container) -> dict[str, str]:
         "CCACHE_DEPEND": "1",
         # kbuild does not ask the compiler for the system's headers, which a build's own tools include.
         "CCACHE_NAMESPACE": _headers(box),
+        **remembering(version),
     }
     if server := remote():
-        version = box.run(["ccache", "--version"]).output
         variables[remote_variable(version)] = server
     return variables

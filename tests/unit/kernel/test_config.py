@@ -83,6 +83,23 @@ def test_a_ccache_without_servers_says_so() -> None:
         ccache.remote_variable("ccache version 4.2\n")
 
 
+@pytest.mark.parametrize(
+    ("version", "remembers"),
+    [
+        ("ccache version 4.2\n", False),
+        ("ccache version 4.5.1\n", False),
+        ("ccache version 4.7.3\n", False),
+        ("ccache version 4.7.5\nFeatures: file-storage http-storage redis-storage\n", True),
+        ("ccache version 4.11.2\n", True),
+        ("no ccache at all\n", False),
+    ],
+)
+def test_only_a_ccache_without_the_race_remembers_headers(version: str, remembers: bool) -> None:
+    variables = ccache.remembering(version)
+    assert ("CCACHE_INODECACHE" in variables) == remembers
+    assert variables.get("CCACHE_TEMPDIR") == (ccache.MEMORY if remembers else None)
+
+
 def pem(*parts: str) -> str:
     return "".join(f"-----BEGIN {part}-----\nAAAA\n-----END {part}-----\n" for part in parts)
 
