@@ -33,6 +33,12 @@ def distro(request: pytest.FixtureRequest) -> DebDistro:
 
 
 @pytest.fixture(scope="session")
+def first_distro() -> DebDistro:
+    """The first of them, for what takes too long to be done on each."""
+    return distros.of_family(DebDistro)[distros.select(TESTED)[0].name]
+
+
+@pytest.fixture(scope="session")
 def packaged() -> Callable[[Distro], Path]:
     """Called with a target: the folder of its packages, built now if need be."""
 
@@ -49,6 +55,7 @@ def test_image(client: docker.DockerClient) -> Callable[[DebDistro], str]:
     """Called with a target: the image of a machine with its kernel's headers and dkms."""
 
     def test_image(distro: DebDistro) -> str:
-        return images.build(client, distro, "test-deb", buildargs={"KERNEL_HEADERS": distro.kernel_headers})
+        arguments = {"KERNEL_HEADERS": distro.kernel_headers, "OTHER_KERNEL": " ".join(distro.other_kernel)}
+        return images.build(client, distro, "test-deb", buildargs=arguments)
 
     return test_image

@@ -46,6 +46,7 @@ class DebDistro(Distro):
     kernel_image: str
     kernel_headers: str
     vendored: list[str]
+    other_kernel: tuple[str, ...] = field(default=(), kw_only=True)
     newer: tuple[str, ...] = field(default=(), kw_only=True)
     kernel_source: str = field(default="", kw_only=True)
     kernel_config: str = field(default="", kw_only=True)
@@ -93,7 +94,8 @@ def load(table: Path = TABLE) -> dict[str, Distro]:
 
 def _distro(name: str, fields: dict[str, Any]) -> Distro:
     # Tables of tuples can be told apart by their hash.
-    frozen: dict[str, Any] = {key: tuple(fields[key]) for key in ("components", "newer") if key in fields}
+    listed = ("components", "newer", "other_kernel")
+    frozen: dict[str, Any] = {key: tuple(fields[key]) for key in listed if key in fields}
     return FAMILIES[fields["family"]](name=name, **{**fields, **frozen})
 
 

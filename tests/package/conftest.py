@@ -5,18 +5,35 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from pathlib import Path
 
 import docker
 import pytest
 
-from panicast_build import evidence, source
+from panicast_build import evidence, metadata, source
 from panicast_build.container import Container
-from panicast_build.distros import DebDistro
+from panicast_build.distros import DebDistro, Distro
 from panicast_build.paths import ROOT
 from panicast_build.run import Result, run
 
+VERSION, NEWER = metadata.load().version, "0.99.0"
+CUT_OFF = Path(__file__).with_name("cut_off.py")
+TREE = f"/var/lib/dkms/panicast/{VERSION}"
+# What dkms leaves that is cut off between two of its steps, in moments too short to be met: what a shell
+# makes of a tree in which nothing is built, on a machine of one kernel.
+HALF_MADE = {
+    "not yet linked to its sources": f"rm {TREE}/source",
+    "nothing in it": f"rm -r {TREE}/*",
+    "sources gone": f"ln -sfn nowhere {TREE}/source",
+    "another version": "mkdir -p /var/lib/dkms/panicast/0.0.9/build",
+    "nothing built yet": f"mkdir -p {TREE}/$(ls /lib/modules)/x86_64",
+    "nothing kept yet": f"mkdir -p {TREE}/$(ls /lib/modules)/x86_64/log",
+    "a module not known of": "install -D /dev/null"
+    f" /lib/modules/$(ls /lib/modules)/updates/dkms/panicast_seal.ko; rm -r {TREE}",
+}
 # What any use of apt and depmod changes, and what is dkms' own to keep (its signing key).
 NOT_OURS = ("/proc", "/sys", "/dev", "/tmp", "/run", "/repo", "/var/log", "/var/cache", "/var/lib/apt")
 NOT_OURS_NAMES = (
@@ -26,21 +43,47 @@ NOT_OURS_NAMES = (
 )
 
 
+# The life between installation and removal: the version that is there after each step, apt's options.
+LIFE = {
+    "upgrade": (NEWER, ()),
+    "reinstall": (NEWER, ("--reinstall",)),
+    "downgrade": (VERSION, ("--allow-downgrades",)),
+}
+
+
 class Machine(Container):
     """A container with apt on packages of ours, whose hashes built has."""
 
     built: dict[str, str]
+    apt_get = ("apt-get", "-y", "-o", "Dpkg::Options::=--force-confold", "--no-install-recommends")
 
     def apt(self, *arguments: str, check: bool = True) -> Result:
         """apt-get without questions."""
-        keep = "Dpkg::Options::=--force-confold"
-        return self.run(["apt-get", "-y", "-o", keep, "--no-install-recommends", *arguments], check=check)
+        return self.run([*self.apt_get, *arguments], check=check)
+
+    def add(self, debs: Iterable[Path]) -> None:
+        """Puts Debian packages into the repository that apt knows."""
+        self.write({path.name: path for path in debs}, "/repo")
+        index = self.run(["apt-ftparchive", "packages", "."], cwd="/repo").output
+        self.write({"Packages": index.encode()}, "/repo")
+        self.apt("update")
+
+    def modules(self, name: str = "panicast*.ko*") -> list[str]:
+        """The built modules in /lib/modules that have such a name."""
+        return self.run(["find", "/lib/modules/", "-name", name]).output.split()
+
+    def live(self, package: str) -> Iterator[tuple[str, str]]:
+        """Takes an installed package, whose NEWER version the repository has too, from step to step of LIFE;
+        yields after each what was done and which version is there."""
+        for step, (version, options) in LIFE.items():
+            self.apt("install", *options, f"{package}={version}*")
+            yield step, version
 
     def seen(self) -> dict[str, object]:
-        """What a life on this machine is evidence of: see evidence.add_life()."""
+        """What a whole life on this machine is evidence of: see evidence.add_life()."""
         tool = self.run(["apt-get", "--version"]).output.split("\n")[0]
         host = self.run(["sh", "-c", '. /etc/os-release; echo "$PRETTY_NAME"']).output.strip()
-        return {"tools": [tool], "host": host, "steps": ["install", "reinstall", "remove", "purge"]}
+        return {"tools": [tool], "host": host, "steps": ["install", *LIFE, "remove", "purge"]}
 
     def files(self) -> set[str]:
         """Every path of the machine that packages of ours could have left."""
@@ -85,21 +128,70 @@ def copy_tree() -> Callable[..., None]:
     return copy_tree
 
 
-@pytest.fixture
-def machine(
+@pytest.fixture(scope="session")
+def newer(
+    tmp_path_factory: pytest.TempPathFactory, copy_tree: Callable[..., None], inv: Inv
+) -> Callable[[str], Path]:
+    """newer(name of a target): the folder of its packages that a copy of the tree made, which calls itself
+    NEWER."""
+    root = tmp_path_factory.mktemp("newer")
+    stated = ("packaging/metadata.toml", "pyproject.toml", "receiver/pyproject.toml", "kmod/version.h")
+    copy_tree(root, {name: (f'"{VERSION}"', f'"{NEWER}"') for name in stated})
+
+    @cache
+    def newer(target: str) -> Path:
+        built = inv(root, "package", "--distro", target, "--rpm-host", "debian")
+        assert built.code == 0, built.output
+        return root / "dist" / target
+
+    return newer
+
+
+@pytest.fixture(scope="session")
+def cut_off() -> Callable[[Container, Sequence[str], Sequence[str]], None]:
+    """cut_off(machine, point, argv): argv runs on a machine until it is killed at a point (options of
+    cut_off.py) with all that it started; a point that is never reached fails the test."""
+
+    def cut_off(box: Container, point: Sequence[str], argv: Sequence[str]) -> None:
+        box.write({CUT_OFF.name: CUT_OFF}, "/tmp")
+        done = box.run(["python3", f"/tmp/{CUT_OFF.name}", *point, *argv], check=False)
+        assert done.code == 0, f"{' '.join(point)} was not reached: {done.output}"
+
+    return cut_off
+
+
+@pytest.fixture(scope="session")
+def half_made() -> dict[str, str]:
+    """The commands for a shell that leave each of HALF_MADE."""
+    return HALF_MADE
+
+
+Boot = Callable[[DebDistro], AbstractContextManager[Machine]]
+
+
+@pytest.fixture(scope="session")
+def boot(
     client: docker.DockerClient,
     test_image: Callable[[DebDistro], str],
-    packaged: Callable[[DebDistro], Path],
-    distro: DebDistro,
-) -> Iterator[Machine]:
-    """A machine of the distro with its kernel's headers, which can apt install what was built."""
-    debs = {path.name: path for path in packaged(distro).glob("*.deb")}
-    with Machine(client, test_image(distro)) as box:
-        box.built = evidence.hashes(distro.name)
-        box.run(["mkdir", "/repo"])
-        box.write(debs, "/repo")
-        index = box.run(["apt-ftparchive", "packages", "."], cwd="/repo").output
-        box.write({"Packages": index.encode()}, "/repo")
-        box.write({"sources.list": b"deb [trusted=yes] file:/repo ./\n"}, "/etc/apt")
-        box.apt("update")
+    packaged: Callable[[Distro], Path],
+) -> Boot:
+    """boot(distro): a machine of the distro with its kernel's headers, which can install what was built."""
+
+    @contextmanager
+    def boot(distro: DebDistro) -> Iterator[Machine]:
+        debs = packaged(distro).glob("*.deb")
+        with Machine(client, test_image(distro)) as box:
+            box.built = evidence.hashes(distro.name)
+            box.run(["mkdir", "/repo"])
+            box.write({"sources.list": b"deb [trusted=yes] file:/repo ./\n"}, "/etc/apt")
+            box.add(debs)
+            yield box
+
+    return boot
+
+
+@pytest.fixture
+def machine(boot: Boot, distro: DebDistro) -> Iterator[Machine]:
+    """One that is the test's own."""
+    with boot(distro) as box:
         yield box

@@ -3,39 +3,76 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
+
 from panicast_build import evidence, metadata
 
 VERSION = metadata.load().version
+NAME = "panicast.ko*"
 CONFIG = "/etc/modprobe.d/panicast.conf"
 
 
-def modules(machine) -> list[str]:
-    return machine.run(["find", "/lib/modules/", "-name", "panicast.ko*"]).output.split()
+def versions(machine) -> set[str]:
+    """Those of the modules that are built, of what DKMS has, and of the sources."""
+    built = machine.run(["modinfo", "-F", "version", *machine.modules()]).output.split()
+    known = machine.run(["dkms", "status", "panicast"]).output.splitlines()
+    sources = machine.run(["find", "/usr/src", "-name", "panicast-*"]).output.split()
+    assert all(line.endswith(": installed") for line in known), known
+    return {
+        *built,
+        *(line.split(",")[0].removeprefix("panicast/") for line in known),
+        *(path.removeprefix("/usr/src/panicast-") for path in sources),
+    }
 
 
-def test_life(machine, distro) -> None:
+def test_life(machine, distro, newer) -> None:
     before = machine.files()
     said = machine.apt("install", "panicast-dkms").output
     assert "NOT BUILT" not in said
-    (module,) = modules(machine)
-    assert machine.run(["modinfo", "-F", "version", module]).output.strip() == VERSION
+    (module,) = machine.modules(NAME)
+    assert versions(machine) == {VERSION}
     assert machine.run(["modinfo", "-F", "license", module]).output.strip() == "GPL"
-    assert "installed" in machine.run(["dkms", "status", "panicast"]).output
     assert machine.run(["man", "--where", "panicast-ctl"]).code == 0
 
     edited = machine.read(CONFIG) + b"options panicast kib=128\n"
     machine.write({"panicast.conf": edited}, "/etc/modprobe.d")
-    machine.apt("install", "--reinstall", "panicast-dkms")
-    assert modules(machine) == [module]
-    assert machine.read(CONFIG) == edited
+    machine.add(newer(distro.name).glob("panicast-dkms_*.deb"))
+    for step, version in machine.live("panicast-dkms"):
+        assert machine.modules(NAME) == [module], step
+        assert versions(machine) == {version}, step
+        assert machine.read(CONFIG) == edited, step
 
     machine.apt("remove", "panicast-dkms")
-    assert modules(machine) == []
+    assert machine.modules() == []
     assert machine.read(CONFIG) == edited
 
     machine.apt("purge", "panicast-dkms")
     assert machine.files() - before == set()
     evidence.add_life(distro.name, ["panicast-dkms"], machine.built, machine.seen())
+
+
+def test_a_new_kernel_has_the_module_before_it_is_booted(machine, distro) -> None:
+    """Once it has its headers; before that, what lacks is said."""
+    if not distro.other_kernel:
+        pytest.skip(f"{distro.name} has no other_kernel in distros.toml")
+    machine.apt("install", "panicast-dkms")
+    machine.run(["sh", "-c", "mv /srv/pool/*.deb /repo"])
+    machine.add([])
+    before = machine.modules(NAME)
+    image, headers = distro.other_kernel
+    machine.apt("install", image)
+    assert machine.modules(NAME) == before
+    said = machine.run(["panicast-ctl", "doctor"], check=False).output
+    (kernel,) = re.findall(r"installed kernel (\S+) has no module: its headers are not installed", said)
+
+    machine.apt("install", headers)
+    assert len(machine.modules(NAME)) == len(before) + 1
+    # By the index, as at its boot.
+    assert machine.run(["modinfo", "-k", kernel, "-F", "version", "panicast"]).output.strip() == VERSION
+    machine.apt("purge", "panicast-dkms")
+    assert machine.modules() == []
 
 
 def test_the_key_is_roots_alone(machine) -> None:
@@ -72,7 +109,7 @@ def test_missing_headers_are_said_loudly(machine) -> None:
     machine.apt("purge", "linux-headers-*")
     machine.run(["mkdir", "-p", "/lib/modules/6.1.0-99-amd64/kernel"])
     said = machine.apt("install", "panicast-dkms").output
-    assert modules(machine) == []
+    assert machine.modules() == []
     assert "NOT BUILT" in said
     assert "apt install linux-headers-6.1.0-99-amd64" in said
 
@@ -92,7 +129,7 @@ def test_module_that_does_not_compile_fails_the_installation(machine) -> None:
     result = machine.apt("install", "/tmp/broken.deb", check=False)
     assert result.code != 0
     assert "Bad return status" in result.output
-    assert modules(machine) == []
+    assert machine.modules() == []
 
 
 def deb_of(machine) -> list[str]:

@@ -33,7 +33,7 @@ def wait_for(machine, log: str, words: str) -> None:
         time.sleep(0.2)
 
 
-def test_life(machine, distro) -> None:
+def test_life(machine, distro, newer) -> None:
     before = machine.files()
     machine.apt("install", "panicast-receiver")
     assert "serve" in machine.run(["panicast-receiver", "--help"]).output
@@ -41,10 +41,14 @@ def test_life(machine, distro) -> None:
     assert machine.run(["man", "--where", "panicast-receiver"]).code == 0
 
     machine.write({"receiver.toml": b"# edited\n"}, "/etc/panicast")
+    machine.run(["systemctl", "disable", UNIT])
     machine.run(["mkdir", "/var/lib/panicast"])
     machine.write({"panicast.db": b"records"}, "/var/lib/panicast")
-    machine.apt("install", "--reinstall", "panicast-receiver")
-    assert machine.read("/etc/panicast/receiver.toml") == b"# edited\n"
+    machine.add(newer(distro.name).glob("panicast-receiver_*.deb"))
+    for step, version in machine.live("panicast-receiver"):
+        assert version in machine.run(["panicast-receiver", "--version"]).output, step
+        assert machine.read("/etc/panicast/receiver.toml") == b"# edited\n", step
+        assert machine.run(["systemctl", "is-enabled", UNIT], check=False).output.strip() == "disabled", step
 
     machine.apt("remove", "panicast-receiver")
     assert machine.read("/var/lib/panicast/panicast.db") == b"records"

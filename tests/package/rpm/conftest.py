@@ -10,13 +10,11 @@ from pathlib import Path
 import docker
 import pytest
 
-from panicast_build import evidence, metadata, rpmroot
+from panicast_build import evidence, rpmroot
 from panicast_build.container import Container
 from panicast_build.distros import Distro, get
 from panicast_build.run import Result
 
-VERSION = metadata.load().version
-NEWER = "0.99.0"
 # What any use of a package manager or of depmod changes, and what is dkms' own to keep (its signing key).
 NOT_OURS = ("/proc", "/sys", "/dev", "/tmp", "/run", "/repo", "/root", "/var/log", "/var/cache", "/var/tmp")
 NOT_OURS_NAMES = (
@@ -80,22 +78,6 @@ class Machine(Container):
 
 
 Start = Callable[..., Machine]
-
-
-@pytest.fixture(scope="session")
-def newer(
-    tmp_path_factory: pytest.TempPathFactory, copy_tree: Callable[..., None], inv: Callable[..., Result]
-) -> Path:
-    """The dist/ folder of a copy of the tree that calls itself NEWER."""
-    root = tmp_path_factory.mktemp("newer")
-    stated = (
-        *("packaging/metadata.toml", "pyproject.toml", "receiver/pyproject.toml"),
-        "kmod/version.h",
-    )
-    copy_tree(root, {name: (f'"{VERSION}"', f'"{NEWER}"') for name in stated})
-    built = inv(root, "package", "--distro", ",".join(TARGETS.values()), "--rpm-host", "debian")
-    assert built.code == 0, built.output
-    return root / "dist"
 
 
 @pytest.fixture(scope="session")

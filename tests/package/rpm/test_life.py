@@ -29,7 +29,7 @@ def assert_installed(machine, version: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["dnf", "dnf5", "zypper"])
-def test_life(name: str, start: Callable, newer: Path) -> None:
+def test_life(name: str, start: Callable, newer: Callable) -> None:
     machine = start(name)
     before = machine.files()
 
@@ -47,7 +47,7 @@ def test_life(name: str, start: Callable, newer: Path) -> None:
         machine.write({Path(path).name: edits[path]}, str(Path(path).parent))
     machine.run(["systemctl", "enable", UNIT])
 
-    machine.add((newer / machine.distro).glob("*.noarch.rpm"))
+    machine.add(newer(machine.distro).glob("*.noarch.rpm"))
     for step, version in STEPS:
         exactly = version if step == "downgrade" and name == "zypper" else ""
         machine.do(step, *PACKAGES, version=exactly)

@@ -10,22 +10,13 @@ import pytest
 
 from panicast_build import metadata
 
-VERSION, NEWER = metadata.load().version, "0.99.0"
+VERSION = metadata.load().version
 DKMS = "panicast-dkms"
 BUILD = "/usr/libexec/panicast-dkms/build-modules"
 LOUD = "NOT every kernel of this machine will send its last words"
-# Ends the manager and all that it started, as a power cut would, once a file is there.
-KILL = 'setsid "$@" & until [ -e {path} ]; do sleep 0.01; done; kill -s KILL -- -$!'
-PREDECESSOR = Path(__file__).with_name("predecessor.spec")
-
-
-def again(machine, step: str, *packages: str) -> None:
-    """What somebody does whose machine was cut off: the step, once more where the first only cleans up."""
-    argv = [*machine.manager.command(step), *packages]
-    tries = [machine.run(argv, check=False)]
-    if tries[0].code:
-        tries.append(machine.run(argv, check=False))
-    assert tries[-1].code == 0, "\n".join(each.output for each in tries)
+PREDECESSOR, NEWER_KERNEL = (
+    Path(__file__).with_name(f"{name}.spec") for name in ("predecessor", "newer-kernel")
+)
 
 
 def kernel(machine) -> str:
@@ -42,6 +33,30 @@ def test_missing_headers_are_said_and_their_arrival_builds_the_module(start: Cal
     said = machine.do("install", "kernel-devel")
     assert LOUD not in said
     assert machine.module_version() == VERSION
+
+
+def made_of(machine, spec: Path, **words: str) -> str:
+    """The RPM that a spec makes there, with these WORDS in the place of their @WORDS@."""
+    text = spec.read_text()
+    for name, word in words.items():
+        text = text.replace(f"@{name}@", word)
+    machine.write({spec.name: text.encode()}, "/tmp")
+    machine.run(["rpmbuild", "-bb", "--quiet", f"/tmp/{spec.name}"])
+    (made,) = machine.run(["find", "/root/rpmbuild/RPMS", "-name", "*.rpm"]).output.split()
+    return made
+
+
+def test_a_new_kernel_has_the_module_before_it_is_booted(start: Callable) -> None:
+    machine = start()
+    machine.do("install", DKMS, "kernel-devel")
+    first = machine.modules()
+    headers = machine.run(["readlink", "-f", f"/lib/modules/{kernel(machine)}/build"]).output.strip()
+    newer = made_of(machine, NEWER_KERNEL, HEADERS=headers)
+    said = machine.do("upgrade", newer)
+    assert LOUD not in said
+    second = set(machine.modules()) - set(first)
+    assert second == {path.replace(kernel(machine).split()[0], "99.1-newer") for path in first}
+    assert set(first) < set(machine.modules())
 
 
 def test_no_kernel_at_all_is_said_too(start: Callable) -> None:
@@ -73,45 +88,12 @@ def test_full_disk(start: Callable) -> None:
     assert machine.module_version() == VERSION
 
 
-@pytest.mark.parametrize(
-    "path", [f"/usr/src/panicast-{VERSION}", f"/var/lib/dkms/panicast/{VERSION}/build/make.log"]
-)
-def test_installation_that_is_killed_is_repeated(path: str, start: Callable) -> None:
-    """While files are written, and while the module is built."""
-    machine = start()
-    argv = [*machine.manager.argv, "install", DKMS, "kernel-devel"]
-    machine.run(["sh", "-c", KILL.format(path=path), "kill", *argv], check=False)
-    assert machine.modules() == []
-    installed = machine.run(["rpm", "-q", DKMS], check=False).code == 0
-    again(machine, "reinstall" if installed else "install", DKMS)
-    machine.do("install", "kernel-devel")
-    assert machine.module_version() == VERSION
-    assert machine.run(["rpm", "-V", DKMS], check=False).output == ""
-
-
-def test_upgrade_that_is_killed_is_repeated(start: Callable, newer: Path) -> None:
-    machine = start()
-    machine.do("install", DKMS, "kernel-devel")
-    machine.add((newer / "el9").glob(f"{DKMS}-*.noarch.rpm"))
-    argv = [*machine.manager.argv, "upgrade", DKMS]
-    machine.run(["sh", "-c", KILL.format(path=f"/usr/src/panicast-{NEWER}"), "kill", *argv], check=False)
-    machine.run([*machine.manager.argv, "remove", "--duplicates"], check=False)
-    again(machine, "upgrade", DKMS)
-    again(machine, "reinstall", DKMS)
-    assert machine.module_version() == NEWER
-    assert machine.dkms_versions() == {NEWER}
-    assert machine.run(["rpm", "-q", DKMS]).output.count(DKMS) == 1
-
-
 @pytest.mark.parametrize("preun", ["true", "false"])
 def test_broken_predecessor(preun: str, start: Callable) -> None:
     """One that calls dkms in %post, and whose %preun leaves all behind, or fails."""
     machine = start()
     machine.do("install", "kernel-devel", "dkms")
-    machine.write({PREDECESSOR.name: PREDECESSOR.read_text().replace("@PREUN@", preun).encode()}, "/tmp")
-    machine.run(["rpmbuild", "-bb", "--quiet", f"/tmp/{PREDECESSOR.name}"])
-    (old,) = machine.run(["find", "/root/rpmbuild/RPMS", "-name", "*.rpm"]).output.split()
-    machine.do("install", old)
+    machine.do("install", made_of(machine, PREDECESSOR, PREUN=preun))
     assert machine.dkms_versions() == {"0.0.9"}
 
     machine.do("upgrade", DKMS, check=preun == "true")

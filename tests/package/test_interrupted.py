@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""apt that is killed, with all that it started: what apt and dpkg say then puts everything right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from panicast_build import metadata
+
+VERSION, NEWER = metadata.load().version, "0.99.0"
+DKMS, RECEIVER = "panicast-dkms", "panicast-receiver"
+MODPROBE = "/etc/modprobe.d/panicast.conf"
+DPKG_LOG = "/var/log/dpkg.log"
+TREE, NEWER_TREE = (f"/var/lib/dkms/panicast/{version}" for version in (VERSION, NEWER))
+INSTALLED = "/lib/modules/*/updates/dkms"
+
+
+def said(words: str) -> tuple[str, ...]:
+    """What dpkg notes when it begins something."""
+    return ("--said", DPKG_LOG, words)
+
+
+def seen(path: str, *more: str) -> tuple[str, ...]:
+    return ("--seen", path, *more)
+
+
+# Over the whole installation, in its order.
+POINTS = {
+    "unpacking": said(f"status half-installed {DKMS}"),
+    "unpacked": said(f"status unpacked {DKMS}"),
+    "registering": seen(TREE),
+    "compiled a part": seen(f"{TREE}/build/main.o"),
+    "compiling, 1 s later": seen(f"{TREE}/build/make.log", "--later", "1"),
+    "linked": seen(f"{TREE}/build/panicast.ko"),
+    "first of two modules": seen(f"{INSTALLED}/panicast.ko*"),
+    "configured": said(f"status installed {DKMS}"),
+    "triggers": said("trigproc man-db"),
+    # What it had started is not killed, but finds that its terminal has hung up.
+    "apt alone": seen(f"{TREE}/build/main.o", "--only", "apt-get"),
+    "dpkg alone": seen(f"{TREE}/build/main.o", "--only", "dpkg"),
+}
+RECEIVER_POINTS = {
+    "unpacking": said(f"status half-installed {RECEIVER}"),
+    "unpacked": said(f"status unpacked {RECEIVER}"),
+    "user": ("--said", "/etc/passwd", "panicast:"),
+    "byte code": seen("/usr/lib/python3/dist-packages/panicast_receiver/__pycache__/cli.*"),
+    "service": seen("/etc/systemd/system/multi-user.target.wants/panicast-receiver.service"),
+}
+
+
+def state(machine) -> dict[str, object]:
+    """All that makes a whole installation."""
+    said = {
+        name: machine.run(argv.split(), check=False).output
+        for name, argv in {
+            "packages": "dpkg-query -W -f ${Package}:${Version}:${db:Status-Status}\\n panicast-*",
+            "unfinished": "dpkg --audit",
+            "changed": f"dpkg --verify {DKMS} {RECEIVER}",
+            "module": "dkms status",
+            "user": "id panicast",
+        }.items()
+    }
+    return {**said, "files": machine.files()}
+
+
+def repair(machine, package: str) -> None:
+    """What apt says first ("dpkg was interrupted, you must manually run …"), what dpkg then says of a package
+    that was not unpacked to the end of its book-keeping, and what apt says at last."""
+    said = machine.run(["dpkg", "--configure", "-a"], check=False).output
+    if "reinstall it before attempting configuration" in said:
+        machine.apt("install", "--reinstall", package)
+    machine.apt("--fix-broken", "install")
+
+
+@pytest.fixture
+def distro(first_distro):
+    return first_distro
+
+
+@pytest.fixture(scope="module")
+def whole(boot: Callable, first_distro) -> Callable:
+    """whole(package): the state that its installation leaves where nothing disturbs it."""
+
+    @cache
+    def whole(package: str) -> dict[str, object]:
+        with boot(first_distro) as machine:
+            machine.apt("install", package)
+            return state(machine)
+
+    return whole
+
+
+@pytest.mark.parametrize(
+    ("package", "point"),
+    [
+        *((DKMS, point) for point in POINTS.values()),
+        *((RECEIVER, point) for point in RECEIVER_POINTS.values()),
+    ],
+    ids=[*(f"{DKMS}-{name}" for name in POINTS), *(f"{RECEIVER}-{name}" for name in RECEIVER_POINTS)],
+)
+def test_installation(package: str, point, machine, whole: Callable, cut_off: Callable) -> None:
+    before = machine.files()
+    cut_off(machine, point, [*machine.apt_get, "install", package])
+    repair(machine, package)
+    machine.apt("install", package)
+    assert state(machine) == whole(package)
+    machine.apt("purge", package)
+    assert machine.files() - before == set()
+
+
+def edit(machine) -> bytes:
+    """What an administrator makes of the settings."""
+    edited = machine.read(MODPROBE) + b"# edited\n"
+    machine.write({Path(MODPROBE).name: edited}, str(Path(MODPROBE).parent))
+    return edited
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        ("--gone", f"{INSTALLED}/panicast.ko*"),
+        seen(f"/usr/src/panicast-{NEWER}"),
+        seen(f"{NEWER_TREE}/build/main.o"),
+    ],
+    ids=["the old module goes", "unpacking", "compiled a part"],
+)
+def test_upgrade(point, machine, distro, newer: Callable, cut_off: Callable) -> None:
+    before = machine.files()
+    machine.apt("install", DKMS)
+    edited = edit(machine)
+    machine.add(newer(distro.name).glob(f"{DKMS}_*.deb"))
+    cut_off(machine, point, [*machine.apt_get, "upgrade"])
+    repair(machine, DKMS)
+    machine.apt("upgrade")
+    assert machine.run(["dpkg", "--audit"]).output == ""
+    status = machine.run(["dkms", "status"]).output
+    assert status.startswith(f"panicast/{NEWER},") and status.count("\n") == 1 and ": installed" in status
+    assert machine.run(["find", "/usr/src", "-name", "panicast-*"]).output == f"/usr/src/panicast-{NEWER}\n"
+    assert machine.run(["dpkg", "--verify", DKMS]).output.split() == ["??5??????", "c", MODPROBE]
+    assert machine.read(MODPROBE) == edited
+    machine.apt("purge", DKMS)
+    assert machine.files() - before == set()
+
+
+@pytest.mark.parametrize(
+    ("of_removal", "of_purge"),
+    [
+        (("--gone", f"{INSTALLED}/panicast.ko*"), said(f"purge {DKMS}")),
+        (("--gone", "/usr/sbin/panicast-ctl"), ("--gone", MODPROBE)),
+    ],
+    ids=["the module goes", "files go"],
+)
+def test_removal_and_purge(of_removal, of_purge, machine, cut_off: Callable) -> None:
+    before = machine.files()
+    machine.apt("install", DKMS)
+    edited = edit(machine)
+    cut_off(machine, of_removal, [*machine.apt_get, "remove", DKMS])
+    repair(machine, DKMS)
+    machine.apt("remove", DKMS)
+    assert machine.modules() == []
+    assert machine.read(MODPROBE) == edited
+    cut_off(machine, of_purge, [*machine.apt_get, "purge", DKMS])
+    repair(machine, DKMS)
+    machine.apt("purge", DKMS)
+    assert machine.files() - before == set()
