@@ -43,6 +43,7 @@ class Debs:
         refresh=("apt-get", "update"),
         install=("apt-get", "install", "-y"),
         remove=("apt-get", "remove", "-y"),
+        repair=(("dpkg", "--configure", "-a"), ("apt-get", "--fix-broken", "install", "-y")),
         purge=("apt-get", "purge", "-y"),
         recommends=True,
     )

@@ -16,6 +16,7 @@ class Tool:
     """How a guest's package manager is used: argv lists, which the package's name is appended to.
 
     refresh is run before, start after the receiver has been installed (where that alone does not start it);
+    repair are whole commands that complete in turn an installation of panicast-dkms which was cut off;
     purge removes what remove leaves; keeps are the files that are left even then, for the user to delete.
     recommends says that a package brings along what it recommends, as the receiver its web page's libraries.
     """
@@ -23,6 +24,7 @@ class Tool:
     name: str
     install: tuple[str, ...]
     remove: tuple[str, ...]
+    repair: tuple[tuple[str, ...], ...]
     refresh: tuple[str, ...] = ()
     start: tuple[str, ...] = ()
     purge: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from typing import Any
 
 from panicast_build.smoke.failure import SmokeFailure, wait_for
 from panicast_build.smoke.family import Tool
-from panicast_build.smoke.guest import Guest
+from panicast_build.smoke.guest import Guest, Running
 
 SERVER, LOG_HOST = "server", "log-host"
 DKMS, RECEIVER = "panicast-dkms", "panicast-receiver"
@@ -20,6 +20,9 @@ WEB_PAGE = "http://127.0.0.1:6680"
 # Prints what is at an address; guests have no curl.
 FETCH = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=30).read().decode())"
 OPTIONS_FILE = "/etc/modprobe.d/panicast.conf"
+# A part of the module, compiled in the middle of its build; the wait for it, while the build's process runs.
+BUILT_IN_PART = "/var/lib/dkms/panicast/*/build/main.o"
+WHILE_IT_RUNS = "until test -e {path}; do kill -0 {pid} || exit 1; sleep 0.2; done"
 MODULE_FOLDER = "/sys/module/panicast"
 # What the text of a record must hold to be this crash's: the panic line, and its call trace.
 EVIDENCE = ("Kernel panic - not syncing: sysrq triggered crash", "sysrq_handle_crash")
@@ -57,13 +60,20 @@ class Stage(ABC):
 
     def _install(self, *more: str) -> None:
         """Has a package installed on each guest, and more on the server."""
+        on_server, on_log_host = self._begin_to_install(*more)
+        self._server.finish(on_server, seconds=INSTALL_SECONDS)
+        self._finish_log_host(on_log_host)
+
+    def _begin_to_install(self, *more: str) -> list[Running]:
+        """The installations of the server and of the log host, which run."""
         pairs = ((self._server, (DKMS, *more)), (self._log_host, (RECEIVER,)))
         for guest, _ in pairs:
             if self._tool.refresh:
                 guest.run(self._tool.refresh)
-        running = [guest.start([*self._tool.install, *packages]) for guest, packages in pairs]
-        for (guest, _), command in zip(pairs, running, strict=True):
-            guest.finish(command, seconds=INSTALL_SECONDS)
+        return [guest.start([*self._tool.install, *packages]) for guest, packages in pairs]
+
+    def _finish_log_host(self, running: Running) -> None:
+        self._log_host.finish(running, seconds=INSTALL_SECONDS)
         if self._tool.start:
             self._log_host.run(self._tool.start)
 
@@ -121,10 +131,18 @@ class Story(Stage):
         """See Stage."""
         with self._step("both guests boot"):
             self._boot(self._server, self._log_host)
-        with self._step(f"{self._tool.name} installs both packages; the module is built in the guest"):
-            self._install()
+        with self._step(
+            f"{self._tool.name} installs both packages; the server is cut off in the module's build"
+        ):
+            self._install_in_a_power_cut()
+        with self._step(f"what {self._tool.name} then asks for completes the installation"):
+            for argv in self._tool.repair:
+                self._server.run(argv, seconds=INSTALL_SECONDS)
         with self._step("the service is active, the module armed"):
             self._service_is_active()
+            self._module_is_armed()
+        with self._step("the server is cut off once more; what was installed is on its disk, and loads"):
+            self._cut_off()
             self._module_is_armed()
         with self._step("the server reboots in good order and says bye; the module loads by itself"):
             self._reboot()
@@ -141,6 +159,20 @@ class Story(Stage):
             self._crash("raw")
         with self._step("removing unloads the module and leaves nothing"):
             self._purge()
+
+    def _install_in_a_power_cut(self) -> None:
+        """The server is cut off in the middle of a build: what is not on its disk by then is lost."""
+        on_server, on_log_host = self._begin_to_install()
+        waiting = ["sh", "-c", WHILE_IT_RUNS.format(pid=on_server.pid, path=BUILT_IN_PART)]
+        self._server.run(waiting, seconds=INSTALL_SECONDS)
+        self._cut_off()
+        if self._status_is_good():
+            raise SmokeFailure("the module is loaded though its build was cut off: this test proves nothing")
+        self._finish_log_host(on_log_host)
+
+    def _cut_off(self) -> None:
+        self._server.abandon(["tee", "/proc/sysrq-trigger"], stdin="b")
+        self._server.wait_until_up()
 
     def _reboot(self) -> None:
         self._server.abandon(["systemctl", "reboot"])
