@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from panicast_build import distros
+from panicast_build.distros import DebDistro
 from panicast_build.errors import UserError
 from panicast_build.kernel import ccache, config, estimate, signing, source
 from panicast_build.progress import Step
@@ -27,6 +29,13 @@ def test_a_wrong_configuration_is_answered_with_the_right_ones() -> None:
     with pytest.raises(UserError) as raised:
         config.get("small")
     assert raised.value.hint == "there are: distro, cloud, smoke"
+
+
+def test_every_flavour_of_a_distros_kernel_has_a_configuration_of_its_own() -> None:
+    flavours = [each.flavour for each in config.load().values() if not each.base]
+    files = [distro.kernel_config_file for distro in distros.of_family(DebDistro).values()]
+    for name in filter(None, files):
+        assert len({name.format(flavour=flavour) for flavour in flavours}) == len(flavours) == 2
 
 
 def test_what_the_kernel_did_not_take_is_missing() -> None:
