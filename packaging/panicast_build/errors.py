@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from docker.errors import DockerException
 from panicast_build.paths import LOGS
 
 LOG_TAIL_LINES = 20
+# What make says of a target that failed; of many jobs the others then go on for hundreds of lines.
+FAILED_TARGET = re.compile(r"make(\[\d+\])?: \*\*\* ")
+CAUSE_LINES = 10
 EXIT_BUILD, EXIT_USER, EXIT_INTERRUPTED = 1, 2, 130
 
 
@@ -42,6 +46,27 @@ def tail(log: Path, lines: int = LOG_TAIL_LINES) -> list[str]:
         return []
 
 
+def cause(log: Path, lines: int = CAUSE_LINES) -> list[str]:
+    """The line with the first target that make could not make, and those before it, lines in all; none where
+    make says nothing of the kind."""
+    before: deque[str] = deque(maxlen=lines)
+    try:
+        with log.open(encoding="utf-8", errors="replace") as text:
+            for line in text:
+                before.append(line.rstrip("\n"))
+                if FAILED_TARGET.match(line):
+                    return list(before)
+    except OSError:
+        pass
+    return []
+
+
+def excerpt(log: Path) -> list[str]:
+    """What of a log tells why something failed: its end, and where make failed before that."""
+    end, first = tail(log), cause(log)
+    return end if not first or first[-1] in end else [*first, "[…]", *end]
+
+
 @contextmanager
 def reported() -> Iterator[None]:
     """Turns a task's expected failures into words on stderr and an exit code: 2 user, 1 build, 130 Ctrl-C."""
@@ -53,7 +78,7 @@ def reported() -> Iterator[None]:
             print(f"          {error.hint}", file=sys.stderr)
         sys.exit(EXIT_USER)
     except BuildError as error:
-        for line in tail(error.log):
+        for line in excerpt(error.log):
             print(f"  | {line}", file=sys.stderr)
         print(f"panicast: {error}\n          whole log: {error.log}", file=sys.stderr)
         sys.exit(EXIT_BUILD)

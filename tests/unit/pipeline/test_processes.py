@@ -18,6 +18,23 @@ def test_output_is_returned_and_logged(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text() == "+ cat\nwords\n+ echo 'two words'\ntwo words\n"
 
 
+def test_of_a_build_with_many_jobs_the_failure_is_shown_and_not_only_the_end(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    failed = [
+        "  LZ4     vmlinux.bin.lz4",
+        "/bin/sh: 1: lz4: not found",
+        "make[5]: *** [Makefile:1: a] Error 127",
+    ]
+    others = [f"  CC [M]  {number}.o" for number in range(100)]
+    log.write_text("\n".join([*others, *failed, *others, "make: *** [Makefile:2: all] Error 2"]) + "\n")
+    shown = errors.excerpt(log)
+    assert shown[7:11] == [*failed, "[…]"] and shown[-1].endswith("Error 2") and len(shown) == 31
+    # Once, where the end has it.
+    log.write_text("\n".join(failed) + "\n")
+    assert errors.excerpt(log) == failed
+    assert errors.excerpt(tmp_path / "none") == []
+
+
 def test_failures(tmp_path: Path) -> None:
     assert run(["false"], check=False).code == 1
     with pytest.raises(UserError, match="false failed with exit code 1"):
