@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-DKMS = "panicast-dkms"
+DKMS, RECEIVER = "panicast-dkms", "panicast-receiver"
 STATUS = ["dpkg-query", "-W", "-f", "${db:Status-Abbrev}", DKMS]
 
 
@@ -12,9 +12,9 @@ def hide_headers(machine) -> None:
     machine.run(["sh", "-c", "mv /lib/modules/*/build /tmp"])
 
 
-def flag(machine, status: str) -> None:
-    """Has dpkg believe that the package is in that state."""
-    flagged = f"/^Package: {DKMS}$/,/^$/s/^Status: .*/Status: install {status}/"
+def flag(machine, status: str, package: str = DKMS) -> None:
+    """Has dpkg believe that a package is in that state."""
+    flagged = f"/^Package: {package}$/,/^$/s/^Status: .*/Status: install {status}/"
     machine.run(["sed", "-i", flagged, "/var/lib/dpkg/status"])
 
 
@@ -50,3 +50,15 @@ def test_what_dpkg_left_is_reinstalled(machine) -> None:
     assert machine.apt("--fix-broken", "install", check=False).code != 0
     machine.apt("install", "--reinstall", DKMS)
     assert machine.run(STATUS).output == "ii "
+
+
+def test_byte_code_that_was_half_written_does_not_stay(machine) -> None:
+    """CPython writes it beside, under the name that it shall have and a number, and renames it."""
+    stale = "/usr/lib/python3/dist-packages/panicast_receiver/__pycache__/cli.cpython-311.pyc.139816"
+    machine.apt("install", RECEIVER)
+    files = machine.files()
+    machine.run(["touch", stale])
+    assert machine.files() - files == {stale}
+    flag(machine, "ok half-configured", RECEIVER)
+    machine.run(["dpkg", "--configure", "-a"])
+    assert machine.files() == files
