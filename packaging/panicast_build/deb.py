@@ -35,7 +35,7 @@ def version(project: Project, distro: DebDistro) -> str:
 def render(project: Project, component: Component, distro: DebDistro, epoch: int) -> dict[str, bytes]:
     """The debian/ folder of a component by path within it, its templates filled in."""
     top = TEMPLATES / component.package
-    environment = templating.environment(top, TEMPLATES / "shared", lines=False)
+    environment = templating.environment(top, TEMPLATES / "shared", templating.SHARED, lines=False)
     values = {
         "project": project,
         "package": component.package,

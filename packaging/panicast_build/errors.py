@@ -7,7 +7,7 @@ import re
 import sys
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from docker.errors import DockerException
@@ -37,27 +37,26 @@ class BuildError(Exception):
         self.log = log
 
 
+def _lines(log: Path) -> Iterator[str]:
+    """The lines of log; none when it cannot be read."""
+    with suppress(OSError), log.open(encoding="utf-8", errors="replace") as text:
+        for line in text:
+            yield line.rstrip("\n")
+
+
 def tail(log: Path, lines: int = LOG_TAIL_LINES) -> list[str]:
     """The last lines of log; none when it cannot be read."""
-    try:
-        with log.open(encoding="utf-8", errors="replace") as text:
-            return [line.rstrip("\n") for line in deque(text, maxlen=lines)]
-    except OSError:
-        return []
+    return list(deque(_lines(log), maxlen=lines))
 
 
 def cause(log: Path, lines: int = CAUSE_LINES) -> list[str]:
     """The line with the first target that make could not make, and those before it, lines in all; none where
     make says nothing of the kind."""
     before: deque[str] = deque(maxlen=lines)
-    try:
-        with log.open(encoding="utf-8", errors="replace") as text:
-            for line in text:
-                before.append(line.rstrip("\n"))
-                if FAILED_TARGET.match(line):
-                    return list(before)
-    except OSError:
-        pass
+    for line in _lines(log):
+        before.append(line)
+        if FAILED_TARGET.match(line):
+            return list(before)
     return []
 
 

@@ -59,7 +59,7 @@ def render(
 ) -> dict[str, bytes]:
     """The spec of a component and the sources that are templates too, by file name, filled in."""
     top = TEMPLATES / component.package
-    environment = templating.environment(top)
+    environment = templating.environment(top, templating.SHARED)
     values = {
         "project": project,
         "distro": distro,

@@ -7,6 +7,11 @@ from pathlib import Path
 
 import jinja2
 
+from panicast_build.paths import ROOT
+
+# What packages of every family have in common.
+SHARED = ROOT / "packaging" / "templates" / "shared"
+
 
 def environment(*folders: Path, lines: bool = True) -> jinja2.Environment:
     """Templates of folders, the first that has one wins; what they name must be given. With lines, one that
