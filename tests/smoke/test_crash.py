@@ -25,4 +25,4 @@ def made(client: docker.DockerClient, request: pytest.FixtureRequest) -> Kit:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_crash_is_delivered(made: Kit, nic: str, case: cases.Case) -> None:
     outcome = guest.crash(made, nic, case)
-    assert not verdict.fault(case, outcome), outcome.console
+    assert not verdict.fault(case, outcome), str(outcome)

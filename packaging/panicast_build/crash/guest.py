@@ -51,6 +51,11 @@ class Outcome:
     rebooted: bool
     seconds: float
 
+    def __str__(self) -> str:
+        """For whoever looks for a fault: the console from where init was ready to crash, or all of it."""
+        said = self.console[max(self.console.find(READY), 0) :]
+        return f"{self.seconds:.1f} s, {len(self.frames)} frames, and the console said:\n{said}"
+
 
 def crash(kit: Kit, nic: str, case: Case) -> Outcome:
     """Boots a guest with cards of this model, crashes it, and waits for its reset or the end of its time.

@@ -215,18 +215,21 @@ static void sending(void)
 	panic("for the first time");
 }
 
-static int panics_in_handler(struct kprobe *probe, struct pt_regs *regs)
+static irqreturn_t panics_in_handler(int irq, void *data)
 {
 	panic("in the card's own interrupt");
-	return 0;
+	return IRQ_NONE;
 }
 
+static irq_handler_t drivers_handler;
 static unsigned int holder_cpu;
 
 /* An interrupt moves to another CPU only after it has come once more. */
-static int holds_handler(struct kprobe *probe, struct pt_regs *regs)
+static irqreturn_t holds_handler(int irq, void *data)
 {
-	return smp_processor_id() == holder_cpu ? hold() : 0;
+	if (smp_processor_id() == holder_cpu)
+		hold();
+	return drivers_handler(irq, data);
 }
 
 /* One of the card's interrupts, which may have several. */
@@ -239,18 +242,25 @@ static int card_irq(unsigned int number)
 	return pci_irq_vector(to_pci_dev(parent), number);
 }
 
-/* The handler of the card's interrupt meets @what. */
-static void in_handler(kprobe_pre_handler_t what)
+/*
+ * The card's interrupts come to @what, until a CPU is held in one. Nothing
+ * here may wait for that CPU: a kprobe, which patches code, does.
+ */
+static void in_handler(irq_handler_t what)
 {
-	static struct kprobe probe;
-	/* of several the first is for what is received, or for changes */
-	int irq = card_irq(card_irq(1) > 0);
-	struct irq_data *data = irq_get_irq_data(irq);
+	/* of several the first is for changes of the card itself */
+	unsigned int number = card_irq(1) > 0;
+	struct irqaction *action;
+	int irq;
 
-	probe.pre_handler = what;
-	probe.addr = (kprobe_opcode_t *)irq_data_to_desc(data)->action->handler;
-	if (register_kprobe(&probe))
-		panic("no probe");
+	/* queues have one handler in common */
+	for (; (irq = card_irq(number)) > 0; number++) {
+		action = irq_data_to_desc(irq_get_irq_data(irq))->action;
+		if (!drivers_handler)
+			drivers_handler = action->handler;
+		if (action->handler == drivers_handler)
+			WRITE_ONCE(action->handler, what);
+	}
 	while (!READ_ONCE(held)) {
 		send_something(card());
 		mdelay(1);
