@@ -28,8 +28,8 @@ _BLOCK_TIMEOUT_MS = 20
 #: Blocks read at a time before the clock and the other captures get their turn.
 _BLOCKS = 16
 #: When so many frames came at once the next ones gather for a moment, seconds: to wake for each block costs a
-#: sixth of all. In a small ring for less, so that ``_FASTEST`` bytes a second do not fill it.
-_MANY, _REST_S, _FASTEST = 512, 0.02, 3 << 30
+#: quarter of all. In a small ring for less, so that ``_FASTEST`` bytes a second do not fill it.
+_MANY, _REST_S, _FASTEST = 512, 0.08, 3 << 30
 #: struct tpacket_block_desc: block_status, num_pkts, offset_to_first_pkt.
 _DESCRIPTOR = struct.Struct("=8xIII")
 _STATUS_AT, _OURS, _KERNELS = 8, 1, 0
