@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import repeat
-from typing import Callable, NamedTuple, Union, overload
+from typing import Callable, NamedTuple, Union, cast, overload
 
 #: A piece's bytes, or where in a file they are: both have a length and can be sliced.
 Data = Union[bytes, range]
@@ -65,7 +65,9 @@ class Whole(Sequence[Run]):
 
     @cached_property
     def _runs(self) -> tuple[Run, ...]:
-        data = b"".join(bytes_of(self._pieces, self._fetch))
+        # Without a lease nothing lies in a file.
+        here = cast("Sequence[bytes]", self._pieces)
+        data = b"".join(bytes_of(self._pieces, self._fetch) if self._lease else here)
         self._pieces, self._lease = (), None
         return (Run(0, data),) if data else ()
 

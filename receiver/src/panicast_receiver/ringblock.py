@@ -14,9 +14,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import chain, repeat
+from itertools import repeat
 from mmap import mmap
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, Optional
 
 from .pieces import PIECE_COST, Partial
 from .reassembly import DONE, UNKNOWN, Reassembler
@@ -50,23 +50,18 @@ Slow = Callable[[bytes, int, Instant], list[Record]]
 Name = Callable[[int], Optional[str]]
 
 
-class _Layout(NamedTuple):
-    """How to take frames apart that all are ``step`` bytes after one another and ``length`` long."""
-
-    #: The wire header's prefix.
-    prefix: struct.Struct
-    #: The rest of the header, and the payload.
-    rest: struct.Struct
+@lru_cache(maxsize=512)
+def _prefixes(step: int, count: int) -> struct.Struct:
+    """Takes the wire headers' prefixes out of so many frames, ``step`` bytes after one another: in one call,
+    at a third of what one for each costs."""
+    return struct.Struct(f"{_HEADER}x{PREFIX_END}s{step - _HEADER - PREFIX_END}x" * count)
 
 
 @lru_cache(maxsize=256)
-def _layout(step: int, length: int) -> _Layout:
-    payload = length - _OVERHEAD
-    before, after = _HEADER + PREFIX_END, step - _MAC - length
-    return _Layout(
-        struct.Struct(f"{before - PREFIX_END}x{PREFIX_END}s{step - before}x"),
-        struct.Struct(f">{before}xHHI44s{payload}s{after}x"),
-    )
+def _rest(step: int, length: int) -> struct.Struct:
+    """Takes the rest of the header, and the payload, out of one such frame, ``length`` bytes long."""
+    payload, after = length - _OVERHEAD, step - _MAC - length
+    return struct.Struct(f">{_HEADER + PREFIX_END}xHHI44s{payload}s{after}x")
 
 
 class Walk:
@@ -117,14 +112,14 @@ class Walk:
         for byte in _SIZES:
             column = ring[at + byte : at + count * step : step]
             count -= len(column.lstrip(column[:1]))
-        layout, frames = _layout(step, length), view[at : at + count * step]
-        prefixes = chain.from_iterable(layout.prefix.iter_unpack(frames))
+        prefixes = _prefixes(step, count).unpack_from(ring, at)
         found = list(map(self._reassembler.by_prefix.get, prefixes, repeat(UNKNOWN)))
         if found.count(DONE) == count:
             self.duplicates += count
             self._at = at + count * step
             return count
-        return self._keep(found, layout.rest.iter_unpack(frames), step, length - _OVERHEAD)
+        rest = _rest(step, length).iter_unpack(view[at : at + count * step])
+        return self._keep(found, rest, step, length - _OVERHEAD)
 
     def _keep(
         self,
