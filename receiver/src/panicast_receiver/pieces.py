@@ -22,8 +22,6 @@ RECORD_COST = 1500
 PIECE_COST = 150
 #: Takes bytes to keep, returns where they are; None when there is no room.
 Put = Callable[[Sequence[bytes]], Optional[int]]
-#: Prefix and suffix of a header: frames that differ in one contradict each other.
-Key = tuple[bytes, bytes]
 #: Boot id, event, and whether it is sealed: nobody takes the name of a sealed record away without the key.
 Name = tuple[bytes, int, bool]
 #: Where no piece ends.
@@ -36,18 +34,17 @@ class Partial:
 
     __slots__ = (
         *("suffix", "count", "order", "end", "heard", "pieces"),
-        *("first", "name", "key", "source", "received_ns", "late"),
+        *("first", "name", "source", "received_ns", "late"),
         *("away", "settled", "text", "metadata", "spilled", "whole"),
     )
 
-    def __init__(self, key: Key, frame: Frame, source: Source, received_ns: int) -> None:
+    def __init__(self, frame: Frame, source: Source, received_ns: int) -> None:
         self.first = frame
         self.name: Name = frame.boot_id, frame.event, frame.sealed
-        self.key = key
         self.source = source
         self.received_ns = received_ns
         #: b"", which no header has, when the fast path must leave its frames alone.
-        self.suffix = b"" if frame.sealed else self.key[1]
+        self.suffix = b"" if frame.sealed else frame.key[1]
         self.count = frame.frames
         #: Whether a part of it was handed out already.
         self.late = False

@@ -14,9 +14,9 @@ from collections import Counter, OrderedDict
 from collections.abc import Hashable, Sequence
 from typing import Callable, NamedTuple, Protocol
 
-from .pieces import RECORD_COST, Key, Name, Partial
+from .pieces import RECORD_COST, Name, Partial
 from .record import Instant, Record, Source
-from .wire import MAX_TEXT, TAG_BYTES, Drop, Frame
+from .wire import MAX_TEXT, TAG_BYTES, Drop, Frame, Key
 
 #: A late frame of a record that was handed out already waits this long, seconds, for its companions.
 LATE_S = 0.25
@@ -145,7 +145,7 @@ class Reassembler:
         """Whether a sealed frame brings nothing new: asked before it is opened, which costs more."""
         if _name(frame) in self._done:
             return True
-        partial = self._partials.get((frame.prefix, frame.suffix))
+        partial = self._partials.get(frame.key)
         return partial is not None and partial.knows(frame, len(frame.payload) - TAG_BYTES)
 
     def feed(self, frame: Frame, source: Source, now: Instant) -> list[Record]:
@@ -157,12 +157,11 @@ class Reassembler:
         if frame.text_length > self.limits.text:
             self._counts["text longer than max_text_kib"] += 1
             return []
-        key = (frame.prefix, frame.suffix)
-        partial = self._partials.get(key)
+        partial = self._partials.get(frame.key)
         if partial is None and not self._may_begin(source, now.mono):
             self._counts[Drop.RATE.value] += 1
             return []
-        partial = partial or self._begin(key, frame, source, now)
+        partial = partial or self._begin(frame, source, now)
         more = partial.take(frame)
         if more is None:
             self._counts["duplicate"] += 1
@@ -178,7 +177,7 @@ class Reassembler:
             self.memory += partial.cost
             return []
         self._remove(partial)
-        name, prefix = partial.name, partial.key[0]
+        name, prefix = partial.name, partial.first.key[0]
         if name in self._done:
             return self._contradicting(partial)
         self.by_prefix[prefix] = DONE
@@ -225,10 +224,10 @@ class Reassembler:
             records += self._hand_out(partial, drop_loners=len(idle) > FLOOD)
         return records
 
-    def _begin(self, key: Key, frame: Frame, source: Source, now: Instant) -> Partial:
-        partial = self._partials[key] = Partial(key, frame, source, now.wall_ns)
+    def _begin(self, frame: Frame, source: Source, now: Instant) -> Partial:
+        partial = self._partials[frame.key] = Partial(frame, source, now.wall_ns)
         partial.late = partial.name in self._handed_out
-        self.by_prefix.setdefault(key[0], partial)
+        self.by_prefix.setdefault(frame.key[0], partial)
         self.memory += RECORD_COST
         self._next_idle = min(self._next_idle, now.mono + (LATE_S if partial.late else self.limits.idle_s))
         return partial
@@ -236,9 +235,9 @@ class Reassembler:
     def _remove(self, partial: Partial) -> None:
         """Forget a partial record whose cost has been taken off."""
         partial.suffix = b""
-        del self._partials[partial.key]
-        if self.by_prefix.get(partial.key[0]) is partial:
-            del self.by_prefix[partial.key[0]]
+        del self._partials[partial.first.key]
+        if self.by_prefix.get(partial.first.key[0]) is partial:
+            del self.by_prefix[partial.first.key[0]]
 
     def _spill_one(self, partial: Partial) -> bool:
         """False when there is no room to spill to."""

@@ -19,8 +19,6 @@ _TYPE_IDS = {name: number for number, name in TYPES.items()}
 #: Where a header's three parts end. All frames of a record have the first and the last in common (magic to
 #: event; text length to host); the middle (seq, count, offset) tells its frames apart.
 PREFIX_END, PIECE_END = 28, 36
-_PREFIX = struct.Struct(">4sBBBB16sI")
-_SUFFIX = struct.Struct(">IQ32s")
 #: Types that tell a host's state and carry no text.
 STATE_TYPES = frozenset({"hello", "bye"})
 FLAG_SEALED = 0x01
@@ -60,6 +58,11 @@ class Drop(enum.Enum):
     RAW_LENGTH = "raw text empty or too long"
 
 
+#: The first and the last part of a header, as they are on the wire: frames that differ in one contradict each
+#: other.
+Key = tuple[bytes, bytes]
+
+
 class Frame(NamedTuple):
     """One valid v1 frame. ``payload`` is metadata when ``seq`` is 0, else text at ``offset``."""
 
@@ -74,7 +77,8 @@ class Frame(NamedTuple):
     time_ns: int
     host_field: bytes
     payload: bytes
-    key_id: int = 0
+    key_id: int
+    key: Key
 
     @property
     def host(self) -> str:
@@ -85,17 +89,6 @@ class Frame(NamedTuple):
     def sealed(self) -> bool:
         """Whether it is, or was before it was opened."""
         return bool(self.flags & FLAG_SEALED)
-
-    @property
-    def prefix(self) -> bytes:
-        """The header's first part, as it is on the wire."""
-        identity = (self.boot_id, self.event)
-        return _PREFIX.pack(MAGIC, VERSION, _TYPE_IDS[self.type], self.flags, self.key_id, *identity)
-
-    @property
-    def suffix(self) -> bytes:
-        """The header's last part, as it is on the wire."""
-        return _SUFFIX.pack(self.text_length, self.time_ns, self.host_field)
 
 
 def decode(datagram: bytes) -> Frame | Drop:
@@ -140,7 +133,19 @@ def decode(datagram: bytes) -> Frame | Drop:
     if outside:
         return Drop.OFFSET
     return Frame(
-        type_name, flags, boot_id, event, seq, count, offset, text_length, time_ns, host, payload, key_id
+        type_name,
+        flags,
+        boot_id,
+        event,
+        seq,
+        count,
+        offset,
+        text_length,
+        time_ns,
+        host,
+        payload,
+        key_id,
+        (datagram[:PREFIX_END], datagram[PIECE_END : HEADER.size]),
     )
 
 
