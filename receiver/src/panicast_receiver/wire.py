@@ -132,20 +132,9 @@ def decode(datagram: bytes) -> Frame | Drop:
     outside = offset != 0 if seq == 0 else offset + size > text_length
     if outside:
         return Drop.OFFSET
+    key = datagram[:PREFIX_END], datagram[PIECE_END : HEADER.size]
     return Frame(
-        type_name,
-        flags,
-        boot_id,
-        event,
-        seq,
-        count,
-        offset,
-        text_length,
-        time_ns,
-        host,
-        payload,
-        key_id,
-        (datagram[:PREFIX_END], datagram[PIECE_END : HEADER.size]),
+        type_name, flags, boot_id, event, seq, count, offset, text_length, time_ns, host, payload, key_id, key
     )
 
 
