@@ -70,7 +70,7 @@ def state(machine) -> dict[str, object]:
 def sweep(machine) -> None:
     """What deb-systemd-helper leaves that is killed while it notes a unit, never to look at it again:
     docs/support.md says so."""
-    machine.run(["find", "/var/lib/systemd", "-name", ".state?????.tmp", "-delete"])
+    machine.run(["find", "/var/lib/systemd", "-path", "*/deb-systemd-helper-*/.state?????.tmp", "-delete"])
 
 
 def repair(machine, package: str) -> None:

@@ -22,8 +22,6 @@ RECORD_COST = 1500
 PIECE_COST = 150
 #: Takes bytes to keep, returns where they are; None when there is no room.
 Put = Callable[[Sequence[bytes]], Optional[int]]
-#: Boot id, event, and whether it is sealed: nobody takes the name of a sealed record away without the key.
-Name = tuple[bytes, int, bool]
 #: Where no piece ends.
 _NOWHERE = -1
 _SEQ = (1 << SEQ_BITS) - 1
@@ -40,7 +38,7 @@ class Partial:
 
     def __init__(self, frame: Frame, source: Source, received_ns: int) -> None:
         self.first = frame
-        self.name: Name = frame.boot_id, frame.event, frame.sealed
+        self.name = frame.name
         self.source = source
         self.received_ns = received_ns
         #: b"", which no header has, when the fast path must leave its frames alone.

@@ -14,7 +14,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Hashable, Sequence
 from typing import Callable, NamedTuple, Protocol
 
-from .pieces import RECORD_COST, Name, Partial
+from .pieces import RECORD_COST, Partial
 from .record import Instant, Record, Source
 from .wire import MAX_TEXT, TAG_BYTES, Drop, Frame, Key
 
@@ -70,10 +70,6 @@ def _nobody() -> Partial:
 #: Stand among the records in flight for one that is complete, and for one that has not begun; like every
 #: record that the fast path must leave alone they have no suffix.
 DONE, UNKNOWN = _nobody(), _nobody()
-
-
-def _name(frame: Frame) -> Name:
-    return frame.boot_id, frame.event, frame.sealed
 
 
 class Recent:
@@ -143,14 +139,14 @@ class Reassembler:
 
     def knows(self, frame: Frame) -> bool:
         """Whether a sealed frame brings nothing new: asked before it is opened, which costs more."""
-        if _name(frame) in self._done:
+        if frame.name in self._done:
             return True
         partial = self._partials.get(frame.key)
         return partial is not None and partial.knows(frame, len(frame.payload) - TAG_BYTES)
 
     def feed(self, frame: Frame, source: Source, now: Instant) -> list[Record]:
         """Take one frame; returns the record it completes and those that had to make room."""
-        name = _name(frame)
+        name = frame.name
         if name in self._done:
             self._counts["duplicate"] += 1
             return []

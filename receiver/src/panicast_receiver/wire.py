@@ -61,6 +61,8 @@ class Drop(enum.Enum):
 #: The first and the last part of a header, as they are on the wire: frames that differ in one contradict each
 #: other.
 Key = tuple[bytes, bytes]
+#: Boot id, event, and whether it is sealed: nobody takes the name of a sealed record away without the key.
+Name = tuple[bytes, int, bool]
 
 
 class Frame(NamedTuple):
@@ -89,6 +91,11 @@ class Frame(NamedTuple):
     def sealed(self) -> bool:
         """Whether it is, or was before it was opened."""
         return bool(self.flags & FLAG_SEALED)
+
+    @property
+    def name(self) -> Name:
+        """What the record is known by."""
+        return self.boot_id, self.event, self.sealed
 
 
 def decode(datagram: bytes) -> Frame | Drop:

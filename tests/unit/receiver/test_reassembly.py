@@ -13,7 +13,9 @@ from panicast_receiver.rawframe import RawFrame
 from panicast_receiver.rawrecords import RawRecords
 from panicast_receiver.reassembly import LATE_S, Limits, Reassembler, Recent
 from panicast_receiver.record import Instant, Source
-from panicast_receiver.wire import HEADER, PIECE_END, decode
+from panicast_receiver.wire import PIECE_END, decode
+
+from .headers import header
 
 HERE = Source(ip="10.0.0.7", iface="eth0")
 NOW = Instant(100.0, 1_700_000_000_000_000_000)
@@ -142,22 +144,13 @@ def any_frame(draw):
     seq = draw(st.integers(0, 3))
     offset = draw(st.integers(0, length)) if seq else 0
     size = draw(st.integers(0, length - offset)) if seq else draw(st.integers(0, 200))
-    header = HEADER.pack(
-        b"PCST",
-        1,
-        draw(st.sampled_from([1, 3])),
-        0,
-        0,
-        bytes([draw(st.integers(0, 8))]) * 16,
-        draw(st.integers(0, 2)),
-        seq,
-        4,
-        offset,
-        length,
-        draw(st.integers(0, 1)),
-        b"h" * 32,
-    )
-    return decode(header + b"x" * size)
+    changes = {
+        "type": draw(st.sampled_from([1, 3])),
+        "boot": bytes([draw(st.integers(0, 8))]) * 16,
+        "event": draw(st.integers(0, 2)),
+        "time": draw(st.integers(0, 1)),
+    }
+    return decode(header(seq=seq, count=4, offset=offset, length=length, **changes) + b"x" * size)
 
 
 @settings(max_examples=200, deadline=None)

@@ -9,28 +9,9 @@ from hypothesis import strategies as st
 
 from panicast_receiver.ethernet import parse_ethernet
 from panicast_receiver.rawframe import RawFrame, decode_raw
-from panicast_receiver.wire import HEADER, Drop, Frame, decode, parse_metadata
+from panicast_receiver.wire import Drop, Frame, decode, parse_metadata
 
-
-def header(**changes):
-    """A good header of a text frame, with changes."""
-    fields = {
-        "magic": b"PCST",
-        "version": 1,
-        "type": 1,
-        "flags": 0,
-        "key": 0,
-        "boot": b"b" * 16,
-        "event": 1,
-        "seq": 1,
-        "count": 2,
-        "offset": 0,
-        "length": 4,
-        "time": 5,
-        "host": b"h" * 32,
-        **changes,
-    }
-    return HEADER.pack(*fields.values())
+from .headers import header
 
 
 def test_every_open_vector_frame_is_decoded_to_its_fields(vectors):
