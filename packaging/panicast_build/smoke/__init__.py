@@ -18,19 +18,19 @@ import docker
 
 from panicast_build import distros, engine, paths, tools
 from panicast_build.choice import check
+from panicast_build.container import Container
 from panicast_build.distros import Distro
 from panicast_build.errors import BuildError
-from panicast_build.run import run as run_command
 from panicast_build.smoke import patched, repo, report, secureboot, uefi, vm
 from panicast_build.smoke.debs import Debs
 from panicast_build.smoke.failure import SmokeFailure
 from panicast_build.smoke.family import Family, Tool
 from panicast_build.smoke.guest import Guest
-from panicast_build.smoke.image import FOLDER, GuestImage, guest_image
+from panicast_build.smoke.image import FOLDER, GuestImage, guest_image, prepared_image
 from panicast_build.smoke.kernel import built as kernel_under_test
 from panicast_build.smoke.report import Report
 from panicast_build.smoke.rpms import Rpms
-from panicast_build.smoke.scenario import LOG_HOST, SERVER, Stage, Story
+from panicast_build.smoke.scenario import DKMS, LOG_HOST, RECEIVER, SERVER, Stage, Story
 
 FAMILIES: dict[str, Callable[[docker.DockerClient, Distro], Family]] = {"deb": Debs, "rpm": Rpms}
 STOCK, PATCHED, SECURE_BOOT = "stock", "patched", "secureboot"
@@ -54,7 +54,8 @@ def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Re
     beside = kernel_under_test(distro, config) if kernel == PATCHED else None
     packages = family.built(dist) + (beside.packages if beside else [])
     tools.need(vm.QEMU, "mke2fs")
-    image = guest_image(client, family.image(packages))
+    tag = family.image(packages)
+    image = guest_image(client, tag)
     accelerator = vm.choose_accelerator(image.kernel)
     name = "smoke" if kernel == STOCK else f"smoke-{kernel}"
     logs = _fresh(paths.LOGS / f"{name}-{distro.name}")
@@ -74,12 +75,17 @@ def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Re
     elif loaders:
         make = partial(secureboot.Story, loaders=loaders, tool=family.tool, step=told.step)
     with _terminable(), tempfile.TemporaryDirectory(prefix="panicast-") as folder, _log(logs) as transcript:
-        repository = Path(folder) / "repository.ext4"
-        repo.disk(packages, family.index, repository)
-        specs = _specs(image, repository, Path(folder), logs, accelerator, nic)
+        repository = Path(folder) / "repository"
+        repo.fill(packages, family.index, repository)
+        repo.disk(repository, repository.with_suffix(".ext4"))
+        specs = _specs(image, repository.with_suffix(".ext4"), Path(folder), logs, accelerator, nic)
         try:
             if make:
-                _tell_of_own(make, specs, transcript, told)
+                install = partial(_installed, client, tag, repository, family.tool, log=transcript)
+                with told.step(f"{family.tool.name} installs on the disks of both guests before they boot"):
+                    server = install(specs[0], DKMS, *(beside.installed if beside else ()))
+                    log_host = install(specs[1], RECEIVER)
+                _tell_of_own(make, server, log_host, transcript, told)
             else:
                 _tell(specs, family.tool, transcript, told)
         except SmokeFailure as failure:
@@ -87,6 +93,9 @@ def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Re
             transcript.write(f"FAILED: {failure}\n")
             report.show_consoles([spec.console for spec in specs])
             raise BuildError(f"smoke test of {distro.name}: {failure}", Path(transcript.name)) from failure
+        except BuildError as failure:
+            told.failure = str(failure)
+            raise
         finally:
             told.write(dist / f"{name}.json")
     return told
@@ -127,18 +136,33 @@ def _tell(specs: list[vm.Spec], tool: Tool, transcript: TextIO, told: Report) ->
         _keep(Story(server, log_host, tool, told.step), told)
 
 
-def _tell_of_own(make: Callable[..., Stage], specs: list[vm.Spec], transcript: TextIO, told: Report) -> None:
+def _tell_of_own(
+    make: Callable[..., Stage], server: vm.Spec, other: vm.Spec, transcript: TextIO, told: Report
+) -> None:
     """A story that starts its server itself, which keeps what it writes; made of start, spec and log_host."""
-    server, other = _with_own_disk(specs[0]), specs[1]
     with _guest(other, transcript) as (_, log_host):
         _keep(make(partial(_guest, transcript=transcript), server, log_host=log_host), told)
 
 
-def _with_own_disk(spec: vm.Spec) -> vm.Spec:
-    """The cached disk is not to be written to, and what is must last from one QEMU to the next."""
-    disk = spec.folder / f"{spec.name}.ext4"
-    run_command(["cp", "--sparse=always", spec.image.root, disk])
-    return replace(spec, image=replace(spec.image, root=disk))
+def _installed(
+    client: docker.DockerClient,
+    tag: str,
+    repository: Path,
+    tool: Tool,
+    spec: vm.Spec,
+    *names: str,
+    log: TextIO,
+) -> vm.Spec:
+    """spec with a disk of its own, on which packages are installed as on that of a machine that is yet to
+    boot: by the package manager and DKMS in the container, which compile at the speed of this machine."""
+
+    def install(box: Container) -> None:
+        box.put(repository, repo.MOUNTED)
+        for argv in filter(None, (tool.refresh, (*tool.install, *names))):
+            box.run(argv, log=log)
+        box.run(["find", repo.MOUNTED, "-mindepth", "1", "-delete"], log=log)
+
+    return replace(spec, image=prepared_image(client, tag, install, spec.folder / f"{spec.name}.disk", log))
 
 
 def _keep(story: Stage, told: Report) -> None:

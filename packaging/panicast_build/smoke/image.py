@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 import docker
 
@@ -18,6 +18,8 @@ FOLDER = CACHE / "smoke"
 # What of a container's / belongs to the system itself; the rest is made at boot.
 TOPS = "bin boot etc home lib lib64 media mnt opt root sbin srv usr var"
 EMPTY = "dev proc run sys tmp"
+# Where the folder that is filled is in the container.
+OUT = "/guest/out"
 # The file system is made a little larger than what it holds, and grows to its disk at the first boot.
 SLACK_MIB = 64
 DISK_BYTES = 4 * 2**30
@@ -37,8 +39,30 @@ def guest_image(client: docker.DockerClient, tag: str) -> GuestImage:
 
     Cached by the container image's tag, which is a hash of all that goes into it.
     """
-    folder = files.cached(image_folder(tag), partial(_extract, client, tag))
-    return GuestImage(folder / "root.ext4", folder / "vmlinuz", folder / "initrd.img")
+
+    def fill(folder: Path) -> None:
+        LOGS.mkdir(parents=True, exist_ok=True)
+        log_path = LOGS / "smoke-image.log"
+        with (
+            progress.step("making the guests' disk", log=log_path),
+            log_path.open("w") as log,
+            Container(client, tag, mounts={folder: OUT}) as box,
+        ):
+            _extract(box, log)
+
+    return _in(files.cached(image_folder(tag), fill))
+
+
+def prepared_image(
+    client: docker.DockerClient, tag: str, prepare: Callable[[Container], None], folder: Path, log: TextIO
+) -> GuestImage:
+    """A guest's image of its own, in folder, which is made: the one that a container image is made into after
+    prepare has worked on it, much faster than an emulated machine would. BuildError where a command fails."""
+    folder.mkdir()
+    with Container(client, tag, mounts={folder: OUT}) as box:
+        prepare(box)
+        _extract(box, log)
+    return _in(folder)
 
 
 def image_folder(tag: str) -> Path:
@@ -46,23 +70,21 @@ def image_folder(tag: str) -> Path:
     return FOLDER / tag.rpartition("/")[2].replace(":", "-")
 
 
-def _extract(client: docker.DockerClient, tag: str, folder: Path) -> None:
-    """Fills folder from the container image."""
-    LOGS.mkdir(parents=True, exist_ok=True)
-    log_path = LOGS / "smoke-image.log"
-    with (
-        progress.step("making the guests' disk", log=log_path),
-        log_path.open("w") as log,
-        Container(client, tag) as box,
-    ):
-        # Copied without crossing file systems: the engine mounts its own over some places.
-        box.run(["mkdir", "-p", "/guest/root", *(f"/guest/root/{name}" for name in EMPTY.split())], log=log)
-        box.run(["cp", "-ax", *(f"/{name}" for name in TOPS.split()), "/guest/root"], log=log)
-        box.run(["rm", "-f", "/guest/root/etc/hostname", "/guest/root/etc/resolv.conf"], log=log)
-        used = int(box.run(["du", "-sm", "/guest/root"], log=log).output.split()[0])
-        size = f"{used * 9 // 8 + SLACK_MIB}M"
-        make = ["mke2fs", "-q", "-t", "ext4", "-J", "size=16", "-d", "/guest/root"]
-        box.run([*make, "/guest/root.ext4", size], log=log)
-        for source in ("/guest/root.ext4", "/guest/vmlinuz", "/guest/initrd.img"):
-            box.get(source, folder)
-    os.truncate(folder / "root.ext4", DISK_BYTES)
+def _in(folder: Path) -> GuestImage:
+    return GuestImage(folder / "root.ext4", folder / "vmlinuz", folder / "initrd.img")
+
+
+def _extract(box: Container, log: TextIO) -> None:
+    """Fills OUT from the container."""
+    # Copied without crossing file systems: the engine mounts its own over some places.
+    box.run(["mkdir", "-p", "/guest/root", *(f"/guest/root/{name}" for name in EMPTY.split())], log=log)
+    box.run(["cp", "-ax", *(f"/{name}" for name in TOPS.split()), "/guest/root"], log=log)
+    box.run(["rm", "-f", "/guest/root/etc/hostname", "/guest/root/etc/resolv.conf"], log=log)
+    used = int(box.run(["du", "-sm", "/guest/root"], log=log).output.split()[0])
+    root, boots = f"{OUT}/root.ext4", ("vmlinuz", "initrd.img")
+    make = ["mke2fs", "-q", "-t", "ext4", "-J", "size=16", "-d", "/guest/root", root]
+    box.run([*make, f"{used * 9 // 8 + SLACK_MIB}M"], log=log)
+    box.run(["truncate", "--size", str(DISK_BYTES), root], log=log)
+    box.run(["cp", *(f"/guest/{name}" for name in boots), OUT], log=log)
+    # They are root's, and for QEMU, which need not be: to read, and a machine's own disk to write to.
+    box.run(["chmod", "a+rw", root, *(f"{OUT}/{name}" for name in boots)], log=log)

@@ -50,7 +50,8 @@ def boot_files(root: Path, release: str, folder: Path) -> GuestImage:
 
 
 class Story(Stage):
-    """A stock and a patched kernel on one machine, whose disk is spec's image: it is written to."""
+    """A stock and a patched kernel on one machine, with the module built for both; its disk, spec's image, is
+    written to."""
 
     def __init__(
         self, start: Start, spec: Spec, kernel: Kernel, log_host: Guest, tool: Tool, step: Step
@@ -74,10 +75,7 @@ class Story(Stage):
     def _on_stock_kernel(self, machine: Machine) -> None:
         with self._step("both guests boot"):
             self._boot(self._server, self._log_host)
-        with self._step(
-            "apt installs the packages and the patched kernel; modules are built for both kernels"
-        ):
-            self._install(*self._kernel.installed)
+        with self._step("the service is active, the module that was built for the stock kernel armed"):
             self._service_is_active()
             self._module_is_armed()
         with self._step("stock kernel: what dmesg -c has cleared is missing from the record"):

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The packages under test, and the disk on which the guests' package manager finds them."""
+"""The packages under test, and the repository in which the guests' package manager finds them."""
 
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,8 @@ from panicast_build.dist import sha256
 from panicast_build.errors import UserError
 from panicast_build.run import run
 
+# Where a guest finds the repository.
+MOUNTED = "/srv/panicast"
 SLACK_MIB = 16
 PACKAGES = ("panicast-dkms", "panicast-receiver")
 
@@ -43,14 +44,17 @@ def built(dist: Path, distro: str, pattern: str, version: Callable[[Path], str])
     return found
 
 
-def disk(packages: Sequence[Package], index: Callable[[Path], None], dest: Path) -> None:
-    """Writes an ext4 file system with packages to dest; index makes the folder of them a repository."""
+def fill(packages: Sequence[Package], index: Callable[[Path], None], folder: Path) -> None:
+    """Makes folder, which is made too, a repository of packages, by index."""
+    # apt fetches as one who is not root.
+    folder.mkdir(mode=0o755)
+    for package in packages:
+        shutil.copy(package.path, folder)
+    index(folder)
+
+
+def disk(repository: Path, dest: Path) -> None:
+    """Writes an ext4 file system with what the folder repository holds to dest."""
     tools.need("mke2fs")
-    with tempfile.TemporaryDirectory(dir=dest.parent) as folder:
-        for package in packages:
-            shutil.copy(package.path, folder)
-        index(Path(folder))
-        # Its user shall be able to read it: apt fetches as one who is not root.
-        Path(folder).chmod(0o755)
-        size = sum(path.stat().st_size for path in Path(folder).rglob("*")) // 2**20 + SLACK_MIB
-        run([tools.find("mke2fs") or "mke2fs", "-q", "-t", "ext4", "-d", folder, dest, f"{size}M"])
+    size = sum(path.stat().st_size for path in repository.rglob("*")) // 2**20 + SLACK_MIB
+    run([tools.find("mke2fs") or "mke2fs", "-q", "-t", "ext4", "-d", repository, dest, f"{size}M"])

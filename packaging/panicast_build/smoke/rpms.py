@@ -78,7 +78,7 @@ class Rpms:
                 "REPOSITORIES": self._manager.repositories,
             }
         guest = archive.read_tree(images.CONTAINERFILES / "guest-deb")
-        repositories = self._manager.configuration({"panicast": "/srv/panicast", **stubs})
+        repositories = self._manager.configuration({"panicast": repo.MOUNTED, **stubs})
         return images.build(self._client, base, recipe, arguments, {**guest, "guest.repo": repositories})
 
     def index(self, folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from panicast_build.smoke.failure import SmokeFailure, wait_for
 from panicast_build.smoke.family import Tool
-from panicast_build.smoke.guest import Guest, Running
+from panicast_build.smoke.guest import Guest
 
 SERVER, LOG_HOST = "server", "log-host"
 DKMS, RECEIVER = "panicast-dkms", "panicast-receiver"
@@ -57,25 +57,6 @@ class Stage(ABC):
         for guest in guests:
             guest.wait_until_up()
             self.kernels[guest.name] = guest.run(["uname", "-r"]).out.strip()
-
-    def _install(self, *more: str) -> None:
-        """Has a package installed on each guest, and more on the server."""
-        on_server, on_log_host = self._begin_to_install(*more)
-        self._server.finish(on_server, seconds=INSTALL_SECONDS)
-        self._finish_log_host(on_log_host)
-
-    def _begin_to_install(self, *more: str) -> list[Running]:
-        """The installations of the server and of the log host, which run."""
-        pairs = ((self._server, (DKMS, *more)), (self._log_host, (RECEIVER,)))
-        for guest, _ in pairs:
-            if self._tool.refresh:
-                guest.run(self._tool.refresh)
-        return [guest.start([*self._tool.install, *packages]) for guest, packages in pairs]
-
-    def _finish_log_host(self, running: Running) -> None:
-        self._log_host.finish(running, seconds=INSTALL_SECONDS)
-        if self._tool.start:
-            self._log_host.run(self._tool.start)
 
     def _service_is_active(self) -> None:
         state = self._log_host.run(["systemctl", "is-active", SERVICE], check=False).out.strip()
@@ -164,13 +145,19 @@ class Story(Stage):
 
     def _install_in_a_power_cut(self) -> None:
         """The server is cut off in the middle of a build: what is not on its disk by then is lost."""
-        on_server, on_log_host = self._begin_to_install()
+        pairs = ((self._server, DKMS), (self._log_host, RECEIVER))
+        for guest, _ in pairs:
+            if self._tool.refresh:
+                guest.run(self._tool.refresh)
+        on_server, on_log_host = (guest.start([*self._tool.install, package]) for guest, package in pairs)
         waiting = ["sh", "-c", WHILE_IT_RUNS.format(pid=on_server.pid, path=BUILT_IN_PART)]
         self._server.run(waiting, seconds=INSTALL_SECONDS)
         self._cut_off()
         if self._server.run(["test", "-e", MODULE_FOLDER], check=False).code == 0:
             raise SmokeFailure("the module is loaded though its build was cut off: this test proves nothing")
-        self._finish_log_host(on_log_host)
+        self._log_host.finish(on_log_host, seconds=INSTALL_SECONDS)
+        if self._tool.start:
+            self._log_host.run(self._tool.start)
 
     def _cut_off(self) -> None:
         self._server.abandon(["tee", "/proc/sysrq-trigger"], stdin="b")

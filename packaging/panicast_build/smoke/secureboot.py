@@ -35,8 +35,8 @@ OFF_SECONDS = 120.0
 
 
 class Story(Stage):
-    """A server that the firmware and the loaders in a folder (uefi.chain) start; its disk, spec's image, is
-    written to."""
+    """A server that the firmware and the loaders in a folder (uefi.chain) start, with the module built; its
+    disk, spec's image, is written to."""
 
     def __init__(
         self, start: Start, spec: Spec, loaders: Path, log_host: Guest, tool: Tool, step: Step
@@ -62,8 +62,7 @@ class Story(Stage):
         with self._step("firmware, shim, GRUB and kernel start each other, Secure Boot enforcing"):
             self._boot(self._server, self._log_host)
             self._is_enforcing()
-        with self._step("DKMS signs the module with its own key"):
-            self._install()
+        with self._step("DKMS has signed the module with its own key"):
             self._service_is_active()
             self._is_signed_by(DKMS_SIGNER)
         with self._step("the kernel refuses it, since the key is not enrolled; doctor says what to do"):
