@@ -40,7 +40,7 @@ class Intake:
         self.guard = Guard()
         self.keys: Keys = {}
         self.require_sealed = False
-        self.reassembler = Reassembler(limits, self.counts, spill, lambda *who: self.guard.allows(*who))
+        self.reassembler = Reassembler(limits, self.counts, spill, self.guard.allows)
         self._raw = RawRecords(raw_window_s, self.counts)
         self._netconsole = NetconsoleRuns(limits.idle_s, self.counts)
         self._netconsole_port = netconsole_port

@@ -25,6 +25,8 @@ Put = Callable[[Sequence[bytes]], Optional[int]]
 #: Where no piece ends.
 _NOWHERE = -1
 _SEQ = (1 << SEQ_BITS) - 1
+#: The text of nearly all records until they are whole, which costs a record nothing.
+_EMPTY = Extents()
 
 
 class Partial:
@@ -55,7 +57,7 @@ class Partial:
         #: By offset << SEQ_BITS | seq, once they are not in order.
         self.pieces: dict[int, Data] = {}
         self.settled = False
-        self.text = Extents()
+        self.text = _EMPTY
         self.metadata: Data | None = None
         #: Bytes of what is kept here that lie in the spill file.
         self.spilled = 0
@@ -161,6 +163,8 @@ class Partial:
     def _spread(self) -> None:
         """Put the pieces into ``text``, where what was there first stays."""
         self._scatter()
+        if not self.settled:
+            self.text = Extents()
         for number, data in self.pieces.items():
             self._place(number & _SEQ, number >> SEQ_BITS, data)
         self.pieces, self.away, self.settled, self.suffix = {}, 0, True, b""

@@ -163,7 +163,7 @@ def test_rates():
 
 def test_one_sender_does_not_push_out_another(big):
     intake = Intake(Limits(records=50), 60)
-    intake.guard = Guard(per_source=20)
+    intake.guard.sources.per_minute = 20
     forger = HERE._replace(mac="02:00:00:00:00:99", ip="10.0.0.99")
     half = len(big["frames"]) // 2
     assert fed(intake, big["frames"][:half]) == []
