@@ -10,10 +10,35 @@ from pathlib import Path
 
 import docker
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from panicast_build import distros, engine, images, package
 from panicast_build.distros import DebDistro, Distro
-from panicast_build.paths import dist_dir
+from panicast_build.paths import ROOT, dist_dir
+
+SMOKE = Path(__file__).parent / "smoke"
+
+
+class Scheduling(LoadFileScheduling):
+    """In a run of several processes one has all that is emulated, for that takes more than one CPU at times;
+    and the tests of any other file stay together, which share what was made for them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = ROOT / super()._split_scope(nodeid)
+        return SMOKE.name if SMOKE in path.parents else str(path)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    return Scheduling(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Crashes take the longest, and the other tests explain why they fail: they come last, but first where
+    other processes go through the others meanwhile."""
+    parallel = hasattr(config, "workerinput")
+    items.sort(key=lambda item: (SMOKE in item.path.parents) != parallel)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv test and ./inv lint: one pytest process, so that one line at the end says how it went."""
+"""./inv test and ./inv lint: one run of pytest, so that one line at the end says how it went."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ UNIT = ("tests/unit",)
 LINT = ("tests/lint",)
 RECEIVER = ("tests/fuzz", "tests/servers", "tests/endurance", "tests/web")
 EVERYTHING = (*LINT, *UNIT, *RECEIVER, "tests/package", "tests/smoke")
+# Most tests keep one CPU busy, if that. What stays together says tests/conftest.py.
+PARALLEL = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder")
 
 
-def _pytest(folders: tuple[str, ...]) -> None:
+def _pytest(*arguments: str) -> None:
     """Becomes pytest, whose exit code is then ours."""
     os.chdir(ROOT)
-    os.execv(sys.executable, [sys.executable, "-m", "pytest", *folders])
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])
 
 
 def test(unit: bool) -> None:
     """Runs the unit tests, or everything."""
     tools.need("gcc", "ip", "unshare")
-    _pytest(UNIT if unit else EVERYTHING)
+    _pytest(*(UNIT if unit else (*PARALLEL, *EVERYTHING)))
 
 
 def lint() -> None:
     """Runs the linters."""
-    _pytest(LINT)
+    _pytest(*LINT)
