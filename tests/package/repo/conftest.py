@@ -61,7 +61,7 @@ def copy(repository: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def expired(keys: dict[str, Key], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Key:
+def expired(keys: dict[str, Key], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Key]:
     """The archive's key as it will be when it has expired."""
     home = tmp_path / "g"
     shutil.copytree(os.environ["GNUPGHOME"], home, ignore=shutil.ignore_patterns("S.*", "*.lock", ".#*"))
@@ -69,7 +69,8 @@ def expired(keys: dict[str, Key], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("GNUPGHOME", str(home))
     run(["gpg", "--batch", "--quick-set-expire", keys[OURS].fingerprint, "seconds=1"])
     time.sleep(2)
-    return keys[OURS]
+    yield keys[OURS]
+    run(["gpgconf", "--kill", "all"])
 
 
 class Client(Container):
