@@ -45,12 +45,13 @@ def built(dist: Path, distro: str, pattern: str, version: Callable[[Path], str])
 
 
 def fill(packages: Sequence[Package], index: Callable[[Path], None], folder: Path) -> None:
-    """Makes folder, which is made too, a repository of packages, by index."""
-    # apt fetches as one who is not root.
-    folder.mkdir(mode=0o755)
+    """Makes a folder, which is a repository of packages by index."""
+    folder.mkdir()
     for package in packages:
         shutil.copy(package.path, folder)
     index(folder)
+    # apt fetches as one who is not root, whatever the umask is.
+    folder.chmod(0o755)
 
 
 def disk(repository: Path, dest: Path) -> None:
