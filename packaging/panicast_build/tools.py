@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from panicast_build import progress
+from panicast_build import files, progress
 from panicast_build.errors import UserError
-from panicast_build.paths import LOGS
+from panicast_build.paths import CACHE, LOGS
 from panicast_build.run import run
 
 # command -> the package that has it, by package manager
@@ -94,7 +94,14 @@ def packages_for(commands: list[str], key: str) -> list[str]:
 
 def need(*commands: str) -> None:
     """Makes sure that commands exist: as root on an apt or dnf system it installs what is missing, saying so
-    in one line; else UserError names the command to run."""
+    in one line; else UserError names the command to run.
+
+    One process at a time: what another is still installing may be there before it works."""
+    with files.locked(CACHE / "tools.lock"):
+        _need(*commands)
+
+
+def _need(*commands: str) -> None:
     missing = [command for command in commands if not find(command)]
     if not missing:
         return
