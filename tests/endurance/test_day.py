@@ -37,10 +37,7 @@ def full_disk(world: World) -> None:
     with world.full_disk():
         ids, frames = world.panics(12)
         world.send(frames)
-        deadline = time.monotonic() + 20
-        while not any("no room" in line for line in world.receiver.log[said:]):
-            assert time.monotonic() < deadline, world.receiver.log[-5:]
-            world.read_log(0.1)
+        world.wait_said("no room", said)
     world.wait_kept(ids)
 
 
@@ -56,13 +53,12 @@ def clock(world: World) -> None:
 
 def interface(world: World) -> None:
     """The interface goes and comes again."""
+    world.read_log()
+    said = len(world.receiver.log)
     world.unplug()
     time.sleep(0.2)
     world.plug()
-    deadline = time.monotonic() + 20
-    while "heard again" not in world.receiver.log[-1]:
-        assert time.monotonic() < deadline, world.receiver.log[-5:]
-        world.read_log(0.1)
+    world.wait_said("heard again", said)
     quiet(world)
 
 
