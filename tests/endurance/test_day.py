@@ -37,7 +37,7 @@ def full_disk(world: World) -> None:
     with world.full_disk():
         ids, frames = world.panics(12)
         world.send(frames)
-        world.wait_said("no room", said)
+        world.receiver.wait_for("no room", since=said)
     world.wait_kept(ids)
 
 
@@ -58,7 +58,7 @@ def interface(world: World) -> None:
     world.unplug()
     time.sleep(0.2)
     world.plug()
-    world.wait_said("heard again", said)
+    world.receiver.wait_for("heard again", since=said)
     quiet(world)
 
 

@@ -142,14 +142,6 @@ class World:
             assert time.monotonic() < deadline, (len(missing), len(ids), self.receiver.log[-5:])
             self.read_log(0.1)
 
-    def wait_said(self, words: str, since: int) -> None:
-        """Wait until the service has said words, after so many lines of its log; more may follow at once."""
-        deadline = time.monotonic() + PATIENCE_S
-        assert self.receiver
-        while not any(words in line for line in self.receiver.log[since:]):
-            assert time.monotonic() < deadline, self.receiver.log[-5:]
-            self.read_log(0.1)
-
     def prune(self) -> None:
         """Delete old records, as administrators do; what was kept is what is left of it."""
         self.read_log()

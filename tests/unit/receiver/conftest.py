@@ -58,11 +58,11 @@ class Receiver:
         self.port = int(self.wait_for(r"listening: UDP 127\.0\.0\.1:(\d+)").group(1))
         self.wait_for("records are kept in")
 
-    def wait_for(self, pattern):
-        """The first match in the log from the start on; fails when it does not come."""
+    def wait_for(self, pattern, since=0):
+        """The first match in the log after so many lines; fails when it does not come."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
-            for line in self.log:
+            for line in self.log[since:]:
                 if match := re.search(pattern, line):
                     return match
             left = deadline - time.monotonic()
