@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import shlex
 import shutil
+import struct
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,12 +16,15 @@ from types import TracebackType
 from typing import Any, Self, TextIO, cast
 
 import docker
+from docker.errors import APIError
 
 from panicast_build import archive, engine
 from panicast_build.errors import BuildError, UserError
 from panicast_build.run import Result
 
 CHUNK = 1 << 20
+# What is before each piece of output: the stream it is of, and its length (ContainerAttach in Docker's API).
+FRAME = struct.Struct(">BxxxL")
 
 
 class Container:
@@ -94,10 +99,9 @@ class Container:
         started = api.exec_create(
             self._container.id, list(argv), user=user, workdir=cwd, environment=dict(env or {})
         )
-        chunks = []
-        for chunk in api.exec_start(started["Id"], stream=True):
-            text = chunk.decode(errors="replace")
-            chunks.append(text)
+        output = []
+        for text in codecs.iterdecode(self._output(started["Id"]), "utf-8", errors="replace"):
+            output.append(text)
             if log:
                 log.write(text)
                 log.flush()
@@ -108,8 +112,23 @@ class Container:
             message = f"{argv[0]} failed with exit code {code}"
             if log:
                 raise BuildError(message, Path(log.name))
-            raise UserError(message, "".join(chunks).strip())
-        return Result(code, "".join(chunks))
+            raise UserError(message, "".join(output).strip())
+        return Result(code, "".join(output))
+
+    def _output(self, exec_id: str) -> Iterator[bytes]:
+        """Starts what exec_create() prepared; its output as it comes, however long it is silent.
+
+        docker-py's own exec_start() now and then loses the beginning: it reads below the buffer that has
+        taken in what came together with the answer's headers (its issues 2042 and 3332).
+        """
+        api = self._client.api
+        url = f"{api.base_url}/v{api.api_version}/exec/{exec_id}/start"
+        with api.post(url, json={"Detach": False, "Tty": False}, stream=True) as answer:
+            if not answer.ok:
+                raise APIError("a command could not be started", answer, answer.text.strip())
+            while header := answer.raw.read(FRAME.size):
+                _, size = FRAME.unpack(header)
+                yield answer.raw.read(size)
 
     def cpu_seconds(self) -> float:
         """The time of CPUs that all its processes have taken up to now."""

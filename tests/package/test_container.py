@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A throw-away container gives back all that a command said."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import docker
+import pytest
+from urllib3.connection import HTTPConnection
+from urllib3.response import HTTPResponse
+
+from panicast_build.container import Container
+from panicast_build.distros import DebDistro
+
+
+def test_output_that_comes_with_the_answer_to_its_start(
+    client: docker.DockerClient,
+    first_distro: DebDistro,
+    test_image: Callable[[DebDistro], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As it does where other work keeps us from reading the answer at once."""
+    answer = HTTPConnection.getresponse
+
+    def late(connection: HTTPConnection) -> HTTPResponse:
+        time.sleep(1)
+        return answer(connection)
+
+    with Container(client, test_image(first_distro)) as box:
+        monkeypatch.setattr(HTTPConnection, "getresponse", late)
+        result = box.run(["sh", "-c", "echo one; sleep 2; echo two >&2; exit 3"], check=False)
+    assert (result.code, result.output) == (3, "one\ntwo\n")
+
+
+def test_output_in_many_pieces(
+    client: docker.DockerClient, first_distro: DebDistro, test_image: Callable[[DebDistro], str]
+) -> None:
+    with Container(client, test_image(first_distro)) as box:
+        umlauts = box.run(["sh", "-c", "yes xää | head -n 100000"])
+    assert umlauts.output == "xää\n" * 100000
