@@ -24,6 +24,7 @@ from panicast_build.errors import reported
 from panicast_build.kernel import task as kernels
 from panicast_build.release import task as releases
 from panicast_build.repository import task as repositories
+from panicast_build.termination import terminable
 
 BENCHES: dict[str, Callable[[str, int, str], None]] = {
     "panic": lambda kernel, runs, netconsd: bench_panic.run(kernel, runs),
@@ -42,7 +43,7 @@ def command(
     def decorate(body: Callable[..., None]) -> Callable[..., None]:
         @wraps(body)
         def reporting(*args: object, **kwargs: object) -> None:
-            with reported():
+            with reported(), terminable():
                 body(*args, **kwargs)
 
         made: Callable[..., None] = task(help=help, positional=positional)(reporting)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from xdist.scheduler import LoadFileScheduling
 from panicast_build import distros, engine, images, package
 from panicast_build.distros import DebDistro, Distro
 from panicast_build.paths import ROOT, dist_dir
+from panicast_build.termination import terminable
 
 SMOKE = Path(__file__).parent / "smoke"
 
@@ -27,6 +29,13 @@ class Scheduling(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         path = ROOT / super()._split_scope(nodeid)
         return SMOKE.name if SMOKE in path.parents else str(path)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A kill ends a run, and each process of it, as Ctrl-C does: containers and guests go."""
+    stack = ExitStack()
+    stack.enter_context(terminable())
+    config.add_cleanup(stack.close)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -18,7 +19,9 @@ LOG_TAIL_LINES = 20
 # What make says of a target that failed; of many jobs the others then go on for hundreds of lines.
 FAILED_TARGET = re.compile(r"make(\[\d+\])?: \*\*\* ")
 CAUSE_LINES = 10
-EXIT_BUILD, EXIT_USER, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_BUILD, EXIT_USER = 1, 2
+# What shells give for a command that a signal ended: this and the signal's number.
+EXIT_SIGNAL = 128
 
 
 class UserError(Exception):
@@ -35,6 +38,14 @@ class BuildError(Exception):
     def __init__(self, message: str, log: Path) -> None:
         super().__init__(message)
         self.log = log
+
+
+class Terminated(KeyboardInterrupt):
+    """The task was told to end, not from the keyboard but by a signal, which number is."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
 def _lines(log: Path) -> Iterator[str]:
@@ -68,7 +79,8 @@ def excerpt(log: Path) -> list[str]:
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turns a task's expected failures into words on stderr and an exit code: 2 user, 1 build, 130 Ctrl-C."""
+    """Turns a task's expected failures into words on stderr and an exit code: 2 user, 1 build, 130 Ctrl-C,
+    143 SIGTERM."""
     try:
         yield
     except UserError as error:
@@ -85,6 +97,9 @@ def reported() -> Iterator[None]:
         print(f"panicast: the container engine failed: {error}", file=sys.stderr)
         print(f"          if it is our own, its log is {LOGS / 'dockerd.log'}", file=sys.stderr)
         sys.exit(EXIT_BUILD)
+    except Terminated as end:
+        print(f"panicast: ended by {signal.Signals(end.number).name}", file=sys.stderr)
+        sys.exit(EXIT_SIGNAL + end.number)
     except KeyboardInterrupt:
         print("panicast: interrupted", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(EXIT_SIGNAL + signal.SIGINT)

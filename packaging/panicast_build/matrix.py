@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The same task for many targets, side by side: one that fails does not stop the others.
 
-Each target is a process of its own, which Ctrl-C reaches as it reaches us, and has a log of its own.
+Each target is a process of its own, which Ctrl-C or a kill reaches as it does us, and has a log of its own.
 """
 
 from __future__ import annotations

@@ -27,6 +27,9 @@ def _environment(env: Mapping[str, str] | None) -> dict[str, str]:
     return {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
 
 
+_running: set[subprocess.Popen[str]] = set()
+
+
 def run(
     argv: Sequence[str | os.PathLike[str]],
     *,
@@ -58,12 +61,15 @@ def run(
         )
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: no such command or folder") from error
+    _running.add(process)
     with process:
         try:
             output = _pump(process, log, input)
         except BaseException:
             process.kill()
             raise
+        finally:
+            _running.discard(process)
     if check and process.returncode != 0:
         message = f"{words[0]} failed with exit code {process.returncode}"
         if log:
@@ -87,6 +93,12 @@ def _pump(process: subprocess.Popen[str], log: TextIO | None, input: str | None)
             log.write(line)
             log.flush()
     return "".join(lines)
+
+
+def terminate() -> None:
+    """Asks the processes that run() waits for, in whichever thread, to end."""
+    for process in list(_running):
+        process.terminate()
 
 
 def spawn(argv: Sequence[str | os.PathLike[str]], *, log: IO[bytes]) -> subprocess.Popen[bytes]:

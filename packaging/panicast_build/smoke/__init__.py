@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn, TextIO
+from typing import TextIO
 
 import docker
 
@@ -74,7 +72,7 @@ def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Re
         make = partial(patched.Story, kernel=beside, tool=family.tool, step=told.step)
     elif loaders:
         make = partial(secureboot.Story, loaders=loaders, tool=family.tool, step=told.step)
-    with _terminable(), tempfile.TemporaryDirectory(prefix="panicast-") as folder, _log(logs) as transcript:
+    with tempfile.TemporaryDirectory(prefix="panicast-") as folder, _log(logs) as transcript:
         repository = Path(folder) / "repository"
         repo.fill(packages, family.index, repository)
         repo.disk(repository, repository.with_suffix(".ext4"))
@@ -183,17 +181,3 @@ def _fresh(folder: Path) -> Path:
 def _log(folder: Path) -> Iterator[TextIO]:
     with (folder / "transcript.log").open("w") as transcript:
         yield transcript
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """A polite kill (a CI job's timeout, say) unwinds like Ctrl-C, so that guests and temporary files go."""
-
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
