@@ -32,7 +32,8 @@ class Scheduling(LoadFileScheduling):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A kill ends a run, and each process of it, as Ctrl-C does: containers and guests go."""
+    """A kill ends a run as Ctrl-C does, and takes its containers and guests with it, if it goes to the
+    process group, as that of timeout(1) does: xdist does not pass it on to the run's other processes."""
     stack = ExitStack()
     stack.enter_context(terminable())
     config.add_cleanup(stack.close)
