@@ -8,63 +8,77 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 # A task that waits, as ./inv package --distro all does, for a process that a thread started.
 TASK = """
-import sys
+import signal, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from panicast_build.errors import reported
 from panicast_build.run import run
 from panicast_build.termination import terminable
 
-if sys.argv[1] == "ignoring":
-    import signal
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+signal.signal(signal.SIGHUP, getattr(signal, sys.argv[1]))
 with reported(), terminable(), ThreadPoolExecutor() as pool:
     try:
         list(pool.map(run, [["sh", "-c", "touch started; exec sleep 600"]]))
     finally:
         Path("cleaning").touch()
         while not Path("go").exists():
-            pass
+            time.sleep(0.01)
         Path("cleaned").touch()
 """
 
 
-def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 30
-    while not path.exists():
-        assert process.poll() is None and time.monotonic() < end
-        time.sleep(0.01)
+class Task:
+    """TASK in a folder, whatever the tests themselves were started by: SIGHUP is, say, SIG_DFL to it."""
+
+    def __init__(self, folder: Path, hangup: str) -> None:
+        argv = [sys.executable, "-c", TASK, hangup]
+        self.process = subprocess.Popen(argv, cwd=folder, stderr=subprocess.PIPE, text=True)
+        self._folder = folder
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def wait_for(self, name: str) -> None:
+        end = time.monotonic() + 30
+        while not (self._folder / name).exists():
+            assert self.process.poll() is None and time.monotonic() < end
+            time.sleep(0.01)
+
+    def said(self) -> str:
+        """What it says until its end, which it may come to."""
+        (self._folder / "go").touch()
+        return self.process.communicate(timeout=30)[1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_kill_unwinds(tmp_path: Path, number: signal.Signals) -> None:
-    argv = [sys.executable, "-c", TASK, "heeding"]
-    with subprocess.Popen(argv, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as task:
-        wait_for(tmp_path / "started", task)
-        task.send_signal(number)
-        wait_for(tmp_path / "cleaning", task)
+    with Task(tmp_path, "SIG_DFL") as task:
+        task.wait_for("started")
+        task.process.send_signal(number)
+        task.wait_for("cleaning")
         # timeout(1) kills its child and then its group, which the child is in.
-        task.send_signal(number)
-        (tmp_path / "go").touch()
-        _, said = task.communicate(timeout=30)
+        task.process.send_signal(number)
+        assert task.said() == f"panicast: ended by {number.name}\n"
     assert (tmp_path / "cleaned").exists()
-    assert said == f"panicast: ended by {number.name}\n"
-    assert task.returncode == 128 + number
+    assert task.process.returncode == 128 + number
 
 
 def test_nohup_is_respected(tmp_path: Path) -> None:
-    argv = [sys.executable, "-c", TASK, "ignoring"]
-    with subprocess.Popen(argv, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as task:
-        wait_for(tmp_path / "started", task)
-        task.send_signal(signal.SIGHUP)
+    with Task(tmp_path, "SIG_IGN") as task:
+        task.wait_for("started")
+        task.process.send_signal(signal.SIGHUP)
         with pytest.raises(subprocess.TimeoutExpired):
-            task.wait(1)
-        task.send_signal(signal.SIGTERM)
-        (tmp_path / "go").touch()
-        _, said = task.communicate(timeout=30)
-    assert said == "panicast: ended by SIGTERM\n"
+            task.process.wait(1)
+        task.process.send_signal(signal.SIGTERM)
+        assert task.said() == "panicast: ended by SIGTERM\n"
