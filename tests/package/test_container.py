@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import docker
 import pytest
@@ -15,11 +15,16 @@ from panicast_build.container import Container
 from panicast_build.distros import DebDistro
 
 
+@pytest.fixture
+def box(
+    client: docker.DockerClient, first_distro: DebDistro, test_image: Callable[[DebDistro], str]
+) -> Iterator[Container]:
+    with Container(client, test_image(first_distro)) as box:
+        yield box
+
+
 def test_output_that_comes_with_the_answer_to_its_start(
-    client: docker.DockerClient,
-    first_distro: DebDistro,
-    test_image: Callable[[DebDistro], str],
-    monkeypatch: pytest.MonkeyPatch,
+    box: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As it does where other work keeps us from reading the answer at once."""
     answer = HTTPConnection.getresponse
@@ -28,15 +33,11 @@ def test_output_that_comes_with_the_answer_to_its_start(
         time.sleep(1)
         return answer(connection)
 
-    with Container(client, test_image(first_distro)) as box:
-        monkeypatch.setattr(HTTPConnection, "getresponse", late)
-        result = box.run(["sh", "-c", "echo one; sleep 2; echo two >&2; exit 3"], check=False)
+    monkeypatch.setattr(HTTPConnection, "getresponse", late)
+    result = box.run(["sh", "-c", "echo one; sleep 2; echo two >&2; exit 3"], check=False)
     assert (result.code, result.output) == (3, "one\ntwo\n")
 
 
-def test_output_in_many_pieces(
-    client: docker.DockerClient, first_distro: DebDistro, test_image: Callable[[DebDistro], str]
-) -> None:
-    with Container(client, test_image(first_distro)) as box:
-        umlauts = box.run(["sh", "-c", "yes xää | head -n 100000"])
+def test_output_in_many_pieces(box: Container) -> None:
+    umlauts = box.run(["sh", "-c", "yes xää | head -n 100000"])
     assert umlauts.output == "xää\n" * 100000

@@ -6,11 +6,12 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Self
 
 import pytest
+
+from panicast_build.smoke.failure import wait_for
 
 # A task that waits, as ./inv package --distro all does, for a process that a thread started.
 TASK = """
@@ -50,10 +51,9 @@ class Task:
         self.process.communicate()
 
     def wait_for(self, name: str) -> None:
-        end = time.monotonic() + 30
-        while not (self._folder / name).exists():
-            assert self.process.poll() is None and time.monotonic() < end
-            time.sleep(0.01)
+        path = self._folder / name
+        wait_for(f"the task's file {name}", 30, lambda: path.exists() or self.process.poll() is not None)
+        assert path.exists(), "the task ended"
 
     def said(self) -> str:
         """What it says until its end, which it may come to."""
