@@ -10,8 +10,8 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import NamedTuple
 
-from .crash import Crash, parse
 from .extents import Gap, Run, gaps
+from .meaning import Meaning, understand
 from .wire import FLAG_OLDER_TEXT, parse_metadata
 
 ID_BYTES = 6
@@ -108,11 +108,11 @@ class Record:
         return found.group(1).decode("utf-8", "backslashreplace") if found else ""
 
     @cached_property
-    def crash(self) -> Crash:
+    def crash(self) -> Meaning:
         """What the text means; empty for records of no crash."""
         if self.type not in ("panic", "oops"):
-            return Crash()
-        found = parse(self.marked_text.decode("utf-8", "backslashreplace"), self.meta.get("reason", ""))
+            return Meaning()
+        found = understand(self.marked_text.decode("utf-8", "backslashreplace"), self.meta.get("reason", ""))
         return replace(found, kernel=self.meta.get("release") or found.kernel)
 
     @cached_property

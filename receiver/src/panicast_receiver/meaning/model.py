@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a crash's text means, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+#: The algorithm that names and groups. Raise it when a change may give a text another name or group: records
+#: keep the one they were named by, and only ``regroup`` names them anew.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What is empty the text does not say.
+
+    ``title``: what happened and where, in a line. ``signature``: the same for the same crash.
+    ``names``: digests of all that the crash may be called; two crashes that share one are the same.
+    ``kind``: a word for what happened; ``severity`` goes with it. ``at``: the guilty function;
+    ``trace``: reliable frames, innermost first. ``module`` and ``file`` are the guilty function's.
+    ``modules``: those that taint. ``version``: of the algorithm; 0 where nothing crashed.
+    """
+
+    title: str = ""
+    signature: str = ""
+    reason: str = ""
+    at: str = ""
+    trace: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    hardware: str = ""
+    kernel: str = ""
+    comm: str = ""
+    kind: str = ""
+    severity: str = ""
+    module: str = ""
+    file: str = ""
+    taint: str = ""
+    names: tuple[str, ...] = ()
+    version: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """For printing and for the database."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
+        }
