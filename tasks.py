@@ -8,23 +8,24 @@ from functools import wraps
 
 from invoke import Context, task
 
-from panicast_build import listing, testing
-from panicast_build import package as packages
-from panicast_build import reproduce as reproducing
 from panicast_build import smoke as smoke_test
-from panicast_build import support as support_page
+from panicast_build import testing
 from panicast_build import watch as kernel_watch
-from panicast_build import workflows as ci_workflows
 from panicast_build.bench import build as bench_build
 from panicast_build.bench import panic as bench_panic
 from panicast_build.bench import receiver as bench_receiver
-from panicast_build.choice import choose
+from panicast_build.build import package as packages
+from panicast_build.build import reproduce as reproducing
+from panicast_build.core.choice import choose
+from panicast_build.core.errors import reported
+from panicast_build.core.termination import terminable
 from panicast_build.crash import matrix as crash_matrix
-from panicast_build.errors import reported
 from panicast_build.kernel import task as kernels
+from panicast_build.pages import listing
+from panicast_build.pages import support as support_page
+from panicast_build.pages import workflows as ci_workflows
 from panicast_build.release import task as releases
 from panicast_build.repository import task as repositories
-from panicast_build.termination import terminable
 
 BENCHES: dict[str, Callable[[str, int, str], None]] = {
     "panic": lambda kernel, runs, netconsd: bench_panic.run(kernel, runs),

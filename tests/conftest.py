@@ -14,10 +14,12 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-from panicast_build import distros, engine, images, package
-from panicast_build.distros import DebDistro, Distro
-from panicast_build.paths import ROOT, dist_dir
-from panicast_build.termination import terminable
+from panicast_build.build import package
+from panicast_build.core.paths import ROOT, dist_dir
+from panicast_build.core.termination import terminable
+from panicast_build.engine import engine, images
+from panicast_build.targets import distros
+from panicast_build.targets.distros import DebDistro, Distro
 
 SMOKE = Path(__file__).parent / "smoke"
 

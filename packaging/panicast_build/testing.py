@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 import sys
 
-from panicast_build import tools
-from panicast_build.paths import ROOT
+from panicast_build.core import tools
+from panicast_build.core.paths import ROOT
 
 # In the order of their cost: what fails early is known early.
 UNIT = ("tests/unit",)

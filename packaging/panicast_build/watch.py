@@ -9,11 +9,14 @@ from typing import TextIO
 
 import docker
 
-from panicast_build import distros, engine, images, progress, source
-from panicast_build.container import Container
-from panicast_build.distros import DebDistro
-from panicast_build.errors import BuildError, UserError
-from panicast_build.paths import LOGS
+from panicast_build.build import source
+from panicast_build.core import progress
+from panicast_build.core.errors import BuildError, UserError
+from panicast_build.core.paths import LOGS
+from panicast_build.engine import engine, images
+from panicast_build.engine.container import Container
+from panicast_build.targets import distros
+from panicast_build.targets.distros import DebDistro
 
 TREE = "/kmod"
 # Adds a suite that lies in the same archive as the one of the base image, which apt must know first.

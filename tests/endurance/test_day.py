@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from panicast_receiver.reader import Query, Reader
+from panicast_receiver.db.reader import Query, Reader
 
 from .world import HOSTS, World
 

@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 
-from panicast_build import tools
-from panicast_receiver import wire
-from panicast_receiver.reader import Query, Reader
-from panicast_receiver.record import ID_BYTES, v1_identity
+from panicast_build.core import tools
+from panicast_receiver.db.reader import Query, Reader
+from panicast_receiver.records.record import ID_BYTES, v1_identity
+from panicast_receiver.wire import v1 as wire
 
 from ..unit.receiver.conftest import Receiver, udp_frame
 

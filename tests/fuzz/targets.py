@@ -10,20 +10,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from panicast_receiver import pstore, text
-from panicast_receiver.crash import parse
+from panicast_receiver import text
+from panicast_receiver.assembly.intake import Intake, Packet
+from panicast_receiver.assembly.netconsoleruns import NetconsoleRuns
+from panicast_receiver.assembly.reassembly import Limits
+from panicast_receiver.cli import pstore
 from panicast_receiver.errors import ReceiverError
-from panicast_receiver.ethernet import parse_ethernet, parse_udp
-from panicast_receiver.intake import Intake, Packet
-from panicast_receiver.netconsole import parse_netconsole
-from panicast_receiver.netconsoleruns import NetconsoleRuns
-from panicast_receiver.rawframe import decode_raw
-from panicast_receiver.reassembly import Limits
-from panicast_receiver.record import Instant, Record, Source
-from panicast_receiver.sealing import open_frame, seal_frame
+from panicast_receiver.meaning.crash import parse
+from panicast_receiver.records.record import Instant, Record, Source
 from panicast_receiver.sinks import central
 from panicast_receiver.sinks.broker import message_id, unpack
-from panicast_receiver.wire import FLAG_SEALED, HEADER, Drop, decode, encode, parse_metadata
+from panicast_receiver.wire.ethernet import parse_ethernet, parse_udp
+from panicast_receiver.wire.netconsole import parse_netconsole
+from panicast_receiver.wire.raw import decode_raw
+from panicast_receiver.wire.sealing import open_frame, seal_frame
+from panicast_receiver.wire.v1 import FLAG_SEALED, HEADER, Drop, decode, encode, parse_metadata
 
 from ..unit.receiver.conftest import VECTORS, ring_block, udp_frame
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 import docker
 import pytest
 
-from panicast_build import distros, images
+from panicast_build.engine import images
+from panicast_build.targets import distros
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import docker
 
-from panicast_build import distros, source
-from panicast_build.container import Container
-from panicast_build.distros import Distro
+from panicast_build.build import source
+from panicast_build.engine.container import Container
+from panicast_build.targets import distros
+from panicast_build.targets.distros import Distro
 
 WARNING = re.compile(r"^.*\b(?:warning|error)\b.*$", re.MULTILINE | re.IGNORECASE)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import docker
 
-from panicast_build.container import Container
-from panicast_build.paths import ROOT
+from panicast_build.core.paths import ROOT
+from panicast_build.engine.container import Container
 
 RULES = ROOT / "receiver" / "dist" / "prometheus-rules.yml"
 WHEN = Path(__file__).with_name("prometheus-rules-test.yml")

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The Python of the tree under ruff and mypy, as pyproject.toml sets them up."""
+"""The Python of the tree under ruff, mypy and import-linter, as pyproject.toml sets them up."""
 
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
-from panicast_build.paths import ROOT
-from panicast_build.run import run
+from panicast_build.core.paths import ROOT
+from panicast_build.core.run import run
 
 
 @pytest.mark.parametrize(
@@ -21,4 +23,12 @@ from panicast_build.run import run
 )
 def test_python(argv: list[str]) -> None:
     result = run([sys.executable, "-m", *argv], cwd=ROOT, check=False)
+    assert result.code == 0, result.output
+
+
+def test_rooms_import_downwards_only() -> None:
+    """pyproject.toml lists the rooms of both programs from top to bottom."""
+    program = str(Path(sys.executable).with_name("lint-imports"))
+    path = os.pathsep.join(str(ROOT / folder) for folder in ("packaging", "receiver/src"))
+    result = run([program, "--no-cache"], cwd=ROOT, env={"PYTHONPATH": path}, check=False)
     assert result.code == 0, result.output

@@ -10,10 +10,12 @@ from pathlib import Path
 import docker
 import pytest
 
-from panicast_build import distros, images, metadata, rpm
-from panicast_build.container import Container
-from panicast_build.distros import Distro, RpmDistro
-from panicast_build.paths import ROOT
+from panicast_build.build import rpm
+from panicast_build.core.paths import ROOT
+from panicast_build.engine import images
+from panicast_build.engine.container import Container
+from panicast_build.targets import distros, metadata
+from panicast_build.targets.distros import Distro, RpmDistro
 
 SETTINGS = ROOT / "packaging" / "rpmlint.toml"
 TARGETS = distros.of_family(RpmDistro)

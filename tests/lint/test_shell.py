@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import deb, distros, metadata, rpm, tools
-from panicast_build.paths import ROOT
-from panicast_build.run import run
+from panicast_build.build import deb, rpm
+from panicast_build.core import tools
+from panicast_build.core.paths import ROOT
+from panicast_build.core.run import run
+from panicast_build.targets import distros, metadata
 
 SCRIPTS = ["inv", ".ci/run", "kmod/dist/panicast-ctl"]
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import distros, tools, workflows
-from panicast_build.paths import CACHE, ROOT
-from panicast_build.run import Result, run
+from panicast_build.core import tools
+from panicast_build.core.paths import CACHE, ROOT
+from panicast_build.core.run import Result, run
+from panicast_build.pages import workflows
+from panicast_build.targets import distros
 
 HERE = Path(__file__).parent
 SCHEMAS = {"github.yml": "vendor.github-workflows", "gitlab.yml": "vendor.gitlab-ci"}

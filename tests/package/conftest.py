@@ -13,11 +13,12 @@ from pathlib import Path
 import docker
 import pytest
 
-from panicast_build import evidence, metadata, source
-from panicast_build.container import Container
-from panicast_build.distros import DebDistro, Distro
-from panicast_build.paths import ROOT
-from panicast_build.run import Result, run
+from panicast_build.build import source, verified
+from panicast_build.core.paths import ROOT
+from panicast_build.core.run import Result, run
+from panicast_build.engine.container import Container
+from panicast_build.targets import metadata
+from panicast_build.targets.distros import DebDistro, Distro
 
 VERSION, NEWER = metadata.load().version, "0.99.0"
 CUT_OFF = Path(__file__).with_name("cut_off.py")
@@ -80,7 +81,7 @@ class Machine(Container):
             yield step, version
 
     def seen(self) -> dict[str, object]:
-        """What a whole life on this machine is evidence of: see evidence.add_life()."""
+        """What a whole life on this machine is evidence of: see verified.add_life()."""
         tool = self.run(["apt-get", "--version"]).output.split("\n")[0]
         host = self.run(["sh", "-c", '. /etc/os-release; echo "$PRETTY_NAME"']).output.strip()
         return {"tools": [tool], "host": host, "steps": ["install", *LIFE, "remove", "purge"]}
@@ -181,7 +182,7 @@ def boot(
     def boot(distro: DebDistro) -> Iterator[Machine]:
         debs = packaged(distro).glob("*.deb")
         with Machine(client, test_image(distro)) as box:
-            box.built = evidence.hashes(distro.name)
+            box.built = verified.hashes(distro.name)
             box.run(["mkdir", "/repo"])
             box.write({"sources.list": b"deb [trusted=yes] file:/repo ./\n"}, "/etc/apt")
             box.add(debs)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import distros, evidence
-from panicast_build.distros import Distro
-from panicast_build.paths import ROOT
-from panicast_build.run import Result
+from panicast_build.build import verified
+from panicast_build.core.paths import ROOT
+from panicast_build.core.run import Result
+from panicast_build.targets import distros
+from panicast_build.targets.distros import Distro
 
 
 def test_wrong_names_list_the_right_ones(inv: Callable[..., Result]) -> None:
@@ -34,7 +35,7 @@ def test_second_run_has_nothing_to_do(inv: Callable[..., Result], packaged: Call
     folder = packaged(distros.load()["debian-12"])
 
     def files() -> dict[str, os.stat_result]:
-        return {path.name: path.stat() for path in folder.iterdir() if path.name not in evidence.LATER}
+        return {path.name: path.stat() for path in folder.iterdir() if path.name not in verified.LATER}
 
     before = files()
     again = inv(ROOT, "package", "--distro", "debian-12")

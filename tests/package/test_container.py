@@ -11,8 +11,8 @@ import pytest
 from urllib3.connection import HTTPConnection
 from urllib3.response import HTTPResponse
 
-from panicast_build.container import Container
-from panicast_build.distros import DebDistro
+from panicast_build.engine.container import Container
+from panicast_build.targets.distros import DebDistro
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ from pathlib import Path
 import docker
 from debian.debfile import DebFile
 
-from panicast_build import deb, evidence, metadata, source
-from panicast_build.distros import Distro
-from panicast_build.reproduce import OTHER
+from panicast_build.build import deb, source, verified
+from panicast_build.build.reproduce import OTHER
+from panicast_build.targets import metadata
+from panicast_build.targets.distros import Distro
 
 VERSION = metadata.load().version
 
@@ -83,7 +84,7 @@ def test_evidence(packaged: Callable[[Distro], Path], distro: Distro) -> None:
     sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
     assert set(sums) == {path.name for path in folder.iterdir() if path.is_file()} - {
         "SHA256SUMS",
-        *evidence.LATER,
+        *verified.LATER,
     }
     for name, stated_sum in sums.items():
         assert sha256((folder / name).read_bytes()).hexdigest() == stated_sum

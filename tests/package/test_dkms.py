@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from panicast_build import evidence, metadata
+from panicast_build.build import verified
+from panicast_build.targets import metadata
 
 VERSION = metadata.load().version
 NAME = "panicast.ko*"
@@ -50,7 +51,7 @@ def test_life(machine, distro, newer) -> None:
 
     machine.apt("purge", "panicast-dkms")
     assert machine.files() - before == set()
-    evidence.add_life(distro.name, ["panicast-dkms"], machine.built, machine.seen())
+    verified.add_life(distro.name, ["panicast-dkms"], machine.built, machine.seen())
 
 
 @pytest.fixture

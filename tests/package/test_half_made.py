@@ -54,7 +54,7 @@ def test_what_dpkg_left_is_reinstalled(machine) -> None:
 
 def test_byte_code_that_was_half_written_does_not_stay(machine) -> None:
     """CPython writes it beside, under the name that it shall have and a number, and renames it."""
-    stale = "/usr/lib/python3/dist-packages/panicast_receiver/__pycache__/cli.cpython-311.pyc.139816"
+    stale = "/usr/lib/python3/dist-packages/panicast_receiver/cli/__pycache__/main.cpython-311.pyc.139816"
     machine.apt("install", RECEIVER)
     files = machine.files()
     machine.run(["touch", stale])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import metadata
+from panicast_build.targets import metadata
 
 VERSION, NEWER = metadata.load().version, "0.99.0"
 DKMS, RECEIVER = "panicast-dkms", "panicast-receiver"
@@ -47,7 +47,7 @@ RECEIVER_POINTS = {
     "unpacking": said(f"status half-installed {RECEIVER}"),
     "unpacked": said(f"status unpacked {RECEIVER}"),
     "user": ("--said", "/etc/passwd", "panicast:"),
-    "byte code": seen("/usr/lib/python3/dist-packages/panicast_receiver/__pycache__/cli.*"),
+    "byte code": seen("/usr/lib/python3/dist-packages/panicast_receiver/cli/__pycache__/main.*"),
     "service": seen("/etc/systemd/system/multi-user.target.wants/panicast-receiver.service"),
 }
 

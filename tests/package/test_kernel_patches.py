@@ -8,8 +8,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from panicast_build.crash.kernels import Kernel
 from panicast_build.kernel import check, series
+from panicast_build.targets.kernels import Kernel
 
 
 def spoiled(patch: Path, folder: Path) -> Path:

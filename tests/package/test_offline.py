@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import distros, source
-from panicast_build.distros import Distro
-from panicast_build.paths import dist_dir
-from panicast_build.run import Result, run
+from panicast_build.build import source
+from panicast_build.core.paths import dist_dir
+from panicast_build.core.run import Result, run
+from panicast_build.targets import distros
+from panicast_build.targets.distros import Distro
 
 NAME = "debian-12"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import evidence
+from panicast_build.build import verified
 
 UNIT, WEB_UNIT = "panicast-receiver.service", "panicast-receiver-web.service"
 COLLECT_UNIT = "panicast-collect.service"
@@ -55,7 +55,7 @@ def test_life(machine, distro, newer) -> None:
 
     machine.apt("purge", "panicast-receiver")
     assert machine.files() - before == set()
-    evidence.add_life(distro.name, ["panicast-receiver"], machine.built, machine.seen())
+    verified.add_life(distro.name, ["panicast-receiver"], machine.built, machine.seen())
 
 
 @pytest.mark.parametrize(

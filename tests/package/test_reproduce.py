@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import reproduce, tools
+from panicast_build.build import reproduce
+from panicast_build.core import tools
 
 
 @pytest.fixture

@@ -9,10 +9,12 @@ from pathlib import Path
 import docker
 import pytest
 
-from panicast_build import distros, source, watch
-from panicast_build.container import Container
-from panicast_build.distros import DebDistro
-from panicast_build.errors import BuildError, tail
+from panicast_build import watch
+from panicast_build.build import source
+from panicast_build.core.errors import BuildError, tail
+from panicast_build.engine.container import Container
+from panicast_build.targets import distros
+from panicast_build.targets.distros import DebDistro
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from panicast_build import tools
+from panicast_build.core import tools
 
 from ..unit.receiver.conftest import VECTORS, Receiver, big, cli, serve, vectors
 

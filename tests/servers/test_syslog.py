@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import tools
+from panicast_build.core import tools
 
 from .conftest import Server, free_port, wait_until
 

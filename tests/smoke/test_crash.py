@@ -10,10 +10,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import docker
 import pytest
 
-from panicast_build import tools
-from panicast_build.crash import cases, guest, kernels, verdict
+from panicast_build.core import tools
+from panicast_build.crash import cases, guest, verdict
 from panicast_build.crash.kit import Kit, kit
 from panicast_build.smoke import vm
+from panicast_build.targets import kernels
 
 KERNELS = [kernel for kernel in kernels.load().values() if kernel.quick]
 CASES = [case for case in cases.load().values() if case.quick]

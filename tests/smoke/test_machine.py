@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import tools
+from panicast_build.core import tools
 from panicast_build.smoke import vm
 from panicast_build.smoke.failure import SmokeFailure
 from panicast_build.smoke.image import GuestImage

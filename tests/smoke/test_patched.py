@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
-from panicast_build import dist, distros, paths, smoke
-from panicast_build.distros import Distro
+from panicast_build import smoke
+from panicast_build.build import dist
+from panicast_build.core import paths
 from panicast_build.kernel import config, task
 from panicast_build.kernel.build import Options
 from panicast_build.kernel.tree import Wanted
+from panicast_build.targets import distros
+from panicast_build.targets.distros import Distro
 
 DISTRO = "debian-12"
 CONFIG = "smoke"

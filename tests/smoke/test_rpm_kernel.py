@@ -9,10 +9,13 @@ from __future__ import annotations
 import docker
 import pytest
 
-from panicast_build import dist, distros, images, paths, tools
+from panicast_build.build import dist
+from panicast_build.core import paths, tools
 from panicast_build.crash import cases, guest, kit, verdict
+from panicast_build.engine import images
 from panicast_build.kernel import rpm
 from panicast_build.smoke import vm
+from panicast_build.targets import distros
 
 DISTRO, CONFIG = "el9", "smoke"
 PACKAGES = ("kernel-6", "kernel-devel-6")

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
-from panicast_build import distros, smoke, tools
-from panicast_build.distros import Distro
+from panicast_build import smoke
+from panicast_build.core import tools
 from panicast_build.smoke import uefi
 from panicast_build.smoke.image import GuestImage
+from panicast_build.targets import distros
+from panicast_build.targets.distros import Distro
 
 DISTRO = "debian-12"
 NIC = "virtio-net-pci"

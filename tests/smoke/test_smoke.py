@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from panicast_build import distros, paths, smoke
-from panicast_build.distros import Distro
+from panicast_build import smoke
+from panicast_build.core import paths
+from panicast_build.targets import distros
+from panicast_build.targets.distros import Distro
 
 DISTRO = "debian-12"
 NIC = "virtio-net-pci"

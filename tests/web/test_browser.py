@@ -17,8 +17,8 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from panicast_build import tools
-from panicast_build.paths import LOGS
+from panicast_build.core import tools
+from panicast_build.core.paths import LOGS
 
 from ..unit.receiver.conftest import VECTORS, Receiver
 from ..unit.receiver.website import Website, fill, website

@@ -16,13 +16,15 @@ from typing import TextIO, TypeVar
 
 import docker
 
-from panicast_build import distros, document, engine, metadata, progress
-from panicast_build.choice import choose
-from panicast_build.distros import DebDistro
+from panicast_build.core import document, progress
+from panicast_build.core.choice import choose
+from panicast_build.core.paths import CACHE, LOGS
+from panicast_build.engine import engine
 from panicast_build.kernel import build, config, deb, task
 from panicast_build.kernel.build import Options
 from panicast_build.kernel.tree import Wanted
-from panicast_build.paths import CACHE, LOGS
+from panicast_build.targets import distros, metadata
+from panicast_build.targets.distros import DebDistro
 
 T = TypeVar("T")
 CONFIG = "smoke"

@@ -7,10 +7,10 @@ import os
 import shutil
 from pathlib import Path
 
-from panicast_build import progress, tools
-from panicast_build.errors import UserError
-from panicast_build.paths import LOGS
-from panicast_build.run import run
+from panicast_build.core import progress, tools
+from panicast_build.core.errors import UserError
+from panicast_build.core.paths import LOGS
+from panicast_build.core.run import run
 
 SETTING = "PANICAST_NETCONSD"
 PORT = 6664

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby, product
 
-from panicast_build import document, engine, progress, tools
 from panicast_build.bench import loss, plot
 from panicast_build.bench.senders import SENDERS, Sender
-from panicast_build.crash import guest, kernels, verdict
+from panicast_build.core import document, progress, tools
+from panicast_build.crash import guest, verdict
 from panicast_build.crash.cases import Case
 from panicast_build.crash.guest import Outcome
 from panicast_build.crash.kit import Kit, kit
+from panicast_build.engine import engine
 from panicast_build.smoke import vm
+from panicast_build.targets import kernels
 
 MODELS = ("virtio-net-pci", "e1000")
 # At once, after some seconds, never.

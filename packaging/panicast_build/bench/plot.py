@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pygal
 from pygal.style import CleanStyle
 
-from panicast_build import document, files
+from panicast_build.core import document, files
 
 
 def bars(name: str, title: str, rows: Sequence[tuple[str, Mapping[str, float]]]) -> None:

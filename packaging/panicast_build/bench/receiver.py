@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from panicast_build import document, progress
 from panicast_build.bench import netconsd
 from panicast_build.bench.segment import FRAMES, Flood, Listener, Segment, segment, write_corpus
-from panicast_build.paths import ROOT
-from panicast_receiver.reader import Query, Reader
+from panicast_build.core import document, progress
+from panicast_build.core.paths import ROOT
+from panicast_receiver.db.reader import Query, Reader
 
 BURST_HOSTS = 10_000
 PACED_PPS = 102_000

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from panicast_build import tools
-from panicast_build.errors import UserError
-from panicast_build.paths import ROOT
-from panicast_build.run import run
+from panicast_build.core import tools
+from panicast_build.core.errors import UserError
+from panicast_build.core.paths import ROOT
+from panicast_build.core.run import run
 
 SOURCE = ROOT / "tests" / "bench" / "flood" / "flood.c"
 TEXT = 65536

@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import dpkt
 
-from panicast_build import tools
+from panicast_build.core import tools
+from panicast_build.core.paths import ROOT
 from panicast_build.crash import initramfs
 from panicast_build.crash.cases import KEY, Case
 from panicast_build.crash.kit import NICS, OWN, PROGRAMS, Kit
-from panicast_build.paths import ROOT
 
 READY = "READY-TO-CRASH"  # init says it
 LIVES = 3

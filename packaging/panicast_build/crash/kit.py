@@ -13,13 +13,15 @@ from pathlib import Path
 
 import docker
 
-from panicast_build import files, images, progress, source
-from panicast_build.container import Container
+from panicast_build.build import source
+from panicast_build.core import files, progress
+from panicast_build.core.paths import CACHE, LOGS, ROOT
 from panicast_build.crash import cases
 from panicast_build.crash.architectures import ARCHITECTURES, Architecture
 from panicast_build.crash.cases import Case
-from panicast_build.crash.kernels import Kernel
-from panicast_build.paths import CACHE, LOGS, ROOT
+from panicast_build.engine import images
+from panicast_build.engine.container import Container
+from panicast_build.targets.kernels import Kernel
 
 FOLDER = CACHE / "crash"
 # Our modules: name -> where its source lies in the tree.

@@ -16,15 +16,17 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from panicast_build import document, engine, files, progress, tools
-from panicast_build.choice import choose
-from panicast_build.crash import cases, guest, kernels, verdict
+from panicast_build.core import document, files, progress, tools
+from panicast_build.core.choice import choose
+from panicast_build.core.errors import BuildError
+from panicast_build.core.paths import DIST, LOGS
+from panicast_build.crash import cases, guest, verdict
 from panicast_build.crash.architectures import ARCHITECTURES
 from panicast_build.crash.cases import Case
 from panicast_build.crash.kit import NICS, Kit, kit
-from panicast_build.errors import BuildError
-from panicast_build.paths import DIST, LOGS
+from panicast_build.engine import engine
 from panicast_build.smoke import vm
+from panicast_build.targets import kernels
 
 REPORT = DIST / "crashes.json"
 CONSOLES = LOGS / "crashes"

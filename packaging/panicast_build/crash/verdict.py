@@ -10,9 +10,9 @@ import dpkt
 
 from panicast_build.crash.cases import KEY, KEY_ID, Case
 from panicast_build.crash.guest import Frame, Outcome
-from panicast_receiver.intake import Intake, Packet
-from panicast_receiver.reassembly import Limits
-from panicast_receiver.record import Instant, Record, Source
+from panicast_receiver.assembly.intake import Intake, Packet
+from panicast_receiver.assembly.reassembly import Limits
+from panicast_receiver.records.record import Instant, Record, Source
 
 PANIC_LINE = "Kernel panic - not syncing"
 # x86 and arm64.

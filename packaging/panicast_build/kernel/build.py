@@ -12,12 +12,12 @@ from typing import NamedTuple, TextIO
 
 import docker
 
-from panicast_build.container import Container
-from panicast_build.errors import BuildError
+from panicast_build.core.errors import BuildError
+from panicast_build.engine.container import Container
 from panicast_build.kernel import ccache, estimate, series, signing
 from panicast_build.kernel.source import Source
 from panicast_build.kernel.tree import BUILD, MODULE, USER, Prepared, Wanted, module_sources
-from panicast_build.metadata import Project
+from panicast_build.targets.metadata import Project
 
 # What the kernel's own packaging says in every changelog.
 ENTRY = "Custom built Linux kernel."

@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import re
 
-from panicast_build.container import Container
-from panicast_build.errors import UserError
-from panicast_build.images import digest
-from panicast_build.paths import CACHE
+from panicast_build.core.errors import UserError
+from panicast_build.core.paths import CACHE
+from panicast_build.engine.container import Container
+from panicast_build.engine.images import digest
 
 SETTING = "PANICAST_CCACHE_REMOTE"
 FOLDER = CACHE / "ccache"

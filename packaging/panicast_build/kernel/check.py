@@ -15,13 +15,14 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from panicast_build import engine, images, progress
-from panicast_build.container import Container
-from panicast_build.crash import kernels
-from panicast_build.crash.kernels import Kernel
-from panicast_build.errors import BuildError, UserError
+from panicast_build.core import progress
+from panicast_build.core.errors import BuildError, UserError
+from panicast_build.core.paths import LOGS
+from panicast_build.engine import engine, images
+from panicast_build.engine.container import Container
 from panicast_build.kernel import series
-from panicast_build.paths import LOGS
+from panicast_build.targets import kernels
+from panicast_build.targets.kernels import Kernel
 
 MORE = Path(__file__).with_name("sources.toml")
 LOG = LOGS / "kernel-check.log"

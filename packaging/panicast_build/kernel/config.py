@@ -7,9 +7,9 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from panicast_build import choice
-from panicast_build.container import Container
-from panicast_build.errors import BuildError, UserError
+from panicast_build.core import choice
+from panicast_build.core.errors import BuildError, UserError
+from panicast_build.engine.container import Container
 from panicast_build.kernel.series import FOLDER
 
 CONFIGS = FOLDER / "configs"

@@ -9,13 +9,14 @@ from typing import TextIO
 
 import docker
 
-from panicast_build import images, progress
-from panicast_build.container import Container
-from panicast_build.distros import DebDistro, Distro
+from panicast_build.core import progress
+from panicast_build.engine import images
+from panicast_build.engine.container import Container
 from panicast_build.kernel import build, config, estimate, source, tree
 from panicast_build.kernel.build import Options
 from panicast_build.kernel.tree import BUILD, TREE, USER, Prepared
-from panicast_build.metadata import Project
+from panicast_build.targets.distros import DebDistro, Distro
+from panicast_build.targets.metadata import Project
 
 # Which of our changes to a source package's kernel this is: a part of the packages' version.
 REVISION = 1

@@ -6,11 +6,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from panicast_build import progress
-from panicast_build.container import Container
-from panicast_build.errors import UserError
+from panicast_build.core import progress
+from panicast_build.core.errors import UserError
+from panicast_build.core.progress import Step
+from panicast_build.engine.container import Container
 from panicast_build.kernel.config import Config
-from panicast_build.progress import Step
 
 GIB = 2**30
 COMPILED = re.compile(r"^ +(?:CC|AS)(?: \[M\])? +(\S+)$", re.MULTILINE)

@@ -12,15 +12,18 @@ from typing import TextIO
 
 import docker
 
-from panicast_build import assemble, distros, images, progress, rpm
-from panicast_build.container import Container
-from panicast_build.distros import Distro, RpmDistro
-from panicast_build.errors import BuildError, UserError
+from panicast_build.build import assemble, rpm
+from panicast_build.core import progress
+from panicast_build.core.errors import BuildError, UserError
+from panicast_build.engine import images
+from panicast_build.engine.container import Container
 from panicast_build.kernel import build, config, estimate, series, source, tree
 from panicast_build.kernel.build import Options
 from panicast_build.kernel.source import GIVEN, Source
 from panicast_build.kernel.tree import BUILD, TREE, USER, Prepared
-from panicast_build.metadata import Project
+from panicast_build.targets import distros
+from panicast_build.targets.distros import Distro, RpmDistro
+from panicast_build.targets.metadata import Project
 
 DEBIAN_HOST = "debian-13"
 MKSPEC = f"{TREE}/scripts/package/mkspec"

@@ -7,8 +7,8 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from panicast_build.errors import UserError
-from panicast_build.paths import ROOT
+from panicast_build.core.errors import UserError
+from panicast_build.core.paths import ROOT
 
 FOLDER = ROOT / "kernel-patch"
 TABLE = FOLDER / "series.toml"

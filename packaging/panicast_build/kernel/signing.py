@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from panicast_build.errors import UserError
+from panicast_build.core.errors import UserError
 
 SETTING = "PANICAST_MODULE_KEY"
 # Where it lies while modules are signed.

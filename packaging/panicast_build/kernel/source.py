@@ -12,11 +12,12 @@ from typing import TextIO
 
 import docker
 
-from panicast_build import dist, progress
-from panicast_build.container import Container
-from panicast_build.distros import DebDistro
-from panicast_build.errors import BuildError, UserError
-from panicast_build.paths import CACHE, LOGS
+from panicast_build.build import dist
+from panicast_build.core import progress
+from panicast_build.core.errors import BuildError, UserError
+from panicast_build.core.paths import CACHE, LOGS
+from panicast_build.engine.container import Container
+from panicast_build.targets.distros import DebDistro
 
 FOLDER = CACHE / "kernel-source"
 TARBALL, SRPM = "linux*.tar*", "*.src.rpm"

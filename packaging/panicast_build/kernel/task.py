@@ -7,14 +7,17 @@ from collections.abc import Callable
 
 import docker
 
-from panicast_build import assemble, dist, distros, engine, metadata, paths
-from panicast_build.assemble import Builder
-from panicast_build.distros import Distro
-from panicast_build.errors import UserError
+from panicast_build.build import assemble, dist
+from panicast_build.build.assemble import Builder
+from panicast_build.core import paths
+from panicast_build.core.errors import UserError
+from panicast_build.engine import engine
 from panicast_build.kernel import check, config, deb, rpm, signing
 from panicast_build.kernel.build import Options
 from panicast_build.kernel.tree import Wanted
-from panicast_build.metadata import Project
+from panicast_build.targets import distros, metadata
+from panicast_build.targets.distros import Distro
+from panicast_build.targets.metadata import Project
 
 # What each package family makes of a kernel.
 BUILDERS: dict[str, Callable[[docker.DockerClient, Project, Distro, Options], Builder]] = {

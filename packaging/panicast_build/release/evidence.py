@@ -18,10 +18,11 @@ from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
 from in_toto_attestation.v1.statement import Statement
 from packageurl import PackageURL
 
-from panicast_build import dist, vendored
-from panicast_build.changelog import Entry
-from panicast_build.distros import Distro, RpmDistro
-from panicast_build.metadata import Project
+from panicast_build.build import dist
+from panicast_build.targets import vendored
+from panicast_build.targets.changelog import Entry
+from panicast_build.targets.distros import Distro, RpmDistro
+from panicast_build.targets.metadata import Project
 
 PREDICATE = "https://slsa.dev/provenance/v1"
 PACKAGES = (".deb", ".rpm")

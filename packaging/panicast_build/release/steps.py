@@ -11,13 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from panicast_build import changelog, dist, metadata, paths, progress, source
-from panicast_build.distros import Distro
-from panicast_build.errors import UserError
-from panicast_build.paths import DIST, ROOT
+from panicast_build.build import dist, source
+from panicast_build.core import paths, progress
+from panicast_build.core.errors import UserError
+from panicast_build.core.paths import DIST, ROOT
+from panicast_build.core.run import run
 from panicast_build.release import evidence
 from panicast_build.repository import key
-from panicast_build.run import run
+from panicast_build.targets import changelog, metadata
+from panicast_build.targets.distros import Distro
 
 # What leads to keys, and only the step that signs is given.
 SECRETS = ("GNUPGHOME", "GPG_TTY", "GPG_AGENT_INFO", "SSH_AUTH_SOCK", "PANICAST_MODULE_KEY")

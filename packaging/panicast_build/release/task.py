@@ -13,12 +13,14 @@ import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
-from panicast_build import changelog, distros, files, metadata, progress, source
-from panicast_build.errors import UserError
-from panicast_build.paths import LOGS, ROOT
+from panicast_build.build import source
+from panicast_build.core import files, progress
+from panicast_build.core.errors import UserError
+from panicast_build.core.paths import LOGS, ROOT
+from panicast_build.core.run import run as run_command
 from panicast_build.release.steps import STEPS, Release, tagged
 from panicast_build.repository import key
-from panicast_build.run import run as run_command
+from panicast_build.targets import changelog, distros, metadata
 
 FOLDER = ROOT / "release"
 VERSION = re.compile(r"\d+\.\d+\.\d+")

@@ -8,12 +8,13 @@ import lzma
 from email.utils import formatdate
 from pathlib import Path
 
-from panicast_build import dist, files
-from panicast_build.distros import DebDistro
-from panicast_build.metadata import Project
+from panicast_build.build import dist
+from panicast_build.core import files
 from panicast_build.repository import index
 from panicast_build.repository.key import Key
 from panicast_build.repository.publish import Snapshot, link
+from panicast_build.targets.distros import DebDistro
+from panicast_build.targets.metadata import Project
 
 TOP = "deb"
 ARCHITECTURES = ("amd64", "arm64")

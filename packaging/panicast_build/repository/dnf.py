@@ -7,12 +7,13 @@ of one publication, and an old index from elsewhere is refused.
 
 from __future__ import annotations
 
-from panicast_build import dist, files, templating
-from panicast_build.distros import RpmDistro
-from panicast_build.paths import ROOT
+from panicast_build.build import dist
+from panicast_build.core import files, templating
+from panicast_build.core.paths import ROOT
 from panicast_build.repository import index
 from panicast_build.repository.key import Key
 from panicast_build.repository.publish import SNAPSHOTS, Snapshot
+from panicast_build.targets.distros import RpmDistro
 
 TOP = "rpm"
 TEMPLATES = ROOT / "packaging" / "templates" / "repository"

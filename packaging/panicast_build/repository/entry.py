@@ -10,11 +10,12 @@ from pathlib import Path
 
 import docker
 
-from panicast_build import assemble, dist, package, rpmroot, templating
-from panicast_build.distros import Distro, RpmDistro
-from panicast_build.metadata import Component, Project
-from panicast_build.paths import ROOT, dist_dir
+from panicast_build.build import assemble, dist, package, rpmroot
+from panicast_build.core import templating
+from panicast_build.core.paths import ROOT, dist_dir
 from panicast_build.repository.key import Key
+from panicast_build.targets.distros import Distro, RpmDistro
+from panicast_build.targets.metadata import Component, Project
 
 TEMPLATES = ROOT / "packaging" / "templates" / "repository"
 COMPONENTS = {

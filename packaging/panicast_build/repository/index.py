@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from panicast_build import tools
-from panicast_build.run import run
+from panicast_build.core import tools
+from panicast_build.core.run import run
 
 # One hash is enough, and the old ones are none.
 UNWANTED = dict.fromkeys((f"APT::FTPArchive::{name}" for name in ("MD5", "SHA1", "SHA512")), "false")

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from panicast_build import tools
-from panicast_build.errors import UserError
-from panicast_build.run import run
+from panicast_build.core import tools
+from panicast_build.core.errors import UserError
+from panicast_build.core.run import run
 
 
 def _gpg(*arguments: str | Path) -> str:

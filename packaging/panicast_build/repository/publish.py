@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from panicast_build import files
+from panicast_build.core import files
 
 KEEP = 5
 SNAPSHOTS, CURRENT, MANIFEST = "snapshots", "current", "manifest.json"

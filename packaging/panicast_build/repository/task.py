@@ -8,13 +8,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from panicast_build import dist, distros, engine, metadata, paths, progress
-from panicast_build.distros import DebDistro, Distro, RpmDistro
-from panicast_build.errors import UserError
-from panicast_build.metadata import Project
+from panicast_build.build import dist
+from panicast_build.core import paths, progress
+from panicast_build.core.errors import UserError
+from panicast_build.engine import engine
 from panicast_build.repository import apt, dnf, entry, key, publish
 from panicast_build.repository.key import Key
 from panicast_build.repository.publish import Snapshot
+from panicast_build.targets import distros, metadata
+from panicast_build.targets.distros import DebDistro, Distro, RpmDistro
+from panicast_build.targets.metadata import Project
 
 PUBLIC_KEY = "panicast-archive-keyring.asc"
 

@@ -14,11 +14,11 @@ from typing import TextIO
 
 import docker
 
-from panicast_build import distros, engine, paths, tools
-from panicast_build.choice import check
-from panicast_build.container import Container
-from panicast_build.distros import Distro
-from panicast_build.errors import BuildError
+from panicast_build.core import paths, tools
+from panicast_build.core.choice import check
+from panicast_build.core.errors import BuildError
+from panicast_build.engine import engine
+from panicast_build.engine.container import Container
 from panicast_build.smoke import patched, repo, report, secureboot, uefi, vm
 from panicast_build.smoke.debs import Debs
 from panicast_build.smoke.failure import SmokeFailure
@@ -29,6 +29,8 @@ from panicast_build.smoke.kernel import built as kernel_under_test
 from panicast_build.smoke.report import Report
 from panicast_build.smoke.rpms import Rpms
 from panicast_build.smoke.scenario import DKMS, LOG_HOST, RECEIVER, SERVER, Stage, Story
+from panicast_build.targets import distros
+from panicast_build.targets.distros import Distro
 
 FAMILIES: dict[str, Callable[[docker.DockerClient, Distro], Family]] = {"deb": Debs, "rpm": Rpms}
 STOCK, PATCHED, SECURE_BOOT = "stock", "patched", "secureboot"

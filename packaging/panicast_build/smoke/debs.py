@@ -9,13 +9,13 @@ from pathlib import Path
 import docker
 from debian.debfile import DebFile
 
-from panicast_build import images
-from panicast_build.dist import sha256
-from panicast_build.distros import DebDistro, Distro
+from panicast_build.build.dist import sha256
+from panicast_build.engine import images
 from panicast_build.repository import index
 from panicast_build.smoke import repo
 from panicast_build.smoke.family import Tool
 from panicast_build.smoke.repo import Package
+from panicast_build.targets.distros import DebDistro, Distro
 
 
 def control(path: Path) -> dict[str, str]:

@@ -10,9 +10,9 @@ from typing import TextIO
 
 import docker
 
-from panicast_build import files, progress
-from panicast_build.container import Container
-from panicast_build.paths import CACHE, LOGS
+from panicast_build.core import files, progress
+from panicast_build.core.paths import CACHE, LOGS
+from panicast_build.engine.container import Container
 
 FOLDER = CACHE / "smoke"
 # What of a container's / belongs to the system itself; the rest is made at boot.

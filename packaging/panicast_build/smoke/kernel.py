@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from panicast_build import dist, paths
-from panicast_build.distros import DebDistro, Distro
-from panicast_build.errors import UserError
+from panicast_build.build import dist
+from panicast_build.core import paths
+from panicast_build.core.errors import UserError
 from panicast_build.kernel import config
 from panicast_build.smoke.debs import read
 from panicast_build.smoke.repo import Package
+from panicast_build.targets.distros import DebDistro, Distro
 
 IMAGE, HEADERS, DEBUG = "linux-image-", "linux-headers-", "-dbg"
 

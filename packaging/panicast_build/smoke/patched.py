@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
-from panicast_build import tools
-from panicast_build.run import run
+from panicast_build.core import tools
+from panicast_build.core.run import run
 from panicast_build.smoke.failure import SmokeFailure
 from panicast_build.smoke.family import Tool
 from panicast_build.smoke.guest import Guest

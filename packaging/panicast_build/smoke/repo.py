@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from panicast_build import tools
-from panicast_build.dist import sha256
-from panicast_build.errors import UserError
-from panicast_build.run import run
+from panicast_build.build.dist import sha256
+from panicast_build.core import tools
+from panicast_build.core.errors import UserError
+from panicast_build.core.run import run
 
 # Where a guest finds the repository.
 MOUNTED = "/srv/panicast"

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from panicast_build import files, progress
-from panicast_build.errors import tail
+from panicast_build.core import files, progress
+from panicast_build.core.errors import tail
 from panicast_build.smoke.repo import Package
 
 TAIL_LINES = 30

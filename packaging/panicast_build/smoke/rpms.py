@@ -8,13 +8,15 @@ from pathlib import Path
 
 import docker
 
-from panicast_build import archive, images, rpmroot
-from panicast_build.distros import Base, Distro, RpmDistro
+from panicast_build.build import rpmroot
+from panicast_build.core import archive
+from panicast_build.engine import images
 from panicast_build.repository import index
 from panicast_build.smoke import repo
 from panicast_build.smoke.family import Tool
 from panicast_build.smoke.repo import Package
 from panicast_build.smoke.scenario import DKMS, OPTIONS_FILE, SERVICE
+from panicast_build.targets.distros import Base, Distro, RpmDistro
 
 
 def version(path: Path) -> str:

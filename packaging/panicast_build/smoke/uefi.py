@@ -12,13 +12,14 @@ from pathlib import Path
 import docker
 from virt.firmware.varstore.edk2 import Edk2VarStore
 
-from panicast_build import files, images, tools
-from panicast_build.container import Container
-from panicast_build.distros import DebDistro, Distro
-from panicast_build.errors import UserError
-from panicast_build.run import run
+from panicast_build.core import files, tools
+from panicast_build.core.errors import UserError
+from panicast_build.core.run import run
+from panicast_build.engine import images
+from panicast_build.engine.container import Container
 from panicast_build.smoke.image import GuestImage, image_folder
 from panicast_build.smoke.vm import Firmware
+from panicast_build.targets.distros import DebDistro, Distro
 
 MIB = 2**20
 SECTOR = 512

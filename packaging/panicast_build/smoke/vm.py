@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from panicast_build import tools
+from panicast_build.core import tools
 from panicast_build.smoke.failure import SmokeFailure, wait_for
 from panicast_build.smoke.image import GuestImage
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The panicast receiver: capture, reassemble, store and show what panicking machines send.
 
-How a packet travels: ``capture`` → ``intake`` (decode, count) → ``reassembly`` or ``rawrecords``
-→ ``handoff`` (bounded queue) → ``committer`` → ``store``. Only capture knows sockets, only the
-store knows SQLite, only the service knows threads and signals; the middle is pure.
+How a packet travels: ``capture`` takes it from the network, ``assembly`` decodes it with ``wire`` and
+puts records together, ``service`` hands them to ``db``. ``sinks``, ``web`` and ``cli`` read what is stored.
+Only ``capture`` knows sockets of the segment, only ``db`` knows SQLite, only ``service`` knows threads and
+signals. Imports go one way; pyproject.toml of the repository lists the rooms from top to bottom.
 """
 
 import sys

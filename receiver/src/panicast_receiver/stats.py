@@ -10,36 +10,16 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .committer import Committer
-from .listener import Listener
 from .log import logger
-from .sinks.feeder import Feeder
 
 FILE_NAME = "stats.json"
 #: Seconds between writes; counts older than STALE_S come from a service that does not run any more.
 EVERY_S, STALE_S = 5.0, 20.0
 
 Stats = dict[str, Any]
-
-
-def collect(listener: Listener, committer: Committer, feeders: Sequence[Feeder]) -> Stats:
-    """The counts since the start: ``packets`` by what became of them, ``lost`` by the kernel, ``records`` by
-    outcome, ``sinks`` by name; and the numbers and bytes of what is in flight and queued now."""
-    reassembler = listener.intake.reassembler
-    return {
-        "written": time.time(),
-        "packets": dict(listener.intake.counts),
-        "lost": sum(capture.lost() for capture in listener.captures),
-        "records": dict(committer.counts),
-        "sinks": {feeder.name: dict(feeder.counts) for feeder in feeders},
-        "in_flight": reassembler.in_flight,
-        "in_flight_bytes": reassembler.memory,
-        "queue_bytes": listener.queue_bytes,
-    }
 
 
 def line(stats: Stats) -> str:

@@ -13,12 +13,12 @@ from threading import Thread
 import docker
 import pytest
 
-from panicast_build import images
-from panicast_build.container import Container
-from panicast_build.distros import DebDistro
+from panicast_build.engine import images
+from panicast_build.engine.container import Container
 from panicast_build.kernel import build, ccache, config
 from panicast_build.kernel.build import Options
 from panicast_build.kernel.tree import BUILD, Wanted
+from panicast_build.targets.distros import DebDistro
 
 HIT, MISS = "direct_cache_hit", "cache_miss"
 SOURCE = b'#include "header.h"\nint number(void) { return NUMBER; }\n'

@@ -14,12 +14,13 @@ from pathlib import Path
 import docker
 import pytest
 
-from panicast_build import distros, images, metadata
-from panicast_build.container import Container
-from panicast_build.errors import BuildError, UserError
+from panicast_build.core.errors import BuildError, UserError
+from panicast_build.engine import images
+from panicast_build.engine.container import Container
 from panicast_build.kernel import config, rpm, source
 from panicast_build.kernel.build import Options
 from panicast_build.kernel.tree import Wanted
+from panicast_build.targets import distros, metadata
 
 SPEC = Path(__file__).with_name("kernel.spec")
 HOOK = "linux-kernel-test.patch"

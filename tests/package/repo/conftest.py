@@ -12,12 +12,13 @@ from pathlib import Path
 import docker
 import pytest
 
-from panicast_build import rpmroot, tools
-from panicast_build.container import Container
-from panicast_build.distros import DebDistro, Distro, get
+from panicast_build.build import rpmroot
+from panicast_build.core import tools
+from panicast_build.core.run import run
+from panicast_build.engine.container import Container
 from panicast_build.repository import key, task
 from panicast_build.repository.key import Key
-from panicast_build.run import run
+from panicast_build.targets.distros import DebDistro, Distro, get
 
 URL = "http://127.0.0.1:8000"
 OURS, THEIRS = "archive@example.org", "stranger@example.org"

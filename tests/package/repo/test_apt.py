@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import dist, metadata, paths
-from panicast_build.distros import get
-from panicast_build.errors import UserError
+from panicast_build.build import dist
+from panicast_build.core import paths
+from panicast_build.core.errors import UserError
 from panicast_build.repository import apt as suites
 from panicast_build.repository import publish, task
 from panicast_build.repository.key import Key
+from panicast_build.targets import metadata
+from panicast_build.targets.distros import get
 
 URL, OURS, THEIRS = "http://127.0.0.1:8000", "archive@example.org", "stranger@example.org"
 DEB = "debian-12"

@@ -6,12 +6,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from panicast_build import distros, metadata
+from panicast_build.core.run import run
 from panicast_build.repository import dnf as repositories
 from panicast_build.repository import task
 from panicast_build.repository.key import Key
 from panicast_build.repository.publish import Snapshot
-from panicast_build.run import run
+from panicast_build.targets import distros, metadata
 
 URL, OURS, THEIRS = "http://127.0.0.1:8000", "archive@example.org", "stranger@example.org"
 RPM, PACKAGE = "el9", "panicast-receiver"

@@ -10,10 +10,10 @@ from pathlib import Path
 import docker
 import pytest
 
-from panicast_build import evidence, rpmroot
-from panicast_build.container import Container
-from panicast_build.distros import Distro, get
-from panicast_build.run import Result
+from panicast_build.build import rpmroot, verified
+from panicast_build.core.run import Result
+from panicast_build.engine.container import Container
+from panicast_build.targets.distros import Distro, get
 
 # What any use of a package manager or of depmod changes, and what is dkms' own to keep (its signing key).
 NOT_OURS = ("/proc", "/sys", "/dev", "/tmp", "/run", "/repo", "/root", "/var/log", "/var/cache", "/var/tmp")
@@ -100,7 +100,7 @@ def start(client: docker.DockerClient, packaged: Callable[[Distro], Path]) -> It
         manager = rpmroot.MANAGERS[name]
         built = packaged(get(TARGETS[name]))
         box = stack.enter_context(Machine(client, rpmroot.image(client, manager.root), **options))
-        box.manager, box.distro, box.built = manager, TARGETS[name], evidence.hashes(TARGETS[name])
+        box.manager, box.distro, box.built = manager, TARGETS[name], verified.hashes(TARGETS[name])
         box.run(["mkdir", "-p", "/repo", manager.repositories])
         box.add(built.glob("*.noarch.rpm"))
         repositories = manager.configuration({"repo": "/repo", "stubs": rpmroot.STUBS})

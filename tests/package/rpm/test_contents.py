@@ -11,10 +11,12 @@ from pathlib import Path
 import docker
 import pytest
 
-from panicast_build import distros, evidence, images, metadata, rpm, rpmroot, source, vendored
-from panicast_build.container import Container
-from panicast_build.distros import RpmDistro
-from panicast_build.reproduce import OTHER
+from panicast_build.build import rpm, rpmroot, source, verified
+from panicast_build.build.reproduce import OTHER
+from panicast_build.engine import images
+from panicast_build.engine.container import Container
+from panicast_build.targets import distros, metadata, vendored
+from panicast_build.targets.distros import RpmDistro
 
 VERSION = metadata.load().version
 TARGETS = distros.of_family(RpmDistro)
@@ -93,7 +95,7 @@ import sys
 sys.path.insert(0, "/usr/lib/panicast-receiver")
 import tomli, sdnotify, zstandard
 assert "/panicast-receiver/" in tomli.__file__ + sdnotify.__file__ + zstandard.__file__
-from panicast_receiver import cli
+from panicast_receiver.cli import main as cli
 text = b"last words " * 1000
 packed = zstandard.ZstdCompressor(level=3).compress(text)
 assert len(packed) < 100
@@ -121,7 +123,7 @@ def test_evidence(name: str, packaged: Callable) -> None:
     sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
     assert set(sums) == {path.name for path in folder.iterdir() if path.is_file()} - {
         "SHA256SUMS",
-        *evidence.LATER,
+        *verified.LATER,
     }
     for file, stated_sum in sums.items():
         assert sha256((folder / file).read_bytes()).hexdigest() == stated_sum

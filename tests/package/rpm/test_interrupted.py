@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import metadata
+from panicast_build.targets import metadata
 
 VERSION, NEWER = metadata.load().version, "0.99.0"
 DKMS, RECEIVER, HEADERS = "panicast-dkms", "panicast-receiver", "kernel-devel"

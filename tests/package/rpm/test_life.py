@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import evidence, metadata
+from panicast_build.build import verified
+from panicast_build.targets import metadata
 
 VERSION, NEWER = metadata.load().version, "0.99.0"
 PACKAGES = ("panicast-dkms", "panicast-receiver")
@@ -73,4 +74,4 @@ def test_life(name: str, start: Callable, newer: Callable) -> None:
     tools[0] = tools[0].removeprefix(f"{name} ")
     seen = {"tools": [f"{name} {tools[0]}", *tools[1:]], "host": machine.host()}
     seen["steps"] = ["install", *(step for step, _ in STEPS), "remove"]
-    evidence.add_life(machine.distro, PACKAGES, machine.built, seen)
+    verified.add_life(machine.distro, PACKAGES, machine.built, seen)

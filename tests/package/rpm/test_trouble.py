@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import metadata
+from panicast_build.targets import metadata
 
 VERSION = metadata.load().version
 DKMS = "panicast-dkms"

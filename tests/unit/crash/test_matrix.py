@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import document
-from panicast_build.crash import cases, kernels
+from panicast_build.core import document
+from panicast_build.crash import cases
 from panicast_build.crash.kit import NICS
+from panicast_build.targets import kernels
 
 
 def crash(**fields: object) -> dict[str, object]:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import distros
-from panicast_build.distros import DebDistro
-from panicast_build.errors import UserError
+from panicast_build.core.errors import UserError
+from panicast_build.core.progress import Step
 from panicast_build.kernel import ccache, config, estimate, signing, source
-from panicast_build.progress import Step
+from panicast_build.targets import distros
+from panicast_build.targets.distros import DebDistro
 
 
 def test_every_configuration_has_its_fragment_and_a_suffix_of_its_own() -> None:

@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from panicast_build.crash import kernels
-from panicast_build.errors import UserError
+from panicast_build.core.errors import UserError
 from panicast_build.kernel import series
 from panicast_build.kernel.series import Era
+from panicast_build.targets import kernels
 
 # DEP-3, Debian's guidelines for the headers of patches
 FIELDS = {"Description", "Author", "Forwarded", "Last-Update"}

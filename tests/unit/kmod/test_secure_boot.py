@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build.paths import ROOT
-from panicast_build.run import Result, run
+from panicast_build.core.paths import ROOT
+from panicast_build.core.run import Result, run
 
 SCRIPT = (ROOT / "kmod/dist/panicast-ctl").read_text()
 # Where the script looks at the machine.

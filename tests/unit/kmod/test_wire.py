@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panicast_receiver.sealing import seal_frame
+from panicast_receiver.wire.sealing import seal_frame
 
 from .conftest import VECTORS, Encoder, record
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import bootstrap, distros
-from panicast_build.distros import DebDistro
-from panicast_build.errors import UserError
+from panicast_build.core.errors import UserError
+from panicast_build.engine import bootstrap
 from panicast_build.kernel import check
+from panicast_build.targets import distros
+from panicast_build.targets.distros import DebDistro
 
 
 def test_the_keys_of_every_archive_are_known() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from panicast_build.choice import choose
-from panicast_build.errors import UserError
+from panicast_build.core.choice import choose
+from panicast_build.core.errors import UserError
 
 KNOWN = {"6.1": 1, "6.12": 2, "7.3": 3}
 

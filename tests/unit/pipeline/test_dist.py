@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import dist, paths
+from panicast_build.build import dist
+from panicast_build.core import paths
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import engine
+from panicast_build.engine import engine
 
 
 def test_our_own_process_is_alive(tmp_path: Path) -> None:

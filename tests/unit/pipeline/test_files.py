@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import archive, changelog, deb, dist, distros, files, metadata
-from panicast_build.paths import ROOT
+from panicast_build.build import deb, dist
+from panicast_build.core import archive, files
+from panicast_build.core.paths import ROOT
+from panicast_build.targets import changelog, distros, metadata
 
 
 def test_tar_depends_on_names_modes_and_contents_alone(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from debian.debian_support import Version
 
-from panicast_build import bootstrap, distros, metadata
-from panicast_build.errors import UserError
-from panicast_build.paths import ROOT
+from panicast_build.core.errors import UserError
+from panicast_build.core.paths import ROOT
+from panicast_build.engine import bootstrap
+from panicast_build.targets import distros, metadata
 
 
 def test_every_family_has_a_bootstrap_and_a_builder() -> None:

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from panicast_build import pins
-from panicast_build.errors import UserError
+from panicast_build.build import pins
+from panicast_build.core.errors import UserError
 
 
 @pytest.fixture
@@ -39,6 +39,6 @@ def test_apt_is_told_of_each_package() -> None:
 
 
 def test_what_was_never_built_cannot_be_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("panicast_build.paths.DIST", tmp_path)
+    monkeypatch.setattr("panicast_build.core.paths.DIST", tmp_path)
     with pytest.raises(UserError, match="does not say what kmod was built with"):
         pins.recorded("debian-12", "kmod")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import errors, tools
-from panicast_build.errors import BuildError, UserError
-from panicast_build.run import run
+from panicast_build.core import errors, tools
+from panicast_build.core.errors import BuildError, UserError
+from panicast_build.core.run import run
 
 
 def test_output_is_returned_and_logged(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ from typing import TextIO
 import pytest
 from debian.changelog import Changelog
 
-from panicast_build import changelog, distros, metadata
-from panicast_build.errors import BuildError, UserError
+from panicast_build.core.errors import BuildError, UserError
+from panicast_build.core.run import run
 from panicast_build.release import evidence, steps, task
-from panicast_build.run import run
+from panicast_build.targets import changelog, distros, metadata
 
 TEXT = """# Changelog
 

@@ -8,9 +8,11 @@ from unittest.mock import Mock
 
 import pytest
 
-from panicast_build import bootstrap, changelog, distros, images, metadata, package, rpm, rpmroot
-from panicast_build.distros import RpmDistro
-from panicast_build.errors import UserError
+from panicast_build.build import package, rpm, rpmroot
+from panicast_build.core.errors import UserError
+from panicast_build.engine import bootstrap, images
+from panicast_build.targets import changelog, distros, metadata
+from panicast_build.targets.distros import RpmDistro
 
 TARGETS = distros.of_family(RpmDistro)
 PROJECT = metadata.load()

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build import dist, distros, evidence, support
+from panicast_build.build import dist, verified
+from panicast_build.pages import support
 from panicast_build.smoke import repo
+from panicast_build.targets import distros
 
 SMOKE = {
     "packages": [{"file": "one.rpm", "sha256": "11"}],
@@ -27,7 +29,7 @@ LIFE = {"tools": ["dnf 4", "rpm 4"], "host": "a host", "steps": ["install", "rem
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """dist/el9 with one package."""
-    for module in (dist, evidence):
+    for module in (dist, verified):
         monkeypatch.setattr(module, "dist_dir", lambda name: tmp_path / name)
     folder = tmp_path / "el9"
     folder.mkdir()
@@ -60,13 +62,13 @@ def test_evidence_is_told(folder: Path) -> None:
     assert row().crashed.endswith("under tcg, 2026-05-04; with Secure Boot enforcing, 2026-05-04")
     (folder / "smoke-secureboot.json").write_text(json.dumps({**SMOKE, "result": "fail"}))
     assert row().crashed.endswith("under tcg, 2026-05-04")
-    evidence.add_life("el9", [repo.PACKAGES[0]], evidence.hashes("el9"), LIFE)
+    verified.add_life("el9", [repo.PACKAGES[0]], verified.hashes("el9"), LIFE)
     assert row().installed == support.NOT_YET
-    evidence.add_life("el9", [repo.PACKAGES[1]], evidence.hashes("el9"), LIFE)
-    assert row().installed == f"install, remove by dnf 4, rpm 4 on a host, {evidence.today()}"
+    verified.add_life("el9", [repo.PACKAGES[1]], verified.hashes("el9"), LIFE)
+    assert row().installed == f"install, remove by dnf 4, rpm 4 on a host, {verified.today()}"
     assert row().reproduced == support.NOT_YET
     made = {"packages": SMOKE["packages"], "date": "2026-05-04"}
-    (folder / evidence.REPRODUCED).write_text(json.dumps(made))
+    (folder / verified.REPRODUCED).write_text(json.dumps(made))
     assert row().reproduced == "1 of its files, 2026-05-04"
 
 

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from panicast_build.paths import ROOT
-from panicast_build.run import run
+from panicast_build.core.paths import ROOT
+from panicast_build.core.run import run
 
 
 def inv(*arguments: str) -> str:

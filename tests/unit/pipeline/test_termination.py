@@ -18,9 +18,9 @@ TASK = """
 import signal, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from panicast_build.errors import reported
-from panicast_build.run import run
-from panicast_build.termination import terminable
+from panicast_build.core.errors import reported
+from panicast_build.core.run import run
+from panicast_build.core.termination import terminable
 
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
 signal.signal(signal.SIGHUP, getattr(signal, sys.argv[1]))

@@ -11,10 +11,10 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panicast_build import distros, vendored
-from panicast_build.distros import RpmDistro
-from panicast_build.errors import UserError
-from panicast_build.paths import ROOT
+from panicast_build.core.errors import UserError
+from panicast_build.core.paths import ROOT
+from panicast_build.targets import distros, vendored
+from panicast_build.targets.distros import RpmDistro
 
 
 def load_stand_in():

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Headers that no sender of ours makes."""
 
-from panicast_receiver.wire import HEADER
+from panicast_receiver.wire.v1 import HEADER
 
 
 def header(**changes):

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panicast_receiver import cli as module
+from panicast_receiver.cli import main as module
+from panicast_receiver.db.store import Store
 from panicast_receiver.errors import UsageError
-from panicast_receiver.extents import Run
-from panicast_receiver.present import file_name
-from panicast_receiver.record import Record, Source
+from panicast_receiver.records.extents import Run
+from panicast_receiver.records.present import file_name
+from panicast_receiver.records.record import Record, Source
 from panicast_receiver.settings import SETTINGS, load, render_toml
-from panicast_receiver.store import Store
 from panicast_receiver.text import escape, iso_time, render_log
 
 RECEIVER = Path(__file__).parents[3] / "receiver"

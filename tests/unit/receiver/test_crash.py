@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panicast_receiver.crash import Crash, parse
+from panicast_receiver.meaning.crash import Crash, parse
 
 SYSRQ = """\
 <6>[   11.435095] sysrq: Trigger a crash

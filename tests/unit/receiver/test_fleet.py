@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from panicast_receiver.db.reader import Query, Reader
+from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError
-from panicast_receiver.extents import Run
-from panicast_receiver.reader import Query, Reader
-from panicast_receiver.record import Record, Source
-from panicast_receiver.store import Store
+from panicast_receiver.records.extents import Run
+from panicast_receiver.records.record import Record, Source
 
 from .test_crash import OOPS, SYSRQ
 

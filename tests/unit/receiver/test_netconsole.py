@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panicast_receiver.intake import Intake, Packet
-from panicast_receiver.netconsole import Message, parse_netconsole
-from panicast_receiver.netconsoleruns import BEFORE, TOGETHER
-from panicast_receiver.reassembly import Limits
-from panicast_receiver.record import Instant, Source
+from panicast_receiver.assembly.intake import Intake, Packet
+from panicast_receiver.assembly.netconsoleruns import BEFORE, TOGETHER
+from panicast_receiver.assembly.reassembly import Limits
+from panicast_receiver.records.record import Instant, Source
+from panicast_receiver.wire.netconsole import Message, parse_netconsole
 
 from .conftest import udp_frame
 

@@ -8,13 +8,13 @@ import zlib
 
 import pytest
 
-from panicast_receiver import doctor
-from panicast_receiver.intake import Intake, Packet
-from panicast_receiver.reassembly import Limits
-from panicast_receiver.record import Instant, Source
+from panicast_receiver.assembly.intake import Intake, Packet
+from panicast_receiver.assembly.reassembly import Limits
+from panicast_receiver.cli import doctor
+from panicast_receiver.db.store import Store
+from panicast_receiver.records.record import Instant, Source
 from panicast_receiver.settings import load
-from panicast_receiver.store import Store
-from panicast_receiver.wire import encode
+from panicast_receiver.wire.v1 import encode
 
 from .test_fleet import record
 
@@ -47,8 +47,8 @@ def test_a_drill_comes_back(serve, cli):
 
 def test_a_drill_without_a_service_says_so(cli, tmp_path, monkeypatch):
     Store(tmp_path / "state").close()
-    monkeypatch.setattr("panicast_receiver.operations.PATIENCE_S", 0.2)
-    from panicast_receiver.cli import main
+    monkeypatch.setattr("panicast_receiver.cli.operations.PATIENCE_S", 0.2)
+    from panicast_receiver.cli.main import main
 
     argv = ["drill", "--state-dir", str(tmp_path / "state"), "--listen", "127.0.0.1:9"]
     assert main(argv) == 1

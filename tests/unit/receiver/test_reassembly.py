@@ -7,13 +7,13 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panicast_receiver.extents import Extents, Run, gaps, merged
-from panicast_receiver.intake import Intake, Packet
-from panicast_receiver.rawframe import RawFrame
-from panicast_receiver.rawrecords import RawRecords
-from panicast_receiver.reassembly import LATE_S, Limits, Reassembler, Recent
-from panicast_receiver.record import Instant, Source
-from panicast_receiver.wire import PIECE_END, decode
+from panicast_receiver.assembly.intake import Intake, Packet
+from panicast_receiver.assembly.rawrecords import RawRecords
+from panicast_receiver.assembly.reassembly import LATE_S, Limits, Reassembler, Recent
+from panicast_receiver.records.extents import Extents, Run, gaps, merged
+from panicast_receiver.records.record import Instant, Source
+from panicast_receiver.wire.raw import RawFrame
+from panicast_receiver.wire.v1 import PIECE_END, decode
 
 from .headers import header
 

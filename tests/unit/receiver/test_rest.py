@@ -8,13 +8,13 @@ from itertools import pairwise
 
 import pytest
 
+from panicast_receiver.assembly.intake import Intake
+from panicast_receiver.assembly.reassembly import Limits
 from panicast_receiver.capture import Read
 from panicast_receiver.capture.ring import RingCapture
-from panicast_receiver.handoff import Handoff
-from panicast_receiver.intake import Intake
-from panicast_receiver.listener import Listener
-from panicast_receiver.reassembly import Limits
-from panicast_receiver.record import Instant
+from panicast_receiver.records.record import Instant
+from panicast_receiver.service.handoff import Handoff
+from panicast_receiver.service.listener import Listener
 
 from .conftest import ring_block, udp_frame
 

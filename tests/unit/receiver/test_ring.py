@@ -7,11 +7,11 @@ import struct
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panicast_receiver.intake import Intake, Packet
-from panicast_receiver.reassembly import DONE, Limits
-from panicast_receiver.record import Instant, Source
-from panicast_receiver.spill import Spill
-from panicast_receiver.store import Store
+from panicast_receiver.assembly.intake import Intake, Packet
+from panicast_receiver.assembly.reassembly import DONE, Limits
+from panicast_receiver.assembly.spill import Spill
+from panicast_receiver.db.store import Store
+from panicast_receiver.records.record import Instant, Source
 
 from .conftest import ring_block, udp_frame
 
@@ -116,7 +116,7 @@ def test_endless_forged_pieces_do_not_grow_memory(big):
 
 
 def test_finished_records_are_forgotten_in_the_end(big, monkeypatch):
-    monkeypatch.setattr("panicast_receiver.reassembly.REMEMBERED", 3)
+    monkeypatch.setattr("panicast_receiver.assembly.reassembly.REMEMBERED", 3)
     intake = Intake(Limits(), 60)
     for number in range(8):
         frames = [frame[:24] + number.to_bytes(4, "big") + frame[28:] for frame in big["frames"]]

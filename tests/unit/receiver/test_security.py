@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panicast_receiver.committer import Retention
+from panicast_receiver.assembly.intake import Intake, Packet
+from panicast_receiver.assembly.rates import Guard, Rate
+from panicast_receiver.assembly.reassembly import Limits
+from panicast_receiver.db.reader import Query, Reader
+from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError
-from panicast_receiver.guard import Guard, Rate
-from panicast_receiver.intake import Intake, Packet
-from panicast_receiver.reader import Query, Reader
-from panicast_receiver.reassembly import Limits
-from panicast_receiver.record import Instant, Source
-from panicast_receiver.sealing import open_frame, read_keys, seal_frame
-from panicast_receiver.store import Store
-from panicast_receiver.wire import FLAG_SEALED, decode, encode
+from panicast_receiver.records.record import Instant, Source
+from panicast_receiver.service.committer import Retention
+from panicast_receiver.wire.sealing import open_frame, read_keys, seal_frame
+from panicast_receiver.wire.v1 import FLAG_SEALED, decode, encode
 
 from .conftest import ring_block, udp_frame
 from .test_fleet import record
@@ -129,7 +129,7 @@ def test_key_files(tmp_path, text, mode, problem):
 
 
 def test_without_the_library_keys_are_refused_in_words(tmp_path, monkeypatch):
-    monkeypatch.setattr("panicast_receiver.sealing.HAVE_NACL", False)
+    monkeypatch.setattr("panicast_receiver.wire.sealing.HAVE_NACL", False)
     with pytest.raises(ReceiverError, match="install python3-nacl"):
         read_keys(tmp_path / "keys")
 

@@ -11,16 +11,17 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from panicast_receiver.db.reader import Query, Reader
+from panicast_receiver.db.store import Store
 from panicast_receiver.errors import UsageError
-from panicast_receiver.reader import Query, Reader
 from panicast_receiver.settings import load
+from panicast_receiver.settings.targets import Target, parse_target
 from panicast_receiver.sinks import Told
 from panicast_receiver.sinks.feeder import Feeder, _told, rewind
 from panicast_receiver.sinks.hook import Hook
 from panicast_receiver.sinks.journal import Journal
-from panicast_receiver.sinks.syslog import Syslog, Target, message, parse_target
+from panicast_receiver.sinks.syslog import Syslog, message
 from panicast_receiver.sinks.webhook import Webhook
-from panicast_receiver.store import Store
 
 from .test_crash import SYSRQ
 from .test_fleet import record

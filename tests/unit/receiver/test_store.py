@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panicast_receiver.committer import Committer
+from panicast_receiver.assembly.reassembly import Limits, Reassembler
+from panicast_receiver.db.reader import Query, Reader
+from panicast_receiver.db.store import Store, from_signed, to_signed
 from panicast_receiver.errors import ReceiverError
-from panicast_receiver.extents import Run, merged
-from panicast_receiver.handoff import Handoff
-from panicast_receiver.reader import Query, Reader
-from panicast_receiver.reassembly import Limits, Reassembler
-from panicast_receiver.record import Instant, Record, Source
-from panicast_receiver.store import Store, from_signed, to_signed
-from panicast_receiver.wire import decode
+from panicast_receiver.records.extents import Run, merged
+from panicast_receiver.records.record import Instant, Record, Source
+from panicast_receiver.service.committer import Committer
+from panicast_receiver.service.handoff import Handoff
+from panicast_receiver.wire.v1 import decode
 
 NOW = Instant(100.0, 1_700_000_000_000_000_000)
 ALL = Query(everything=True)
@@ -195,7 +195,7 @@ def test_a_full_disk_is_waited_out_and_nothing_is_lost(store, tmp_path, big, mon
         return write(records)
 
     monkeypatch.setattr(store, "write", make_room_at_the_third_try)
-    monkeypatch.setattr("panicast_receiver.committer.RETRY_S", 0.01)
+    monkeypatch.setattr("panicast_receiver.service.committer.RETRY_S", 0.01)
     for number in range(3):
         handoff.put([raw_record(os.urandom(1024) * 8, identity=bytes([number]) * 20)])
     handoff.put([partial(big["frames"])])

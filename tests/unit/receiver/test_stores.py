@@ -10,15 +10,15 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from panicast_receiver.db.reader import Query, Reader
+from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError, UsageError
-from panicast_receiver.reader import Query, Reader
 from panicast_receiver.settings import load
 from panicast_receiver.settings.kinds import parse_servers, without_password
 from panicast_receiver.sinks import Refused, Told, central, hand_over
 from panicast_receiver.sinks.broker import Login, message_id, pack, read_login, subject, unpack
 from panicast_receiver.sinks.document import checked
 from panicast_receiver.sinks.feeder import _told
-from panicast_receiver.store import Store
 
 from .test_store import raw_record
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panicast_receiver.crash import parse
+from panicast_receiver.meaning.crash import parse
 from panicast_receiver.text import LEVELS
 from panicast_receiver.web import logtext, timeline
 
@@ -290,7 +290,8 @@ def test_without_its_libraries_it_says_what_to_install(state):
     script = (
         "import sys\n"
         "sys.modules.update(dict.fromkeys(['aiohttp', 'jinja2', 'prometheus_client']))\n"
-        "from panicast_receiver import web, cli\n"
+        "from panicast_receiver import web\n"
+        "from panicast_receiver.cli import main as cli\n"
         "web.find_spec = lambda name: None\n"
         "print(cli.main(['list', '--state-dir', sys.argv[1]]))\n"
         "print(cli.main(['web', '--state-dir', sys.argv[1]]))\n"

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panicast_receiver.ethernet import parse_ethernet
-from panicast_receiver.rawframe import RawFrame, decode_raw
-from panicast_receiver.wire import Drop, Frame, decode, parse_metadata
+from panicast_receiver.wire.ethernet import parse_ethernet
+from panicast_receiver.wire.raw import RawFrame, decode_raw
+from panicast_receiver.wire.v1 import Drop, Frame, decode, parse_metadata
 
 from .headers import header
 

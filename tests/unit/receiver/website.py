@@ -12,7 +12,7 @@ import time
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from panicast_receiver.store import Store
+from panicast_receiver.db.store import Store
 
 from .conftest import PATIENCE_S
 from .test_crash import ARM, OOPS, SYSRQ

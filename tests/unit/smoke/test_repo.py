@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from panicast_build.errors import UserError
+from panicast_build.core.errors import UserError
 from panicast_build.smoke import debs, repo, rpms
 from panicast_build.smoke.repo import Package
 

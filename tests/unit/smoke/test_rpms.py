@@ -7,9 +7,10 @@ import re
 
 import pytest
 
-from panicast_build import distros, rpmroot
-from panicast_build.distros import RpmDistro
+from panicast_build.build import rpmroot
 from panicast_build.smoke import rpms
+from panicast_build.targets import distros
+from panicast_build.targets.distros import RpmDistro
 
 TARGETS = [distro for distro in distros.load().values() if isinstance(distro, RpmDistro)]
 

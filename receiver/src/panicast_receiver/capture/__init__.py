@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
-from ..intake import Intake
+from ..assembly.intake import Intake
 from ..log import logger
-from ..record import Instant, Record
+from ..records.record import Instant, Record
 
 _SO_ATTACH_FILTER = 26
 

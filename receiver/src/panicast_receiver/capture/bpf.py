@@ -6,8 +6,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
-from ..ethernet import ETHERTYPE_IP, PROTOCOL_UDP
-from ..rawframe import IP_PROTOCOL
+from ..wire.ethernet import ETHERTYPE_IP, PROTOCOL_UDP
+from ..wire.raw import IP_PROTOCOL
 
 Program = Sequence[tuple[int, int, int, int]]
 

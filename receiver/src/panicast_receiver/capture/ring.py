@@ -13,10 +13,10 @@ import mmap
 import socket
 import struct
 
+from ..assembly.intake import Intake
 from ..errors import ReceiverError
-from ..ethernet import ETHERTYPE_IP
-from ..intake import Intake
-from ..record import Instant, Record
+from ..records.record import Instant, Record
+from ..wire.ethernet import ETHERTYPE_IP
 from . import OnInterface, Read, attach_filter, interface_name
 from .bpf import NOTHING, Program
 

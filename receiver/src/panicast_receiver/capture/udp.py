@@ -6,9 +6,9 @@ from __future__ import annotations
 import socket
 import struct
 
+from ..assembly.intake import Intake, Packet
 from ..errors import ReceiverError
-from ..intake import Intake, Packet
-from ..record import Instant, Record, Source
+from ..records.record import Instant, Record, Source
 from . import OnInterface, Read, attach_filter, grow_receive_buffer, interface_name
 from .bpf import NOTHING
 

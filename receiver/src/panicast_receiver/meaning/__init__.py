@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a kernel's last words mean: what happened, in which function, and which crashes are the same. Pure."""
+"""What a crash was: what happened, in which function, and which crashes are the same. Pure.
+
+Text in, values out. Nothing here knows where a record came from or where it is kept.
+"""
 
 from __future__ import annotations
 
-from ..crash import parse
+from .crash import parse
 from .model import VERSION, Meaning
 
 __all__ = ["Meaning", "understand"]

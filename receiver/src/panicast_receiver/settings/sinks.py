@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from ..sinks.syslog import parse_target
 from .kinds import Setting, absolute, one_of, parse_servers, web_address, without_password
+from .targets import parse_target
 
 
 def _syslog(text: str) -> None:

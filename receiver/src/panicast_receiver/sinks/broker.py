@@ -19,7 +19,7 @@ from nats.js.api import StreamConfig
 from nats.js.errors import NotFoundError
 
 from ..errors import UsageError
-from ..private import read_private
+from ..secretfile import read_private
 from ..settings.kinds import parse_servers
 from .document import checked
 

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from ..settings.targets import parse_target
 from . import Sink
 from .hook import Hook
 from .journal import Journal
-from .syslog import Syslog, parse_target
+from .syslog import Syslog
 from .webhook import Webhook
 
 if TYPE_CHECKING:

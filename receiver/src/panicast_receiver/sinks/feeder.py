@@ -10,12 +10,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Callable
 
-from .. import present, schema
+from ..db import schema
+from ..db.reader import Entry, Query, Reader
 from ..errors import ReceiverError
-from ..listener import name_thread
 from ..log import logger
-from ..reader import Entry, Query, Reader
+from ..records import present
 from ..text import escape
+from ..threads import name_thread
 from . import Sink, Told, hand_over
 
 #: Seconds between looks for new records; between tries at first, and at most.

@@ -7,33 +7,16 @@ import re
 import socket
 import ssl
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from ..settings.targets import Target
 from . import PRIORITIES, Told
 
 #: local0, so that panics of other machines are not taken for the log host's own kernel's.
 _FACILITY = 16
 _TIMEOUT_S = 10
-_TARGET = re.compile(r"(udp|tcp|tls):(\[[0-9a-fA-F:.]+\]|[\w.-]+):(\d{1,5})")
 #: An enterprise number of the documentation's (RFC 5612).
 _SD_ID = "panicast@32473"
 _PARAMETERS = ("id", "type", "signature", "release", "boot_id")
-
-
-class Target(NamedTuple):
-    """Where to."""
-
-    way: str
-    host: str
-    port: int
-
-
-def parse_target(text: str) -> Target:
-    """Split WAY:HOST:PORT; raises ValueError."""
-    match = _TARGET.fullmatch(text)
-    if not match or not 0 < int(match[3]) < 65536:
-        raise ValueError(text)
-    return Target(match[1], match[2].strip("[]"), int(match[3]))
 
 
 class Syslog:

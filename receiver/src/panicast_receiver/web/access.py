@@ -10,7 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from ..errors import ReceiverError, UsageError
-from ..private import read_private
+from ..secretfile import read_private
 from ..settings import Settings
 from ..settings.kinds import host_and_port
 from ..settings.web import parse_names

@@ -10,9 +10,9 @@ from typing import Any
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from .. import present
+from ..db.reader import Reader
 from ..errors import UsageError
-from ..reader import Reader
+from ..records import present
 from . import metrics, openapi, parameters
 from .live import MOST_STREAMS
 from .site import API, Site

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Callable, TypeVar
 
-from ..reader import Reader
+from ..db.reader import Reader
 
 T = TypeVar("T")
 #: Questions that are asked at the same time; more wait.

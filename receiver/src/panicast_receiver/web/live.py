@@ -17,9 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import Callable, NamedTuple, TypeVar
 
+from ..db.reader import Entry, Query, Reader
 from ..errors import ReceiverError
 from ..log import logger
-from ..reader import Entry, Query, Reader
 
 T = TypeVar("T")
 #: Seconds between looks at the database; without an event a stream says that it lives.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..crash import beginning, kind_of, split_stamp
+from ..meaning.crash import beginning, kind_of, split_stamp
 from ..text import GAP, escape, split_level
 
 

@@ -15,10 +15,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.process_collector import ProcessCollector
 
 from .. import stats
-from ..boots import STATES
+from ..db.boots import STATES
+from ..db.reader import Reader
 from ..errors import ReceiverError
-from ..reader import Reader
-from ..wire import Drop
+from ..wire.v1 import Drop
 
 #: What stats.py counts under a name that is none of a drop: copies of frames are no loss.
 _NO_DROP = {"packets", Drop.DUPLICATE.value}

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from ..boots import STATES
-from ..wire import TYPES
+from ..db.boots import STATES
+from ..wire.v1 import TYPES
 from . import parameters
 from .parameters import Parameter
 from .site import API

@@ -14,12 +14,13 @@ from urllib.parse import urlencode
 import jinja2
 from aiohttp import web
 
-from .. import present, stats
-from ..boots import STATES
+from .. import stats
+from ..db.boots import STATES
+from ..db.reader import Query, Reader
 from ..errors import NotFoundError
-from ..reader import Query, Reader
+from ..records import present
 from ..text import escape, iso_time, parse_when
-from ..wire import TYPES
+from ..wire.v1 import TYPES
 from . import logtext, parameters, timeline
 from .access import COOKIE
 from .site import Site

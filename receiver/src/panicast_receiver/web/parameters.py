@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
-from ..boots import STATES
+from ..db.boots import STATES
+from ..db.reader import Place, Query
 from ..errors import UsageError
-from ..reader import Place, Query
 from ..text import parse_when
-from ..wire import TYPES
+from ..wire.v1 import TYPES
 
 #: Records on a page where nothing else is asked for, and at most.
 FEW, MOST = 50, 1000

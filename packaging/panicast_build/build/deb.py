@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Debian packages: sources and rendered packaging go into a container, packages come out."""
+
+from __future__ import annotations
+
+import email.utils
+import hashlib
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+import docker
+from debian.deb822 import Deb822
+
+from panicast_build.build import pinned, pins, source
+from panicast_build.core import archive, templating
+from panicast_build.core.paths import ROOT
+from panicast_build.engine import images
+from panicast_build.engine.surroundings import USUAL, Surroundings
+from panicast_build.targets import changelog, metadata, vendored
+from panicast_build.targets.distros import DebDistro, Distro
+from panicast_build.targets.metadata import Component, Project
+
+TEMPLATES = ROOT / "packaging" / "templates" / "deb"
+# One path for every build: it may end up in the bytes.
+BUILD = "/build"
+RECEIVER = "receiver"
+REVISION = "1"
+
+
+def version(project: Project, distro: DebDistro) -> str:
+    """The version of the distro's packages, Debian revision included."""
+    return f"{project.version}-{REVISION}{distro.version_suffix}"
+
+
+def render(project: Project, component: Component, distro: DebDistro, epoch: int) -> dict[str, bytes]:
+    """The debian/ folder of a component by path within it, its templates filled in."""
+    top = TEMPLATES / component.package
+    environment = templating.environment(top, TEMPLATES / "shared", templating.SHARED, lines=False)
+    values = {
+        "project": project,
+        "package": component.package,
+        "distro": distro,
+        "version": version(project, distro),
+        "date": email.utils.formatdate(epoch),
+        "changelog": changelog.debian(
+            changelog.of(project.version),
+            component.package,
+            version(project, distro),
+            distro.suite,
+            project.maintainer,
+            epoch,
+        ),
+    }
+    return {name: environment.get_template(name).render(values).encode() for name in archive.read_tree(top)}
+
+
+def taken_along(component: Component, distro: DebDistro) -> dict[str, Path]:
+    """The Python modules that the receiver's source has beside its own, by their path in it."""
+    modules = distro.vendored if component.name == RECEIVER else []
+    return {f"vendored/{name}": path for name, path in vendored.files(modules).items()}
+
+
+def build_depends(project: Project, distro: DebDistro) -> str:
+    """What the packages of all components ask for to be built, as one dependency list."""
+    controls = [
+        Deb822(render(project, component, distro, 0)["control"])
+        for component in metadata.of_distro(distro.family, distro.components)
+    ]
+    wanted = {word.strip() for control in controls for word in control["Build-Depends"].split(",")}
+    return ", ".join(sorted(filter(None, wanted)))
+
+
+def image(
+    client: docker.DockerClient,
+    project: Project,
+    distro: DebDistro,
+    exactly: Mapping[str, str] | None = None,
+) -> str:
+    """The tag of the image that packages are built in; made of exactly these packages if given."""
+    arguments = {"DEPENDS": build_depends(project, distro)}
+    if exactly is None:
+        return images.build(client, distro, "build-deb", buildargs=arguments)
+    return pinned.image(client, distro, "build-deb", arguments, exactly)
+
+
+class Build:
+    """One component's packages for one distro: inputs() tells builds apart, run() makes the files."""
+
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        project: Project,
+        component: Component,
+        distro: Distro,
+        *,
+        packages: Mapping[str, str] | None = None,
+        sources: Mapping[str, Path | bytes] | None = None,
+        epoch: int | None = None,
+        around: Surroundings = USUAL,
+    ) -> None:
+        assert isinstance(distro, DebDistro)
+        self._client = client
+        self._epoch = source.epoch() if epoch is None else epoch
+        self._name = f"{component.package}-{project.version}"
+        self._orig_name = f"{component.package}_{project.version}.orig.tar"
+        self._orig = io.BytesIO()
+        files = source.files(component.name) if sources is None else sources
+        files = {**files, **taken_along(component, distro)}
+        archive.write_tar(self._orig, files, mtime=self._epoch, prefix=f"{self._name}/")
+        self._debian = render(project, component, distro, self._epoch)
+        self._image = image(client, project, distro, packages)
+        self._around = around
+        self._environment = {
+            "SOURCE_DATE_EPOCH": str(self._epoch),
+            "DEB_BUILD_OPTIONS": os.environ.get("DEB_BUILD_OPTIONS", ""),
+        }
+
+    def inputs(self) -> dict[str, object]:
+        """Everything the bytes of the packages depend on: the same inputs give the same bytes."""
+        return {
+            "source": hashlib.sha256(self._orig.getvalue()).hexdigest(),
+            "packaging": images.digest({name: text.decode() for name, text in self._debian.items()}),
+            "image": pins.of(self._client, self._image),
+            "environment": self._environment,
+            "builder": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
+        }
+
+    def run(self, into: Path, log: TextIO) -> None:
+        """Leaves the binary and source packages, .changes and .buildinfo in the folder into."""
+        tree = f"{BUILD}/{self._name}"
+        around = self._around
+        with around.container(self._client, self._image, self._environment) as box:
+            box.run(["mkdir", "-p", tree], log=log)
+            box.write({self._orig_name: self._orig.getvalue()}, BUILD, mtime=self._epoch)
+            box.run(["gzip", "-9n", self._orig_name], log=log, cwd=BUILD)
+            box.run(["tar", "-xzf", f"{self._orig_name}.gz"], log=log, cwd=BUILD)
+            debian = {f"debian/{name}": text for name, text in self._debian.items()}
+            box.write(debian, tree, mtime=self._epoch)
+            around.give(box, BUILD, log)
+            argv = ["dpkg-buildpackage", "-us", "-uc", "-sa"]
+            box.run(around.argv(argv), log=log, user=around.user, cwd=tree)
+            found = box.run(["find", BUILD, "-maxdepth", "1", "-type", "f"], log=log).output.split()
+            for path in found:
+                box.get(path, into)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""./inv package: builds what changed into dist/DISTRO and shows what is there; ./inv fetch: for later."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import docker
+
+from panicast_build.build import assemble, deb, dist, pins, rpm
+from panicast_build.build.assemble import Builder
+from panicast_build.core import parallel
+from panicast_build.core.errors import UserError
+from panicast_build.engine import engine
+from panicast_build.targets import distros, metadata
+from panicast_build.targets.distros import DebDistro, Distro, RpmDistro
+from panicast_build.targets.metadata import Component, Project
+
+
+def builder(
+    client: docker.DockerClient,
+    project: Project,
+    component: Component,
+    distro: Distro,
+    rpm_host: str = rpm.AUTO,
+    **options: Any,
+) -> Builder:
+    """How the packages of a component are built for a distro; options are those of both Builds."""
+    if isinstance(distro, RpmDistro):
+        return rpm.Build(client, project, component, distro, wanted_host=rpm_host, **options)
+    return deb.Build(client, project, component, distro, **options)
+
+
+def run(
+    names: str,
+    component: str = "",
+    rpm_host: str = rpm.AUTO,
+    jobs: int = 1,
+    locked: bool = False,
+    offline: bool = False,
+) -> None:
+    """Builds the packages of a comma list of distros (or "all"); of one component, or of all for "".
+
+    rpm_host says where RPMs are built: see panicast_build.build.rpm. With locked they are built with the
+    versions that dist/DISTRO/metadata.json names, with offline without a network: with what fetch() has
+    brought.
+    """
+    if offline:
+        os.environ["PANICAST_OFFLINE"] = "1"
+    chosen = {distro: _components(distro, component) for distro in distros.select(names)}
+    if len(chosen) > 1:
+        options = ["--rpm-host", rpm_host]
+        options += ["--component", component] if component else []
+        options += ["--locked"] if locked else []
+        parallel.run_all("package", [distro.name for distro in chosen], options, jobs)
+        return
+    project, client = metadata.load(), engine.connect()
+    for distro, wanted in chosen.items():
+        with dist.locked(distro.name):
+            recorded: dict[str, Mapping[str, str] | None] = {
+                c.name: pins.recorded(distro.name, c.name) if locked else None for c in wanted
+            }
+            assemble.fill(
+                distro.name,
+                project,
+                {
+                    c.name: builder(client, project, c, distro, rpm_host, packages=recorded[c.name])
+                    for c in wanted
+                },
+                {c.name: f"{c.package} for {distro.name}" for c in wanted},
+            )
+
+
+def fetch(names: str, rpm_host: str = rpm.AUTO, jobs: int = 1) -> None:
+    """Brings all that package() needs of the network for a comma list of distros (or "all")."""
+    chosen = distros.select(names)
+    if len(chosen) > 1:
+        parallel.run_all("fetch", [distro.name for distro in chosen], ["--rpm-host", rpm_host], jobs)
+        return
+    project, client = metadata.load(), engine.connect()
+    for distro in chosen:
+        if isinstance(distro, DebDistro):
+            tag = deb.image(client, project, distro)
+        else:
+            assert isinstance(distro, RpmDistro)
+            tag = rpm.host_image(client, project, distro, rpm.host(client, distro, rpm_host))
+        pins.of(client, tag)
+
+
+def _components(distro: Distro, name: str) -> list[Component]:
+    """The component called name, or every one for "", of those that the distro has packages of."""
+    has = metadata.of_distro(distro.family, distro.components)
+    wanted = [component for component in metadata.components(name) if component in has]
+    if not wanted:
+        raise UserError(
+            f"{distro.name} has no packages of {name}",
+            f"it has those of: {', '.join(component.name for component in has)}",
+        )
+    return wanted

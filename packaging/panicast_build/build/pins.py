@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What an image is made of, to the version: written to metadata.json, and asked for by --locked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import docker
+
+from panicast_build.build import dist
+from panicast_build.core import files
+from panicast_build.core.errors import UserError
+from panicast_build.core.paths import CACHE
+from panicast_build.engine.container import Container
+
+# Whichever of them an image has: NAME=VERSION lines.
+LIST = """
+if [ -e /var/lib/dpkg/status ]; then dpkg-query -W -f '${Package}:${Architecture}=${Version}\\n'
+else rpm -qa --qf '%{NAME}.%{ARCH}=%{VERSION}-%{RELEASE}\\n'; fi
+"""
+# More than anything that is wanted by hand: also where that is a downgrade.
+PRIORITY = 1001
+FEW = 5
+
+
+def of(client: docker.DockerClient, tag: str) -> dict[str, Any]:
+    """{"tag", "id", "base": {"layer", "digests"}, "packages": {NAME:ARCHITECTURE: VERSION}}: layer is the
+    SHA-256 of the base's root file system as a tar archive, digests are what registries call it."""
+    image = client.images.get(tag)
+    return {
+        "tag": tag,
+        "id": image.id,
+        "base": {
+            "layer": image.attrs["RootFS"]["Layers"][0],
+            "digests": sorted(image.attrs.get("RepoDigests") or []),
+        },
+        "packages": _packages(client, str(image.id)),
+    }
+
+
+def _packages(client: docker.DockerClient, image_id: str) -> dict[str, str]:
+    """Asked once: what is in an image does not change."""
+    known = CACHE / "images" / f"{image_id.removeprefix('sha256:')}.json"
+    if not known.exists():
+        with Container(client, image_id) as box:
+            listed = box.run(["sh", "-c", LIST]).output.split()
+        known.parent.mkdir(parents=True, exist_ok=True)
+        files.write(known, json.dumps(dict(sorted(line.split("=", 1) for line in listed))))
+    found: dict[str, str] = json.loads(known.read_text())
+    return found
+
+
+def recorded(distro: str, component: str) -> dict[str, str]:
+    """The packages of the image that a component of dist/DISTRO was built in; UserError if none was."""
+    try:
+        stated = dist.read(distro)["components"][component]["inputs"]["image"]["packages"]
+    except KeyError:
+        raise UserError(
+            f"dist/{distro}/metadata.json does not say what {component} was built with",
+            "build it once without --locked, or put the metadata.json of the build to repeat there",
+        ) from None
+    return dict(stated)
+
+
+def preferences(packages: Mapping[str, str]) -> bytes:
+    """apt's preferences that allow no other version of packages."""
+    return "\n".join(
+        f"Package: {name}\nPin: version {version}\nPin-Priority: {PRIORITY}\n"
+        for name, version in packages.items()
+    ).encode()
+
+
+def check(client: docker.DockerClient, tag: str, wanted: Mapping[str, str]) -> None:
+    """UserError, with some of the differences, unless the image has just these packages."""
+    has = _packages(client, str(client.images.get(tag).id))
+    other = [
+        f"{name} {wanted.get(name, 'none')}, not {has.get(name, 'none')}"
+        for name in sorted({*wanted, *has})
+        if wanted.get(name) != has.get(name)
+    ]
+    if other:
+        raise UserError(
+            f"{tag} cannot be made of the recorded versions: {'; '.join(other[:FEW])}"
+            + (f" and {len(other) - FEW} more" if len(other) > FEW else ""),
+            "the archive has them no more: name one that has with PANICAST_MIRROR, or leave out --locked",
+        )

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""RPMs: sources and a rendered spec go into a container, packages come out.
+
+The container is the distro's own where a registry has its image (host "real"), else Debian with the macros
+that its rpmbuild lacks (host "debian").
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+import docker
+
+from panicast_build.build import pinned, pins, rpmroot, source
+from panicast_build.core import archive, choice, progress, templating
+from panicast_build.core.paths import ROOT
+from panicast_build.engine import images
+from panicast_build.engine.surroundings import USUAL, Surroundings
+from panicast_build.targets import changelog, distros, metadata, vendored
+from panicast_build.targets.distros import Distro, RpmDistro
+from panicast_build.targets.metadata import Component, Project
+
+TEMPLATES = ROOT / "packaging" / "templates" / "rpm"
+# One path for every build: it ends up in the bytes.
+BUILD = "/build"
+RELEASE = "1"
+AUTO, REAL, DEBIAN = "auto", "real", "debian"
+DEBIAN_HOST = "debian-12"
+# What makes the same inputs give the same bytes: one macro for each thing that would tell builds apart.
+REPRODUCIBLE = {
+    "_topdir": BUILD,
+    "_buildhost": "panicast",
+    "use_source_date_epoch_as_buildtime": "1",
+    "clamp_mtime_to_source_date_epoch": "1",
+    "build_mtime_policy": "clamp_to_source_date_epoch",
+}
+
+
+def render(
+    project: Project, component: Component, distro: RpmDistro, epoch: int, release: str = RELEASE
+) -> dict[str, bytes]:
+    """The spec of a component and the sources that are templates too, by file name, filled in."""
+    top = TEMPLATES / component.package
+    environment = templating.environment(top, templating.SHARED)
+    values = {
+        "project": project,
+        "distro": distro,
+        "manager": rpmroot.MANAGERS[distro.manager],
+        "release": release,
+        "date": datetime.fromtimestamp(epoch, UTC).strftime("%a %b %d %Y"),
+        "changelog": changelog.rpm(
+            changelog.of(project.version), f"{release}{distro.dist}", project.maintainer, epoch
+        ),
+        "vendored": {vendored.distribution(name): vendored.version(name) for name in distro.vendored},
+        "licences": ["GPL-2.0-or-later", *vendored.licences(distro.vendored)],
+    }
+    return {name: environment.get_template(name).render(values).encode() for name in archive.read_tree(top)}
+
+
+def host(client: docker.DockerClient, distro: RpmDistro, wanted: str) -> str:
+    """Where the RPMs of distro are built, REAL or DEBIAN; AUTO leaves it to whether a registry answers."""
+    choice.check("--rpm-host", wanted, (REAL, DEBIAN, AUTO))
+    if wanted != AUTO:
+        return wanted
+    return REAL if images.obtainable(client, distro) else DEBIAN
+
+
+def build_requires(project: Project, distro: RpmDistro) -> list[str]:
+    """What the specs of all components ask for to be built."""
+    specs = [render(project, component, distro, 0) for component in metadata.of_family("rpm")]
+    text = "\n".join(files[name].decode() for files in specs for name in files if name.endswith(".spec"))
+    return sorted(set(re.findall(r"^BuildRequires:\s+(\S+)", text, re.MULTILINE)))
+
+
+def host_image(
+    client: docker.DockerClient,
+    project: Project,
+    distro: RpmDistro,
+    kind: str,
+    exactly: Mapping[str, str] | None = None,
+) -> str:
+    """The tag of the image that rpmbuild runs in, for a kind of host(); made of exactly these packages where
+    they are given."""
+    if kind == DEBIAN:
+        debian = distros.get(DEBIAN_HOST)
+        if exactly is not None:
+            return pinned.image(client, debian, "build-rpm-debian", {}, exactly)
+        return images.build(client, debian, "build-rpm-debian")
+    packages = " ".join(build_requires(project, distro))
+    arguments = {"SETUP": distro.setup, "INSTALL": distro.install, "PACKAGES": packages}
+    tag = images.build(client, distro, "build-rpm", buildargs=arguments)
+    if exactly is not None:
+        # dnf cannot be held to versions as apt can: what it installed may not be what was recorded.
+        pins.check(client, tag, exactly)
+    return tag
+
+
+def _archive(files: Mapping[str, Path | bytes], prefix: str, epoch: int) -> bytes:
+    """A .tar.gz whose bytes depend on nothing else."""
+    tar = io.BytesIO()
+    archive.write_tar(tar, files, mtime=epoch, prefix=prefix)
+    return gzip.compress(tar.getvalue(), mtime=0)
+
+
+class Build:
+    """One component's packages for one distro: inputs() tells builds apart, run() makes the files."""
+
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        project: Project,
+        component: Component,
+        distro: Distro,
+        *,
+        wanted_host: str = AUTO,
+        packages: Mapping[str, str] | None = None,
+        sources: Mapping[str, Path | bytes] | None = None,
+        epoch: int | None = None,
+        around: Surroundings = USUAL,
+    ) -> None:
+        assert isinstance(distro, RpmDistro)
+        self._client = client
+        self._epoch = source.epoch() if epoch is None else epoch
+        self._host = host(client, distro, wanted_host)
+        if self._host == DEBIAN:
+            progress.say(f"{distro.name}: {component.package} is built by Debian's rpmbuild (--rpm-host)")
+        self._spec = f"{component.package}.spec"
+        self._dist = distro.dist
+        files = source.files(component.name) if sources is None else sources
+        top = f"{component.package}-{project.version}"
+        self._files = render(project, component, distro, self._epoch)
+        self._files[f"{top}.tar.gz"] = _archive(
+            {**files, "LICENSE": ROOT / "LICENSE"}, f"{top}/", self._epoch
+        )
+        if "vendored.tar.gz" in self._files[self._spec].decode():
+            self._files["vendored.tar.gz"] = _archive(
+                vendored.files(distro.vendored), "vendored/", self._epoch
+            )
+        self._image = host_image(client, project, distro, self._host, packages)
+        self._around = around
+        self._environment = {"SOURCE_DATE_EPOCH": str(self._epoch)}
+
+    def inputs(self) -> dict[str, object]:
+        """Everything the bytes of the packages depend on: the same inputs give the same bytes."""
+        return {
+            "host": self._host,
+            "sources": {name: hashlib.sha256(text).hexdigest() for name, text in self._files.items()},
+            "image": pins.of(self._client, self._image),
+            "environment": self._environment,
+            "builder": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
+        }
+
+    def argv(self) -> list[str]:
+        """The rpmbuild command. Debian's knows the target's dist tag from us, and its package database does
+        not know what is installed."""
+        macros = dict(REPRODUCIBLE)
+        extra = []
+        if self._host == DEBIAN:
+            macros["dist"] = self._dist or "%{nil}"
+            extra = ["--nodeps"]
+        defines = [word for name, body in macros.items() for word in ("--define", f"{name} {body}")]
+        return ["rpmbuild", "-ba", *extra, *defines, f"{BUILD}/SPECS/{self._spec}"]
+
+    def run(self, into: Path, log: TextIO) -> None:
+        """Leaves the binary and source packages, and the spec as rendered, in the folder into."""
+        around = self._around
+        with around.container(self._client, self._image, self._environment) as box:
+            box.run(["mkdir", "-p", f"{BUILD}/SPECS", f"{BUILD}/SOURCES"], log=log)
+            spec = {self._spec: self._files[self._spec]}
+            others = {name: text for name, text in self._files.items() if name != self._spec}
+            box.write(spec, f"{BUILD}/SPECS", mtime=self._epoch)
+            box.write(others, f"{BUILD}/SOURCES", mtime=self._epoch)
+            around.give(box, BUILD, log)
+            # The source RPM says whose they are, and the others have a hash of it.
+            box.run(["chown", "-R", "root:root", f"{BUILD}/SPECS", f"{BUILD}/SOURCES"], log=log)
+            box.run(around.argv(self.argv()), log=log, user=around.user, cwd=BUILD)
+            found = box.run(["find", BUILD, "-name", "*.rpm"], log=log).output.split()
+            for path in [*found, f"{BUILD}/SPECS/{self._spec}"]:
+                box.get(path, into)

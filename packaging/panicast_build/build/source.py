@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What git knows of the tree: the files of a component, the time of a build, the commit."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from panicast_build.core import tools
+from panicast_build.core.errors import UserError
+from panicast_build.core.paths import ROOT
+from panicast_build.core.run import run
+
+
+def _git(*arguments: str) -> str:
+    tools.need("git")
+    return run(["git", "-C", ROOT, *arguments]).output
+
+
+def files(folder: str) -> dict[str, Path]:
+    """The files below folder (from the root of the tree) by their path within it, as they are on disk now:
+    tracked ones, and new ones that git does not ignore."""
+    listed = _git("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", folder).split("\0")
+    top = ROOT / folder
+    paths = (ROOT / name for name in sorted(filter(None, listed)))
+    return {str(path.relative_to(top)): path for path in paths if path.is_file()}
+
+
+def epoch() -> int:
+    """SOURCE_DATE_EPOCH if set, else the time of the last commit, in seconds."""
+    chosen = os.environ.get("SOURCE_DATE_EPOCH")
+    if chosen and not chosen.isdigit():
+        raise UserError(f"SOURCE_DATE_EPOCH={chosen} is no number of seconds")
+    return int(chosen or _git("log", "-1", "--format=%ct"))
+
+
+def commit() -> dict[str, object]:
+    """{"commit": full hash, "dirty": whether the tree differs from it}."""
+    return {
+        "commit": _git("rev-parse", "HEAD").strip(),
+        "dirty": bool(_git("status", "--porcelain").strip()),
+    }

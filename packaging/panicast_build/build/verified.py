@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What was seen of the packages in dist/DISTRO, beside them; it counts for those very bytes only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from panicast_build.build import dist
+from panicast_build.core import files
+from panicast_build.core.paths import dist_dir
+
+LIFE, SMOKE, PATCHED = "life.json", "smoke.json", "smoke-patched.json"
+SECURE_BOOT = "smoke-secureboot.json"
+REPRODUCED = "reproduced.json"
+# Not written by the build, and so not in its checksums.
+LATER = (LIFE, SMOKE, PATCHED, SECURE_BOOT, REPRODUCED)
+
+
+def hashes(distro: str) -> dict[str, str]:
+    """The SHA-256 of every file that was built for a distro, by its name."""
+    parts = dist.read(distro).get("components", {}).values()
+    return {entry["file"]: entry["sha256"] for part in parts for entry in part["files"]}
+
+
+def read(distro: str, name: str) -> dict[str, Any]:
+    """Evidence of what is in dist/ now; {} where there is none, or it is of other bytes.
+
+    "packages" in it lists files of dist/, each with "file" and "sha256".
+    """
+    try:
+        seen: dict[str, Any] = json.loads((dist_dir(distro) / name).read_text())
+    except (OSError, ValueError):
+        return {}
+    now = hashes(distro)
+    fits = seen["packages"] and all(now.get(of["file"]) == of["sha256"] for of in seen["packages"])
+    return seen if fits else {}
+
+
+def today() -> str:
+    """The date that evidence is of, in UTC."""
+    return datetime.now(UTC).date().isoformat()
+
+
+def add_life(distro: str, packages: Sequence[str], built: dict[str, str], seen: dict[str, Any]) -> None:
+    """Writes to life.json what was seen of packages (their names) from installation to removal; built are the
+    hashes() of then.
+
+    {"packages": […], "lives": {name: seen}}; seen is {"tools": names and versions of the tools, "host": whose
+    root, "steps": what was done in turn}.
+    """
+    of = [{"file": file, "sha256": sha} for file, sha in sorted(built.items())]
+    before = read(distro, LIFE)
+    lives = before["lives"] if before.get("packages") == of else {}
+    lives |= {name: {**seen, "date": today()} for name in packages}
+    text = json.dumps({"packages": of, "lives": lives}, indent=2)
+    files.write(dist_dir(distro) / LIFE, text + "\n")

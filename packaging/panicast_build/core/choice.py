@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Comma lists of names, as tasks take them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from panicast_build.core.errors import UserError
+
+T = TypeVar("T")
+
+
+def check(what: str, name: str, known: Iterable[str]) -> None:
+    """UserError, with the right names, unless name is among the known."""
+    names = list(known)
+    if name not in names:
+        raise UserError(f"no {what} is called {name!r}", f"there are: {', '.join(names)}")
+
+
+def choose(what: str, names: str, known: Mapping[str, T]) -> list[T]:
+    """What a comma list names, all of it for ""; UserError, with the right names, for a wrong one."""
+    wanted = [name.strip() for name in names.split(",") if name.strip()] or list(known)
+    for name in wanted:
+        check(what, name, known)
+    return [known[name] for name in wanted]

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where things lie: the tree, what is built (dist/), what may be thrown away and made again (the cache)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+DIST = ROOT / "dist"
+
+
+def _cache() -> Path:
+    if chosen := os.environ.get("PANICAST_CACHE"):
+        return Path(chosen).resolve()
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home).resolve() / "panicast"
+
+
+CACHE = _cache()
+LOGS = CACHE / "logs"
+
+
+def dist_dir(target: str) -> Path:
+    """The folder that holds what was built for a target: a distro, or DISTRO/kernel."""
+    return DIST / target
+
+
+def kernel_target(distro: str) -> str:
+    """The target of a distro's patched kernel."""
+    return f"{distro}/kernel"

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A throw-away container: started, given argv lists to run, and removed whatever happens."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import shlex
+import shutil
+import struct
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO, cast
+
+import docker
+from docker.errors import APIError
+
+from panicast_build.core import archive
+from panicast_build.core.errors import BuildError, UserError
+from panicast_build.core.run import Result
+from panicast_build.engine import engine
+
+CHUNK = 1 << 20
+# What is before each piece of output: the stream it is of, and its length (ContainerAttach in Docker's API).
+FRAME = struct.Struct(">BxxxL")
+
+
+class Container:
+    """with Container(client, image) as box: box.run(["make"]). The network is none, or host if asked for.
+
+    tmpfs are file systems in memory: where they are mounted, and with which options. mounts are folders of
+    this machine, and where they are in the container. cpus are those that it may use, e.g. 0 or 0-3.
+    """
+
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        image: str,
+        *,
+        network: str = "none",
+        env: Mapping[str, str] | None = None,
+        cap_add: Sequence[str] = (),
+        security_opt: Sequence[str] = (),
+        tmpfs: Mapping[str, str] | None = None,
+        mounts: Mapping[Path, str] | None = None,
+        hostname: str | None = None,
+        cpus: str = "",
+    ) -> None:
+        self._client = client
+        self._container = client.containers.create(
+            image,
+            ["sleep", "infinity"],
+            init=True,
+            network_mode=network,
+            environment={"LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", **(env or {})},
+            cap_add=list(cap_add),
+            security_opt=list(security_opt),
+            tmpfs=dict(tmpfs or {}),
+            hostname=hostname,
+            cpuset_cpus=cpus or None,
+            volumes=[f"{here}:{there}" for here, there in (mounts or {}).items()],
+            labels={engine.OWNER_LABEL: engine.owner()},
+        )
+
+    def __enter__(self) -> Self:
+        try:
+            self._container.start()
+        except BaseException:
+            self._container.remove(force=True)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._container.remove(force=True)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        log: TextIO | None = None,
+        user: str = "root",
+        cwd: str = "/",
+        env: Mapping[str, str] | None = None,
+        check: bool = True,
+        watch: Callable[[str], None] | None = None,
+    ) -> Result:
+        """Runs argv to its end; its output goes to log, and to watch, as it comes and is returned.
+
+        With check an exit code other than 0 raises: BuildError if there is a log, else UserError with the
+        output.
+        """
+        if log:
+            log.write(f"+ {shlex.join(argv)}\n")
+        api = self._client.api
+        started = api.exec_create(
+            self._container.id, list(argv), user=user, workdir=cwd, environment=dict(env or {})
+        )
+        output = []
+        for text in codecs.iterdecode(self._output(started["Id"]), "utf-8", errors="replace"):
+            output.append(text)
+            if log:
+                log.write(text)
+                log.flush()
+            if watch:
+                watch(text)
+        code = api.exec_inspect(started["Id"])["ExitCode"]
+        if check and code != 0:
+            message = f"{argv[0]} failed with exit code {code}"
+            if log:
+                raise BuildError(message, Path(log.name))
+            raise UserError(message, "".join(output).strip())
+        return Result(code, "".join(output))
+
+    def _output(self, exec_id: str) -> Iterator[bytes]:
+        """Starts what exec_create() prepared; its output as it comes, however long it is silent.
+
+        docker-py's own exec_start() now and then loses the beginning: it reads below the buffer that has
+        taken in what came together with the answer's headers (its issues 2042 and 3332).
+        """
+        api = self._client.api
+        url = f"{api.base_url}/v{api.api_version}/exec/{exec_id}/start"
+        with api.post(url, json={"Detach": False, "Tty": False}, stream=True) as answer:
+            if not answer.ok:
+                raise APIError("a command could not be started", answer, answer.text.strip())
+            while header := answer.raw.read(FRAME.size):
+                _, size = FRAME.unpack(header)
+                yield answer.raw.read(size)
+
+    def cpu_seconds(self) -> float:
+        """The time of CPUs that all its processes have taken up to now."""
+        stats = cast(dict[str, Any], self._container.stats(stream=False))
+        return float(stats["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e9
+
+    def put(self, source: Path, dest: str) -> None:
+        """Copies a file, or what a folder holds, into the folder dest of the container, which must exist."""
+        self.write(archive.read_tree(source) if source.is_dir() else {source.name: source}, dest)
+
+    def write(self, files: Mapping[str, Path | bytes], dest: str, *, mtime: int = 0) -> None:
+        """Writes files (name -> path here, or contents) into the folder dest, which must exist."""
+        with tempfile.TemporaryFile() as tar:
+            archive.write_tar(tar, files, mtime=mtime)
+            tar.seek(0)
+            self._container.put_archive(dest, tar)
+
+    def get(self, source: str, dest: Path) -> None:
+        """Copies a file of the container, or what a folder of it holds, into the folder dest here."""
+        with tempfile.TemporaryFile() as spool:
+            chunks, _ = self._container.get_archive(source, chunk_size=CHUNK)
+            for chunk in chunks:
+                spool.write(chunk)
+            spool.seek(0)
+            with tarfile.open(fileobj=spool) as tar:
+                for member in tar:
+                    top, _, rest = member.name.partition("/")
+                    # Not extract(): its filters, which keep names inside dest, came with Python 3.11.4.
+                    content = tar.extractfile(member) if member.isfile() else None
+                    if content is None:
+                        continue
+                    target = dest / (rest or top)
+                    if not target.resolve().is_relative_to(dest.resolve()):
+                        raise UserError(f"{member.name} of the container leads out of {dest}")
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    with target.open("wb") as out:
+                        shutil.copyfileobj(content, out)
+
+    def read(self, path: str) -> bytes:
+        """The contents of a file of the container."""
+        chunks, _ = self._container.get_archive(path, chunk_size=CHUNK)
+        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
+            member = tar.extractfile(tar.next() or "")
+            assert member is not None, f"{path} is not a file"
+            return member.read()
+
+    def export(self, dest: Path) -> None:
+        """Writes the container's whole file system to the tar archive dest, beside it first."""
+        part = dest.with_name(dest.name + ".part")
+        with part.open("wb") as out:
+            # They are bytes, whatever the type stubs say.
+            out.writelines(cast(Iterator[bytes], self._container.export(chunk_size=CHUNK)))
+        part.replace(dest)

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Container images: a distro's base, and what containers/Containerfile.NAME makes of it.
+
+A tag is a hash of everything that goes into the image, so an image that exists is the right one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+import docker
+from docker.errors import DockerException, ImageNotFound
+
+from panicast_build.core import archive, files, progress
+from panicast_build.core.errors import BuildError, UserError
+from panicast_build.core.paths import CACHE, LOGS, ROOT
+from panicast_build.engine import bootstrap
+from panicast_build.targets.distros import Base
+
+CONTAINERFILES = ROOT / "containers"
+REGISTRY_SECONDS = 8
+
+
+def digest(value: object) -> str:
+    """A short hash of anything that JSON can say."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def mirror() -> str:
+    """The package archive the user asked for; "" for the distro's own."""
+    return os.environ.get("PANICAST_MIRROR", "")
+
+
+def offline() -> bool:
+    """Whether the network must be left alone."""
+    return os.environ.get("PANICAST_OFFLINE", "") not in ("", "0")
+
+
+def _brought(tag: str) -> None:
+    """UserError when tag would have to be made, and that needs the network."""
+    if offline():
+        raise UserError(
+            f"the image {tag} is not here, and --offline forbids to make it",
+            "with a network run: ./inv fetch --distro …",
+        )
+
+
+def _exists(client: docker.DockerClient, tag: str) -> bool:
+    try:
+        client.images.get(tag)
+    except ImageNotFound:
+        return False
+    return True
+
+
+def _base_tag(distro: Base) -> str:
+    return f"panicast/base:{distro.suite}-{digest([distro.image, mirror()])}"
+
+
+def base(client: docker.DockerClient, distro: Base) -> str:
+    """The tag of the distro's base image: pulled where a registry answers and no mirror is asked for, else
+    bootstrapped from the package archive and kept in the cache as a tarball."""
+    tag = _base_tag(distro)
+    with files.locked(_lock(tag)):
+        if not _exists(client, tag):
+            _brought(tag)
+            if mirror() or not _pull(client, distro, tag):
+                _bootstrap(client, distro, tag)
+    return tag
+
+
+def _lock(tag: str) -> Path:
+    """What keeps processes from making the same image at the same time."""
+    return CACHE / "images" / f"{tag.replace('/', '-').replace(':', '-')}.lock"
+
+
+def obtainable(client: docker.DockerClient, distro: Base) -> bool:
+    """Whether the distro's base image is here already, or a registry answers that it has it."""
+    return _exists(client, _base_tag(distro)) or _registry_has(client, distro.image)
+
+
+@cache
+def _registry_has(client: docker.DockerClient, image: str) -> bool:
+    if offline():
+        return False
+    patience, client.api.timeout = client.api.timeout, REGISTRY_SECONDS
+    try:
+        # A description is quick to have or be refused; a pull could hang where packets are dropped.
+        client.api.inspect_distribution(image)  # type: ignore[no-untyped-call]
+    except (DockerException, OSError):
+        return False
+    finally:
+        client.api.timeout = patience
+    return True
+
+
+def _pull(client: docker.DockerClient, distro: Base, tag: str) -> bool:
+    if not _registry_has(client, distro.image):
+        progress.say(f"no registry answers for {distro.image}: using the distro's package archive")
+        return False
+    with progress.step(f"pulling {distro.image}"):
+        repository, _, version = distro.image.partition(":")
+        client.images.pull(repository, tag=version).tag(tag)
+    return True
+
+
+def _bootstrap(client: docker.DockerClient, distro: Base, tag: str) -> None:
+    name = tag.rpartition(":")[2]
+    tarball = CACHE / "images" / f"{name}.tar"
+    for folder in (tarball.parent, LOGS):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not tarball.exists():
+        log_path = LOGS / f"base-{name}.log"
+        # Ends in .tar, by which the bootstrap knows what to write.
+        part = tarball.with_name(f"{name}.part.tar")
+        with progress.step(f"bootstrapping {distro.title} from its package archive", log=log_path):
+            bootstrap.BOOTSTRAPS[distro.family](distro, mirror(), part, log_path)
+        part.replace(tarball)
+    with progress.step(f"importing {tag}"):
+        repository, _, version = tag.partition(":")
+        answer = client.api.import_image_from_file(str(tarball), repository=repository, tag=version)
+        if not _exists(client, tag):
+            raise UserError(f"the container engine refused the base image of {distro.name}", answer.strip())
+
+
+def recipe(name: str) -> Path:
+    """The Containerfile called name."""
+    return CONTAINERFILES / f"Containerfile.{name}"
+
+
+def build(
+    client: docker.DockerClient,
+    distro: Base,
+    name: str,
+    buildargs: Mapping[str, str] | None = None,
+    more: Mapping[str, Path | bytes] | None = None,
+    parent: str = "",
+) -> str:
+    """The tag of the image that containers/Containerfile.NAME makes of parent, its argument BASE
+    ("": the distro's base).
+
+    What its COPY lines find is the folder containers/NAME, and more files by name. Raises BuildError with
+    its log.
+    """
+    parent = parent or base(client, distro)
+    arguments = {"BASE": parent, **(buildargs or {})}
+    context = {"Containerfile": recipe(name), **archive.read_tree(CONTAINERFILES / name), **(more or {})}
+    with tempfile.TemporaryFile() as tar:
+        archive.write_tar(tar, context)
+        tar.seek(0)
+        inputs = [hashlib.file_digest(tar, "sha256").hexdigest(), client.images.get(parent).id, arguments]
+        tag = f"panicast/{name}:{distro.name}-{digest(inputs)}"
+        with files.locked(_lock(tag)):
+            if not _exists(client, tag):
+                _brought(tag)
+                tar.seek(0)
+                _build(client, tag, tar, arguments)
+    return tag
+
+
+def _build(client: docker.DockerClient, tag: str, context: IO[bytes], arguments: Mapping[str, str]) -> None:
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log_path = LOGS / f"image-{tag.removeprefix('panicast/').replace(':', '-')}.log"
+    with progress.step(f"building the container image {tag}", log=log_path), log_path.open("w") as log:
+        events = client.api.build(
+            fileobj=context,
+            custom_context=True,
+            dockerfile="Containerfile",
+            tag=tag,
+            buildargs=dict(arguments),
+            # The base image's name is a local tag; the packages come over the machine's own network.
+            pull=False,
+            network_mode="host",
+            rm=True,
+            forcerm=True,
+            decode=True,
+        )
+        for event in events:
+            log.write(event.get("stream", ""))
+            log.flush()
+            if problem := event.get("error"):
+                log.write(f"{problem}\n")
+                raise BuildError(f"the container image {tag} could not be built", log_path)

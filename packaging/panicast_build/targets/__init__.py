@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is built and crashed, as data: distributions, kernels, versions, the changelog, bundled modules."""

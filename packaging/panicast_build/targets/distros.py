@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The targets, read from packaging/distros.toml, which says what each field means."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from panicast_build.core.errors import UserError
+from panicast_build.core.paths import ROOT
+
+TABLE = ROOT / "packaging" / "distros.toml"
+ALL = "all"
+D = TypeVar("D", bound="Distro")
+
+
+@dataclass(frozen=True)
+class Base:
+    """What a base image is made of: see distros.toml. name is for people, and in what is made of it."""
+
+    name: str
+    title: str
+    family: str
+    image: str
+    suite: str
+    # Mirrors of a rolling suite lag behind the date until which its index says that it is valid.
+    rolling: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Distro(Base):
+    """One target."""
+
+    kernel: str
+    components: tuple[str, ...] = field(default=(), kw_only=True)
+
+
+@dataclass(frozen=True)
+class DebDistro(Distro):
+    """A target that takes Debian packages."""
+
+    version_suffix: str
+    kernel_image: str
+    kernel_headers: str
+    vendored: list[str]
+    other_kernel: tuple[str, ...] = field(default=(), kw_only=True)
+    newer: tuple[str, ...] = field(default=(), kw_only=True)
+    kernel_source: str = field(default="", kw_only=True)
+    kernel_config: str = field(default="", kw_only=True)
+    kernel_config_file: str = field(default="", kw_only=True)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+@dataclass(frozen=True)
+class RpmDistro(Distro):
+    """A target that takes RPMs."""
+
+    dist: str
+    setup: str
+    install: str
+    manager: str
+    guest: list[str]
+    kernel_devel: list[str]
+    headers: str
+    systemd: str
+    service: dict[str, str]
+    firewalld: str
+    firewalld_dir: str
+    python: str
+    python_requires: list[str]
+    python_suggests: list[str]
+    python_postgresql: str
+    vendored: list[str]
+    kernel_srpm: str = field(default="", kw_only=True)
+    kernel_hook: str = field(default="", kw_only=True)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+FAMILIES: dict[str, type[Distro]] = {"deb": DebDistro, "rpm": RpmDistro}
+
+
+def load(table: Path = TABLE) -> dict[str, Distro]:
+    """The targets by name, in the order of the table."""
+    tables = tomllib.loads(table.read_text())
+    return {name: _distro(name, fields) for name, fields in tables.items()}
+
+
+def _distro(name: str, fields: dict[str, Any]) -> Distro:
+    # Tables of tuples can be told apart by their hash.
+    listed = ("components", "newer", "other_kernel")
+    frozen: dict[str, Any] = {key: tuple(fields[key]) for key in listed if key in fields}
+    return FAMILIES[fields["family"]](name=name, **{**fields, **frozen})
+
+
+def of_family(family: type[D]) -> dict[str, D]:
+    """The targets of one family by name, in the order of the table."""
+    return {name: distro for name, distro in load().items() if isinstance(distro, family)}
+
+
+def get(name: str) -> Distro:
+    """The target called name; UserError lists the right names."""
+    known = load()
+    if name in known:
+        return known[name]
+    if not name:
+        raise UserError("no distro given", f"say --distro, and one of: {', '.join(known)}")
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    meant = f"did you mean {near[0]}? " if near else ""
+    raise UserError(f"no distro is called {name!r}", f"{meant}there are: {', '.join(known)}")
+
+
+def select(names: str) -> list[Distro]:
+    """The targets of a comma list, or every one for "all"."""
+    if names == ALL:
+        return list(load().values())
+    chosen = [get(name.strip()) for name in names.split(",") if name.strip()]
+    if not chosen:
+        raise UserError("no distro given", f"there are: {', '.join(load())}; or all of them: {ALL}")
+    return list(dict.fromkeys(chosen))

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The kernels that are crashed, read from kernels.toml, which says what each field means."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from panicast_build.core.choice import choose
+from panicast_build.targets.distros import Base
+
+TABLE = Path(__file__).with_name("kernels.toml")
+
+
+@dataclass(frozen=True)
+class Kernel(Base):
+    """A kernel: see kernels.toml."""
+
+    archive: str = ""
+    recipe: str = "crash-deb"
+    arch: str = "amd64"
+    append: str = ""
+    quick: bool = False
+
+    @property
+    def series(self) -> str:
+        """What its packages are called by, e.g. 6.1."""
+        return self.name.partition("-")[0]
+
+
+def load(table: Path = TABLE) -> dict[str, Kernel]:
+    """The kernels by name, in the order of the table."""
+    tables = tomllib.loads(table.read_text())
+    return {name: Kernel(name=name, **fields) for name, fields in tables.items()}
+
+
+def select(names: str) -> list[Kernel]:
+    """The kernels of a comma list; every one for ""."""
+    return choose("kernel", names, load())

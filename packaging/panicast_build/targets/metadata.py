@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The project's name, version and addresses, and what the packages are made from."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from panicast_build.core import files
+from panicast_build.core.choice import check
+from panicast_build.core.errors import UserError
+from panicast_build.core.paths import ROOT
+
+METADATA = Path("packaging/metadata.toml")
+
+
+@dataclass(frozen=True)
+class Project:
+    """packaging/metadata.toml's [project]."""
+
+    name: str
+    version: str
+    maintainer: str
+    homepage: str
+    archive: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Component:
+    """A part that is packaged by itself: the folder of its sources, its (source) package's name, and the
+    families that have it."""
+
+    name: str
+    package: str
+    families: tuple[str, ...] = ("deb", "rpm")
+
+
+COMPONENTS = {
+    component.name: component
+    for component in (
+        Component("kmod", "panicast-dkms"),
+        Component("receiver", "panicast-receiver"),
+        Component("selinux", "panicast-selinux", ("rpm",)),
+    )
+}
+
+
+def of_family(family: str) -> list[Component]:
+    """The components that a family of distros has packages of."""
+    return [component for component in COMPONENTS.values() if family in component.families]
+
+
+def of_distro(family: str, only: tuple[str, ...]) -> list[Component]:
+    """The components that a distro has packages of; only names them, if not all of its family's."""
+    return [component for component in of_family(family) if not only or component.name in only]
+
+
+# Files that must repeat the version for a build tool of their own, and how each says it.
+VERSION_COPIES = {
+    Path("kmod/version.h"): re.compile(r'^#define PANICAST_VERSION "(.+)"$', re.MULTILINE),
+    Path("receiver/pyproject.toml"): re.compile(r'^version = "(.+)"$', re.MULTILINE),
+    Path("pyproject.toml"): re.compile(r'^version = "(.+)"$', re.MULTILINE),
+}
+
+
+def load(root: Path = ROOT) -> Project:
+    """The project; UserError when another file states another version."""
+    project = Project(**tomllib.loads((root / METADATA).read_text())["project"])
+    for path, pattern in VERSION_COPIES.items():
+        found = pattern.search((root / path).read_text())
+        stated = found.group(1) if found else "no version"
+        if stated != project.version:
+            raise UserError(
+                f"{path} says {stated}, {METADATA} says {project.version}",
+                f"the version is set in {METADATA}; make {path} repeat it",
+            )
+    return project
+
+
+def set_version(version: str, root: Path = ROOT) -> None:
+    """Makes version the project's, in every file that states it."""
+    patterns = {METADATA: re.compile(r'^version = "(.+)"$', re.MULTILINE), **VERSION_COPIES}
+    for path, pattern in patterns.items():
+        text = (root / path).read_text()
+        found = pattern.search(text)
+        if found is None:
+            raise UserError(f"{path} states no version")
+        start, end = found.span(1)
+        files.write(root / path, text[:start] + version + text[end:])
+
+
+def components(name: str) -> list[Component]:
+    """The component called name, or all of them for ""; UserError lists the right names."""
+    if not name:
+        return list(COMPONENTS.values())
+    check("component", name, COMPONENTS)
+    return [COMPONENTS[name]]

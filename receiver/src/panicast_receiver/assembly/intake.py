@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Captured packets in, records out: picks the decoder, counts every packet and every drop. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from mmap import mmap
+from typing import NamedTuple
+
+from ..records.record import Instant, Record, Source
+from ..wire.ethernet import PROTOCOL_UDP, parse_ethernet, parse_udp
+from ..wire.netconsole import parse_netconsole
+from ..wire.raw import decode_raw
+from ..wire.sealing import Keys, open_frame
+from ..wire.v1 import Drop, Frame, decode
+from . import ringblock
+from .netconsoleruns import NetconsoleRuns
+from .rates import Guard
+from .rawrecords import RawRecords
+from .reassembly import Limits, Reassembler, Spilling
+
+
+class Packet(NamedTuple):
+    """What a capture hands over: the payload of a datagram to ``port`` (0: ours), or a whole frame when
+    ``ethernet`` is set."""
+
+    data: bytes
+    source: Source
+    ethernet: bool = False
+    port: int = 0
+
+
+class Intake:
+    """The pure middle of the receiver. ``counts`` is written by the calling thread only."""
+
+    def __init__(
+        self, limits: Limits, raw_window_s: float, spill: Spilling | None = None, netconsole_port: int = 0
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self.guard = Guard()
+        self.keys: Keys = {}
+        self.require_sealed = False
+        self.reassembler = Reassembler(limits, self.counts, spill, self.guard.allows)
+        self._raw = RawRecords(raw_window_s, self.counts)
+        self._netconsole = NetconsoleRuns(limits.idle_s, self.counts)
+        self._netconsole_port = netconsole_port
+
+    def feed(self, packet: Packet, now: Instant) -> list[Record]:
+        """Take one packet; returns the records that are ready to be stored."""
+        self.counts["packets"] += 1
+        if packet.ethernet:
+            return self._frame(packet.data, packet.source.iface, now)
+        return self._datagram(packet.data, packet.port, packet.source, now)
+
+    def feed_block(
+        self, ring: bytes | mmap, at: int, frames: int, now: Instant, interface: ringblock.Name
+    ) -> list[Record]:
+        """Take the frames of one block of a packet ring, the first at offset ``at``."""
+
+        def slow(frame: bytes, index: int, now: Instant) -> list[Record]:
+            return self._frame(frame, interface(index), now)
+
+        self.counts["packets"] += frames
+        walk = ringblock.Walk(ring, at, self.reassembler, now, slow)
+        walk.run(frames)
+        self.counts["duplicate"] += walk.duplicates
+        return walk.records
+
+    def _frame(self, frame: bytes, iface: str | None, now: Instant) -> list[Record]:
+        packet = parse_ethernet(frame)
+        if isinstance(packet, Drop):
+            return self._drop(packet)
+        source = Source(packet.mac, packet.ip, iface)
+        if packet.protocol == PROTOCOL_UDP:
+            datagram = parse_udp(packet.data)
+            if isinstance(datagram, Drop):
+                return self._drop(datagram)
+            return self._datagram(datagram.data, datagram.port, source, now)
+        raw = decode_raw(packet)
+        if isinstance(raw, Drop):
+            return self._drop(raw)
+        if self.require_sealed:
+            return self._drop(Drop.UNSEALED)
+        if not self.guard.allows(source, now.mono):
+            return self._drop(Drop.RATE)
+        return self._raw.feed(raw, source, now)
+
+    def set_limits(self, limits: Limits, raw_window_s: float) -> None:
+        """Go on with other limits; another thread may ask for it."""
+        self.reassembler.limits = limits
+        self._netconsole.idle_s = limits.idle_s
+        self._raw.window_s = raw_window_s
+
+    def tick(self, now: Instant) -> list[Record]:
+        """Returns the records of which nothing more was heard for a while."""
+        return self.reassembler.tick(now) + self._netconsole.tick(now)
+
+    def flush(self) -> list[Record]:
+        """Returns everything in flight: the service stops."""
+        return self.reassembler.flush() + self._netconsole.flush()
+
+    def _datagram(self, data: bytes, port: int, source: Source, now: Instant) -> list[Record]:
+        if port and port == self._netconsole_port:
+            if self.require_sealed:
+                return self._drop(Drop.UNSEALED)
+            message = parse_netconsole(data)
+            return (
+                self._drop(Drop.NETCONSOLE)
+                if message is None
+                else self._netconsole.feed(message, source, now)
+            )
+        frame = decode(data)
+        if isinstance(frame, Drop):
+            return self._drop(frame)
+        opened = self._open(frame, data)
+        if isinstance(opened, Drop):
+            return self._drop(opened)
+        return self.reassembler.feed(opened, source, now)
+
+    def _open(self, frame: Frame, data: bytes) -> Frame | Drop:
+        """The frame with its payload opened, if it is sealed and new."""
+        if not frame.sealed:
+            return Drop.UNSEALED if self.require_sealed else frame
+        if self.reassembler.knows(frame):
+            return Drop.DUPLICATE
+        key = self.keys.get(frame.key_id)
+        if key is None:
+            return Drop.SEALED
+        payload = open_frame(data, key)
+        return Drop.FORGED if payload is None else frame._replace(payload=payload)
+
+    def _drop(self, why: Drop) -> list[Record]:
+        self.counts[why.value] += 1
+        return []

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One v1 record while its frames arrive: made for taking a frame in a fraction of a microsecond. Pure.
+
+A sender's frames come one after the other, so each is known by beginning where the one before it ended:
+``order``. After a loss, a repetition or a change of order they are kept under a key, which also tells
+repetitions: ``pieces``. When those are as many as the record has frames and yet not the record, or when the
+text was cut in two ways, each frame is put into its place in the text at once: ``text``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Callable, Optional, cast
+
+from ..records.extents import Data, Extents, Lease, Run, Whole, runs_of
+from ..records.record import Record, Source, v1_identity
+from ..wire.v1 import SEQ_BITS, Frame
+
+#: Bytes of memory charged per record and per piece beyond the text itself (CPython 3.11).
+RECORD_COST = 1500
+PIECE_COST = 150
+#: Takes bytes to keep, returns where they are; None when there is no room.
+Put = Callable[[Sequence[bytes]], Optional[int]]
+#: Where no piece ends.
+_NOWHERE = -1
+_SEQ = (1 << SEQ_BITS) - 1
+#: The text of nearly all records until they are whole, which costs a record nothing.
+_EMPTY = Extents()
+
+
+class Partial:
+    """A record of which frames are missing. The fast path (ringblock.py) looks at the first six members."""
+
+    __slots__ = (
+        *("suffix", "count", "order", "end", "heard", "pieces"),
+        *("first", "name", "source", "received_ns", "late"),
+        *("away", "settled", "text", "metadata", "spilled", "whole"),
+    )
+
+    def __init__(self, frame: Frame, source: Source, received_ns: int) -> None:
+        self.first = frame
+        self.name = frame.name
+        self.source = source
+        self.received_ns = received_ns
+        #: b"", which no header has, when the fast path must leave its frames alone.
+        self.suffix = b"" if frame.sealed else frame.key[1]
+        self.count = frame.frames
+        #: Whether a part of it was handed out already.
+        self.late = False
+        self.heard = 0.0
+        #: Metadata, then text, newest first, without a gap. What comes next ends at ``end``.
+        self.order: list[Data] = []
+        #: So many of them, the first ones, or of ``pieces``, lie in the spill file.
+        self.away = 0
+        self.end = frame.text_length
+        #: By offset << SEQ_BITS | seq, once they are not in order.
+        self.pieces: dict[int, Data] = {}
+        self.settled = False
+        self.text = _EMPTY
+        self.metadata: Data | None = None
+        #: Bytes of what is kept here that lie in the spill file.
+        self.spilled = 0
+        #: All of the text, in order, once it came in the usual way.
+        self.whole: Sequence[Data] | None = None
+
+    @property
+    def cost(self) -> int:
+        """Bytes of memory charged."""
+        if self.order:
+            size = len(self.order[0]) + self.first.text_length - self.end
+        else:
+            size = sum(map(len, self.pieces.values())) + self.text.covered + len(self.metadata or b"")
+        pieces = len(self.order) + len(self.pieces) + len(self.text)
+        return RECORD_COST + PIECE_COST * pieces + size - self.spilled
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other frame followed the first."""
+        return len(self.order) + len(self.pieces) == 1 < self.count
+
+    @property
+    def held(self) -> int:
+        """Frames that spilling would move."""
+        return len(self.order) + len(self.pieces) - self.away
+
+    @property
+    def ready(self) -> bool:
+        """Whether this may be the whole record, which ``settle`` tells."""
+        if self.settled:
+            return self._is_whole()
+        return not self.end if self.order else len(self.pieces) >= self.count
+
+    def knows(self, frame: Frame, size: int) -> bool:
+        """Whether a frame with so much payload brings nothing new; of a settled record that is not known."""
+        if len(self.order) <= frame.seq and self.end != _NOWHERE:
+            return False
+        self._scatter()
+        known = self.pieces.get(frame.offset << SEQ_BITS | frame.seq)
+        # A piece that was cut on its way, or forged shorter, does not keep the whole one out.
+        return known is not None and (len(known) >= size or isinstance(known, range))
+
+    def take(self, frame: Frame) -> int | None:
+        """Keep a frame; how many bytes more are charged, None when it brings nothing new."""
+        size = len(frame.payload)
+        if self._continues(frame, size):
+            self.order.append(frame.payload)
+            if frame.seq:
+                self.end = frame.offset
+            return size + PIECE_COST
+        if not self.settled and frame.frames == self.count:
+            if self.knows(frame, size):
+                return None
+            self._scatter()
+            number = frame.offset << SEQ_BITS | frame.seq
+            shorter = self.pieces.get(number)
+            self.pieces[number] = frame.payload
+            return size + PIECE_COST if shorter is None else size - len(shorter)
+        before, metadata = self.cost, self.metadata
+        self._spread()
+        self._place(frame.seq, frame.offset, frame.payload)
+        more = self.cost - before
+        return more if more or self.metadata is not metadata else None
+
+    def settle(self) -> bool:
+        """Put the pieces in their places; whether the record is whole."""
+        if self.order and not self.end:
+            self.metadata, self.whole = self.order[0], self.order[:0:-1]
+            return True
+        self._scatter()
+        if self._fit():
+            return True
+        self._spread()
+        return self._is_whole()
+
+    def _continues(self, frame: Frame, size: int) -> bool:
+        if frame.seq != len(self.order) or frame.frames != self.count or self.end == _NOWHERE:
+            return False
+        return not frame.seq or frame.offset + size == self.end
+
+    def _scatter(self) -> None:
+        """No longer count on an order."""
+        offset = self.first.text_length
+        for seq, data in enumerate(self.order):
+            offset -= len(data) if seq else 0
+            self.pieces[(offset if seq else 0) << SEQ_BITS | seq] = data
+        self.order, self.end = [], _NOWHERE
+
+    def _fit(self) -> bool:
+        """Whether metadata and text are there, each piece beginning where another one ends."""
+        (number, metadata), *texts = sorted(self.pieces.items()) or [(_SEQ, b"")]
+        end = 0
+        for following, data in texts:
+            if following >> SEQ_BITS != end or not following & _SEQ:
+                return False
+            end += len(data)
+        if number or end != self.first.text_length:
+            return False
+        self.metadata = metadata
+        self.whole = [data for _, data in texts]
+        return True
+
+    def _spread(self) -> None:
+        """Put the pieces into ``text``, where what was there first stays."""
+        self._scatter()
+        if not self.settled:
+            self.text = Extents()
+        for number, data in self.pieces.items():
+            self._place(number & _SEQ, number >> SEQ_BITS, data)
+        self.pieces, self.away, self.settled, self.suffix = {}, 0, True, b""
+
+    def _place(self, seq: int, offset: int, data: Data) -> None:
+        if seq:
+            self.text.add(offset, data)
+        elif self.metadata is None:
+            self.metadata = data
+
+    def _is_whole(self) -> bool:
+        return self.metadata is not None and self.text.covered == self.first.text_length
+
+    def spill(self, put: Put) -> bool:
+        """Move all bytes elsewhere by ``put``; False when it has no room."""
+        numbers = [number for number, data in self.pieces.items() if isinstance(data, bytes)]
+        held = self.order[self.away :] or [self.pieces[number] for number in numbers]
+        # Frames come newest text first: written backwards, neighbours in the text are neighbours in the file.
+        start = put(cast("Sequence[bytes]", held[::-1]))
+        if start is None:
+            return False
+        ends = list(accumulate(map(len, held[::-1]), initial=start))
+        places = list(map(range, ends, ends[1:]))[::-1]
+        if self.order:
+            self.order[self.away :] = places
+        self.pieces.update(zip(numbers, places))
+        self.away += len(places)
+        self.spilled += ends[-1] - start
+        return True
+
+    def record(self, read: Callable[[range], bytes], free: Callable[[int], None]) -> Record:
+        """What is known, settled before; ``read`` fetches what was spilled, ``free`` gives it back."""
+        frame = self.first
+        lease = Lease(self.spilled, free) if self.spilled else None
+
+        def fetched(data: Data) -> bytes:
+            return read(data) if isinstance(data, range) else data
+
+        runs: Sequence[Run]
+        if self.whole is not None:
+            runs = Whole(self.whole, max(0, frame.text_length - self.spilled), read, lease)
+        else:
+            runs = runs_of((offset, fetched(data)) for offset, data in self.text)
+        return Record(
+            identity=v1_identity(frame.boot_id, frame.event),
+            format="v1",
+            type=frame.type,
+            header_host=frame.host,
+            boot_id=frame.boot_id,
+            event=frame.event,
+            flags=frame.flags,
+            frames=frame.frames,
+            time_ns=frame.time_ns,
+            received_ns=self.received_ns,
+            text_length=frame.text_length,
+            metadata=None if self.metadata is None else fetched(self.metadata),
+            runs=runs,
+            source=self.source,
+        )

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who may begin how many records: keeps one sender from pushing out the others. Pure."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+
+from ..records.record import Source
+
+#: Senders whose rates are remembered; one costs about 300 bytes.
+REMEMBERED = 65536
+
+
+class Rate:
+    """Token buckets: each key may have ``per_minute`` at once and again within a minute; 0: no limit."""
+
+    def __init__(self, per_minute: int) -> None:
+        self.per_minute = per_minute
+        self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
+
+    def allows(self, key: Hashable, now: float) -> bool:
+        """Take one, ``now`` in seconds; False when there is none."""
+        if not self.per_minute:
+            return True
+        tokens, at = self._buckets.pop(key, (float(self.per_minute), now))
+        tokens = min(self.per_minute, tokens + (now - at) * self.per_minute / 60)
+        allowed = tokens >= 1
+        self._buckets[key] = (tokens - allowed, now)
+        if len(self._buckets) > REMEMBERED:
+            self._buckets.popitem(last=False)
+        return allowed
+
+
+class Guard:
+    """The rates of senders, known by MAC and address together, and of MACs alone."""
+
+    def __init__(self, per_source: int = 0, per_mac: int = 0) -> None:
+        self.sources = Rate(per_source)
+        self.macs = Rate(per_mac)
+
+    def allows(self, source: Source, now: float) -> bool:
+        """Whether this sender may begin another record."""
+        # A UDP socket shows no MAC, and some senders have no address: they cannot be told apart.
+        known = source.mac is not None or source.ip is not None
+        if known and not self.sources.allows((source.mac, source.ip), now):
+            return False
+        return source.mac is None or self.macs.allows(source.mac, now)

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Frames and a clock reading in, records out. Pure: no socket, no time call, no file but by ``Spilling``.
+
+A record is known by (boot id, event) and its text by offsets, so passes, interfaces and even
+interfaces with different frame sizes all fill in the same text. Frames whose headers contradict each
+other (time, text length, host, type, flags) are kept apart: whichever becomes complete first is the
+record, so one forged frame cannot keep an honest record from completing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Hashable, Sequence
+from typing import Callable, NamedTuple, Protocol
+
+from ..records.record import Instant, Record, Source
+from ..wire.v1 import MAX_TEXT, TAG_BYTES, Drop, Frame, Key
+from .partial import RECORD_COST, Partial
+
+#: A late frame of a record that was handed out already waits this long, seconds, for its companions.
+LATE_S = 0.25
+#: How many finished and handed-out records are remembered; one costs about 300 bytes.
+REMEMBERED = 65536
+#: So many incomplete records that become idle, or have to make room, at once are no accident.
+FLOOD = 1000
+#: When memory is full, room is made down to this share, so that it is not made for every frame.
+_ROOM = 0.9
+
+
+class Limits(NamedTuple):
+    """``memory`` and ``text`` in bytes, ``idle_s`` in seconds without a new frame of a record."""
+
+    memory: int = 256 << 20
+    records: int = 20000
+    text: int = MAX_TEXT
+    idle_s: float = 5.0
+
+
+class Spilling(Protocol):
+    """Where bytes go when memory is full (spill.py)."""
+
+    def put(self, chunks: Sequence[bytes]) -> int | None:
+        """Keep the chunks; where the first begins, None when there is no room."""
+
+    def read(self, place: range) -> bytes:
+        """The bytes at a place; raises OSError."""
+
+    def free(self, size: int) -> None:
+        """So many bytes are not needed any more."""
+
+
+class _NoSpill:
+    def put(self, chunks: Sequence[bytes]) -> int | None:
+        return None
+
+    def read(self, place: range) -> bytes:
+        raise OSError(place)
+
+    def free(self, size: int) -> None:
+        pass
+
+
+def _nobody() -> Partial:
+    nobody = Partial.__new__(Partial)
+    nobody.suffix = b""
+    return nobody
+
+
+#: Stand among the records in flight for one that is complete, and for one that has not begun; like every
+#: record that the fast path must leave alone they have no suffix.
+DONE, UNKNOWN = _nobody(), _nobody()
+
+
+class Recent:
+    """Keys with a value each; forgets the oldest beyond ``limit``."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._keys: OrderedDict[Hashable, bytes] = OrderedDict()
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._keys
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def add(self, key: Hashable, value: bytes = b"") -> bytes | None:
+        """Remember ``key`` as the newest; returns the value of the one that is forgotten for it."""
+        self._keys[key] = value
+        self._keys.move_to_end(key)
+        return self._keys.popitem(last=False)[1] if len(self._keys) > self._limit else None
+
+    def discard(self, key: Hashable) -> None:
+        """Forget ``key`` if it is here."""
+        self._keys.pop(key, None)
+
+
+def _worth(partial: Partial) -> tuple[bool, int, int]:
+    """What goes first when room is needed: frames that stayed alone, then what was heard longest ago, in
+    seconds, then what makes most room at once."""
+    return not partial.alone, int(partial.heard), -partial.held
+
+
+class Reassembler:
+    """``feed`` and ``tick`` return the records to store, complete or not; ``counts`` gets every drop.
+
+    Incomplete ones come out after ``idle_s`` without a frame, or earlier when a limit is reached and
+    ``spill`` has no room; what arrives later comes out as a record of its own with the same identity, for
+    the store to merge.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        counts: Counter[str],
+        spill: Spilling | None = None,
+        may_begin: Callable[[Source, float], bool] = lambda source, now: True,
+    ) -> None:
+        self.limits = limits
+        #: Bytes charged for what is in flight, and bytes of the limit that are in use elsewhere.
+        self.memory = 0
+        self.reserved = 0
+        #: By the header's prefix: the first record in flight that has it, or DONE. The fast path's table.
+        self.by_prefix: dict[bytes, Partial] = {}
+        self._counts = counts
+        self._spill = spill or _NoSpill()
+        self._may_begin = may_begin
+        self._partials: dict[Key, Partial] = {}
+        self._done = Recent(REMEMBERED)
+        self._handed_out = Recent(REMEMBERED)
+        #: No record in flight becomes idle before this.
+        self._next_idle = math.inf
+
+    @property
+    def in_flight(self) -> int:
+        """Records of which some frames are held here."""
+        return len(self._partials)
+
+    def knows(self, frame: Frame) -> bool:
+        """Whether a sealed frame brings nothing new: asked before it is opened, which costs more."""
+        if frame.name in self._done:
+            return True
+        partial = self._partials.get(frame.key)
+        return partial is not None and partial.knows(frame, len(frame.payload) - TAG_BYTES)
+
+    def feed(self, frame: Frame, source: Source, now: Instant) -> list[Record]:
+        """Take one frame; returns the record it completes and those that had to make room."""
+        name = frame.name
+        if name in self._done:
+            self._counts["duplicate"] += 1
+            return []
+        if frame.text_length > self.limits.text:
+            self._counts["text longer than max_text_kib"] += 1
+            return []
+        partial = self._partials.get(frame.key)
+        if partial is None and not self._may_begin(source, now.mono):
+            self._counts[Drop.RATE.value] += 1
+            return []
+        partial = partial or self._begin(frame, source, now)
+        more = partial.take(frame)
+        if more is None:
+            self._counts["duplicate"] += 1
+            return []
+        partial.heard = now.mono
+        self.memory += more
+        return (self.settle(partial) if partial.ready else []) + self.make_room()
+
+    def settle(self, partial: Partial) -> list[Record]:
+        """The record of ``partial``, out of which it then is, if it turns out to be whole."""
+        self.memory -= partial.cost
+        if not partial.settle():
+            self.memory += partial.cost
+            return []
+        self._remove(partial)
+        name, prefix = partial.name, partial.first.key[0]
+        if name in self._done:
+            return self._contradicting(partial)
+        self.by_prefix[prefix] = DONE
+        forgotten = self._done.add(name, prefix)
+        if forgotten is not None and self.by_prefix.get(forgotten) is DONE:
+            del self.by_prefix[forgotten]
+        self._handed_out.discard(name)
+        return self._out(partial)
+
+    def tick(self, now: Instant) -> list[Record]:
+        """Returns the incomplete records of which nothing was heard for a while."""
+        if now.mono < self._next_idle:
+            return []
+        patience = {False: self.limits.idle_s, True: LATE_S}
+        expiry = {partial: partial.heard + patience[partial.late] for partial in self._partials.values()}
+        idle = [partial for partial, at in expiry.items() if at <= now.mono]
+        self._next_idle = min((at for at in expiry.values() if at > now.mono), default=math.inf)
+        flood = len(idle) > FLOOD
+        return [record for partial in idle for record in self._hand_out(partial, drop_loners=flood)]
+
+    def flush(self) -> list[Record]:
+        """Returns everything in flight: the service stops."""
+        left = list(self._partials.values())
+        flood = len(left) > FLOOD
+        return [record for partial in left for record in self._hand_out(partial, drop_loners=flood)]
+
+    def make_room(self) -> list[Record]:
+        """Keeps the limits: spills the longest idle records, or returns them when that cannot be."""
+        records: list[Record] = []
+        limit = max(0, self.limits.memory - self.reserved)
+        if self.memory <= limit and len(self._partials) <= self.limits.records:
+            return records
+        idle = sorted(self._partials.values(), key=_worth)
+        enough, few = limit * _ROOM, self.limits.records * _ROOM
+        for partial in idle if self.memory > limit else ():
+            if self.memory <= enough or not self._spill_one(partial):
+                break
+        if self.memory <= limit and len(idle) <= self.limits.records:
+            return records
+        for partial in idle:
+            if self.memory <= enough and len(self._partials) <= few:
+                break
+            self._counts["handed out early for room"] += 1
+            records += self._hand_out(partial, drop_loners=len(idle) > FLOOD)
+        return records
+
+    def _begin(self, frame: Frame, source: Source, now: Instant) -> Partial:
+        partial = self._partials[frame.key] = Partial(frame, source, now.wall_ns)
+        partial.late = partial.name in self._handed_out
+        self.by_prefix.setdefault(frame.key[0], partial)
+        self.memory += RECORD_COST
+        self._next_idle = min(self._next_idle, now.mono + (LATE_S if partial.late else self.limits.idle_s))
+        return partial
+
+    def _remove(self, partial: Partial) -> None:
+        """Forget a partial record whose cost has been taken off."""
+        partial.suffix = b""
+        del self._partials[partial.first.key]
+        if self.by_prefix.get(partial.first.key[0]) is partial:
+            del self.by_prefix[partial.first.key[0]]
+
+    def _spill_one(self, partial: Partial) -> bool:
+        """False when there is no room to spill to."""
+        before = partial.spilled
+        done = partial.spill(self._spill.put)
+        self.memory -= partial.spilled - before
+        self._counts["spilled to disk"] += partial.spilled > before
+        return done
+
+    def _hand_out(self, partial: Partial, drop_loners: bool = False) -> list[Record]:
+        """Take an incomplete record out; none if its twin was completed meanwhile, or, on wish, if it is one
+        frame that stayed alone: a flood of forged ones would otherwise fill the store."""
+        self.memory -= partial.cost
+        alone = partial.alone
+        partial.settle()
+        self._remove(partial)
+        if alone and drop_loners:
+            self._counts["lone frames dropped for room"] += 1
+            self._spill.free(partial.spilled)
+            return []
+        if partial.name in self._done:
+            return self._contradicting(partial)
+        self._handed_out.add(partial.name)
+        return self._out(partial)
+
+    def _contradicting(self, partial: Partial) -> list[Record]:
+        self._counts["contradicts a complete record"] += 1
+        self._spill.free(partial.spilled)
+        return []
+
+    def _out(self, partial: Partial) -> list[Record]:
+        try:
+            return [partial.record(self._spill.read, self._spill.free)]
+        except OSError:
+            self._counts["records lost: spill file failed"] += 1
+            return []

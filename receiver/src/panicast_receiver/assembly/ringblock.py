@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The fast path: walks one block of a TPACKET_V3 ring. Pure: a buffer in, records out.
+
+Of a frame that belongs to a record in flight, and that is nearly every frame of a burst, only the header's
+three parts are looked at. The capture's filter in the kernel has seen to it that such a frame is a whole
+UDP datagram to our port and that its captured length ends where the datagram does.
+
+Neighbours in a block are mostly of one size: a run of them is taken apart by few calls into C. Frames that
+are not, or that need a closer look, are taken one at a time.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import repeat
+from mmap import mmap
+from typing import Callable, Optional
+
+from ..records.record import Instant, Record
+from ..wire.v1 import HEADER, PREFIX_END, SEQ_BITS
+from .partial import PIECE_COST, Partial
+from .reassembly import DONE, UNKNOWN, Reassembler
+
+#: <linux/if_packet.h>: tpacket3_hdr and sockaddr_ll come first, then, at 82 on Ethernet, the frame.
+_MAC = 82
+_HEADER = _MAC + 14 + 20 + 8
+_PAYLOAD = _HEADER + HEADER.size
+#: What a frame holds before its payload.
+_OVERHEAD = _PAYLOAD - _MAC
+#: tp_next_offset, tp_snaplen; the wire header's prefix.
+_FAST = struct.Struct(f"=I8xI{_HEADER - 16}x{PREFIX_END}s")
+#: The rest of the wire header: seq, count, offset; suffix.
+_PIECE = struct.Struct(">HHI44s")
+#: tp_next_offset, tp_snaplen, tp_mac, sll_ifindex.
+_SLOW = struct.Struct("=I8xI8xH26xi")
+#: The bytes of tp_next_offset and tp_snaplen, which are the same in all frames of a run.
+_SIZES = (0, 1, 2, 3, 12, 13, 14, 15)
+assert _FAST.size + _PIECE.size == _PAYLOAD and _SLOW.size == 56
+
+#: So many frames are looked at together: enough for the calls not to count, few enough for the CPU's cache.
+_RUN = 256
+#: A run that ends earlier was not worth it.
+_SHORT = 8
+
+#: Takes a whole Ethernet frame and the index of the interface it came by.
+Slow = Callable[[bytes, int, Instant], list[Record]]
+#: The name of the interface with an index.
+Name = Callable[[int], Optional[str]]
+
+
+@lru_cache(maxsize=512)
+def _prefixes(step: int, count: int) -> struct.Struct:
+    """Takes the wire headers' prefixes out of so many frames, ``step`` bytes after one another: in one call,
+    at a third of what one for each costs."""
+    return struct.Struct(f"{_HEADER}x{PREFIX_END}s{step - _HEADER - PREFIX_END}x" * count)
+
+
+@lru_cache(maxsize=256)
+def _rest(step: int, length: int) -> struct.Struct:
+    """Takes the rest of the header, and the payload, out of one such frame, ``length`` bytes long."""
+    payload, after = length - _OVERHEAD, step - _MAC - length
+    return struct.Struct(f">{_HEADER + PREFIX_END}xHHI44s{payload}s{after}x")
+
+
+class Walk:
+    """The frames of one block, the first at offset ``at``.
+
+    ``slow`` takes the frames that begin a record, or that are none of ours.
+    """
+
+    def __init__(
+        self, ring: bytes | mmap, at: int, reassembler: Reassembler, now: Instant, slow: Slow
+    ) -> None:
+        self._ring = ring
+        self._at = at
+        self._reassembler = reassembler
+        self._now = now
+        self._slow = slow
+        self._fresh = self._bytes = 0
+        #: Frames that repeated an earlier one.
+        self.duplicates = 0
+        self.records: list[Record] = []
+
+    def run(self, frames: int) -> None:
+        """Take so many frames."""
+        # The last frame of a block has no next one, and so never is one of a run.
+        alone = pause = 0
+        with memoryview(self._ring) as view:
+            while frames:
+                if alone or frames == 1:
+                    self._single()
+                    taken, alone = 1, max(0, alone - 1)
+                else:
+                    taken = self._several(view, min(_RUN, frames - 1))
+                    pause = min(_RUN, 2 * pause + 1) if taken < _SHORT else 0
+                    alone = pause or taken < _RUN
+                frames -= taken
+        reassembler = self._reassembler
+        reassembler.memory += self._bytes + PIECE_COST * self._fresh
+        self.records += reassembler.make_room()
+
+    def _several(self, view: memoryview, most: int) -> int:
+        """Take frames of one size, as long as they need no closer look; how many they were."""
+        ring, at = self._ring, self._at
+        step: int
+        step, length, *_ = _SLOW.unpack_from(ring, at)
+        if length < _OVERHEAD or not _MAC + length <= step <= len(ring) - at:
+            return 0
+        count = min(most, (len(ring) - at) // step)
+        for byte in _SIZES:
+            column = ring[at + byte : at + count * step : step]
+            # To compare all at once takes a fraction of what it takes to look for the first that differs.
+            if column != column[:1] * count:
+                count -= len(column.lstrip(column[:1]))
+        prefixes = _prefixes(step, count).unpack_from(ring, at)
+        found = list(map(self._reassembler.by_prefix.get, prefixes, repeat(UNKNOWN)))
+        # Counting asks each record whether it is equal: not where the first one tells.
+        if found[0] is DONE and found.count(DONE) == count:
+            self.duplicates += count
+            self._at = at + count * step
+            return count
+        rest = _rest(step, length).iter_unpack(view[at : at + count * step])
+        return self._keep(found, rest, step, length - _OVERHEAD)
+
+    def _keep(
+        self,
+        found: Sequence[Partial],
+        rest: Iterable[tuple[int, int, int, bytes, bytes]],
+        step: int,
+        size: int,
+    ) -> int:
+        """Take the frames of these records, as far as they are what they usually are; how many they were."""
+        stamp, taken, duplicates = self._now.mono, 0, 0
+        for partial, (seq, count, offset, suffix, payload) in zip(found, rest):
+            if partial.suffix == suffix and partial.count == count and 0 < seq < count:
+                order = partial.order
+                if offset + size == partial.end and seq == len(order):
+                    order.append(payload)
+                    partial.end = offset
+                    partial.heard = stamp
+                    if not offset:
+                        self.records += self._reassembler.settle(partial)
+                elif order or offset + size > partial.first.text_length:
+                    break
+                else:
+                    pieces, number = partial.pieces, offset << SEQ_BITS | seq
+                    if number not in pieces:
+                        pieces[number] = payload
+                        partial.heard = stamp
+                        if len(pieces) >= count:
+                            self.records += self._reassembler.settle(partial)
+                    elif len(pieces[number]) >= size:
+                        duplicates += 1
+                    else:
+                        break
+            elif partial is DONE:
+                duplicates += 1
+            else:
+                break
+            taken += 1
+        self._at += taken * step
+        self._fresh += taken - duplicates
+        self._bytes += (taken - duplicates) * size
+        self.duplicates += duplicates
+        return taken
+
+    def _single(self) -> None:
+        """Take one frame, whatever it is."""
+        ring, at = self._ring, self._at
+        if at + _PAYLOAD <= len(ring):
+            step, length, prefix = _FAST.unpack_from(ring, at)
+            partial = self._reassembler.by_prefix.get(prefix, UNKNOWN)
+            if partial is not UNKNOWN and length >= _OVERHEAD:
+                payload = ring[at + _PAYLOAD : at + _MAC + length]
+                piece = *_PIECE.unpack_from(ring, at + _HEADER + PREFIX_END), payload
+                if self._keep([partial], [piece], step, length - _OVERHEAD):
+                    return
+        step, length, mac, index = _SLOW.unpack_from(ring, at)
+        self.records += self._slow(ring[at + mac : at + mac + length], index, self._now)
+        self._at = at + step

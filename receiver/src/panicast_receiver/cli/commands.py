@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The reading commands: list, show, groups, hosts, follow, export. Each returns the exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from ..db.reader import Query, Reader
+from ..errors import ReceiverError
+from ..records import present
+
+#: Seconds between looks at the database's change counter.
+FOLLOW_S = 0.5
+
+
+def _colour() -> bool:
+    """Whether stdout is a terminal that wants colours (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _say(text: str) -> None:
+    """Print, whatever the locale: what it cannot hold comes out escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def list_records(state_dir: Path, query: Query, as_json: bool) -> int:
+    """Print the matching records as a table or a JSON array."""
+    summaries = [entry.summary for entry in Reader(state_dir).select(query)]
+    if as_json:
+        _say(_json(summaries))
+    elif summaries:
+        _say(present.table(summaries))
+    else:
+        print("no records", file=sys.stderr)
+    return 0
+
+
+def groups(state_dir: Path, query: Query, as_json: bool) -> int:
+    """Print the groups of crashes as a table or a JSON array."""
+    found = Reader(state_dir).groups(query)
+    _say(_json(found) if as_json else present.groups_table(found) if found else "")
+    if not found and not as_json:
+        print("no crashes", file=sys.stderr)
+    return 0
+
+
+def hosts(state_dir: Path, silent_s: float, state: str | None, as_json: bool) -> int:
+    """Print the hosts as a table or a JSON array; ``state`` keeps those in one state."""
+    known = Reader(state_dir).hosts(silent_s, time.time_ns())
+    found = [host for host in known if state in (None, host["state"])]
+    _say(_json(found) if as_json else present.hosts_table(found) if found else "")
+    if not found and not as_json:
+        print("no hosts", file=sys.stderr)
+    return 0
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2) + "\n"
+
+
+def show(state_dir: Path, record_id: str, as_json: bool, raw: bool) -> int:
+    """Print one record."""
+    reader = Reader(state_dir)
+    entry = reader.find(record_id)
+    record = reader.load(entry)
+    if raw:
+        sys.stdout.buffer.write(record.received_text)
+        if record.gaps:
+            sys.stdout.buffer.flush()
+            print(f"panicast-receiver: {present.state(entry.summary)}", file=sys.stderr)
+    elif as_json:
+        _say(_json(present.as_json(entry.summary, record)))
+    else:
+        _say(present.page(entry.summary, record, _colour()))
+    return 0
+
+
+def follow(state_dir: Path, query: Query, as_json: bool) -> int:
+    """Print records as they are stored; ends by SIGINT or when nobody reads our output."""
+    reader = Reader(state_dir)
+    version, cursor = reader.data_version(), reader.cursor()
+    while True:
+        time.sleep(FOLLOW_S)
+        # A database opened while no service ran is read as one that never changes: look again.
+        if reader.frozen and reader.log_exists():
+            reader.close()
+            reader = Reader(state_dir)
+            version = -1
+        newest = reader.data_version()
+        if newest == version:
+            continue
+        version = newest
+        for entry in reader.changed_since(cursor, query):
+            cursor = entry.changed
+            _say(
+                json.dumps(entry.summary) + "\n"
+                if as_json
+                else present.table([entry.summary], headings=False)
+            )
+        sys.stdout.flush()
+
+
+def export(state_dir: Path, query: Query, folder: str) -> int:
+    """Write the matching records as text files, each beside its name first and then renamed."""
+    reader = Reader(state_dir)
+    target = Path(folder)
+    written = 0
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for entry in reader.select(query):
+            path = target / present.file_name(entry.summary)
+            beside = path.with_name(f".{path.name}.new")
+            beside.write_text(present.page(entry.summary, reader.load(entry)), encoding="utf-8")
+            beside.replace(path)
+            written += 1
+    except OSError as error:
+        raise ReceiverError(
+            f"cannot export to {target}: {error.strerror}; {written} files were written"
+        ) from error
+    _say(f"{written} records in {target}\n")
+    return 0

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``doctor``: what would keep last words from being heard or kept on this machine, and how to mend it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from ..db import schema
+from ..settings import Settings
+from ..settings.kinds import parse_interfaces, parse_listen
+
+#: Less room than this for the database is bad.
+ROOM_BYTES = 256 << 20
+_PROC = Path("/proc")
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at; ``fix`` is empty when it is good."""
+
+    what: str
+    fix: str = ""
+
+
+def run(settings: Settings, state_dir: Path) -> int:
+    """Print every finding; 1 when one of them is bad."""
+    findings = list(examine(settings, state_dir))
+    for finding in findings:
+        print(f"{'BAD ' if finding.fix else 'ok  '} {finding.what}")
+        if finding.fix:
+            print(f"     {finding.fix}")
+    return 1 if any(finding.fix for finding in findings) else 0
+
+
+def examine(settings: Settings, state_dir: Path) -> Iterator[Finding]:
+    """Look at everything."""
+    yield _service(state_dir)
+    yield _port(parse_listen(settings.listen)[1])
+    yield from (_interface(name) for name in parse_interfaces(settings.interface) if name)
+    yield from _way_of_capture(settings)
+    yield _room(state_dir)
+    yield _database(state_dir)
+    yield _clock()
+
+
+def _service(state_dir: Path) -> Finding:
+    path = state_dir / "serve.lock"
+    try:
+        with path.open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return Finding(f"no service ever ran in {state_dir}", "systemctl enable --now panicast-receiver")
+    except BlockingIOError:
+        return Finding(f"a service keeps its records in {state_dir}")
+    except OSError as error:
+        return Finding(f"cannot tell whether a service runs: {path}: {error.strerror}", "ask as root")
+    return Finding(f"no service runs in {state_dir}", "systemctl enable --now panicast-receiver")
+
+
+def _port(port: int) -> Finding:
+    wanted = f":{port:04X}"
+    table = (_PROC / "net/udp").read_text().splitlines()[1:]
+    if any(line.split()[1].endswith(wanted) for line in table):
+        return Finding(f"somebody listens on UDP port {port}")
+    return Finding(f"nobody listens on UDP port {port}", "start the service, or look at its `listen`")
+
+
+def _interface(name: str) -> Finding:
+    try:
+        socket.if_nametoindex(name)
+    except OSError:
+        return Finding(
+            f"interface {name} does not exist", "correct `interface`, or make it empty: all of them"
+        )
+    state = Path(f"/sys/class/net/{name}/operstate").read_text().strip()
+    if state in ("up", "unknown"):
+        return Finding(f"interface {name} is up")
+    return Finding(f"interface {name} is {state}", f"ip link set {name} up")
+
+
+def _way_of_capture(settings: Settings) -> Iterator[Finding]:
+    """A UDP socket is subject to what a ring does not care about."""
+    if settings.capture != "udp":
+        yield Finding("packets are taken from a ring: neither rp_filter nor a firewall stands before it")
+        return
+    granted = int((_PROC / "sys/net/core/rmem_max").read_text())
+    wanted = settings.receive_buffer_mib << 20
+    yield Finding(
+        f"the kernel grants {granted >> 10} KiB of receive buffer",
+        "" if granted >= wanted else f"sysctl net.core.rmem_max={wanted}, or capture from a ring",
+    )
+    strict = [
+        path.parent.name
+        for path in sorted((_PROC / "sys/net/ipv4/conf").glob("*/rp_filter"))
+        if path.read_text().strip() == "1"
+    ]
+    yield Finding(
+        f"rp_filter is strict on {', '.join(strict) or 'no interface'}",
+        "senders to whom no route leads back are not heard: rp_filter=2, or capture from a ring"
+        if strict
+        else "",
+    )
+    yield Finding(
+        "a firewall may stand before the UDP socket (not looked at)",
+        f"allow UDP port {parse_listen(settings.listen)[1]} in it, or capture from a ring",
+    )
+
+
+def _room(state_dir: Path) -> Finding:
+    place = next(folder for folder in (state_dir, *state_dir.parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    return Finding(
+        f"{free >> 20} MiB are free in {place}",
+        "" if free >= ROOM_BYTES else "make room, or set keep_days or keep_mib",
+    )
+
+
+def _database(state_dir: Path) -> Finding:
+    path = state_dir / schema.FILE_NAME
+    if not os.access(path, os.R_OK):
+        return Finding(f"{path} cannot be read, or is not there yet", "start the service, or ask as root")
+    try:
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+            (answer,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        return Finding(f"{path} cannot be read: {error}", "ask as root, or see the service's log")
+    if answer == "ok":
+        return Finding(f"{path} is sound")
+    return Finding(
+        f"{path} is damaged: {answer}", "move it and its -wal and -shm files away; a new one is made"
+    )
+
+
+def _clock() -> Finding:
+    """Records are told by the sender's clock and by ours."""
+    try:
+        told = subprocess.run(
+            ["timedatectl", "show", "--property=NTPSynchronized", "--value"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return Finding("whether the clock is synchronised cannot be told here (no timedatectl)")
+    fix = "" if told == "yes" else "timedatectl set-ntp true"
+    return Finding(f"the clock is {'' if told == 'yes' else 'not '}synchronised", fix)

@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command line: parses, delegates, and turns errors into sentences and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+from .. import web
+from ..db.boots import STATES
+from ..db.reader import Query
+from ..errors import ReceiverError
+from ..service import supervisor
+from ..settings import CONFIG_FILE, SERVE, SETTINGS, from_flag, load
+from ..settings.kinds import Setting, Value
+from ..settings.web import WEB
+from ..sinks.choice import libraries
+from ..text import escape, parse_when
+from ..wire.v1 import TYPES
+from . import commands, doctor, operations
+
+_EXIT_CODES = "exit codes: 0 done, 1 failed or not found, 2 wrong flag, setting or configuration file"
+#: What `collect` uses of the settings.
+_COLLECTING = ("postgresql", "nats", "nats_login", "log_level", "stats_s")
+
+
+def parse_since(text: str) -> int:
+    """See ``parse_when``; raises what argparse wants."""
+    try:
+        return parse_when(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _limit(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def _key_id(text: str) -> int:
+    if not 1 <= _limit(text) <= 255:
+        raise argparse.ArgumentTypeError(f"{text!r} is not from 1 to 255")
+    return int(text)
+
+
+def _add_settings(parser: argparse.ArgumentParser, settings: Sequence[Setting]) -> None:
+    group = parser.add_argument_group(
+        "settings", "Each is also a key of the configuration file (underscores for dashes); flags win."
+    )
+    group.add_argument(
+        "--config", metavar="FILE", help=f"configuration file (default: {CONFIG_FILE} where it exists)"
+    )
+    for setting in settings:
+        text = setting.help.replace("%", "%%")
+        common: dict[str, Any] = {"dest": f"setting_{setting.key}", "default": None}
+        if setting.kind is bool:
+            group.add_argument(
+                setting.flag,
+                action=argparse.BooleanOptionalAction,
+                **common,
+                help=f"{text} (default: {'yes' if setting.default else 'no'})",
+            )
+        else:
+            shown = f" (default: {setting.default})" if setting.default != "" else ""
+            group.add_argument(
+                setting.flag, metavar=setting.metavar, type=from_flag(setting), **common, help=text + shown
+            )
+
+
+def _add_filters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--group", metavar="SIGNATURE", help="only crashes of this group (`groups` lists them)"
+    )
+    parser.add_argument("--type", choices=sorted(TYPES.values()), help="only records of this type")
+    parser.add_argument("--host", metavar="NAME", help="only records of this host")
+    parser.add_argument(
+        "--search",
+        metavar="WORDS",
+        help="only records with each of these words in host, reason, metadata or what is known of the crash",
+    )
+    parser.add_argument("--all", action="store_true", help="hello and bye too, the newest of each boot")
+
+
+def _add_range(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--since",
+        metavar="WHEN",
+        type=parse_since,
+        help="only records received since then: 30m, 2h, 7d, or 2026-11-23T20:00 (UTC)",
+    )
+    parser.add_argument("--limit", metavar="N", type=_limit, help="only the newest N")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line; the man page is tested against it."""
+    top = argparse.ArgumentParser(
+        prog="panicast-receiver",
+        description="Keeps the last words that crashed machines send, and shows them.",
+        epilog=f"{_EXIT_CODES}. `panicast-receiver COMMAND --help` has examples.",
+    )
+    top.add_argument("--version", action="version", version=f"%(prog)s {version('panicast-receiver')}")
+    subparsers = top.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, text: str, examples: str, settings: Sequence[Setting]) -> argparse.ArgumentParser:
+        parser = subparsers.add_parser(
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            epilog=f"examples:\n{examples}\n{_EXIT_CODES}",
+        )
+        _add_settings(parser, settings)
+        return parser
+
+    readers = [setting for setting in SETTINGS if setting.readers]
+    command(
+        "serve",
+        "listen for records and keep them",
+        "  panicast-receiver serve\n"
+        "  panicast-receiver serve --listen 0.0.0.0:6664 --interface eth0 --state-dir /srv/panics\n",
+        SERVE,
+    )
+    command(
+        "web",
+        "show the records as a web page, with metrics and a JSON API",
+        "  panicast-receiver web\n"
+        "  panicast-receiver web --web-listen 0.0.0.0:6680 --web-token-file /etc/panicast/web-token\n",
+        [*readers, *WEB],
+    )
+    listing = command(
+        "list",
+        "list the records, newest last",
+        "  panicast-receiver list --type panic --since 7d\n"
+        "  panicast-receiver list --json | jq -r '.[] | select(.complete | not) | .id'\n",
+        readers,
+    )
+    listing.add_argument("--json", action="store_true", help="a JSON array, see docs/receiver.md")
+    _add_filters(listing)
+    _add_range(listing)
+    groups = command(
+        "groups",
+        "list the crashes, the same one of many hosts once, newest last",
+        "  panicast-receiver groups --since 7d\n  panicast-receiver list --group 3fa9c81b2d07\n",
+        readers,
+    )
+    groups.add_argument("--json", action="store_true", help="a JSON array, see docs/receiver.md")
+    _add_filters(groups)
+    _add_range(groups)
+    hosts = command(
+        "hosts",
+        "list the hosts that were heard, and whether they are armed, said goodbye, panicked or fell silent",
+        "  panicast-receiver hosts --state silent\n"
+        "  panicast-receiver hosts --json | jq -r '.[] | [.host, .state] | @tsv'\n",
+        readers,
+    )
+    hosts.add_argument("--json", action="store_true", help="a JSON array, see docs/receiver.md")
+    hosts.add_argument("--state", choices=STATES, help="only hosts in this state")
+    show = command(
+        "show",
+        "show one record",
+        "  panicast-receiver show 3fa9\n  panicast-receiver show 3fa9 --raw > last-words.txt\n",
+        readers,
+    )
+    show.add_argument("id", metavar="ID", help="the record's id or its beginning, as `list` prints it")
+    how = show.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="the object of `list --json` with the text")
+    how.add_argument("--raw", action="store_true", help="nothing but the text, byte for byte as it arrived")
+    follow = command(
+        "follow",
+        "print records as they are stored or completed, until interrupted",
+        "  panicast-receiver follow\n  panicast-receiver follow --type panic --json\n",
+        readers,
+    )
+    follow.add_argument("--json", action="store_true", help="a JSON object on each line")
+    _add_filters(follow)
+    export = command(
+        "export",
+        "write each record into a text file of its own, for grep",
+        "  panicast-receiver export /tmp/panics && grep -l RIP: /tmp/panics/*\n",
+        readers,
+    )
+    export.add_argument(
+        "dir", metavar="DIR", help="the folder; made when missing, files of earlier exports replaced"
+    )
+    _add_filters(export)
+    command(
+        "check-config",
+        "say whether the configuration is right, and what in it is not the default",
+        "  panicast-receiver check-config --config /etc/panicast/receiver.toml.new\n",
+        SETTINGS,
+    )
+    command(
+        "doctor",
+        "look for what would keep records from being heard or kept here, and say how to mend it",
+        "  panicast-receiver doctor\n",
+        SETTINGS,
+    )
+    command(
+        "collect",
+        "carry records from a NATS cluster, to which receivers publish them, into PostgreSQL",
+        "  panicast-receiver collect --nats nats://n1:4222,nats://n2:4222,nats://n3:4222 "
+        "--postgresql 'dbname=panicast'\n",
+        [setting for setting in SETTINGS if setting.key in _COLLECTING],
+    )
+    keygen = command(
+        "keygen",
+        "make a key for sealing frames",
+        "  (umask 077 && panicast-receiver keygen --id 2 >> /etc/panicast/keys)\n",
+        readers,
+    )
+    keygen.add_argument(
+        "--id", metavar="N", type=_key_id, default=1, help="its id, from 1 to 255 (default: 1)"
+    )
+    drill = command(
+        "drill",
+        "send the service a record of type test over the wire, and wait until it is stored",
+        "  panicast-receiver drill\n",
+        SETTINGS,
+    )
+    drill.add_argument("--to", metavar="ADDR", default="", help="send to this address instead of our own")
+    resend = command(
+        "resend",
+        "tell a sink once more of the records received since a time",
+        "  panicast-receiver resend --sink webhook --since 2h\n",
+        readers,
+    )
+    resend.add_argument(
+        "--sink", metavar="NAME", required=True, help="its setting: hook, webhook, syslog, ..."
+    )
+    resend.add_argument(
+        "--since",
+        metavar="WHEN",
+        type=parse_since,
+        required=True,
+        help="30m, 2h, 7d, or 2026-11-23T20:00 (UTC)",
+    )
+    prune = command(
+        "prune",
+        "delete old records",
+        "  panicast-receiver prune --older-than 365d --per-host 100 --dry-run\n",
+        readers,
+    )
+    prune.add_argument(
+        "--older-than", metavar="AGE", type=parse_since, help="those received before: 90d, or 2026-01-31"
+    )
+    prune.add_argument("--per-host", metavar="N", type=_limit, help="all but the newest N of each host")
+    prune.add_argument("--dry-run", action="store_true", help="only say how many that would be")
+    pstore = command(
+        "import",
+        "store the last words that firmware kept (pstore), each once however often it is imported",
+        "  panicast-receiver import /var/lib/systemd/pstore\n"
+        "  panicast-receiver import --host db-07 /srv/collected/db-07\n",
+        readers,
+    )
+    pstore.add_argument("dir", metavar="DIR", nargs="+", help="a folder, those in it included")
+    pstore.add_argument(
+        "--host",
+        metavar="NAME",
+        default=socket.gethostname(),
+        help="whose they are (default: this host's name)",
+    )
+    return top
+
+
+def _run(args: argparse.Namespace) -> int:
+    flags: dict[str, Value] = {
+        setting.key: value
+        for setting in SETTINGS
+        if (value := getattr(args, f"setting_{setting.key}", None)) is not None
+    }
+    settings = load(flags, args.config)
+    if args.command == "keygen":
+        return operations.keygen(args.id)
+    if args.command == "serve":
+        return supervisor.run(settings, lambda: load(flags, args.config))
+    if args.command == "collect":
+        with libraries():
+            from ..service import collect
+        return collect.run(settings)
+    if args.command == "web":
+        return web.run(settings)
+    if args.command == "check-config":
+        return operations.check_config(settings)
+    if args.command in ("prune", "import", "resend"):
+        state_dir = settings.state_path(writing=True)
+        if args.command == "resend":
+            return operations.resend(state_dir, args.sink, args.since)
+        if args.command == "prune":
+            return operations.prune(state_dir, args.older_than, args.per_host, args.dry_run)
+        return operations.import_pstore(state_dir, args.dir, args.host)
+    state_dir = settings.state_path(writing=False)
+    if args.command == "drill":
+        return operations.drill(settings, state_dir, args.to)
+    if args.command == "doctor":
+        return doctor.run(settings, state_dir)
+    if args.command == "show":
+        return commands.show(state_dir, args.id, as_json=args.json, raw=args.raw)
+    if args.command == "hosts":
+        return commands.hosts(state_dir, settings.silent_s, args.state, as_json=args.json)
+    query = Query(
+        type=args.type,
+        host=args.host,
+        since_ns=getattr(args, "since", None),
+        limit=getattr(args, "limit", None),
+        everything=args.all,
+        group=args.group,
+        search=args.search,
+    )
+    if args.command == "groups":
+        return commands.groups(state_dir, query, as_json=args.json)
+    if args.command == "list":
+        return commands.list_records(state_dir, query, as_json=args.json)
+    if args.command == "follow":
+        return commands.follow(state_dir, query, as_json=args.json)
+    return commands.export(state_dir, query, args.dir)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The entry point; returns the exit code."""
+    try:
+        code = _run(build_parser().parse_args(argv))
+        sys.stdout.flush()
+        return code
+    except ReceiverError as error:
+        print(f"panicast-receiver: {escape(str(error))}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has enough of it; keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The commands of whoever runs the service: check-config, drill, prune, import. All return exit codes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+
+from ..db.reader import Reader
+from ..db.store import Store
+from ..errors import ReceiverError, UsageError
+from ..records.record import v1_identity
+from ..settings import SETTINGS, Settings
+from ..settings.kinds import parse_listen
+from ..sinks.feeder import rewind
+from ..text import escape
+from ..wire import sealing
+from ..wire.v1 import encode
+from . import pstore
+
+#: Seconds that a drill waits for its record, and between looks.
+PATIENCE_S, LOOK_S = 10.0, 0.05
+DRILL_TEXT = b"<6>[    0.000000] panicast: this is a drill\n"
+#: Records that are deleted in one transaction, so that the service is not kept waiting.
+_BATCH = 500
+
+
+def check_config(settings: Settings) -> int:
+    """Say which settings are in force that are not the defaults; that they are right is known by now."""
+    changed = {s.key: getattr(settings, s.key) for s in SETTINGS if getattr(settings, s.key) != s.default}
+    for key, value in changed.items():
+        shown = (
+            str(value).lower()
+            if isinstance(value, bool)
+            else repr(value)
+            if isinstance(value, str)
+            else value
+        )
+        print(f"{key} = {escape(str(shown))}")
+    print(
+        "the configuration is right" + ("" if changed else "; everything is at its default"), file=sys.stderr
+    )
+    return 0
+
+
+def keygen(key_id: int) -> int:
+    """Print a line for the key file, and say what to do with it."""
+    key = sealing.generate()
+    print(f"{key_id} {key}")
+    print(
+        "append that line to the file that key_file names (mode 0600, owner panicast), reload the service, "
+        "and give the line to the hosts: sudo panicast-ctl key < FILE && sudo panicast-ctl reload",
+        file=sys.stderr,
+    )
+    return 0
+
+
+def drill(settings: Settings, state_dir: Path, to: str) -> int:
+    """Send a record of type test to the service and wait until it is in the database, whole."""
+    reader = Reader(state_dir)
+    address, port = to or parse_listen(settings.listen)[0], parse_listen(settings.listen)[1]
+    address = "127.0.0.1" if address == "0.0.0.0" else address
+    boot_id, host = os.urandom(16), socket.gethostname()
+    metadata = f"host={host}\nreason=drill\ntag=drill\n".encode()
+    identity = v1_identity(boot_id, 1)
+    began = time.monotonic()
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            for frame in encode("test", boot_id, 1, time.time_ns(), host, metadata, DRILL_TEXT):
+                sock.sendto(frame, (address, port))
+    except OSError as error:
+        raise ReceiverError(f"cannot send to {address}:{port}: {error.strerror}") from error
+    while time.monotonic() < began + PATIENCE_S:
+        if reader.has_complete(identity):
+            print(f"the record came back whole after {1000 * (time.monotonic() - began):.0f} ms")
+            return 0
+        time.sleep(LOOK_S)
+    raise ReceiverError(
+        f"nothing came back from {address}:{port} within {PATIENCE_S:.0f} s. Does the service run, and does "
+        "it listen on the loopback interface too (interface)? `panicast-receiver doctor` looks further"
+    )
+
+
+def prune(state_dir: Path, before_ns: int | None, per_host: int | None, dry_run: bool) -> int:
+    """Delete old records, and of each host all but the newest; while the service runs or not."""
+    if before_ns is None and per_host is None:
+        raise UsageError("nothing to prune: give --older-than AGE, --per-host N or both")
+    store = Store(state_dir, exclusive=False)
+    try:
+        total = 0
+        while True:
+            found = store.surplus(before_ns, per_host, -1 if dry_run else _BATCH)
+            total += len(found)
+            if dry_run or not found:
+                break
+            store.delete(found)
+        print(f"{total} records " + ("would be deleted" if dry_run else "deleted"))
+    finally:
+        store.close()
+    return 0
+
+
+def resend(state_dir: Path, sink: str, since_ns: int) -> int:
+    """Move a sink's cursor back; a service that runs, or the next one, tells it again."""
+    print(f"{rewind(state_dir, sink, since_ns)} records will be told to {escape(sink)} again")
+    return 0
+
+
+def import_pstore(state_dir: Path, folders: list[str], host: str) -> int:
+    """Store what firmware kept; what is stored already stays as it is."""
+    records = [record for folder in folders for record in pstore.read(Path(folder), host)]
+    store = Store(state_dir, exclusive=False)
+    try:
+        outcomes = [stored.outcome for stored in store.write(records)]
+    finally:
+        store.close()
+    new = outcomes.count("new")
+    print(f"{new} records imported, {len(outcomes) - new} known already")
+    return 0

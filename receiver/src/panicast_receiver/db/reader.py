@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The reading side of the database: what list, show, follow and export ask for."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import NotFoundError, ReceiverError
+from ..records.record import Record, Source
+from ..text import iso_time
+from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, parse_metadata
+from . import boots, schema
+from .store import from_signed, row_to_record
+
+_SUMMARY = (
+    "identity, id, changed, format, type, host, reason, boot_id, event, flags, frames, time_ns, received_ns, "
+    "text_length, complete, gaps, mac, source_ip, source_iface, metadata, title, signature, crash"
+)
+
+
+#: Where search looks. A text is compressed, and what matters of it is in its crash.
+_SEARCHED = (
+    "id || ' ' || host || ' ' || reason || ' ' || coalesce(CAST(metadata AS TEXT), '') || ' ' || "
+    "coalesce(signature, '') || ' ' || "
+    "coalesce((SELECT group_concat(atom, ' ') FROM json_tree(records.crash)), '')"
+)
+#: Of more words the rest is not looked for.
+_MOST_WORDS = 8
+
+
+class Place(NamedTuple):
+    """A record's place in a list: when it was received, and its change."""
+
+    received_ns: int
+    changed: int
+
+
+class Query(NamedTuple):
+    """Which records: None means no restriction. ``everything`` adds hello and bye."""
+
+    type: str | None = None
+    host: str | None = None
+    since_ns: int | None = None
+    limit: int | None = None
+    everything: bool = False
+    #: The signature of the crash, or how it begins.
+    group: str | None = None
+    #: Words of which each must be found in what is known of the record, its text aside.
+    search: str | None = None
+    #: Records that come after the one at this place in a list with the newest first.
+    before: Place | None = None
+
+
+class Entry(NamedTuple):
+    """One record without its text: ``summary`` is the object that ``list --json`` prints."""
+
+    identity: bytes
+    changed: int
+    summary: dict[str, Any]
+    place: Place
+
+
+class Reader:
+    """A read-only view of a state folder's database; raises ReceiverError where SQLite raises."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.path = state_dir / schema.FILE_NAME
+        self._db, self.frozen = schema.open_reader(self.path)
+        self._db.row_factory = sqlite3.Row
+        self._inode = self._inode_now()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    def log_exists(self) -> bool:
+        """Whether a service has begun to write since a frozen database was opened."""
+        return schema.has_log(self.path)
+
+    def replaced(self) -> bool:
+        """Whether another file has the database's name now."""
+        return self._inode != self._inode_now()
+
+    def size(self) -> int:
+        """Bytes of the database on the disk, those of its write-ahead log included."""
+        files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def _inode_now(self) -> int:
+        try:
+            return self.path.stat().st_ino
+        except OSError:
+            return 0
+
+    def select(self, query: Query) -> list[Entry]:
+        """The matching records, oldest first; ``limit`` keeps the newest."""
+        where, values = _conditions(query)
+        sql = f"SELECT {_SUMMARY} FROM records WHERE {where} ORDER BY received_ns DESC, changed DESC"
+        rows = self._rows(f"{sql} LIMIT ?", [*values, _limit(query)])
+        return [_entry(row) for row in reversed(list(rows))]
+
+    def changed_since(self, cursor: int, query: Query) -> list[Entry]:
+        """The matching records that were stored or completed after ``cursor``, in that order; ``limit`` keeps
+        the first."""
+        where, values = _conditions(query)
+        sql = f"SELECT {_SUMMARY} FROM records WHERE changed > ? AND {where} ORDER BY changed LIMIT ?"
+        rows = self._rows(sql, [cursor, *values, _limit(query)])
+        return [_entry(row) for row in rows]
+
+    def groups(self, query: Query) -> list[dict[str, Any]]:
+        """The objects that ``groups --json`` prints: the same crash of many hosts once, newest last."""
+        where, values = _conditions(query)
+        sql = (
+            "SELECT signature, title, count(*) AS records, count(DISTINCT host) AS hosts, "
+            "min(received_ns) AS first_ns, max(received_ns) AS last_ns, "
+            "group_concat(DISTINCT kernel) AS kernels "
+            f"FROM records WHERE {where} AND signature != '' GROUP BY signature ORDER BY last_ns DESC LIMIT ?"
+        )
+        rows = list(self._rows(sql, [*values, _limit(query)]))
+        return [
+            {
+                "signature": row["signature"],
+                "title": row["title"],
+                "records": row["records"],
+                "hosts": row["hosts"],
+                "first": iso_time(row["first_ns"]),
+                "last": iso_time(row["last_ns"]),
+                "kernels": sorted(filter(None, (row["kernels"] or "").split(","))),
+            }
+            for row in reversed(rows)
+        ]
+
+    def timelines(self, query: Query, start_ns: int, width_ns: int) -> dict[str, dict[int, int]]:
+        """How many records each group has in each ``width_ns`` from ``start_ns`` on: {signature: {number of
+        the stretch: records}}."""
+        where, values = _conditions(query)
+        sql = (
+            "SELECT signature, (received_ns - ?) / ? AS stretch, count(*) AS records FROM records "
+            f"WHERE {where} AND signature != '' GROUP BY signature, stretch"
+        )
+        found: dict[str, dict[int, int]] = {}
+        for row in self._rows(sql, [start_ns, width_ns, *values]):
+            found.setdefault(row["signature"], {})[row["stretch"]] = row["records"]
+        return found
+
+    def totals(self) -> list[dict[str, Any]]:
+        """For each type that there is: {type, records, incomplete, last_ns}."""
+        sql = (
+            "SELECT type, count(*) AS records, sum(NOT complete) AS incomplete, max(received_ns) AS last_ns "
+            "FROM records GROUP BY type"
+        )
+        return [dict(row) for row in self._rows(sql, [])]
+
+    def group_count(self) -> int:
+        """How many groups there are."""
+        sql = "SELECT count(DISTINCT signature) AS found FROM records WHERE signature != ''"
+        return int(next(self._rows(sql, []))["found"])
+
+    def backlogs(self) -> dict[str, int]:
+        """How many records each sink has not been told of yet."""
+        sql = (
+            "SELECT sink, (SELECT count(*) FROM records WHERE records.changed > cursors.changed "
+            "AND type NOT IN ('hello', 'bye')) AS records FROM cursors"
+        )
+        return {row["sink"]: row["records"] for row in self._rows(sql, [])}
+
+    def hosts(self, silent_s: float, now_ns: int) -> list[dict[str, Any]]:
+        """The objects that ``hosts --json`` prints."""
+        return boots.hosts(self._rows("SELECT * FROM boots", []), now_ns, silent_s)
+
+    def cursor(self) -> int:
+        """The ``changed`` of the newest change."""
+        row = next(self._rows("SELECT coalesce(max(changed), 0) AS newest FROM records", []))
+        return int(row["newest"])
+
+    def data_version(self) -> int:
+        """A number that differs when another process has committed since the last call."""
+        return int(next(self._rows("PRAGMA data_version", []))[0])
+
+    def find(self, prefix: str) -> Entry:
+        """The one record whose id starts with ``prefix``; raises ReceiverError when none or several do."""
+        # "g" sorts after every hexadecimal digit.
+        sql = f"SELECT {_SUMMARY} FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT 6"
+        wanted = prefix.lower()
+        found = [_entry(row) for row in self._rows(sql, [wanted, wanted + "g"])] if wanted else []
+        if not found:
+            raise NotFoundError(
+                f"no record has an id that starts with {prefix!r}; "
+                "`panicast-receiver list --all` shows them all"
+            )
+        if len(found) > 1:
+            ids = ", ".join(entry.summary["id"] for entry in found[:5]) + (", …" if len(found) > 5 else "")
+            raise NotFoundError(f"{prefix!r} fits several records: {ids}; give more of the id")
+        return found[0]
+
+    def has_complete(self, identity: bytes) -> bool:
+        """Whether a record is there, whole."""
+        sql = "SELECT 1 FROM records WHERE identity = ? AND complete"
+        return next(self._rows(sql, [identity]), None) is not None
+
+    def load(self, entry: Entry) -> Record:
+        """The whole record, text included."""
+        row = next(self._rows("SELECT * FROM records WHERE identity = ?", [entry.identity]), None)
+        if row is None:
+            raise NotFoundError(
+                f"record {entry.summary['id']} is gone: a newer one of its host took its place"
+            )
+        return row_to_record(row)
+
+    def _rows(self, sql: str, values: list[Any]) -> Iterator[sqlite3.Row]:
+        try:
+            yield from self._db.execute(sql, values)
+        except sqlite3.Error as error:
+            raise ReceiverError(schema.explain(error, self.path)) from error
+
+
+def _conditions(query: Query) -> tuple[str, list[Any]]:
+    parts = ["1"]
+    values: list[Any] = []
+    if query.type is not None:
+        parts.append("type = ?")
+        values.append(query.type)
+    elif not query.everything:
+        parts.append("type NOT IN ('hello', 'bye')")
+    if query.host is not None:
+        parts.append("host = ?")
+        values.append(query.host)
+    if query.group is not None:
+        parts.append("signature >= ? AND signature < ?")
+        values += [query.group.lower(), query.group.lower() + "g"]
+    if query.since_ns is not None:
+        parts.append("received_ns >= ?")
+        values.append(query.since_ns)
+    if query.before is not None:
+        parts.append("(received_ns, changed) < (?, ?)")
+        values += query.before
+    for word in (query.search or "").split()[:_MOST_WORDS]:
+        parts.append(f"{_SEARCHED} LIKE ? ESCAPE '\\'")
+        values.append("%" + re.sub(r"([\\%_])", r"\\\1", word) + "%")
+    return " AND ".join(parts), values
+
+
+def _limit(query: Query) -> int:
+    return -1 if query.limit is None else query.limit
+
+
+def _entry(row: sqlite3.Row) -> Entry:
+    meta = parse_metadata(row["metadata"] or b"")
+    gaps = [{"offset": offset, "bytes": length} for offset, length in json.loads(row["gaps"])]
+    source = Source(row["mac"], row["source_ip"], row["source_iface"])
+    return Entry(
+        row["identity"],
+        row["changed"],
+        {
+            "id": row["id"],
+            "identity": row["identity"].hex(),
+            "type": row["type"],
+            "format": row["format"],
+            "host": row["host"],
+            "boot_id": row["boot_id"].hex() if row["boot_id"] is not None else None,
+            "event": row["event"],
+            "reason": row["reason"],
+            "time": iso_time(from_signed(row["time_ns"])),
+            "received": iso_time(row["received_ns"]),
+            "complete": bool(row["complete"]),
+            "gaps": gaps,
+            "metadata_missing": row["metadata"] is None,
+            "bytes": row["text_length"],
+            "frames": row["frames"],
+            "sealed": bool(row["flags"] & FLAG_SEALED),
+            "older_text": bool(row["flags"] & FLAG_OLDER_TEXT),
+            "release": meta.get("release", ""),
+            "title": row["title"] or row["reason"],
+            "signature": row["signature"] or "",
+            "crash": json.loads(row["crash"]) if row["crash"] else None,
+            "source": source._asdict(),
+            "meta": meta,
+        },
+        Place(row["received_ns"], row["changed"]),
+    )

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The database file: its tables, its version, and opening it for writing or reading."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+from ..errors import ReceiverError
+
+FILE_NAME = "panicast.db"
+VERSION = 2
+#: Marks the file as ours for file(1): "PCST".
+APPLICATION_ID = 0x50435354
+
+#: One row a record. hello and bye are rows too, one per boot id: the newest.
+#: identity: boot id and event, or a digest for raw. changed: rises with every insert and update, so a
+#: reader that remembers the highest it saw misses nothing. gaps: JSON [[offset, length], …].
+#: title, signature, kernel, crash: what the text means (crash.py; crash is its JSON); signature is NULL until
+#: somebody has looked. body: zstd of the text's bytes that arrived, in order. metadata: seq 0's payload, NULL
+#: while missing. forgotten: records that were deleted. cursors: what each sink has. boots: one row a boot id
+#: (boots.py); interfaces: JSON {name: MAC}. records_by_signature holds all that groups are made of: what
+#: stands behind body in a row is found by reading through it.
+SCHEMA = """
+CREATE TABLE records (
+    identity BLOB PRIMARY KEY NOT NULL,
+    id TEXT NOT NULL,
+    changed INTEGER NOT NULL UNIQUE,
+    format TEXT NOT NULL,
+    type TEXT NOT NULL,
+    host TEXT NOT NULL,
+    header_host TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    boot_id BLOB,
+    event INTEGER,
+    flags INTEGER NOT NULL,
+    frames INTEGER NOT NULL,
+    time_ns INTEGER,
+    received_ns INTEGER NOT NULL,
+    text_length INTEGER NOT NULL,
+    complete INTEGER NOT NULL,
+    gaps TEXT NOT NULL,
+    mac TEXT,
+    source_mac TEXT,
+    source_ip TEXT,
+    source_iface TEXT,
+    metadata BLOB,
+    body BLOB NOT NULL,
+    title TEXT,
+    signature TEXT,
+    kernel TEXT,
+    crash TEXT
+);
+CREATE INDEX records_by_id ON records (id);
+CREATE INDEX records_by_time ON records (received_ns);
+CREATE INDEX records_by_mac ON records (mac, received_ns) WHERE format = 'v1';
+CREATE INDEX records_by_signature ON records (signature, received_ns, type, host, kernel, title);
+CREATE INDEX records_by_host ON records (host, received_ns);
+CREATE INDEX host_state ON records (boot_id, event) WHERE type IN ('hello', 'bye');
+CREATE TABLE boots (
+    boot_id BLOB PRIMARY KEY NOT NULL,
+    host TEXT NOT NULL,
+    state TEXT NOT NULL,
+    event INTEGER NOT NULL,
+    first_ns INTEGER NOT NULL,
+    last_ns INTEGER NOT NULL,
+    panicked_ns INTEGER,
+    kernel TEXT NOT NULL,
+    module TEXT NOT NULL,
+    interfaces TEXT NOT NULL,
+    source_ip TEXT
+);
+CREATE INDEX boots_by_host ON boots (host, last_ns);
+CREATE TABLE cursors (sink TEXT PRIMARY KEY NOT NULL, changed INTEGER NOT NULL);
+CREATE TABLE forgotten (identity BLOB PRIMARY KEY NOT NULL) WITHOUT ROWID;
+"""
+
+#: How a file of an older version becomes one of the next: by the version it has.
+MIGRATIONS = {
+    1: """
+ALTER TABLE records ADD COLUMN title TEXT;
+ALTER TABLE records ADD COLUMN signature TEXT;
+ALTER TABLE records ADD COLUMN kernel TEXT;
+ALTER TABLE records ADD COLUMN crash TEXT;
+CREATE INDEX records_by_signature ON records (signature, received_ns, type, host, kernel, title);
+CREATE INDEX records_by_host ON records (host, received_ns);
+CREATE TABLE boots (
+    boot_id BLOB PRIMARY KEY NOT NULL,
+    host TEXT NOT NULL,
+    state TEXT NOT NULL,
+    event INTEGER NOT NULL,
+    first_ns INTEGER NOT NULL,
+    last_ns INTEGER NOT NULL,
+    panicked_ns INTEGER,
+    kernel TEXT NOT NULL,
+    module TEXT NOT NULL,
+    interfaces TEXT NOT NULL,
+    source_ip TEXT
+);
+CREATE INDEX boots_by_host ON boots (host, last_ns);
+CREATE TABLE cursors (sink TEXT PRIMARY KEY NOT NULL, changed INTEGER NOT NULL);
+CREATE TABLE forgotten (identity BLOB PRIMARY KEY NOT NULL) WITHOUT ROWID;
+INSERT INTO boots
+    SELECT boot_id, host, type, event, received_ns, received_ns, NULL, '', '', '{}', source_ip
+    FROM records WHERE type IN ('hello', 'bye');
+UPDATE boots SET panicked_ns =
+    (SELECT min(received_ns) FROM records WHERE records.boot_id = boots.boot_id AND type = 'panic');
+""",
+}
+
+
+def explain(error: sqlite3.Error, path: Path) -> str:
+    """SQLite's error as a sentence that names the file and says what to do."""
+    text = str(error)
+    if "not a database" in text or "malformed" in text:
+        return f"{path} is damaged ({text}); move it and its -wal and -shm files away, and a new one is made"
+    if "full" in text:
+        return f"no room to write {path} ({text}); free space on its file system"
+    if "locked" in text:
+        return f"{path} is locked by another program ({text})"
+    return f"{path}: {text}"
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """Open or make the database; raises ReceiverError with a sentence when that cannot be."""
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, timeout=5, check_same_thread=False)
+        try:
+            _check_version(connection, path, allow_new=True)
+            if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+                raise ReceiverError(
+                    f"the file system of {path} cannot hold a write-ahead log; choose a local "
+                    "one with --state-dir DIR"
+                )
+            # FULL: a commit is on the disk before it is announced.
+            connection.execute("PRAGMA synchronous = FULL")
+            _bring_up_to_date(connection)
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise ReceiverError(explain(error, path)) from error
+    return connection
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """Make the tables, or change them step by step from the version that the file has; all or nothing."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == VERSION:
+        return
+    steps = [MIGRATIONS[step] for step in range(version, VERSION)] if version else [SCHEMA]
+    try:
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {''.join(steps)} PRAGMA application_id = {APPLICATION_ID}; "
+            f"PRAGMA user_version = {VERSION}; COMMIT;"
+        )
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def open_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
+    """Open the database read-only, while the service runs or not; raises ReceiverError.
+
+    The flag beside the connection tells that it is frozen: it will not see changes made from now on.
+
+    A reader without write permission on the folder uses the service's -wal and -shm files. A cleanly
+    stopped service leaves none and such a reader could not make them; then the main file holds
+    everything and nobody changes it, which is what SQLite calls immutable.
+    """
+    if not os.access(path, os.R_OK):
+        raise ReceiverError(_unreadable(path))
+    uri = f"file:{quote(str(path.resolve()))}"
+    try:
+        try:
+            return _checked_reader(f"{uri}?mode=ro", path), False
+        except sqlite3.OperationalError:
+            if has_log(path):
+                raise
+            return _checked_reader(f"{uri}?mode=ro&immutable=1", path), True
+    except sqlite3.Error as error:
+        raise ReceiverError(explain(error, path)) from error
+
+
+def _checked_reader(uri: str, path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5)
+    try:
+        _check_version(connection, path, allow_new=False)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_version(connection: sqlite3.Connection, path: Path, allow_new: bool) -> None:
+    version, application = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "application_id")
+    )
+    if version > VERSION:
+        raise ReceiverError(
+            f"{path} was written by a newer panicast-receiver (schema {version}, this one knows "
+            f"{VERSION}); upgrade this one, or choose another --state-dir"
+        )
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if (application != APPLICATION_ID or version == 0) and (tables or not allow_new):
+        raise ReceiverError(f"{path} is not a panicast database; choose another --state-dir")
+    if version < VERSION and not allow_new:
+        raise ReceiverError(
+            f"{path} was written by an older panicast-receiver (schema {version}, this one reads {VERSION}); "
+            "start the service once, which brings it up to date"
+        )
+
+
+def has_log(path: Path) -> bool:
+    """Whether a write-ahead log holds changes that the main file lacks."""
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _unreadable(path: Path) -> str:
+    exists, owner = _look(path)
+    if exists:
+        return (
+            f"you may not read {path}; ask for membership of its group"
+            f" (adduser {owner} panicast, then log in again), or name another with --state-dir DIR"
+        )
+    return (
+        f"no records here: {path} does not exist; start `panicast-receiver serve`, "
+        "or name the right folder with --state-dir DIR"
+    )
+
+
+def _look(path: Path) -> tuple[bool, str]:
+    """Whether the file, or a folder that hides it, exists but is closed to us; and our user name."""
+    closed = path.exists() if os.access(path.parent, os.X_OK) else path.parent.exists()
+    try:
+        return closed, pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return closed, str(os.geteuid())

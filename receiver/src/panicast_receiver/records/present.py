@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How records look: a line in a list, a page, an exported file. Pure: text out, nothing printed."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from ..text import escape, render_log
+from .record import Record
+
+_HEADINGS = ("ID", "RECEIVED (UTC)", "TYPE", "HOST", "STATE", "REASON")
+_SHOWN_ELSEWHERE = frozenset({"host", "reason"})
+
+
+def state(summary: dict[str, Any]) -> str:
+    """``complete``, or what is missing."""
+    if summary["complete"]:
+        return "complete"
+    missing = sum(gap["bytes"] for gap in summary["gaps"])
+    parts = [f"{missing} of {summary['bytes']} bytes missing"] if missing else []
+    return ", ".join([*parts, *(["metadata missing"] if summary["metadata_missing"] else [])])
+
+
+def table(summaries: Sequence[dict[str, Any]], headings: bool = True) -> str:
+    """One line for each record under headings, columns aligned."""
+    rows = [
+        (item["id"], _short(item["received"]), item["type"], item["host"], state(item), item["reason"])
+        for item in summaries
+    ]
+    return aligned(_HEADINGS if headings else (), rows)
+
+
+def aligned(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    """Rows under headings, if there are any, everything escaped, columns aligned."""
+    rows = [*([headings] if headings else []), *([escape(cell) for cell in row] for row in cells)]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+    return "".join(line + "\n" for line in lines)
+
+
+def _meaning(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    crash = summary["crash"]
+    if not crash or not crash["signature"]:
+        return []
+    trace = " < ".join(crash["trace"][:6])
+    said = [("crash", crash["title"]), ("trace", trace), ("modules", " ".join(crash["modules"]))]
+    said += [("hardware", crash["hardware"]), ("group", crash["signature"])]
+    return [(name, value) for name, value in said if value]
+
+
+def groups_table(groups: Sequence[dict[str, Any]]) -> str:
+    """One line for each group of crashes."""
+    headings = ("GROUP", "HOSTS", "RECORDS", "FIRST (UTC)", "LAST (UTC)", "KERNELS", "CRASH")
+    return aligned(
+        headings,
+        [
+            (
+                item["signature"],
+                str(item["hosts"]),
+                str(item["records"]),
+                _short(item["first"]),
+                _short(item["last"]),
+                " ".join(item["kernels"][:3]) + (" …" if len(item["kernels"]) > 3 else ""),
+                item["title"],
+            )
+            for item in groups
+        ],
+    )
+
+
+def hosts_table(hosts: Sequence[dict[str, Any]]) -> str:
+    """One line for each host."""
+    headings = ("HOST", "STATE", "LAST SEEN (UTC)", "KERNEL", "MODULE", "INTERFACES")
+    return aligned(
+        headings,
+        [
+            (
+                item["host"],
+                item["state"],
+                _short(item["last_seen"]),
+                item["kernel"],
+                item["module"],
+                " ".join(sorted(item["interfaces"])),
+            )
+            for item in hosts
+        ],
+    )
+
+
+def _short(time: str) -> str:
+    return time[:19].replace("T", " ")
+
+
+def header(summary: dict[str, Any]) -> str:
+    """The block of ``name: value`` lines above a record's text."""
+    source = summary["source"]
+    heard = ", ".join(f"{name} {source[name]}" for name in ("mac", "ip", "iface") if source[name])
+    lines: list[tuple[str, str]] = [
+        ("record", summary["id"]),
+        ("type", f"{summary['type']} ({summary['format']}{', sealed' if summary['sealed'] else ''})"),
+        ("host", summary["host"]),
+        ("reason", summary["reason"]),
+        *_meaning(summary),
+        ("time", summary["time"] or "not stated by the sender"),
+        ("received", summary["received"]),
+        ("state", state(summary)),
+        (
+            "text",
+            f"{summary['bytes']} bytes" + (", older text was left out" if summary["older_text"] else ""),
+        ),
+        ("source", heard),
+    ]
+    if summary["boot_id"]:
+        lines.append(("boot id", f"{summary['boot_id']}, event {summary['event']}"))
+    lines += [(key, value) for key, value in summary["meta"].items() if key not in _SHOWN_ELSEWHERE]
+    width = max(len(escape(name)) for name, _ in lines) + 1
+    return "".join(f"{escape(name) + ':':<{width}} {escape(value)}".rstrip() + "\n" for name, value in lines)
+
+
+def page(summary: dict[str, Any], record: Record, colour: bool = False) -> str:
+    """Header block, empty line, text with readable levels and marked gaps."""
+    return header(summary) + "\n" + render_log(record.marked_text, colour)
+
+
+def as_json(summary: dict[str, Any], record: Record) -> dict[str, Any]:
+    """The object that ``show --json`` prints: the summary and the text, gaps marked; and ``raw``, in base64
+    the bytes that arrived where ``text`` does not hold them exactly (some are missing, NUL or no UTF-8)."""
+    text = record.marked_text.decode("utf-8", "backslashreplace")
+    exact = text.encode() == record.received_text and "\0" not in text
+    raw = None if exact else base64.b64encode(record.received_text).decode()
+    return {**summary, "text": text, "raw": raw}
+
+
+def file_name(summary: dict[str, Any]) -> str:
+    """A name for an exported record in which nothing the host sent can mean a path."""
+    host = re.sub(r"[^A-Za-z0-9._-]", "_", summary["host"])[:64].lstrip(".") or "unknown"
+    when = re.sub(r"[-:]", "", summary["received"][:19])
+    return f"{when}Z_{host}_{summary['type']}_{summary['id']}.txt"

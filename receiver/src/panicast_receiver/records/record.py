@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the receiver knows of one record, whole or not: the value that capture hands to the store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import blake2b
+from typing import NamedTuple
+
+from ..meaning import Meaning, understand
+from ..wire.v1 import FLAG_OLDER_TEXT, parse_metadata
+from .extents import Gap, Run, gaps
+
+ID_BYTES = 6
+_PANIC_LINE = re.compile(rb"Kernel panic - not syncing: ([^\n]*)")
+
+
+class Source(NamedTuple):
+    """Where a record was first heard from; ``iface`` is the receiver's own interface."""
+
+    mac: str | None = None
+    ip: str | None = None
+    iface: str | None = None
+
+
+class Instant(NamedTuple):
+    """One clock reading: ``mono`` seconds for waiting, ``wall_ns`` since the epoch for people."""
+
+    mono: float
+    wall_ns: int
+
+
+def v1_identity(boot_id: bytes, event: int) -> bytes:
+    """The 20 bytes by which every receiver knows the same v1 record."""
+    return boot_id + event.to_bytes(4, "big")
+
+
+@dataclass
+class Record:
+    """One record. ``metadata`` is seq 0's payload, None while it is missing; raw records have b''.
+
+    Nobody changes one, but to have that enforced would double what it costs the capture to make one.
+    ``runs`` are the known pieces of the text, sorted, none overlapping. ``time_ns`` is the sender's clock
+    (None for raw), ``received_ns`` ours. What is derived is derived once: change a record by
+    ``dataclasses.replace``.
+    """
+
+    identity: bytes
+    format: str
+    type: str
+    header_host: str
+    boot_id: bytes | None
+    event: int | None
+    flags: int
+    frames: int
+    time_ns: int | None
+    received_ns: int
+    text_length: int
+    metadata: bytes | None
+    runs: Sequence[Run]
+    source: Source
+
+    @cached_property
+    def id(self) -> str:
+        """Short and the same on every receiver that has the record (raw: on this one)."""
+        return blake2b(self.identity, digest_size=ID_BYTES).hexdigest()
+
+    @cached_property
+    def meta(self) -> dict[str, str]:
+        """Metadata keys and values; empty while seq 0 is missing."""
+        return parse_metadata(self.metadata or b"")
+
+    @cached_property
+    def host(self) -> str:
+        """The whole node name from the metadata, else the header's first 32 bytes of it."""
+        return self.meta.get("host") or self.header_host
+
+    @cached_property
+    def mac(self) -> str | None:
+        """The sender's Ethernet address: as the metadata states it (on the wire it may be a router's)."""
+        return self.meta.get("mac", "").lower() or self.source.mac
+
+    @cached_property
+    def gaps(self) -> list[Gap]:
+        """What is missing of the text."""
+        return gaps(self.runs, self.text_length)
+
+    @property
+    def complete(self) -> bool:
+        """Nothing is missing: neither text nor metadata."""
+        return self.metadata is not None and not self.gaps
+
+    @property
+    def older_text(self) -> bool:
+        """The sender's log held older text that is not part of the record."""
+        return bool(self.flags & FLAG_OLDER_TEXT)
+
+    @cached_property
+    def reason(self) -> str:
+        """Why the machine died: from the metadata, else from the text's panic line, else empty."""
+        stated = self.meta.get("reason", "")
+        if stated or self.type != "panic":
+            return stated
+        found = _PANIC_LINE.search(self.received_text)
+        return found.group(1).decode("utf-8", "backslashreplace") if found else ""
+
+    @cached_property
+    def crash(self) -> Meaning:
+        """What the text means; empty for records of no crash."""
+        if self.type not in ("panic", "oops"):
+            return Meaning()
+        found = understand(self.marked_text.decode("utf-8", "backslashreplace"), self.meta.get("reason", ""))
+        return replace(found, kernel=self.meta.get("release") or found.kernel)
+
+    @cached_property
+    def received_text(self) -> bytes:
+        """The bytes that arrived, in order, with nothing in place of gaps."""
+        return b"".join(run.data for run in self.runs)
+
+    @property
+    def marked_text(self) -> bytes:
+        """The text with a line ``[panicast: N bytes missing]`` in place of each gap."""
+        parts = [(run.offset, run.data) for run in self.runs]
+        parts += [(gap.offset, b"\n[panicast: %d bytes missing]\n" % gap.length) for gap in self.gaps]
+        return b"".join(data for _, data in sorted(parts))
+
+
+def headerless(
+    format: str,
+    identity_of: bytes,
+    text: bytes,
+    frames: int,
+    received_ns: int,
+    source: Source,
+    metadata: bytes,
+) -> Record:
+    """The record of a panic that came in a format without the header of v1: nothing else is known of it.
+    Its identity is made of ``identity_of``."""
+    return Record(
+        identity=blake2b(identity_of, digest_size=20).digest(),
+        format=format,
+        type="panic",
+        header_host="",
+        boot_id=None,
+        event=None,
+        flags=0,
+        frames=frames,
+        time_ns=None,
+        received_ns=received_ns,
+        text_length=len(text),
+        metadata=metadata,
+        runs=(Run(0, text),),
+        source=source,
+    )

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``collect``: carries records from a JetStream cluster into PostgreSQL, at the central place.
+
+A message is acknowledged when its record is committed, and only then; what is delivered twice is merged into
+the same row. Several may run: they share one durable consumer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+import nats.errors
+import sdnotify
+from nats.aio.msg import Msg
+from nats.js.api import ConsumerConfig
+
+from .. import log
+from ..errors import UsageError
+from ..log import logger
+from ..settings import Settings
+from ..sinks import Sink, Told, hand_over
+from ..sinks.broker import STREAM, SUBJECTS, Broker, unpack, words
+from ..sinks.postgresql import PostgreSQL
+
+DURABLE = "panicast-collect"
+#: Messages in a transaction; seconds that a fetch waits for the first of them.
+BATCH, FETCH_S = 128, 5.0
+#: Seconds after which the cluster gives a message of which nobody said a word to the next who asks.
+ACK_S = 30.0
+#: Seconds between tries at first, and at most.
+RETRY_S, LONGEST_S = 1.0, 30.0
+
+
+def run(settings: Settings) -> int:
+    """Collect until SIGTERM or SIGINT; returns the exit code. Raises ReceiverError when it cannot start."""
+    log.start(settings.log_level)
+    for key in ("nats", "postgresql"):
+        if not getattr(settings, key):
+            raise UsageError(f"collect goes from nats to postgresql; set {key}")
+    broker, sink = Broker(settings.nats, settings.nats_login), PostgreSQL(settings.postgresql)
+
+    async def collect() -> None:
+        await Collector(broker, sink, settings.stats_s).run()
+
+    asyncio.run(collect())
+    return 0
+
+
+class Collector:
+    """Runs until SIGTERM or SIGINT. ``counts``: what was delivered, what failed, what was unreadable."""
+
+    def __init__(self, broker: Broker, sink: Sink, stats_s: float) -> None:
+        self.counts: Counter[str] = Counter()
+        self._broker = broker
+        self._sink = sink
+        self._complaint: str | None = None
+        self._stats_s = stats_s
+        self._stats_at = time.monotonic() + stats_s
+        self._stopping = asyncio.Event()
+        self._notifier = sdnotify.SystemdNotifier()
+
+    async def run(self) -> None:
+        """Collect; whatever fails is tried again, more and more seldom."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGUSR1, self._say_counters)
+        self._notifier.notify("READY=1")
+        logger.info("records are collected from the stream %s", STREAM)
+        pause = RETRY_S
+        while not self._stopping.is_set():
+            before = self.counts["fetched"]
+            try:
+                await self._collect()
+            except (OSError, nats.errors.Error, asyncio.TimeoutError) as error:
+                pause = RETRY_S if self.counts["fetched"] > before else min(LONGEST_S, 2 * pause)
+                self._failed(f"NATS: {words(error)}")
+                await self._wait(pause)
+        self._notifier.notify("STOPPING=1")
+        self._say_counters()
+
+    async def _collect(self) -> None:
+        """Over one connection, until it fails or we are to stop."""
+        async with self._broker.connected() as client:
+            await self._broker.make_stream(client)
+            consumer = await client.jetstream().pull_subscribe(
+                SUBJECTS,
+                DURABLE,
+                STREAM,
+                config=ConsumerConfig(ack_wait=ACK_S, max_ack_pending=20 * BATCH),
+            )
+            self._works()
+            while not self._stopping.is_set():
+                self._beat()
+                try:
+                    messages = await consumer.fetch(BATCH, FETCH_S)
+                except asyncio.TimeoutError:
+                    # Nothing came, or nobody answers: asking tells.
+                    await consumer.consumer_info()
+                    continue
+                self.counts["fetched"] += len(messages)
+                if await self._store(messages):
+                    for message in messages:
+                        await message.ack()
+                    await client.flush()
+
+    async def _store(self, messages: Sequence[Msg]) -> bool:
+        """Commit what the messages hold, however often that is tried; False when we are to stop first."""
+        batch = [told for message in messages if (told := self._told(message))]
+        pause = RETRY_S
+        while not self._stopping.is_set():
+            counts: Counter[str] = Counter()
+            try:
+                # In a thread, so that the connection stays alive meanwhile.
+                work = asyncio.get_running_loop().run_in_executor(None, hand_over, self._sink, batch, counts)
+                await self._meanwhile(work, messages)
+            except OSError as error:
+                self._failed(str(error))
+                await self._meanwhile(asyncio.ensure_future(self._wait(pause)), messages)
+                pause = min(LONGEST_S, 2 * pause)
+            else:
+                self._works()
+                self.counts.update(counts)
+                return True
+        return False
+
+    async def _meanwhile(self, work: asyncio.Future[None], messages: Sequence[Msg]) -> None:
+        """Wait for ``work``, and say now and then that the messages are being dealt with."""
+        while not (await asyncio.wait({work}, timeout=ACK_S / 3))[0]:
+            self._beat()
+            for message in messages:
+                await message.in_progress()
+        await work
+
+    def _told(self, message: Msg) -> Told | None:
+        try:
+            return Told(unpack(message.data, message.headers or {}), "")
+        except ValueError as error:
+            self.counts["unreadable"] += 1
+            logger.error("message %s is no record: %s", message.metadata.sequence.stream, error)
+            return None
+
+    def _failed(self, what: str) -> None:
+        if what != self._complaint:
+            logger.warning("%s; trying again until it works", what)
+        self._complaint = what
+        self.counts["failed"] += 1
+
+    def _works(self) -> None:
+        if self._complaint is not None:
+            logger.warning("works again")
+        self._complaint = None
+
+    async def _wait(self, seconds: float) -> None:
+        self._beat()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    def _beat(self) -> None:
+        self._notifier.notify("WATCHDOG=1")
+        if self._stats_s and time.monotonic() >= self._stats_at:
+            self._stats_at = time.monotonic() + self._stats_s
+            self._say_counters()
+
+    def _say_counters(self) -> None:
+        parts = [f"{name} {count}" for name, count in sorted(self.counts.items()) if count]
+        logger.info("records %s", "; ".join(parts) or "none yet")

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The store thread: commits what is handed over, then announces it. Never the other way round."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections import Counter
+from typing import Callable, NamedTuple
+
+from ..db import schema
+from ..db.store import Store, Stored
+from ..log import NOTICE, logger
+from ..records.record import Record
+from ..threads import name_thread
+from ..wire.v1 import STATE_TYPES
+from .handoff import Handoff
+
+#: Records in one transaction at most: alone when little happens, together sharing an fsync under load.
+BATCH = 256
+#: Records that are explained before the next ones get their turn: a millisecond or two each.
+EXPLAINED = 4
+#: Seconds between looks for records that need not be kept.
+RETAIN_S = 600.0
+#: Seconds between tries while the disk is full or failing, and for how long to go on once asked to stop.
+RETRY_S, LAST_TRIES_S = 1.0, 5.0
+
+
+class Retention(NamedTuple):
+    """What is kept: days, bytes of the database, records of each host; 0: no limit."""
+
+    days: float = 0
+    size: int = 0
+    per_host: int = 0
+
+    def surplus(self, store: Store, now_ns: int) -> list[bytes]:
+        """Some of the records that need not be kept."""
+        before = now_ns - int(self.days * 86400e9) if self.days else None
+        found: list[bytes] = []
+        if before is not None or self.per_host:
+            found = store.surplus(before, self.per_host or None, BATCH)
+        if not found and self.size:
+            found = store.oversize(self.size, BATCH)
+        return found
+
+
+class Committer(threading.Thread):
+    """Runs until the hand-off is closed and empty. ``failed`` tells that records could not be kept."""
+
+    def __init__(self, handoff: Handoff, store: Store, busy: Callable[[], bool] = lambda: False) -> None:
+        super().__init__(name="store", daemon=True)
+        self.counts: Counter[str] = Counter()
+        self.failed = False
+        self.beat_at = time.monotonic()
+        self._handoff = handoff
+        self._store = store
+        self._busy = busy
+        self._retention = Retention()
+        self._retain_at = 0.0
+        self._explained_at = 0.0
+        self._stopping = threading.Event()
+
+    def retain(self, retention: Retention) -> None:
+        """Keep so much from now on; another thread may ask for it."""
+        self._retention = retention
+        self._retain_at = 0.0
+
+    def stop(self) -> None:
+        """No more endless tries on a full disk: the service is going down."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """The thread."""
+        name_thread(self.name)
+        batch: list[Record] | None = []
+        try:
+            while batch is not None:
+                self.beat_at = time.monotonic()
+                if batch:
+                    for stored in self._write(batch):
+                        self.counts[stored.outcome] += 1
+                        _announce(stored)
+                if not batch:
+                    self._retain()
+                more = bool(batch) or self._explain()
+                batch = self._handoff.take(BATCH, 0 if more else 1.0)
+        except sqlite3.Error as error:
+            self.failed = True
+            lost = len(batch or ()) + self._handoff.abandon()
+            logger.error("%s; %d records could not be kept", schema.explain(error, self._store.path), lost)
+        finally:
+            self._handoff.abandon()
+
+    def _retain(self) -> None:
+        """Delete what need not be kept, a batch at a time, when nothing else is to do."""
+        if time.monotonic() < self._retain_at:
+            return
+        try:
+            surplus = self._retention.surplus(self._store, time.time_ns())
+            if surplus:
+                self._store.delete(surplus)
+                self.counts["deleted by retention"] += len(surplus)
+        except sqlite3.OperationalError as error:
+            logger.warning("%s", schema.explain(error, self._store.path))
+            surplus = []
+        if not surplus:
+            self._retain_at = time.monotonic() + RETAIN_S
+
+    def _explain(self) -> bool:
+        """Look what some records mean, when nothing else is to do; whether there is more of that.
+
+        It takes Python's lock from the capturing thread: in a burst only now and then.
+        """
+        if self._busy() and time.monotonic() < self._explained_at + 1:
+            return False
+        self._explained_at = time.monotonic()
+        try:
+            return self._store.explain(EXPLAINED)
+        except sqlite3.OperationalError as error:
+            # A full disk: whoever writes the next record complains and waits.
+            logger.debug("%s", schema.explain(error, self._store.path))
+            return False
+
+    def _write(self, batch: list[Record]) -> list[Stored]:
+        """Commit ``batch``, however long the disk stays full; damage and the end of patience raise."""
+        complained = False
+        give_up_at: float | None = None
+        while True:
+            try:
+                stored = self._store.write(batch)
+                if complained:
+                    logger.warning("%s can be written again", self._store.path)
+                return stored
+            except sqlite3.OperationalError as error:
+                self.beat_at = time.monotonic()
+                if not complained:
+                    logger.error("%s; trying again until it works", schema.explain(error, self._store.path))
+                    complained = True
+                if self._stopping.is_set():
+                    give_up_at = give_up_at or time.monotonic() + LAST_TRIES_S
+                    if time.monotonic() > give_up_at:
+                        raise
+                    time.sleep(RETRY_S)
+                else:
+                    self._stopping.wait(RETRY_S)
+
+
+def _announce(stored: Stored) -> None:
+    record, outcome = stored.record, stored.outcome
+    if outcome == "refused":
+        logger.error("record %s from %s could not be stored", record.id, stored.host)
+    if outcome not in ("new", "completed"):
+        return
+    if record.type in STATE_TYPES:
+        logger.info("host %s says %s", stored.host, record.type)
+        return
+    missing = sum(gap.length for gap in record.gaps)
+    state = (
+        "complete"
+        if record.complete
+        else (
+            f"incomplete, {missing} of {record.text_length} bytes missing"
+            if missing
+            else "incomplete, metadata missing"
+        )
+    )
+    reason = f": {record.reason}" if record.reason else ""
+    frames = f"{record.frames} frame{'s' if record.frames != 1 else ''}"
+    logger.log(
+        NOTICE,
+        "record %s %s from %s%s (%s, %s)",
+        record.id,
+        record.type,
+        stored.host,
+        reason,
+        frames,
+        "now complete" if outcome == "completed" else state,
+    )

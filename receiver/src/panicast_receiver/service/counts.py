@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the service counts, gathered from its threads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from ..sinks.feeder import Feeder
+from ..stats import Stats
+from .committer import Committer
+from .listener import Listener
+
+
+def collect(listener: Listener, committer: Committer, feeders: Sequence[Feeder]) -> Stats:
+    """The counts since the start: ``packets`` by what became of them, ``lost`` by the kernel, ``records`` by
+    outcome, ``sinks`` by name; and the numbers and bytes of what is in flight and queued now."""
+    reassembler = listener.intake.reassembler
+    return {
+        "written": time.time(),
+        "packets": dict(listener.intake.counts),
+        "lost": sum(capture.lost() for capture in listener.captures),
+        "records": dict(committer.counts),
+        "sinks": {feeder.name: dict(feeder.counts) for feeder in feeders},
+        "in_flight": reassembler.in_flight,
+        "in_flight_bytes": reassembler.memory,
+        "queue_bytes": listener.queue_bytes,
+    }

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``serve``: makes the parts, watches over the two threads, talks to systemd, stops without loss."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Callable
+
+import sdnotify
+
+from .. import log, stats
+from ..assembly.intake import Intake
+from ..assembly.reassembly import Limits
+from ..assembly.spill import Spill
+from ..capture import Capture
+from ..capture.bpf import frames_for
+from ..capture.ring import RingCapture
+from ..capture.udp import UdpCapture
+from ..db.store import Store
+from ..errors import ReceiverError, UsageError
+from ..log import logger
+from ..settings import SERVE, Settings
+from ..settings.kinds import parse_interfaces, parse_listen
+from ..sinks.choice import chosen
+from ..sinks.feeder import Feeder
+from ..wire.sealing import Keys, read_keys
+from . import allocator, counts
+from .committer import Committer, Retention
+from .handoff import Handoff
+from .listener import Listener
+
+#: A thread that has not shown itself for this long, seconds, is stuck: systemd is no longer told we live.
+STUCK_S = 20.0
+#: With more packets a second than this, what is not urgent waits.
+BURST = 5000
+_STOP = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = {*_STOP, signal.SIGUSR1, signal.SIGHUP}
+
+
+def run(settings: Settings, reread: Callable[[], Settings]) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code. Raises ReceiverError when it cannot start.
+
+    ``reread`` gives the settings anew on SIGHUP.
+    """
+    log.start(settings.log_level)
+    allocator.tune(settings.reserve_mib << 20)
+    # Records hold what a crashed kernel knew: owner and group only.
+    os.umask(0o027)
+    # Blocked here, so in the threads too: signals are taken by _supervise, one at a time, and nowhere else.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    with ExitStack() as stack:
+        store = Store(settings.state_path(writing=True))
+        stack.callback(store.close)
+        captures = open_captures(settings, stack)
+        spill = Spill(store.path.parent, settings.spill_mib << 20)
+        stack.callback(spill.close)
+        handoff = Handoff()
+        keys = _keys(settings)
+        listener = Listener(
+            captures,
+            Intake(_limits(settings), settings.raw_window_s, spill, settings.netconsole_port),
+            handoff,
+        )
+
+        def busy() -> bool:
+            return listener.rate > BURST
+
+        committer = Committer(handoff, store, busy)
+        _put_into_force(settings, listener.intake, committer, keys)
+        feeders = [Feeder(sink, store.path.parent, busy) for sink in chosen(settings)]
+        committer.start()
+        listener.start()
+        for capture in captures:
+            logger.info("listening: %s", capture.name)
+        logger.info("records are kept in %s", store.path)
+        for feeder in feeders:
+            feeder.start()
+            logger.info("records are told to: %s", feeder.name)
+        alive = _Supervisor(store.path.parent, listener, committer, settings, reread, feeders).run()
+        for feeder in feeders:
+            feeder.stop()
+        return 0 if alive and not committer.failed else 1
+
+
+def open_captures(settings: Settings, stack: ExitStack) -> list[Capture]:
+    """The captures that the settings ask for, closed by ``stack``; raises ReceiverError."""
+    captures: list[Capture] = []
+    address, port = parse_listen(settings.listen)
+    wanted = settings.receive_buffer_mib << 20
+    ports = [port, *([settings.netconsole_port] if settings.netconsole_port else [])]
+    for interface in parse_interfaces(settings.interface):
+        sockets = [UdpCapture(address, one, interface, wanted) for one in ports]
+        # Port 0 is any free one, but for every interface the same.
+        ports = [udp.port for udp in sockets]
+        for udp in sockets:
+            stack.callback(udp.close)
+        ring = _ring(settings, interface, address, sockets) if settings.capture != "udp" else None
+        if ring:
+            stack.callback(ring.close)
+        else:
+            _say_what_was_granted(sockets[0], wanted)
+        captures += [ring] if ring else sockets
+    return captures
+
+
+def _ring(
+    settings: Settings, interface: str, address: str, sockets: Sequence[UdpCapture]
+) -> RingCapture | None:
+    """A ring in the place of UDP sockets, which then only keep their ports; None where it is not allowed."""
+    program = frames_for(address, [udp.port for udp in sockets], settings.raw_frames)
+    try:
+        ring = RingCapture(interface, program, settings.receive_buffer_mib << 20)
+    except PermissionError:
+        if settings.capture == "ring":
+            raise ReceiverError(
+                "a packet ring needs CAP_NET_RAW; run as root, or give --capture udp"
+            ) from None
+        logger.warning("raw frames cannot be heard without CAP_NET_RAW; going on with UDP")
+        return None
+    for udp in sockets:
+        udp.hold()
+    names = ", ".join(udp.name for udp in sockets)
+    ring.name = f"{names}, packet ring of {ring.ring_bytes >> 20} MiB on {interface or 'every interface'}"
+    return ring
+
+
+def _say_what_was_granted(udp: UdpCapture, wanted: int) -> None:
+    if udp.buffer_bytes < wanted:
+        logger.warning(
+            "%s: the kernel grants %d KiB of receive buffer, not %d MiB; `sysctl net.core.rmem_max=%d` "
+            "lets bursts of many hosts in",
+            udp.name,
+            udp.buffer_bytes >> 10,
+            wanted >> 20,
+            wanted,
+        )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        settings.memory_mib << 20, settings.max_in_flight, settings.max_text_kib << 10, settings.idle_s
+    )
+
+
+def _keys(settings: Settings) -> Keys:
+    """The keys that the settings name; raises ReceiverError."""
+    if settings.require_sealed and not settings.key_file:
+        raise UsageError("require_sealed without key_file would drop everything; name the file of keys")
+    return read_keys(Path(settings.key_file)) if settings.key_file else {}
+
+
+def _put_into_force(settings: Settings, intake: Intake, committer: Committer, keys: Keys) -> None:
+    """What may change while we run."""
+    intake.set_limits(_limits(settings), settings.raw_window_s)
+    intake.guard.sources.per_minute = settings.source_records_per_minute
+    intake.guard.macs.per_minute = settings.mac_records_per_minute
+    intake.keys = keys
+    intake.require_sealed = settings.require_sealed
+    committer.retain(Retention(settings.keep_days, settings.keep_mib << 20, settings.records_per_host))
+
+
+class _Supervisor:
+    """The main thread: takes signals, watches the two others, talks to systemd."""
+
+    def __init__(
+        self,
+        state_dir: Path,
+        listener: Listener,
+        committer: Committer,
+        settings: Settings,
+        reread: Callable[[], Settings],
+        feeders: Sequence[Feeder],
+    ) -> None:
+        self._state_dir = state_dir
+        self._feeders = feeders
+        self._listener = listener
+        self._committer = committer
+        self._settings = settings
+        self._reread = reread
+        self._notifier = sdnotify.SystemdNotifier()
+
+    def run(self) -> bool:
+        """Wait for a signal to stop, then stop both threads in order; False when one died by itself."""
+        listener, committer = self._listener, self._committer
+        self._notifier.notify("READY=1")
+        next_stats = time.monotonic() + self._settings.stats_s
+        next_write = 0.0
+        alive = True
+        while alive:
+            if time.monotonic() >= next_write:
+                stats.write(self._state_dir, self._count())
+                next_write = time.monotonic() + stats.EVERY_S
+            received = signal.sigtimedwait(_SIGNALS, 1.0)
+            number = received.si_signo if received else 0
+            now = time.monotonic()
+            if number in _STOP:
+                break
+            if number == signal.SIGHUP:
+                self._reload()
+            if number == signal.SIGUSR1 or (self._settings.stats_s and now >= next_stats):
+                logger.info("%s", stats.line(self._count()))
+                next_stats = now + self._settings.stats_s
+            alive = listener.is_alive() and committer.is_alive()
+            if now - min(listener.beat_at, committer.beat_at) < STUCK_S:
+                self._notifier.notify("WATCHDOG=1")
+        self._notifier.notify("STOPPING=1")
+        listener.stop()
+        committer.stop()
+        listener.join()
+        committer.join()
+        logger.info("%s", stats.line(self._count()))
+        stats.remove(self._state_dir)
+        if not alive:
+            logger.error("a thread of the service ended by itself; the lines above say why")
+        return alive
+
+    def _count(self) -> stats.Stats:
+        return counts.collect(self._listener, self._committer, self._feeders)
+
+    def _reload(self) -> None:
+        """Take over what can change while we run; a wrong file changes nothing."""
+        now_us = time.monotonic_ns() // 1000
+        self._notifier.notify(f"RELOADING=1\nMONOTONIC_USEC={now_us}")
+        try:
+            settings = self._reread()
+            keys = _keys(settings)
+        except ReceiverError as error:
+            logger.error("the settings stay as they are: %s", error)
+        else:
+            _put_into_force(settings, self._listener.intake, self._committer, keys)
+            log.set_level(settings.log_level)
+            kept = [
+                s.key
+                for s in SERVE
+                if not s.live and getattr(settings, s.key) != getattr(self._settings, s.key)
+            ]
+            self._settings = settings
+            logger.info("the settings were read again%s", f"; restart for: {', '.join(kept)}" if kept else "")
+        self._notifier.notify("READY=1")

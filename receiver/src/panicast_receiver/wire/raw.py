@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The raw format: one IPv4 packet in, the sender's MAC and text or a drop reason out. Pure."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from .ethernet import IPv4
+from .v1 import Drop
+
+IP_PROTOCOL = 255
+MAX_TEXT = 1024
+
+
+class RawFrame(NamedTuple):
+    """One valid raw frame: ``mac`` as aa:bb:cc:dd:ee:ff, ``ip`` dotted, None where it is 0.0.0.0."""
+
+    mac: str
+    ip: str | None
+    text: bytes
+
+
+def decode_raw(packet: IPv4) -> RawFrame | Drop:
+    """Check a packet of protocol 255.
+
+    A zero IP checksum is accepted: the format's first senders do not compute it.
+    """
+    if packet.protocol != IP_PROTOCOL:
+        return Drop.NOT_OURS
+    checksum = int.from_bytes(packet.header[10:12], "big")
+    if checksum and _ones_complement_sum(packet.header) != 0xFFFF:
+        return Drop.CHECKSUM
+    if not 1 <= len(packet.data) <= MAX_TEXT:
+        return Drop.RAW_LENGTH
+    return RawFrame(packet.mac, packet.ip, packet.data)
+
+
+def _ones_complement_sum(header: bytes) -> int:
+    """The IP checksum's sum: 0xFFFF over a header that holds its own valid checksum."""
+    total: int = sum(struct.unpack(f">{len(header) // 2}H", header))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
