@@ -55,7 +55,7 @@ class Receiver:
             ],
             stderr=subprocess.PIPE,
         )
-        self.port = int(self.wait_for(r"listening: UDP 127\.0\.0\.1:(\d+)").group(1))
+        self.port = int(self.wait_for(r"listening: UDP [\d.]+:(\d+)").group(1))
         self.wait_for("records are kept in")
 
     def wait_for(self, pattern, since=0):

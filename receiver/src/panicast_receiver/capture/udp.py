@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 
@@ -11,6 +12,7 @@ from ..errors import ReceiverError
 from ..records.record import Instant, Record, Source
 from . import OnInterface, Read, attach_filter, grow_receive_buffer, interface_name
 from .bpf import NOTHING
+from .holder import holders
 
 # Linux values; the socket module of Python 3.9 lacks them.
 _IP_PKTINFO = 8
@@ -32,8 +34,7 @@ class UdpCapture(OnInterface):
         self._lost = 0
         self._buffer = bytearray(_MAX_DATAGRAM)
         try:
-            # Lets a second listener, such as netconsd or tcpdump's cousin, hear the same broadcasts.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # No SO_REUSEADDR: with it any user of this machine could bind beside us and take the records.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
             sock.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
@@ -44,6 +45,11 @@ class UdpCapture(OnInterface):
         except OSError as error:
             sock.close()
             where = f"{address}:{port}" + (f" on {interface}" if interface else "")
+            if error.errno == errno.EADDRINUSE:
+                raise ReceiverError(
+                    f"cannot listen on {where}: {_taken(port)}; end it, or choose another with --listen "
+                    "ADDR:PORT"
+                ) from error
             raise ReceiverError(
                 f"cannot listen on {where}: {error.strerror}; choose another with --listen "
                 "ADDR:PORT or --interface NAME"
@@ -85,3 +91,8 @@ class UdpCapture(OnInterface):
     def close(self) -> None:
         """See Capture."""
         self._sock.close()
+
+
+def _taken(port: int) -> str:
+    names = holders(port)
+    return f"the port is taken by {', '.join(names)}" if names else "another program has the port"

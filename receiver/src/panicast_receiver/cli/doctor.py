@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from ..capture.holder import holders
 from ..db import schema
 from ..settings import Settings
 from ..settings.kinds import parse_interfaces, parse_listen
@@ -65,10 +66,9 @@ def _service(state_dir: Path) -> Finding:
 
 
 def _port(port: int) -> Finding:
-    wanted = f":{port:04X}"
-    table = (_PROC / "net/udp").read_text().splitlines()[1:]
-    if any(line.split()[1].endswith(wanted) for line in table):
-        return Finding(f"somebody listens on UDP port {port}")
+    names = holders(port)
+    if names:
+        return Finding(f"UDP port {port} is held by {', '.join(names)}")
     return Finding(f"nobody listens on UDP port {port}", "start the service, or look at its `listen`")
 
 
