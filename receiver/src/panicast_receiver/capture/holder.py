@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Who has a UDP port: the kernel's table names the socket and its user, /proc the program where we may look."""
+"""Who has a UDP port: the kernel names the socket and its user, /proc the program where we may look."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
-#: The tables of IPv4 and IPv6: a socket of the latter may take the port of both. Below self: a service to which
-#: systemd shows nothing but processes (ProcSubset=pid) has them there, and nowhere else.
+#: The tables of IPv4 and IPv6: a socket of the latter may take the port of both. Below self: there alone a
+#: service has them to which systemd shows nothing but processes (ProcSubset=pid).
 _TABLES = ("self/net/udp", "self/net/udp6")
 _PROC = Path("/proc")
 
