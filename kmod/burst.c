@@ -7,7 +7,31 @@
 #include <linux/slab.h>
 
 #include "burst.h"
-#include "wire.h"
+#include "parity.h"
+
+/**
+ * pc_shape() - how many frames a record is, or may become
+ * @cfg: the configuration
+ * @type: the record's type
+ * @count: frames that hold its metadata and text, in format v1
+ *
+ * What has no parity is sent once more instead, where parity is wanted.
+ */
+struct pc_shape pc_shape(const struct pc_config *cfg, enum pc_wire_type type,
+			 unsigned int count)
+{
+	bool raw = cfg->format == PC_FORMAT_RAW;
+	struct pc_shape shape = {
+		.source = raw ? 1 : count,
+		.passes = cfg->repeat,
+	};
+
+	if (raw || type == PC_WIRE_HELLO || type == PC_WIRE_BYE)
+		shape.passes += !!cfg->parity;
+	else
+		shape.parity = pc_parity_count(count, cfg->parity);
+	return shape;
+}
 
 /*
  * Room for the largest frame, and for what the driver says that it puts in
@@ -30,22 +54,20 @@ static struct sk_buff *frame_alloc(const struct net_device *dev)
 /**
  * pc_burst_alloc() - frames for one record on one interface
  * @dev: where they will be sent
- * @frames: how many a pass has
- * @passes: how many passes there are
+ * @shape: how many
  *
  * Return: the frames, NULL where there is no memory
  */
 struct pc_burst *pc_burst_alloc(const struct net_device *dev,
-				unsigned int frames, unsigned int passes)
+				const struct pc_shape *shape)
 {
-	unsigned int i, n = frames * passes;
+	unsigned int i, n = pc_shape_all(shape);
 	struct pc_burst *burst;
 
 	burst = kvzalloc(struct_size(burst, skb, n), GFP_KERNEL);
 	if (!burst)
 		return NULL;
-	burst->frames = frames;
-	burst->passes = passes;
+	burst->shape = *shape;
 
 	for (i = 0; i < n; i++) {
 		burst->skb[i] = frame_alloc(dev);
@@ -64,7 +86,7 @@ void pc_burst_free(struct pc_burst *burst)
 
 	if (!burst)
 		return;
-	for (i = 0; i < burst->frames * burst->passes; i++)
+	for (i = 0; i < pc_shape_all(&burst->shape); i++)
 		dev_kfree_skb_any(burst->skb[i]);
 	kvfree(burst);
 }

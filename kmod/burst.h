@@ -6,25 +6,38 @@
 #include <linux/skbuff.h>
 #include <linux/udp.h>
 
+#include "config.h"
+#include "wire.h"
+
 /* Bytes between the Ethernet header and the v1 header. */
 #define PC_BURST_IP_UDP	(sizeof(struct iphdr) + sizeof(struct udphdr))
 
 /**
+ * struct pc_shape - how many frames a record is
+ * @source: those that hold it
+ * @parity: those that restore others, which follow in each pass
+ * @passes: how often all of them are sent
+ */
+struct pc_shape {
+	unsigned int source;
+	unsigned int parity;
+	unsigned int passes;
+};
+
+/**
  * struct pc_burst - frames for one record on one interface
- * @frames: frames of one pass
- * @passes: how often the record is sent
+ * @shape: what they are for
  * @queue: transmit queue that took the last frame
  * @locked: the driver was stopped with a lock of its own held, for which it
  *	would wait if its transmit lock were taken away
  * @handled: a CPU is in the device's interrupt handler
  * @busted: its transmit locks have been taken away from their holders
  * @stuck: the interface took no frame for too long and is left alone
- * @skb: @frames * @passes buffers, to each of which the burst holds a
+ * @skb: buffers for all of @shape, to each of which the burst holds a
  *	reference until it is freed; a driver holds a second one while it sends
  */
 struct pc_burst {
-	unsigned int frames;
-	unsigned int passes;
+	struct pc_shape shape;
 	unsigned int queue;
 	bool locked;
 	bool handled;
@@ -33,8 +46,22 @@ struct pc_burst {
 	struct sk_buff *skb[];
 };
 
+/* Frames of one pass. */
+static inline unsigned int pc_shape_pass(const struct pc_shape *shape)
+{
+	return shape->source + shape->parity;
+}
+
+/* Frames of all passes. */
+static inline unsigned int pc_shape_all(const struct pc_shape *shape)
+{
+	return pc_shape_pass(shape) * shape->passes;
+}
+
+struct pc_shape pc_shape(const struct pc_config *cfg, enum pc_wire_type type,
+			 unsigned int count);
 struct pc_burst *pc_burst_alloc(const struct net_device *dev,
-				unsigned int frames, unsigned int passes);
+				const struct pc_shape *shape);
 void pc_burst_free(struct pc_burst *burst);
 
 #endif

@@ -12,8 +12,8 @@
 
 /*
  * The longest that sending may wait for interfaces whose rings are full or
- * stuck, over all of them and all passes.  With drain_ms and the gaps it is
- * the bound on what a panic costs before the machine may reboot.
+ * stuck, over all of them and all passes.  With drain_ms, spread_ms and the
+ * gaps it is the bound on what a panic costs before the machine may reboot.
  */
 #define PC_STALL_MS	400
 
@@ -35,6 +35,8 @@ enum pc_format {
  * @format: enum pc_format
  * @kib: KiB of the newest kernel log in a record
  * @repeat: how often a record is sent
+ * @parity: parity frames for each hundred frames of a record
+ * @spread_ms: pause in a crash between the frames of a record and their parity
  * @gap_us: pause between two frames
  * @drain_ms: how long to wait for the interfaces to have sent the frames
  * @bust_locks: free transmit queues by force, as the last resort
@@ -56,6 +58,8 @@ struct pc_config {
 	unsigned int format;
 	unsigned int kib;
 	unsigned int repeat;
+	unsigned int parity;
+	unsigned int spread_ms;
 	unsigned int gap_us;
 	unsigned int drain_ms;
 	unsigned int bust_locks;

@@ -8,7 +8,6 @@
 #include <net/ip.h>
 
 #include "frame.h"
-#include "seal.h"
 
 static void put_headers(struct sk_buff *skb, const struct pc_iface *iface,
 			const struct pc_config *cfg, u8 protocol)
@@ -52,21 +51,16 @@ static void put_headers(struct sk_buff *skb, const struct pc_iface *iface,
  * @skb: an unused frame of a burst
  * @iface: where it will be sent
  * @cfg: the configuration
- * @rec: the record
- * @seq: which of its datagrams
+ * @datagram: what pc_record_datagram() made, the same on every interface
+ * @len: its bytes
  */
 void pc_frame_v1(struct sk_buff *skb, const struct pc_iface *iface,
-		 const struct pc_config *cfg, const struct pc_wire_record *rec,
-		 unsigned int seq)
+		 const struct pc_config *cfg, const u8 *datagram, size_t len)
 {
 	struct udphdr *udp;
-	size_t len;
 
 	skb_reserve(skb, ETH_HLEN + sizeof(struct iphdr) + sizeof(struct udphdr));
-	len = pc_wire_frame(rec, seq, skb->data);
-	if (rec->flags & PC_WIRE_F_SEALED)
-		len = pc_seal(skb->data, len, cfg);
-	skb_put(skb, len);
+	skb_put_data(skb, datagram, len);
 
 	udp = skb_push(skb, sizeof(*udp));
 	udp->source = htons(cfg->source_port);

@@ -23,20 +23,9 @@ unsigned int pc_iface_chunk(const struct pc_iface *iface)
 		     PC_WIRE_CHUNK) - tag;
 }
 
-/**
- * pc_iface_stock() - lay ready the frames that the configuration asks for
- * @iface: an armed interface; the caller holds RTNL
- *
- * Replaces what lies there with the wrong size, and what an oops has used.
- *
- * Return: 0, -ENOMEM with the old frames still in place
- */
-int pc_iface_stock(struct pc_iface *iface)
+static int stock(struct pc_iface *iface, const struct pc_shape *shape)
 {
 	const struct pc_config *cfg = pc_config();
-	unsigned int frames = min_t(unsigned int, PC_WIRE_MAX_FRAMES,
-				    pc_wire_count(cfg->kib * 1024,
-						  pc_iface_chunk(iface)));
 	struct pc_burst *burst;
 	int slot;
 
@@ -45,13 +34,13 @@ int pc_iface_stock(struct pc_iface *iface)
 			      cfg->reasons & PC_REASON_OOPS;
 
 		burst = READ_ONCE(iface->spare[slot]);
-		if (wanted && burst && burst->frames == frames &&
-		    burst->passes == cfg->repeat)
+		if (wanted && burst &&
+		    !memcmp(&burst->shape, shape, sizeof(*shape)))
 			continue;
 
 		burst = NULL;
 		if (wanted) {
-			burst = pc_burst_alloc(iface->dev, frames, cfg->repeat);
+			burst = pc_burst_alloc(iface->dev, shape);
 			if (!burst)
 				return -ENOMEM;
 		}
@@ -59,6 +48,38 @@ int pc_iface_stock(struct pc_iface *iface)
 		pc_burst_free(xchg(&iface->spare[slot], burst));
 	}
 	return 0;
+}
+
+/**
+ * pc_iface_stock() - lay ready the frames that the configuration asks for
+ * @iface: an interface that is armed, or will be; the caller holds RTNL
+ *
+ * Replaces what lies there with the wrong size, and what an oops has used.
+ * A record is cut alike for all interfaces, for the smallest MTU among them:
+ * so all have as many frames, and a new one may change how many.
+ *
+ * Return: 0, -ENOMEM with the old frames still in place
+ */
+int pc_iface_stock(struct pc_iface *iface)
+{
+	const struct pc_config *cfg = pc_config();
+	unsigned int chunk = pc_iface_chunk(iface);
+	struct pc_iface *other;
+	struct pc_shape shape;
+
+	pc_for_each_iface(other)
+		if (pc_iface_armed(other))
+			chunk = min(chunk, pc_iface_chunk(other));
+	shape = pc_shape(cfg, PC_WIRE_PANIC,
+			 min_t(unsigned int, PC_WIRE_MAX_FRAMES,
+			       pc_wire_count(cfg->kib * 1024, chunk)));
+
+	pc_for_each_iface(other)
+		if (other != iface && pc_iface_armed(other) &&
+		    stock(other, &shape))
+			netdev_warn(other->dev,
+				    "panicast: no memory for frames of the new size, the old ones stay\n");
+	return stock(iface, &shape);
 }
 
 /**

@@ -37,8 +37,8 @@ static int panic_event(struct notifier_block *nb, unsigned long event,
 	if (draft) {
 		sent = pc_xmit_last_words(draft, PC_SLOT_PANIC, PC_WIRE_PANIC,
 					  message);
-		pr_emerg("last words sent: event %u, %u frames on %s\n",
-			 draft->rec.event, sent, draft->iface);
+		pr_emerg("last words sent: event %u, %u frames\n",
+			 draft->rec.event, sent);
 	}
 	return NOTIFY_DONE;
 }

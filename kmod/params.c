@@ -113,7 +113,21 @@ static const struct number repeat_number = {
 	offsetof(struct pc_config, repeat), 1, 8
 };
 module_param_cb(repeat, &number_ops, (void *)&repeat_number, 0644);
-MODULE_PARM_DESC(repeat, "how often a record is sent (2)");
+MODULE_PARM_DESC(repeat, "how often a record is sent (1)");
+
+static const struct number parity_number = {
+	offsetof(struct pc_config, parity), 0, 100
+};
+module_param_cb(parity, &number_ops, (void *)&parity_number, 0644);
+MODULE_PARM_DESC(parity,
+		 "parity frames for each hundred frames of a record (100)");
+
+static const struct number spread_ms_number = {
+	offsetof(struct pc_config, spread_ms), 0, 1000
+};
+module_param_cb(spread_ms, &number_ops, (void *)&spread_ms_number, 0644);
+MODULE_PARM_DESC(spread_ms,
+		 "milliseconds between a record's frames and their parity (10)");
 
 static const struct number gap_us_number = {
 	offsetof(struct pc_config, gap_us), 0, 1000

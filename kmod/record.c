@@ -14,6 +14,7 @@
 #include "compat/compat.h"
 #include "frame.h"
 #include "log.h"
+#include "parity.h"
 #include "record.h"
 #include "version.h"
 
@@ -58,28 +59,22 @@ static void put_taint(char *buf, size_t size)
 	buf[i] = '\0';
 }
 
-/* The same on every interface, since a receiver keeps what it hears first. */
-static void put_ifaces(struct pc_draft *draft, enum pc_slot slot)
+/*
+ * The first device that sends.  What the metadata says of it is the same on all
+ * of them: a seal's nonce must not serve for two plaintexts.
+ */
+static const struct net_device *first_device(enum pc_slot slot)
 {
-	size_t names = 0, macs = 0;
 	struct pc_iface *iface;
 
-	draft->iface[0] = '\0';
-	draft->mac[0] = '\0';
-	pc_for_each_iface(iface) {
-		const struct net_device *dev = iface->dev;
-
-		if (!pc_iface_burst(iface, slot))
-			continue;
-		names += scnprintf(draft->iface + names,
-				   sizeof(draft->iface) - names, "%s%s",
-				   names ? "," : "", dev->name);
-		macs += scnprintf(draft->mac + macs, sizeof(draft->mac) - macs,
-				  "%s%pM", macs ? "," : "", dev->dev_addr);
-	}
+	pc_for_each_iface(iface)
+		if (pc_iface_burst(iface, slot))
+			return iface->dev;
+	return NULL;
 }
 
-static void put_meta(struct pc_draft *draft, const char *reason)
+static void put_meta(struct pc_draft *draft, const struct net_device *first,
+		     const char *reason)
 {
 	const struct new_utsname *uts = init_utsname();
 	const struct pc_wire_meta meta = {
@@ -87,7 +82,7 @@ static void put_meta(struct pc_draft *draft, const char *reason)
 		.release = uts->release,
 		.version = uts->version,
 		.machine = uts->machine,
-		.iface = draft->iface,
+		.iface = first ? first->name : "",
 		.mac = draft->mac,
 		.reason = reason,
 		.uptime_ns = ktime_get_boot_fast_ns(),
@@ -99,6 +94,9 @@ static void put_meta(struct pc_draft *draft, const char *reason)
 		.tag = draft->cfg->tag,
 	};
 
+	if (first)
+		snprintf(draft->mac, sizeof(draft->mac), "%pM",
+			 first->dev_addr);
 	draft->rec.meta = draft->meta;
 	draft->rec.meta_len = pc_wire_meta(&meta, draft->meta, draft->rec.chunk);
 }
@@ -133,6 +131,7 @@ static void put_text(struct pc_draft *draft, enum pc_slot slot)
 {
 	struct pc_wire_record *rec = &draft->rec;
 	size_t limit = draft->size - PC_LOG_SLACK;
+	bool raw = draft->cfg->format == PC_FORMAT_RAW;
 	struct pc_iface *iface;
 	bool older;
 
@@ -141,16 +140,16 @@ static void put_text(struct pc_draft *draft, enum pc_slot slot)
 	pc_for_each_iface(iface) {
 		const struct pc_burst *burst = pc_iface_burst(iface, slot);
 
-		if (burst)
+		if (burst && !raw)
 			limit = min_t(size_t, limit,
-				      (burst->frames - 1) * rec->chunk);
+				      (burst->shape.source - 1) * rec->chunk);
 	}
 
 	rec->text = pc_log_newest(draft->log, draft->size, limit,
 				  &rec->text_len, &older);
 	if (older)
 		rec->flags |= PC_WIRE_F_OLDER;
-	if (draft->cfg->format == PC_FORMAT_RAW)
+	if (raw)
 		raw_window(rec);
 }
 
@@ -189,6 +188,27 @@ void pc_record_compose(struct pc_draft *draft, enum pc_slot slot,
 
 	put_text(draft, slot);
 	put_taint(draft->taint, sizeof(draft->taint));
-	put_ifaces(draft, slot);
-	put_meta(draft, reason);
+	put_meta(draft, first_device(slot), reason);
+}
+
+/**
+ * pc_record_datagram() - make one datagram of a v1 record, sealed if wanted
+ * @draft: the record, composed; the datagram is in its @datagram afterwards
+ * @seq: which one; parity follows the frames that hold the record
+ *
+ * Return: its bytes
+ */
+size_t pc_record_datagram(struct pc_draft *draft, unsigned int seq)
+{
+	const struct pc_wire_record *rec = &draft->rec;
+	unsigned int count = pc_wire_count(rec->text_len, rec->chunk);
+	size_t len;
+
+	if (seq < count)
+		len = pc_wire_frame(rec, seq, draft->datagram);
+	else
+		len = pc_parity_frame(rec, seq - count, draft->datagram);
+	if (rec->flags & PC_WIRE_F_SEALED)
+		len = pc_seal(draft->datagram, len, draft->cfg);
+	return len;
 }

@@ -10,17 +10,18 @@
  * struct pc_draft - memory for one record, taken before it is needed
  * @rec: the record
  * @cfg: the configuration that it is sent with
+ * @datagram: the one that is being sent
  * @meta: payload of seq 0
- * @iface, @mac, @taint: values in @meta while it is put together
+ * @mac, @taint: values in @meta while it is put together
  * @size: bytes in @log
  * @log: what was read of the kernel log; @rec.text points into it
  */
 struct pc_draft {
 	struct pc_wire_record rec;
 	const struct pc_config *cfg;
+	u8 datagram[PC_WIRE_HEADER + PC_WIRE_CHUNK] __aligned(sizeof(u64));
 	char meta[PC_WIRE_CHUNK];
-	char iface[160];
-	char mac[160];
+	char mac[sizeof("00:00:00:00:00:00")];
 	char taint[32];
 	size_t size;
 	char log[];
@@ -31,5 +32,6 @@ struct pc_draft *pc_draft_alloc(size_t text);
 void pc_draft_free(struct pc_draft *draft);
 void pc_record_compose(struct pc_draft *draft, enum pc_slot slot,
 		       enum pc_wire_type type, const char *reason);
+size_t pc_record_datagram(struct pc_draft *draft, unsigned int seq);
 
 #endif

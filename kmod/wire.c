@@ -161,27 +161,46 @@ unsigned int pc_wire_count(size_t text_len, unsigned int chunk)
 }
 
 /**
- * pc_wire_frame() - one datagram: header and payload
+ * pc_wire_payload() - what a source frame holds
  * @rec: the record
  * @seq: which frame of it; 0 holds the metadata, 1 the end of the text
- * @out: PC_WIRE_HEADER + @rec->chunk bytes
- *
- * Return: bytes written
+ * @len: set to its bytes
  */
-size_t pc_wire_frame(const struct pc_wire_record *rec, unsigned int seq, u8 *out)
+const char *pc_wire_payload(const struct pc_wire_record *rec, unsigned int seq,
+			    size_t *len)
 {
-	const char *payload = rec->meta;
-	size_t len = rec->meta_len;
-	size_t offset = 0;
-	u8 *p = out;
+	size_t end;
 
-	if (seq) {
-		size_t end = rec->text_len - (size_t)(seq - 1) * rec->chunk;
-
-		len = end < rec->chunk ? end : rec->chunk;
-		offset = end - len;
-		payload = rec->text + offset;
+	if (!seq) {
+		*len = rec->meta_len;
+		return rec->meta;
 	}
+	end = rec->text_len - (size_t)(seq - 1) * rec->chunk;
+	*len = end < rec->chunk ? end : rec->chunk;
+	return rec->text + end - *len;
+}
+
+/** pc_wire_longest() - bytes of the longest payload of a record's source frames */
+size_t pc_wire_longest(const struct pc_wire_record *rec)
+{
+	size_t text = rec->text_len < rec->chunk ? rec->text_len : rec->chunk;
+
+	return text > rec->meta_len ? text : rec->meta_len;
+}
+
+/**
+ * pc_wire_header() - the PC_WIRE_HEADER bytes before a payload
+ * @rec: the record
+ * @seq: the frame's number
+ * @offset: what the header says of where the payload belongs
+ * @out: where to
+ *
+ * Return: where the payload belongs
+ */
+u8 *pc_wire_header(const struct pc_wire_record *rec, unsigned int seq,
+		   size_t offset, u8 *out)
+{
+	u8 *p = out;
 
 	memcpy(p, "PCST", 4);
 	p += 4;
@@ -198,7 +217,23 @@ size_t pc_wire_frame(const struct pc_wire_record *rec, unsigned int seq, u8 *out
 	p = put32(p, rec->text_len);
 	p = put64(p, rec->time_ns);
 	memcpy(p, rec->host, PC_WIRE_HOST);
-	p += PC_WIRE_HOST;
-	memcpy(p, payload, len);
-	return p + len - out;
+	return p + PC_WIRE_HOST;
+}
+
+/**
+ * pc_wire_frame() - one source datagram: header and payload
+ * @rec: the record
+ * @seq: which frame of it
+ * @out: PC_WIRE_HEADER + @rec->chunk bytes
+ *
+ * Return: bytes written
+ */
+size_t pc_wire_frame(const struct pc_wire_record *rec, unsigned int seq, u8 *out)
+{
+	size_t len;
+	const char *payload = pc_wire_payload(rec, seq, &len);
+
+	memcpy(pc_wire_header(rec, seq, seq ? payload - rec->text : 0, out),
+	       payload, len);
+	return PC_WIRE_HEADER + len;
 }

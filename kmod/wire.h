@@ -91,6 +91,11 @@ struct pc_wire_record {
 size_t pc_wire_meta(const struct pc_wire_meta *meta, char *buf, size_t size);
 size_t pc_wire_value(char *dst, size_t size, const char *src);
 unsigned int pc_wire_count(size_t text_len, unsigned int chunk);
+const char *pc_wire_payload(const struct pc_wire_record *rec, unsigned int seq,
+			    size_t *len);
+size_t pc_wire_longest(const struct pc_wire_record *rec);
+u8 *pc_wire_header(const struct pc_wire_record *rec, unsigned int seq,
+		   size_t offset, u8 *out);
 size_t pc_wire_frame(const struct pc_wire_record *rec, unsigned int seq, u8 *out);
 
 #endif

@@ -32,6 +32,7 @@
 /**
  * struct sending - a record on its way
  * @draft: the record
+ * @shape: how many frames it is
  * @slot: whose frames are used
  * @live: the machine lives: sleep instead of polling
  * @stall_us: what is left of the time for waiting
@@ -39,6 +40,7 @@
  */
 struct sending {
 	struct pc_draft *draft;
+	struct pc_shape shape;
 	enum pc_slot slot;
 	bool live;
 	unsigned int stall_us;
@@ -133,33 +135,55 @@ static void gap(const struct sending *sending)
 		udelay(us);
 }
 
-static void send_pass(struct sending *sending, unsigned int pass)
+/* What takes away one part of a record is over before the next one leaves. */
+static void spread(const struct sending *sending)
 {
-	const struct pc_config *cfg = sending->draft->cfg;
-	const struct pc_wire_record *rec = &sending->draft->rec;
-	unsigned int seq, count;
+	unsigned int ms = sending->live ? 0 : sending->draft->cfg->spread_ms;
+
+	while (ms--) {
+		mdelay(1);
+		touch_nmi_watchdog();
+	}
+}
+
+/* One datagram on every interface, bit for bit the same. */
+static void send_everywhere(struct sending *sending, unsigned int pass,
+			    unsigned int seq)
+{
+	struct pc_draft *draft = sending->draft;
+	bool raw = draft->cfg->format == PC_FORMAT_RAW;
+	size_t len = raw ? 0 : pc_record_datagram(draft, seq);
 	struct pc_iface *iface;
 
-	count = cfg->format == PC_FORMAT_RAW ?
-		1 : pc_wire_count(rec->text_len, rec->chunk);
+	pc_for_each_iface(iface) {
+		struct pc_burst *burst = pc_iface_burst(iface, sending->slot);
+		struct sk_buff *skb;
 
-	for (seq = 0; seq < count; seq++) {
-		pc_for_each_iface(iface) {
-			struct pc_burst *burst =
-				pc_iface_burst(iface, sending->slot);
-			struct sk_buff *skb;
+		if (!burst || pass >= burst->shape.passes ||
+		    seq >= pc_shape_pass(&burst->shape))
+			continue;
+		skb = burst->skb[pass * pc_shape_pass(&burst->shape) + seq];
+		if (raw)
+			pc_frame_raw(skb, iface, draft->cfg, &draft->rec);
+		else
+			pc_frame_v1(skb, iface, draft->cfg, draft->datagram,
+				    len);
+		send_frame(sending, iface, burst, skb);
+	}
+	gap(sending);
+}
 
-			if (!burst || pass >= burst->passes ||
-			    seq >= burst->frames)
-				continue;
-			skb = burst->skb[pass * burst->frames + seq];
-			if (cfg->format == PC_FORMAT_RAW)
-				pc_frame_raw(skb, iface, cfg, rec);
-			else
-				pc_frame_v1(skb, iface, cfg, rec, seq);
-			send_frame(sending, iface, burst, skb);
-		}
-		gap(sending);
+/* Parity is made when all that it is made of has been handed to the drivers. */
+static void send_pass(struct sending *sending, unsigned int pass)
+{
+	unsigned int seq;
+
+	if (pass)
+		spread(sending);
+	for (seq = 0; seq < pc_shape_pass(&sending->shape); seq++) {
+		if (seq == sending->shape.source)
+			spread(sending);
+		send_everywhere(sending, pass, seq);
 	}
 }
 
@@ -170,7 +194,7 @@ static bool drained(const struct sending *sending, struct net_device *dev,
 
 	if (sending->slot == PC_SLOT_PANIC && !pc_stack_flush(dev))
 		return false;
-	for (i = 0; i < burst->frames * burst->passes; i++)
+	for (i = 0; i < pc_shape_all(&burst->shape); i++)
 		if (refcount_read(&burst->skb[i]->users) > 1)
 			return false;
 	return true;
@@ -202,15 +226,18 @@ static void drain(struct sending *sending)
 static unsigned int send_record(struct pc_draft *draft, enum pc_slot slot,
 				bool live)
 {
+	const struct pc_wire_record *rec = &draft->rec;
 	struct sending sending = {
 		.draft = draft,
+		.shape = pc_shape(draft->cfg, rec->type,
+				  pc_wire_count(rec->text_len, rec->chunk)),
 		.slot = slot,
 		.live = live,
 		.stall_us = PC_STALL_MS * 1000,
 	};
 	unsigned int pass;
 
-	for (pass = 0; pass < draft->cfg->repeat; pass++)
+	for (pass = 0; pass < sending.shape.passes; pass++)
 		send_pass(&sending, pass);
 	drain(&sending);
 	return sending.sent;
@@ -223,8 +250,8 @@ static unsigned int send_record(struct pc_draft *draft, enum pc_slot slot,
  * @type: its type
  * @reason: what happened
  *
- * Any context.  Takes at most PC_STALL_MS + drain_ms + the gaps, and the time
- * that drivers take for themselves.
+ * Any context.  Takes at most PC_STALL_MS + drain_ms + the gaps and spread_ms,
+ * and the time that drivers take for themselves.
  *
  * Return: frames that drivers have taken
  */
@@ -268,14 +295,14 @@ unsigned int pc_xmit_last_words(struct pc_draft *draft, enum pc_slot slot,
 static struct pc_burst *live_burst(struct pc_iface *iface,
 				   enum pc_wire_type type)
 {
+	struct pc_shape one = pc_shape(pc_config(), type, 1);
 	struct pc_burst *spare, *fresh;
 
 	if (type != PC_WIRE_TEST)
-		return pc_burst_alloc(iface->dev, 1, pc_config()->repeat);
+		return pc_burst_alloc(iface->dev, &one);
 
 	spare = READ_ONCE(iface->spare[PC_SLOT_PANIC]);
-	fresh = spare ? pc_burst_alloc(iface->dev, spare->frames,
-				       spare->passes) : NULL;
+	fresh = spare ? pc_burst_alloc(iface->dev, &spare->shape) : NULL;
 	return fresh ? xchg(&iface->spare[PC_SLOT_PANIC], fresh) : NULL;
 }
 

@@ -49,7 +49,7 @@ def fed(intake, datagrams, source=HERE):
 
 
 def test_sealed_vectors_are_opened_and_can_be_made(sealed):
-    assert len(sealed) == 2
+    assert len(sealed) == 3
     for vector in sealed:
         (found,) = fed(intake_with(vector, require_sealed=True), vector["frames"])
         assert (found.received_text.decode(), found.meta) == (vector["text"], vector["meta"])
