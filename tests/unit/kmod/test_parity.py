@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panicast_receiver.sealing import seal_frame
+from panicast_receiver.wire.sealing import seal_frame
 
 from .conftest import VECTORS, Encoder, Parity, chunk
 
