@@ -19,7 +19,7 @@ from pathlib import Path
 
 from panicast_build.core import tools
 from panicast_receiver.db.reader import Query, Reader
-from panicast_receiver.records.record import ID_BYTES, v1_identity
+from panicast_receiver.records.record import ID_BYTES
 from panicast_receiver.wire import v1 as wire
 
 from ..unit.receiver.conftest import Receiver, udp_frame
@@ -225,9 +225,8 @@ class World:
         self.identities += 1
         boot, event, name = self._boots[host], self._events[host], f"host-{host:02d}"
         metadata = f"host={name}\nrelease=6.1.0\nmodule=0.1.0\niface=eth0\n".encode()
-        identity = v1_identity(boot, event)
         datagrams = wire.encode(kind, boot, event, time.time_ns(), name, metadata, text)
-        return blake2b(identity, digest_size=ID_BYTES).hexdigest(), [
+        return blake2b(wire.decode(datagrams[0]).identity, digest_size=ID_BYTES).hexdigest(), [
             frame_to(PORT, data, host) for data in datagrams
         ]
 

@@ -4,14 +4,16 @@
 import os
 import struct
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panicast_receiver.assembly.intake import Intake, Packet
-from panicast_receiver.assembly.reassembly import DONE, Limits
+from panicast_receiver.assembly.reassembly import Done, Limits
 from panicast_receiver.assembly.spill import Spill
 from panicast_receiver.db.store import Store
 from panicast_receiver.records.record import Instant, Source
+from panicast_receiver.wire.v1 import decode
 
 from .conftest import ring_block, udp_frame
 
@@ -115,13 +117,61 @@ def test_endless_forged_pieces_do_not_grow_memory(big):
     assert intake.reassembler.memory < 1 << 20
 
 
+#: Where a header says something that all frames of a record have in common, and a change of it: type, flags,
+#: key id, count, text length, time, host. Of fields that other checks look at, changes that these pass.
+OTHERS = [(5, b"\3"), (6, b"\0"), (7, b"\7"), (30, b"\0\7"), (36, b"\0\2\0\0"), (40, b"\1"), (79, b"x")]
+
+
+def other(datagram, at, value):
+    """The datagram of a record whose headers do not agree with the first one's."""
+    return datagram[:at] + value + datagram[at + len(value) :]
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        by_ring,
+        lambda intake, frames: [
+            record for frame in frames for record in intake.feed(Packet(frame, Source(), ethernet=True), NOW)
+        ],
+    ],
+)
+@pytest.mark.parametrize(("at", "value"), OTHERS)
+def test_records_whose_headers_do_not_agree_are_both_kept(take, big, at, value):
+    """Whoever is first, whole or not, the fast way or the slow one; and repetitions of both are told."""
+    honest = map_frames(big["frames"])
+    forged = map_frames([other(frame, at, value) for frame in big["frames"]])
+    for first, second in ((honest, forged), (forged, honest), (forged[:3], honest)):
+        intake = Intake(Limits(), 60)
+        got = take(intake, [*first, *second, *first, *second])
+        got += intake.reassembler.flush()
+        assert len({record.identity for record in got}) == len(got) == 2
+        assert {record.identity[:20] for record in got} == {got[0].identity[:20]}
+        assert wanted(big) in map(told, got)
+        assert intake.reassembler.memory == 0
+
+
+@pytest.mark.parametrize(("at", "value"), OTHERS)
+def test_mixed_frame_by_frame(big, at, value):
+    intake = Intake(Limits(), 60)
+    pairs = [frame for one in big["frames"] for frame in (other(one, at, value), one)]
+    got = by_ring(intake, map_frames(pairs * 2)) + intake.reassembler.flush()
+    assert len(got) == 2 and wanted(big) in map(told, got)
+
+
+def wanted(vector):
+    """What ``told`` says of a vector's record."""
+    first = decode(vector["frames"][0])
+    return first.identity, vector["type"], first.payload, vector["text"].encode(), True
+
+
 def test_finished_records_are_forgotten_in_the_end(big, monkeypatch):
     monkeypatch.setattr("panicast_receiver.assembly.reassembly.REMEMBERED", 3)
     intake = Intake(Limits(), 60)
     for number in range(8):
         frames = [frame[:24] + number.to_bytes(4, "big") + frame[28:] for frame in big["frames"]]
         assert len(by_ring(intake, map_frames(frames))) == 1
-    assert list(intake.reassembler.by_prefix.values()) == [DONE] * 3
+    assert [type(entry) for entry in intake.reassembler.by_prefix.values()] == [Done] * 3
 
 
 @settings(max_examples=30, deadline=None)

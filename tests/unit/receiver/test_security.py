@@ -19,7 +19,7 @@ from panicast_receiver.errors import ReceiverError
 from panicast_receiver.records.record import Instant, Source
 from panicast_receiver.service.committer import Retention
 from panicast_receiver.wire.sealing import open_frame, read_keys, seal_frame
-from panicast_receiver.wire.v1 import FLAG_SEALED, decode, encode
+from panicast_receiver.wire.v1 import decode, encode
 
 from .conftest import ring_block, udp_frame
 from .test_fleet import record
@@ -93,18 +93,6 @@ def test_without_the_key_or_without_a_seal_there_is_nothing(sealed, big):
     assert fed(intake, big["frames"]) == [] and intake.counts["not sealed"] == len(big["frames"])
     raw = udp_frame(b"x")[:23] + b"\xff" + udp_frame(b"x")[24:]
     assert intake.feed(Packet(raw, HERE, ethernet=True), NOW) == []
-
-
-def test_who_has_the_key_is_believed_whoever_came_first(sealed, tmp_path):
-    vector = sealed[0]
-    (honest,) = fed(intake_with(vector), vector["frames"])
-    forged = replace(honest, flags=honest.flags & ~FLAG_SEALED, header_host="forged", metadata=b"host=evil\n")
-    store = Store(tmp_path)
-    outcomes = [stored.outcome for stored in store.write([forged, honest, forged])]
-    assert outcomes == ["new", "new", "known"]
-    (entry,) = Reader(tmp_path).select(Query())
-    assert entry.summary["sealed"] and entry.summary["host"] == vector["meta"]["host"]
-    store.close()
 
 
 @pytest.mark.parametrize(

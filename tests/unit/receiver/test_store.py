@@ -101,15 +101,6 @@ def test_what_is_complete_stays_as_it_is(store, big):
     ]
 
 
-def test_a_contradicting_part_changes_nothing_but_a_whole_record_wins(store, tmp_path, big):
-    store.write([partial(big["frames"][:3])])
-    forged = replace(partial(big["frames"][3:]), time_ns=1)
-    assert [stored.outcome for stored in store.write([forged])] == ["contradicts"]
-    whole = replace(partial(big["frames"]), time_ns=2)
-    assert [stored.outcome for stored in store.write([whole])] == ["completed"]
-    assert Reader(tmp_path).select(Query())[0].summary["complete"]
-
-
 def test_of_hello_and_bye_the_newest_is_kept_and_hidden_by_default(store, tmp_path, vectors):
     hello = partial(vectors[0]["frames"])
     newer = replace(hello, event=hello.event + 1, identity=b"n" * 20, type="bye")

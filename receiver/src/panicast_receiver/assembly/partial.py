@@ -3,8 +3,8 @@
 
 A sender's frames come one after the other, so each is known by beginning where the one before it ended:
 ``order``. After a loss, a repetition or a change of order they are kept under a key, which also tells
-repetitions: ``pieces``. When those are as many as the record has frames and yet not the record, or when the
-text was cut in two ways, each frame is put into its place in the text at once: ``text``.
+repetitions: ``pieces``. When those are as many as the record has frames and yet not the record, each frame is
+put into its place in the text at once: ``text``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import accumulate
 from typing import Callable, Optional, cast
 
 from ..records.extents import Data, Extents, Lease, Run, Whole, runs_of
-from ..records.record import Record, Source, v1_identity
+from ..records.record import Record, Source
 from ..wire.v1 import SEQ_BITS, Frame
 
 #: Bytes of memory charged per record and per piece beyond the text itself (CPython 3.11).
@@ -34,17 +34,19 @@ class Partial:
 
     __slots__ = (
         *("suffix", "count", "order", "end", "heard", "pieces"),
-        *("first", "name", "source", "received_ns", "late"),
+        *("first", "source", "received_ns", "late"),
         *("away", "settled", "text", "metadata", "spilled", "whole"),
     )
 
+    #: See Done.
+    tail: tuple[int, bytes] | tuple[()] = ()
+
     def __init__(self, frame: Frame, source: Source, received_ns: int) -> None:
         self.first = frame
-        self.name = frame.name
         self.source = source
         self.received_ns = received_ns
         #: b"", which no header has, when the fast path must leave its frames alone.
-        self.suffix = b"" if frame.sealed else frame.key[1]
+        self.suffix = b"" if frame.sealed else frame.key[2]
         self.count = frame.frames
         #: Whether a part of it was handed out already.
         self.late = False
@@ -108,7 +110,7 @@ class Partial:
             if frame.seq:
                 self.end = frame.offset
             return size + PIECE_COST
-        if not self.settled and frame.frames == self.count:
+        if not self.settled:
             if self.knows(frame, size):
                 return None
             self._scatter()
@@ -134,7 +136,7 @@ class Partial:
         return self._is_whole()
 
     def _continues(self, frame: Frame, size: int) -> bool:
-        if frame.seq != len(self.order) or frame.frames != self.count or self.end == _NOWHERE:
+        if frame.seq != len(self.order) or self.end == _NOWHERE:
             return False
         return not frame.seq or frame.offset + size == self.end
 
@@ -209,7 +211,7 @@ class Partial:
         else:
             runs = runs_of((offset, fetched(data)) for offset, data in self.text)
         return Record(
-            identity=v1_identity(frame.boot_id, frame.event),
+            identity=frame.identity,
             format="v1",
             type=frame.type,
             header_host=frame.host,

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Frames and a clock reading in, records out. Pure: no socket, no time call, no file but by ``Spilling``.
 
-A record is known by (boot id, event) and its text by offsets, so passes, interfaces and even
-interfaces with different frame sizes all fill in the same text. Frames whose headers contradict each
-other (time, text length, host, type, flags) are kept apart: whichever becomes complete first is the
-record, so one forged frame cannot keep an honest record from completing.
+A record is known by all that its frames' headers have in common, and its text by offsets, so passes and
+interfaces all fill in the same text. Frames whose headers do not agree (type, flags, key id, event, count,
+text length, time, host) belong to different records, and both come out: no forged frame keeps an honest
+record from completing, and no forged record takes its place.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .partial import RECORD_COST, Partial
 
 #: A late frame of a record that was handed out already waits this long, seconds, for its companions.
 LATE_S = 0.25
-#: How many finished and handed-out records are remembered; one costs about 300 bytes.
+#: How many finished and handed-out records are remembered; one costs about 500 bytes.
 REMEMBERED = 65536
 #: So many incomplete records that become idle, or have to make room, at once are no accident.
 FLOOD = 1000
@@ -67,17 +67,29 @@ def _nobody() -> Partial:
     return nobody
 
 
-#: Stand among the records in flight for one that is complete, and for one that has not begun; like every
-#: record that the fast path must leave alone they have no suffix.
-DONE, UNKNOWN = _nobody(), _nobody()
+#: Stands among the records in flight for one that has not begun; like every record that the fast path must
+#: leave alone it has no suffix.
+UNKNOWN = _nobody()
+
+
+class Done:
+    """Stands among the records in flight for one that is complete. ``tail``: count and suffix of its frames,
+    by which the fast path knows that one of them repeats it."""
+
+    __slots__ = ("prefix", "tail")
+    suffix = b""
+
+    def __init__(self, frame: Frame) -> None:
+        self.prefix = frame.key[0]
+        self.tail = (frame.frames, frame.key[2])
 
 
 class Recent:
-    """Keys with a value each; forgets the oldest beyond ``limit``."""
+    """Keys, some with a value; forgets the oldest beyond ``limit``."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._keys: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._keys: OrderedDict[Hashable, Done | None] = OrderedDict()
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._keys
@@ -85,7 +97,7 @@ class Recent:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def add(self, key: Hashable, value: bytes = b"") -> bytes | None:
+    def add(self, key: Hashable, value: Done | None = None) -> Done | None:
         """Remember ``key`` as the newest; returns the value of the one that is forgotten for it."""
         self._keys[key] = value
         self._keys.move_to_end(key)
@@ -96,10 +108,10 @@ class Recent:
         self._keys.pop(key, None)
 
 
-def _worth(partial: Partial) -> tuple[bool, int, int]:
-    """What goes first when room is needed: frames that stayed alone, then what was heard longest ago, in
-    seconds, then what makes most room at once."""
-    return not partial.alone, int(partial.heard), -partial.held
+def _worth(partial: Partial) -> tuple[bool, bool, int, int]:
+    """What goes first when room is needed: what is not sealed, of that frames that stayed alone, then what
+    was heard longest ago, in seconds, then what makes most room at once."""
+    return partial.first.sealed, not partial.alone, int(partial.heard), -partial.held
 
 
 class Reassembler:
@@ -121,8 +133,9 @@ class Reassembler:
         #: Bytes charged for what is in flight, and bytes of the limit that are in use elsewhere.
         self.memory = 0
         self.reserved = 0
-        #: By the header's prefix: the first record in flight that has it, or DONE. The fast path's table.
-        self.by_prefix: dict[bytes, Partial] = {}
+        #: By the header's prefix: the first record in flight that has it, or the last complete one. The fast
+        #: path's table.
+        self.by_prefix: dict[bytes, Partial | Done] = {}
         self._counts = counts
         self._spill = spill or _NoSpill()
         self._may_begin = may_begin
@@ -139,15 +152,14 @@ class Reassembler:
 
     def knows(self, frame: Frame) -> bool:
         """Whether a sealed frame brings nothing new: asked before it is opened, which costs more."""
-        if frame.name in self._done:
+        if frame.key in self._done:
             return True
         partial = self._partials.get(frame.key)
         return partial is not None and partial.knows(frame, len(frame.payload) - TAG_BYTES)
 
     def feed(self, frame: Frame, source: Source, now: Instant) -> list[Record]:
         """Take one frame; returns the record it completes and those that had to make room."""
-        name = frame.name
-        if name in self._done:
+        if frame.key in self._done:
             self._counts["duplicate"] += 1
             return []
         if frame.text_length > self.limits.text:
@@ -173,14 +185,14 @@ class Reassembler:
             self.memory += partial.cost
             return []
         self._remove(partial)
-        name, prefix = partial.name, partial.first.key[0]
-        if name in self._done:
-            return self._contradicting(partial)
-        self.by_prefix[prefix] = DONE
-        forgotten = self._done.add(name, prefix)
-        if forgotten is not None and self.by_prefix.get(forgotten) is DONE:
-            del self.by_prefix[forgotten]
-        self._handed_out.discard(name)
+        done = Done(partial.first)
+        # Another record in flight of that prefix keeps its place there.
+        if not isinstance(self.by_prefix.get(done.prefix), Partial):
+            self.by_prefix[done.prefix] = done
+        forgotten = self._done.add(partial.first.key, done)
+        if forgotten is not None and self.by_prefix.get(forgotten.prefix) is forgotten:
+            del self.by_prefix[forgotten.prefix]
+        self._handed_out.discard(partial.first.key)
         return self._out(partial)
 
     def tick(self, now: Instant) -> list[Record]:
@@ -222,7 +234,7 @@ class Reassembler:
 
     def _begin(self, frame: Frame, source: Source, now: Instant) -> Partial:
         partial = self._partials[frame.key] = Partial(frame, source, now.wall_ns)
-        partial.late = partial.name in self._handed_out
+        partial.late = frame.key in self._handed_out
         self.by_prefix.setdefault(frame.key[0], partial)
         self.memory += RECORD_COST
         self._next_idle = min(self._next_idle, now.mono + (LATE_S if partial.late else self.limits.idle_s))
@@ -244,25 +256,18 @@ class Reassembler:
         return done
 
     def _hand_out(self, partial: Partial, drop_loners: bool = False) -> list[Record]:
-        """Take an incomplete record out; none if its twin was completed meanwhile, or, on wish, if it is one
-        frame that stayed alone: a flood of forged ones would otherwise fill the store."""
+        """Take an incomplete record out; on wish none if it is one frame that stayed alone and is not sealed:
+        a flood of forged ones would otherwise fill the store."""
         self.memory -= partial.cost
-        alone = partial.alone
+        drop = drop_loners and partial.alone and not partial.first.sealed
         partial.settle()
         self._remove(partial)
-        if alone and drop_loners:
+        if drop:
             self._counts["lone frames dropped for room"] += 1
             self._spill.free(partial.spilled)
             return []
-        if partial.name in self._done:
-            return self._contradicting(partial)
-        self._handed_out.add(partial.name)
+        self._handed_out.add(partial.first.key)
         return self._out(partial)
-
-    def _contradicting(self, partial: Partial) -> list[Record]:
-        self._counts["contradicts a complete record"] += 1
-        self._spill.free(partial.spilled)
-        return []
 
     def _out(self, partial: Partial) -> list[Record]:
         try:

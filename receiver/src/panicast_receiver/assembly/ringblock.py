@@ -14,14 +14,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import repeat
+from itertools import chain, repeat
 from mmap import mmap
-from typing import Callable, Optional
+from operator import attrgetter
+from typing import Callable, Optional, cast
 
 from ..records.record import Instant, Record
 from ..wire.v1 import HEADER, PREFIX_END, SEQ_BITS
 from .partial import PIECE_COST, Partial
-from .reassembly import DONE, UNKNOWN, Reassembler
+from .reassembly import UNKNOWN, Reassembler
 
 #: <linux/if_packet.h>: tpacket3_hdr and sockaddr_ll come first, then, at 82 on Ethernet, the frame.
 _MAC = 82
@@ -44,6 +45,7 @@ _RUN = 256
 #: A run that ends earlier was not worth it.
 _SHORT = 8
 
+_tail_of = attrgetter("tail")
 #: Takes a whole Ethernet frame and the index of the interface it came by.
 Slow = Callable[[bytes, int, Instant], list[Record]]
 #: The name of the interface with an index.
@@ -55,6 +57,13 @@ def _prefixes(step: int, count: int) -> struct.Struct:
     """Takes the wire headers' prefixes out of so many frames, ``step`` bytes after one another: in one call,
     at a third of what one for each costs."""
     return struct.Struct(f"{_HEADER}x{PREFIX_END}s{step - _HEADER - PREFIX_END}x" * count)
+
+
+@lru_cache(maxsize=512)
+def _tails(step: int, count: int) -> struct.Struct:
+    """Takes count and suffix out of so many of them, in the same way."""
+    before, after = _HEADER + PREFIX_END + 2, step - _HEADER - HEADER.size
+    return struct.Struct(">" + f"{before}xH4x44s{after}x" * count)
 
 
 @lru_cache(maxsize=256)
@@ -115,12 +124,14 @@ class Walk:
             if column != column[:1] * count:
                 count -= len(column.lstrip(column[:1]))
         prefixes = _prefixes(step, count).unpack_from(ring, at)
-        found = list(map(self._reassembler.by_prefix.get, prefixes, repeat(UNKNOWN)))
-        # Counting asks each record whether it is equal: not where the first one tells.
-        if found[0] is DONE and found.count(DONE) == count:
-            self.duplicates += count
-            self._at = at + count * step
-            return count
+        found = cast("list[Partial]", list(map(self._reassembler.by_prefix.get, prefixes, repeat(UNKNOWN))))
+        # A run of repetitions. The first one tells whether it is worth a look at all of them.
+        if found[0].tail:
+            tails = _tails(step, count).unpack_from(ring, at)
+            if tuple(chain.from_iterable(map(_tail_of, found))) == tails:
+                self.duplicates += count
+                self._at = at + count * step
+                return count
         rest = _rest(step, length).iter_unpack(view[at : at + count * step])
         return self._keep(found, rest, step, length - _OVERHEAD)
 
@@ -155,7 +166,7 @@ class Walk:
                         duplicates += 1
                     else:
                         break
-            elif partial is DONE:
+            elif partial.tail == (count, suffix):
                 duplicates += 1
             else:
                 break
@@ -171,7 +182,7 @@ class Walk:
         ring, at = self._ring, self._at
         if at + _PAYLOAD <= len(ring):
             step, length, prefix = _FAST.unpack_from(ring, at)
-            partial = self._reassembler.by_prefix.get(prefix, UNKNOWN)
+            partial = cast(Partial, self._reassembler.by_prefix.get(prefix, UNKNOWN))
             if partial is not UNKNOWN and length >= _OVERHEAD:
                 payload = ring[at + _PAYLOAD : at + _MAC + length]
                 piece = *_PIECE.unpack_from(ring, at + _HEADER + PREFIX_END), payload

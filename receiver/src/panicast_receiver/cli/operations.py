@@ -12,13 +12,12 @@ from pathlib import Path
 from ..db.reader import Reader
 from ..db.store import Store
 from ..errors import ReceiverError, UsageError
-from ..records.record import v1_identity
 from ..settings import SETTINGS, Settings
 from ..settings.kinds import parse_listen
 from ..sinks.feeder import rewind
 from ..text import escape
 from ..wire import sealing
-from ..wire.v1 import encode
+from ..wire.v1 import Frame, decode, encode
 from . import pstore
 
 #: Seconds that a drill waits for its record, and between looks.
@@ -65,17 +64,19 @@ def drill(settings: Settings, state_dir: Path, to: str) -> int:
     address = "127.0.0.1" if address == "0.0.0.0" else address
     boot_id, host = os.urandom(16), socket.gethostname()
     metadata = f"host={host}\nreason=drill\ntag=drill\n".encode()
-    identity = v1_identity(boot_id, 1)
+    frames = encode("test", boot_id, 1, time.time_ns(), host, metadata, DRILL_TEXT)
+    first = decode(frames[0])
+    assert isinstance(first, Frame)
     began = time.monotonic()
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-            for frame in encode("test", boot_id, 1, time.time_ns(), host, metadata, DRILL_TEXT):
+            for frame in frames:
                 sock.sendto(frame, (address, port))
     except OSError as error:
         raise ReceiverError(f"cannot send to {address}:{port}: {error.strerror}") from error
     while time.monotonic() < began + PATIENCE_S:
-        if reader.has_complete(identity):
+        if reader.has_complete(first.identity):
             print(f"the record came back whole after {1000 * (time.monotonic() - began):.0f} ms")
             return 0
         time.sleep(LOOK_S)

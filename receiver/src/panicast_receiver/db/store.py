@@ -55,7 +55,7 @@ T = TypeVar("T")
 
 
 class Stored(NamedTuple):
-    """What became of it: ``new``, ``completed``, ``grown``, ``known``, ``contradicts`` or ``refused``."""
+    """What became of it: ``new``, ``completed``, ``grown``, ``known`` or ``refused``."""
 
     record: Record
     outcome: str
@@ -262,19 +262,10 @@ class Store:
         row = self._db.execute("SELECT * FROM records WHERE identity = ?", (record.identity,)).fetchone()
         if row is None:
             return self._put(record, "new")
-        sealed, was_sealed = (flags & FLAG_SEALED for flags in (record.flags, row["flags"]))
-        if sealed != was_sealed:
-            # Who has the key is believed, whoever came first.
-            return self._put(record, "new") if sealed else Stored(record, "known", row["host"])
         if row["complete"]:
             return Stored(record, "known", row["host"])
-        before = row_to_record(row)
-        if _headers_agree(before, record):
-            merged = _merge(before, record)
-            return self._put(merged, "completed" if merged.complete else "grown")
-        if record.complete:
-            return self._put(record, "completed")
-        return Stored(record, "contradicts", record.host)
+        merged = _merge(row_to_record(row), record)
+        return self._put(merged, "completed" if merged.complete else "grown")
 
     def _write_state(self, record: Record) -> Stored:
         """Of hello and bye, a boot id keeps the newest."""
@@ -331,13 +322,6 @@ class Store:
 
 def _pairs(gaps: Sequence[Gap]) -> list[list[int]]:
     return [[gap.offset, gap.length] for gap in gaps]
-
-
-def _headers_agree(one: Record, other: Record) -> bool:
-    def header(record: Record) -> tuple[object, ...]:
-        return record.type, record.flags, record.text_length, record.time_ns, record.header_host
-
-    return header(one) == header(other)
 
 
 def _merge(old: Record, new: Record) -> Record:

@@ -33,11 +33,6 @@ class Instant(NamedTuple):
     wall_ns: int
 
 
-def v1_identity(boot_id: bytes, event: int) -> bytes:
-    """The 20 bytes by which every receiver knows the same v1 record."""
-    return boot_id + event.to_bytes(4, "big")
-
-
 @dataclass
 class Record:
     """One record. ``metadata`` is seq 0's payload, None while it is missing; raw records have b''.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import struct
+from hashlib import blake2b
 from typing import NamedTuple
 
 MAGIC = b"PCST"
@@ -17,8 +18,11 @@ HEADER = struct.Struct(">4sBBBB16sIHHIIQ32s")
 TYPES = {1: "panic", 2: "oops", 3: "test", 4: "hello", 5: "bye"}
 _TYPE_IDS = {name: number for number, name in TYPES.items()}
 #: Where a header's three parts end. All frames of a record have the first and the last in common (magic to
-#: event; text length to host); the middle (seq, count, offset) tells its frames apart.
+#: event; text length to host), and of the middle (seq, count, offset) the count.
 PREFIX_END, PIECE_END = 28, 36
+_COUNT = slice(30, 32)
+#: What a v1 record's identity has after boot id and event.
+_DIGEST_BYTES = 12
 #: Types that tell a host's state and carry no text.
 STATE_TYPES = frozenset({"hello", "bye"})
 FLAG_SEALED = 0x01
@@ -58,11 +62,9 @@ class Drop(enum.Enum):
     RAW_LENGTH = "raw text empty or too long"
 
 
-#: The first and the last part of a header, as they are on the wire: frames that differ in one contradict each
-#: other.
-Key = tuple[bytes, bytes]
-#: Boot id, event, and whether it is sealed: nobody takes the name of a sealed record away without the key.
-Name = tuple[bytes, int, bool]
+#: What all frames of a record have in common, as it is on the wire: the header's first part, its count and
+#: its last part. Frames that differ in any of it belong to different records.
+Key = tuple[bytes, bytes, bytes]
 
 
 class Frame(NamedTuple):
@@ -93,9 +95,11 @@ class Frame(NamedTuple):
         return bool(self.flags & FLAG_SEALED)
 
     @property
-    def name(self) -> Name:
-        """What the record is known by."""
-        return self.boot_id, self.event, self.sealed
+    def identity(self) -> bytes:
+        """What the record is known by, everywhere: boot id, event, and a digest of all that its frames'
+        headers have in common. Who forges the first two has another record, beside the honest one."""
+        digest = blake2b(b"".join(self.key), digest_size=_DIGEST_BYTES).digest()
+        return self.boot_id + self.event.to_bytes(4, "big") + digest
 
 
 def decode(datagram: bytes) -> Frame | Drop:
@@ -139,7 +143,7 @@ def decode(datagram: bytes) -> Frame | Drop:
     outside = offset != 0 if seq == 0 else offset + size > text_length
     if outside:
         return Drop.OFFSET
-    key = datagram[:PREFIX_END], datagram[PIECE_END : HEADER.size]
+    key = datagram[:PREFIX_END], datagram[_COUNT], datagram[PIECE_END : HEADER.size]
     return Frame(
         type_name, flags, boot_id, event, seq, count, offset, text_length, time_ns, host, payload, key_id, key
     )
