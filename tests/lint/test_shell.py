@@ -11,7 +11,10 @@ from panicast_build.core.paths import ROOT
 from panicast_build.core.run import run
 from panicast_build.targets import distros, metadata
 
-SCRIPTS = ["inv", ".ci/run", "kmod/dist/panicast-ctl"]
+SCRIPTS = [
+    *("inv", ".ci/run", "kmod/dist/panicast-ctl"),
+    *(str(part.relative_to(ROOT)) for part in sorted(ROOT.glob("kmod/dist/ctl/*.sh"))),
+]
 
 
 def shellcheck(*scripts: Path) -> None:

@@ -38,6 +38,8 @@ def test_module_package(packaged: Callable[[Distro], Path], distro: Distro) -> N
         "etc/modprobe.d/panicast.conf",
         "usr/lib/modules-load.d/panicast.conf",
         "usr/sbin/panicast-ctl",
+        *(f"usr/share/panicast/{name[5:]}" for name in source.files("kmod") if name.startswith("dist/ctl/")),
+        "usr/share/panicast/sysctl.conf",
         "usr/share/man/man8/panicast-ctl.8.gz",
     } <= found
     dkms = package.data.get_content(f"usr/src/panicast-{VERSION}/dkms.conf").decode()

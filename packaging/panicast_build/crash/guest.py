@@ -23,7 +23,9 @@ from panicast_build.crash.kit import NICS, OWN, PROGRAMS, Kit
 
 READY = "READY-TO-CRASH"  # init says it
 LIVES = 3
-FOLDERS = ("bin", "proc", "sys", "dev")
+# Where panicast-ctl has its parts.
+CTL_FOLDER = "usr/share/panicast"
+FOLDERS = ("bin", "proc", "sys", "dev", "usr", "usr/share", CTL_FOLDER, f"{CTL_FOLDER}/ctl")
 POLL_SECONDS = 0.1
 MEMORY_MIB = 512
 # Of one package each: a kernel without ACPI finds no other core of a package.
@@ -31,6 +33,7 @@ CPUS = "2,sockets=2"
 
 INIT = Path(__file__).with_name("init")
 PANICAST_CTL = ROOT / "kmod/dist/panicast-ctl"
+CTL_PARTS = [*PANICAST_CTL.parent.glob("ctl/*.sh"), PANICAST_CTL.parent / "sysctl.conf"]
 # What the kernel says last when it stays: see vpanic().
 END = "end Kernel panic"
 
@@ -93,6 +96,9 @@ def _initrd(kit: Kit, nic: str, case: Case) -> bytes:
     files = {"init": INIT.read_bytes(), "case": case_file(case, loaded).encode()}
     files |= {"key": KEY.hex().encode()}
     files |= {f"bin/{PANICAST_CTL.name}": PANICAST_CTL.read_bytes()}
+    files |= {
+        f"{CTL_FOLDER}/{part.relative_to(PANICAST_CTL.parent)}": part.read_bytes() for part in CTL_PARTS
+    }
     files |= {f"bin/{name}": (kit.folder / name).read_bytes() for name in PROGRAMS}
     files |= {name: (kit.folder / name).read_bytes() for name in (*loaded, *OWN)}
     if case.kdump:

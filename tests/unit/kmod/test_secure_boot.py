@@ -3,18 +3,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from panicast_build.core.paths import ROOT
-from panicast_build.core.run import Result, run
+from panicast_build.core.run import Result
 
-SCRIPT = (ROOT / "kmod/dist/panicast-ctl").read_text()
-# Where the script looks at the machine.
-PLACES = ("/sys/", "/proc/keys", "/etc/", "/lib/modules/")
+from .made_up import Machine
+
 DKMS_SIGNER = "DKMS module signing key"
 IMPORT = "mokutil --import "
 REBUILD = "sudo dkms build --force panicast/1.2 && sudo dkms install --force panicast/1.2"
@@ -26,20 +23,7 @@ Ctl = Callable[..., Result]
 def ctl(tmp_path: Path) -> Ctl:
     """Runs a command of panicast-ctl, of this signer's module; keys are the names of those that the kernel
     trusts, enrolled the certificates that shim has, own a certificate set for DKMS."""
-    machine, commands = tmp_path / "machine", tmp_path / "bin"
-    commands.mkdir()
-    script = SCRIPT
-    for place in PLACES:
-        script = script.replace(place, f"{machine}{place}")
-    (tmp_path / "ctl").write_text(script)
-
-    def write(path: str, content: bytes) -> None:
-        (machine / path).parent.mkdir(parents=True, exist_ok=True)
-        (machine / path).write_bytes(content)
-
-    def command(name: str, body: str) -> None:
-        (commands / name).write_text(f"#!/bin/sh\n{body}\n")
-        (commands / name).chmod(0o755)
+    machine = Machine(tmp_path)
 
     def ctl(
         what: str,
@@ -52,29 +36,18 @@ def ctl(tmp_path: Path) -> Ctl:
         mokutil: bool = True,
     ) -> Result:
         if efi:
-            write("sys/firmware/efi/efivars/SecureBoot-8be4", bytes([6, 0, 0, 0, 1]))
+            machine.write("sys/firmware/efi/efivars/SecureBoot-8be4", bytes([6, 0, 0, 0, 1]))
         else:
-            write("sys/module/module/parameters/sig_enforce", b"Y\n")
-        write("proc/keys", f"2f7a I------ 1 perm 1f0f 0 0 asymmetri {keys}: X509.rsa 0c []\n".encode())
+            machine.write("sys/module/module/parameters/sig_enforce", "Y\n")
+        machine.write("proc/keys", f"2f7a I------ 1 perm 1f0f 0 0 asymmetri {keys}: X509.rsa 0c []\n")
         if own:
-            write("etc/dkms/framework.conf.d/modules.conf", f'mok_certificate="{own}"\n'.encode())
-        command("modinfo", f'case "$*" in *signer*) echo "{signer}" ;; *version*) echo 1.2 ;; esac')
-        command("modprobe", "exit 1")
-        command("id", "echo 0")
+            machine.write("etc/dkms/framework.conf.d/modules.conf", f'mok_certificate="{own}"\n')
+        machine.command("modinfo", f'case "$*" in *signer*) echo "{signer}" ;; *version*) echo 1.2 ;; esac')
         if mokutil:
-            command("mokutil", f'[ "$2" != {enrolled} ] || echo "$2 is already enrolled"')
-        path = f"{commands}:{os.environ['PATH']}" if mokutil else _without_mokutil(commands)
-        return run(["/bin/sh", tmp_path / "ctl", what], env={"PATH": path}, check=False)
+            machine.command("mokutil", f'[ "$2" != {enrolled} ] || echo "$2 is already enrolled"')
+        return machine.ctl(what)
 
     return ctl
-
-
-def _without_mokutil(commands: Path) -> str:
-    """A PATH of what the script needs, and of no mokutil that this machine may have."""
-    for name in ("cat", "grep", "sed", "tail", "tr", "od", "uname", "find"):
-        found = next(Path(folder) / name for folder in ("/usr/bin", "/bin") if (Path(folder) / name).exists())
-        (commands / name).symlink_to(found)
-    return str(commands)
 
 
 def test_a_key_that_is_not_enrolled_is_to_be_imported(ctl: Ctl) -> None:

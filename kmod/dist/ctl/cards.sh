@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+# The network cards: which would send, why the others would not, and what to write to change it.
+
+NET=/sys/class/net
+
+# "NAME:" for each card that is armed, "NAME: WHY" for each other that the module knows of.
+cards() {
+	sed 's/$/:/' "$MODULE/state/armed" 2>/dev/null
+	cat "$MODULE/state/unarmed" 2>/dev/null
+}
+
+# Why an armed card says nothing while the machine is well, as that of a bond that stands by; empty if it speaks.
+silent() { # CARD
+	sed -n "s/^$1: //p" "$MODULE/state/silent" 2>/dev/null
+}
+
+any_armed() {
+	# sysfs gives a size to empty files too
+	[ -n "$(cat "$MODULE/state/armed" 2>/dev/null)" ]
+}
+
+driver() { # CARD
+	link=$(readlink "$NET/$1/device/driver") || return 0
+	echo "${link##*/}"
+}
+
+card_title() { # CARD
+	name=$(driver "$1")
+	echo "$1${name:+ ($name)}"
+}
+
+# The list that has this card beside those that would be sent on without it.
+naming() { # CARD
+	list=$(parameter iface)
+	[ -n "$list" ] || list=$(tr '\n' ',' <"$MODULE/state/armed")
+	list=${list%,}
+	echo "options panicast iface=${list:+$list,}$1 in $SETTINGS, then: sudo panicast-ctl reload"
+}
+
+# By the words that the module gives (kmod/state.c).
+card_advice() { # CARD WHY
+	case $2 in
+	*'no link'*) echo "plug in a cable, or leave the card out by iface= in $SETTINGS" ;;
+	*down*) echo "sudo ip link set $1 up" ;;
+	*'for its key'*) echo "sudo panicast-ctl key load" ;;
+	*netpoll*) echo "nothing here: its driver ($(driver "$1")) or its master does not let it; send on another card" ;;
+	*MTU*) echo "sudo ip link set $1 mtu 1500" ;;
+	*memory*) echo "when there is memory again: sudo panicast-ctl reload" ;;
+	*public*) echo "seal records: panicast-ctl key; or, if its segment may read this kernel's log: $(naming "$1")" ;;
+	*namespace*) echo "move it back: only the cards of the initial network namespace are armed" ;;
+	*) naming "$1" ;;
+	esac
+}

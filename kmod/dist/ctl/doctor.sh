@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+# Looks for all that would keep last words from leaving.
+
+examine_module() {
+	if [ -d "$MODULE" ]; then
+		loaded=$(cat "$MODULE/version")
+		installed=$(modinfo -F version panicast 2>/dev/null)
+		if [ -n "$installed" ] && [ "$loaded" != "$installed" ]; then
+			problem other-version "version $loaded is loaded, $installed is installed" "sudo panicast-ctl reload"
+		fi
+		return
+	fi
+	if modinfo panicast >/dev/null 2>&1; then
+		if modprobe -n -v panicast 2>/dev/null | grep -qE '^install .*(/bin/)?(true|false)'; then
+			problem not-loaded "a modprobe.d file keeps the module from loading" \
+				"remove the line: grep -rn 'install panicast' /etc/modprobe.d"
+		elif [ "$(secure_boot)" != off ] && ! trusted "$(modinfo -F signer panicast)"; then
+			signer=$(modinfo -F signer panicast)
+			if [ -n "$signer" ]; then
+				signed="signed with a key that this kernel does not trust ($signer)"
+			else
+				signed="not signed"
+			fi
+			problem not-signed "the module is $signed, and this kernel loads signed modules only (Secure Boot: $(secure_boot))" \
+				"$(signing_fix "$signer")"
+		else
+			why=$(refusal)
+			problem not-loaded "the module is installed, but not loaded${why:+; the kernel log has: $why}" \
+				"sudo modprobe panicast; if it is refused: sudo dmesg | tail"
+		fi
+	elif [ ! -e "/lib/modules/$RELEASE/build/Makefile" ]; then
+		problem not-built "no module for kernel $RELEASE: its headers are not installed" \
+			"sudo $(headers_package "$RELEASE") && sudo modprobe panicast"
+	else
+		problem not-built "no module for kernel $RELEASE, though its headers are installed" \
+			"sudo dkms autoinstall && sudo modprobe panicast; if it fails: /var/lib/dkms/panicast/*/build/make.log"
+	fi
+}
+
+examine_cards() {
+	[ -d "$MODULE" ] || return
+	# not in a pipe: what is found is to be counted
+	list=$(cards)
+	while IFS=: read -r name why; do
+		if [ -z "$name" ]; then
+			continue
+		elif [ -z "$why" ]; then
+			note "$(card_title "$name") is armed"
+		elif any_armed; then
+			note "$(card_title "$name") is not armed:$why" "to arm it: $(card_advice "$name" "$why")"
+		else
+			problem not-armed "$(card_title "$name") is not armed:$why" "$(card_advice "$name" "$why")"
+		fi
+	done <<-LIST
+		$list
+	LIST
+	[ -n "$list" ] || problem not-armed "no interface is wanted and there" \
+		"name one: iface= in $SETTINGS (it is '$(parameter iface)'), then sudo panicast-ctl reload"
+}
+
+# Every kernel module loader ignores a name that it does not know.
+examine_settings() {
+	known=$(known_settings)
+	[ -n "$known" ] || return
+	disk=$(settings_on_disk)
+	while IFS= read -r setting; do
+		name=${setting%%=*}
+		[ -z "$name" ] || printf '%s\n' "$known" | grep -q "^$name " || unknown_setting "$name"
+	done <<-LIST
+		$disk
+	LIST
+	[ -d "$MODULE" ] || return
+	while read -r name default; do
+		if [ "$name" = key ] || [ ! -r "$MODULE/parameters/$name" ]; then
+			continue
+		fi
+		now=$(parameter "$name")
+		# the last one counts
+		wanted=$(printf '%s\n' "$disk" | sed -n "s/^$name\(=\|$\)/=/p" | tail -n 1)
+		if [ -z "$wanted" ]; then
+			same_value "$name" "$now" "$default" ||
+				note "$name is '$now' until the next boot; no file in modprobe.d says so (then it is '$default')"
+		elif ! same_value "$name" "$now" "${wanted#=}"; then
+			problem "differs-$name" "$name is '${wanted#=}' on disk, but '$now' in force" \
+				"sudo panicast-ctl reload, or mend it: grep -rn panicast /etc/modprobe.d"
+		fi
+	done <<-LIST
+		$known
+	LIST
+}
+
+unknown_setting() { # NAME
+	meant=$(printf '%s\n' "$known" | nearest "$1")
+	problem "unknown-$1" "modprobe.d sets '$1', which the module does not know and the kernel ignores" \
+		"grep -rn '$1' /etc/modprobe.d${meant:+; it may mean $meant}"
+}
+
+# A router takes no packet that came to it as a broadcast.
+examine_destination() {
+	[ -d "$MODULE" ] && [ "$(parameter dest_mac)" = "$BROADCAST_MAC" ] && has_command ip || return 0
+	route=$(ip route get "$(parameter dest)" 2>/dev/null)
+	case $route in
+	*' via '*)
+		router=${route##* via }
+		router=${router%% *}
+		mac=$(ip neigh show "$router" 2>/dev/null | sed -n 's/^.* lladdr \([0-9a-f:]*\).*$/\1/p' | head -n 1)
+		problem dest-mac "dest is $(parameter dest), behind the router $router, which drops what comes to the broadcast MAC" \
+			"options panicast dest_mac=${mac:-the MAC of $router} in $SETTINGS, then: sudo panicast-ctl reload"
+		;;
+	esac
+}
+
+examine_kdump() {
+	if kdump_first; then
+		problem kdump "kdump is armed and runs before panicast" \
+			"echo Y | sudo tee /sys/module/kernel/parameters/crash_kexec_post_notifiers (lasting: crash_kexec_post_notifiers on the kernel's command line), or keep kdump alone, on purpose: echo kdump | sudo tee -a $ACCEPTED"
+	elif kdump_armed; then
+		note "kdump runs after panicast (crash_kexec_post_notifiers). The other CPUs are stopped before, wherever they are." \
+			"One that holds a driver's own lock can cost the record and the dump: docs/crashes.md"
+	fi
+}
+
+# The next kernel, and the one that an upgrade brings, want the module too.
+examine_kernels() {
+	for directory in /lib/modules/*/; do
+		kernel=${directory#/lib/modules/}
+		kernel=${kernel%/}
+		[ "$kernel" != "$RELEASE" ] || continue
+		[ -d "/lib/modules/$kernel/kernel" ] || continue
+		modinfo -k "$kernel" panicast >/dev/null 2>&1 && continue
+		if [ -e "/lib/modules/$kernel/build/Makefile" ]; then
+			problem kernel-without-module "installed kernel $kernel has no module" "sudo dkms autoinstall -k $kernel"
+		else
+			problem kernel-without-module "installed kernel $kernel has no module: its headers are not installed" \
+				"sudo $(headers_package "$kernel")"
+		fi
+	done
+	list=$(without_headers_metapackage)
+	while read -r image headers; do
+		[ -z "$image" ] || problem headers "$image brings each new kernel, but no package brings its headers, which the module is built with" \
+			"sudo apt install $headers"
+	done <<-LIST
+		$list
+	LIST
+}
+
+doctor() {
+	[ $# -eq 0 ] || die "doctor takes no argument" 2
+	examine_module
+	examine_cards
+	examine_settings
+	examine_destination
+	examine_kdump
+	examine_key
+	examine_kernels
+	echo
+	list_outcomes
+	echo
+	none_found || return 1
+	if kdump_first; then
+		echo "Nothing to mend, but what $ACCEPTED names. As long as kdump is armed it takes the crash."
+	else
+		echo "Last words would leave. Prove it: sudo panicast-ctl test"
+	fi
+}

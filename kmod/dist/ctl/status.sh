@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+# What would be sent in a panic: for people, and for programs that look after many machines.
+
+line() {
+	printf '%-12s %s\n' "$1" "$2"
+}
+
+kdump_says() {
+	if kdump_first && accepted kdump; then
+		echo "armed, and runs first, as $ACCEPTED has it: last words stay in the crash kernel's hands"
+	elif kdump_first; then
+		echo "armed, and runs first: last words would not leave"
+	elif kdump_armed; then
+		echo "armed, runs after panicast"
+	else
+		echo "not armed"
+	fi
+}
+
+status_cards() {
+	any_armed || line armed "none: last words would not leave"
+	cards | while IFS=: read -r name why; do
+		if [ -n "$why" ]; then
+			line "not armed" "$name:$why"
+			line "" "  to arm it: $(card_advice "$name" "$why")"
+		else
+			quiet=$(silent "$name")
+			line armed "$(card_title "$name")${quiet:+, speaks only in a panic: $quiet}"
+		fi
+	done
+}
+
+status() {
+	case ${1:-} in
+	'') ;;
+	--json)
+		status_json
+		return
+		;;
+	*) die "status takes --json or nothing" 2 ;;
+	esac
+	if [ ! -d "$MODULE" ]; then
+		line module "not loaded (kernel $RELEASE)"
+		line "secure boot" "$(secure_boot)"
+		return 1
+	fi
+	line module "$(module_version), kernel $RELEASE"
+	status_cards
+	line "sends to" "$(parameter dest) ($(parameter dest_mac)), port $(parameter port), format $(parameter format)"
+	line record "newest $(parameter kib) KiB, parity $(parameter parity) %, sent $(parameter repeat) times; reasons $(parameter reasons)"
+	line "log read by" "$(read_or "$MODULE/state/log_source" '?')"
+	key_id=$(read_or "$MODULE/state/key_id" 0)
+	if [ "$key_id" != 0 ]; then
+		line sealed "with key $key_id"
+	else
+		line sealed "no"
+	fi
+	line kdump "$(kdump_says)"
+	line "secure boot" "$(secure_boot)"
+	if [ -e "/lib/modules/$RELEASE/build/Makefile" ]; then
+		line headers "installed"
+	else
+		line headers "missing: $(headers_package "$RELEASE")"
+	fi
+	all_is_well
+}
+
+all_is_well() {
+	[ -d "$MODULE" ] && any_armed && { ! kdump_first || accepted kdump; }
+}
+
+json_text() {
+	printf '"%s"' "$(printf '%s' "$1" | sed 's/\\/\\\\/g; s/"/\\"/g; s/	/\\t/g')"
+}
+
+json_true_if() { # COMMAND...
+	if "$@"; then printf true; else printf false; fi
+}
+
+json_cards() { # armed|unarmed
+	comma=
+	cards | while IFS=: read -r name why; do
+		case $1$why in
+		armed?* | unarmed) continue ;;
+		esac
+		printf '%s{"name": %s, "driver": %s' "$comma" "$(json_text "$name")" "$(json_text "$(driver "$name")")"
+		[ -z "$why" ] ||
+			printf ', "why": %s, "advice": %s' "$(json_text "${why# }")" "$(json_text "$(card_advice "$name" "$why")")"
+		quiet=$(silent "$name")
+		[ -z "$quiet" ] || printf ', "silent": %s' "$(json_text "$quiet")"
+		printf '}'
+		comma=', '
+	done
+}
+
+json_settings() {
+	comma=
+	for file in "$MODULE"/parameters/*; do
+		[ "${file##*/}" != key ] || continue
+		value=$(cat "$file" 2>/dev/null) || continue
+		printf '%s"%s": %s' "$comma" "${file##*/}" "$(json_text "$value")"
+		comma=', '
+	done
+}
+
+# One line. Names and meanings are stable; new ones may come.
+status_json() {
+	printf '{"ok": %s, "host": %s, "kernel": %s' \
+		"$(json_true_if all_is_well)" "$(json_text "$(uname -n)")" "$(json_text "$RELEASE")"
+	printf ', "loaded": %s, "version": %s' "$(json_true_if test -d "$MODULE")" "$(json_text "$(module_version)")"
+	printf ', "armed": [%s], "not_armed": [%s]' "$(json_cards armed)" "$(json_cards unarmed)"
+	printf ', "settings": {%s}' "$(json_settings)"
+	printf ', "log_source": %s' "$(json_text "$(read_or "$MODULE/state/log_source" '')")"
+	printf ', "key_id": %s' "$(read_or "$MODULE/state/key_id" 0)"
+	printf ', "kdump_armed": %s, "kdump_first": %s' "$(json_true_if kdump_armed)" "$(json_true_if kdump_first)"
+	printf ', "secure_boot": %s' "$(json_text "$(secure_boot)")"
+	printf ', "headers": %s}\n' "$(json_true_if test -e "/lib/modules/$RELEASE/build/Makefile")"
+	all_is_well
+}

@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What panicast-ctl says of a machine made up of files and commands, and does to it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .made_up import MODULE, Machine
+
+INSMOD_SAYS_ONE_IS_THERE = 'echo "insmod: ERROR: could not insert module: File exists" >&2; exit 1'
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+# status
+
+
+def test_each_card_is_told_with_its_driver_and_what_to_write(machine: Machine) -> None:
+    why = {
+        "eth1: no link": "plug in a cable",
+        "eth2: down": "sudo ip link set eth2 up",
+        "usb0: a USB device": "options panicast iface=eth0,usb0 in",
+        "eth3: public address 192.0.2.1": "if its segment may read this kernel's log: options",
+        "eth4: netpoll: its driver can't": "its driver (slip)",
+    }
+    machine.load(unarmed="".join(f"{line}\n" for line in why))
+    machine.driver("eth0", "e1000e")
+    machine.driver("eth4", "slip")
+    said = machine.ctl("status")
+    assert said.code == 0 and "armed        eth0 (e1000e)\n" in said.output
+    lines = said.output.splitlines()
+    for line, advice in why.items():
+        at = lines.index(f"not armed    {line}")
+        assert advice in lines[at + 1], line
+
+
+def test_a_card_is_named_beside_those_that_iface_has(machine: Machine) -> None:
+    machine.load(unarmed="usb0: a USB device\n", iface="en*")
+    assert "options panicast iface=en*,usb0 in" in machine.ctl("status").output
+
+
+def test_status_is_one_line_of_json_for_programs(machine: Machine) -> None:
+    machine.load(unarmed="eth1: no link\n", tag='back\\slash "quoted"')
+    machine.driver("eth0", "e1000e")
+    said = machine.ctl("status", "--json")
+    status = json.loads(said.output)
+    assert said.code == 0 and said.output.count("\n") == 1
+    assert status["armed"] == [{"name": "eth0", "driver": "e1000e"}]
+    (unarmed,) = status["not_armed"]
+    assert (unarmed["name"], unarmed["why"]) == ("eth1", "no link") and "cable" in unarmed["advice"]
+    assert status["settings"]["tag"] == 'back\\slash "quoted"' and status["settings"]["kib"] == "64"
+    assert (status["ok"], status["loaded"], status["kdump_first"], status["key_id"]) == (True, True, False, 0)
+
+
+def test_json_of_a_machine_without_the_module(machine: Machine) -> None:
+    said = machine.ctl("status", "--json")
+    status = json.loads(said.output)
+    assert said.code == 1
+    assert (status["ok"], status["loaded"], status["armed"], status["version"]) == (False, False, [], "1.2")
+
+
+# doctor
+
+
+def test_nothing_to_mend(machine: Machine) -> None:
+    machine.load()
+    said = machine.ctl("doctor")
+    assert said.code == 0 and "Last words would leave. Prove it" in said.output and "fix:" not in said.output
+
+
+def test_kdump_first_is_a_problem_unless_it_is_on_purpose(machine: Machine) -> None:
+    machine.load()
+    machine.write("sys/kernel/kexec_crash_loaded", "1\n")
+    for command in ("status", "doctor"):
+        assert machine.ctl(command).code == 1
+    assert "kdump is armed and runs before panicast [kdump]" in machine.ctl("doctor").output
+    machine.write("etc/panicast/accepted", "# by ops\nkdump   # we have dumps\n")
+    for command in ("status", "doctor"):
+        assert machine.ctl(command).code == 0
+    said = machine.ctl("doctor").output
+    assert "accepted: kdump is armed" in said and "Last words would leave" not in said
+
+
+def test_what_remains_with_kdump_behind_panicast_is_noted(machine: Machine) -> None:
+    machine.load()
+    machine.write("sys/kernel/kexec_crash_loaded", "1\n")
+    machine.write("sys/module/kernel/parameters/crash_kexec_post_notifiers", "Y\n")
+    said = machine.ctl("doctor")
+    assert said.code == 0 and "can cost the record and the dump" in said.output
+
+
+def test_settings_on_disk_that_are_not_in_force(machine: Machine) -> None:
+    machine.load(dest_mac="aa:bb:cc:dd:ee:ff", tag="rack r7", hello_s="300")
+    machine.write(
+        "modprobe-c",
+        'options panicast kib=0x40 tag="rack r7" dest_mac=AA:BB:CC:DD:EE:FF\noptions other kib=1\n'
+        "options panicast port=7000 repeat=3\noptions panicast repeat=4\n",
+    )
+    said = machine.ctl("doctor")
+    assert said.code == 1
+    assert "port is '7000' on disk, but '6664' in force [differs-port]" in said.output
+    assert "repeat is '4' on disk, but '2' in force" in said.output
+    for name in ("kib", "tag", "dest_mac"):
+        assert f"{name} is" not in said.output
+
+
+def test_a_setting_that_the_next_boot_forgets_is_noted(machine: Machine) -> None:
+    machine.load(kib="128")
+    said = machine.ctl("doctor")
+    assert said.code == 0 and "kib is '128' until the next boot" in said.output
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"), [("destt", "dest"), ("dest-mc", "dest_mac"), ("iface_", "iface"), ("colour", "")]
+)
+def test_a_name_that_the_module_does_not_know(machine: Machine, wrong: str, meant: str) -> None:
+    machine.load()
+    machine.write("modprobe-c", f"options panicast {wrong}=1\n")
+    said = machine.ctl("doctor")
+    assert said.code == 1 and f"modprobe.d sets '{wrong.replace('-', '_')}'" in said.output
+    assert (f"it may mean {meant}\n" if meant else "/etc/modprobe.d\n") in said.output
+
+
+def test_a_router_drops_what_comes_to_the_broadcast_mac(machine: Machine) -> None:
+    machine.load(dest="198.51.100.7")
+    machine.command(
+        "ip",
+        'case "$1" in route) echo "198.51.100.7 via 192.0.2.1 dev eth0 src 192.0.2.9" ;;'
+        ' *) echo "192.0.2.1 dev eth0 lladdr 00:11:22:33:44:55 REACHABLE" ;; esac',
+    )
+    said = machine.ctl("doctor")
+    assert said.code == 1 and "behind the router 192.0.2.1" in said.output
+    assert "options panicast dest_mac=00:11:22:33:44:55 in" in said.output
+    machine.command("ip", 'echo "198.51.100.7 dev eth0 src 198.51.100.9"')
+    assert machine.ctl("doctor").code == 0
+
+
+def test_the_package_that_brings_the_next_kernels_headers(machine: Machine) -> None:
+    machine.load()
+    here = "image-6.1.0-56-cloud-amd64 headers-6.1.0-56-cloud-amd64 image-cloud-amd64 image-rt headers-rt"
+    lines = "".join(f"ii  linux-{name}\\n" for name in here.split())
+    machine.command("dpkg-query", f'printf "{lines}un  linux-headers-cloud-amd64\\n"')
+    said = machine.ctl("doctor")
+    assert said.code == 1 and said.output.count("apt install linux-headers-") == 1
+    assert "sudo apt install linux-headers-cloud-amd64" in said.output
+
+
+def test_one_card_that_is_not_armed_is_no_problem_but_all_are(machine: Machine) -> None:
+    machine.load(unarmed="eth1: no link\n")
+    said = machine.ctl("doctor")
+    assert said.code == 0 and "note: eth1 is not armed: no link" in said.output
+    machine.load(armed=(), unarmed="eth1: no link\n")
+    said = machine.ctl("doctor")
+    assert said.code == 1 and "1. eth1 is not armed: no link [not-armed]" in said.output
+
+
+def test_the_kernels_words_for_a_refused_value(machine: Machine) -> None:
+    machine.write("dmesg", "[1.0] panicast: kib=abc refused: a number from 1 to 1024 is right\n")
+    assert "the kernel log has: kib=abc refused: a number from 1 to 1024" in machine.ctl("doctor").output
+    machine.write("dmesg", "[1.0] panicast: kib=abc refused: a\n[2.0] panicast: version 1.2, reads the log\n")
+    assert "refused: a" not in machine.ctl("doctor").output
+
+
+# what becomes a panic
+
+SYSCTLS = {
+    **{"panic_on_oops": "0", "softlockup_panic": "0", "soft_watchdog": "1"},
+    **{"hung_task_panic": "1", "panic": "0"},
+}
+DOG = {"identity": "iTCO", "state": "active", "pretimeout": "0", "pretimeout_governor": "noop"}
+
+
+def test_what_becomes_a_panic_and_the_line_that_changes_it(machine: Machine) -> None:
+    machine.load()
+    for name, value in {**SYSCTLS, "hung_task_timeout_secs": "0"}.items():
+        machine.write(f"proc/sys/kernel/{name}", f"{value}\n")
+    dog = "sys/class/watchdog/watchdog0"
+    for name, value in DOG.items():
+        machine.write(f"{dog}/{name}", f"{value}\n")
+    said = " ".join(machine.ctl("doctor").output.split())
+    assert "oops the task is killed, the machine goes on to change it: kernel.panic_on_oops = 1" in said
+    assert "hung task nobody looks for it to change it: kernel.hung_task_timeout_secs = 120" in said
+    assert "hard lockup this kernel has no kernel.hardlockup_panic" in said
+    assert "the machine stays as it is after a panic to change it: kernel.panic = 10" in said
+    assert "watchdog0 (iTCO) resets the machine without last words to change it: RuntimeWatchdogPre" in said
+    machine.write(f"{dog}/pretimeout", "30\n")
+    machine.write(f"{dog}/pretimeout_governor", "panic\n")
+    machine.write("proc/sys/kernel/panic_on_oops", "1\n")
+    said = " ".join(machine.ctl("sysctl").output.split())
+    assert "watchdog0 (iTCO): panic, 30 s before" in said and "oops panic soft lockup a warning" in said
+
+
+def test_sysctl_on_and_off_leave_what_was(machine: Machine) -> None:
+    for name, value in {**SYSCTLS, "panic": "-1"}.items():
+        machine.write(f"proc/sys/kernel/{name}", f"{value}\n")
+    before = {name: machine.read(f"proc/sys/kernel/{name}") for name in SYSCTLS}
+    file = "etc/sysctl.d/90-panicast.conf"
+    (machine.root / "etc/sysctl.d").mkdir(parents=True)
+
+    assert machine.ctl("sysctl", "off").code == 1
+    said = machine.ctl("sysctl", "on")
+    assert said.code == 0, said.output
+    for name, value in {"panic_on_oops": "1", "softlockup_panic": "1", "panic": "10"}.items():
+        assert machine.read(f"proc/sys/kernel/{name}") == f"{value}\n"
+        assert f"\n-kernel.{name} = {value}\n" in machine.read(file)
+    assert not (machine.root / "proc/sys/kernel/hardlockup_panic").exists()
+    assert machine.ctl("sysctl", "on").code == 1
+
+    assert machine.ctl("sysctl", "off").code == 0
+    assert not (machine.root / file).exists()
+    assert {name: machine.read(f"proc/sys/kernel/{name}") for name in SYSCTLS} == before
+
+
+def test_sysctl_wants_root_and_a_right_word(machine: Machine) -> None:
+    assert machine.ctl("sysctl", "maybe").code == 2
+    machine.command("id", "echo 1000")
+    said = machine.ctl("sysctl", "on")
+    assert said.code == 1 and "sudo panicast-ctl sysctl on" in said.output
+
+
+# reload
+
+
+@pytest.fixture
+def loadable(machine: Machine) -> Machine:
+    """A machine with the module loaded, whose modprobe unloads and loads it, refuses it with the settings on
+    disk when there is a file wrong, and notes what it is given."""
+    machine.load(tag="rack r7", kib="128")
+    loaded, aside = machine.root / MODULE, machine.root / "unloaded"
+    machine.command(
+        "modprobe",
+        f"""echo "$*" >> {machine.root}/calls
+case "$*" in
+-c) cat {machine.root}/modprobe-c ;;
+-r*) mv {loaded} {aside} ;;
+-C*) cat "$2"/panicast.conf > {machine.root}/given; mv {aside} {loaded} ;;
+*) [ ! -e {machine.root}/wrong ] && mv {aside} {loaded} ;;
+esac""",
+    )
+    machine.command("modinfo", 'case "$*" in *-n*) echo /panicast.ko ;; *) echo 1.2 ;; esac')
+    machine.command("insmod", INSMOD_SAYS_ONE_IS_THERE)
+    return machine
+
+
+def test_reload(loadable: Machine) -> None:
+    said = loadable.ctl("reload")
+    assert said.code == 0 and "armed        eth0" in said.output
+    assert loadable.read("calls").splitlines()[-2:] == ["-r panicast panicast_seal", "panicast"]
+
+
+def test_a_module_that_would_be_refused_does_not_unload_the_old_one(loadable: Machine) -> None:
+    loadable.command("insmod", 'echo "insmod: ERROR: Key was rejected by service"; exit 1')
+    said = loadable.ctl("reload")
+    assert said.code == 1 and "the loaded one stays" in said.output and "Key was rejected" in said.output
+    assert not (loadable.root / "calls").exists()
+
+
+def test_wrong_settings_leave_the_module_armed_as_it_was(loadable: Machine) -> None:
+    loadable.write("wrong", "")
+    loadable.write("dmesg", "[9.0] panicast: kib=abc refused: a number from 1 to 1024 is right\n")
+    loadable.write("modprobe-c", "options panicast kib=abc key_id=7 key=00ff\n")
+    said = loadable.ctl("reload")
+    assert said.code == 1 and "nothing has changed" in said.output and "kib=abc refused" in said.output
+    assert (loadable.root / MODULE).is_dir()
+    given = loadable.read("given")
+    assert ' kib="128"' in given and ' tag="rack r7"' in given and "abc" not in given
+    assert "options panicast key=00ff\n" in given and "options panicast key_id=7\n" in given
+
+
+# report
+
+
+def test_a_report_has_what_is_asked_for_and_no_address(machine: Machine) -> None:
+    machine.load(unarmed="eth1: no link\n", dest="192.0.2.77")
+    machine.driver("eth0", "ice")
+    machine.command("ethtool", 'echo "firmware-version: 4.30 0x8001"')
+    machine.write("dmesg", "[9.0] panicast: test: 12 frames sent\n")
+    machine.write("sys/class/net/eth0/device/vendor", "0x8086\n")
+    machine.write("sys/class/net/eth0/device/device", "0x159b\n")
+    said = machine.ctl("report")
+    assert said.code == 0
+    assert "| eth0 | ice | 8086:159b | 4.30 0x8001 |  |" in said.output
+    assert "not armed: no link" in said.output
+    assert "12 frames sent" in said.output and "192.0.2.77" not in said.output
+    word = machine.read(f"{MODULE}/state/test")
+    assert f"not known here; on the log host: panicast-receiver list --search {word}" in said.output
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_receivers_page_is_asked_for_the_test(machine: Machine, heard: bool) -> None:
+    machine.load()
+    machine.command("sleep", "exit 0")
+    page = f'printf \'{{"reason": "%s"}}\' "$(cat {machine.root}/{MODULE}/state/test)"'
+    machine.command("curl", f'echo "$*" > {machine.root}/asked; {page if heard else "echo []"}')
+    said = machine.ctl("report", "http://log:6680/")
+    word = machine.read(f"{MODULE}/state/test")
+    assert f"http://log:6680/api/v1/records?search={word}" in machine.read("asked")
+    assert "http://log" not in said.output
+    assert ("heard by a receiver: yes" if heard else "heard by a receiver: no, not within") in said.output
+
+
+def test_the_report_asks_only_web_pages(machine: Machine) -> None:
+    assert machine.ctl("report", "-o/etc/passwd").code == 2
