@@ -24,6 +24,9 @@ enum pc_format {
 
 #define PC_REASON_PANIC	BIT(0)
 #define PC_REASON_OOPS	BIT(1)
+#define PC_REASON_LOCKUP	BIT(2)
+/* What the machine lives on after. */
+#define PC_REASON_SURVIVED	(PC_REASON_OOPS | PC_REASON_LOCKUP)
 
 /**
  * struct pc_config - what the administrator asked for

@@ -31,7 +31,7 @@ static int stock(struct pc_iface *iface, const struct pc_shape *shape)
 
 	for (slot = PC_SLOT_PANIC; slot <= PC_SLOT_OOPS; slot++) {
 		bool wanted = slot == PC_SLOT_PANIC ||
-			      cfg->reasons & PC_REASON_OOPS;
+			      cfg->reasons & PC_REASON_SURVIVED;
 
 		burst = READ_ONCE(iface->spare[slot]);
 		if (wanted && burst &&

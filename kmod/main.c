@@ -9,6 +9,7 @@
  */
 #include <linux/module.h>
 
+#include "lockup.h"
 #include "log.h"
 #include "netdev.h"
 #include "panic.h"
@@ -37,14 +38,19 @@ static int __init panicast_init(void)
 	err = pc_panic_init();
 	if (err)
 		goto exit_netdev;
-	err = pc_state_init();
+	err = pc_lockup_init();
 	if (err)
 		goto exit_panic;
+	err = pc_state_init();
+	if (err)
+		goto exit_lockup;
 
 	pr_info("version %s, reads the log with %s\n", PANICAST_VERSION,
 		pc_log_source());
 	return 0;
 
+exit_lockup:
+	pc_lockup_exit();
 exit_panic:
 	pc_panic_exit();
 exit_netdev:
@@ -64,6 +70,7 @@ static void __exit panicast_exit(void)
 	pc_state_exit();
 	/* says bye, so the interfaces must still be armed */
 	pc_presence_exit();
+	pc_lockup_exit();
 	pc_panic_exit();
 	pc_netdev_exit();
 	pc_seal_exit();

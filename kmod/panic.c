@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The panic notifier, and the same for an oops that the machine survives.
+ * The panic notifier, and the same for what the machine survives.
  */
 #include <linux/jiffies.h>
 #include <linux/mutex.h>
@@ -15,7 +15,7 @@
 #include "record.h"
 #include "xmit.h"
 
-/* A machine that oopses again and again is heard this often. */
+/* A machine that oopses or locks up again and again is heard this often. */
 #define OOPS_INTERVAL	(10 * HZ)
 
 /* Memory for the next record; whoever uses it takes it away with xchg(). */
@@ -23,6 +23,8 @@ static struct pc_draft *drafts[PC_SLOT_LIVE];
 /* What an oops has used: only a sleeping context can free it. */
 static struct pc_draft *used;
 static unsigned long next_oops;
+/* Of what no record was sent since the last one. */
+static atomic_t left_out = ATOMIC_INIT(0);
 static bool live;
 /* Serialises pc_panic_config_changed(). */
 static DEFINE_MUTEX(stock_lock);
@@ -64,7 +66,7 @@ int pc_panic_config_changed(void)
 	for (slot = PC_SLOT_PANIC; live && slot <= PC_SLOT_OOPS; slot++) {
 		struct pc_draft *draft = READ_ONCE(drafts[slot]);
 		bool wanted = slot == PC_SLOT_PANIC ||
-			      cfg->reasons & PC_REASON_OOPS;
+			      cfg->reasons & PC_REASON_SURVIVED;
 
 		if (wanted && draft && draft->size == text + PC_LOG_SLACK)
 			continue;
@@ -88,23 +90,43 @@ static void restock(struct work_struct *work)
 
 static DECLARE_WORK(restock_work, restock);
 
-static void oops_event(enum kmsg_dump_reason reason, const char *message)
+/**
+ * pc_panic_survived() - report what the machine lives on after, in any context
+ * @reason: what happened
+ *
+ * At most one in OOPS_INTERVAL; the next record says how many were left out.
+ */
+void pc_panic_survived(const char *reason)
 {
-	struct pc_draft *draft;
+	/* whoever has the draft has this too */
+	static char counted[192];
+	struct pc_draft *draft = NULL;
+	int before;
 
-	if (reason != KMSG_DUMP_OOPS ||
-	    !(pc_config()->reasons & PC_REASON_OOPS) ||
-	    time_before(jiffies, READ_ONCE(next_oops)))
+	if (time_after_eq(jiffies, READ_ONCE(next_oops)))
+		draft = xchg(&drafts[PC_SLOT_OOPS], NULL);
+	if (!draft) {
+		atomic_inc(&left_out);
 		return;
-	draft = xchg(&drafts[PC_SLOT_OOPS], NULL);
-	if (!draft)
-		return;
+	}
 
 	WRITE_ONCE(next_oops, jiffies + OOPS_INTERVAL);
-	pc_xmit_last_words(draft, PC_SLOT_OOPS, PC_WIRE_OOPS,
-			   message ? message : "Oops");
+	before = atomic_xchg(&left_out, 0);
+	if (before) {
+		scnprintf(counted, sizeof(counted),
+			  "%s (no record was sent of %d before it)", reason,
+			  before);
+		reason = counted;
+	}
+	pc_xmit_last_words(draft, PC_SLOT_OOPS, PC_WIRE_OOPS, reason);
 	WRITE_ONCE(used, draft);
 	schedule_work(&restock_work);
+}
+
+static void oops_event(enum kmsg_dump_reason reason, const char *message)
+{
+	if (reason == KMSG_DUMP_OOPS && pc_config()->reasons & PC_REASON_OOPS)
+		pc_panic_survived(message ? message : "Oops");
 }
 
 COMPAT_KMSG_DUMP(oops_dump, oops_event)

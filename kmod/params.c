@@ -16,6 +16,7 @@
 
 #include "compat/compat.h"
 #include "config.h"
+#include "lockup.h"
 #include "netdev.h"
 #include "panic.h"
 #include "presence.h"
@@ -42,7 +43,7 @@ static int put_in_force(struct pc_config *edited)
 	pc_config_publish(edited);
 	pc_presence_config_changed();
 	pc_netdev_config_changed();
-	return pc_panic_config_changed();
+	return pc_panic_config_changed() ?: pc_lockup_config_changed();
 }
 
 static int refuse(const struct kernel_param *kp, const char *val,
@@ -163,7 +164,7 @@ struct words {
 	const struct {
 		const char *name;
 		unsigned int value;
-	} word[2];
+	} word[4];
 };
 
 static int words_set(const char *val, const struct kernel_param *kp)
@@ -172,7 +173,7 @@ static int words_set(const char *val, const struct kernel_param *kp)
 	struct pc_config *edited;
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(words->word); i++) {
+	for (i = 0; i < ARRAY_SIZE(words->word) && words->word[i].name; i++) {
 		if (!sysfs_streq(val, words->word[i].name))
 			continue;
 		edited = pc_config_edit();
@@ -188,8 +189,10 @@ static int words_get(char *buf, const struct kernel_param *kp)
 	const struct words *words = kp->arg;
 	unsigned int v = *(const unsigned int *)
 			 ((const char *)pc_config() + words->offset);
-	int i = words->word[1].value == v;
+	int i = 0;
 
+	while (i < ARRAY_SIZE(words->word) - 1 && words->word[i].value != v)
+		i++;
 	return sysfs_emit(buf, "%s\n", words->word[i].name);
 }
 
@@ -206,12 +209,15 @@ module_param_cb(format, &words_ops, (void *)&format_words, 0644);
 MODULE_PARM_DESC(format, "v1, or raw: one frame of 1024 bytes (v1)");
 
 static const struct words reasons_words = {
-	offsetof(struct pc_config, reasons), "panic, or panic,oops",
+	offsetof(struct pc_config, reasons),
+	"panic, panic,oops, panic,lockup or panic,oops,lockup",
 	{ { "panic", PC_REASON_PANIC },
-	  { "panic,oops", PC_REASON_PANIC | PC_REASON_OOPS } },
+	  { "panic,oops", PC_REASON_PANIC | PC_REASON_OOPS },
+	  { "panic,lockup", PC_REASON_PANIC | PC_REASON_LOCKUP },
+	  { "panic,oops,lockup", PC_REASON_PANIC | PC_REASON_SURVIVED } },
 };
 module_param_cb(reasons, &words_ops, (void *)&reasons_words, 0644);
-MODULE_PARM_DESC(reasons, "what is reported: panic, or panic,oops (panic)");
+MODULE_PARM_DESC(reasons, "what is reported: panic, with oops, with lockup, with both (panic)");
 
 /* --- iface, tag ---------------------------------------------------------- */
 

@@ -13,6 +13,7 @@
 #include <linux/netdevice.h>
 #include <linux/preempt.h>
 #include <linux/printk.h>
+#include <linux/string.h>
 
 #if !IS_ENABLED(CONFIG_NETPOLL)
 #error "panicast sends through netpoll; this kernel was built without CONFIG_NETPOLL."
@@ -68,6 +69,33 @@ static inline size_t compat_kmsg_newest(char *buf, size_t size)
 	if (!kmsg_dump_get_buffer(&iter, true, buf, size, &len))
 		return 0;
 	return len;
+}
+
+/* A place in the kernel log, to read on from. */
+struct compat_log_place {
+#ifdef HAVE_KMSG_DUMP_ITER
+	struct kmsg_dump_iter iter;
+#else
+	struct kmsg_dumper iter;
+#endif
+};
+
+/* Behind what the log has now. */
+static inline void compat_log_end(struct compat_log_place *place)
+{
+	memset(place, 0, sizeof(*place));
+#ifndef HAVE_KMSG_DUMP_ITER
+	place->iter.active = true;
+#endif
+	kmsg_dump_rewind(&place->iter);
+	place->iter.cur_seq = place->iter.next_seq;
+}
+
+/* The next message, as syslog(2) gives it; false where there is none yet. */
+static inline bool compat_log_line(struct compat_log_place *place, char *line,
+				   size_t size, size_t *len)
+{
+	return kmsg_dump_get_line(&place->iter, true, line, size, len);
 }
 
 /* One more than the highest number of an interrupt. */

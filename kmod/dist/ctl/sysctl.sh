@@ -28,15 +28,18 @@ outcome() { # WHAT COMES [CHANGE]
 	[ -z "${3:-}" ] || printf '  %-14s to change it: %s\n' '' "$3"
 }
 
-# An event that panics if its setting is on, and if what looks for it is.
-event() { # WHAT SETTING OTHERWISE [LOOKER FOUND]
+# An event that panics if its setting is on, and if what looks for it is; else it is a record if reasons= has its word.
+event() { # WHAT SETTING WORD OTHERWISE [LOOKER FOUND]
 	now=$(value_of "$2")
 	if [ -z "$now" ]; then
 		outcome "$1" "this kernel has no kernel.$2"
-	elif [ -n "${4:-}" ] && [ "$(value_of "$4")" = 0 ]; then
-		outcome "$1" "nobody looks for it" "kernel.$4 = $5, kernel.$2 = 1"
+	elif [ -n "${5:-}" ] && [ "$(value_of "$5")" = 0 ]; then
+		outcome "$1" "nobody looks for it" "kernel.$5 = $6, kernel.$2 = 1"
 	elif [ "$now" = 0 ]; then
-		outcome "$1" "$3" "kernel.$2 = 1"
+		case ,$(parameter reasons), in
+		*",$3,"*) outcome "$1" "a record of type oops; $4" "kernel.$2 = 1" ;;
+		*) outcome "$1" "$4" "kernel.$2 = 1" ;;
+		esac
 	else
 		outcome "$1" "panic"
 	fi
@@ -66,12 +69,12 @@ watchdogs() {
 
 list_outcomes() {
 	echo "What becomes a panic on this machine:"
-	event oops panic_on_oops "the task is killed, the machine goes on"
-	event "soft lockup" softlockup_panic "a warning in the log; the CPU stays busy" soft_watchdog 1
-	event "hard lockup" hardlockup_panic "a warning in the log; the CPU stays stuck" nmi_watchdog 1
-	event "hung task" hung_task_panic "a warning in the log; the task stays stuck" hung_task_timeout_secs 120
-	event "RCU stall" panic_on_rcu_stall "a warning in the log; the machine may hang"
-	event "unknown NMI" unknown_nmi_panic "a line in the log: a BMC's \"send NMI\" does nothing"
+	event oops panic_on_oops oops "the task is killed, the machine goes on"
+	event "soft lockup" softlockup_panic lockup "a warning in the log; the CPU stays busy" soft_watchdog 1
+	event "hard lockup" hardlockup_panic lockup "a warning in the log; the CPU stays stuck" nmi_watchdog 1
+	event "hung task" hung_task_panic lockup "a warning in the log; the task stays stuck" hung_task_timeout_secs 120
+	event "RCU stall" panic_on_rcu_stall lockup "a warning in the log; the machine may hang"
+	event "unknown NMI" unknown_nmi_panic - "a line in the log: a BMC's \"send NMI\" does nothing"
 	after=$(value_of panic)
 	case $after in
 	0) outcome "then" "the machine stays as it is after a panic" "kernel.panic = 10" ;;

@@ -38,7 +38,7 @@ class Case:
     clean: bool = False
     life: int = 120
     sends: bool = True
-    oops: bool = False
+    oops: str = ""
     nmi: bool = False
     quick: bool = False
 

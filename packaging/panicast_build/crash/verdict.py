@@ -74,8 +74,9 @@ def fault(case: Case, outcome: Outcome) -> str:
     if not _netconsole_said(case.netconsole.encode(), outcome.frames):
         return f"netconsole did not send {case.netconsole!r}"
     found = records(outcome.frames, case.sealed)
-    if case.oops and not any(record.type == "oops" and record.complete for record in found):
-        return "no whole record of the oops arrived"
+    oopses = [record for record in found if record.type == "oops" and record.complete]
+    if case.oops and not any(case.oops in record.meta["reason"] for record in oopses):
+        return f"of {case.oops!r} no whole record arrived"
     panics = [record for record in found if record.type == "panic"]
     if not case.sends:
         return "a record of a panic arrived" if panics else ""

@@ -177,7 +177,7 @@ DOG = {"identity": "iTCO", "state": "active", "pretimeout": "0", "pretimeout_gov
 
 
 def test_what_becomes_a_panic_and_the_line_that_changes_it(machine: Machine) -> None:
-    machine.load()
+    machine.load(reasons="panic,lockup")
     for name, value in {**SYSCTLS, "hung_task_timeout_secs": "0"}.items():
         machine.write(f"proc/sys/kernel/{name}", f"{value}\n")
     dog = "sys/class/watchdog/watchdog0"
@@ -185,6 +185,7 @@ def test_what_becomes_a_panic_and_the_line_that_changes_it(machine: Machine) -> 
         machine.write(f"{dog}/{name}", f"{value}\n")
     said = " ".join(machine.ctl("doctor").output.split())
     assert "oops the task is killed, the machine goes on to change it: kernel.panic_on_oops = 1" in said
+    assert "soft lockup a record of type oops; a warning in the log" in said
     assert "hung task nobody looks for it to change it: kernel.hung_task_timeout_secs = 120" in said
     assert "hard lockup this kernel has no kernel.hardlockup_panic" in said
     assert "the machine stays as it is after a panic to change it: kernel.panic = 10" in said
@@ -193,7 +194,7 @@ def test_what_becomes_a_panic_and_the_line_that_changes_it(machine: Machine) -> 
     machine.write(f"{dog}/pretimeout_governor", "panic\n")
     machine.write("proc/sys/kernel/panic_on_oops", "1\n")
     said = " ".join(machine.ctl("sysctl").output.split())
-    assert "watchdog0 (iTCO): panic, 30 s before" in said and "oops panic soft lockup a warning" in said
+    assert "watchdog0 (iTCO): panic, 30 s before" in said and "oops panic soft lockup a record" in said
 
 
 def test_sysctl_on_and_off_leave_what_was(machine: Machine) -> None:
