@@ -73,7 +73,7 @@ report() {
 	echo "machine: $(read_or /sys/class/dmi/id/sys_vendor '?') $(read_or /sys/class/dmi/id/product_name '?')"
 	echo "secure boot: $(secure_boot); kdump: $(kdump_says)"
 	if [ -d "$MODULE" ]; then
-		echo "format $(parameter format), $(parameter kib) KiB, $(parameter repeat) times; sealed: $(read_or "$MODULE/state/key_id" 0 | sed 's/^0$/no/; s/^[1-9].*/yes/')"
+		echo "format $(parameter format), $(parameter kib) KiB, parity $(parameter parity) %, $(parameter repeat) times; sealed: $(read_or "$MODULE/state/key_id" 0 | sed 's/^0$/no/; s/^[1-9].*/yes/')"
 		echo "log read by $(read_or "$MODULE/state/log_source" '?')"
 	else
 		echo "the module is not loaded"

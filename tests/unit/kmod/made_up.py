@@ -18,7 +18,8 @@ MODULE = "sys/module/panicast"
 # In force on a machine that nobody has set anything on.
 DEFAULTS = {
     **{"iface": "", "dest": "255.255.255.255", "dest_mac": "ff:ff:ff:ff:ff:ff", "port": "6664"},
-    **{"format": "v1", "kib": "64", "repeat": "2", "reasons": "panic", "tag": "", "key_id": "1"},
+    **{"format": "v1", "kib": "64", "parity": "100", "repeat": "1", "reasons": "panic"},
+    **{"tag": "", "key_id": "1"},
 }
 PARMS = [f"{name}:what it is{f' ({value})' if value else ''}\n" for name, value in DEFAULTS.items()]
 # What the scripts call that is neither the shell's own nor made up here.

@@ -105,7 +105,7 @@ def test_settings_on_disk_that_are_not_in_force(machine: Machine) -> None:
     said = machine.ctl("doctor")
     assert said.code == 1
     assert "port is '7000' on disk, but '6664' in force [differs-port]" in said.output
-    assert "repeat is '4' on disk, but '2' in force" in said.output
+    assert "repeat is '4' on disk, but '1' in force" in said.output
     for name in ("kib", "tag", "dest_mac"):
         assert f"{name} is" not in said.output
 
