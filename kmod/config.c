@@ -6,6 +6,7 @@
 #include <linux/compiler.h>
 #include <linux/inet.h>
 #include <linux/rcupdate.h>
+#include <linux/string.h>
 
 #include "config.h"
 
@@ -62,4 +63,19 @@ void pc_config_publish(struct pc_config *edited)
 {
 	/* whoever sees the pointer sees what it points to */
 	smp_store_release(&current_config, edited);
+}
+
+/**
+ * pc_config_forget_key() - leave no trace of the key in memory
+ *
+ * The caller holds the module's parameter lock; nobody sends any more.
+ */
+void pc_config_forget_key(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(copies); i++) {
+		copies[i].sealed = false;
+		memzero_explicit(copies[i].key, sizeof(copies[i].key));
+	}
 }

@@ -30,7 +30,7 @@ enum pc_format {
 
 /**
  * struct pc_config - what the administrator asked for
- * @iface: comma list of interfaces; empty: every usable one
+ * @iface: comma list of names and patterns; empty: see choice.c
  * @dest: IPv4 destination
  * @dest_mac: Ethernet destination
  * @port: UDP destination port
@@ -46,6 +46,7 @@ enum pc_format {
  * @hello_s: seconds between two hellos; 0: none
  * @reasons: PC_REASON_*
  * @tag: free text that goes with every record
+ * @key_awaited: send nothing until there is a @key
  * @sealed: whether there is a @key to seal the frames with
  * @key_id: by which receivers know the key
  * @key: never shown to anyone
@@ -69,6 +70,7 @@ struct pc_config {
 	unsigned int hello_s;
 	unsigned int reasons;
 	char tag[PC_TAG];
+	bool key_awaited;
 	bool sealed;
 	unsigned int key_id;
 	u8 key[PC_SEAL_KEY];
@@ -77,5 +79,6 @@ struct pc_config {
 const struct pc_config *pc_config(void);
 struct pc_config *pc_config_edit(void);
 void pc_config_publish(struct pc_config *edited);
+void pc_config_forget_key(void);
 
 #endif

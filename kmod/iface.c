@@ -175,7 +175,8 @@ void pc_iface_del(struct pc_iface *iface)
 {
 	pc_iface_disarm(iface, NULL);
 	list_del_rcu(&iface->node);
-	synchronize_rcu();
+	/* unlike synchronize_rcu() it hurries, for RTNL's sake */
+	synchronize_net();
 	dev_put(iface->dev);
 	kfree(iface);
 }

@@ -12,7 +12,7 @@
 enum pc_slot {
 	PC_SLOT_PANIC,
 	PC_SLOT_OOPS,
-	PC_SLOT_LIVE,		/* test, hello, bye: under RTNL, one at a time */
+	PC_SLOT_LIVE,		/* test, hello, bye: while RTNL is held */
 	PC_SLOTS
 };
 

@@ -9,12 +9,12 @@
  */
 #include <linux/module.h>
 
+#include "identity.h"
 #include "lockup.h"
 #include "log.h"
 #include "netdev.h"
 #include "panic.h"
 #include "presence.h"
-#include "record.h"
 #include "seal.h"
 #include "state.h"
 #include "version.h"
@@ -23,12 +23,14 @@ static int __init panicast_init(void)
 {
 	int err;
 
-	pc_record_init();
 	pc_log_init();
 
-	err = pc_seal_init();
+	err = pc_identity_init();
 	if (err)
 		goto exit_log;
+	err = pc_seal_init();
+	if (err)
+		goto exit_identity;
 	err = pc_presence_init();
 	if (err)
 		goto exit_seal;
@@ -59,6 +61,8 @@ exit_presence:
 	pc_presence_exit();
 exit_seal:
 	pc_seal_exit();
+exit_identity:
+	pc_identity_exit();
 exit_log:
 	pc_log_exit();
 	pr_err("not loaded: error %d\n", err);
@@ -74,6 +78,7 @@ static void __exit panicast_exit(void)
 	pc_panic_exit();
 	pc_netdev_exit();
 	pc_seal_exit();
+	pc_identity_exit();
 	pc_log_exit();
 }
 

@@ -3,13 +3,12 @@
  * Follows the devices as they come, go and change, and keeps the wanted ones
  * armed.
  */
-#include <linux/if_arp.h>
+#include <linux/inetdevice.h>
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
-#include <linux/string.h>
 #include <net/net_namespace.h>
 
-#include "config.h"
+#include "choice.h"
 #include "iface.h"
 #include "netdev.h"
 #include "presence.h"
@@ -17,50 +16,19 @@
 /* What every IPv4 host can take; the metadata must fit into one frame. */
 #define SMALLEST_MTU 576
 
+/* Whether the notifiers follow what happens; under RTNL. */
 static bool live;
-
-static bool listed(const char *list, const char *name)
-{
-	size_t len = strlen(name);
-
-	while (*list) {
-		size_t n = strcspn(list, ",");
-
-		if (n == len && !memcmp(list, name, n))
-			return true;
-		list += n + (list[n] == ',');
-	}
-	return false;
-}
-
-/*
- * A real network card has a device behind it; bridges, tunnels, and the
- * hundreds of interfaces of containers have none.  Those, and a bond (whose
- * ports each send for themselves), are armed when they are named.
- */
-static bool wanted(const struct net_device *dev)
-{
-	const char *list = pc_config()->iface;
-
-	if (dev->type != ARPHRD_ETHER || dev->flags & IFF_LOOPBACK)
-		return false;
-	if (*list)
-		return listed(list, dev->name);
-#if IS_ENABLED(CONFIG_CFG80211)
-	if (dev->ieee80211_ptr)
-		return false;
-#endif
-	return dev->dev.parent;
-}
 
 /* Makes what we hold of a device what it should be.  Under RTNL. */
 static void follow(struct net_device *dev)
 {
 	struct pc_iface *iface = pc_iface_find(dev);
+	const char *refusal = pc_choice_refusal(dev, iface);
 
-	if (!wanted(dev)) {
+	if (refusal) {
 		if (iface) {
-			netdev_info(dev, "panicast: no longer armed\n");
+			netdev_info(dev, "panicast: no longer armed: %s\n",
+				    refusal);
 			pc_iface_del(iface);
 		}
 		return;
@@ -84,8 +52,32 @@ static void follow(struct net_device *dev)
 	} else {
 		netdev_info(dev, "panicast: armed\n");
 	}
-	if (iface->np)
+	if (iface->np && !iface->greeted)
 		pc_presence_greet();
+}
+
+static int follow_lower(struct net_device *dev, struct netdev_nested_priv *priv)
+{
+	follow(dev);
+	return 0;
+}
+
+/* What an interface has above it says whether it is meant. */
+static void follow_all(struct net_device *dev)
+{
+	struct netdev_nested_priv priv = {};
+
+	follow(dev);
+	netdev_walk_all_lower_dev(dev, follow_lower, &priv);
+}
+
+/*
+ * A device that goes to another namespace is unregistered here and registered
+ * there, under one RTNL.
+ */
+static bool moves(const struct net_device *dev)
+{
+	return live && dev->reg_state == NETREG_REGISTERED;
 }
 
 static int netdev_event(struct notifier_block *nb, unsigned long event,
@@ -100,6 +92,9 @@ static int netdev_event(struct notifier_block *nb, unsigned long event,
 	case NETDEV_CHANGENAME:
 	case NETDEV_CHANGEMTU:
 		follow(dev);
+		break;
+	case NETDEV_CHANGEUPPER:
+		follow_all(dev);
 		break;
 	case NETDEV_CHANGE:
 		/* a link has come up, perhaps for the first time since arming */
@@ -117,7 +112,9 @@ static int netdev_event(struct notifier_block *nb, unsigned long event,
 		break;
 	case NETDEV_UNREGISTER:
 		iface = pc_iface_find(dev);
-		if (iface)
+		if (iface && moves(dev))
+			pc_iface_disarm(iface, "down");
+		else if (iface)
 			pc_iface_del(iface);
 		break;
 	}
@@ -126,6 +123,21 @@ static int netdev_event(struct notifier_block *nb, unsigned long event,
 
 static struct notifier_block netdev_nb = {
 	.notifier_call = netdev_event,
+};
+
+/* Addresses may come after a card is up, and change; under RTNL. */
+static int inetaddr_event(struct notifier_block *nb, unsigned long event,
+			  void *ptr)
+{
+	const struct in_ifaddr *ifa = ptr;
+
+	if (live)
+		follow_all(ifa->ifa_dev->dev);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block inetaddr_nb = {
+	.notifier_call = inetaddr_event,
 };
 
 /** pc_netdev_config_changed() - bring all devices in line with the parameters */
@@ -141,6 +153,7 @@ void pc_netdev_config_changed(void)
 			for_each_netdev(net, dev)
 				follow(dev);
 		up_read(&net_rwsem);
+		pc_presence_greet();
 	}
 	rtnl_unlock();
 }
@@ -163,8 +176,21 @@ void pc_netdev_restock(void)
 /** pc_netdev_init() - arm what is there, and follow it from now on */
 int pc_netdev_init(void)
 {
+	int err = register_netdevice_notifier(&netdev_nb);
+
+	if (err)
+		return err;
+	err = register_inetaddr_notifier(&inetaddr_nb);
+	if (err) {
+		unregister_netdevice_notifier(&netdev_nb);
+		return err;
+	}
+	rtnl_lock();
 	live = true;
-	return register_netdevice_notifier(&netdev_nb);
+	rtnl_unlock();
+	/* a parameter may have been written meanwhile */
+	pc_netdev_config_changed();
+	return 0;
 }
 
 /** pc_netdev_exit() - let go of every device */
@@ -173,6 +199,7 @@ void pc_netdev_exit(void)
 	rtnl_lock();
 	live = false;
 	rtnl_unlock();
+	unregister_inetaddr_notifier(&inetaddr_nb);
 	/* tells the notifier of each device's end, which empties pc_ifaces */
 	unregister_netdevice_notifier(&netdev_nb);
 }

@@ -19,7 +19,7 @@
 #include "lockup.h"
 #include "netdev.h"
 #include "panic.h"
-#include "presence.h"
+#include "params.h"
 #include "wire.h"
 
 /* Text parameters are stored as given, less the newline that echo adds. */
@@ -34,14 +34,20 @@ static int copy_text(char *dst, size_t size, const char *val)
 	return 0;
 }
 
-static int put_in_force(struct pc_config *edited)
+/**
+ * pc_params_put_in_force() - make an edited configuration the one that is used
+ * @edited: from pc_config_edit(), with the parameter lock held since
+ *
+ * Return: 0; -EINVAL where its values contradict each other, with the old one
+ * still in force; -ENOMEM
+ */
+int pc_params_put_in_force(struct pc_config *edited)
 {
 	if (edited->sealed && edited->format == PC_FORMAT_RAW) {
 		pr_err("format=raw with a key refused: raw frames are never sealed; use v1, or load without key=\n");
 		return -EINVAL;
 	}
 	pc_config_publish(edited);
-	pc_presence_config_changed();
 	pc_netdev_config_changed();
 	return pc_panic_config_changed() ?: pc_lockup_config_changed();
 }
@@ -76,7 +82,7 @@ static int number_set(const char *val, const struct kernel_param *kp)
 	}
 	edited = pc_config_edit();
 	*(unsigned int *)((char *)edited + number->offset) = v;
-	return put_in_force(edited);
+	return pc_params_put_in_force(edited);
 }
 
 static int number_get(char *buf, const struct kernel_param *kp)
@@ -179,7 +185,7 @@ static int words_set(const char *val, const struct kernel_param *kp)
 		edited = pc_config_edit();
 		*(unsigned int *)((char *)edited + words->offset) =
 			words->word[i].value;
-		return put_in_force(edited);
+		return pc_params_put_in_force(edited);
 	}
 	return refuse(kp, val, words->right);
 }
@@ -230,18 +236,18 @@ static int iface_set(const char *val, const struct kernel_param *kp)
 	if (copy_text(edited->iface, sizeof(edited->iface), val))
 		return refuse(kp, val, "a list of at most 255 characters");
 	if (!edited->iface[0])
-		return put_in_force(edited);
+		return pc_params_put_in_force(edited);
 
 	list = kstrdup(edited->iface, GFP_KERNEL);
 	if (!list)
 		return -ENOMEM;
 	next = list;
 	while (!err && (name = strsep(&next, ",")))
-		if (!dev_valid_name(name))
+		if (!dev_valid_name(name + (*name == '!')))
 			err = refuse(kp, val,
-				     "a list of interface names such as eth0,eth1");
+				     "a list of names such as eth0,eth1 or en*,!enx*");
 	kfree(list);
-	return err ? err : put_in_force(edited);
+	return err ? err : pc_params_put_in_force(edited);
 }
 
 static int iface_get(char *buf, const struct kernel_param *kp)
@@ -254,7 +260,7 @@ static const struct kernel_param_ops iface_ops = {
 	.get = iface_get,
 };
 module_param_cb(iface, &iface_ops, NULL, 0644);
-MODULE_PARM_DESC(iface, "interfaces to send on, with commas; empty: every usable one");
+MODULE_PARM_DESC(iface, "interfaces to send on, such as eth0,en*,!enx*; empty: every card that is not USB, wireless or public");
 
 static int tag_set(const char *val, const struct kernel_param *kp)
 {
@@ -267,7 +273,7 @@ static int tag_set(const char *val, const struct kernel_param *kp)
 	if (strcmp(clean, edited->tag))
 		return refuse(kp, val,
 			      "UTF-8 text without control characters or a blank at its end");
-	return put_in_force(edited);
+	return pc_params_put_in_force(edited);
 }
 
 static int tag_get(char *buf, const struct kernel_param *kp)
@@ -282,44 +288,10 @@ static const struct kernel_param_ops tag_ops = {
 module_param_cb(tag, &tag_ops, NULL, 0644);
 MODULE_PARM_DESC(tag, "text that goes with every record, such as rack=r7");
 
-/* --- key ------------------------------------------------------------------ */
-
-/*
- * Given when the module is loaded, and never seen again: without permissions a
- * parameter is not in sysfs.
- */
-static int key_set(const char *val, const struct kernel_param *kp)
-{
-	struct pc_config *edited = pc_config_edit();
-
-	if (!strcspn(val, "\n")) {
-		edited->sealed = false;
-		return put_in_force(edited);
-	}
-	if (strcspn(val, "\n") != 2 * PC_SEAL_KEY ||
-	    hex2bin(edited->key, val, PC_SEAL_KEY)) {
-		/* not a word of what was given: it may be nearly a key */
-		pr_err("key refused: 64 hexadecimal digits are right, as panicast-receiver keygen prints them\n");
-		return -EINVAL;
-	}
-	if (!memchr_inv(edited->key, 0, PC_SEAL_KEY)) {
-		pr_err("key refused: one of zeros protects nothing\n");
-		return -EINVAL;
-	}
-	edited->sealed = true;
-	return put_in_force(edited);
-}
-
-static const struct kernel_param_ops key_ops = {
-	.set = key_set,
-};
-module_param_cb(key, &key_ops, NULL, 0);
-MODULE_PARM_DESC(key, "64 hexadecimal digits: seal every frame with this key; empty: none");
-
 static const struct number key_id_number = {
 	offsetof(struct pc_config, key_id), 1, 255
 };
-module_param_cb(key_id, &number_ops, (void *)&key_id_number, 0);
+module_param_cb(key_id, &number_ops, (void *)&key_id_number, 0444);
 MODULE_PARM_DESC(key_id, "number of the key, as in the receivers' file of keys (1)");
 
 /* --- addresses ----------------------------------------------------------- */
@@ -336,7 +308,7 @@ static int dest_set(const char *val, const struct kernel_param *kp)
 			      "an IPv4 address such as 255.255.255.255");
 	edited = pc_config_edit();
 	edited->dest = addr;
-	return put_in_force(edited);
+	return pc_params_put_in_force(edited);
 }
 
 static int dest_get(char *buf, const struct kernel_param *kp)
@@ -362,7 +334,7 @@ static int dest_mac_set(const char *val, const struct kernel_param *kp)
 			      "a MAC address such as ff:ff:ff:ff:ff:ff");
 	edited = pc_config_edit();
 	ether_addr_copy(edited->dest_mac, mac);
-	return put_in_force(edited);
+	return pc_params_put_in_force(edited);
 }
 
 static int dest_mac_get(char *buf, const struct kernel_param *kp)

@@ -4,63 +4,77 @@
  * neither bye nor its last words has died without them.
  */
 #include <linux/delay.h>
+#include <linux/err.h>
+#include <linux/random.h>
 #include <linux/reboot.h>
 #include <linux/rtnetlink.h>
+#include <linux/suspend.h>
 #include <linux/workqueue.h>
 
 #include "config.h"
+#include "identity.h"
 #include "iface.h"
+#include "live.h"
 #include "presence.h"
-#include "xmit.h"
 
 /* For a link to come up, and for DHCP to give it an address. */
 #define GREET_DELAY	(2 * HZ)
+/* A fleet that comes back after a power cut is not to speak all at once. */
+#define GREET_SPREAD	(8 * HZ)
+/* The same for what follows: one in so many parts of hello_s earlier. */
+#define HELLO_SPREAD	8
 /* How long a reboot may be held up to say bye, in steps of 10 ms. */
 #define BYE_TRIES	50
 
+/* Both under RTNL: who was told to be silent stays silent. */
 static bool live;
+static bool asleep;
 
 static void say_hello(struct work_struct *work);
 static DECLARE_DELAYED_WORK(hello_work, say_hello);
 
-/* The raw format has no types, so it can't say hello or bye. */
-static bool speaks(void)
+/* At most so much, and different on each machine. */
+static unsigned long spread(unsigned long most)
 {
-	return pc_config()->format == PC_FORMAT_V1;
+	return most ? get_random_u32() % most : 0;
+}
+
+/* A record for pc_live_send(); the raw format has no types to say it with. */
+static struct pc_live *prepare(enum pc_wire_type type, const char *reason)
+{
+	if (asleep || pc_config()->format != PC_FORMAT_V1)
+		return ERR_PTR(-EOPNOTSUPP);
+	return pc_live_prepare(type, reason);
 }
 
 static void say_hello(struct work_struct *work)
 {
-	unsigned int hello_s;
+	struct pc_live *hello = ERR_PTR(-ESHUTDOWN);
+	unsigned long period;
 
 	rtnl_lock();
-	hello_s = pc_config()->hello_s;
-	if (live && hello_s) {
-		if (speaks())
-			pc_xmit_live(PC_WIRE_HELLO, "");
+	period = pc_config()->hello_s * HZ;
+	if (live && period) {
+		hello = prepare(PC_WIRE_HELLO, "");
 		queue_delayed_work(system_freezable_wq, &hello_work,
-				   hello_s * HZ);
+				   period - spread(period / HELLO_SPREAD));
 	}
 	rtnl_unlock();
+	pc_live_send(hello);
 }
 
-static void say_bye(const char *reason)
-{
-	if (speaks())
-		pc_xmit_live(PC_WIRE_BYE, reason);
-}
-
-/** pc_presence_greet() - an interface has become able to send */
+/**
+ * pc_presence_greet() - an interface has become able to send, or speaks of other
+ * things than before
+ *
+ * The caller holds RTNL.
+ */
 void pc_presence_greet(void)
 {
+	ASSERT_RTNL();
 	if (live && pc_config()->hello_s)
-		mod_delayed_work(system_freezable_wq, &hello_work, GREET_DELAY);
-}
-
-/** pc_presence_config_changed() - say hello with the new parameters */
-void pc_presence_config_changed(void)
-{
-	pc_presence_greet();
+		mod_delayed_work(system_freezable_wq, &hello_work,
+				 GREET_DELAY + spread(GREET_SPREAD));
 }
 
 /**
@@ -85,24 +99,43 @@ void pc_presence_going_down(const struct net_device *dev)
 		last = true;
 	}
 	if (last)
-		say_bye("interface down");
+		pc_live_send_within(prepare(PC_WIRE_BYE, "interface down"),
+				    PC_LIVE_RTNL_MS);
+}
+
+/*
+ * Says bye, and nothing more where @rest is set.  Whoever holds RTNL may hold it
+ * for good, and must not stop a reboot.
+ */
+static void say_bye(const char *reason, bool rest)
+{
+	int tries = BYE_TRIES;
+	struct pc_live *bye;
+
+	while (!rtnl_trylock()) {
+		if (!--tries)
+			return;
+		fsleep(10000);
+	}
+	bye = prepare(PC_WIRE_BYE, reason);
+	asleep |= rest;
+	rtnl_unlock();
+	pc_live_send(bye);
+}
+
+static void awake(void)
+{
+	rtnl_lock();
+	asleep = false;
+	pc_presence_greet();
+	rtnl_unlock();
 }
 
 static int reboot_event(struct notifier_block *nb, unsigned long event,
 			void *command)
 {
-	const char *reason = event == SYS_RESTART ? "reboot" :
-			     event == SYS_HALT ? "halt" : "poweroff";
-	int tries = BYE_TRIES;
-
-	/* whoever holds it may hang for good, and must not stop the reboot */
-	while (!rtnl_trylock()) {
-		if (!--tries)
-			return NOTIFY_DONE;
-		fsleep(10000);
-	}
-	say_bye(reason);
-	rtnl_unlock();
+	say_bye(event == SYS_RESTART ? "reboot" :
+		event == SYS_HALT ? "halt" : "poweroff", false);
 	return NOTIFY_DONE;
 }
 
@@ -110,20 +143,66 @@ static struct notifier_block reboot_nb = {
 	.notifier_call = reboot_event,
 };
 
+/*
+ * From when its image is made until it wakes from that, a machine says nothing:
+ * the one that wakes would use the same numbers again.
+ */
+static int pm_event(struct notifier_block *nb, unsigned long event, void *data)
+{
+	switch (event) {
+	case PM_SUSPEND_PREPARE:
+		say_bye("suspend", true);
+		break;
+	case PM_HIBERNATION_PREPARE:
+		say_bye("hibernation", true);
+		break;
+	case PM_RESTORE_PREPARE:
+		say_bye("resume from hibernation", true);
+		break;
+	case PM_POST_HIBERNATION:
+		pc_identity_renew();
+		fallthrough;
+	case PM_POST_SUSPEND:
+	case PM_POST_RESTORE:
+		awake();
+		break;
+	}
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block pm_nb = {
+	.notifier_call = pm_event,
+};
+
 /** pc_presence_init() - from here on hello and bye are said */
 int pc_presence_init(void)
 {
+	int err = register_reboot_notifier(&reboot_nb);
+
+	if (err)
+		return err;
+	err = register_pm_notifier(&pm_nb);
+	if (err) {
+		unregister_reboot_notifier(&reboot_nb);
+		return err;
+	}
+	rtnl_lock();
 	live = true;
-	return register_reboot_notifier(&reboot_nb);
+	rtnl_unlock();
+	return 0;
 }
 
 /** pc_presence_exit() - say bye, and nothing more */
 void pc_presence_exit(void)
 {
+	struct pc_live *bye;
+
+	unregister_pm_notifier(&pm_nb);
 	unregister_reboot_notifier(&reboot_nb);
 	rtnl_lock();
 	live = false;
-	say_bye("unload");
+	bye = prepare(PC_WIRE_BYE, "unload");
 	rtnl_unlock();
 	cancel_delayed_work_sync(&hello_work);
+	pc_live_send(bye);
 }

@@ -6,7 +6,6 @@ struct net_device;
 
 void pc_presence_greet(void);
 void pc_presence_going_down(const struct net_device *dev);
-void pc_presence_config_changed(void);
 int pc_presence_init(void);
 void pc_presence_exit(void);
 

@@ -2,8 +2,6 @@
 /*
  * What is said: the metadata and the text of a record.
  */
-#include <linux/atomic.h>
-#include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
@@ -13,19 +11,11 @@
 
 #include "compat/compat.h"
 #include "frame.h"
+#include "identity.h"
 #include "log.h"
 #include "parity.h"
 #include "record.h"
 #include "version.h"
-
-static u8 boot_id[PC_WIRE_BOOT_ID];
-static atomic_t events = ATOMIC_INIT(0);
-
-/** pc_record_init() - draw the boot id */
-void pc_record_init(void)
-{
-	get_random_bytes(boot_id, sizeof(boot_id));
-}
 
 /**
  * pc_draft_alloc() - memory for a record
@@ -172,8 +162,7 @@ void pc_record_compose(struct pc_draft *draft, enum pc_slot slot,
 		rec->flags |= PC_WIRE_F_SEALED;
 		rec->key_id = draft->cfg->key_id;
 	}
-	memcpy(rec->boot_id, boot_id, sizeof(rec->boot_id));
-	rec->event = atomic_inc_return(&events);
+	pc_identity_stamp(rec);
 	rec->type = type;
 	rec->time_ns = ktime_get_real_fast_ns();
 	memcpy(rec->host, init_utsname()->nodename,

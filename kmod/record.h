@@ -27,7 +27,6 @@ struct pc_draft {
 	char log[];
 };
 
-void pc_record_init(void);
 struct pc_draft *pc_draft_alloc(size_t text);
 void pc_draft_free(struct pc_draft *draft);
 void pc_record_compose(struct pc_draft *draft, enum pc_slot slot,

@@ -4,11 +4,47 @@
  */
 #include <linux/kmod.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 
+#include "compat/compat.h"
 #include "config.h"
 #include "seal.h"
 
+/* All under the module's parameter lock. */
 static size_t (*seal)(u8 *datagram, size_t len, const u8 *key);
+static enum {
+	STARTING,	/* parameters are read; pc_seal_init() looks at them */
+	RUNNING,
+	OVER,		/* nobody would wipe another key */
+} state = STARTING;
+
+static int get(void)
+{
+	if (seal)
+		return 0;
+	request_module("panicast_seal");
+	seal = symbol_get(panicast_seal);
+	if (!seal) {
+		pr_err("key given, but panicast_seal can't be loaded: it needs the kernel's libchacha20poly1305; install it, or load panicast without key=\n");
+		return -ENOENT;
+	}
+	if (!COMPAT_VMFORK_TOLD)
+		pr_info("this kernel doesn't tell when a virtual machine is cloned or reverted: load panicast again after that, or seals use a nonce twice\n");
+	return 0;
+}
+
+/**
+ * pc_seal_get() - get ready to seal, before there is a key; with the parameter
+ * lock held
+ *
+ * Return: 0; -ENOENT where the kernel can't; -ESHUTDOWN when we unload
+ */
+int pc_seal_get(void)
+{
+	if (state == OVER)
+		return -ESHUTDOWN;
+	return state == STARTING ? 0 : get();
+}
 
 /**
  * pc_seal_init() - get ready to seal, if the administrator gave a key
@@ -18,22 +54,27 @@ static size_t (*seal)(u8 *datagram, size_t len, const u8 *key);
  */
 int pc_seal_init(void)
 {
-	if (!pc_config()->sealed)
-		return 0;
+	int err;
 
-	request_module("panicast_seal");
-	seal = symbol_get(panicast_seal);
-	if (seal)
-		return 0;
-	pr_err("key given, but panicast_seal can't be loaded: it needs the kernel's libchacha20poly1305; install it, or load panicast without key=\n");
-	return -ENOENT;
+	kernel_param_lock(THIS_MODULE);
+	err = pc_config()->sealed ? get() : 0;
+	state = err ? OVER : RUNNING;
+	if (err)
+		pc_config_forget_key();
+	kernel_param_unlock(THIS_MODULE);
+	return err;
 }
 
-/** pc_seal_exit() - the opposite of pc_seal_init() */
+/** pc_seal_exit() - the opposite of pc_seal_init(); nobody sends any more */
 void pc_seal_exit(void)
 {
+	kernel_param_lock(THIS_MODULE);
+	state = OVER;
+	pc_config_forget_key();
 	if (seal)
 		symbol_put(panicast_seal);
+	seal = NULL;
+	kernel_param_unlock(THIS_MODULE);
 }
 
 /**

@@ -11,6 +11,7 @@ struct pc_config;
 
 int pc_seal_init(void);
 void pc_seal_exit(void);
+int pc_seal_get(void);
 size_t pc_seal(u8 *datagram, size_t len, const struct pc_config *cfg);
 
 /* Of panicast_seal.ko; looked up with symbol_get(), only when there is a key. */

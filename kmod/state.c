@@ -3,7 +3,9 @@
  * /sys/module/panicast/state: what panicast-ctl shows, and its test.
  *
  *   armed       interfaces that would send, a line each
- *   unarmed     wanted interfaces that would not, a line each: "name: why"
+ *   unarmed     cards that would not, and what iface= names: "name: why"
+ *   silent      armed interfaces that say nothing while the machine is well:
+ *		 "name: why"
  *   log_source  kernel_log_buffer or kmsg_dump
  *   key_id      number of the key that frames are sealed with, 0 for none
  *   test        write a reason: a record of type test is sent
@@ -14,45 +16,88 @@
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 
+#include "choice.h"
 #include "config.h"
 #include "iface.h"
+#include "live.h"
 #include "log.h"
 #include "state.h"
+#include "upper.h"
 #include "wire.h"
-#include "xmit.h"
 
-static ssize_t show_ifaces(char *buf, bool armed)
+/* Why an interface would not send, NULL if it would. */
+static const char *unarmed_because(const struct pc_iface *iface)
 {
-	struct pc_iface *iface;
-	int len = 0;
-
-	rtnl_lock();
-	list_for_each_entry(iface, &pc_ifaces, node) {
-		const char *why = iface->why;
-
-		if (!why && !netif_carrier_ok(iface->dev))
-			why = "no link";
-		if (armed && !why)
-			len += sysfs_emit_at(buf, len, "%s\n",
-					     iface->dev->name);
-		else if (!armed && why)
-			len += sysfs_emit_at(buf, len, "%s: %s\n",
-					     iface->dev->name, why);
-	}
-	rtnl_unlock();
-	return len;
+	if (iface->why)
+		return iface->why;
+	return netif_carrier_ok(iface->dev) ? NULL : "no link";
 }
 
 static ssize_t armed_show(struct kobject *kobj, struct kobj_attribute *attr,
 			  char *buf)
 {
-	return show_ifaces(buf, true);
+	struct pc_iface *iface;
+	int len = 0;
+
+	rtnl_lock();
+	pc_for_each_iface(iface)
+		if (!unarmed_because(iface))
+			len += sysfs_emit_at(buf, len, "%s\n",
+					     iface->dev->name);
+	rtnl_unlock();
+	return len;
 }
 
+/*
+ * Those that are followed, wherever they are, and those of the initial network
+ * namespace that could be.
+ *
+ * The words, which panicast-ctl looks for: down, no link, USB, wireless, public,
+ * iface=, waits for its key, MTU, netpoll, memory.
+ */
 static ssize_t unarmed_show(struct kobject *kobj, struct kobj_attribute *attr,
 			    char *buf)
 {
-	return show_ifaces(buf, false);
+	struct net_device *dev;
+	struct pc_iface *iface;
+	const char *why;
+	int len = 0;
+
+	rtnl_lock();
+	pc_for_each_iface(iface) {
+		why = unarmed_because(iface);
+		if (why)
+			len += sysfs_emit_at(buf, len, "%s: %s\n",
+					     iface->dev->name, why);
+	}
+	for_each_netdev(&init_net, dev) {
+		if (pc_iface_find(dev) || !pc_choice_possible(dev))
+			continue;
+		why = pc_choice_refusal(dev, false);
+		len += sysfs_emit_at(buf, len, "%s: %s\n", dev->name,
+				     why ? why : "no memory");
+	}
+	rtnl_unlock();
+	return len;
+}
+
+static ssize_t silent_show(struct kobject *kobj, struct kobj_attribute *attr,
+			   char *buf)
+{
+	struct net_device *group;
+	struct pc_iface *iface;
+	int len = 0;
+
+	rtnl_lock();
+	pc_for_each_iface(iface)
+		if (!unarmed_because(iface) &&
+		    !pc_upper_voice(iface->dev, &group))
+			len += sysfs_emit_at(buf, len,
+					     "%s: standby, %s does not send on it\n",
+					     iface->dev->name,
+					     netdev_master_upper_dev_get(iface->dev)->name);
+	rtnl_unlock();
+	return len;
 }
 
 static ssize_t log_source_show(struct kobject *kobj,
@@ -66,7 +111,6 @@ static ssize_t key_id_show(struct kobject *kobj, struct kobj_attribute *attr,
 {
 	const struct pc_config *cfg = pc_config();
 
-	/* given at load, so it never changes under us */
 	return sysfs_emit(buf, "%u\n", cfg->sealed ? cfg->key_id : 0);
 }
 
@@ -74,15 +118,17 @@ static ssize_t test_store(struct kobject *kobj, struct kobj_attribute *attr,
 			  const char *buf, size_t count)
 {
 	char *reason = kstrndup(buf, count, GFP_KERNEL);
+	struct pc_live *test;
 	int sent;
 
 	if (!reason)
 		return -ENOMEM;
 	rtnl_lock();
-	sent = pc_xmit_live(PC_WIRE_TEST, strim(reason));
+	test = pc_live_prepare(PC_WIRE_TEST, strim(reason));
 	rtnl_unlock();
 	kfree(reason);
 
+	sent = pc_live_send(test);
 	if (sent < 0)
 		return sent;
 	pr_info("test: %d frames sent\n", sent);
@@ -91,6 +137,7 @@ static ssize_t test_store(struct kobject *kobj, struct kobj_attribute *attr,
 
 static struct kobj_attribute armed_attr = __ATTR_RO(armed);
 static struct kobj_attribute unarmed_attr = __ATTR_RO(unarmed);
+static struct kobj_attribute silent_attr = __ATTR_RO(silent);
 static struct kobj_attribute log_source_attr = __ATTR_RO(log_source);
 static struct kobj_attribute key_id_attr = __ATTR_RO(key_id);
 static struct kobj_attribute test_attr = __ATTR_WO(test);
@@ -98,6 +145,7 @@ static struct kobj_attribute test_attr = __ATTR_WO(test);
 static struct attribute *state_attrs[] = {
 	&armed_attr.attr,
 	&unarmed_attr.attr,
+	&silent_attr.attr,
 	&log_source_attr.attr,
 	&key_id_attr.attr,
 	&test_attr.attr,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sends a record on all armed interfaces.
+ * Sends the record of a crash on all armed interfaces.
  *
  * After a panic other CPUs have been stopped wherever they were, interrupts
  * are off, and the next thing that happens is a reboot.  So a transmit queue
@@ -13,10 +13,8 @@
  * workqueue, which will never run, and says that all is well.
  */
 #include <linux/delay.h>
-#include <linux/etherdevice.h>
 #include <linux/netdevice.h>
 #include <linux/nmi.h>
-#include <linux/rtnetlink.h>
 
 #include "compat/compat.h"
 #include "frame.h"
@@ -34,7 +32,6 @@
  * @draft: the record
  * @shape: how many frames it is
  * @slot: whose frames are used
- * @live: the machine lives: sleep instead of polling
  * @stall_us: what is left of the time for waiting
  * @sent: frames that drivers have taken
  */
@@ -42,7 +39,6 @@ struct sending {
 	struct pc_draft *draft;
 	struct pc_shape shape;
 	enum pc_slot slot;
-	bool live;
 	unsigned int stall_us;
 	unsigned int sent;
 };
@@ -73,10 +69,6 @@ static bool try_once(const struct sending *sending, struct net_device *dev,
 static unsigned int let_work(struct sending *sending, struct net_device *dev,
 			     const struct pc_burst *burst)
 {
-	if (sending->live) {
-		usleep_range(1000, 1500);
-		return 1000;
-	}
 	pc_stack_poll(dev, burst->handled, sending->slot == PC_SLOT_PANIC);
 	udelay(POLL_US);
 	touch_nmi_watchdog();
@@ -127,18 +119,14 @@ static void gap(const struct sending *sending)
 {
 	unsigned int us = sending->draft->cfg->gap_us;
 
-	if (!us)
-		return;
-	if (sending->live)
-		usleep_range(us, us + us / 4 + 1);
-	else
+	if (us)
 		udelay(us);
 }
 
 /* What takes away one part of a record is over before the next one leaves. */
 static void spread(const struct sending *sending)
 {
-	unsigned int ms = sending->live ? 0 : sending->draft->cfg->spread_ms;
+	unsigned int ms = sending->draft->cfg->spread_ms;
 
 	while (ms--) {
 		mdelay(1);
@@ -223,8 +211,7 @@ static void drain(struct sending *sending)
 	} while (busy && waited < limit);
 }
 
-static unsigned int send_record(struct pc_draft *draft, enum pc_slot slot,
-				bool live)
+static unsigned int send_record(struct pc_draft *draft, enum pc_slot slot)
 {
 	const struct pc_wire_record *rec = &draft->rec;
 	struct sending sending = {
@@ -232,7 +219,6 @@ static unsigned int send_record(struct pc_draft *draft, enum pc_slot slot,
 		.shape = pc_shape(draft->cfg, rec->type,
 				  pc_wire_count(rec->text_len, rec->chunk)),
 		.slot = slot,
-		.live = live,
 		.stall_us = PC_STALL_MS * 1000,
 	};
 	unsigned int pass;
@@ -280,72 +266,10 @@ unsigned int pc_xmit_last_words(struct pc_draft *draft, enum pc_slot slot,
 			burst->locked = pc_stack_prepare(iface->dev);
 	}
 	pc_record_compose(draft, slot, type, reason);
-	sent = send_record(draft, slot, false);
+	sent = send_record(draft, slot);
 
 	rcu_read_unlock();
 	compat_bh_on(bh);
 	local_irq_restore(flags);
 	return sent;
-}
-
-/*
- * Frames for a live record.  A test uses those that lie ready for a panic,
- * which are replaced first: a panic finds its frames at any moment.
- */
-static struct pc_burst *live_burst(struct pc_iface *iface,
-				   enum pc_wire_type type)
-{
-	struct pc_shape one = pc_shape(pc_config(), type, 1);
-	struct pc_burst *spare, *fresh;
-
-	if (type != PC_WIRE_TEST)
-		return pc_burst_alloc(iface->dev, &one);
-
-	spare = READ_ONCE(iface->spare[PC_SLOT_PANIC]);
-	fresh = spare ? pc_burst_alloc(iface->dev, &spare->shape) : NULL;
-	return fresh ? xchg(&iface->spare[PC_SLOT_PANIC], fresh) : NULL;
-}
-
-/**
- * pc_xmit_live() - send a record from a machine that is well
- * @type: PC_WIRE_TEST (with the log's text), PC_WIRE_HELLO, PC_WIRE_BYE
- * @reason: what for; may be empty
- *
- * Sleeps; the caller holds RTNL.
- *
- * Return: frames that drivers have taken, -ENETDOWN where no interface can
- * send, -ENOMEM
- */
-int pc_xmit_live(enum pc_wire_type type, const char *reason)
-{
-	size_t text = type == PC_WIRE_TEST ? pc_config()->kib * 1024 : 0;
-	struct pc_iface *iface;
-	struct pc_draft *draft;
-	int ret = -ENETDOWN;
-
-	ASSERT_RTNL();
-	draft = pc_draft_alloc(text);
-	if (!draft)
-		return -ENOMEM;
-
-	pc_for_each_iface(iface) {
-		if (!pc_iface_armed(iface) || !pc_iface_can_send(iface))
-			continue;
-		iface->firing[PC_SLOT_LIVE] = live_burst(iface, type);
-		if (iface->firing[PC_SLOT_LIVE])
-			ret = 0;
-	}
-	if (!ret) {
-		pc_record_compose(draft, PC_SLOT_LIVE, type, reason);
-		ret = send_record(draft, PC_SLOT_LIVE, true);
-	}
-	pc_for_each_iface(iface) {
-		if (type == PC_WIRE_HELLO &&
-		    pc_iface_burst(iface, PC_SLOT_LIVE))
-			iface->greeted = true;
-		pc_burst_free(xchg(&iface->firing[PC_SLOT_LIVE], NULL));
-	}
-
-	pc_draft_free(draft);
-	return ret;
 }

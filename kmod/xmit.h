@@ -6,6 +6,5 @@
 
 unsigned int pc_xmit_last_words(struct pc_draft *draft, enum pc_slot slot,
 				enum pc_wire_type type, const char *reason);
-int pc_xmit_live(enum pc_wire_type type, const char *reason);
 
 #endif

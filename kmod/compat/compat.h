@@ -11,8 +11,10 @@
 #include <linux/kernel.h>
 #include <linux/kmsg_dump.h>
 #include <linux/netdevice.h>
+#include <linux/notifier.h>
 #include <linux/preempt.h>
 #include <linux/printk.h>
+#include <linux/random.h>
 #include <linux/string.h>
 
 #if !IS_ENABLED(CONFIG_NETPOLL)
@@ -96,6 +98,34 @@ static inline bool compat_log_line(struct compat_log_place *place, char *line,
 				   size_t size, size_t *len)
 {
 	return kmsg_dump_get_line(&place->iter, true, line, size, len);
+}
+
+/* Whether this kernel tells of a fork; in words where it doesn't, see seal.c. */
+#ifdef HAVE_VMFORK_NOTIFIER
+#define COMPAT_VMFORK_TOLD	IS_ENABLED(CONFIG_VMGENID)
+#else
+#define COMPAT_VMFORK_TOLD	false
+#endif
+
+/**
+ * compat_vmfork_register() - have @nb called when the virtual machine was forked
+ *
+ * Return: 0, also where the kernel never tells; or an error
+ */
+static inline int compat_vmfork_register(struct notifier_block *nb)
+{
+#ifdef HAVE_VMFORK_NOTIFIER
+	return register_random_vmfork_notifier(nb);
+#else
+	return 0;
+#endif
+}
+
+static inline void compat_vmfork_unregister(struct notifier_block *nb)
+{
+#ifdef HAVE_VMFORK_NOTIFIER
+	unregister_random_vmfork_notifier(nb);
+#endif
 }
 
 /* One more than the highest number of an interrupt. */

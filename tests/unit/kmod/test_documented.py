@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 KMOD = Path(__file__).resolve().parents[3] / "kmod"
-PARAMS = (KMOD / "params.c").read_text(encoding="utf-8")
+PARAMS = "".join((KMOD / name).read_text(encoding="utf-8") for name in ("params.c", "key.c"))
 NAMES = sorted(set(re.findall(r"^(?:NUMBER|module_param_cb)\((\w+)", PARAMS, re.M)) - {"name"})
 
 

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which interfaces are meant: those that iface= names, or else every card that
+ * the log may be sent on without being asked for.
+ *
+ * Names mean the initial network namespace.  In any other one whoever made it
+ * calls interfaces what he likes, and would be given the log of the machine's
+ * kernel, and memory that nobody charges him for.  Hardware is different: only
+ * the machine's administrator can have put it there.
+ */
+#include <linux/if_arp.h>
+#include <linux/if_vlan.h>
+#include <linux/in.h>
+#include <linux/inetdevice.h>
+#include <linux/rtnetlink.h>
+#include <linux/string.h>
+#include <net/net_namespace.h>
+
+#include "choice.h"
+#include "config.h"
+
+/* What iface= says of an interface. */
+enum listing {
+	LISTED,
+	LEFT_OUT,
+	OTHERS_LISTED,
+	NOTHING_SAID,
+};
+
+/* Whether a pattern is a name: * is any text, ? any character. */
+static bool matches(const char *pattern, const char *end, const char *name)
+{
+	const char *star = NULL, *retry = NULL;
+
+	while (*name) {
+		if (pattern < end && *pattern == '*') {
+			star = ++pattern;
+			retry = name;
+		} else if (pattern < end &&
+			   (*pattern == '?' || *pattern == *name)) {
+			pattern++;
+			name++;
+		} else if (star) {
+			pattern = star;
+			name = ++retry;
+		} else {
+			return false;
+		}
+	}
+	while (pattern < end && *pattern == '*')
+		pattern++;
+	return pattern == end;
+}
+
+/*
+ * A network card has a device behind it; bridges, tunnels, and the hundreds of
+ * interfaces of containers have none.  A failover device borrows that of the
+ * two cards below it, which send for themselves.
+ */
+static bool hardware(const struct net_device *dev)
+{
+	return dev->dev.parent && !netif_is_failover(dev);
+}
+
+/*
+ * What has a ! in front of it is left out, whatever else is said.  A pattern
+ * means hardware: the other end of a container's interface may have any name.
+ */
+static enum listing listing(const char *list, const struct net_device *dev)
+{
+	enum listing found = NOTHING_SAID;
+
+	while (*list) {
+		const char *end = list + strcspn(list, ",");
+		bool not = *list == '!';
+		const char *item = list + not;
+		bool pattern = strcspn(item, "*?") < end - item;
+		bool match = matches(item, end, dev->name);
+
+		if (match && not)
+			return LEFT_OUT;
+		if (match && (hardware(dev) || !pattern))
+			found = LISTED;
+		else if (!not && found != LISTED)
+			found = OTHERS_LISTED;
+		list = end + (*end == ',');
+	}
+	return found;
+}
+
+static bool on_usb(const struct net_device *dev)
+{
+	const struct device *device;
+
+	for (device = dev->dev.parent; device; device = device->parent)
+		if (device->bus && !strcmp(device->bus->name, "usb"))
+			return true;
+	return false;
+}
+
+static bool wireless(const struct net_device *dev)
+{
+#if IS_ENABLED(CONFIG_CFG80211)
+	return dev->ieee80211_ptr;
+#else
+	return false;
+#endif
+}
+
+/* Whether the world can route to it, for all that the address tells. */
+static bool public(__be32 address)
+{
+	return !(ipv4_is_private_10(address) || ipv4_is_private_172(address) ||
+		 ipv4_is_private_192(address) || ipv4_is_loopback(address) ||
+		 ipv4_is_linklocal_169(address) || ipv4_is_zeronet(address) ||
+		 ipv4_is_multicast(address) || ipv4_is_lbcast(address) ||
+		 ipv4_is_test_198(address) ||
+		 /* RFC 6598: what providers have behind their own NAT */
+		 (address & htonl(0xffc00000)) == htonl(0x64400000));
+}
+
+/*
+ * Whether an interface, or what sends through it, has a public IPv4 address.  A
+ * VLAN is another segment.  What lies in another namespace doesn't count: with
+ * a macvlan of its own a container could silence the machine.
+ */
+static bool on_public_segment(struct net_device *dev)
+{
+	const struct in_device *in_dev = __in_dev_get_rtnl(dev);
+	const struct in_ifaddr *ifa;
+	struct net_device *upper;
+	struct list_head *iter;
+
+	if (in_dev)
+		in_dev_for_each_ifa_rtnl(ifa, in_dev)
+			if (public(ifa->ifa_local))
+				return true;
+	netdev_for_each_upper_dev_rcu(dev, upper, iter)
+		if (!is_vlan_dev(upper) &&
+		    net_eq(dev_net(upper), dev_net(dev)) &&
+		    on_public_segment(upper))
+			return true;
+	return false;
+}
+
+/* Why a card is not armed by default, NULL if it is. */
+static const char *default_refusal(struct net_device *dev)
+{
+	if (!hardware(dev))
+		return "a virtual interface, only armed when iface= names it";
+	if (wireless(dev))
+		return "wireless, only armed when iface= names it";
+	/* they allocate memory to send, or belong to the machine's management */
+	if (on_usb(dev))
+		return "USB, only armed when iface= names it";
+	if (!pc_config()->sealed && on_public_segment(dev))
+		return "public IPv4 address, only armed when iface= names it or records are sealed";
+	return NULL;
+}
+
+/** pc_choice_possible() - whether the administrator is told of an interface */
+bool pc_choice_possible(const struct net_device *dev)
+{
+	if (dev->type != ARPHRD_ETHER || dev->flags & IFF_LOOPBACK)
+		return false;
+	return hardware(dev) || (net_eq(dev_net(dev), &init_net) &&
+				 listing(pc_config()->iface, dev) == LISTED);
+}
+
+/**
+ * pc_choice_refusal() - why an interface is not to be armed
+ * @dev: it; the caller holds RTNL
+ * @followed: it was chosen before, perhaps in another namespace
+ *
+ * Return: the reason in words, as in state.c; NULL if it is to be armed
+ */
+const char *pc_choice_refusal(struct net_device *dev, bool followed)
+{
+	const char *list = pc_config()->iface;
+
+	ASSERT_RTNL();
+	if (dev->type != ARPHRD_ETHER || dev->flags & IFF_LOOPBACK)
+		return "not Ethernet";
+	if (pc_config()->key_awaited)
+		return "waits for its key";
+	if (!net_eq(dev_net(dev), &init_net) && *list)
+		return followed && hardware(dev) ? NULL :
+			"left out: iface= means the initial namespace";
+
+	switch (listing(list, dev)) {
+	case LISTED:
+		return NULL;
+	case NOTHING_SAID:
+		return default_refusal(dev);
+	default:
+		return "left out by iface=";
+	}
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * By what a record is known: the boot id, and the record's number under it.
+ *
+ * Both are in the nonce of each sealed frame, which must not serve for two
+ * plaintexts.  When memory goes back to what it was, so does the number: a
+ * machine that wakes from hibernation, or a virtual one that was reverted or
+ * cloned, goes on with another boot id.  Of the latter the kernel gives notice
+ * from 5.18 on, if the hypervisor does.
+ */
+#include <linux/atomic.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/random.h>
+#include <linux/string.h>
+#include <linux/timekeeping.h>
+
+#include "compat/compat.h"
+#include "identity.h"
+
+/* Two take turns: a panic may copy the one that is in use at any moment. */
+static u8 boot_ids[2][PC_WIRE_BOOT_ID];
+static unsigned int in_use;
+static atomic_t events = ATOMIC_INIT(0);
+/* Serialises pc_identity_renew(). */
+static DEFINE_MUTEX(renew_lock);
+
+/** pc_identity_stamp() - name a new record, in any context */
+void pc_identity_stamp(struct pc_wire_record *rec)
+{
+	/* all of the one that is in use, see pc_identity_renew() */
+	unsigned int i = smp_load_acquire(&in_use);
+
+	memcpy(rec->boot_id, boot_ids[i], sizeof(rec->boot_id));
+	rec->event = atomic_inc_return(&events);
+}
+
+/**
+ * pc_identity_renew() - draw another boot id
+ *
+ * What was memory before is the state of the random pool, too, and two machines
+ * may wake from the same.  The time tells them apart.
+ */
+void pc_identity_renew(void)
+{
+	unsigned int spare;
+	u64 now, drawn;
+
+	mutex_lock(&renew_lock);
+	spare = !in_use;
+	get_random_bytes(boot_ids[spare], sizeof(boot_ids[spare]));
+	now = ktime_get_real_ns();
+	memcpy(&drawn, boot_ids[spare], sizeof(drawn));
+	drawn ^= now;
+	memcpy(boot_ids[spare], &drawn, sizeof(drawn));
+	/* whoever sees that it is in use sees all of it */
+	smp_store_release(&in_use, spare);
+	mutex_unlock(&renew_lock);
+}
+
+static int forked(struct notifier_block *nb, unsigned long action, void *data)
+{
+	pc_identity_renew();
+	pr_info("this machine was cloned or reverted: drew another boot id\n");
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block fork_nb = {
+	.notifier_call = forked,
+};
+
+/**
+ * pc_identity_init() - draw the boot id, when the random pool is ready
+ *
+ * Return: 0; -ERESTARTSYS when the wait was interrupted
+ */
+int pc_identity_init(void)
+{
+	int err = wait_for_random_bytes();
+
+	if (err)
+		return err;
+	pc_identity_renew();
+	return compat_vmfork_register(&fork_nb);
+}
+
+/** pc_identity_exit() - the opposite of pc_identity_init() */
+void pc_identity_exit(void)
+{
+	compat_vmfork_unregister(&fork_nb);
+}

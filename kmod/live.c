@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Records from a machine that is well: test, hello, bye.
+ *
+ * RTNL is held while a record is put together, and never while it waits for
+ * cards to take it: a card that never confirms a frame must not keep the whole
+ * machine from changing an address.  They leave where the network stack would
+ * send, see upper.c.
+ */
+#include <linux/delay.h>
+#include <linux/err.h>
+#include <linux/etherdevice.h>
+#include <linux/ktime.h>
+#include <linux/netdevice.h>
+#include <linux/rtnetlink.h>
+#include <linux/slab.h>
+
+#include "compat/compat.h"
+#include "frame.h"
+#include "iface.h"
+#include "live.h"
+#include "queue.h"
+#include "record.h"
+#include "upper.h"
+
+#define POLL_US		1000
+
+/**
+ * struct voice - a device that says the record
+ * @dev: the device, held
+ * @burst: its frames, filled
+ * @group: the device of which all ports together say a record once
+ * @alone: no other device is above or below it, so it is sent on as in a panic
+ */
+struct voice {
+	struct net_device *dev;
+	struct pc_burst *burst;
+	const struct net_device *group;
+	bool alone;
+};
+
+/**
+ * struct pc_live - a record on its way
+ * @shape: how many frames it is
+ * @gap_us: pause between two of them
+ * @drain_ms: how long to wait for the cards to have sent them
+ * @voices: how many say it
+ * @voice: they
+ */
+struct pc_live {
+	struct pc_shape shape;
+	unsigned int gap_us;
+	unsigned int drain_ms;
+	unsigned int voices;
+	struct voice voice[];
+};
+
+/*
+ * A test uses the frames that lie ready for a panic, which are replaced first:
+ * a panic finds its frames at any moment.
+ */
+static struct pc_burst *take_burst(struct pc_iface *iface,
+				   enum pc_wire_type type)
+{
+	struct pc_shape one = pc_shape(pc_config(), type, 1);
+	struct pc_burst *spare, *fresh;
+
+	if (type != PC_WIRE_TEST)
+		return pc_burst_alloc(iface->dev, &one);
+
+	spare = READ_ONCE(iface->spare[PC_SLOT_PANIC]);
+	fresh = spare ? pc_burst_alloc(iface->dev, &spare->shape) : NULL;
+	return fresh ? xchg(&iface->spare[PC_SLOT_PANIC], fresh) : NULL;
+}
+
+static bool group_speaks(const struct pc_live *live,
+			 const struct net_device *group)
+{
+	unsigned int i;
+
+	for (i = 0; i < live->voices; i++)
+		if (live->voice[i].group == group)
+			return true;
+	return false;
+}
+
+/* Has an interface say the record, if it is one that does. */
+static int add_voice(struct pc_live *live, struct pc_iface *iface,
+		     enum pc_wire_type type)
+{
+	struct net_device *dev, *group;
+	struct pc_burst *burst;
+
+	dev = pc_upper_voice(iface->dev, &group);
+	if (!dev || group_speaks(live, group))
+		return 0;
+	burst = take_burst(iface, type);
+	if (!burst)
+		return -ENOMEM;
+	iface->firing[PC_SLOT_LIVE] = burst;
+	dev_hold(dev);
+	live->voice[live->voices++] = (struct voice) {
+		.dev = dev,
+		.burst = burst,
+		.group = group,
+		.alone = dev == iface->dev &&
+			 list_empty(&dev->adj_list.lower),
+	};
+	return 0;
+}
+
+/* One datagram into the frames of all voices, for each pass. */
+static void fill(struct pc_live *live, struct pc_draft *draft, unsigned int seq)
+{
+	bool raw = draft->cfg->format == PC_FORMAT_RAW;
+	size_t len = raw ? 0 : pc_record_datagram(draft, seq);
+	unsigned int pass, pass_len, i = 0;
+	struct pc_iface *iface;
+	struct sk_buff *skb;
+
+	pc_for_each_iface(iface) {
+		struct pc_burst *burst = iface->firing[PC_SLOT_LIVE];
+
+		if (!burst)
+			continue;
+		pass_len = pc_shape_pass(&burst->shape);
+		for (pass = 0; pass < burst->shape.passes; pass++) {
+			if (seq >= pass_len)
+				continue;
+			skb = burst->skb[pass * pass_len + seq];
+			if (raw)
+				pc_frame_raw(skb, iface, draft->cfg,
+					     &draft->rec);
+			else
+				pc_frame_v1(skb, iface, draft->cfg,
+					    draft->datagram, len);
+			/* a master that sends for it has an address of its own */
+			skb->dev = live->voice[i].dev;
+			ether_addr_copy(eth_hdr(skb)->h_source,
+					skb->dev->dev_addr);
+		}
+		i++;
+	}
+}
+
+static void compose(struct pc_live *live, struct pc_draft *draft,
+		    enum pc_wire_type type, const char *reason)
+{
+	const struct pc_wire_record *rec = &draft->rec;
+	unsigned int seq;
+
+	pc_record_compose(draft, PC_SLOT_LIVE, type, reason);
+	live->gap_us = draft->cfg->gap_us;
+	live->drain_ms = draft->cfg->drain_ms;
+	live->shape = pc_shape(draft->cfg, type,
+			       pc_wire_count(rec->text_len, rec->chunk));
+	for (seq = 0; seq < pc_shape_pass(&live->shape); seq++)
+		fill(live, draft, seq);
+}
+
+static void free_live(struct pc_live *live)
+{
+	unsigned int i;
+
+	for (i = 0; i < live->voices; i++) {
+		pc_burst_free(live->voice[i].burst);
+		dev_put(live->voice[i].dev);
+	}
+	kfree(live);
+}
+
+/**
+ * pc_live_prepare() - put a record together
+ * @type: PC_WIRE_TEST (with the log's text), PC_WIRE_HELLO, PC_WIRE_BYE
+ * @reason: what for; may be empty
+ *
+ * Sleeps for memory; the caller holds RTNL, and sends it with pc_live_send()
+ * when it has let go of it.
+ *
+ * Return: the record, -ENETDOWN where no interface can send, -ENOMEM
+ */
+struct pc_live *pc_live_prepare(enum pc_wire_type type, const char *reason)
+{
+	size_t text = type == PC_WIRE_TEST ? pc_config()->kib * 1024 : 0;
+	unsigned int armed = 0;
+	struct pc_iface *iface;
+	struct pc_draft *draft;
+	struct pc_live *live;
+	int err = 0;
+
+	ASSERT_RTNL();
+	pc_for_each_iface(iface)
+		armed += pc_iface_armed(iface);
+	live = kzalloc(struct_size(live, voice, armed), GFP_KERNEL);
+	draft = pc_draft_alloc(text);
+	if (!live || !draft) {
+		kfree(live);
+		pc_draft_free(draft);
+		return ERR_PTR(-ENOMEM);
+	}
+
+	pc_for_each_iface(iface) {
+		if (!pc_iface_armed(iface) || !pc_iface_can_send(iface))
+			continue;
+		err = add_voice(live, iface, type);
+		if (type == PC_WIRE_HELLO && !err)
+			iface->greeted = true;
+	}
+	if (live->voices)
+		compose(live, draft, type, reason);
+	pc_for_each_iface(iface)
+		iface->firing[PC_SLOT_LIVE] = NULL;
+	pc_draft_free(draft);
+
+	if (!live->voices) {
+		kfree(live);
+		return ERR_PTR(err ? err : -ENETDOWN);
+	}
+	return live;
+}
+
+/* Whether the device can take frames; nobody takes it down under RCU. */
+static bool can_take(const struct net_device *dev)
+{
+	return netif_running(dev) && netif_device_present(dev) &&
+	       netif_carrier_ok(dev);
+}
+
+/* On the queues of a card, in the context and with the frame of a panic. */
+static bool try_card(struct voice *voice, struct sk_buff *skb)
+{
+	unsigned long flags;
+	bool bh, done = false;
+
+	local_irq_save(flags);
+	bh = compat_bh_off();
+	rcu_read_lock();
+	if (can_take(voice->dev)) {
+		/* the driver gives up its reference, the burst keeps its own */
+		skb_get(skb);
+		done = pc_queue_send(voice->dev, &voice->burst->queue, skb);
+		if (!done)
+			kfree_skb(skb);
+	}
+	rcu_read_unlock();
+	compat_bh_on(bh);
+	local_irq_restore(flags);
+	return done;
+}
+
+/* As any packet is sent; it is counted as sent where the stack took it. */
+static bool try_stack(const struct voice *voice, struct sk_buff *skb)
+{
+	struct sk_buff *clone;
+
+	if (!can_take(voice->dev))
+		return false;
+	clone = skb_clone(skb, GFP_KERNEL);
+	return clone && net_xmit_eval(dev_queue_xmit(clone)) == 0;
+}
+
+static bool send_frame(struct voice *voice, struct sk_buff *skb,
+		       ktime_t deadline)
+{
+	while (!voice->burst->stuck) {
+		if (voice->alone ? try_card(voice, skb) : try_stack(voice, skb))
+			return true;
+		if (ktime_after(ktime_get(), deadline) ||
+		    !can_take(voice->dev))
+			voice->burst->stuck = true;
+		else
+			usleep_range(POLL_US, POLL_US + POLL_US / 2);
+	}
+	return false;
+}
+
+/* Whether the cards have let go of all frames, or will never get to them. */
+static bool drained(const struct pc_live *live)
+{
+	unsigned int i, n;
+
+	for (i = 0; i < live->voices; i++) {
+		const struct pc_burst *burst = live->voice[i].burst;
+
+		if (!can_take(live->voice[i].dev))
+			continue;
+		for (n = 0; n < pc_shape_all(&burst->shape); n++)
+			if (skb_shared(burst->skb[n]) ||
+			    skb_cloned(burst->skb[n]))
+				return false;
+	}
+	return true;
+}
+
+/**
+ * pc_live_send_within() - send a record and forget it
+ * @live: from pc_live_prepare(); may be an error, which is returned
+ * @ms: how long to wait for cards that are busy
+ *
+ * Return: frames that were taken
+ */
+int pc_live_send_within(struct pc_live *live, unsigned int ms)
+{
+	ktime_t deadline = ktime_add_ms(ktime_get(), ms);
+	unsigned int pass, seq, i, pass_len;
+	int sent = 0;
+
+	if (IS_ERR(live))
+		return PTR_ERR(live);
+	for (pass = 0; pass < live->shape.passes; pass++) {
+		for (seq = 0; seq < pc_shape_pass(&live->shape); seq++) {
+			for (i = 0; i < live->voices; i++) {
+				struct pc_burst *burst = live->voice[i].burst;
+
+				pass_len = pc_shape_pass(&burst->shape);
+				if (pass >= burst->shape.passes ||
+				    seq >= pass_len)
+					continue;
+				sent += send_frame(&live->voice[i],
+						   burst->skb[pass * pass_len +
+							      seq], deadline);
+			}
+			if (live->gap_us)
+				usleep_range(live->gap_us, live->gap_us * 2);
+		}
+	}
+	while (!drained(live) && ktime_before(ktime_get(), deadline))
+		usleep_range(POLL_US, POLL_US + POLL_US / 2);
+	free_live(live);
+	return sent;
+}
+
+/** pc_live_send() - pc_live_send_within() what a panic may take; without RTNL */
+int pc_live_send(struct pc_live *live)
+{
+	if (IS_ERR(live))
+		return PTR_ERR(live);
+	return pc_live_send_within(live, PC_STALL_MS + live->drain_ms);
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Ports of bonds, teams, bridges and failover pairs, while the machine is well.
+ *
+ * A switch sends what is for a machine to where it has last heard that MAC
+ * address.  A port that the master doesn't send on and that speaks all the same
+ * takes the traffic of the whole bond away from the port that works.  So a port
+ * says only what the master would say there.  Not after a panic: then nobody
+ * waits for an answer, and any port may be the one that is heard.
+ */
+#include <linux/if_bridge.h>
+#include <linux/if_link.h>
+#include <linux/netdevice.h>
+#include <linux/rtnetlink.h>
+#include <net/netlink.h>
+#include <net/rtnetlink.h>
+
+#include "upper.h"
+
+/*
+ * What a master tells user space of one of its ports: its own state is private,
+ * this isn't.
+ */
+static int port_state(const struct net_device *master,
+		      const struct net_device *port, int attribute)
+{
+	const struct rtnl_link_ops *ops = master->rtnl_link_ops;
+	const struct nlattr *found;
+	int state = -ENODATA;
+	struct sk_buff *skb;
+
+	if (!ops || !ops->fill_slave_info)
+		return -EOPNOTSUPP;
+	skb = nlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
+	if (!skb)
+		return -ENOMEM;
+	if (!ops->fill_slave_info(skb, master, port)) {
+		found = nla_find((struct nlattr *)skb->data, skb->len,
+				 attribute);
+		if (found)
+			state = nla_get_u8(found);
+	}
+	nlmsg_free(skb);
+	return state;
+}
+
+/* Masters that take a packet and have the right port send it. */
+static bool sends_itself(const struct net_device *master)
+{
+	/* netvsc is no failover device to the kernel, but a card, and has none
+	 * but its VF below
+	 */
+	return netif_is_team_master(master) || netif_is_failover(master) ||
+	       master->dev.parent;
+}
+
+/**
+ * pc_upper_voice() - which device sends a live record of an interface
+ * @dev: the interface; the caller holds RTNL
+ * @group: set to the one of which all ports together say a record once
+ *
+ * Return: the device itself, a master that sends for it, or NULL where it is to
+ * say nothing: a standby port, one that is blocked against loops, and those of
+ * masters that are not known to say where they would send (Open vSwitch)
+ */
+struct net_device *pc_upper_voice(struct net_device *dev,
+				  struct net_device **group)
+{
+	struct net_device *voice = dev, *port = dev, *master;
+
+	ASSERT_RTNL();
+	*group = dev;
+	for (; (master = netdev_master_upper_dev_get(port)); port = master) {
+		/* VRF: routes, and its ports are interfaces as any other */
+		if (netif_is_l3_master(master))
+			break;
+		if (netif_is_bridge_master(master)) {
+			/* itself it would send to guests and containers, too */
+			if (port_state(master, port, IFLA_BRPORT_STATE) !=
+			    BR_STATE_FORWARDING)
+				return NULL;
+			break;
+		}
+		*group = master;
+		if (sends_itself(master))
+			voice = master;
+		else if (!netif_is_bond_master(master) ||
+			 port_state(master, port, IFLA_BOND_SLAVE_STATE) != 0)
+			return NULL;
+	}
+	return voice;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef PANICAST_UPPER_H
+#define PANICAST_UPPER_H
+
+#include <linux/netdevice.h>
+
+struct net_device *pc_upper_voice(struct net_device *dev,
+				  struct net_device **group);
+
+#endif
