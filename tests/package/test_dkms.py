@@ -86,31 +86,43 @@ def test_a_new_kernel_has_the_module_before_it_is_booted(first_machine, first_di
 def test_the_key_is_roots_alone(machine) -> None:
     machine.apt("install", "panicast-dkms")
     key = "0123456789abcdef" * 4
-    file = "/etc/modprobe.d/panicast-key.conf"
+    file, waits = "/etc/panicast/key", "/etc/modprobe.d/panicast-key.conf"
 
     def give(line: str):
         return machine.run(["sh", "-c", f"echo '{line}' | panicast-ctl key"], check=False)
 
+    def doctor() -> str:
+        return machine.run(["panicast-ctl", "doctor"], check=False).output
+
     said = give(f"7 {key}")
     assert (said.code, key in said.output) == (0, False)
     assert machine.run(["stat", "-c", "%a %U", file]).output.split() == ["600", "root"]
-    assert f"options panicast key_id=7 key={key}\n" in machine.read(file).decode()
+    assert machine.read(file).decode() == f"7 {key}\n"
+    # What initramfs makers copy.
+    assert "options panicast key=wait\n" in machine.read(waits).decode()
+    assert machine.run(["grep", "-rlF", key, "/etc"]).output.split() == [file]
     for wrong in ("", key, f"0 {key}", f"256 {key}", f"7 {key}0", f"7 {key[:-1]}g", f"7 {key} more"):
         assert give(wrong).code == 2
     assert key in machine.read(file).decode()
 
-    assert "read the key" not in machine.run(["panicast-ctl", "doctor"], check=False).output
+    assert "read the key" not in doctor()
     machine.run(["chmod", "644", file])
-    assert f"others may read the key in {file}" in machine.run(["panicast-ctl", "doctor"], check=False).output
+    assert f"others may read the key in {file}" in doctor()
+    machine.run(["chmod", "600", file])
 
-    # An initramfs that was made after the key was given holds it.
-    machine.run(["sh", "-c", f"chmod 600 {file}; touch /boot/initrd.img-new; chmod 644 /boot/initrd.img-new"])
-    said = machine.run(["panicast-ctl", "doctor"], check=False).output
-    assert f"others may read /boot/initrd.img-new, which holds a copy of the key in {file}" in said
+    # As older versions wrote it: an initramfs that was made after the key was given holds it.
+    machine.write({"panicast-key.conf": f"options panicast key_id=7 key={key}\n".encode()}, "/etc/modprobe.d")
+    machine.run(
+        ["sh", "-c", f"chmod 600 {waits}; touch /boot/initrd.img-new; chmod 644 /boot/initrd.img-new"]
+    )
+    said = doctor()
+    assert f"the key is in {waits}, of which initramfs makers put copies" in said
+    assert f"others may read /boot/initrd.img-new, which holds a copy of the key in {waits}" in said
     machine.run(["rm", "/boot/initrd.img-new"])
 
     machine.apt("purge", "panicast-dkms")
-    assert machine.run(["test", "-e", file], check=False).code == 1
+    for path in (file, waits):
+        assert machine.run(["test", "-e", path], check=False).code == 1
 
 
 def test_missing_headers_are_said_loudly(machine) -> None:

@@ -72,9 +72,11 @@ examine_settings() {
 	LIST
 	[ -d "$MODULE" ] || return
 	while read -r name default; do
-		if [ "$name" = key ] || [ ! -r "$MODULE/parameters/$name" ]; then
-			continue
-		fi
+		case $name in
+		# handed over by themselves
+		key | key_id) continue ;;
+		esac
+		[ -r "$MODULE/parameters/$name" ] || continue
 		now=$(parameter "$name")
 		# the last one counts
 		wanted=$(printf '%s\n' "$disk" | sed -n "s/^$name\(=\|$\)/=/p" | tail -n 1)

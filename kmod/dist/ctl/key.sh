@@ -1,8 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
-# The key that frames are sealed with.
+# The key that frames are sealed with. It lies where no initramfs maker looks: those copy modprobe.d into images that
+# all may read. modprobe.d only says that there is one, and the module sends nothing until it has been handed over.
 
-KEY_FILE=/etc/modprobe.d/panicast-key.conf
+KEY_FILE=/etc/panicast/key
+WAIT_FILE=/etc/modprobe.d/panicast-key.conf
+
+# The modprobe.d files of older versions that hold a key.
+old_key_files() {
+	grep -lsE '^[[:space:]]*options[[:space:]]+panicast[[:space:]](.*[[:space:]])?key="?[0-9a-fA-F]{64}' \
+		/etc/modprobe.d/*.conf
+}
 
 # Beside it, then in its place: nobody ever reads half of it.
 put() { # FILE MODE, from standard input
@@ -14,13 +22,12 @@ put() { # FILE MODE, from standard input
 }
 
 # Reads "ID KEY", as keygen prints it: on a command line every user could see it.
-command_key() {
-	[ $# -eq 0 ] || die "key takes no argument: the key comes from standard input" 2
-	need_root key
+key_new() {
 	read -r id hex rest || [ "$id" = none ] || die "give the key on standard input: panicast-ctl key < FILE" 2
 	if [ "$id" = none ]; then
-		rm -f "$KEY_FILE"
-		echo "Records are sealed no longer once the module is loaded again: sudo panicast-ctl reload"
+		rm -f "$KEY_FILE" "$WAIT_FILE"
+		[ ! -e "$MODULE/parameters/key" ] || echo none >"$MODULE/parameters/key"
+		echo "There is no key any more, and records are not sealed."
 		return
 	fi
 	case $id in
@@ -32,28 +39,64 @@ command_key() {
 	if [ "$id" -lt 1 ] || [ "$id" -gt 255 ] || [ ${#hex} -ne 64 ] || [ -n "$rest" ]; then
 		die "right is a key id from 1 to 255 and 64 hexadecimal digits, as panicast-receiver keygen prints them" 2
 	fi
-	printf '# Written by panicast-ctl key.\noptions panicast key_id=%s key=%s\n' "$id" "$hex" | put "$KEY_FILE" 600 || exit
-	echo "Key $id is in $KEY_FILE. Records are sealed with it once the module is loaded again: sudo panicast-ctl reload"
-	[ ! -d /etc/initramfs-tools ] || echo "Initramfs images get a copy of it, which others may read: see panicast-ctl doctor after the next one is made"
+	mkdir -p "${KEY_FILE%/*}" || die "${KEY_FILE%/*} cannot be made"
+	printf '%s %s\n' "$id" "$hex" | put "$KEY_FILE" 600 || exit
+	put "$WAIT_FILE" 644 <<-TEXT
+		# Written by panicast-ctl key. The key itself is in $KEY_FILE, which panicast.service hands to the module
+		# after loading. Until then nothing is sent.
+		options panicast key=wait
+	TEXT
+	echo "Key $id is in $KEY_FILE, which only root can read."
+	for file in $(old_key_files); do
+		echo "An old key is still in $file, where initramfs makers find it: take the line out"
+	done
+	if has_command systemctl; then
+		systemctl -q enable panicast.service || echo "At each boot let this run: panicast-ctl key load"
+	else
+		echo "After each load of the module let this run: panicast-ctl key load"
+	fi
+	[ ! -d "$MODULE" ] || key_load
 }
 
-# A key seals nothing once others have read it. Initramfs makers copy modprobe.d.
+# Hands the key to the module that is loaded.
+key_load() {
+	[ -e "$KEY_FILE" ] || die "there is no $KEY_FILE: panicast-ctl key < FILE writes it"
+	need_module
+	[ -e "$MODULE/parameters/key" ] ||
+		die "the loaded module takes its key only when it is loaded: sudo panicast-ctl reload"
+	cat "$KEY_FILE" 2>/dev/null >"$MODULE/parameters/key" ||
+		die "the module refused the key in $KEY_FILE: sudo dmesg | grep panicast"
+	echo "Records are sealed with key $(read_or "$MODULE/state/key_id" '?')."
+}
+
+command_key() {
+	need_root key
+	case ${1:-new} in
+	new) key_new ;;
+	load) key_load ;;
+	*) die "key takes nothing or load; the key itself comes from standard input" 2 ;;
+	esac
+}
+
+# A key seals nothing once others have read it.
 examine_key() {
-	key_file=
-	for file in /etc/modprobe.d/*.conf; do
-		grep -qsE '^[[:space:]]*options[[:space:]]+panicast[[:space:]](.*[[:space:]])?key=[0-9a-fA-F]' "$file" || continue
-		key_file=$file
-		if [ -n "$(find "$file" -perm /o=r,g=r)" ]; then
-			problem key-readable "others may read the key in $file" "make a new key, since this one may be known; until then: sudo chmod 600 $file"
-		fi
-	done
-	[ -n "$key_file" ] || return
-	image=$(find /boot -maxdepth 1 -name 'init*' -type f -newer "$key_file" -perm /o=r -print -quit)
-	[ -n "$image" ] || return
-	if [ -d /etc/initramfs-tools ]; then
-		fix="echo UMASK=0077 | sudo tee /etc/initramfs-tools/conf.d/panicast-key && sudo update-initramfs -u -k all, then a new key"
-	else
-		fix="sudo chmod 600 $image, then a new key"
+	if [ -n "$(find "$KEY_FILE" -perm /o=r,g=r 2>/dev/null)" ]; then
+		problem key-readable "others may read the key in $KEY_FILE" \
+			"sudo chmod 600 $KEY_FILE, then a new key, since this one may be known: panicast-ctl key"
 	fi
-	problem key-in-image "others may read $image, which holds a copy of the key in $key_file" "$fix"
+	if [ -e "$KEY_FILE" ] && [ -d "$MODULE" ] && [ "$(read_or "$MODULE/state/key_id" 0)" = 0 ]; then
+		problem key-not-handed-over "there is a key in $KEY_FILE, but the module has not got it" \
+			"sudo panicast-ctl key load; at each boot: sudo systemctl enable panicast.service"
+	fi
+	for file in $(old_key_files); do
+		problem key-in-modprobe.d "the key is in $file, of which initramfs makers put copies into images that all may read" \
+			"take the line out, and give a new key: panicast-receiver keygen, sudo panicast-ctl key"
+		if [ -n "$(find "$file" -perm /o=r,g=r)" ]; then
+			problem key-readable "others may read the key in $file" "until then: sudo chmod 600 $file"
+		fi
+		image=$(find /boot -maxdepth 1 -name 'init*' -type f -newer "$file" -perm /o=r -print -quit)
+		[ -z "$image" ] ||
+			problem key-in-image "others may read $image, which holds a copy of the key in $file" \
+				"with the line gone make it anew: sudo update-initramfs -u -k all, or sudo dracut --regenerate-all --force"
+	done
 }

@@ -21,8 +21,16 @@ remember() { # FOLDER
 	(umask 077 && mkdir "$1/modprobe.d" && {
 		settings_in_force
 		# a key that came with modprobe.d cannot be read back
-		settings_on_disk | sed -n 's/^key\(_id\)*=/options panicast &/p'
+		if [ -e "$KEY_FILE" ]; then
+			echo "options panicast key=wait"
+		else
+			settings_on_disk | sed -n 's/^key\(_id\)*=/options panicast &/p'
+		fi
 	} >"$1/modprobe.d/panicast.conf")
+}
+
+hand_over_key() {
+	[ ! -e "$KEY_FILE" ] || key_load
 }
 
 replace() { # FOLDER
@@ -34,6 +42,7 @@ replace() { # FOLDER
 	reason=$(refusal)
 	modprobe -C "$1/modprobe.d" panicast ||
 		die "the module could not be loaded, not even as it was: ${reason:-sudo dmesg | tail}; then panicast-ctl doctor"
+	hand_over_key
 	die "nothing has changed, since the settings on disk were refused: ${reason:-sudo dmesg | tail}"
 }
 
@@ -50,5 +59,6 @@ reload() {
 		modprobe panicast ||
 			die "the module could not be loaded: $(refusal | grep . || echo "panicast-ctl doctor, or dmesg | tail")"
 	fi
+	hand_over_key
 	status
 }

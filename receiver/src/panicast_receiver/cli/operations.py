@@ -51,7 +51,7 @@ def keygen(key_id: int) -> int:
     print(f"{key_id} {key}")
     print(
         "append that line to the file that key_file names (mode 0600, owner panicast), reload the service, "
-        "and give the line to the hosts: sudo panicast-ctl key < FILE && sudo panicast-ctl reload",
+        "and give the line to the hosts: sudo panicast-ctl key < FILE",
         file=sys.stderr,
     )
     return 0
