@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -15,7 +16,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from panicast_build.build import package
-from panicast_build.core.paths import ROOT, dist_dir
+from panicast_build.core.paths import CACHE, ROOT, dist_dir
 from panicast_build.core.termination import terminable
 from panicast_build.engine import engine, images
 from panicast_build.targets import distros
@@ -51,6 +52,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     other processes go through the others meanwhile."""
     parallel = hasattr(config, "workerinput")
     items.sort(key=lambda item: (SMOKE in item.path.parents) != parallel)
+
+
+# Where ccache is in a test machine, and the compilers' names that are ccache on Debian.
+COMPILED = "/ccache"
+COMPILERS = "/usr/lib/ccache:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@pytest.fixture(scope="session")
+def compiled() -> dict[str, Any]:
+    """The options of a Container in which the module is compiled once, not by each of a hundred tests. DKMS
+    and all that is around the compiler is the real thing; CCACHE_DISABLE=1 makes the compiler so, too."""
+    folder = CACHE / "compiled"
+    folder.mkdir(parents=True, exist_ok=True)
+    env = {"PATH": COMPILERS, "CCACHE_DIR": COMPILED, "CCACHE_MAXSIZE": "500M"}
+    return {"env": env, "mounts": {folder: COMPILED}}
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -36,7 +37,10 @@ HALF_MADE = {
     f" /lib/modules/$(ls /lib/modules)/updates/dkms/panicast_seal.ko; rm -r {TREE}",
 }
 # What any use of apt and depmod changes, and what is dkms' own to keep (its signing key).
-NOT_OURS = ("/proc", "/sys", "/dev", "/tmp", "/run", "/repo", "/var/log", "/var/cache", "/var/lib/apt")
+NOT_OURS = (
+    *("/proc", "/sys", "/dev", "/tmp", "/run", "/repo", "/ccache", "/var/log", "/var/cache"),
+    "/var/lib/apt",
+)
 NOT_OURS_NAMES = (
     *("/var/lib/dpkg/*", "/var/lib/dkms/mok.*", "/usr/lib/modules/*/modules.*"),
     # The passwd file's lock and backup.
@@ -151,11 +155,13 @@ def newer(
 @pytest.fixture(scope="session")
 def cut_off() -> Callable[[Container, Sequence[str], Sequence[str]], None]:
     """cut_off(machine, point, argv): argv runs on a machine until it is killed at a point (options of
-    cut_off.py) with all that it started; a point that is never reached fails the test."""
+    cut_off.py) with all that it started; a point that is never reached fails the test. What it compiles takes
+    as long as it takes a user."""
 
     def cut_off(box: Container, point: Sequence[str], argv: Sequence[str]) -> None:
         box.write({CUT_OFF.name: CUT_OFF}, "/tmp")
-        done = box.run(["python3", f"/tmp/{CUT_OFF.name}", *point, *argv], check=False)
+        program = ["env", "CCACHE_DISABLE=1", "python3", f"/tmp/{CUT_OFF.name}"]
+        done = box.run([*program, *point, *argv], check=False)
         assert done.code == 0, f"{' '.join(point)} was not reached: {done.output}"
 
     return cut_off
@@ -175,13 +181,14 @@ def boot(
     client: docker.DockerClient,
     test_image: Callable[[DebDistro], str],
     packaged: Callable[[Distro], Path],
+    compiled: dict[str, Any],
 ) -> Boot:
     """boot(distro): a machine of the distro with its kernel's headers, which can install what was built."""
 
     @contextmanager
     def boot(distro: DebDistro) -> Iterator[Machine]:
         debs = packaged(distro).glob("*.deb")
-        with Machine(client, test_image(distro)) as box:
+        with Machine(client, test_image(distro), **compiled) as box:
             box.built = verified.hashes(distro.name)
             box.run(["mkdir", "/repo"])
             box.write({"sources.list": b"deb [trusted=yes] file:/repo ./\n"}, "/etc/apt")

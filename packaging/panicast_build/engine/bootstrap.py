@@ -34,6 +34,8 @@ def _mmdebstrap(distro: Base, mirror: str, tarball: Path, log_path: Path) -> Non
     if not mirror:
         _must_have_keys(distro)
     argv = ["mmdebstrap", "--variant=minbase", "--include=ca-certificates"]
+    # As in a registry's image: a container that is thrown away need not survive a power cut.
+    argv.append("--dpkgopt=force-unsafe-io")
     if distro.rolling:
         argv.append('--aptopt=Acquire::Check-Valid-Until "false"')
     argv += [distro.suite, str(tarball)]

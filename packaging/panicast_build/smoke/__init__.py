@@ -19,7 +19,7 @@ from panicast_build.core.choice import check
 from panicast_build.core.errors import BuildError
 from panicast_build.engine import engine
 from panicast_build.engine.container import Container
-from panicast_build.smoke import patched, repo, report, secureboot, uefi, vm
+from panicast_build.smoke import compiled, patched, repo, report, secureboot, uefi, vm
 from panicast_build.smoke.debs import Debs
 from panicast_build.smoke.failure import SmokeFailure
 from panicast_build.smoke.family import Family, Tool
@@ -77,6 +77,9 @@ def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Re
     with tempfile.TemporaryDirectory(prefix="panicast-") as folder, _log(logs) as transcript:
         repository = Path(folder) / "repository"
         repo.fill(packages, family.index, repository)
+        if not make:
+            with told.step("the module is compiled here once, for the guest to find later"):
+                compiled.fill(client, tag, repository, family.tool, DKMS, transcript)
         repo.disk(repository, repository.with_suffix(".ext4"))
         specs = _specs(image, repository.with_suffix(".ext4"), Path(folder), logs, accelerator, nic)
         try:

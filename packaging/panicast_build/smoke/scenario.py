@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
+from panicast_build.smoke import compiled
 from panicast_build.smoke.failure import SmokeFailure, wait_for
 from panicast_build.smoke.family import Tool
 from panicast_build.smoke.guest import Guest
@@ -120,7 +121,7 @@ class Story(Stage):
             self._install_in_a_power_cut()
         with self._step(f"what {self._tool.name} then asks for completes the installation"):
             for argv in self._tool.repair:
-                self._server.run(argv, seconds=INSTALL_SECONDS)
+                self._server.run([*compiled.USED, *argv], seconds=INSTALL_SECONDS)
         with self._step("the service is active, the module armed"):
             self._service_is_active()
             self._module_is_armed()

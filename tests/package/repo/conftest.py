@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -97,12 +98,15 @@ class Client(Container):
 
 @pytest.fixture
 def apt(
-    client: docker.DockerClient, test_image: Callable[[DebDistro], str], repository: Path
+    client: docker.DockerClient,
+    test_image: Callable[[DebDistro], str],
+    repository: Path,
+    compiled: dict[str, Any],
 ) -> Iterator[Client]:
     """A Debian machine with panicast-archive-keyring, installed by hand."""
     distro = get(DEB)
     assert isinstance(distro, DebDistro)
-    with Client(client, test_image(distro)) as box:
+    with Client(client, test_image(distro), **compiled) as box:
         box.serve(repository)
         (deb,) = (repository / "deb/pool/bookworm").glob("panicast-archive-keyring_*.deb")
         box.put(deb, "/root")
@@ -111,10 +115,10 @@ def apt(
 
 
 @pytest.fixture
-def dnf(client: docker.DockerClient, repository: Path) -> Iterator[Client]:
+def dnf(client: docker.DockerClient, repository: Path, compiled: dict[str, Any]) -> Iterator[Client]:
     """A machine with dnf and panicast-release, installed by hand."""
     manager = rpmroot.MANAGERS["dnf"]
-    with Client(client, rpmroot.image(client, manager.root)) as box:
+    with Client(client, rpmroot.image(client, manager.root), **compiled) as box:
         box.serve(repository)
         box.run(["mkdir", "-p", manager.repositories])
         stubs = manager.configuration({"stubs": rpmroot.STUBS})

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -16,7 +17,10 @@ from panicast_build.engine.container import Container
 from panicast_build.targets.distros import Distro, get
 
 # What any use of a package manager or of depmod changes, and what is dkms' own to keep (its signing key).
-NOT_OURS = ("/proc", "/sys", "/dev", "/tmp", "/run", "/repo", "/root", "/var/log", "/var/cache", "/var/tmp")
+NOT_OURS = (
+    *("/proc", "/sys", "/dev", "/tmp", "/run", "/repo", "/ccache", "/root", "/var/log", "/var/cache"),
+    "/var/tmp",
+)
 NOT_OURS_NAMES = (
     *("/var/lib/rpm/*", "/usr/lib/sysimage/*", "/var/lib/dnf*", "/var/lib/zypp*", "/etc/dnf/*"),
     *("/var/lib/dkms/mok.*", "/usr/lib/modules/*/modules.*"),
@@ -93,13 +97,15 @@ def broken(
 
 
 @pytest.fixture
-def start(client: docker.DockerClient, packaged: Callable[[Distro], Path]) -> Iterator[Start]:
+def start(
+    client: docker.DockerClient, packaged: Callable[[Distro], Path], compiled: dict[str, Any]
+) -> Iterator[Start]:
     """start(manager, tmpfs={…}): a machine of that manager, which knows what was built for its target."""
 
     def start(name: str = "dnf", **options: object) -> Machine:
         manager = rpmroot.MANAGERS[name]
         built = packaged(get(TARGETS[name]))
-        box = stack.enter_context(Machine(client, rpmroot.image(client, manager.root), **options))
+        box = stack.enter_context(Machine(client, rpmroot.image(client, manager.root), **compiled, **options))
         box.manager, box.distro, box.built = manager, TARGETS[name], verified.hashes(TARGETS[name])
         box.run(["mkdir", "-p", "/repo", manager.repositories])
         box.add(built.glob("*.noarch.rpm"))
