@@ -184,12 +184,19 @@ def reproduce(_: Context, distro: str = "", rpm_host: str = "auto", jobs: int = 
     into="the folder to publish to (dist/repo)",
     url="where that folder will be served (else as packaging/metadata.toml says)",
     valid_days="how long apt takes the indexes for good",
+    kernels="the targets whose patched kernels are published too, in a place of their own (none)",
 )
 def repo(
-    _: Context, sign: str = "", distro: str = "", into: str = "", url: str = "", valid_days: int = 30
+    _: Context,
+    sign: str = "",
+    distro: str = "",
+    into: str = "",
+    url: str = "",
+    valid_days: int = 30,
+    kernels: str = "",
 ) -> None:
     """Publish what is in dist/ as apt and dnf repositories."""
-    repositories.run(sign, distro, into, url, valid_days)
+    repositories.run(sign, distro, into, url, valid_days, kernel_names=kernels)
 
 
 @command(distro="only these of Debian's family (all)")

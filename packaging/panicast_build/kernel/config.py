@@ -39,6 +39,7 @@ class Config:
     base: str = ""
     flavour: str = ""
     fragment: str = ""
+    published: bool = True
 
     @property
     def wanted(self) -> str:

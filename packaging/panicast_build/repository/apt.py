@@ -10,13 +10,14 @@ from pathlib import Path
 
 from panicast_build.build import dist
 from panicast_build.core import files
-from panicast_build.repository import index
+from panicast_build.repository import index, kernels
 from panicast_build.repository.key import Key
 from panicast_build.repository.publish import Snapshot, link
 from panicast_build.targets.distros import DebDistro
 from panicast_build.targets.metadata import Project
 
 TOP = "deb"
+MAIN = "main"
 ARCHITECTURES = ("amd64", "arm64")
 PUBLISHED = (".deb", ".dsc", ".tar.gz", ".tar.xz")
 # How long an index is good: what somebody replays later is refused. Publish again before.
@@ -24,9 +25,9 @@ VALID_DAYS = 30
 DAY_SECONDS = 86400
 
 
-def pool(distro: DebDistro) -> str:
-    """The folder of a target's packages, below TOP."""
-    return f"pool/{distro.suite}"
+def pool(distro: DebDistro, component: str = MAIN) -> str:
+    """The folder of the packages of a component of a target, below TOP."""
+    return f"pool/{distro.suite}" if component == MAIN else f"pool/{component}/{distro.suite}"
 
 
 def make(
@@ -35,12 +36,15 @@ def make(
     """Makes the indexes of a target's packages, which are in the snapshot already, and signs them."""
     top = made.folder / TOP
     suite = top / "dists" / distro.suite
-    _index(suite / "main/source/Sources", index.ftparchive("sources", pool(distro), top))
-    for architecture in ARCHITECTURES:
-        # What is for all is in each.
-        only = {"APT::FTPArchive::Architecture": architecture, "APT::FTPArchive::AlwaysStat": "true"}
-        text = index.ftparchive("packages", pool(distro), top, only)
-        _index(suite / f"main/binary-{architecture}/Packages", text)
+    components = [name for name in (MAIN, kernels.COMPONENT) if (top / pool(distro, name)).is_dir()]
+    for component in components:
+        folder = pool(distro, component)
+        _index(suite / component / "source/Sources", index.ftparchive("sources", folder, top))
+        for architecture in ARCHITECTURES:
+            # What is for all is in each.
+            only = {"APT::FTPArchive::Architecture": architecture, "APT::FTPArchive::AlwaysStat": "true"}
+            text = index.ftparchive("packages", folder, top, only)
+            _index(suite / component / f"binary-{architecture}/Packages", text)
     made.indexes += [str(path.relative_to(made.folder)) for path in suite.rglob("by-hash/*/*")]
     fields = {
         "Origin": project.name,
@@ -48,7 +52,7 @@ def make(
         "Suite": distro.suite,
         "Codename": distro.suite,
         "Architectures": " ".join(ARCHITECTURES),
-        "Components": "main",
+        "Components": " ".join(components),
         "Description": project.description,
         "Date": formatdate(now),
     }

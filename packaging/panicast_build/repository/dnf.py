@@ -10,7 +10,7 @@ from __future__ import annotations
 from panicast_build.build import dist
 from panicast_build.core import files, templating
 from panicast_build.core.paths import ROOT
-from panicast_build.repository import index
+from panicast_build.repository import index, kernels
 from panicast_build.repository.key import Key
 from panicast_build.repository.publish import SNAPSHOTS, Snapshot
 from panicast_build.targets.distros import RpmDistro
@@ -23,7 +23,7 @@ SOURCE = "source"
 
 def make(made: Snapshot, distro: RpmDistro, key: Key | None, now: int, url: str) -> None:
     """Makes the indexes of a target's packages, which are in the snapshot already, and signs them."""
-    for below in ("", f"/{SOURCE}"):
+    for below in ("", f"/{SOURCE}", f"/{kernels.COMPONENT}", f"/{kernels.COMPONENT}/{SOURCE}"):
         place = f"{TOP}/{distro.name}{below}"
         folder = made.folder / place
         if not folder.is_dir():

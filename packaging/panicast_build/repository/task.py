@@ -12,7 +12,7 @@ from panicast_build.build import dist
 from panicast_build.core import paths, progress
 from panicast_build.core.errors import UserError
 from panicast_build.engine import engine
-from panicast_build.repository import apt, dnf, entry, key, publish
+from panicast_build.repository import apt, dnf, entry, kernels, key, publish
 from panicast_build.repository.key import Key
 from panicast_build.repository.publish import Snapshot
 from panicast_build.targets import distros, metadata
@@ -29,9 +29,11 @@ def run(
     url: str = "",
     valid_days: int = apt.VALID_DAYS,
     now: int = 0,
+    kernel_names: str = "",
 ) -> Path:
     """Publishes what is in dist/ of a comma list of distros ("": of all that were built) to the folder into
-    ("": dist/repo), signed with the key that GnuPG knows as sign; "" signs nothing.
+    ("": dist/repo), signed with the key that GnuPG knows as sign; "" signs nothing. Of kernel_names, a comma
+    list of distros, the patched kernels are published too, each in a place of its own.
 
     url is where the folder will be served ("": as metadata.toml says); an apt index is good for valid_days
     from now on (seconds since 1970; 0: the clock's).
@@ -45,6 +47,13 @@ def run(
             )
     if not chosen:
         raise UserError("nothing was built yet", "run: ./inv package --distro all")
+    with_kernels = distros.select(kernel_names) if kernel_names else []
+    for distro in with_kernels:
+        if distro not in chosen:
+            raise UserError(
+                f"the kernel of {distro.name} is to be published, but not its packages",
+                f"name it in --distro, too, or run: ./inv package --distro {distro.name}",
+            )
     out = Path(into).resolve() if into else paths.DIST / "repo"
     signing = key.find(sign) if sign else None
     where = (url or project.archive).rstrip("/")
@@ -56,7 +65,7 @@ def run(
         progress.say("not signed: apt and dnf take nothing from it unless they are told to trust it (--sign)")
     with progress.step(f"publishing to {out}"), publish.publishing(out) as made:
         for distro in chosen:
-            _take(made, distro, signing)
+            _take(made, distro, signing, distro in with_kernels)
         # Those too of which nothing is new: their indexes are for this publication.
         for distro in distros.load().values():
             _index(made, project, distro, signing, where, valid_days, now or int(time.time()))
@@ -75,7 +84,7 @@ def _index(
     valid_days: int,
     now: int,
 ) -> None:
-    if not any(path.startswith(f"{_place(distro, '')}/") for path in made.packages):
+    if not any(path.startswith(f"{_place(distro, '', False)}/") for path in made.packages):
         return
     if isinstance(distro, DebDistro):
         apt.make(made, project, distro, signing, now, valid_days)
@@ -83,29 +92,38 @@ def _index(
         dnf.make(made, distro, signing, now, url)
 
 
-def _place(distro: Distro, name: str) -> str:
+def _place(distro: Distro, name: str, kernel: bool) -> str:
     """The folder of a snapshot that a package of this file name belongs into."""
     if isinstance(distro, DebDistro):
-        return f"{apt.TOP}/{apt.pool(distro)}"
-    return f"{dnf.TOP}/{distro.name}" + (f"/{dnf.SOURCE}" if name.endswith(".src.rpm") else "")
+        return f"{apt.TOP}/{apt.pool(distro, kernels.COMPONENT if kernel else apt.MAIN)}"
+    place = f"{dnf.TOP}/{distro.name}" + (f"/{kernels.COMPONENT}" if kernel else "")
+    return place + (f"/{dnf.SOURCE}" if name.endswith(".src.rpm") else "")
+
+
+def _suffixes(distro: Distro) -> tuple[str, ...]:
+    return apt.PUBLISHED if isinstance(distro, DebDistro) else (".rpm",)
 
 
 def _built(distro: Distro, signed: bool) -> Iterator[Path]:
-    """The packages of a distro in dist/, kernels too, and with a key those that bring it."""
-    targets = [distro.name, paths.kernel_target(distro.name), *([entry.target(distro)] if signed else [])]
-    suffixes = apt.PUBLISHED if isinstance(distro, DebDistro) else (".rpm",)
-    for target in targets:
+    """The packages of a distro in dist/, and with a key those that bring it."""
+    suffixes = _suffixes(distro)
+    for target in [distro.name, *([entry.target(distro)] if signed else [])]:
         for built in dist.read(target).get("components", {}).values():
             for file in built["files"]:
                 if file["file"].endswith(suffixes):
                     yield paths.dist_dir(target) / file["file"]
 
 
-def _take(made: Snapshot, distro: Distro, signing: Key | None) -> None:
+def _take(made: Snapshot, distro: Distro, signing: Key | None, with_kernel: bool) -> None:
     """Takes over what is new of a distro's packages; UserError if one was published with other bytes."""
     fresh = []
-    for path in _built(distro, signing is not None):
-        place = f"{_place(distro, path.name)}/{path.name}"
+    found = [(path, _place(distro, path.name, False)) for path in _built(distro, signing is not None)]
+    if with_kernel:
+        found += [
+            (path, _place(distro, path.name, True)) for path in kernels.built(distro, _suffixes(distro))
+        ]
+    for path, folder in found:
+        place = f"{folder}/{path.name}"
         if place in made.packages and path.parent == paths.dist_dir(entry.target(distro)):
             # Its version is the key's: whoever has it has the key.
             continue

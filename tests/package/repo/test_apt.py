@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from panicast_build.build import dist
 from panicast_build.core import paths
 from panicast_build.core.errors import UserError
+from panicast_build.core.run import run
 from panicast_build.repository import apt as suites
 from panicast_build.repository import publish, task
 from panicast_build.repository.key import Key
@@ -42,6 +44,40 @@ def test_installs_by_hash(apt) -> None:
     apt.run(["sed", "-i", "s/^Types: deb$/Types: deb deb-src/", "/etc/apt/sources.list.d/panicast.sources"])
     assert update(apt)[0]
     apt.run(["apt-get", "source", "--download-only", PACKAGE], cwd="/tmp")
+
+
+def test_an_upgrade_takes_nothing_of_the_distributions(apt) -> None:
+    """Even where this machine has built kernels: they are not published unless they are named."""
+    assert update(apt)[0]
+    apt.run(INSTALL)
+    would = apt.run(["apt-get", "-s", "dist-upgrade"]).output
+    assert [line for line in would.splitlines() if line.startswith("Inst ")] == []
+
+
+def test_kernels_are_a_component_that_is_asked_for(apt, copy: Path, tmp_path: Path, monkeypatch) -> None:
+    """A machine that has the archive does not see them; one that asks for the component does."""
+    made = tmp_path / "dist"
+    shutil.copytree(paths.dist_dir(DEB), made / DEB)
+    kernel = made / paths.kernel_target(DEB)
+    kernel.mkdir(parents=True)
+    files = []
+    for name in ("linux-image-9-panicast", "linux-libc-dev"):
+        control = f"Package: {name}\nVersion: 99\nArchitecture: amd64\nMaintainer: us\nDescription: test\n"
+        (tmp_path / name / "DEBIAN").mkdir(parents=True)
+        (tmp_path / name / "DEBIAN/control").write_text(control)
+        run(["dpkg-deb", "--build", "--root-owner-group", tmp_path / name, kernel / f"{name}_99_amd64.deb"])
+        files.append({"file": f"{name}_99_amd64.deb"})
+    (kernel / "metadata.json").write_text(json.dumps({"components": {"distro": {"files": files}}}))
+    for module in (paths, dist):
+        monkeypatch.setattr(module, "DIST", made)
+    task.run(OURS, DEB, str(copy), URL, kernel_names=DEB)
+    apt.serve(copy)
+    assert update(apt)[0]
+    assert "linux-image-9-panicast" not in apt.run(["apt-cache", "pkgnames"]).output
+    apt.run(["sed", "-i", "s/^Components: main$/& kernel/", "/etc/apt/sources.list.d/panicast.sources"])
+    assert update(apt)[0]
+    assert "linux-image-9-panicast" in apt.run(["apt-cache", "pkgnames"]).output
+    assert "99" not in apt.run(["apt-cache", "policy", "linux-libc-dev"]).output
 
 
 def test_refuses_a_package_that_was_tampered_with(apt, copy: Path) -> None:

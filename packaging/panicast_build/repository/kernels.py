@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Patched kernels in a publication: those that are named, in a place that a machine must be told to use.
+
+A kernel is newer than the distribution's own of the same source. In the repository that has the module, any
+upgrade would take it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from panicast_build.build import dist
+from panicast_build.core import paths
+from panicast_build.core.errors import UserError
+from panicast_build.kernel import config
+from panicast_build.targets.distros import Distro
+
+# The apt component, and the folder of an RPM target's repository.
+COMPONENT = "kernel"
+# The headers that a C library is compiled against. They belong to the distribution: another kernel's would
+# replace them on every machine, and nothing of ours needs them.
+LEFT_OUT = ("linux-libc-dev_", "kernel-headers-")
+
+
+def built(distro: Distro, suffixes: tuple[str, ...]) -> Iterator[Path]:
+    """The files of the patched kernels in dist/ that are fit to be published. UserError where there is none:
+    what is trimmed to the tests' needs is not."""
+    target = paths.kernel_target(distro.name)
+    components = dist.read(target).get("components", {})
+    fit = [name for name in components if config.get(name).published]
+    if not fit:
+        raise UserError(
+            f"no kernel of {distro.name} can be published: {', '.join(components) or 'nothing'} was built",
+            f"run: ./inv kernel --distro {distro.name} --config distro",
+        )
+    for name in fit:
+        for file in components[name]["files"]:
+            if file["file"].endswith(suffixes) and not file["file"].startswith(LEFT_OUT):
+                yield paths.dist_dir(target) / file["file"]

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Of the kernels in dist/ only those are published that a machine may be given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from panicast_build.build import dist
+from panicast_build.core import paths
+from panicast_build.core.errors import UserError
+from panicast_build.repository import kernels
+from panicast_build.targets.distros import get
+
+Built = Callable[..., None]
+FILES = (
+    "linux-image-6.1.192-panicast_6.1.192-3+panicast1_amd64.deb",
+    "linux-headers-6.1.192-panicast_6.1.192-3+panicast1_amd64.deb",
+    "linux-libc-dev_6.1.192-3+panicast1_amd64.deb",
+    "linux-panicast_6.1.192-3+panicast1_amd64.buildinfo",
+)
+
+
+@pytest.fixture
+def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Built:
+    """built("distro", …): dist/ has kernels of Debian 12 in these configurations."""
+    for module in (paths, dist):
+        monkeypatch.setattr(module, "DIST", tmp_path)
+
+    def built(*configurations: str) -> None:
+        folder = tmp_path / paths.kernel_target("debian-12")
+        folder.mkdir(parents=True)
+        components = {}
+        for name in configurations:
+            files = [f"{name}-{file}" if file.startswith("linux-image") else file for file in FILES]
+            for file in files:
+                (folder / file).touch()
+            components[name] = {"files": [{"file": file} for file in files]}
+        (folder / "metadata.json").write_text(json.dumps({"components": components}))
+
+    return built
+
+
+def names() -> list[str]:
+    return [path.name for path in kernels.built(get("debian-12"), (".deb", ".dsc"))]
+
+
+def test_headers_of_the_c_library_stay_the_distributions(built: Built) -> None:
+    built("distro")
+    assert names() == [f"distro-{FILES[0]}", FILES[1]]
+
+
+def test_the_tests_kernel_is_never_published(built: Built) -> None:
+    built("distro", "smoke")
+    assert not [name for name in names() if name.startswith("smoke-")]
+
+
+def test_nothing_but_the_tests_kernel_is_an_error_that_says_what_to_do(built: Built) -> None:
+    built("smoke")
+    with pytest.raises(UserError, match="no kernel of debian-12 can be published: smoke was built"):
+        names()
