@@ -130,16 +130,10 @@ def test_a_wrong_file_is_explained(tmp_path, content, message):
         (["frobnicate"], 2, "invalid choice"),
     ],
 )
-def test_errors_are_sentences(cli, argv, code, message):
-    done = cli(
-        *argv,
-        state_dir=None
-        if argv[0] == "frobnicate"
-        else "/tmp/panicast-test-none"
-        if argv[0] != "serve"
-        else None,
-        env={"XDG_STATE_HOME": "/nonexistent"},
-    )
+def test_errors_are_sentences(cli, tmp_path, argv, code, message):
+    """Not even as root is anything written to the folder of a real service."""
+    none = tmp_path / "none"
+    done = cli(*argv, state_dir=None if argv[0] == "frobnicate" else tmp_path if argv[0] == "serve" else none)
     assert done.returncode == code, done.stderr
     assert message in done.stderr and "Traceback" not in done.stderr
 
