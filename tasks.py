@@ -53,10 +53,10 @@ def command(
     return decorate
 
 
-@command()
-def distros(_: Context) -> None:
+@command(json="print a list of objects, for programs")
+def distros(_: Context, json: bool = False) -> None:
     """List the targets and what was last built for each."""
-    listing.show()
+    listing.show(json)
 
 
 @command(

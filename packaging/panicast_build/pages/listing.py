@@ -3,19 +3,37 @@
 
 from __future__ import annotations
 
+import json
+
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from panicast_build.build import dist
 from panicast_build.targets import distros
+from panicast_build.targets.distros import Distro
 
 
-def show() -> None:
-    """The table of targets, on standard output."""
+def show(as_json: bool = False) -> None:
+    """The table of targets, on standard output; as_json prints a list of objects for programs."""
+    if as_json:
+        print(json.dumps([_described(distro) for distro in distros.load().values()], indent=2))
+        return
     table = Table("distro", "what it is", "kernel", "packages", "image", "last built", box=SIMPLE)
     for distro in distros.load().values():
         built = dist.read(distro.name)
         last = f"{built['version']} of {built['git']['commit'][:12]}" if built else "never"
         table.add_row(distro.name, distro.title, distro.kernel, distro.family, distro.image, last)
     Console().print(table)
+
+
+def _described(distro: Distro) -> dict[str, str]:
+    """What a program may want to know of a target; built is the version in dist/, "" if there is none."""
+    return {
+        "name": distro.name,
+        "title": distro.title,
+        "kernel": distro.kernel,
+        "family": distro.family,
+        "image": distro.image,
+        "built": dist.read(distro.name).get("version", ""),
+    }
