@@ -33,6 +33,13 @@ LATER = Instant(1e6, 1_800_000_000_000_000_000)
 HERE = Source("52:54:00:12:34:56", "10.0.0.7", "eth0")
 KEY = bytes(range(32))
 NETCONSOLE = 6666
+_LOSSY = {
+    name: [bytes.fromhex(frame) for frame in frames]
+    for vector in VECTORS
+    if vector["name"] == "panic with parity"
+    for name, frames in vector.items()
+    if name in ("frames", "parity")
+}
 FRAMES = [bytes.fromhex(frame) for vector in VECTORS for frame in vector["frames"]]
 
 
@@ -71,7 +78,7 @@ def wire(data: bytes) -> None:
     """One datagram."""
     frame = decode(data)
     if not isinstance(frame, Drop):
-        assert frame.seq < frame.frames and frame.offset <= frame.text_length
+        assert frame.offset <= max(frame.text_length, len(frame.payload))
         parse_metadata(frame.payload)
 
 
@@ -97,6 +104,29 @@ def block(data: bytes) -> None:
     assert sorted(record.identity for record in got) == sorted(record.identity for record in wanted)
     for intake in (fast, slow):
         _drained(intake)
+
+
+def parity(data: bytes) -> None:
+    """Parity that is forged, beside honest frames: those that came are as they were, whatever is restored."""
+    came, honest, *forged = (*data[:2].ljust(2, b"\0"), *_pieces(data[2:]))
+    sources = [frame for seq, frame in enumerate(_LOSSY["frames"]) if came >> seq & 1]
+    frames = [_LOSSY["parity"][0][: HEADER.size] + piece[:1392].ljust(1392, b"\0") for piece in forged]
+    frames = [frame[:28] + bytes([0, 6 + at % 140]) + frame[30:] for at, frame in enumerate(frames)]
+    frames += sources + [frame for j, frame in enumerate(_LOSSY["parity"]) if honest >> j & 1]
+    intake = Intake(Limits(), 60)
+    records = [record for frame in frames for record in intake.feed(Packet(frame, HERE), NOW)]
+    records += intake.tick(LATER) or intake.tick(LATER)
+    _hold(records)
+    for frame in map(decode, sources):
+        assert not isinstance(frame, Drop)
+        (record,) = records
+        kept = {run.offset: run.data for run in record.runs} if frame.seq else {0: record.metadata}
+        assert any(
+            at <= frame.offset and data[frame.offset - at :].startswith(frame.payload)
+            for at, data in kept.items()
+            if data is not None
+        )
+    _drained(intake)
 
 
 def ethernet(data: bytes) -> None:
@@ -181,14 +211,24 @@ _PANIC = b"<0>[    9.0] Kernel panic - not syncing: x\n"
 _EXTENDED = b"6.1.0,0,441,9000000,-,caller=T1;Kernel panic - not syncing: x\n K=v\n"
 _DOCUMENT = {name: "" for name in central.COLUMNS if name != "known"}
 _DOCUMENT |= dict.fromkeys(("complete", "sealed", "older_text", "metadata_missing"), False)
-_DOCUMENT |= dict.fromkeys(("bytes", "frames"), 1) | {"source": {}, "meta": {}, "gaps": []}
+_DOCUMENT |= dict.fromkeys(("bytes", "frames", "restored"), 1) | {"source": {}, "meta": {}, "gaps": []}
 _DOCUMENT |= dict.fromkeys(("boot_id", "event", "time", "crash", "raw"), None)
+
+_PARTED = _LOSSY["frames"][2:] + _LOSSY["parity"]
 
 #: By name: what takes the bytes, and some to begin with.
 TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     "wire": (wire, FRAMES),
     "datagrams": (datagrams, [_joined(FRAMES[:12]), _joined([_PANIC, _EXTENDED])]),
-    "block": (block, [_joined(FRAMES[:12]), _joined([frame[:200] for frame in FRAMES])]),
+    "block": (
+        block,
+        [
+            _joined(FRAMES[:12]),
+            _joined(_LOSSY["frames"][2:] + _LOSSY["parity"]),
+            _joined([frame[:200] for frame in FRAMES]),
+        ],
+    ),
+    "parity": (parity, [b"\x3c\x3f", b"\x0f\x07" + _joined([bytes(1392)]), b"\x01" + _joined([b"x"] * 9)]),
     "ethernet": (ethernet, [_joined([udp_frame(frame) for frame in FRAMES[:6]])]),
     "netconsole": (netconsole, [_joined([_PANIC, _EXTENDED, _EXTENDED.replace(b"T1", b"T1,ncfrag=0/90")])]),
     "crash": (crash, _TEXTS),

@@ -39,8 +39,6 @@ class Case:
     life: int = 120
     sends: bool = True
     oops: str = ""
-    heard: tuple[str, ...] = ()
-    silent: int = 0
     nmi: bool = False
     quick: bool = False
 

@@ -95,10 +95,10 @@ def test_whatever_is_in_the_ring_is_counted_and_never_raises(big, garbage, data)
 
 
 def test_a_forged_piece_is_counted_and_the_record_is_whole_nevertheless(big):
-    """Same header, but a piece beyond the text, or a seq beyond the count."""
+    """Same header, but a piece beyond the text, or a seq beyond any parity."""
     text = big["frames"][1]
     beyond = text[:28] + struct.pack(">HHI", 1, 6, len(big["text"])) + text[36:]
-    wrong_seq = text[:28] + struct.pack(">HHI", 9, 6, 0) + text[36:]
+    wrong_seq = text[:28] + struct.pack(">HHI", 6 + 128, 6, 0) + text[36:]
     intake = Intake(Limits(), 60)
     frames = [*big["frames"][:2], beyond, wrong_seq, *big["frames"][2:]]
     (record,) = by_ring(intake, map_frames(frames)) or intake.reassembler.flush()

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -48,6 +49,18 @@ def test_all_vectors_twice_over_loopback(serve, cli, vectors):
     assert {record["type"] for record in records(cli)} == {"panic", "test"}
     sealed = 2 * sum(len(vector["frames"]) for vector in vectors if vector["key"])
     assert any(f"sealed, no key {sealed};" in line for line in receiver.log)
+
+
+def test_lost_frames_come_back_by_parity_and_the_record_says_so(serve, cli, vectors):
+    receiver = serve("--idle-s", "60")
+    vector = next(vector for vector in vectors if vector["name"] == "panic with parity")
+    receiver.send([*vector["frames"][2:], *map(bytes.fromhex, vector["parity"][1:])])
+    receiver.wait_for(r"record [0-9a-f]{12} panic from db-07.*: .*\(6 frames, 2 restored, complete\)")
+    assert receiver.stop() == 0
+    (record,) = records(cli)
+    assert (record["complete"], record["restored"], record["meta"]) == (True, 2, vector["meta"])
+    assert cli("show", record["id"], "--raw", text=False).stdout == vector["text"].encode()
+    assert re.search("^restored: +2 frames$", cli("show", record["id"]).stdout, re.M)
 
 
 def test_an_announced_record_survives_kill_9(serve, cli, big):

@@ -63,6 +63,7 @@ DOCUMENT = {
     "metadata_missing": True,
     "bytes": 10,
     "frames": 2,
+    "restored": 0,
     "gaps": [{"offset": 2, "bytes": 3}],
     "source": {},
     "meta": {},

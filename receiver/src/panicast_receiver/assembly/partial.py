@@ -5,16 +5,20 @@ A sender's frames come one after the other, so each is known by beginning where 
 ``order``. After a loss, a repetition or a change of order they are kept under a key, which also tells
 repetitions: ``pieces``. When those are as many as the record has frames and yet not the record, each frame is
 put into its place in the text at once: ``text``.
+
+Parity frames are kept beside them, as many as are missing and a few more that tell whether the others are
+true. They are used when no more frames come: what comes as itself is never contradicted by what was restored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Callable, Optional, cast
 
 from ..records.extents import Data, Extents, Lease, Run, Whole, runs_of
 from ..records.record import Record, Source
+from ..wire.parity import BLOCK, EXTRA, Block, block_of, blocks_of, restore
 from ..wire.v1 import SEQ_BITS, Frame
 
 #: Bytes of memory charged per record and per piece beyond the text itself (CPython 3.11).
@@ -27,6 +31,10 @@ _NOWHERE = -1
 _SEQ = (1 << SEQ_BITS) - 1
 #: The text of nearly all records until they are whole, which costs a record nothing.
 _EMPTY = Extents()
+#: The parity of nearly all records, likewise.
+_NO_PARITY: dict[Block, dict[int, Data]] = {}
+#: Frames whose headers contradict each other are no parity of one record: so many kinds are kept.
+_KINDS = 4
 
 
 class Partial:
@@ -36,6 +44,7 @@ class Partial:
         *("suffix", "count", "order", "end", "heard", "pieces"),
         *("first", "source", "received_ns", "late"),
         *("away", "settled", "text", "metadata", "spilled", "whole"),
+        *("parity", "tried", "restored"),
     )
 
     #: See Done.
@@ -65,6 +74,12 @@ class Partial:
         self.spilled = 0
         #: All of the text, in order, once it came in the usual way.
         self.whole: Sequence[Data] | None = None
+        #: By block, and by number in it.
+        self.parity = _NO_PARITY
+        #: Nothing came since parity was used.
+        self.tried = True
+        #: Frames that were.
+        self.restored = 0
 
     @property
     def cost(self) -> int:
@@ -74,17 +89,20 @@ class Partial:
         else:
             size = sum(map(len, self.pieces.values())) + self.text.covered + len(self.metadata or b"")
         pieces = len(self.order) + len(self.pieces) + len(self.text)
+        for kept in self.parity.values():
+            size += sum(map(len, kept.values()))
+            pieces += len(kept)
         return RECORD_COST + PIECE_COST * pieces + size - self.spilled
 
     @property
     def alone(self) -> bool:
         """Whether no other frame followed the first."""
-        return len(self.order) + len(self.pieces) == 1 < self.count
+        return len(self.order) + len(self.pieces) == 1 < self.count and not self.parity
 
     @property
     def held(self) -> int:
         """Frames that spilling would move."""
-        return len(self.order) + len(self.pieces) - self.away
+        return len(self.order) + len(self.pieces) - self.away + sum(map(len, self.parity.values()))
 
     @property
     def ready(self) -> bool:
@@ -95,6 +113,8 @@ class Partial:
 
     def knows(self, frame: Frame, size: int) -> bool:
         """Whether a frame with so much payload brings nothing new; of a settled record that is not known."""
+        if frame.seq >= frame.frames:
+            return not self._wants(frame.seq, frame.offset, size)
         if len(self.order) <= frame.seq and self.end != _NOWHERE:
             return False
         self._scatter()
@@ -105,6 +125,9 @@ class Partial:
     def take(self, frame: Frame) -> int | None:
         """Keep a frame; how many bytes more are charged, None when it brings nothing new."""
         size = len(frame.payload)
+        if frame.seq >= frame.frames:
+            return self.take_parity(frame.seq, frame.offset, frame.payload)
+        self.tried = not self.parity
         if self._continues(frame, size):
             self.order.append(frame.payload)
             if frame.seq:
@@ -123,6 +146,63 @@ class Partial:
         self._place(frame.seq, frame.offset, frame.payload)
         more = self.cost - before
         return more if more or self.metadata is not metadata else None
+
+    def take_parity(self, seq: int, metadata: int, payload: bytes) -> int | None:
+        """Keep a parity frame; like take()."""
+        block = self._wants(seq, metadata, len(payload))
+        if block is None:
+            return None
+        if not self.order:
+            # It began with parity: what comes next is in no order.
+            self._scatter()
+        if not self.parity:
+            self.parity = {}
+        self.parity.setdefault(block, {})[(seq - self.count) // blocks_of(self.count)] = payload
+        self.tried = False
+        return len(payload) + PIECE_COST
+
+    def restore(self, read: Callable[[range], bytes]) -> None:
+        """Use the parity, as far as it goes; ``read`` fetches what was spilled."""
+        self.tried = True
+        self._spread()
+        for block, kept in self.parity.items():
+            sources = {seq: data for seq in block.seqs if (data := self._source(block, seq)) is not None}
+            if len(sources) + len(kept) < len(block.seqs):
+                continue
+            try:
+                found = restore(block, _fetched(sources, read), _fetched(kept, read))
+            except OSError:
+                continue
+            for seq, data in found.items():
+                self._place(seq, block.place(seq)[0], data)
+            self.restored += len(found)
+
+    def _wants(self, seq: int, metadata: int, size: int) -> Block | None:
+        """The block of a parity frame, None when it brings nothing."""
+        block = block_of(seq, self.count, metadata, size, self.first.text_length)
+        if block is None:
+            return None
+        kept = self.parity.get(block)
+        if kept is None:
+            return block if len(self.parity) < _KINDS * blocks_of(self.count) else None
+        known = (seq - self.count) // blocks_of(self.count) in kept
+        return block if not known and len(kept) < self._lost(block) + EXTRA else None
+
+    def _lost(self, block: Block) -> int:
+        """How many source frames of a block are missing."""
+        if self.settled:
+            return sum(self._source(block, seq) is None for seq in block.seqs)
+        if self.count <= BLOCK:
+            return self.count - len(self.order) - len(self.pieces)
+        seqs = range(len(self.order)) if self.order else [number & _SEQ for number in self.pieces]
+        return len(block.seqs) - sum(seq in block.seqs for seq in seqs)
+
+    def _source(self, block: Block, seq: int) -> Data | list[Data] | None:
+        """A source frame that came, or what covers its place in the text, once settled."""
+        start, end = block.place(seq)
+        if seq:
+            return self.text.within(start, end)
+        return self.metadata if self.metadata is None or len(self.metadata) == end else None
 
     def settle(self) -> bool:
         """Put the pieces in their places; whether the record is whole."""
@@ -195,6 +275,16 @@ class Partial:
         self.pieces.update(zip(numbers, places))
         self.away += len(places)
         self.spilled += ends[-1] - start
+        return all(self._spill_parity(kept, put) for kept in self.parity.values())
+
+    def _spill_parity(self, kept: dict[int, Data], put: Put) -> bool:
+        here = {number: data for number, data in kept.items() if isinstance(data, bytes)}
+        start = put(list(here.values())) if here else 0
+        if start is None:
+            return False
+        ends = list(accumulate(map(len, here.values()), initial=start))
+        kept.update(zip(here, map(range, ends, ends[1:])))
+        self.spilled += ends[-1] - start
         return True
 
     def record(self, read: Callable[[range], bytes], free: Callable[[int], None]) -> Record:
@@ -225,4 +315,15 @@ class Partial:
             metadata=None if self.metadata is None else fetched(self.metadata),
             runs=runs,
             source=self.source,
+            restored=self.restored,
         )
+
+
+def _fetched(parts: Mapping[int, Data | list[Data]], read: Callable[[range], bytes]) -> dict[int, bytes]:
+    def fetched(data: Data) -> bytes:
+        return read(data) if isinstance(data, range) else data
+
+    return {
+        number: b"".join(map(fetched, data)) if isinstance(data, list) else fetched(data)
+        for number, data in parts.items()
+    }

@@ -4,7 +4,8 @@
 A record is known by all that its frames' headers have in common, and its text by offsets, so passes and
 interfaces all fill in the same text. Frames whose headers do not agree (type, flags, key id, event, count,
 text length, time, host) belong to different records, and both come out: no forged frame keeps an honest
-record from completing, and no forged record takes its place.
+record from completing, and no forged record takes its place. For the same reason parity is used only when a
+record's frames have stopped coming.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ from .partial import RECORD_COST, Partial
 
 #: A late frame of a record that was handed out already waits this long, seconds, for its companions.
 LATE_S = 0.25
+#: Parity is used when nothing came for so long, seconds: longer than any pause that a sender makes.
+RESTORE_S = 0.25
+#: Records restored at once, each in a few milliseconds: then it is the frames' turn again.
+RESTORED = 16
 #: How many finished and handed-out records are remembered; one costs about 500 bytes.
 REMEMBERED = 65536
 #: So many incomplete records that become idle, or have to make room, at once are no accident.
@@ -175,8 +180,14 @@ class Reassembler:
             self._counts["duplicate"] += 1
             return []
         partial.heard = now.mono
+        if not partial.tried:
+            self.wake(now.mono + RESTORE_S)
         self.memory += more
         return (self.settle(partial) if partial.ready else []) + self.make_room()
+
+    def wake(self, at: float) -> None:
+        """A record in flight wants to be looked at then."""
+        self._next_idle = min(self._next_idle, at)
 
     def settle(self, partial: Partial) -> list[Record]:
         """The record of ``partial``, out of which it then is, if it turns out to be whole."""
@@ -196,15 +207,27 @@ class Reassembler:
         return self._out(partial)
 
     def tick(self, now: Instant) -> list[Record]:
-        """Returns the incomplete records of which nothing was heard for a while."""
+        """Returns the records of which nothing was heard for a while: incomplete, or made whole by parity."""
         if now.mono < self._next_idle:
             return []
-        patience = {False: self.limits.idle_s, True: LATE_S}
-        expiry = {partial: partial.heard + patience[partial.late] for partial in self._partials.values()}
-        idle = [partial for partial, at in expiry.items() if at <= now.mono]
+        expiry = {partial: self._expires(partial) for partial in self._partials.values()}
+        quiet = [partial for partial, at in expiry.items() if at <= now.mono]
         self._next_idle = min((at for at in expiry.values() if at > now.mono), default=math.inf)
+        idle = [partial for partial in quiet if partial.tried]
         flood = len(idle) > FLOOD
-        return [record for partial in idle for record in self._hand_out(partial, drop_loners=flood)]
+        records = [record for partial in idle for record in self._hand_out(partial, drop_loners=flood)]
+        to_restore = [partial for partial in quiet if not partial.tried]
+        for partial in to_restore[:RESTORED]:
+            records += self._restore(partial)
+            self.wake(self._expires(partial))
+        if len(to_restore) > RESTORED:
+            self.wake(now.mono)
+        return records
+
+    def _expires(self, partial: Partial) -> float:
+        if not partial.tried:
+            return partial.heard + RESTORE_S
+        return partial.heard + (LATE_S if partial.late else self.limits.idle_s)
 
     def flush(self) -> list[Record]:
         """Returns everything in flight: the service stops."""
@@ -237,7 +260,7 @@ class Reassembler:
         partial.late = frame.key in self._handed_out
         self.by_prefix.setdefault(frame.key[0], partial)
         self.memory += RECORD_COST
-        self._next_idle = min(self._next_idle, now.mono + (LATE_S if partial.late else self.limits.idle_s))
+        self.wake(now.mono + (LATE_S if partial.late else self.limits.idle_s))
         return partial
 
     def _remove(self, partial: Partial) -> None:
@@ -256,8 +279,12 @@ class Reassembler:
         return done
 
     def _hand_out(self, partial: Partial, drop_loners: bool = False) -> list[Record]:
-        """Take an incomplete record out; on wish none if it is one frame that stayed alone and is not sealed:
-        a flood of forged ones would otherwise fill the store."""
+        """Take a record out, whole by parity or incomplete; on wish none if it is one frame that stayed alone
+        and is not sealed: a flood of forged ones would otherwise fill the store."""
+        if not partial.tried:
+            records = self._restore(partial)
+            if partial.ready:
+                return records
         self.memory -= partial.cost
         drop = drop_loners and partial.alone and not partial.first.sealed
         partial.settle()
@@ -268,6 +295,13 @@ class Reassembler:
             return []
         self._handed_out.add(partial.first.key)
         return self._out(partial)
+
+    def _restore(self, partial: Partial) -> list[Record]:
+        """The record of ``partial``, if parity makes it whole."""
+        self.memory -= partial.cost
+        partial.restore(self._spill.read)
+        self.memory += partial.cost
+        return self.settle(partial) if partial.ready else []
 
     def _out(self, partial: Partial) -> list[Record]:
         try:

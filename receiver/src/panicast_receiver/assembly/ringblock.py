@@ -22,7 +22,7 @@ from typing import Callable, Optional, cast
 from ..records.record import Instant, Record
 from ..wire.v1 import HEADER, PREFIX_END, SEQ_BITS
 from .partial import PIECE_COST, Partial
-from .reassembly import UNKNOWN, Reassembler
+from .reassembly import RESTORE_S, UNKNOWN, Reassembler
 
 #: <linux/if_packet.h>: tpacket3_hdr and sockaddr_ll come first, then, at 82 on Ethernet, the frame.
 _MAC = 82
@@ -168,6 +168,15 @@ class Walk:
                         break
             elif partial.tail == (count, suffix):
                 duplicates += 1
+            elif partial.suffix == suffix and partial.count == count and seq:
+                if partial.take_parity(seq, offset, payload) is not None:
+                    partial.heard = stamp
+                    self._reassembler.wake(stamp + RESTORE_S)
+                elif partial.parity:
+                    # There is enough of it.
+                    duplicates += 1
+                else:
+                    break
             else:
                 break
             taken += 1

@@ -18,8 +18,9 @@ from . import boots, schema
 from .store import from_signed, row_to_record
 
 _SUMMARY = (
-    "identity, id, changed, format, type, host, reason, boot_id, event, flags, frames, time_ns, received_ns, "
-    "text_length, complete, gaps, mac, source_ip, source_iface, metadata, title, signature, crash"
+    "identity, id, changed, format, type, host, reason, boot_id, event, flags, frames, restored, time_ns, "
+    "received_ns, text_length, complete, gaps, mac, source_ip, source_iface, metadata, title, signature, "
+    "crash"
 )
 
 
@@ -272,6 +273,7 @@ def _entry(row: sqlite3.Row) -> Entry:
             "metadata_missing": row["metadata"] is None,
             "bytes": row["text_length"],
             "frames": row["frames"],
+            "restored": row["restored"],
             "sealed": bool(row["flags"] & FLAG_SEALED),
             "older_text": bool(row["flags"] & FLAG_OLDER_TEXT),
             "release": meta.get("release", ""),

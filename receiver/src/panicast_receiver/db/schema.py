@@ -12,7 +12,7 @@ from urllib.parse import quote
 from ..errors import ReceiverError
 
 FILE_NAME = "panicast.db"
-VERSION = 2
+VERSION = 3
 #: Marks the file as ours for file(1): "PCST".
 APPLICATION_ID = 0x50435354
 
@@ -21,7 +21,8 @@ APPLICATION_ID = 0x50435354
 #: reader that remembers the highest it saw misses nothing. gaps: JSON [[offset, length], …].
 #: title, signature, kernel, crash: what the text means (crash.py; crash is its JSON); signature is NULL until
 #: somebody has looked. body: zstd of the text's bytes that arrived, in order. metadata: seq 0's payload, NULL
-#: while missing. forgotten: records that were deleted. cursors: what each sink has. boots: one row a boot id
+#: while missing. restored: frames that came by parity.
+#: forgotten: records that were deleted. cursors: what each sink has. boots: one row a boot id
 #: (boots.py); interfaces: JSON {name: MAC}. records_by_signature holds all that groups are made of: what
 #: stands behind body in a row is found by reading through it.
 SCHEMA = """
@@ -38,6 +39,7 @@ CREATE TABLE records (
     event INTEGER,
     flags INTEGER NOT NULL,
     frames INTEGER NOT NULL,
+    restored INTEGER NOT NULL DEFAULT 0,
     time_ns INTEGER,
     received_ns INTEGER NOT NULL,
     text_length INTEGER NOT NULL,
@@ -108,6 +110,9 @@ INSERT INTO boots
     FROM records WHERE type IN ('hello', 'bye');
 UPDATE boots SET panicked_ns =
     (SELECT min(received_ns) FROM records WHERE records.boot_id = boots.boot_id AND type = 'panic');
+""",
+    2: """
+ALTER TABLE records ADD COLUMN restored INTEGER NOT NULL DEFAULT 0;
 """,
 }
 

@@ -35,6 +35,7 @@ _COLUMNS = (
     "event",
     "flags",
     "frames",
+    "restored",
     "time_ns",
     "received_ns",
     "text_length",
@@ -101,6 +102,7 @@ def row_to_record(row: sqlite3.Row) -> Record:
         metadata=row["metadata"],
         runs=unpack_body(row["body"], json.loads(row["gaps"]), row["text_length"]),
         source=Source(row["source_mac"], row["source_ip"], row["source_iface"]),
+        restored=row["restored"],
     )
 
 
@@ -297,6 +299,7 @@ class Store:
                 record.event,
                 record.flags,
                 record.frames,
+                record.restored,
                 to_signed(record.time_ns),
                 record.received_ns,
                 record.text_length,
@@ -327,4 +330,6 @@ def _pairs(gaps: Sequence[Gap]) -> list[list[int]]:
 def _merge(old: Record, new: Record) -> Record:
     """What two incomplete sightings know together; the first one's time and source stay."""
     metadata = old.metadata if old.metadata is not None else new.metadata
-    return replace(old, metadata=metadata, runs=merged(old.runs, new.runs))
+    # Which of the frames that were restored are the same is not known.
+    restored = max(old.restored, new.restored)
+    return replace(old, metadata=metadata, runs=merged(old.runs, new.runs), restored=restored)

@@ -133,6 +133,17 @@ class Extents:
     def __iter__(self) -> Iterator[Piece]:
         return iter(self._pieces)
 
+    def within(self, start: int, end: int) -> list[Data] | None:
+        """What covers all from ``start`` to ``end``, None when something is missing there."""
+        found: list[Data] = []
+        index = max(0, bisect_right(self._starts, start) - 1)
+        for offset, data in self._pieces[index:]:
+            if start >= end or offset > start:
+                break
+            found.append(data[start - offset : end - offset])
+            start = max(start, offset + len(data))
+        return found if start >= end else None
+
     def add(self, offset: int, data: Data) -> int:
         """Take what is new of ``data``; returns how many bytes were."""
         before, position, end = self.covered, offset, offset + len(data)

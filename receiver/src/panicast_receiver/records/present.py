@@ -24,6 +24,11 @@ def state(summary: dict[str, Any]) -> str:
     return ", ".join([*parts, *(["metadata missing"] if summary["metadata_missing"] else [])])
 
 
+def frames(number: int) -> str:
+    """So many frames, in words."""
+    return f"{number} frame{'' if number == 1 else 's'}"
+
+
 def table(summaries: Sequence[dict[str, Any]], headings: bool = True) -> str:
     """One line for each record under headings, columns aligned."""
     rows = [
@@ -107,6 +112,7 @@ def header(summary: dict[str, Any]) -> str:
         ("time", summary["time"] or "not stated by the sender"),
         ("received", summary["received"]),
         ("state", state(summary)),
+        *([("restored", frames(summary["restored"]))] if summary["restored"] else []),
         (
             "text",
             f"{summary['bytes']} bytes" + (", older text was left out" if summary["older_text"] else ""),

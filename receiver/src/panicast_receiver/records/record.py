@@ -57,6 +57,8 @@ class Record:
     metadata: bytes | None
     runs: Sequence[Run]
     source: Source
+    #: Frames that were lost and came back by parity.
+    restored: int = 0
 
     @cached_property
     def id(self) -> str:

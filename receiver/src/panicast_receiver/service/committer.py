@@ -12,6 +12,7 @@ from typing import Callable, NamedTuple
 from ..db import schema
 from ..db.store import Store, Stored
 from ..log import NOTICE, logger
+from ..records import present
 from ..records.record import Record
 from ..threads import name_thread
 from ..wire.v1 import STATE_TYPES
@@ -166,7 +167,7 @@ def _announce(stored: Stored) -> None:
         )
     )
     reason = f": {record.reason}" if record.reason else ""
-    frames = f"{record.frames} frame{'s' if record.frames != 1 else ''}"
+    frames = present.frames(record.frames) + (f", {record.restored} restored" if record.restored else "")
     logger.log(
         NOTICE,
         "record %s %s from %s%s (%s, %s)",

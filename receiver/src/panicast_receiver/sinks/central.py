@@ -32,6 +32,7 @@ COLUMNS: Mapping[str, str] = {
     "bytes": "integer NOT NULL",
     "known": "integer NOT NULL",
     "frames": "integer NOT NULL",
+    "restored": "integer NOT NULL DEFAULT 0",
     "gaps": "jsonb NOT NULL",
     "source": "jsonb NOT NULL",
     "meta": "jsonb NOT NULL",
@@ -60,6 +61,7 @@ CREATE INDEX records_by_host ON panicast.records (host, received);
 CREATE INDEX records_by_signature ON panicast.records (signature, received);
 CREATE INDEX records_by_boot ON panicast.records (boot_id, event);
 """,
+    "ALTER TABLE panicast.records ADD COLUMN IF NOT EXISTS restored integer NOT NULL DEFAULT 0;",
 )
 APPLIED = "INSERT INTO panicast.migrations (version) VALUES (%s)"
 

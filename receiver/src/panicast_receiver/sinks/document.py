@@ -28,6 +28,7 @@ _FORMS: Mapping[str, type | tuple[type, ...]] = {
     "metadata_missing": bool,
     "bytes": int,
     "frames": int,
+    "restored": int,
     "gaps": list,
     "source": dict,
     "meta": dict,
@@ -41,6 +42,8 @@ def checked(value: Any) -> dict[str, Any]:
     """The document that somebody sent; raises ValueError when it is none. More keys than known are fine."""
     if not isinstance(value, dict):
         raise ValueError("it is no JSON object")
+    # Receivers without parity do not say it.
+    value.setdefault("restored", 0)
     for key, form in _FORMS.items():
         if key not in value or not isinstance(value[key], form):
             raise ValueError(f"{key} is missing or wrong")

@@ -49,7 +49,7 @@ def _of_service(counted: stats.Stats) -> Iterator[Metric]:
     yield _counter("panicast_packets", "Packets that were captured.", packets.get("packets", 0))
     yield _counter(
         "panicast_packets_duplicate",
-        "Packets that were there already: each frame is sent twice.",
+        "Packets that brought nothing new: repetitions, and parity of what came whole.",
         packets.get(Drop.DUPLICATE.value, 0),
     )
     yield _counter("panicast_packets_lost", "Packets that the kernel had no room for.", counted["lost"])

@@ -48,6 +48,7 @@ _RECORD: Mapping[str, Schema] = {
     "metadata_missing": _TRUTH,
     "bytes": _WHOLE,
     "frames": _WHOLE,
+    "restored": _WHOLE,
     "sealed": _TRUTH,
     "older_text": _TRUTH,
     "release": _STRING,

@@ -11,6 +11,8 @@ import struct
 from hashlib import blake2b
 from typing import NamedTuple
 
+from .parity import block_of
+
 MAGIC = b"PCST"
 VERSION = 1
 #: magic, version, type, flags, key id, boot id, event, seq, count, offset, text length, time, host
@@ -68,7 +70,8 @@ Key = tuple[bytes, bytes, bytes]
 
 
 class Frame(NamedTuple):
-    """One valid v1 frame. ``payload`` is metadata when ``seq`` is 0, else text at ``offset``."""
+    """One valid v1 frame. ``payload`` is metadata when ``seq`` is 0, else text at ``offset``; or parity when
+    ``seq`` is not below ``frames``: then ``offset`` is the size of the metadata."""
 
     type: str
     flags: int
@@ -130,8 +133,6 @@ def decode(datagram: bytes) -> Frame | Drop:
         return Drop.TYPE
     if not 1 <= count <= MAX_COUNT:
         return Drop.COUNT
-    if seq >= count:
-        return Drop.SEQ
     if text_length > MAX_TEXT:
         return Drop.TEXT_LENGTH
     if type_name in STATE_TYPES and (count != 1 or text_length):
@@ -140,8 +141,10 @@ def decode(datagram: bytes) -> Frame | Drop:
     size = len(payload) - (TAG_BYTES if flags & FLAG_SEALED else 0)
     if size < 0:
         return Drop.SHORT
-    outside = offset != 0 if seq == 0 else offset + size > text_length
-    if outside:
+    if seq >= count:
+        if type_name in STATE_TYPES or not block_of(seq, count, offset, size, text_length):
+            return Drop.SEQ
+    elif offset != 0 if seq == 0 else offset + size > text_length:
         return Drop.OFFSET
     key = datagram[:PREFIX_END], datagram[_COUNT], datagram[PIECE_END : HEADER.size]
     return Frame(

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Parity frames: which source frames they were made of, and how they restore those that were lost. Pure.
+
+The arithmetic of docs/wire.md, on whole payloads: one is a large integer whose bytes are elements of GF(2^8),
+so a sum is an exclusive or, and all bytes are multiplied by x at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+#: Source frames of a block, at most, and parity frames of it.
+BLOCK = 128
+MAX_SIZE = 65000
+_POLYNOMIAL = 0x11D
+#: A block's parity that is worth keeping beyond what it lacks: it tells whether the rest is to be believed.
+EXTRA = 4
+#: So many ways to choose among parity frames that contradict each other are tried.
+_TRIES = 8
+
+
+def blocks_of(count: int) -> int:
+    """Into how many blocks a record of so many source frames is divided."""
+    return -(-count // BLOCK)
+
+
+class Block(NamedTuple):
+    """What parity frames of one block agree in: source frames of the record, bytes of its metadata, of a
+    parity frame, and of the text; and the block's number."""
+
+    frames: int
+    metadata: int
+    size: int
+    text: int
+    number: int
+
+    @property
+    def seqs(self) -> range:
+        """Its source frames."""
+        return range(self.number, self.frames, blocks_of(self.frames))
+
+    def place(self, seq: int) -> tuple[int, int]:
+        """Where the payload of a source frame begins and ends: in the text, or, of seq 0, in itself."""
+        if not seq:
+            return 0, self.metadata
+        end = self.text - (seq - 1) * self.size
+        return max(0, end - self.size), end
+
+
+def block_of(seq: int, count: int, metadata: int, size: int, text: int) -> Block | None:
+    """The block of a parity frame with this header and so long a payload; None where no sender makes such
+    a frame."""
+    blocks = blocks_of(count)
+    if not count <= seq < count + BLOCK * blocks or not 1 <= size <= MAX_SIZE or metadata > size:
+        return None
+    if count > 2:
+        fits = -(-text // size) == count - 1
+    else:
+        fits = size == max(metadata, text) and (text > 0) == (count == 2)
+    return Block(count, metadata, size, text, (seq - count) % blocks) if fits else None
+
+
+def restore(block: Block, sources: Mapping[int, bytes], parity: Mapping[int, bytes]) -> dict[int, bytes]:
+    """The payloads of a block's source frames that are not among ``sources``; both by seq, parity by its
+    number in the block.
+
+    Empty when there is too little parity for all of them, or when it contradicts itself or the sources:
+    where there is more than is needed, some of the rest must agree with the result.
+    """
+    step = blocks_of(block.frames)
+    lost = [seq for seq in block.seqs if seq not in sources]
+    if not lost or len(parity) < len(lost):
+        return {}
+    known = {
+        seq // step: int.from_bytes(data.ljust(block.size, b"\0"), "big") for seq, data in sources.items()
+    }
+    # What the sources leave of each parity: the sum of the lost ones alone.
+    rest = {p: int.from_bytes(data, "big") ^ _sum(block.size, p, known) for p, data in parity.items()}
+    numbers, more = list(rest), len(rest) - len(lost)
+    # In each way others are left out, and all in turn.
+    for first in range(0, min(len(numbers), _TRIES * more) or 1, more or 1):
+        turned = numbers[first:] + numbers[:first]
+        chosen, others = turned[: len(lost)], turned[len(lost) :]
+        found = _solve(block.size, [seq // step for seq in lost], {p: rest[p] for p in chosen})
+        payloads = {seq: _payload(block, seq, found[seq // step]) for seq in lost}
+        agreed = not others or any(_sum(block.size, p, found) == rest[p] for p in others)
+        if agreed and None not in payloads.values():
+            return {seq: data for seq, data in payloads.items() if data is not None}
+    return {}
+
+
+def _payload(block: Block, seq: int, value: int) -> bytes | None:
+    """A restored source without its padding; None when that is not zero."""
+    start, end = block.place(seq)
+    data = value.to_bytes(block.size, "big")
+    return None if any(data[end - start :]) else data[: end - start]
+
+
+def _tables() -> tuple[list[int], list[int]]:
+    powers, logs = [], [0] * 256
+    value = 1
+    for exponent in range(255):
+        powers.append(value)
+        logs[value] = exponent
+        value = value << 1 ^ (_POLYNOMIAL if value & 0x80 else 0)
+    return powers, logs
+
+
+_POWER, _LOG = _tables()
+
+
+def _factor(p: int, s: int) -> int:
+    """What source ``s`` of a block is multiplied with for its parity ``p``."""
+    return _POWER[(_LOG[BLOCK ^ s] - _LOG[BLOCK + p ^ s]) % 255]
+
+
+def _sum(size: int, p: int, sources: Mapping[int, int]) -> int:
+    return _weighted(size, ((_factor(p, s), value) for s, value in sources.items()))
+
+
+def _weighted(size: int, terms: Iterable[tuple[int, int]]) -> int:
+    """The sum of payloads, each times its factor: by the factors' bits, the highest first."""
+    sums = [0] * 8
+    for factor, value in terms:
+        for bit in _BITS[factor]:
+            sums[bit] ^= value
+    ones, low = _masks(size)
+    total = 0
+    for part in reversed(sums):
+        total = (total & low) << 1 ^ (total >> 7 & ones) * (_POLYNOMIAL & 0xFF) ^ part
+    return total
+
+
+_BITS = [[bit for bit in range(8) if factor >> bit & 1] for factor in range(256)]
+
+
+@lru_cache(maxsize=64)
+def _masks(size: int) -> tuple[int, int]:
+    """The lowest bit of each byte, and all but the highest."""
+    ones = int.from_bytes(b"\1" * size, "big")
+    return ones, ones * 0x7F
+
+
+def _solve(size: int, lost: Sequence[int], rest: Mapping[int, int]) -> dict[int, int]:
+    """The lost sources of which ``rest``, one for each, are the sums. The factors are a Cauchy matrix with
+    scaled columns, whose inverse is known."""
+    xs = {p: BLOCK + p for p in rest}
+
+    def logs(values: Iterable[int]) -> int:
+        return sum(_LOG[value] for value in values)
+
+    rows = {
+        p: logs(x ^ s for s in lost) - logs(x ^ other for q, other in xs.items() if q != p)
+        for p, x in xs.items()
+    }
+    columns = {
+        s: logs(x ^ s for x in xs.values()) - logs(s ^ other for other in lost if other != s) for s in lost
+    }
+    return {
+        s: _weighted(
+            size,
+            (
+                (_POWER[(rows[p] + columns[s] - _LOG[xs[p] ^ s] - _LOG[BLOCK ^ s]) % 255], value)
+                for p, value in rest.items()
+            ),
+        )
+        for s in lost
+    }
