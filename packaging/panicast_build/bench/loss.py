@@ -4,25 +4,56 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, compress
 
 from panicast_build.crash import verdict
 from panicast_build.crash.guest import Frame
 
 TRIALS = 1000
-RATES = (0.01, 0.05, 0.10, 0.20)
-REPEATS = (1, 2, 3)
 
 
-def complete(once: Sequence[Frame], repeat: int, rate: float, seed: int = 1) -> float:
-    """The share of records, 0 to 1, that the receiver completes when each of the frames of a record is sent
-    repeat times and lost with probability rate."""
-    chance, sent = random.Random(seed), verdict.captured(once) * repeat
-    trials = (verdict.received(p for p in sent if chance.random() >= rate) for _ in range(TRIALS))
-    return sum(bool(found) and found[0].complete for found in trials) / TRIALS
+@dataclass(frozen=True)
+class Loss:
+    """A share of the frames, 0 to 1, that is lost: each on its own, or so many in a row on average."""
+
+    rate: float
+    burst: int = 1
+
+    def __str__(self) -> str:
+        """Its column's heading."""
+        return f"{self.rate * 100:.0f} %" + (f" in bursts of {self.burst}" if self.burst > 1 else "")
+
+    def arrive(self, frames: int, chance: random.Random) -> Iterator[bool]:
+        """Whether each of so many frames, one after the other, arrives. Bursts are Gilbert's."""
+        lost = chance.random() < self.rate
+        for _ in range(frames):
+            yield not lost
+            if self.burst == 1:
+                lost = chance.random() < self.rate
+            elif lost:
+                lost = chance.random() >= 1 / self.burst
+            else:
+                lost = chance.random() < self.rate / (1 - self.rate) / self.burst
 
 
-def whole(packets: int, rate: float, seed: int = 1) -> float:
+LOSSES = (Loss(0.01), Loss(0.05), Loss(0.1), Loss(0.2), Loss(0.1, 5), Loss(0.2, 5), Loss(0.1, 20))
+
+
+def complete(parts: Sequence[Sequence[Frame]], loss: Loss, seed: int = 1) -> float:
+    """The share of records, 0 to 1, that the receiver completes of a record in parts: a burst that hits one
+    is over, spread_ms later, when the next one leaves."""
+    packets, chance = [verdict.captured(part) for part in parts], random.Random(seed)
+    whole = 0
+    for _ in range(TRIALS):
+        came = chain.from_iterable(compress(part, loss.arrive(len(part), chance)) for part in packets)
+        found = verdict.received(came)
+        whole += bool(found) and found[0].complete
+    return whole / TRIALS
+
+
+def whole(packets: int, loss: Loss, seed: int = 1) -> float:
     """The share of panics, 0 to 1, of which none of the packets, each sent once, is lost."""
     chance = random.Random(seed)
-    return sum(all(chance.random() >= rate for _ in range(packets)) for _ in range(TRIALS)) / TRIALS
+    return sum(all(loss.arrive(packets, chance)) for _ in range(TRIALS)) / TRIALS

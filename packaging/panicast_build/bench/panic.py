@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby, product
 
-from panicast_build.bench import loss, plot
+from panicast_build.bench import loss, parity, plot
 from panicast_build.bench.senders import SENDERS, Sender
 from panicast_build.core import document, progress, tools
 from panicast_build.crash import guest, verdict
 from panicast_build.crash.cases import Case
-from panicast_build.crash.guest import Outcome
+from panicast_build.crash.guest import Frame, Outcome
 from panicast_build.crash.kit import Kit, kit
 from panicast_build.engine import engine
 from panicast_build.smoke import vm
@@ -105,7 +105,9 @@ def run(kernel: str, runs: int) -> None:
         runs=runs,
         cells=cells,
         trials=loss.TRIALS,
-        rates=loss.RATES,
+        columns=loss.LOSSES,
+        parity_ms=parity.milliseconds(),
+        load=os.getloadavg()[0],
         losses=_losses(sample, cells),
     )
 
@@ -161,16 +163,25 @@ def _stamp(console: str, words: str) -> float:
 
 
 def _losses(sample: Outcome, cells: Sequence[Cell]) -> list[tuple[str, list[float]]]:
-    """By way of sending: the share of whole last words for each rate of loss."""
-    frames = [frame for frame in sample.frames if verdict.datagrams([frame])]
-    panics = [frame for frame in frames if any(r.type == "panic" for r in verdict.records([frame]))]
-    once = panics[: len(panics) // 2]
+    """By way of sending: the share of whole last words for each loss."""
     heard = [cell for cell in cells if cell.sender == "netconsole" and cell.arrived]
     rows = [
-        (f"panicast, repeat={repeat}", [loss.complete(once, repeat, rate) for rate in loss.RATES])
-        for repeat in loss.REPEATS
+        (name, [loss.complete(parts, each) for each in loss.LOSSES])
+        for name, parts in ways(sample.frames).items()
     ]
     if heard:
         packets = round(statistics.median(cell.frames for cell in heard))
-        rows.append((f"netconsole, {packets} packets", [loss.whole(packets, rate) for rate in loss.RATES]))
+        rows.append((f"netconsole, {packets} packets", [loss.whole(packets, each) for each in loss.LOSSES]))
     return rows
+
+
+def ways(frames: Sequence[Frame]) -> dict[str, list[Sequence[Frame]]]:
+    """What a panic that was sent with as much parity as it has frames would have sent, part by part."""
+    datagrams = [frame for frame in frames if verdict.datagrams([frame])]
+    panics = [frame for frame in datagrams if any(r.type == "panic" for r in verdict.records([frame]))]
+    source, parity = panics[: len(panics) // 2], panics[len(panics) // 2 :]
+    return {
+        **{f"panicast, parity=0 repeat={repeat}": [source] * repeat for repeat in (1, 2, 3)},
+        "panicast, parity=50": [source, parity[: (len(parity) + 1) // 2]],
+        "panicast, parity=100": [source, parity],
+    }
