@@ -16,7 +16,7 @@ from panicast_receiver.assembly.netconsoleruns import NetconsoleRuns
 from panicast_receiver.assembly.reassembly import Limits
 from panicast_receiver.cli import pstore
 from panicast_receiver.errors import ReceiverError
-from panicast_receiver.meaning.crash import parse
+from panicast_receiver.meaning import understand
 from panicast_receiver.records.record import Instant, Record, Source
 from panicast_receiver.sinks import central
 from panicast_receiver.sinks.broker import message_id, unpack
@@ -65,7 +65,8 @@ def _hold(records: list[Record]) -> None:
         assert end <= record.text_length
         known = len(record.received_text) + sum(gap.length for gap in record.gaps)
         assert known == record.text_length
-        json.dumps([record.reason, record.host, record.mac, record.crash.as_json()])
+        meaning = understand(record.marked_text.decode("utf-8", "backslashreplace"), record.reason)
+        json.dumps([record.reason, record.host, record.mac, meaning.as_json()])
 
 
 def _drained(intake: Intake) -> None:
@@ -155,7 +156,7 @@ def netconsole(data: bytes) -> None:
 
 def crash(data: bytes) -> None:
     """A record's text: what it means is found and can be stored and printed."""
-    found = parse(data.decode("utf-8", "backslashreplace"))
+    found = understand(data.decode("utf-8", "backslashreplace"))
     json.dumps(found.as_json())
     assert "\n" not in found.title and len(found.trace) <= 64
     assert "\x1b" not in text.escape(found.title)

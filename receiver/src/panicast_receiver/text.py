@@ -28,6 +28,14 @@ def _escaped(match: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
+def shorten(text: str, most: int) -> str:
+    """The text, cut where it takes more bytes of UTF-8 than this; then it ends in …"""
+    data = text.encode("utf-8", "backslashreplace")
+    if len(data) <= most:
+        return text
+    return data[: most - 3].decode("utf-8", "ignore") + "…"
+
+
 def render_log(text: bytes, colour: bool) -> str:
     """Kernel log text for reading: the ``<6>`` prefixes as words, everything escaped, coloured on wish."""
     lines = text.decode("utf-8", "backslashreplace").split("\n")

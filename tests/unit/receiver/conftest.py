@@ -16,6 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from panicast_receiver.db.meanings import CRASHES, Meanings
+from panicast_receiver.meaning import Meaning, understand
+
 VECTORS = json.loads((Path(__file__).parents[2] / "wire/vectors.json").read_text())
 #: What a cold Python start on a busy machine may take.
 PATIENCE_S = 20
@@ -31,6 +34,23 @@ def vectors():
 def big(vectors):
     """The panic of six frames."""
     return next(vector for vector in vectors if vector["name"] == "panic of many frames")
+
+
+def explain(state_dir):
+    """What the service has another process do: look what all stored records mean."""
+    with contextlib.closing(Meanings(state_dir / "panicast.db")) as meanings:
+        while tasks := meanings.begin(16):
+            meanings.end(
+                [
+                    (
+                        task,
+                        understand(task.text.decode("utf-8", "backslashreplace"), task.reason)
+                        if task.type in CRASHES
+                        else Meaning(),
+                    )
+                    for task in tasks
+                ]
+            )
 
 
 class Receiver:

@@ -14,6 +14,7 @@ from panicast_receiver.errors import ReceiverError
 from panicast_receiver.records.extents import Run
 from panicast_receiver.records.record import Record, Source
 
+from .conftest import explain
 from .test_crash import OOPS, SYSRQ
 
 SECOND = 10**9
@@ -56,9 +57,8 @@ def keep(tmp_path):
         store = Store(tmp_path)
         for one in records:
             store.write([one])
-        while store.explain(2):
-            pass
         store.close()
+        explain(tmp_path)
 
     return keep
 
@@ -141,9 +141,8 @@ def test_the_database_of_a_released_version_is_kept(dump, tmp_path, big, cli):
     with pytest.raises(ReceiverError, match="start the service once"):
         Reader(tmp_path)
     store = Store(tmp_path)
-    while store.explain(2):
-        pass
     store.close()
+    explain(tmp_path)
     reader = Reader(tmp_path)
     entries = {entry.summary["boot_id"]: entry for entry in reader.select(Query(everything=True))}
     assert len(entries) == 5

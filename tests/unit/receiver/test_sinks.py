@@ -23,6 +23,7 @@ from panicast_receiver.sinks.journal import Journal
 from panicast_receiver.sinks.syslog import Syslog, message
 from panicast_receiver.sinks.webhook import Webhook
 
+from .conftest import explain
 from .test_crash import SYSRQ
 from .test_fleet import record
 
@@ -37,8 +38,7 @@ def store(tmp_path):
 def write(store, *records):
     """Store and explain."""
     store.write(records)
-    while store.explain(16):
-        pass
+    explain(store.path.parent)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from panicast_receiver.sinks.broker import Login, message_id, pack, read_login, 
 from panicast_receiver.sinks.document import checked
 from panicast_receiver.sinks.feeder import _told
 
+from .conftest import explain
 from .test_store import raw_record
 
 JSON = st.recursive(
@@ -36,7 +37,7 @@ def document_of(tmp_path):
     def document_of(text):
         with closing(Store(tmp_path)) as store:
             store.write([raw_record(text, identity=os.urandom(20))])
-            store.explain(16)
+        explain(tmp_path)
         with closing(Reader(tmp_path)) as reader:
             return _told(reader, reader.select(Query())[-1]).record
 

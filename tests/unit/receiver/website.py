@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from panicast_receiver.db.store import Store
 
-from .conftest import PATIENCE_S
+from .conftest import PATIENCE_S, explain
 from .test_crash import ARM, OOPS, SYSRQ
 from .test_fleet import record
 
@@ -95,6 +95,5 @@ def fill(state_dir):
             record("panic", HOSTILE, 6, 1, now - 20, f"<0>[ 1.0] Kernel panic - not syncing: {HOSTILE}\n"),
         ]
     )
-    while store.explain(10):
-        pass
     store.close()
+    explain(state_dir)

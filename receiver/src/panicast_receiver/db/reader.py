@@ -14,13 +14,13 @@ from ..errors import NotFoundError, ReceiverError
 from ..records.record import Record, Source
 from ..text import iso_time
 from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, parse_metadata
-from . import boots, schema
+from . import boots, changes, schema
 from .store import from_signed, row_to_record
 
 _SUMMARY = (
     "identity, id, changed, format, type, host, reason, boot_id, event, flags, frames, restored, time_ns, "
     "received_ns, text_length, complete, gaps, mac, source_ip, source_iface, metadata, title, signature, "
-    "crash"
+    "crash, failure"
 )
 
 
@@ -176,8 +176,7 @@ class Reader:
 
     def cursor(self) -> int:
         """The ``changed`` of the newest change."""
-        row = next(self._rows("SELECT coalesce(max(changed), 0) AS newest FROM records", []))
-        return int(row["newest"])
+        return int(next(self._rows(changes.NEWEST, []))[0])
 
     def data_version(self) -> int:
         """A number that differs when another process has committed since the last call."""
@@ -280,6 +279,8 @@ def _entry(row: sqlite3.Row) -> Entry:
             "title": row["title"] or row["reason"],
             "signature": row["signature"] or "",
             "crash": json.loads(row["crash"]) if row["crash"] else None,
+            "meaning": "pending" if row["signature"] is None else "failed" if row["failure"] else "found",
+            "meaning_failure": row["failure"],
             "source": source._asdict(),
             "meta": meta,
         },

@@ -10,22 +10,35 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ..errors import ReceiverError
+from . import changes
 
 FILE_NAME = "panicast.db"
 VERSION = 3
 #: Marks the file as ours for file(1): "PCST".
 APPLICATION_ID = 0x50435354
 
+#: What version 3 has that version 2 had not, in both.
+_NEW_IN_3 = f"""
+CREATE INDEX records_to_explain ON records (tries, changed) WHERE signature IS NULL;
+CREATE TABLE aside (
+    sink TEXT NOT NULL,
+    identity BLOB NOT NULL,
+    reason TEXT NOT NULL,
+    since_ns INTEGER NOT NULL,
+    PRIMARY KEY (sink, identity)
+) WITHOUT ROWID;
+{changes.SCHEMA}"""
+
 #: One row a record. hello and bye are rows too, one per boot id: the newest.
 #: identity: boot id and event, or a digest for raw. changed: rises with every insert and update, so a
-#: reader that remembers the highest it saw misses nothing. gaps: JSON [[offset, length], …].
-#: title, signature, kernel, crash: what the text means (crash.py; crash is its JSON); signature is NULL until
-#: somebody has looked. body: zstd of the text's bytes that arrived, in order. metadata: seq 0's payload, NULL
-#: while missing. restored: frames that came by parity.
-#: forgotten: records that were deleted. cursors: what each sink has. boots: one row a boot id
-#: (boots.py); interfaces: JSON {name: MAC}. records_by_signature holds all that groups are made of: what
-#: stands behind body in a row is found by reading through it.
-SCHEMA = """
+#: reader that remembers the highest it saw misses nothing (changes.py). gaps: JSON [[offset, length], …].
+#: title, signature, kernel, crash: what the text means (crash is its JSON); signature is NULL until somebody
+#: has looked. tries: how often that was begun; failure: why there is no meaning (meanings.py). body: zstd of
+#: the text's bytes that arrived, in order. metadata: seq 0's payload, NULL while missing. restored: frames
+#: that came by parity. forgotten: records that were deleted. cursors: what each sink has, whether it is fed now, what it
+#: complains of; aside: what it refused. boots: one row a boot id (boots.py); interfaces: JSON {name: MAC}. records_by_signature holds all
+#: that groups are made of: what stands behind body in a row is found by reading through it.
+SCHEMA = f"""
 CREATE TABLE records (
     identity BLOB PRIMARY KEY NOT NULL,
     id TEXT NOT NULL,
@@ -54,7 +67,9 @@ CREATE TABLE records (
     title TEXT,
     signature TEXT,
     kernel TEXT,
-    crash TEXT
+    crash TEXT,
+    tries INTEGER NOT NULL DEFAULT 0,
+    failure TEXT
 );
 CREATE INDEX records_by_id ON records (id);
 CREATE INDEX records_by_time ON records (received_ns);
@@ -76,8 +91,15 @@ CREATE TABLE boots (
     source_ip TEXT
 );
 CREATE INDEX boots_by_host ON boots (host, last_ns);
-CREATE TABLE cursors (sink TEXT PRIMARY KEY NOT NULL, changed INTEGER NOT NULL);
+CREATE TABLE cursors (
+    sink TEXT PRIMARY KEY NOT NULL,
+    changed INTEGER NOT NULL,
+    fed INTEGER NOT NULL DEFAULT 0,
+    complaint TEXT NOT NULL DEFAULT ''
+);
 CREATE TABLE forgotten (identity BLOB PRIMARY KEY NOT NULL) WITHOUT ROWID;
+{_NEW_IN_3}
+{changes.BEGIN}
 """
 
 #: How a file of an older version becomes one of the next: by the version it has.
@@ -111,8 +133,14 @@ INSERT INTO boots
 UPDATE boots SET panicked_ns =
     (SELECT min(received_ns) FROM records WHERE records.boot_id = boots.boot_id AND type = 'panic');
 """,
-    2: """
+    2: f"""
 ALTER TABLE records ADD COLUMN restored INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE records ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE records ADD COLUMN failure TEXT;
+ALTER TABLE cursors ADD COLUMN fed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE cursors ADD COLUMN complaint TEXT NOT NULL DEFAULT '';
+{_NEW_IN_3}
+{changes.CARRY_ON}
 """,
 }
 

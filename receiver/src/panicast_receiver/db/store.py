@@ -18,7 +18,7 @@ from ..errors import ReceiverError
 from ..records.extents import Gap, Run, merged
 from ..records.record import Record, Source
 from ..wire.v1 import FLAG_SEALED, STATE_TYPES
-from . import boots, schema
+from . import boots, changes, schema
 
 #: Kernel logs shrink to a third or less in 0.1 ms for 64 KiB; level 3 takes a third longer for 2 to 4 % less.
 _COMPRESSION_LEVEL = 1
@@ -138,8 +138,6 @@ class Store:
             self._lock.close()
             raise
         self._db.row_factory = sqlite3.Row
-        #: Whether records may be there of which nobody has looked what they mean.
-        self._to_explain = True
         self._changed = 0
         self._compressor = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL)
 
@@ -150,37 +148,7 @@ class Store:
         again), other sqlite3.DatabaseError when the file is damaged. A record that SQLite cannot hold,
         or that cannot be read from the spill file, is ``refused`` alone.
         """
-        stored = self._in_transaction([partial(self._write_guarded, record) for record in records])
-        self._to_explain = True
-        return stored
-
-    def explain(self, most: int) -> bool:
-        """Look what some stored records mean, the newest first; whether there may be more.
-
-        Apart from ``write``, for it takes longer than all the rest: a record is safe before it is understood.
-        Raises like ``write``.
-        """
-        if not self._to_explain:
-            return False
-        rows = self._db.execute(
-            "SELECT * FROM records WHERE signature IS NULL ORDER BY received_ns DESC LIMIT ?", (most,)
-        ).fetchall()
-        self._to_explain = len(rows) == most
-        self._in_transaction([partial(self._explain_one, row) for row in rows])
-        return self._to_explain
-
-    def _explain_one(self, row: sqlite3.Row) -> None:
-        meaning = row_to_record(row).crash
-        self._db.execute(
-            "UPDATE records SET title = ?, signature = ?, kernel = ?, crash = ? WHERE identity = ?",
-            (
-                meaning.title,
-                meaning.signature,
-                meaning.kernel,
-                json.dumps(meaning.as_json()),
-                row["identity"],
-            ),
-        )
+        return self._in_transaction([partial(self._write_guarded, record) for record in records])
 
     def surplus(self, before_ns: int | None, per_host: int | None, most: int) -> list[bytes]:
         """The identities of records received before a time, or of which their host has newer ones enough.
@@ -237,8 +205,9 @@ class Store:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             # Others may write too.
-            (self._changed,) = self._db.execute("SELECT coalesce(max(changed), 0) FROM records").fetchone()
+            self._changed = changes.newest(self._db)
             results = [step() for step in steps]
+            changes.keep(self._db, self._changed)
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
@@ -283,7 +252,7 @@ class Store:
 
     def _put(self, record: Record, outcome: str) -> Stored:
         host = record.host or self._host_of(record.mac) or record.mac or record.source.ip or ""
-        self._changed += 1
+        self._changed = changes.following(self._changed)
         self._db.execute(
             _INSERT,
             (

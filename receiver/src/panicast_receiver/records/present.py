@@ -47,6 +47,8 @@ def aligned(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
 
 
 def _meaning(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    if summary["meaning"] != "found":
+        return [("meaning", summary["meaning_failure"] or "not looked for yet")]
     crash = summary["crash"]
     if not crash or not crash["signature"]:
         return []

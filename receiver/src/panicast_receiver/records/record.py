@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 from typing import NamedTuple
 
-from ..meaning import Meaning, understand
 from ..wire.v1 import FLAG_OLDER_TEXT, parse_metadata
 from .extents import Gap, Run, gaps
 
 ID_BYTES = 6
-_PANIC_LINE = re.compile(rb"Kernel panic - not syncing: ([^\n]*)")
+#: printk cuts its own lines at 1 KiB.
+_LONGEST_REASON = 1024
+_PANIC_LINE = re.compile(rb"Kernel panic - not syncing: ([^\n]{0,%d})" % _LONGEST_REASON)
 
 
 class Source(NamedTuple):
@@ -103,14 +104,6 @@ class Record:
             return stated
         found = _PANIC_LINE.search(self.received_text)
         return found.group(1).decode("utf-8", "backslashreplace") if found else ""
-
-    @cached_property
-    def crash(self) -> Meaning:
-        """What the text means; empty for records of no crash."""
-        if self.type not in ("panic", "oops"):
-            return Meaning()
-        found = understand(self.marked_text.decode("utf-8", "backslashreplace"), self.meta.get("reason", ""))
-        return replace(found, kernel=self.meta.get("release") or found.kernel)
 
     @cached_property
     def received_text(self) -> bytes:

@@ -20,8 +20,6 @@ from .handoff import Handoff
 
 #: Records in one transaction at most: alone when little happens, together sharing an fsync under load.
 BATCH = 256
-#: Records that are explained before the next ones get their turn: a millisecond or two each.
-EXPLAINED = 4
 #: Seconds between looks for records that need not be kept.
 RETAIN_S = 600.0
 #: Seconds between tries while the disk is full or failing, and for how long to go on once asked to stop.
@@ -47,19 +45,19 @@ class Retention(NamedTuple):
 
 
 class Committer(threading.Thread):
-    """Runs until the hand-off is closed and empty. ``failed`` tells that records could not be kept."""
+    """Runs until the hand-off is closed and empty; calls ``tell`` when it has stored something. ``failed``
+    tells that records could not be kept."""
 
-    def __init__(self, handoff: Handoff, store: Store, busy: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, handoff: Handoff, store: Store, tell: Callable[[], None] = lambda: None) -> None:
         super().__init__(name="store", daemon=True)
         self.counts: Counter[str] = Counter()
         self.failed = False
         self.beat_at = time.monotonic()
         self._handoff = handoff
         self._store = store
-        self._busy = busy
+        self._tell = tell
         self._retention = Retention()
         self._retain_at = 0.0
-        self._explained_at = 0.0
         self._stopping = threading.Event()
 
     def retain(self, retention: Retention) -> None:
@@ -82,10 +80,10 @@ class Committer(threading.Thread):
                     for stored in self._write(batch):
                         self.counts[stored.outcome] += 1
                         _announce(stored)
-                if not batch:
+                    self._tell()
+                else:
                     self._retain()
-                more = bool(batch) or self._explain()
-                batch = self._handoff.take(BATCH, 0 if more else 1.0)
+                batch = self._handoff.take(BATCH, 0 if batch else 1.0)
         except sqlite3.Error as error:
             self.failed = True
             lost = len(batch or ()) + self._handoff.abandon()
@@ -107,21 +105,6 @@ class Committer(threading.Thread):
             surplus = []
         if not surplus:
             self._retain_at = time.monotonic() + RETAIN_S
-
-    def _explain(self) -> bool:
-        """Look what some records mean, when nothing else is to do; whether there is more of that.
-
-        It takes Python's lock from the capturing thread: in a burst only now and then.
-        """
-        if self._busy() and time.monotonic() < self._explained_at + 1:
-            return False
-        self._explained_at = time.monotonic()
-        try:
-            return self._store.explain(EXPLAINED)
-        except sqlite3.OperationalError as error:
-            # A full disk: whoever writes the next record complains and waits.
-            logger.debug("%s", schema.explain(error, self._store.path))
-            return False
 
     def _write(self, batch: list[Record]) -> list[Stored]:
         """Commit ``batch``, however long the disk stays full; damage and the end of patience raise."""

@@ -31,11 +31,14 @@ from ..sinks.feeder import Feeder
 from ..wire.sealing import Keys, read_keys
 from . import allocator, counts
 from .committer import Committer, Retention
+from .explainer import Explainer
 from .handoff import Handoff
 from .listener import Listener
 
 #: A thread that has not shown itself for this long, seconds, is stuck: systemd is no longer told we live.
 STUCK_S = 20.0
+#: Seconds that the end waits for a thread that has nothing to lose.
+_END_S = 5.0
 #: With more packets a second than this, what is not urgent waits.
 BURST = 5000
 _STOP = (signal.SIGTERM, signal.SIGINT)
@@ -70,11 +73,15 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         def busy() -> bool:
             return listener.rate > BURST
 
-        committer = Committer(handoff, store, busy)
+        explainer = Explainer(store.path, busy)
+        committer = Committer(handoff, store, explainer.wake)
         _put_into_force(settings, listener.intake, committer, keys)
         feeders = [Feeder(sink, store.path.parent, busy) for sink in chosen(settings)]
         committer.start()
         listener.start()
+        explainer.start()
+        stack.callback(explainer.join, _END_S)
+        stack.callback(explainer.stop)
         for capture in captures:
             logger.info("listening: %s", capture.name)
         logger.info("records are kept in %s", store.path)

@@ -99,7 +99,7 @@ def _cursor(database: sqlite3.Connection, reader: Reader, sink: str) -> int:
     row = database.execute("SELECT changed FROM cursors WHERE sink = ?", (sink,)).fetchone()
     if row is None:
         row = (reader.cursor(),)
-        database.execute("INSERT INTO cursors VALUES (?, ?)", (sink, *row))
+        database.execute("INSERT INTO cursors (sink, changed) VALUES (?, ?)", (sink, *row))
     return int(row[0])
 
 

@@ -54,6 +54,8 @@ _RECORD: Mapping[str, Schema] = {
     "release": _STRING,
     "title": {**_STRING, "description": "The crash in a line."},
     "signature": {**_STRING, "description": "The group of the same crashes; empty when there is none (yet)."},
+    "meaning": {"type": "string", "enum": ["found", "pending", "failed"]},
+    "meaning_failure": {**_or_null(_STRING), "description": "Why nobody knows what the text means."},
     "crash": _or_null(
         _object(
             {

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The number of a change. It only ever grows, whatever is deleted, restarted or restored.
+
+It is the time, in microseconds since the epoch, or one more than the last number where the clock is behind
+that. So a file that is restored goes on behind all that was counted after it was saved.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+#: What of it all is in the tables: for a new file, and for one of an older version.
+SCHEMA = """
+CREATE TABLE counters (name TEXT PRIMARY KEY NOT NULL, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+BEGIN = "INSERT INTO counters VALUES ('changed', 0);"
+CARRY_ON = """
+INSERT INTO counters SELECT 'changed', max(
+    (SELECT coalesce(max(changed), 0) FROM records), (SELECT coalesce(max(changed), 0) FROM cursors));
+"""
+NEWEST = "SELECT value FROM counters WHERE name = 'changed'"
+
+
+def newest(db: sqlite3.Connection) -> int:
+    """The number of the newest change."""
+    return int(db.execute(NEWEST).fetchone()[0])
+
+
+def following(changed: int) -> int:
+    """The number of the change after this one."""
+    return max(changed + 1, time.time_ns() // 1000)
+
+
+def keep(db: sqlite3.Connection, changed: int) -> None:
+    """Remember the newest; within the transaction that made it."""
+    db.execute("UPDATE counters SET value = ? WHERE name = 'changed'", (changed,))
+
+
+def age_s(changed: int) -> float:
+    """Seconds since a change; far away where the clock was set back meanwhile."""
+    age = time.time() - changed / 1e6
+    return age if age >= 0 else float("inf")

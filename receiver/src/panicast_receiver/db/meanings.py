@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which records wait for their meaning, and what came of it. Who looks for it is somebody else.
+
+A text may be made to break whoever looks at it. So that it is tried is written down before it is, and what
+was begun twice and never ended is not tried again.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple, Union
+
+from ..meaning import Meaning
+from ..text import shorten
+from . import changes, schema
+from .store import row_to_record
+
+#: Types of which the text tells of a crash.
+CRASHES = ("panic", "oops")
+#: How often a record is begun at most.
+MOST_TRIES = 2
+#: Seconds for which whoever follows the records waits for a meaning before it tells them without; what is
+#: understood later counts as a change, so that it is told too.
+PATIENCE_S = 2.0
+#: Seconds that a commit may take.
+_COMMIT_S = 0.5
+#: Bytes of a title.
+LONGEST_TITLE = 512
+_NEVER_ENDED = "whoever looked at it was ended, twice"
+
+
+class Task(NamedTuple):
+    """A record that waits: ``text`` with its gaps marked, the ``reason`` that the sender states."""
+
+    identity: bytes
+    changed: int
+    id: str
+    type: str
+    release: str
+    text: bytes
+    reason: str
+
+
+#: A meaning, or why there is none.
+Found = Union[Meaning, str]
+
+
+class Meanings:
+    """The table's side of it, with a connection of its own. Raises sqlite3.Error."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = schema.open_writer(path)
+        self._db.row_factory = sqlite3.Row
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    def waiting(self) -> bool:
+        """Whether a record waits."""
+        return bool(self._db.execute("SELECT 1 FROM records WHERE signature IS NULL LIMIT 1").fetchone())
+
+    def begin(self, most: int) -> list[Task]:
+        """The records that wait longest. When this returns it is on the disk that they are tried.
+
+        One that was begun before, and was not ended, comes alone: whatever happens then is its doing.
+        """
+        with _Transaction(self._db) as db:
+            db.execute(
+                "UPDATE records SET signature = '', failure = ? WHERE signature IS NULL AND tries >= ?",
+                (_NEVER_ENDED, MOST_TRIES),
+            )
+            rows = db.execute(
+                "SELECT * FROM records WHERE signature IS NULL ORDER BY tries, changed LIMIT ?", (most,)
+            ).fetchall()
+            rows = [row for row in rows if not row["tries"]] or rows[:1]
+            for row in rows:
+                db.execute(
+                    "UPDATE records SET tries = tries + 1 WHERE identity = ? AND changed = ?",
+                    (row["identity"], row["changed"]),
+                )
+        return [_task(row) for row in rows]
+
+    def end(self, found: Sequence[tuple[Task, Found]], untried: Sequence[Task] = ()) -> None:
+        """Keep what was found; ``untried`` were begun and never looked at. A record that has grown meanwhile
+        is one that waits."""
+        with _Transaction(self._db) as db:
+            for task in untried:
+                db.execute(
+                    "UPDATE records SET tries = tries - 1 WHERE identity = ? AND changed = ?", task[:2]
+                )
+            for task, one in found:
+                self._keep(db, task, one)
+            late = [task for task, _ in found if changes.age_s(task.changed) >= PATIENCE_S - _COMMIT_S]
+            _tell_again(db, late)
+        # The disk took its time: somebody may have told of them meanwhile.
+        missed = [
+            task
+            for task, _ in found
+            if task not in late and changes.age_s(task.changed) >= PATIENCE_S - _COMMIT_S / 2
+        ]
+        if missed:
+            with _Transaction(self._db) as db:
+                _tell_again(db, missed)
+
+    def _keep(self, db: sqlite3.Connection, task: Task, found: Found) -> None:
+        failure = None if isinstance(found, Meaning) else found
+        meaning = found if isinstance(found, Meaning) else Meaning()
+        meaning = replace(meaning, kernel=task.release or meaning.kernel)
+        title = shorten(meaning.title, LONGEST_TITLE)
+        db.execute(
+            "UPDATE records SET title = ?, signature = ?, kernel = ?, crash = ?, failure = ? "
+            "WHERE identity = ? AND changed = ?",
+            (
+                title,
+                meaning.signature,
+                meaning.kernel,
+                None if failure else json.dumps({**meaning.as_json(), "title": title}),
+                failure,
+                task.identity,
+                task.changed,
+            ),
+        )
+
+
+class _Transaction:
+    """All that is done within it, or nothing; the disk has it at the end."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._db.execute("BEGIN IMMEDIATE")
+        return self._db
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+
+
+def _tell_again(db: sqlite3.Connection, tasks: Sequence[Task]) -> None:
+    """Count it as a change, if it is one for whoever was told of the record."""
+    changed = changes.newest(db)
+    for task in tasks:
+        number = changes.following(changed)
+        done = db.execute(
+            "UPDATE records SET changed = ? WHERE identity = ? AND changed = ? AND signature != ''",
+            (number, task.identity, task.changed),
+        )
+        changed = number if done.rowcount else changed
+    changes.keep(db, changed)
+
+
+def _task(row: sqlite3.Row) -> Task:
+    record = row_to_record(row)
+    text = record.marked_text if record.type in CRASHES else b""
+    meta = record.meta
+    return Task(
+        row["identity"],
+        row["changed"],
+        row["id"],
+        record.type,
+        meta.get("release", ""),
+        text,
+        meta.get("reason", ""),
+    )

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The thread that has records looked at: it asks a process of its own, so that no text costs anybody else."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import Callable
+
+from ..db import schema
+from ..db.meanings import CRASHES, Found, Meanings, Task
+from ..errors import ReceiverError
+from ..log import logger
+from ..meaning import Meaning
+from ..meaning.process import NotStarted, Process, Stopped
+from ..threads import name_thread
+
+#: Records that are written down as tried together.
+BATCH = 16
+#: Seconds between looks for records that somebody else stored; between batches in a burst; between tries
+#: to start the process, at most.
+LOOK_S, BURST_S, LONGEST_S = 5.0, 1.0, 60.0
+
+
+class Explainer(threading.Thread):
+    """Runs until ``stop``. ``busy`` tells of bursts. ``counts``: what was found and what not."""
+
+    def __init__(self, path: Path, busy: Callable[[], bool] = lambda: False) -> None:
+        super().__init__(name="meaning", daemon=True)
+        self.counts: Counter[str] = Counter()
+        self._path = path
+        self._busy = busy
+        self._process = Process()
+        self._news = threading.Event()
+        self._stopping = threading.Event()
+
+    def wake(self) -> None:
+        """There are new records."""
+        self._news.set()
+
+    def stop(self) -> None:
+        """End at once, whatever is being looked at."""
+        self._stopping.set()
+        self._process.stop()
+        self._news.set()
+
+    def run(self) -> None:
+        """The thread."""
+        name_thread(self.name)
+        pause = 1.0
+        while not self._stopping.is_set():
+            self._news.clear()
+            try:
+                with closing(Meanings(self._path)) as meanings:
+                    self._work(meanings)
+                pause = 1.0
+            except Stopped:
+                return
+            except NotStarted as error:
+                logger.warning("%s", error)
+                self._stopping.wait(pause)
+                pause = min(LONGEST_S, 2 * pause)
+            except (sqlite3.Error, ReceiverError) as error:
+                # A full disk: whoever writes the next record complains and waits.
+                said = schema.explain(error, self._path) if isinstance(error, sqlite3.Error) else str(error)
+                logger.debug("%s", said)
+                self._stopping.wait(pause)
+
+    def _work(self, meanings: Meanings) -> None:
+        """All that there is to look at, and then what comes; raises what went wrong."""
+        while not self._stopping.is_set():
+            self._news.clear()
+            if not meanings.waiting():
+                self._news.wait(LOOK_S)
+                continue
+            self._process.start()
+            self._look_at(meanings, meanings.begin(BATCH))
+            if self._busy():
+                self._stopping.wait(BURST_S)
+
+    def _look_at(self, meanings: Meanings, tasks: list[Task]) -> None:
+        found: list[tuple[Task, Found]] = []
+        try:
+            for task in tasks:
+                found.append((task, self._meaning(task)))
+        finally:
+            meanings.end(found, tasks[len(found) :])
+
+    def _meaning(self, task: Task) -> Found:
+        if task.type not in CRASHES:
+            return Meaning()
+        self._process.start()
+        found = self._process.ask(task.text, task.reason)
+        if isinstance(found, str):
+            self.counts["not understood"] += 1
+            logger.warning("record %s is not understood: %s", task.id, found)
+        else:
+            self.counts["understood"] += 1
+        return found
