@@ -16,11 +16,13 @@ from panicast_receiver.db.store import Store
 from panicast_receiver.errors import UsageError
 from panicast_receiver.settings import load
 from panicast_receiver.settings.targets import Target, parse_target
-from panicast_receiver.sinks import Told
-from panicast_receiver.sinks.feeder import Feeder, _told, rewind
+from panicast_receiver.sinks import Away, Refused, Told
+from panicast_receiver.sinks.cursors import rewind
+from panicast_receiver.sinks.feeder import Feeder
 from panicast_receiver.sinks.hook import Hook
 from panicast_receiver.sinks.journal import Journal
 from panicast_receiver.sinks.syslog import Syslog, message
+from panicast_receiver.sinks.telling import told as tell
 from panicast_receiver.sinks.webhook import Webhook
 
 from .conftest import explain
@@ -47,14 +49,14 @@ def told(store, tmp_path):
     write(store, record("panic", 'a<b>"]\n\x1b', 1, 1, 0, SYSRQ))
     with closing(Reader(tmp_path)) as reader:
         (entry,) = reader.select(Query())
-        return _told(reader, entry)
+        return tell(reader, entry)
 
 
 class Server:
     """An HTTP server that keeps what is posted and answers with the codes it is given, then 200."""
 
     def __init__(self, *codes):
-        posted, answers = [], list(codes)
+        posted, answers, headers = [], list(codes), {}
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
@@ -63,12 +65,14 @@ class Server:
                 if code == 200:
                     posted.append(json.loads(body))
                 self.send_response(code)
+                for name, value in headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
 
             def log_message(self, *arguments):
                 pass
 
-        self.posted = posted
+        self.posted, self.headers = posted, headers
         self._server = HTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -178,15 +182,15 @@ class Recorder:
     name = "recorder"
     most = 2
 
-    def __init__(self, failures=0):
-        self.failures = failures
+    def __init__(self, failures=0, what=lambda told: (told.record["event"], told.record["complete"])):
+        self.failures, self.what = failures, what
         self.got = []
 
     def deliver(self, batch: Sequence[Told]) -> None:
         if self.failures:
             self.failures -= 1
             raise OSError("not now")
-        self.got += [(told.record["event"], told.record["complete"]) for told in batch]
+        self.got += [self.what(told) for told in batch]
 
 
 def feed(sink, folder, wanted):
@@ -251,3 +255,96 @@ def test_the_service_tells_its_sinks(serve, big):
         assert receiver.stop() == 0
     assert [got["reason"] for got in server.posted] == ["sysrq triggered crash"]
     assert any("webhook delivered 1" in line for line in receiver.log)
+
+
+class Fussy:
+    """A sink that fails with one record whenever it comes, like a server that answers 500 to it."""
+
+    name = "fussy"
+    most = 1
+
+    def __init__(self, error):
+        self.error, self.got = error, []
+
+    def deliver(self, batch):
+        for told in batch:
+            if told.record["event"] == 2 and self.error:
+                raise self.error
+            self.got.append(told.record["event"])
+
+
+@pytest.mark.parametrize("error", [OSError("500"), Refused("no")])
+def test_a_record_that_it_cannot_take_is_put_aside_shown_and_sent_again(error, store, tmp_path, cli):
+    fussy = Fussy(error)
+    feed(fussy, tmp_path, 0)
+    write(store, *(record("panic", "a", 1, n, n, SYSRQ) for n in (1, 2, 3, 4)))
+    counts = feed(fussy, tmp_path, 3)
+    assert fussy.got == [1, 3, 4] and counts["refused"] == 1
+    (sink,) = json.loads(cli("sinks", "--json", state_dir=tmp_path).stdout)
+    assert [one["reason"] for one in sink["aside"]] == [str(error)]
+    assert (sink["waiting"], sink["state"]) == (0, "works")
+    shown = cli("sinks", state_dir=tmp_path).stdout
+    assert sink["aside"][0]["id"] in shown and str(error) in shown
+    assert cli("resend", "--sink", "fussy", "--aside", state_dir=tmp_path).returncode == 0
+    fussy.error = None
+    feed(fussy, tmp_path, 1)
+    assert fussy.got == [1, 3, 4, 2]
+    (sink,) = json.loads(cli("sinks", "--json", state_dir=tmp_path).stdout)
+    assert sink["aside"] == []
+
+
+def test_what_is_stored_after_the_newest_was_deleted_is_told(store, tmp_path):
+    sink = Recorder()
+    write(store, *(record("panic", "a", 1, n, n, SYSRQ) for n in (1, 2)))
+    feed(sink, tmp_path, 0)
+    with closing(Reader(tmp_path)) as reader:
+        store.delete([entry.identity for entry in reader.select(Query())])
+    write(store, record("panic", "a", 1, 3, 3, SYSRQ))
+    feed(sink, tmp_path, 1)
+    assert sink.got == [(3, True)]
+
+
+def test_what_nobody_has_understood_is_told_without_and_again_with_its_meaning(store, tmp_path):
+    sink = Recorder(what=lambda told: told.record["meaning"])
+    feed(sink, tmp_path, 0)
+    store.write([record("panic", "a", 1, 1, 1, SYSRQ)])
+    feed(sink, tmp_path, 1)
+    explain(tmp_path)
+    feed(sink, tmp_path, 1)
+    assert sink.got == ["pending", "found"]
+
+
+def test_only_2xx_is_delivered_and_a_redirection_is_not_followed(told):
+    with closing(Server()) as elsewhere, closing(Server(302, 307, 429, 413, 404)) as server:
+        server.headers.update({"Location": elsewhere.url, "Retry-After": "7"})
+        hook = Webhook(server.url, "record")
+        for code in (302, 307, 429):
+            with pytest.raises(Away, match=str(code)) as caught:
+                hook.deliver([told])
+            assert caught.value.retry_s == 7
+        with pytest.raises(Refused, match="413"):
+            hook.deliver([told])
+        with pytest.raises(OSError, match="404"):
+            hook.deliver([told])
+    assert elsewhere.posted == [] and server.posted == []
+
+
+def test_a_test_pages_nobody(store, tmp_path):
+    write(store, record("test", "a", 1, 1, 0, "x"), record("oops", "a", 1, 2, 0, SYSRQ))
+    with closing(Reader(tmp_path)) as reader, closing(Server()) as server:
+        for entry in reader.select(Query()):
+            Webhook(server.url, "alertmanager").deliver([tell(reader, entry)])
+    assert [got[0]["labels"]["severity"] for got in server.posted] == ["info", "warning"]
+
+
+def test_what_is_told_has_bounds(store, tmp_path):
+    text = "<0>[    1.0] Kernel panic - not syncing: " + "A" * 140_000 + "\n"
+    long = record("panic", "h" * 1000, 1, 1, 0, text)
+    write(store, long)
+    with closing(Reader(tmp_path)) as reader:
+        (entry,) = reader.select(Query())
+        told = tell(reader, entry)
+    assert len(told.line) < 1200 and len(told.record["title"].encode()) <= 512
+    assert len(told.record["host"]) <= 255 and told.record["text"] == text
+    assert len(message(told)) < 3000
+    Hook("/bin/true").deliver([told])

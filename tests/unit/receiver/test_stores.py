@@ -18,7 +18,7 @@ from panicast_receiver.settings.kinds import parse_servers, without_password
 from panicast_receiver.sinks import Refused, Told, central, hand_over
 from panicast_receiver.sinks.broker import Login, message_id, pack, read_login, subject, unpack
 from panicast_receiver.sinks.document import checked
-from panicast_receiver.sinks.feeder import _told
+from panicast_receiver.sinks.telling import told
 
 from .conftest import explain
 from .test_store import raw_record
@@ -39,7 +39,7 @@ def document_of(tmp_path):
             store.write([raw_record(text, identity=os.urandom(20))])
         explain(tmp_path)
         with closing(Reader(tmp_path)) as reader:
-            return _told(reader, reader.select(Query())[-1]).record
+            return told(reader, reader.select(Query())[-1]).record
 
     return document_of
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The reading commands: list, show, groups, hosts, follow, export. Each returns the exit code."""
+"""The reading commands: list, show, groups, hosts, follow, sinks, export. Each returns the exit code."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+from ..db.follower import Follower
 from ..db.reader import Query, Reader
 from ..errors import ReceiverError
 from ..records import present
+from ..sinks.cursors import overview
 
 #: Seconds between looks at the database's change counter.
 FOLLOW_S = 0.5
@@ -82,20 +84,13 @@ def show(state_dir: Path, record_id: str, as_json: bool, raw: bool) -> int:
 
 def follow(state_dir: Path, query: Query, as_json: bool) -> int:
     """Print records as they are stored; ends by SIGINT or when nobody reads our output."""
-    reader = Reader(state_dir)
-    version, cursor = reader.data_version(), reader.cursor()
+    follower = Follower(state_dir)
+    cursor = follower.reader().cursor()
     while True:
         time.sleep(FOLLOW_S)
-        # A database opened while no service ran is read as one that never changes: look again.
-        if reader.frozen and reader.log_exists():
-            reader.close()
-            reader = Reader(state_dir)
-            version = -1
-        newest = reader.data_version()
-        if newest == version:
+        if not follower.changed():
             continue
-        version = newest
-        for entry in reader.changed_since(cursor, query):
+        for entry in follower.after(cursor, query):
             cursor = entry.changed
             _say(
                 json.dumps(entry.summary) + "\n"
@@ -103,6 +98,18 @@ def follow(state_dir: Path, query: Query, as_json: bool) -> int:
                 else present.table([entry.summary], headings=False)
             )
         sys.stdout.flush()
+
+
+def sinks(state_dir: Path, as_json: bool) -> int:
+    """Print how far each sink is, and what it would not take."""
+    found = overview(state_dir)
+    if as_json:
+        _say(_json(found))
+    elif found:
+        _say(present.sinks_table(found))
+    else:
+        print("no sink was ever fed from here", file=sys.stderr)
+    return 0
 
 
 def export(state_dir: Path, query: Query, folder: str) -> int:

@@ -226,21 +226,29 @@ def build_parser() -> argparse.ArgumentParser:
         SETTINGS,
     )
     drill.add_argument("--to", metavar="ADDR", default="", help="send to this address instead of our own")
+    sinks = command(
+        "sinks",
+        "say how far each sink is, what keeps it from being told, and which records it would not take",
+        "  panicast-receiver sinks\n",
+        readers,
+    )
+    sinks.add_argument("--json", action="store_true", help="a JSON array")
     resend = command(
         "resend",
-        "tell a sink once more of the records received since a time",
-        "  panicast-receiver resend --sink webhook --since 2h\n",
+        "tell a sink once more of the records received since a time, or of those that it would not take",
+        "  panicast-receiver resend --sink webhook --since 2h\n"
+        "  panicast-receiver resend --sink webhook --aside\n",
         readers,
     )
     resend.add_argument(
         "--sink", metavar="NAME", required=True, help="its setting: hook, webhook, syslog, ..."
     )
-    resend.add_argument(
-        "--since",
-        metavar="WHEN",
-        type=parse_since,
-        required=True,
-        help="30m, 2h, 7d, or 2026-11-23T20:00 (UTC)",
+    which = resend.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--since", metavar="WHEN", type=parse_since, help="30m, 2h, 7d, or 2026-11-23T20:00 (UTC)"
+    )
+    which.add_argument(
+        "--aside", action="store_true", help="those that it would not take, which `sinks` lists"
     )
     prune = command(
         "prune",
@@ -303,6 +311,8 @@ def _run(args: argparse.Namespace) -> int:
         return doctor.run(settings, state_dir)
     if args.command == "show":
         return commands.show(state_dir, args.id, as_json=args.json, raw=args.raw)
+    if args.command == "sinks":
+        return commands.sinks(state_dir, as_json=args.json)
     if args.command == "hosts":
         return commands.hosts(state_dir, settings.silent_s, args.state, as_json=args.json)
     query = Query(

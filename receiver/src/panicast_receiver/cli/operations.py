@@ -14,7 +14,7 @@ from ..db.store import Store
 from ..errors import ReceiverError, UsageError
 from ..settings import SETTINGS, Settings
 from ..settings.kinds import parse_listen
-from ..sinks.feeder import rewind
+from ..sinks.cursors import rewind, send_aside
 from ..text import escape
 from ..wire import sealing
 from ..wire.v1 import Frame, decode, encode
@@ -105,9 +105,11 @@ def prune(state_dir: Path, before_ns: int | None, per_host: int | None, dry_run:
     return 0
 
 
-def resend(state_dir: Path, sink: str, since_ns: int) -> int:
-    """Move a sink's cursor back; a service that runs, or the next one, tells it again."""
-    print(f"{rewind(state_dir, sink, since_ns)} records will be told to {escape(sink)} again")
+def resend(state_dir: Path, sink: str, since_ns: int | None) -> int:
+    """Move a sink's cursor back, or have sent again what was put aside; a service that runs, or the next one,
+    does it."""
+    count = send_aside(state_dir, sink) if since_ns is None else rewind(state_dir, sink, since_ns)
+    print(f"{count} records will be told to {escape(sink)} again")
     return 0
 
 

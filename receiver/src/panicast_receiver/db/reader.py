@@ -198,6 +198,11 @@ class Reader:
             raise NotFoundError(f"{prefix!r} fits several records: {ids}; give more of the id")
         return found[0]
 
+    def by_identity(self, identity: bytes) -> Entry | None:
+        """A record, if it is there."""
+        sql = f"SELECT {_SUMMARY} FROM records WHERE identity = ?"
+        return next((_entry(row) for row in self._rows(sql, [identity])), None)
+
     def has_complete(self, identity: bytes) -> bool:
         """Whether a record is there, whole."""
         sql = "SELECT 1 FROM records WHERE identity = ? AND complete"

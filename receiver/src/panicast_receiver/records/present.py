@@ -97,6 +97,21 @@ def hosts_table(hosts: Sequence[dict[str, Any]]) -> str:
     )
 
 
+def sinks_table(sinks: Sequence[dict[str, Any]]) -> str:
+    """One line for each sink, and one for each record that it would not take."""
+    rows = [
+        (item["sink"], item["state"], str(item["waiting"]), str(len(item["aside"])), item["complaint"])
+        for item in sinks
+    ]
+    aside = [
+        (one["id"], one["type"], one["host"], item["sink"], one["reason"])
+        for item in sinks
+        for one in item["aside"]
+    ]
+    told = aligned(("SINK", "STATE", "WAITING", "ASIDE", "COMPLAINT"), rows)
+    return told + ("\n" + aligned(("PUT ASIDE", "TYPE", "HOST", "SINK", "REASON"), aside) if aside else "")
+
+
 def _short(time: str) -> str:
     return time[:19].replace("T", " ")
 

@@ -13,6 +13,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import nats.errors
 import sdnotify
@@ -129,7 +130,7 @@ class Collector:
                 return True
         return False
 
-    async def _meanwhile(self, work: asyncio.Future[None], messages: Sequence[Msg]) -> None:
+    async def _meanwhile(self, work: asyncio.Future[Any], messages: Sequence[Msg]) -> None:
         """Wait for ``work``, and say now and then that the messages are being dealt with."""
         while not (await asyncio.wait({work}, timeout=ACK_S / 3))[0]:
             self._beat()

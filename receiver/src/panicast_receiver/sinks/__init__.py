@@ -7,8 +7,10 @@ too. A sink that fails is tried again, more and more seldom, and keeps nobody wa
 
 from __future__ import annotations
 
+import contextlib
+import errno
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from ..log import logger
@@ -37,19 +39,38 @@ class Sink(Protocol):
         """Hand the records over."""
 
 
+class Away(OSError):
+    """The other side says when to come again, in seconds."""
+
+    def __init__(self, text: str, retry_s: float) -> None:
+        super().__init__(text)
+        self.retry_s = retry_s
+
+
+@contextlib.contextmanager
+def too_long() -> Iterator[None]:
+    """What is too long for a datagram is so for ever."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EMSGSIZE:
+            raise Refused("it is too long for a datagram") from error
+        raise
+
+
 #: How syslog and the journal rank what a record tells.
 PRIORITIES = {"panic": 2, "oops": 3, "test": 6}
 
 
-def hand_over(sink: Sink, batch: Sequence[Told], counts: Counter[str]) -> None:
-    """Deliver a batch; a record that is refused alone is logged, counted and stays where it is."""
+def hand_over(sink: Sink, batch: Sequence[Told], counts: Counter[str]) -> list[tuple[Told, str]]:
+    """Deliver a batch; returns those that are refused, each alone, and why: they are logged and counted."""
     try:
         sink.deliver(batch)
-        counts["delivered"] += len(batch)
     except Refused as error:
         if len(batch) > 1:
-            for told in batch:
-                hand_over(sink, [told], counts)
-            return
+            return [refused for told in batch for refused in hand_over(sink, [told], counts)]
         counts["refused"] += 1
         logger.error("%s: record %s is refused: %s", sink.name, batch[0].record["id"], error)
+        return [(batch[0], str(error))]
+    counts["delivered"] += len(batch)
+    return []

@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..text import shorten
+
 #: Column -> its type. One row a record; identity is boot id and event, or a digest where a format has none,
 #: so the same panic heard by several receivers is one row. known: bytes of the text that arrived. text: with
 #: a line in place of each gap. raw: the bytes themselves where text does not hold them exactly, else NULL.
@@ -65,6 +67,8 @@ CREATE INDEX records_by_boot ON panicast.records (boot_id, event);
 )
 APPLIED = "INSERT INTO panicast.migrations (version) VALUES (%s)"
 
+#: Bytes of what is in an index, or is to fit on a line; who publishes may be another version.
+_BOUNDS = {"id": 64, "host": 255, "signature": 64, "title": 512}
 _NAMES = ", ".join(COLUMNS)
 #: Which of two sightings of a record is kept: sealed before unsealed, whole before cut, more before less.
 _RANK = "({0}.sealed, {0}.complete, {0}.known)"
@@ -89,6 +93,7 @@ def line(document: Mapping[str, Any]) -> str:
     """A document as a line for COPY, in PostgreSQL's text format."""
     row = {
         **document,
+        **{name: shorten(document[name], most) for name, most in _BOUNDS.items()},
         "identity": "\\x" + document["identity"],
         "known": document["bytes"] - sum(gap["bytes"] for gap in document["gaps"]),
         "raw": None if document["raw"] is None else "\\x" + base64.b64decode(document["raw"]).hex(),

@@ -1,30 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The thread of a sink: reads the database from the sink's cursor on, delivers, moves the cursor."""
+"""The thread of a sink: follows the records from the sink's cursor on, delivers, moves the cursor."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Callable
 
 from ..db import schema
-from ..db.reader import Entry, Query, Reader
-from ..errors import ReceiverError
+from ..db.follower import Follower
+from ..db.reader import Entry, Query
 from ..log import logger
-from ..records import present
-from ..text import escape
 from ..threads import name_thread
-from . import Sink, Told, hand_over
+from . import Sink, cursors, hand_over
+from .telling import told
 
 #: Seconds between looks for new records; between tries at first, and at most.
-LOOK_S, RETRY_S, LONGEST_S = 0.5, 1.0, 300.0
+LOOK_S, RETRY_S, LONGEST_S = 0.25, 1.0, 300.0
+#: As long as this we heed a server that says when to come again.
+LONGEST_WISH_S = 3600.0
 #: Text in one batch at most, as it is unpacked: of this there are several copies.
 BATCH_BYTES = 4 << 20
 #: Between batches in a burst: it takes Python's lock from the capturing thread.
-BURST_S = 1.0
+BURST_S = 0.25
+#: A record that failed so often is at fault itself, if the next one does not fail.
+TRIES = 4
 
 
 class Feeder(threading.Thread):
@@ -36,11 +40,14 @@ class Feeder(threading.Thread):
         super().__init__(name=sink.name, daemon=True)
         self.counts: Counter[str] = Counter()
         self._sink = sink
-        self._state_dir = state_dir
+        self._path = state_dir / schema.FILE_NAME
+        self._follower = Follower(state_dir)
         self._busy = busy
         self._stopping = threading.Event()
-        with closing(Reader(state_dir)) as reader, closing(schema.open_writer(reader.path)) as database:
-            _cursor(database, reader, self.name)
+        #: How often the first of those that wait has failed.
+        self._tries = 0
+        with closing(schema.open_writer(self._path)) as database:
+            cursors.begin(database, self.name)
 
     def stop(self) -> None:
         """Ask the thread to finish; what it has not delivered it will after the next start."""
@@ -53,74 +60,92 @@ class Feeder(threading.Thread):
         complaint: str | None = None
         while not self._stopping.wait(pause):
             try:
+                if complaint is None and not self._follower.changed():
+                    continue
                 self._deliver_all()
                 if complaint is not None:
                     logger.warning("%s: works again", self.name)
+                    self._complain("")
                 pause, complaint, self.counts["failing"] = LOOK_S, None, 0
             # Whatever a library may raise: a thread that ended by itself would never tell again.
             except Exception as error:
                 if str(error) != complaint:
                     logger.warning("%s: %s; trying again until it works", self.name, error)
+                    self._complain(str(error))
                 complaint = str(error)
                 self.counts["failing"] = 1
                 self.counts["failed"] += 1
-                pause = min(LONGEST_S, max(RETRY_S, 2 * pause))
+                wish = min(LONGEST_WISH_S, getattr(error, "retry_s", 0.0))
+                pause = max(wish, min(LONGEST_S, max(RETRY_S, 2 * pause)))
+        self._follower.close()
+
+    def _complain(self, complaint: str) -> None:
+        try:
+            with closing(schema.open_writer(self._path)) as database:
+                cursors.complain(database, self.name, complaint)
+        except Exception as error:
+            logger.debug("%s: %s", self.name, error)
 
     def _deliver_all(self) -> None:
         """Everything that lies behind the cursor; raises what went wrong."""
-        with closing(Reader(self._state_dir)) as reader, closing(schema.open_writer(reader.path)) as database:
-            cursor = _cursor(database, reader, self.name)
-            while entries := self._next(reader, cursor):
-                hand_over(self._sink, [_told(reader, entry) for entry in entries], self.counts)
-                # Unless it was moved meanwhile, by `resend`.
-                values = (entries[-1].changed, self.name, cursor)
-                moved = database.execute(
-                    "UPDATE cursors SET changed = ? WHERE sink = ? AND changed = ?", values
-                )
-                cursor = entries[-1].changed
-                if not moved.rowcount or self._stopping.wait(BURST_S if self._busy() else 0):
+        with closing(schema.open_writer(self._path)) as database:
+            self._deliver_aside(database)
+            cursor = cursors.begin(database, self.name)
+            while entries := self._next(cursor):
+                entries, refused = self._deliver(entries)
+                taken = {entry.identity for entry in entries} - {identity for identity, _ in refused}
+                last = entries[-1].changed
+                if not cursors.move(database, self.name, cursor, last, sorted(taken), refused):
+                    return
+                cursor = last
+                if self._stopping.wait(BURST_S if self._busy() else 0):
                     return
 
-    def _next(self, reader: Reader, cursor: int) -> list[Entry]:
-        """What comes after the cursor, at most a batch, up to a record of which nobody has looked what it
-        means: that is done in a moment, and then it is told with its meaning."""
+    def _deliver_aside(self, database: sqlite3.Connection) -> None:
+        """What was put aside and is to be sent again."""
+        while identity := cursors.again(database, self.name):
+            entry = self._follower.reader().by_identity(identity)
+            refused = self._hand_over([entry]) if entry else []
+            cursor = cursors.begin(database, self.name)
+            cursors.move(database, self.name, cursor, cursor, [identity] if not refused else [], refused)
+
+    def _deliver(self, entries: list[Entry]) -> tuple[list[Entry], list[tuple[bytes, str]]]:
+        """Deliver; returns those that are dealt with, and those of them that are refused. Raises what went
+        wrong, unless it goes wrong with the first alone."""
+        try:
+            refused = self._hand_over(entries)
+        except OSError:
+            self._tries += 1
+            following = self._follower.after(entries[0].changed, Query(limit=1))
+            if self._tries < TRIES or len(entries) > 1 or not following:
+                raise
+            refused = self._hand_over(following)
+            refused += self._try_last(entries)
+            entries = [*entries, *following]
+        self._tries = 0
+        return entries, refused
+
+    def _try_last(self, entries: Sequence[Entry]) -> list[tuple[bytes, str]]:
+        """Once more, now that another one was taken: the other side may just have come back."""
+        try:
+            return self._hand_over(entries)
+        except OSError as error:
+            logger.error("%s: record %s is put aside: %s", self.name, entries[0].summary["id"], error)
+            self.counts["refused"] += 1
+            return [(entries[0].identity, str(error))]
+
+    def _hand_over(self, entries: Sequence[Entry]) -> list[tuple[bytes, str]]:
+        reader = self._follower.reader()
+        refused = hand_over(self._sink, [told(reader, entry) for entry in entries], self.counts)
+        return [(bytes.fromhex(one.record["identity"]), why) for one, why in refused]
+
+    def _next(self, cursor: int) -> list[Entry]:
+        """What comes after the cursor, at most a batch; one alone where something went wrong."""
         found: list[Entry] = []
         size = 0
-        for entry in reader.changed_since(cursor, Query(limit=self._sink.most)):
+        for entry in self._follower.after(cursor, Query(limit=1 if self._tries else self._sink.most)):
             size += entry.summary["bytes"]
-            if entry.summary["crash"] is None or (found and size > BATCH_BYTES):
+            if found and size > BATCH_BYTES:
                 break
             found.append(entry)
         return found
-
-
-def _cursor(database: sqlite3.Connection, reader: Reader, sink: str) -> int:
-    """Where a sink is; a new one begins with what comes from now on."""
-    row = database.execute("SELECT changed FROM cursors WHERE sink = ?", (sink,)).fetchone()
-    if row is None:
-        row = (reader.cursor(),)
-        database.execute("INSERT INTO cursors (sink, changed) VALUES (?, ?)", (sink, *row))
-    return int(row[0])
-
-
-def _told(reader: Reader, entry: Entry) -> Told:
-    summary = entry.summary
-    what = summary["title"] or summary["reason"] or "no reason given"
-    line = f"{summary['type']} of {summary['host']}: {what}"
-    if not summary["complete"]:
-        line += f" ({present.state(summary)})"
-    return Told(present.as_json(summary, reader.load(entry)), escape(line))
-
-
-def rewind(state_dir: Path, sink: str, since_ns: int) -> int:
-    """Let a sink begin again with the records received since then; how many that are."""
-    with closing(schema.open_writer(state_dir / schema.FILE_NAME)) as database:
-        if database.execute("SELECT 1 FROM cursors WHERE sink = ?", (sink,)).fetchone() is None:
-            names = ", ".join(row[0] for row in database.execute("SELECT sink FROM cursors")) or "none yet"
-            raise ReceiverError(f"no sink {sink!r} was ever fed from here; there are: {names}")
-        sql = "SELECT min(changed) - 1, count(*) FROM records WHERE received_ns >= ? "
-        sql += "AND type NOT IN ('hello', 'bye')"
-        start, count = database.execute(sql, (since_ns,)).fetchone()
-        if count:
-            database.execute("UPDATE cursors SET changed = min(changed, ?) WHERE sink = ?", (start, sink))
-        return int(count)

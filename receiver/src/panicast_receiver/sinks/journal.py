@@ -6,7 +6,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 
-from . import PRIORITIES, Told
+from . import PRIORITIES, Told, too_long
 
 SOCKET = "/run/systemd/journal/socket"
 _FIELDS = ("id", "type", "host", "reason", "title", "signature", "release", "boot_id", "format")
@@ -36,7 +36,7 @@ class Journal:
         entry = b"".join(
             _field(name, value.encode("utf-8", "backslashreplace")) for name, value in fields.items()
         )
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, too_long():
             sock.sendto(entry, self._path)
 
 

@@ -24,6 +24,9 @@ _DEFAULTS = {
     "options": "-c statement_timeout=60s -c lock_timeout=30s",
 }
 
+#: Classes of SQLSTATE that are about the row: data, constraints, limits (of an index, too).
+_REFUSALS = ("22", "23", "54")
+
 
 class PostgreSQL:
     """Copies records into a staging table and merges them from there, a batch in one transaction.
@@ -56,6 +59,8 @@ class PostgreSQL:
         except psycopg2.DataError as error:
             raise Refused(_first_line(error)) from error
         except psycopg2.Error as error:
+            if (error.pgcode or "")[:2] in _REFUSALS:
+                raise Refused(_first_line(error)) from error
             raise OSError(f"PostgreSQL: {_first_line(error)}") from error
 
 

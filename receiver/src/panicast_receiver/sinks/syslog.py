@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Sequence
 
 from ..settings.targets import Target
-from . import PRIORITIES, Told
+from . import PRIORITIES, Told, too_long
 
 #: local0, so that panics of other machines are not taken for the log host's own kernel's.
 _FACILITY = 16
@@ -39,7 +39,7 @@ class Syslog:
             family, kind, protocol, _, address = socket.getaddrinfo(
                 *self._target[1:], type=socket.SOCK_DGRAM
             )[0]
-            with socket.socket(family, kind, protocol) as sock:
+            with socket.socket(family, kind, protocol) as sock, too_long():
                 sock.sendto(line, address)
             return
         with socket.create_connection(self._target[1:], _TIMEOUT_S) as plain:

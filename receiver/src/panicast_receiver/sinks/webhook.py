@@ -4,19 +4,27 @@
 from __future__ import annotations
 
 import json
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import Any, Callable
 
-from . import Told
+from . import Away, Refused, Told
 
 _TIMEOUT_S = 10
+#: A test wakes nobody.
+SEVERITIES = {"panic": "critical", "oops": "warning"}
+#: Answers that are about this record, not about us or the server.
+_REFUSALS = frozenset({400, 413, 414, 422, 431})
 
 
 def _alertmanager(told: Told) -> Any:
     record = told.record
-    labels = {"alertname": "Kernel" + record["type"].capitalize(), "severity": "critical"}
+    severity = SEVERITIES.get(record["type"], "info")
+    labels = {"alertname": "Kernel" + record["type"].capitalize(), "severity": severity}
     labels.update({key: record[key] for key in ("host", "signature", "release") if record[key]})
     notes = {"summary": told.line, "record": record["id"]}
     return [{"labels": labels, "annotations": notes, "startsAt": record["received"]}]
@@ -56,8 +64,35 @@ class Webhook:
             {"Content-Type": "application/json", "User-Agent": "panicast-receiver"},
         )
         try:
-            # urllib raises for 4xx and 5xx and follows redirections; the URL's scheme was checked before.
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
+            # Raises for all but 2xx; the URL's scheme was checked before.
+            with _OPENER.open(request, timeout=_TIMEOUT_S) as answer:
                 answer.read(1)
+        except urllib.error.HTTPError as error:
+            with error:
+                said = f"{self._url} answers {error.code} {error.reason}"
+                if error.code in _REFUSALS:
+                    raise Refused(said) from error
+                raise Away(said, _seconds(error.headers.get("Retry-After", ""))) from error
         except HTTPException as error:
             raise OSError(f"{self._url}: {error!r}") from error
+
+
+class _NoRedirection(urllib.request.HTTPRedirectHandler):
+    """Where we would be sent to nobody has asked for a record."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(_NoRedirection)
+
+
+def _seconds(retry_after: str) -> float:
+    """What a Retry-After says, a number or a time; 0 where it says nothing."""
+    text = retry_after.strip()[:40]
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return 0.0

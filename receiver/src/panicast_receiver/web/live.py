@@ -17,15 +17,14 @@ from functools import partial
 from pathlib import Path
 from typing import Callable, NamedTuple, TypeVar
 
-from ..db.reader import Entry, Query, Reader
+from ..db.follower import Follower
+from ..db.reader import Entry, Query
 from ..errors import ReceiverError
 from ..log import logger
 
 T = TypeVar("T")
 #: Seconds between looks at the database; without an event a stream says that it lives.
 LOOK_S, BEAT_S = 0.5, 15.0
-#: A record that nobody has explained yet is told after this long all the same, seconds.
-PATIENCE_S = 3.0
 #: Streams at once: a browser keeps one for each tab.
 MOST_STREAMS = 100
 #: Records that a stream asks for at a time.
@@ -33,20 +32,20 @@ _BATCH = 100
 
 
 class News(NamedTuple):
-    """What came after a cursor, some of it at least, and where to go on when all of it is told."""
+    """What came after a cursor, some of it at least, and where to go on when all of it is told; whether a
+    record is kept back for its meaning."""
 
     entries: list[Entry]
     cursor: int
+    held: bool = False
 
 
 class Feed:
     """Wakes its streams when the database has changed."""
 
     def __init__(self, state_dir: Path) -> None:
-        self._state_dir = state_dir
+        self._follower = Follower(state_dir)
         self._thread = ThreadPoolExecutor(1, "feed")
-        self._reader: Reader | None = None
-        self._state: tuple[int, int] | None = None
         self._wakers: set[asyncio.Event] = set()
         self._watcher: asyncio.Task[None] | None = None
         self._stopping = False
@@ -65,7 +64,7 @@ class Feed:
 
     async def newest(self) -> int:
         """Where a stream begins that has missed nothing; raises ReceiverError."""
-        return await self._in_thread(lambda: self._open().cursor())
+        return await self._in_thread(lambda: self._follower.reader().cursor())
 
     async def events(self, query: Query, cursor: int, gone: Callable[[], bool]) -> AsyncGenerator[str, None]:
         """The records that match and come after ``cursor``, each an event; between them comments. Ends when
@@ -77,26 +76,20 @@ class Feed:
             if self._watcher is None or self._watcher.done():
                 self._watcher = asyncio.create_task(self._watch())
             yield f"retry: 3000\nid: {cursor}\n\n"
-            told_at, held_since = time.monotonic(), 0.0
+            told_at, held = time.monotonic(), False
             while True:
                 with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(waker.wait(), LOOK_S if held_since else BEAT_S)
+                    await asyncio.wait_for(waker.wait(), LOOK_S if held else BEAT_S)
                 waker.clear()
                 if self._stopping or gone():
                     return
                 news = await self._in_thread(partial(self._look, query, cursor))
                 for entry in news.entries:
-                    if entry.summary["crash"] is None:
-                        # Somebody looks at it in a moment: then it is told with what it means.
-                        held_since = held_since or time.monotonic()
-                        if time.monotonic() < held_since + PATIENCE_S:
-                            break
-                    cursor, held_since, told_at = entry.changed, 0.0, time.monotonic()
+                    cursor, told_at = entry.changed, time.monotonic()
                     yield f"id: {cursor}\nevent: record\ndata: {json.dumps(entry.summary)}\n\n"
-                else:
-                    cursor, held_since = news.cursor, 0.0
-                    if len(news.entries) == _BATCH:
-                        waker.set()
+                cursor, held = news.cursor, news.held
+                if len(news.entries) == _BATCH:
+                    waker.set()
                 if time.monotonic() >= told_at + BEAT_S:
                     told_at = time.monotonic()
                     yield ":\n\n"
@@ -114,31 +107,20 @@ class Feed:
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _open(self) -> Reader:
-        """The reader; another one where the file is another one, or was opened while nobody wrote to it."""
-        reader = self._reader
-        if reader and (reader.replaced() or (reader.frozen and reader.log_exists())):
-            reader.close()
-            reader = None
-        self._reader = reader or Reader(self._state_dir)
-        return self._reader
-
     def _has_changed(self) -> bool:
         try:
-            reader = self._open()
-            state = id(reader), reader.data_version()
+            return self._follower.changed()
         except ReceiverError as error:
             logger.debug("%s", error)
             return False
-        changed, self._state = state != self._state, state
-        return changed
 
     def _look(self, query: Query, cursor: int) -> News:
         try:
-            reader = self._open()
-            newest = reader.cursor()
-            entries = reader.changed_since(cursor, query._replace(limit=_BATCH))
+            newest = self._follower.reader().cursor()
+            entries = self._follower.after(cursor, query._replace(limit=_BATCH))
         except ReceiverError as error:
             logger.debug("%s", error)
             return News([], cursor)
-        return News(entries, entries[-1].changed if len(entries) == _BATCH else max(cursor, newest))
+        if self._follower.held or len(entries) == _BATCH:
+            return News(entries, entries[-1].changed if entries else cursor, self._follower.held)
+        return News(entries, max(cursor, newest))

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reads along behind whoever writes the records: for `follow`, for the web page's feed, for the sinks.
+
+A record is passed on when it is known what it means, or has been looked for long enough; then the meaning
+counts as a change of its own, and follows.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from . import changes
+from .meanings import PATIENCE_S
+from .reader import Entry, Query, Reader
+
+
+class Follower:
+    """One view of a state folder's database, whatever becomes of the file. Raises ReceiverError."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._state_dir = state_dir
+        self._reader: Reader | None = None
+        self._seen: tuple[int, int] | None = None
+        #: Whether the last look kept a record back: it is to be looked for again, changed or not.
+        self.held = False
+
+    def close(self) -> None:
+        """Close the database."""
+        if self._reader:
+            self._reader.close()
+        self._reader = None
+
+    def reader(self) -> Reader:
+        """The reader; another one where the file is another one, or was opened while nobody wrote to it."""
+        reader = self._reader
+        if reader and (reader.replaced() or (reader.frozen and reader.log_exists())):
+            self.close()
+        self._reader = self._reader or Reader(self._state_dir)
+        return self._reader
+
+    def changed(self) -> bool:
+        """Whether anybody has written since this was asked last, or something was kept back."""
+        reader = self.reader()
+        state = id(reader), reader.data_version()
+        changed, self._seen = state != self._seen, state
+        return changed or self.held
+
+    def after(self, cursor: int, query: Query) -> list[Entry]:
+        """The matching records after ``cursor`` that may be passed on; ``limit`` keeps the first."""
+        found = self.reader().changed_since(cursor, query)
+        for place, entry in enumerate(found):
+            if entry.summary["meaning"] == "pending" and changes.age_s(entry.changed) < PATIENCE_S:
+                self.held = True
+                return found[:place]
+        self.held = False
+        return found

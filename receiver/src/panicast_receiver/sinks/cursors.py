@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What each sink has, kept in the database: how far it is, what it complains of, what it would not take."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from ..db import changes, schema
+from ..errors import ReceiverError
+
+_WAITING = (
+    "(SELECT count(*) FROM records WHERE records.changed > cursors.changed AND type NOT IN ('hello', 'bye'))"
+)
+#: Of a record that was put aside and is to be sent again there is no reason any more.
+AGAIN = ""
+_LONGEST_REASON = 300
+
+
+def begin(db: sqlite3.Connection, sink: str) -> int:
+    """Where a sink is; a new one begins with what comes from now on."""
+    row = db.execute("SELECT changed FROM cursors WHERE sink = ?", (sink,)).fetchone()
+    if row is None:
+        row = (changes.newest(db),)
+        db.execute("INSERT INTO cursors (sink, changed) VALUES (?, ?)", (sink, *row))
+    return int(row[0])
+
+
+def move(
+    db: sqlite3.Connection,
+    sink: str,
+    before: int,
+    after: int,
+    taken: Sequence[bytes],
+    refused: Sequence[tuple[bytes, str]],
+) -> bool:
+    """The sink has dealt with all up to ``after``; False where it was moved meanwhile, by `resend`."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        moved = db.execute(
+            "UPDATE cursors SET changed = ? WHERE sink = ? AND changed = ?", (after, sink, before)
+        )
+        for identity in taken:
+            db.execute("DELETE FROM aside WHERE sink = ? AND identity = ?", (sink, identity))
+        for identity, reason in refused:
+            db.execute(
+                "INSERT OR REPLACE INTO aside VALUES (?, ?, ?, ?)",
+                (sink, identity, reason[:_LONGEST_REASON] or "it says no", time.time_ns()),
+            )
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    return bool(moved.rowcount)
+
+
+def complain(db: sqlite3.Connection, sink: str, complaint: str) -> None:
+    """Keep what keeps a sink from being told; "" when it works."""
+    db.execute("UPDATE cursors SET complaint = ? WHERE sink = ?", (complaint[:_LONGEST_REASON], sink))
+
+
+def again(db: sqlite3.Connection, sink: str) -> bytes | None:
+    """A record that was put aside and is to be sent again."""
+    row = db.execute(
+        "SELECT identity FROM aside WHERE sink = ? AND reason = ? LIMIT 1", (sink, AGAIN)
+    ).fetchone()
+    return row[0] if row else None
+
+
+def overview(state_dir: Path) -> list[dict[str, Any]]:
+    """The objects that ``sinks --json`` prints; raises ReceiverError."""
+    path = state_dir / schema.FILE_NAME
+    db, _ = schema.open_reader(path)
+    with closing(db):
+        try:
+            sinks = db.execute(f"SELECT sink, complaint, {_WAITING} FROM cursors ORDER BY sink").fetchall()
+            aside = db.execute(
+                "SELECT aside.sink, records.id, records.type, records.host, aside.reason FROM aside "
+                "JOIN records ON records.identity = aside.identity ORDER BY since_ns"
+            ).fetchall()
+        except sqlite3.Error as error:
+            raise ReceiverError(schema.explain(error, path)) from error
+    return [
+        {
+            "sink": name,
+            "state": "failing" if complaint else "works",
+            "complaint": complaint,
+            "waiting": waiting,
+            "aside": [
+                {"id": row[1], "type": row[2], "host": row[3], "reason": row[4] or "is being sent again"}
+                for row in aside
+                if row[0] == name
+            ],
+        }
+        for name, complaint, waiting in sinks
+    ]
+
+
+def rewind(state_dir: Path, sink: str, since_ns: int) -> int:
+    """Let a sink begin again with the records received since then; how many that are."""
+    with closing(schema.open_writer(state_dir / schema.FILE_NAME)) as db:
+        _must_be_there(db, sink)
+        sql = "SELECT min(changed) - 1, count(*) FROM records WHERE received_ns >= ? "
+        sql += "AND type NOT IN ('hello', 'bye')"
+        start, count = db.execute(sql, (since_ns,)).fetchone()
+        if count:
+            db.execute("UPDATE cursors SET changed = min(changed, ?) WHERE sink = ?", (start, sink))
+        return int(count)
+
+
+def send_aside(state_dir: Path, sink: str) -> int:
+    """Have what a sink would not take sent again; how many that are."""
+    with closing(schema.open_writer(state_dir / schema.FILE_NAME)) as db:
+        _must_be_there(db, sink)
+        return db.execute("UPDATE aside SET reason = ? WHERE sink = ?", (AGAIN, sink)).rowcount
+
+
+def _must_be_there(db: sqlite3.Connection, sink: str) -> None:
+    if db.execute("SELECT 1 FROM cursors WHERE sink = ?", (sink,)).fetchone() is None:
+        names = ", ".join(row[0] for row in db.execute("SELECT sink FROM cursors")) or "none yet"
+        raise ReceiverError(f"no sink {sink!r} was ever fed from here; there are: {names}")
