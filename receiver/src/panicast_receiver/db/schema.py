@@ -29,15 +29,16 @@ CREATE TABLE aside (
 ) WITHOUT ROWID;
 {changes.SCHEMA}"""
 
-#: One row a record. hello and bye are rows too, one per boot id: the newest.
-#: identity: boot id and event, or a digest for raw. changed: rises with every insert and update, so a
-#: reader that remembers the highest it saw misses nothing (changes.py). gaps: JSON [[offset, length], …].
-#: title, signature, kernel, crash: what the text means (crash is its JSON); signature is NULL until somebody
-#: has looked. tries: how often that was begun; failure: why there is no meaning (meanings.py). body: zstd of
-#: the text's bytes that arrived, in order. metadata: seq 0's payload, NULL while missing. restored: frames
-#: that came by parity. forgotten: records that were deleted. cursors: what each sink has, whether it is fed now, what it
-#: complains of; aside: what it refused. boots: one row a boot id (boots.py); interfaces: JSON {name: MAC}. records_by_signature holds all
-#: that groups are made of: what stands behind body in a row is found by reading through it.
+#: One row a record. hello and bye are rows too, one per boot id: the newest. identity: boot id and event,
+#: or a digest for raw. changed: rises with every insert and update, so a reader that remembers the highest
+#: it saw misses nothing (changes.py). gaps: JSON [[offset, length], …]. title, signature, kernel, crash:
+#: what the text means (crash is its JSON); signature is NULL until somebody has looked. tries: how often
+#: that was begun; failure: why there is no meaning (meanings.py). body: zstd of the text's bytes that
+#: arrived, in order. metadata: seq 0's payload, NULL while missing. restored: frames that came by parity.
+#: forgotten: records that were deleted. cursors: what each sink has, whether it is fed now, what it
+#: complains of; aside: what it refused. boots: one row a boot id (boots.py); interfaces: JSON {name: MAC}.
+#: records_by_signature holds all that groups are made of: what stands behind body in a row is found by
+#: reading through it.
 SCHEMA = f"""
 CREATE TABLE records (
     identity BLOB PRIMARY KEY NOT NULL,
