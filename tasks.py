@@ -12,6 +12,7 @@ from panicast_build import smoke as smoke_test
 from panicast_build import testing
 from panicast_build import watch as kernel_watch
 from panicast_build.bench import build as bench_build
+from panicast_build.bench import names as bench_names
 from panicast_build.bench import panic as bench_panic
 from panicast_build.bench import receiver as bench_receiver
 from panicast_build.build import package as packages
@@ -137,13 +138,26 @@ def smoke(
 
 @command(
     positional=["what"],
-    what=f"what is measured: {', '.join(BENCHES)}",
+    what=f"what is measured: {', '.join(BENCHES)}, or names",
     kernel="only these series, e.g. 6.1,7.3 (panic, build)",
     runs="how many crashes, floods or builds make a figure (3)",
     netconsd="folder of netconsd's source, to measure it too (receiver; else $PANICAST_NETCONSD)",
+    corpus="folder of logs of crashes with their answers (names)",
+    answers=f"whose answers they are: {', '.join(bench_names.ANSWERS)} (names)",
 )
-def bench(_: Context, what: str, kernel: str = "", runs: int = 3, netconsd: str = "") -> None:
+def bench(
+    _: Context,
+    what: str,
+    kernel: str = "",
+    runs: int = 3,
+    netconsd: str = "",
+    corpus: str = "",
+    answers: str = "syzkaller",
+) -> None:
     """Measure, beside the field's other tools, the figures of docs/benchmarks*.md."""
+    if what == "names":
+        bench_names.run(corpus, answers)
+        return
     for measure in choose("bench", what, BENCHES):
         measure(kernel, runs, netconsd)
 

@@ -105,7 +105,7 @@ def test_the_same_crash_of_many_hosts_is_one_group(keep, tmp_path, cli):
     )
     many, one = Reader(tmp_path).groups(Query())
     assert (many["hosts"], many["records"], many["kernels"]) == (5, 5, ["6.1.0-0", "6.1.0-1"])
-    assert (many["title"], one["hosts"]) == ("sysrq triggered crash", 1)
+    assert (many["title"], one["hosts"]) == ("panic: sysrq triggered crash", 1)
     assert many["first"] < many["last"] < one["first"]
     printed = cli("groups", state_dir=tmp_path).stdout
     assert printed.splitlines()[1].startswith(f"{many['signature']}  5      5")
@@ -116,11 +116,11 @@ def test_the_same_crash_of_many_hosts_is_one_group(keep, tmp_path, cli):
 
 
 def test_a_completed_record_is_explained_again(keep, tmp_path):
-    whole = record("panic", "a", 1, 1, 0, SYSRQ)
-    end = SYSRQ.index("<4>[   11.437398]  sysrq_handle_crash")
-    keep(replace(whole, runs=(Run(0, SYSRQ[:end].encode()),)))
+    whole = record("panic", "a", 1, 1, 0, OOPS)
+    end = OOPS.index("<4>[   92.100000][  T455] RIP:")
+    keep(replace(whole, runs=(Run(0, OOPS[:end].encode()),)))
     (before,) = Reader(tmp_path).groups(Query())
-    keep(replace(whole, runs=(Run(end, SYSRQ[end:].encode()),)))
+    keep(replace(whole, runs=(Run(end, OOPS[end:].encode()),)))
     (after,) = Reader(tmp_path).groups(Query())
     assert before["signature"] != after["signature"]
 

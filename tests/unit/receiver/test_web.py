@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panicast_receiver.meaning.crash import parse
+from panicast_receiver.meaning import understand
 from panicast_receiver.text import LEVELS
 from panicast_receiver.web import logtext, timeline
 
@@ -147,7 +147,7 @@ def test_records_are_newest_first_and_filtered(page):
     assert titles(page, "?host=web-01&type=&since=") == ["web-01"]
     assert len(rows(page, "?all=true")) == 8
     assert len(rows(page, "?since=1h")) == 4
-    group = parse(SYSRQ).signature
+    group = understand(SYSRQ).signature
     assert titles(page, f"?group={group}") == ["db-04.example.net", "db-03.example.net"]
 
 

@@ -162,7 +162,7 @@ def test_events_come_live_and_after_an_interruption(serve, cli, big, tmp_path):
             assert time.monotonic() - began < 5
             assert (
                 first["event"] == "record"
-                and first["data"]["crash"]["title"] == "sysrq triggered crash in panic"
+                and first["data"]["crash"]["title"] == "panic: sysrq triggered crash"
             )
             assert cli("drill", "--listen", f"127.0.0.1:{receiver.port}").returncode == 0
             assert next_event(stream)["data"]["reason"] == next_event(other)["data"]["reason"] == "drill"

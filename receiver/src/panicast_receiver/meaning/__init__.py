@@ -1,33 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a crash was: what happened, in which function, and which crashes are the same. Pure.
 
-Text in, values out. Nothing here knows where a record came from or where it is kept.
+Text in, values out. Nothing here knows where a record came from or where it is kept. What is known of
+kernels is data: ``formats_*.py`` have how reports begin and what they are called, ``innocent.py`` who is
+never guilty.
 """
 
 from __future__ import annotations
 
-from .crash import parse
-from .model import VERSION, Meaning
+from .lines import split_stamp
+from .model import NOT_UNDERSTOOD, VERSION, Meaning, not_understood
+from .understand import beginning, kind_of, understand
 
-__all__ = ["Meaning", "understand"]
-
-
-def understand(text: str, stated_reason: str = "") -> Meaning:
-    """Find out what a record's text tells; ``stated_reason`` is the metadata's. The same text always means
-    the same: nothing else is looked at."""
-    found = parse(text, stated_reason)
-    if not found.title:
-        return Meaning()
-    return Meaning(
-        title=found.title,
-        signature=found.signature,
-        reason=found.reason,
-        at=found.at,
-        trace=found.trace,
-        modules=found.modules,
-        hardware=found.hardware,
-        kernel=found.kernel,
-        comm=found.comm,
-        names=(found.signature,) if found.signature else (),
-        version=VERSION,
-    )
+__all__ = [
+    "NOT_UNDERSTOOD",
+    "VERSION",
+    "Meaning",
+    "beginning",
+    "kind_of",
+    "not_understood",
+    "split_stamp",
+    "understand",
+]

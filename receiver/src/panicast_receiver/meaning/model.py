@@ -44,3 +44,20 @@ class Meaning:
         return {
             key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
         }
+
+
+#: The group of all that can't be told apart: nothing else is ever in it.
+NOT_UNDERSTOOD = "000000000000"
+
+
+def not_understood(title: str = "not understood", reason: str = "") -> Meaning:
+    """What a crash means of which nobody can tell what it is."""
+    return Meaning(
+        title=title,
+        signature=NOT_UNDERSTOOD,
+        reason=reason,
+        kind="unknown",
+        severity="high",
+        names=(NOT_UNDERSTOOD,),
+        version=VERSION,
+    )

@@ -14,7 +14,7 @@ from ..db import schema
 from ..db.meanings import CRASHES, Found, Meanings, Task
 from ..errors import ReceiverError
 from ..log import logger
-from ..meaning import Meaning
+from ..meaning import NOT_UNDERSTOOD, Meaning, not_understood
 from ..meaning.process import NotStarted, Process, Stopped
 from ..threads import name_thread
 
@@ -97,6 +97,8 @@ class Explainer(threading.Thread):
         if isinstance(found, str):
             self.counts["not understood"] += 1
             logger.warning("record %s is not understood: %s", task.id, found)
-        else:
-            self.counts["understood"] += 1
+            return found
+        if not found.title:
+            found = not_understood(reason=task.reason)
+        self.counts["not understood" if found.signature == NOT_UNDERSTOOD else "understood"] += 1
         return found

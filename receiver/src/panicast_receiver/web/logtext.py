@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..meaning.crash import beginning, kind_of, split_stamp
+from ..meaning import beginning, kind_of, split_stamp
 from ..text import GAP, escape, split_level
 
 
 class Line(NamedTuple):
-    """``level`` is one of LEVELS or empty; ``kind`` is what crash.kind_of says of lines of the crash, or
+    """``level`` is one of LEVELS or empty; ``kind`` is what meaning.kind_of says of lines of the crash, or
     ``gap``."""
 
     level: str
@@ -28,9 +28,9 @@ class Log(NamedTuple):
 
 def read(text: bytes) -> Log:
     """Each line with control characters escaped; to be escaped again for where it is shown."""
-    whole = text.decode("utf-8", "backslashreplace").removesuffix("\n").split("\n")
-    parts = [split_stamp(line) for line in whole]
-    begin = beginning([rest for _, rest in parts])
+    whole = text.decode("utf-8", "backslashreplace").removesuffix("\n")
+    parts = [split_stamp(line) for line in whole.split("\n")]
+    begin = beginning(whole)
     return Log(
         [_line(head, rest, begin is not None and n >= begin) for n, (head, rest) in enumerate(parts)], begin
     )

@@ -29,10 +29,35 @@ def _object(properties: Mapping[str, Schema], **more: Any) -> Schema:
     return {"type": "object", "properties": properties, "required": list(properties), **more}
 
 
+def _crash() -> Schema:
+    """Records that were looked at by an older receiver lack what it did not know."""
+    found = _object(_CRASH)
+    return {**found, "required": [key for key in _CRASH if key not in _NEWER]}
+
+
 def _ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+_CRASH: Mapping[str, Schema] = {
+    "title": _STRING,
+    "signature": _STRING,
+    "reason": _STRING,
+    "at": _STRING,
+    "trace": _STRINGS,
+    "modules": _STRINGS,
+    "hardware": _STRING,
+    "kernel": _STRING,
+    "comm": _STRING,
+    "kind": _STRING,
+    "severity": _STRING,
+    "module": _STRING,
+    "file": _STRING,
+    "taint": _STRING,
+    "names": _STRINGS,
+    "version": _WHOLE,
+}
+_NEWER = ("kind", "severity", "module", "file", "taint", "names", "version")
 _RECORD: Mapping[str, Schema] = {
     "id": {"type": "string", "pattern": "^[0-9a-f]{12}$"},
     "type": {"type": "string", "enum": sorted(TYPES.values())},
@@ -56,21 +81,7 @@ _RECORD: Mapping[str, Schema] = {
     "signature": {**_STRING, "description": "The group of the same crashes; empty when there is none (yet)."},
     "meaning": {"type": "string", "enum": ["found", "pending", "failed"]},
     "meaning_failure": {**_or_null(_STRING), "description": "Why nobody knows what the text means."},
-    "crash": _or_null(
-        _object(
-            {
-                "title": _STRING,
-                "signature": _STRING,
-                "reason": _STRING,
-                "at": _STRING,
-                "trace": _STRINGS,
-                "modules": _STRINGS,
-                "hardware": _STRING,
-                "kernel": _STRING,
-                "comm": _STRING,
-            }
-        )
-    ),
+    "crash": _or_null(_crash()),
     "source": _object({"mac": _or_null(_STRING), "ip": _or_null(_STRING), "iface": _or_null(_STRING)}),
     "meta": {"type": "object", "additionalProperties": _STRING},
 }

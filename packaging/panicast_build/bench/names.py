@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How often a crash gets its right name: logs that the user names, with the answers that came with them."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import NamedTuple
+
+from panicast_build.core.errors import UserError
+from panicast_receiver.meaning import understand
+
+#: Formats of answers: syzkaller's lines above each log; satyr's table beside the folder of logs.
+ANSWERS = ("syzkaller", "satyr")
+_FUNCTION = re.compile(r" in (\S+)(?: / \S+)?$")
+_ROW = re.compile(r'\{"kerneloopses/([\w.-]+)", "([^"]+)",')
+_SUFFIX = re.compile(r"\.(?:cold|isra|constprop|part)\b.*")
+
+
+class Log(NamedTuple):
+    """``title`` is the right answer, empty for a log without a crash; ``first`` satyr's first function."""
+
+    text: str
+    title: str
+    first: str = ""
+
+
+class Named(NamedTuple):
+    """A log and what the receiver calls its crash."""
+
+    log: Log
+    title: str
+    signature: str
+    frames: Sequence[str]
+    seconds: float
+
+
+def syzkaller(corpus: Path) -> Iterator[Log]:
+    """Logs that begin with lines such as ``TITLE: …``, those marked corrupted left out."""
+    for path in sorted(corpus.iterdir()):
+        head, _, body = path.read_text("utf-8", "backslashreplace").partition("\n\n")
+        if not head.startswith(("TITLE:", "#", "ALT:", "TYPE:")) and "TITLE:" not in head:
+            head, body = "", f"{head}\n\n{body}"
+        if "CORRUPTED: Y" not in head:
+            found = re.search(r"^TITLE: *(.*)$", head, re.MULTILINE)
+            yield Log(body.partition("\n\nREPORT:\n")[0] + "\n", found[1].strip() if found else "")
+
+
+def satyr(corpus: Path) -> Iterator[Log]:
+    """Logs of which the table in koops_stacktrace.c, in the folder above, tells the first function."""
+    table = (corpus.parent / "koops_stacktrace.c").read_text("utf-8")
+    for name, first in _ROW.findall(table):
+        yield Log((corpus / name).read_text("utf-8", "backslashreplace"), "", _SUFFIX.sub("", first))
+
+
+def name(logs: Iterator[Log]) -> list[Named]:
+    """What the receiver of this tree makes of them."""
+    named = []
+    for log in logs:
+        begin = time.process_time()
+        found = understand(log.text)
+        seconds = time.process_time() - begin
+        frames = [found.at, *(frame.partition(" ")[0] for frame in found.trace[:3])]
+        named.append(Named(log, found.title, found.signature, frames, seconds))
+    return named
+
+
+def table(named: Sequence[Named]) -> list[tuple[str, int, int]]:
+    """Rows: what is asked, how often it is so, of how many."""
+    if any(one.log.first for one in named):
+        hits = sum(one.log.first in one.frames for one in named)
+        return [("its first function among our first frames", hits, len(named))]
+    crashes = [one for one in named if one.log.title]
+    asked = [(one, found[1]) for one in crashes if (found := _FUNCTION.search(one.log.title))]
+    pairs = list(combinations(crashes, 2))
+    same = [(one, two) for one, two in pairs if one.log.title == two.log.title]
+    ours = [(one, two) for one, two in pairs if one.signature == two.signature]
+    quiet = [one for one in named if not one.log.title]
+    return [
+        ("the function of the title in ours", sum(name in one.title for one, name in asked), len(asked)),
+        ("any title at all", sum(bool(one.title) for one in crashes), len(crashes)),
+        (
+            "pairs of logs with one title in one group",
+            sum(a.signature == b.signature for a, b in same),
+            len(same),
+        ),
+        (
+            "pairs in one of our groups that have two titles",
+            sum(a.log.title != b.log.title for a, b in ours),
+            len(ours),
+        ),
+        ("logs without a crash that get a title", sum(bool(one.title) for one in quiet), len(quiet)),
+    ]
+
+
+def run(corpus: str, answers: str) -> None:
+    """Print the table of a folder of logs. Raises UserError when there are none."""
+    folder = Path(corpus)
+    if not corpus or not folder.is_dir():
+        raise UserError("bench names: --corpus DIR: name a folder of logs with their answers")
+    if answers not in ANSWERS:
+        raise UserError(f"bench names: --answers is one of {', '.join(ANSWERS)}, not {answers!r}")
+    named = name(syzkaller(folder) if answers == "syzkaller" else satyr(folder))
+    if not named:
+        raise UserError(f"bench names: no logs in {folder}")
+    for what, hits, total in table(named):
+        print(f"{what:<50} {hits:>5} of {total}")
+    times = sorted(one.seconds * 1000 for one in named)
+    print(f"{'CPU milliseconds a log: median, worst':<50} {times[len(times) // 2]:.2f}, {times[-1]:.2f}")

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a format is: how one kind of report begins, what it is called, and where it names who is guilty."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from .innocent import COMMON, Names
+
+PANIC = "Kernel panic - not syncing: "
+#: Where the guilty function is looked for: registers, trace, a lock, below the timer's interrupt.
+AT, TRACE, LOCK, STUCK_AT = ("at", "trace"), ("trace",), ("lock", "trace"), ("stuck",)
+#: What a panic says when something else was said before: it names nothing by itself.
+CONSEQUENCES = (
+    *("Fatal exception", "panic_on_warn set", "Oops", "hung_task: blocked tasks", "softlockup: hung tasks"),
+    *("RCU Stall", "Fatal error", "kernel: panic_on_warn", "Aiee, killing interrupt handler"),
+    *("kasan.fault=panic", "KASAN: panic_on_warn", "UBSAN: panic_on_warn", "KFENCE: panic_on_warn", "KCSAN"),
+    *("panic_on_oops", "ubsan: ", "scheduling while atomic"),
+)
+
+
+class Format(NamedTuple):
+    """``begins``: a line's first characters. ``detail``: what its rest must be; its groups are ``what`` for
+    the title, ``where`` for a function that it names. ``title``: {what}, {access}, and {in}: " in " and the
+    function.
+
+    ``look``: where else the guilty function is looked for, in this order. ``innocent``: who is passed over.
+    ``confirm``: others say such words, too: it is one if the kernel drew a line before it or prints its state
+    after it.
+    """
+
+    begins: str
+    kind: str
+    title: str
+    look: tuple[str, ...] = TRACE
+    innocent: Names = COMMON
+    detail: re.Pattern[str] | None = None
+    confirm: bool = False
+
+
+def detail(pattern: str) -> re.Pattern[str]:
+    """The pattern of a format's detail."""
+    return re.compile(pattern)
+
+
+def rows(
+    kind: str, look: tuple[str, ...], titles: Mapping[str, str], innocent: Names = COMMON
+) -> tuple[Format, ...]:
+    """Formats that differ in how they begin and in their titles alone."""
+    return tuple(Format(begins, kind, title, look, innocent) for begins, title in titles.items())

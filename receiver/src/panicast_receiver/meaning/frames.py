@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Frames of traces and the registers that say where a CPU was, as the architectures print them. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from .rust import demangled
+
+#: How registers' lines name where the CPU was: x86, arm, arm64, riscv, ppc, s390, LoongArch and MIPS.
+_AT = (
+    *("RIP: ", "RIP  [", "EIP: ", "EIP is at ", "IP: "),
+    *("pc : ", "PC is at ", "epc : ", "epc   : ", "sepc: ", "NIP [", "NIP: ", "NIP  ", "Krnl PSW : "),
+    *("era : ", "ERA: ", "era   : ", "pc   : "),
+)
+#: The code segments in which x86 runs programs: such a RIP is none of the kernel's.
+_USER = ("RIP: 0033:", "RIP: 002b:", "RIP: 0023:", "EIP: 0073:", "EIP: 0023:", "EIP: 0033:")
+#: What begins a trace.
+_TRACES = ("Call Trace:", "Call trace:", "Backtrace:", "backtrace:", "stack backtrace:", "Call Backtrace:")
+#: What ends it.
+_ENDS = (
+    *("---[ end ", "Modules linked in:", "Kernel Offset:", "Rebooting in ", "SMP: stopping "),
+    *("======", "Kernel panic - not syncing", "Showing all locks held", "NMI backtrace for cpu "),
+    *("Mem-Info:", "Memory state around "),
+)
+#: What stands between frames where a stack changes.
+_STACKS = re.compile(r"</?(?:IRQ|EOI|TASK|NMI|SOFTIRQ|#DF|#DB|#MC|#VC|ENTRY_TRAMPOLINE|EOE)> ?")
+_INNER_STAMP = re.compile(r"\[ {0,12}\d{1,10}\.\d{1,9}\] ?")
+#: What may stand before a frame's function: addresses in brackets, the mark of what may be stale.
+_LEAD = re.compile(r"\s*(?:\(?\[[<0-9a-fx >-]{0,40}\] *\(?|\(?\[[<( a-z>]{0,30}\] *){0,2}(\? )?[(.]{0,2}$")
+#: A trace that a script has given files and lines.
+_LOCATED = re.compile(
+    r"\s{0,9}(\? )?([A-Za-z_][\w.$]{1,200}) \(?([\w+./-]{3,300}\.[chS]:\d{1,6})(?:\)|:\d{1,4}|(?= )|$)"
+)
+#: arm of today: the callee, then where it was called from.
+_FROM = re.compile(r"\s{0,9}([A-Za-z_][\w.$]{1,200}) from [A-Za-z_]")
+_ARM = re.compile(
+    r"\s{0,9}\[<[0-9a-f]{8}>\] \(([A-Za-z_][\w.$]{1,200})(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?\) from "
+)
+_MODULE = re.compile(r"\)? \[([\w-]{1,64})(?: [0-9a-f]{1,64})?\]")
+#: What the compiler adds to a function's name: parts of it, and copies for special cases.
+_SUFFIX = re.compile(r"\.(?:cold|isra|constprop|part|llvm|lto_priv|clone)\b.*|\.\d+$")
+_PREFIXES = ("__cfi_", "__pfx_", "__kprobes_text_", ".")
+
+
+class Frame(NamedTuple):
+    """``sure`` is false for what the kernel marks with ?. ``file`` is rarely known."""
+
+    name: str
+    module: str = ""
+    sure: bool = True
+    file: str = ""
+
+    def shown(self) -> str:
+        """As it stands in a record's trace."""
+        return f"{self.name} [{self.module}]" if self.module else self.name
+
+
+def normal(symbol: str) -> str:
+    """A function's own name."""
+    for prefix in _PREFIXES:
+        if symbol.startswith(prefix) and len(symbol) > len(prefix):
+            symbol = symbol[len(prefix) :]
+    if symbol.startswith("_R"):
+        return demangled(symbol)
+    return _SUFFIX.sub("", symbol) if "." in symbol else symbol
+
+
+def symbol_in(text: str) -> str:
+    """The first function with an offset in a piece of text, bare or in brackets."""
+    place = text.find("+0x")
+    while place > 0:
+        start = place
+        while start and (text[start - 1].isalnum() or text[start - 1] in "_.$"):
+            start -= 1
+        name = text[start:place]
+        if name and not name[0].isdigit() and not name.startswith("0x"):
+            return normal(name)
+        place = text.find("+0x", place + 3)
+    return ""
+
+
+def _module_after(rest: str) -> str:
+    end = rest.find(" [")
+    found = _MODULE.match(rest, end - 1 if end and rest[end - 1] == ")" else end) if end >= 0 else None
+    return found[1] if found and found[1] not in ("inline", "inlined") else ""
+
+
+def frame(line: str) -> Frame | None:
+    """The frame that a line without its stamp shows; None for other lines."""
+    if "<" in line:
+        line = _STACKS.sub("", line)
+        if "[ " in line or line.startswith("["):
+            line = _INNER_STAMP.sub("", line, count=1)
+    if " from " in line and (found := _ARM.match(line) or _FROM.match(line)):
+        return Frame(normal(found[1]))
+    place = line.find("+0x")
+    if place > 0:
+        start = place
+        while start and (line[start - 1].isalnum() or line[start - 1] in "_.$<>:"):
+            start -= 1
+        name = line[start:place]
+        if name.startswith(">"):
+            name = name[1:]
+        lead = _LEAD.match(line[: place - len(name)])
+        if not lead or not name.strip(".") or name[0].isdigit():
+            return None
+        rest = line[place:]
+        sure = not lead[1] and "(unreliable)" not in rest
+        return Frame(normal(name), _module_after(rest), sure)
+    if (":" in line and "." in line) and (found := _LOCATED.match(line)):
+        return Frame(normal(found[2]), _module_after(line[found.end() :]), not found[1], found[3])
+    return None
+
+
+def caller(line: str) -> Frame | None:
+    """arm's traces say in a line who was called, and by whom."""
+    _, called, by = line.partition(" from ")
+    name = symbol_in(by) if called else ""
+    return Frame(name) if name else None
+
+
+def place(line: str) -> Frame | None:
+    """Where the CPU was in the kernel, if this is the line of registers that says so."""
+    text = line.lstrip()
+    if not text.startswith(_AT) or text.startswith(_USER):
+        return None
+    if name := symbol_in(text):
+        return Frame(name, _module_after(text[text.find("+0x") :]))
+    rest = text.split(":", 2)[-1] if text.startswith("RIP: ") else ""
+    found = _LOCATED.match(rest) if rest else None
+    return Frame(normal(found[2]), "", True, found[3]) if found else None
+
+
+def begins_trace(line: str) -> bool:
+    """Whether frames follow."""
+    return line.lstrip().startswith(_TRACES)
+
+
+def ends_trace(line: str) -> bool:
+    """Whether no more of the trace's frames follow."""
+    return line.startswith(_ENDS)

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A report's lines taken apart: registers, traces, locks, and what the header says of the machine. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .frames import Frame, begins_trace, caller, ends_trace, frame, place, symbol_in
+from .lines import Line
+
+#: Lines after the first in which a report ends, and frames of a trace that are kept.
+MOST_LINES = 700
+MOST_FRAMES = 512
+#: Traces after these lines are of somebody else: who allocated, freed, took another lock, waits.
+_ASIDE = (
+    *(
+        "Allocated by",
+        "Freed by",
+        "allocated by",
+        "freed by",
+        "Uninit was",
+        "Local variable",
+        "Last potentially",
+    ),
+    *("Second to last", "-> #", "the existing dependency", "the dependencies between", "INFO: Allocated in"),
+    *(
+        "INFO: Freed in",
+        "Allocated in ",
+        "Freed in ",
+        "page last allocated",
+        "page last free",
+        "page allocated via",
+    ),
+    *("kfence-#", "Kernel stack of", "hardirqs last", "softirqs last", "stack of task", "Last related work"),
+    *(
+        "page last ",
+        "which lock already depends",
+        "to a ",
+        "... acquired at",
+        "... which became",
+        "... key at",
+    ),
+)
+_KTHREAD = ("RCU grace-period kthread stack dump", "Stack dump where RCU GP kthread")
+_CPU = re.compile(
+    r"(?:CPU: \d{1,5} )?(?:UID: \d{1,10} )?P(?:ID|id): \d{1,10},? [Cc]omm: (?P<comm>.{1,40}?) "
+    r"(?:Kdump: loaded )?(?P<taint>Not tainted|Tainted: [A-Z ]{0,40}(?:\([A-Z]{1,12}\))? {0,40}) "
+    r"{0,40}(?P<kernel>\d{1,3}\.\d{1,3}\S{0,80})?"
+)
+_TAINTED_MODULE = re.compile(r"([\w-]{1,64})\(([A-Z+-]{1,16})\)")
+
+
+@dataclass
+class Trace:
+    """``aside``: not of who did it. ``outermost``: who called the last frame, where traces tell."""
+
+    aside: bool = False
+    frames: list[Frame] = field(default_factory=list)
+    outermost: Frame | None = None
+
+
+@dataclass
+class Report:
+    """``locks``: functions at which locks are taken, the one in question first;
+    ``became``: the trace that made a lock one of interrupts; ``ats``: where registers say the CPU was."""
+
+    locks: list[Frame] = field(default_factory=list)
+    became: list[Frame] = field(default_factory=list)
+    ats: list[Frame] = field(default_factory=list)
+    traces: list[Trace] = field(default_factory=list)
+    backtrace: list[Frame] = field(default_factory=list)
+    access: str = ""
+    workqueue: str = ""
+    next: str = ""
+    hardware: str = ""
+
+
+def take_apart(lines: Sequence[Line]) -> Report:
+    """What a report says, given its lines from the first on."""
+    report = Report()
+    current: Trace | None = None
+    aside = kthread = lock_follows = became = False
+    for number, line in enumerate(lines[: MOST_LINES + 1]):
+        text = line.text
+        if number == 1:
+            report.next = text.strip()
+        if found := frame(text):
+            if lock_follows:
+                report.locks.append(found)
+                lock_follows = False
+                continue
+            if became and len(report.became) < MOST_FRAMES:
+                report.became.append(found)
+            if current is None or (aside and not current.aside):
+                current = Trace(aside)
+                report.traces.append(current)
+            if len(current.frames) < MOST_FRAMES:
+                current.frames.append(found)
+            if outer := caller(text):
+                current.outermost = outer
+            continue
+        if not text or text.isspace():
+            continue
+        stripped = text.lstrip()
+        if begins_trace(text):
+            if text.startswith("  backtrace") or stripped.startswith("backtrace"):
+                aside = False
+            current = Trace(kthread)
+            aside = kthread
+            kthread = False
+            report.traces.append(current)
+            continue
+        if where := place(text):
+            if current is not None and current.frames and not current.aside:
+                current.frames.append(where)
+            report.ats.append(where)
+            continue
+        if number and ends_trace(text):
+            if current is not None and current.frames:
+                current = None
+            if text.startswith("---[ end") and report.traces:
+                break
+        if stripped.startswith("rcu: "):
+            stripped = stripped[5:].lstrip()
+        became = stripped.startswith("... which became ") and not report.became
+        if " at: " in text or stripped.startswith("at: "):
+            if name := symbol_in(text):
+                report.locks.append(Frame(name))
+        elif stripped.startswith(_ASIDE) or stripped.endswith("state was registered at:"):
+            aside, current = True, None
+        elif stripped.endswith(" at:"):
+            lock_follows = True
+        elif stripped.startswith(_KTHREAD):
+            kthread, current = True, None
+        elif stripped.startswith(("Read of size", "Read at addr", "Write of size", "Write at addr")):
+            report.access = report.access or stripped.split(" ", 1)[0]
+        elif "[Hardware Error]: Machine check: " in text:
+            report.hardware = report.hardware or text.partition("Machine check: ")[2].strip()
+        elif " last function: " in text:
+            report.workqueue = text.partition(" last function: ")[2].strip().split("+")[0]
+    for trace in report.traces:
+        if trace.outermost:
+            trace.frames.append(trace.outermost)
+    return report
+
+
+def trace_of(report: Report) -> list[Frame]:
+    """The frames to show: of whoever did it, else of the first trace that there is."""
+    traces = [trace for trace in report.traces if trace.frames]
+    return next((trace.frames for trace in traces if not trace.aside), traces[0].frames if traces else [])
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a text says of where it happened."""
+
+    comm: str = ""
+    kernel: str = ""
+    taint: str = ""
+    hardware: str = ""
+    modules: tuple[str, ...] = ()
+
+
+def machine(lines: Sequence[Line], begin: int) -> Machine:
+    """Of the crash that begins there; hardware and modules may stand anywhere."""
+    comm = kernel = taint = hardware = ""
+    modules: tuple[str, ...] = ()
+    for line in (*lines[begin:], *lines[:begin]):
+        text = line.text
+        if not hardware and text.startswith("Hardware name: "):
+            hardware = text[15:].strip()
+        elif not modules and text.startswith("Modules linked in:"):
+            modules = tuple(f"{name}({flags})" for name, flags in _TAINTED_MODULE.findall(text))
+        elif not comm and text.startswith(("CPU: ", "Pid: ", "PID: ")) and (found := _CPU.match(text)):
+            comm, kernel = found["comm"], found["kernel"] or ""
+            taint = "" if found["taint"] == "Not tainted" else found["taint"][9:].replace(" ", "")
+    return Machine(comm, kernel, taint, hardware, modules)

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The names of crashes: small logs of our own making, one for each kind of report and each architecture, and
+one for each thing that once gave a wrong name."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from panicast_receiver.meaning import NOT_UNDERSTOOD, not_understood, understand
+
+TRACE = "Call Trace:\n dump_stack+0x1/0x2\n"
+CPU = "CPU: 1 PID: 77 Comm: worker Not tainted 6.1.0 #1\n"
+
+
+def traced(*names: str) -> str:
+    return CPU + TRACE + "".join(f" {name}+0x10/0x20\n" for name in names)
+
+
+TITLES = {
+    # The checkers.
+    "KASAN: use-after-free Read in udf_sync": "BUG: KASAN: use-after-free in memcpy+0x1/0x2\n"
+    "Read of size 8 at addr ffff888012345678 by task a/1\n" + traced("kasan_report", "memcpy", "udf_sync"),
+    "KASAN: slab-out-of-bounds Write in my_write": "BUG: KASAN: slab-out-of-bounds in my_write+0x1/0x2\n"
+    "Write of size 4 at addr ffff888012345678 by task a/1\n" + traced("kasan_report", "my_write"),
+    "KFENCE: out-of-bounds write in my_probe": "BUG: KFENCE: out-of-bounds write in my_probe+0x1/0x2\n",
+    "KMSAN: uninit-value in my_send": "BUG: KMSAN: uninit-value in my_send+0x1/0x2 net/a.c:7\n",
+    "KCSAN: data-race in one / two": "BUG: KCSAN: data-race in two+0x1/0x2 / one+0x3/0x4\n",
+    "UBSAN: shift-out-of-bounds in my_parse": "UBSAN: shift-out-of-bounds in fs/my.c:7:9\n"
+    + traced("__ubsan_handle_shift_out_of_bounds", "my_parse"),
+    "memory leak in my_create": "BUG: memory leak\nunreferenced object 0xffff8880 (size 32):\n  backtrace:\n"
+    "    [<00000000aa>] kmalloc_trace+0x1/0x2\n    [<00000000ab>] my_create+0x1/0x2\n",
+    "ODEBUG bug in my_release": "ODEBUG: free active (active state 0) object type: timer_list\n"
+    "WARNING: CPU: 0 PID: 1 at lib/debugobjects.c:5 debug_print_object+0x1/0x2\n"
+    + traced("debug_print_object", "kfree", "my_release"),
+    "refcount bug in my_get": "refcount_t: underflow; use-after-free.\n"
+    "WARNING: CPU: 0 PID: 1 at lib/refcount.c:28 refcount_warn_saturate+0x1/0x2\n" + traced("my_get"),
+    "list corruption in my_unlink": "list_del corruption. prev->next should be ffff8880, but was ffff8881\n"
+    "------------[ cut here ]------------\nkernel BUG at lib/list_debug.c:53!\n"
+    "RIP: 0010:__list_del_entry_valid+0x1/0x2\n" + traced("my_unlink"),
+    "slab corruption: Poison overwritten in my_use": "BUG kmalloc-64 (Not tainted): Poison overwritten\n"
+    + traced("check_bytes_and_report", "my_use"),
+    "bad page state in my_free": "BUG: Bad page state in process x  pfn:12345\n"
+    + traced("bad_page", "my_free"),
+    # Locks.
+    "possible deadlock in rtnl_lock": "WARNING: possible circular locking dependency detected\n"
+    "a/7 is trying to acquire lock:\nffff88 (rtnl_mutex){+.+.}-{3:3}, at: rtnl_lock+0x1/0x2\n",
+    "inconsistent lock state in my_tasklet": "[ INFO: inconsistent lock state ]\na/7 [HC0] takes:\n"
+    " (&x->lock){+.?...}, at: [<f7fdd2d1>] my_tasklet+0x1/0x2 [my]\n",
+    "suspicious RCU usage in my_walk": "WARNING: suspicious RCU usage\n"
+    + traced("lockdep_rcu_suspicious", "my_walk"),
+    "sleeping function called from invalid context in my_irq": "BUG: sleeping function called from invalid "
+    "context at mm/slab.h:421\n" + traced("___might_sleep", "kmem_cache_alloc", "my_irq"),
+    "scheduling while atomic in my_wait": "BUG: scheduling while atomic: a/7/0x00000002\n"
+    + traced("__schedule_bug", "__schedule", "schedule", "my_wait"),
+    "spinlock recursion in my_take": "BUG: spinlock recursion on CPU#0, a/7\n"
+    + traced("do_raw_spin_lock", "_raw_spin_lock", "my_take"),
+    # CPUs and tasks that get no further.
+    "soft lockup in my_poll": "watchdog: BUG: soft lockup - CPU#1 stuck for 23s! [a:7]\n"
+    "RIP: 0010:_raw_spin_lock+0x1/0x2\n" + traced("my_poll"),
+    "hard lockup in my_spin": "NMI watchdog: Watchdog detected hard LOCKUP on cpu 3\n"
+    "RIP: 0010:my_spin+0x1/0x2\n",
+    "RCU stall in ipv6_rcv": "rcu: INFO: rcu_sched self-detected stall on CPU\nNMI backtrace for cpu 1\n"
+    + traced(
+        *("rcu_dump_cpu_stacks", "update_process_times", "apic_timer_interrupt", "lock_acquire", "nf_hook"),
+        *("ipv6_rcv", "__netif_receive_skb", "process_backlog", "net_rx_action", "__do_softirq"),
+    ),
+    "hung task in rtnl_lock": "INFO: task kworker/0:1:764 blocked for more than 120 seconds.\n"
+    + traced("__schedule", "schedule", "mutex_lock_nested", "rtnl_lock", "my_work"),
+    # Faults, architecture by architecture.
+    "NULL pointer dereference in my_read": "BUG: unable to handle kernel NULL pointer dereference at (null)\n"
+    "IP: [<ffffffff81234567>] my_read+0x10/0x20\nOops: 0000 [#1] SMP\n",
+    "general protection fault in my_list": "Oops: general protection fault, probably for non-canonical "
+    "address 0xdead000000000108: 0000 [#1] SMP\nRIP: 0010:my_list+0x1/0x2\n",
+    "divide error in my_rate": "divide error: 0000 [#1] SMP\n"
+    "RIP: 0010:[<ffffffff8>]  [<ffffffff8>] my_rate+0x1/0x2\n",
+    "kernel BUG in my_bug": "kernel BUG at fs/my.c:12!\nEIP is at my_bug+0x1/0x2\n",
+    "stack overflow in sys_sendmsg": "BUG: stack guard page was hit at ffffc9 (stack is ffffc9..ffffca)\n"
+    + traced("deep", "deep", "__x64_sys_sendmsg", "do_syscall_64"),
+    "bad paging request in arm_copy": "Unable to handle kernel paging request at virtual address dead0000\n"
+    "Internal error: Oops: 805 [#1] SMP ARM\nPC is at memcpy+0x1/0x2\nLR is at x+0x1/0x2\n"
+    "[<c0014318>] (memcpy) from [<c001457c>] (arm_copy+0x24/0x2c)\n",
+    "bad paging request in a64_poke": "Unable to handle kernel paging request at virtual address ffff0000\n"
+    "pc : a64_poke+0x10/0x20\nlr : a64_call+0x1/0x2\n",
+    "bad paging request in rv_poke": "Unable to handle kernel paging request at virtual address 0000dead\n"
+    "Oops [#1]\nepc : rv_poke+0x10/0x20 ra : rv_call+0x1/0x2\n",
+    "bad data access in ppc_poke": "BUG: Unable to handle kernel data access on read at 0xdeadbeef\n"
+    "Oops: Kernel access of bad area, sig: 11 [#1]\nNIP [c000000000123456] ppc_poke+0x10/0x20\n",
+    "bad paging request in s390_poke": "Unable to handle kernel pointer dereference in virtual kernel "
+    "address space\nKrnl PSW : 0704c00180000000 0000000000ab1234 (s390_poke+0x12/0x30)\n",
+    "bad paging request in loong_poke": "CPU 0 Unable to handle kernel paging request at virtual address "
+    "0000000000000000, era == 9000000000223d18\nOops[#1]:\n   ERA: 9000000000223d18 loong_poke+0x10/0x20\n",
+    # Warnings, old and new.
+    "WARNING in old_way": "WARNING: at mm/page_alloc.c:2204 old_way+0x231/0x8f0()\n",
+    "WARNING in usual_way": "WARNING: CPU: 1 PID: 83 at net/core/dev.c:7 usual_way+0x1/0x2\n",
+    "WARNING in new_way": "WARNING: fs/jfs/x.c:2867 at new_way+0x454/0x4e0, CPU#0: jfsCommit/112\n",
+    # Panics and hardware.
+    "panic: Attempted to kill init": "Kernel panic - not syncing: Attempted to kill init! "
+    "exitcode=0x00000009\n",
+    "out of memory: no killable processes": "Kernel panic - not syncing: System is deadlocked on memory\n",
+    "panic: VFS: Unable to mount root fs": "Kernel panic - not syncing: VFS: Unable to mount root fs on "
+    "unknown-block(0,0)\n",
+    "machine check: Processor context corrupt": "mce: [Hardware Error]: CPU 3: Machine Check Exception: 5 "
+    "Bank 4: b200000000070f0f\nmce: [Hardware Error]: Machine check: Processor context corrupt\n"
+    "Kernel panic - not syncing: Fatal machine check\n",
+    "stack is corrupted in my_stack": "Kernel panic - not syncing: stack-protector: Kernel stack is "
+    "corrupted in: my_stack+0x7ea/0x7f0\n",
+    "Rust panic: attempt to subtract with overflow in <my_crate::node::Node>::drop_ref": "rust_kernel: "
+    "panicked at drivers/my.rs:877:13:\nattempt to subtract with overflow\n"
+    + traced(
+        "_RNvNtCs9jEwPDbx20M_4core9panicking9panic_fmt", "_RNvMs3_NtCsabc_8my_crate4nodeNtB5_4Node8drop_ref"
+    ),
+}
+
+
+@pytest.mark.parametrize(("title", "text"), TITLES.items(), ids=list(TITLES))
+def test_the_name(title, text):
+    found = understand(text)
+    assert found.title in (title, f"INFO: {title}")
+    assert found.kind and found.severity and found.signature not in ("", NOT_UNDERSTOOD)
+
+
+@pytest.mark.parametrize("text", TITLES.values(), ids=list(TITLES))
+def test_dress_changes_nothing(text):
+    def dressed(prefix: str, end: str = "\n") -> str:
+        return "".join(prefix + line + end for line in text.splitlines())
+
+    plain = understand(text)
+    for other in (
+        *(dressed("<4>[   12.345678] "), dressed("[   12.345678][  T123] ")),
+        *(dressed("[   12.345678][ T12@C3] "), dressed("<6>[    0.000000] \x1b[31m", "\x1b[0m\r\n")),
+        *("half a line\n" + text, text.replace("\n", "\n\ufffd\ufffd\n", 1) + "x" * 8192),
+    ):
+        if "Rust" in plain.title and "\ufffd" in other:
+            continue
+        assert understand(other).signature == plain.signature
+
+
+def test_the_first_complaint_names_the_crash_and_its_consequences_do_not():
+    warning = TITLES["WARNING in usual_way"] + traced("usual_way")
+    text = warning + "Kernel panic - not syncing: panic_on_warn set ...\n" + traced("panic", "__warn")
+    assert understand(text).title == "WARNING in usual_way"
+    assert understand(text).reason == "panic_on_warn set ..."
+
+
+def test_a_fault_of_long_ago_does_not_name_a_panic():
+    text = "[   10.000000] WARNING: CPU: 1 PID: 83 at net/core/dev.c:7 usual_way+0x1/0x2\n"
+    text += "[  500.000000] Kernel panic - not syncing: Attempted to kill init! exitcode=0x9\n"
+    assert understand(text).title == "panic: Attempted to kill init"
+
+
+def test_lines_of_two_callers_are_told_apart():
+    mine = "BUG: unable to handle page fault for address: ffff\nRIP: 0010:memcpy+0x1/0x2\n" + traced("mine")
+    others = traced("other", "another")
+    mixed = []
+    for number, line in enumerate(mine.splitlines()):
+        other = others.splitlines()[number % 4]
+        mixed += [f"[    1.000000][   T7] {line}", f"[    1.000000][   T8] {other}"]
+    assert understand("\n".join(mixed)).title == "bad paging request in mine"
+
+
+def test_a_record_that_begins_in_the_middle():
+    text = "0000 R09: 0000\nRIP: 0010:my_read+0x10/0x20\nKernel panic - not syncing: Fatal exception\n"
+    assert understand(text).title == "panic: Fatal exception in my_read"
+    alone = understand("Kernel panic - not syncing: Fatal exception\n")
+    assert (alone.title, alone.signature) == ("panic: Fatal exception", NOT_UNDERSTOOD)
+
+
+def test_what_nobody_understands_is_a_group_of_its_own():
+    found = not_understood()
+    assert (found.title, found.signature, found.kind) == ("not understood", NOT_UNDERSTOOD, "unknown")
+    assert understand("eth0: link is up\nWARNING: the moduli file does not exist\n").title == ""
+
+
+def test_no_address_number_or_name_of_a_task_is_in_a_title():
+    text = "Kernel panic - not syncing: my driver: timeout 77 of 0xffff888012345678 at ffff888012345678\n"
+    assert not re.search(r"\d", understand(text).title)
+    assert len(understand(f"Kernel panic - not syncing: {'word ' * 99}").title) <= 120
+
+
+HOSTILE = [
+    *(
+        "BUG: KASAN: ",
+        "WARNING: ",
+        "rcu: ",
+        "BUG: ",
+        "INFO: task ",
+        "[ BUG: ",
+        "a+0x1/0x2 ",
+        "[<[<[<",
+        "(" * 8,
+    ),
+    *(
+        "[ 1.1] ",
+        "[1.1][T1] ",
+        " at: ",
+        "\x1b[",
+        "CPU: 1 PID: 1 Comm: ",
+        "BUG: x/1 ",
+        "Tainted: (",
+        "a/b.c:1 ",
+    ),
+    *(
+        "_R1a",
+        "RIP: 0010:",
+        "<IRQ> ",
+        "a from ",
+        "BUG a (Tainted: ",
+        "Kernel panic - not syncing: ",
+        "a_",
+        ". ",
+    ),
+    *("Hardware name: ", "mce: [Hardware Error]: ", "general protection fault", "a.c:1 at ", "UBSAN: a "),
+]
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+@pytest.mark.parametrize("end", ["", "\n", "+0x1/0x2\n"])
+def test_twice_the_text_takes_no_more_than_about_twice_the_time(piece, end):
+    def seconds(size: int) -> float:
+        text = ((piece + end) * (size // len(piece + end) + 1))[:size]
+        best = 9.0
+        for _ in range(2):
+            begin = time.process_time()
+            understand(text)
+            best = min(best, time.process_time() - begin)
+        return best
+
+    small, large = seconds(16 << 10), seconds(128 << 10)
+    assert large < 0.02 + 24 * small
+    assert large < 0.75
