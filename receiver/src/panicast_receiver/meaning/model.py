@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-#: The algorithm that names and groups. Raise it when a change may give a text another name or group: records
-#: keep the one they were named by, and only ``regroup`` names them anew.
+#: The algorithm that names and groups. Raise it when a change may give a text another name or group: each
+#: record keeps the name it was given, and says by which version.
 VERSION = 1
 
 
@@ -16,7 +16,6 @@ class Meaning:
     """What is empty the text does not say.
 
     ``title``: what happened and where, in a line. ``signature``: the same for the same crash.
-    ``names``: digests of all that the crash may be called; two crashes that share one are the same.
     ``kind``: a word for what happened; ``severity`` goes with it. ``at``: the guilty function;
     ``trace``: reliable frames, innermost first. ``module`` and ``file`` are the guilty function's.
     ``modules``: those that taint. ``version``: of the algorithm; 0 where nothing crashed.
@@ -36,7 +35,6 @@ class Meaning:
     module: str = ""
     file: str = ""
     taint: str = ""
-    names: tuple[str, ...] = ()
     version: int = 0
 
     def as_json(self) -> dict[str, Any]:
@@ -58,6 +56,5 @@ def not_understood(title: str = "not understood", reason: str = "") -> Meaning:
         reason=reason,
         kind="unknown",
         severity="high",
-        names=(NOT_UNDERSTOOD,),
         version=VERSION,
     )

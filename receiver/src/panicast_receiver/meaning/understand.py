@@ -187,12 +187,12 @@ def _meaning(lines: Sequence[Line], named: Complaint, reason: str) -> Meaning:
         culprit = None
     called = title(form, values, report, culprit)
     unknown = culprit is None and "{in}" in form.title
-    names = (NOT_UNDERSTOOD if unknown or not called else key(called),)
+    signature = NOT_UNDERSTOOD if unknown or not called else key(called)
     about = machine(lines, named.number)
     trace = [one.shown() for one in trace_of(report) if one.sure]
     return Meaning(
         title=called,
-        signature=names[0],
+        signature=signature,
         reason=reason,
         at=function_name(culprit.name) if culprit else "",
         trace=tuple(trace[:_MOST_FRAMES]),
@@ -205,7 +205,6 @@ def _meaning(lines: Sequence[Line], named: Complaint, reason: str) -> Meaning:
         module=culprit.module if culprit else "",
         file=values.get("file") or (culprit.file if culprit else ""),
         taint=about.taint,
-        names=names,
         version=VERSION,
     )
 

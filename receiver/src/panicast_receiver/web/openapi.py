@@ -54,10 +54,9 @@ _CRASH: Mapping[str, Schema] = {
     "module": _STRING,
     "file": _STRING,
     "taint": _STRING,
-    "names": _STRINGS,
     "version": _WHOLE,
 }
-_NEWER = ("kind", "severity", "module", "file", "taint", "names", "version")
+_NEWER = ("kind", "severity", "module", "file", "taint", "version")
 _RECORD: Mapping[str, Schema] = {
     "id": {"type": "string", "pattern": "^[0-9a-f]{12}$"},
     "type": {"type": "string", "enum": sorted(TYPES.values())},
