@@ -28,9 +28,10 @@ struct pc_shape {
  * struct pc_burst - frames for one record on one interface
  * @shape: what they are for
  * @queue: transmit queue that took the last frame
- * @locked: the driver was stopped with a lock of its own held, for which it
- *	would wait if its transmit lock were taken away
- * @handled: a CPU is in the device's interrupt handler
+ * @stalled: microseconds for which the interface has been waited for
+ * @occupied: a CPU was in its driver, so it sends after all that nobody was in
+ * @blind: it is not polled, for the locks that this takes cannot be tried
+ * @in_handler: somebody may be in its interrupt handler
  * @busted: its transmit locks have been taken away from their holders
  * @stuck: the interface took no frame for too long and is left alone
  * @skb: buffers for all of @shape, to each of which the burst holds a
@@ -39,8 +40,10 @@ struct pc_shape {
 struct pc_burst {
 	struct pc_shape shape;
 	unsigned int queue;
-	bool locked;
-	bool handled;
+	unsigned int stalled;
+	bool occupied;
+	bool blind;
+	bool in_handler;
 	bool busted;
 	bool stuck;
 	struct sk_buff *skb[];

@@ -33,11 +33,10 @@ static bool bust(struct netdev_queue *txq)
  *
  * What it did protect may be half done: a descriptor filled in but not yet
  * counted, which the next frame overwrites, or counted but not yet told to the
- * card, which learns of it with the next frame.  A driver may also hold a lock
- * of its own inside.  Most take it with interrupts off, and then only an NMI
- * stops a CPU that has it; the 8390 family is told by its disabled interrupt,
- * see pc_poll_prepare().  Where that is not enough the driver waits and the
- * machine stays where it is: bust_locks=0 is for who prefers to reboot unheard.
+ * card, which learns of it with the next frame.  A driver that may have a lock
+ * of its own inside is not even asked, see pc_driver_trapped(); should that be
+ * wrong it waits, and the machine stays where it is: bust_locks=0 is for who
+ * prefers to reboot unheard.
  *
  * Return: true if there was something to free
  */

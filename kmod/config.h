@@ -11,9 +11,9 @@
 #define PC_TAG		128
 
 /*
- * The longest that sending may wait for interfaces whose rings are full or
- * stuck, over all of them and all passes.  With drain_ms, spread_ms and the
- * gaps it is the bound on what a panic costs before the machine may reboot.
+ * The longest that sending may wait for one interface whose ring is full or
+ * stuck, over all passes.  With drain_ms, spread_ms and the gaps it is the
+ * bound on what a panic costs before the machine may reboot.
  */
 #define PC_STALL_MS	400
 

@@ -10,14 +10,17 @@
  * own sake is done to those below, too.
  *
  * A device with none below counts as a stack of itself.  All of this is for a
- * crash, with interrupts and bottom halves off, under RCU; all but
- * pc_stack_handled() and pc_stack_poll() for one that no CPU survives.
+ * crash, with interrupts and bottom halves off, under RCU.  Whatever sends or
+ * holds netpoll is for one that no CPU survives.
  */
 #include <linux/if_vlan.h>
 #include <linux/netdevice.h>
 #include <linux/netpoll.h>
+#include <linux/semaphore.h>
+#include <linux/workqueue.h>
 
 #include "bust.h"
+#include "driver.h"
 #include "poll.h"
 #include "queue.h"
 #include "stack.h"
@@ -25,17 +28,17 @@
 /**
  * struct walk - what is kept from one device of a stack to the next
  * @ask: what is asked of, or done to, each
+ * @slot: whose crash it is
  * @seen: devices so far
  * @held: bits of those, by their order, whose netpoll is held
  * @any: there is one for which the answer is yes
- * @alone: no other CPU runs any more
  */
 struct walk {
-	bool (*ask)(struct net_device *dev);
+	bool (*ask)(struct net_device *dev, enum pc_slot slot);
+	enum pc_slot slot;
 	unsigned int seen;
 	u64 held;
 	bool any;
-	bool alone;
 };
 
 typedef int (*visit_fn)(struct net_device *dev, struct netdev_nested_priv *priv);
@@ -52,35 +55,78 @@ static int ask(struct net_device *dev, struct netdev_nested_priv *priv)
 {
 	struct walk *walk = priv->data;
 
-	walk->any |= walk->ask(dev);
+	walk->any |= walk->ask(dev, walk->slot);
 	return 0;
 }
 
 /* Asks a device and all below it, and says whether one answered with yes. */
-static bool ask_all(struct net_device *dev, bool (*question)(struct net_device *))
+static bool ask_all(struct net_device *dev, enum pc_slot slot,
+		    bool (*question)(struct net_device *, enum pc_slot))
 {
-	struct walk walk = { .ask = question, .any = question(dev) };
+	struct walk walk = { .ask = question, .slot = slot };
 
+	walk.any = question(dev, slot);
 	below(dev, ask, &walk);
 	return walk.any;
 }
 
-/** pc_stack_prepare() - pc_poll_prepare() for a device and those below */
-bool pc_stack_prepare(struct net_device *dev)
+static bool occupied(struct net_device *dev, enum pc_slot slot)
 {
-	return ask_all(dev, pc_poll_prepare);
+	return pc_driver_occupied(dev);
 }
 
-/** pc_stack_handled() - pc_poll_handled() for a device and those below */
-bool pc_stack_handled(struct net_device *dev)
+static bool maps(struct net_device *dev, enum pc_slot slot)
 {
-	return ask_all(dev, pc_poll_handled);
+	return pc_driver_maps(dev);
+}
+
+static bool bust(struct net_device *dev, enum pc_slot slot)
+{
+	return pc_bust(dev);
+}
+
+/** pc_stack_occupied() - pc_driver_occupied() for a device and those below */
+bool pc_stack_occupied(struct net_device *dev)
+{
+	return ask_all(dev, PC_SLOT_PANIC, occupied);
+}
+
+/** pc_stack_trapped() - pc_driver_trapped() for a device and those below */
+bool pc_stack_trapped(struct net_device *dev, enum pc_slot slot)
+{
+	return ask_all(dev, slot, pc_driver_trapped);
+}
+
+/** pc_stack_in_handler() - pc_driver_in_handler() for a device and those below */
+bool pc_stack_in_handler(struct net_device *dev, enum pc_slot slot)
+{
+	return ask_all(dev, slot, pc_driver_in_handler);
+}
+
+/** pc_stack_maps() - pc_driver_maps() for a device and those below */
+bool pc_stack_maps(struct net_device *dev)
+{
+	return ask_all(dev, PC_SLOT_PANIC, maps);
 }
 
 /** pc_stack_bust() - pc_bust() for a device and those below */
 bool pc_stack_bust(struct net_device *dev)
 {
-	return ask_all(dev, pc_bust);
+	return ask_all(dev, PC_SLOT_PANIC, bust);
+}
+
+/* down_trylock() waits for the lock of the semaphore itself. */
+static bool try_down(struct semaphore *sem)
+{
+	bool done;
+
+	if (!raw_spin_trylock(&sem->lock))
+		return false;
+	done = sem->count > 0;
+	if (done)
+		sem->count--;
+	raw_spin_unlock(&sem->lock);
+	return done;
 }
 
 static int hold(struct net_device *dev, struct netdev_nested_priv *priv)
@@ -88,9 +134,14 @@ static int hold(struct net_device *dev, struct netdev_nested_priv *priv)
 	struct netpoll_info *info = rcu_dereference_bh(dev->npinfo);
 	struct walk *walk = priv->data;
 
-	if (info && walk->seen < BITS_PER_TYPE(walk->held) &&
-	    !down_trylock(&info->dev_lock))
-		walk->held |= BIT_ULL(walk->seen);
+	if (info) {
+		/* so to netpoll its work is on its way: it takes no lock then */
+		set_bit(WORK_STRUCT_PENDING_BIT,
+			work_data_bits(&info->tx_work.work));
+		if (walk->seen < BITS_PER_TYPE(walk->held) &&
+		    try_down(&info->dev_lock))
+			walk->held |= BIT_ULL(walk->seen);
+	}
 	walk->seen++;
 	return 0;
 }
@@ -201,17 +252,17 @@ static int poll(struct net_device *dev, struct netdev_nested_priv *priv)
 {
 	struct walk *walk = priv->data;
 
-	pc_poll(dev, walk->any, walk->alone);
+	pc_poll(dev, walk->any);
 	walk->seen++;
 	return 0;
 }
 
 /** pc_stack_poll() - pc_poll() for the devices below, or that itself */
-void pc_stack_poll(struct net_device *dev, bool handled, bool alone)
+void pc_stack_poll(struct net_device *dev, bool handler)
 {
-	struct walk walk = { .any = handled, .alone = alone };
+	struct walk walk = { .any = handler };
 
 	below(dev, poll, &walk);
 	if (!walk.seen)
-		pc_poll(dev, handled, alone);
+		pc_poll(dev, handler);
 }

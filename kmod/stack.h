@@ -4,12 +4,16 @@
 
 #include <linux/netdevice.h>
 
-bool pc_stack_prepare(struct net_device *dev);
+#include "iface.h"
+
 bool pc_stack_send(struct net_device *dev, unsigned int *first,
 		   struct sk_buff *skb);
 bool pc_stack_flush(struct net_device *dev);
-bool pc_stack_handled(struct net_device *dev);
-void pc_stack_poll(struct net_device *dev, bool handled, bool alone);
+bool pc_stack_occupied(struct net_device *dev);
+bool pc_stack_trapped(struct net_device *dev, enum pc_slot slot);
+bool pc_stack_in_handler(struct net_device *dev, enum pc_slot slot);
+bool pc_stack_maps(struct net_device *dev);
+void pc_stack_poll(struct net_device *dev, bool handler);
 bool pc_stack_bust(struct net_device *dev);
 
 #endif

@@ -21,27 +21,49 @@
 #include "iface.h"
 #include "queue.h"
 #include "stack.h"
+#include "where.h"
 #include "xmit.h"
 
 #define POLL_US		50
 /* What one frame may wait before its interface is given up. */
 #define STUCK_US	100000
+/* When polling has not helped for so long, the interrupt handler may. */
+#define HANDLER_US	500
 
 /**
  * struct sending - a record on its way
  * @draft: the record
  * @shape: how many frames it is
  * @slot: whose frames are used
- * @stall_us: what is left of the time for waiting
+ * @occupied: now it is the turn of the interfaces that somebody was in
  * @sent: frames that drivers have taken
  */
 struct sending {
 	struct pc_draft *draft;
 	struct pc_shape shape;
 	enum pc_slot slot;
-	unsigned int stall_us;
+	bool occupied;
 	unsigned int sent;
 };
+
+/* The frames of an interface whose turn it is, NULL for none. */
+static struct pc_burst *burst_of(const struct sending *sending,
+				 const struct pc_iface *iface)
+{
+	struct pc_burst *burst = pc_iface_burst(iface, sending->slot);
+
+	return burst && burst->occupied == sending->occupied ? burst : NULL;
+}
+
+static bool anybody(const struct sending *sending)
+{
+	struct pc_iface *iface;
+
+	pc_for_each_iface(iface)
+		if (burst_of(sending, iface))
+			return true;
+	return false;
+}
 
 /* One try, in the context that drivers know from netpoll. */
 static bool try_once(const struct sending *sending, struct net_device *dev,
@@ -65,11 +87,18 @@ static bool try_once(const struct sending *sending, struct net_device *dev,
 	return done;
 }
 
-/* Lets the driver work off its ring.  Returns the microseconds that it took. */
-static unsigned int let_work(struct sending *sending, struct net_device *dev,
-			     const struct pc_burst *burst)
+/* Lets the driver work off its ring.  @waited: how long it did not help. */
+static void let_work(const struct sending *sending, struct net_device *dev,
+		     const struct pc_burst *burst, unsigned int waited)
 {
-	pc_stack_poll(dev, burst->handled, sending->slot == PC_SLOT_PANIC);
+	if (!burst->blind)
+		pc_stack_poll(dev, sending->slot == PC_SLOT_PANIC &&
+				   !burst->in_handler && waited >= HANDLER_US);
+}
+
+/* Returns the microseconds that it took. */
+static unsigned int pause(void)
+{
 	udelay(POLL_US);
 	touch_nmi_watchdog();
 	return POLL_US;
@@ -82,7 +111,7 @@ static unsigned int let_work(struct sending *sending, struct net_device *dev,
 static bool free_queues(const struct sending *sending, struct pc_iface *iface,
 			struct pc_burst *burst)
 {
-	if (sending->slot != PC_SLOT_PANIC || burst->locked || burst->busted ||
+	if (sending->slot != PC_SLOT_PANIC || burst->busted ||
 	    !sending->draft->cfg->bust_locks)
 		return false;
 	burst->busted = true;
@@ -100,7 +129,8 @@ static void send_frame(struct sending *sending, struct pc_iface *iface,
 	while (!try_once(sending, iface->dev, burst, skb)) {
 		unsigned int us;
 
-		if (waited >= STUCK_US || !sending->stall_us) {
+		if (waited >= STUCK_US ||
+		    burst->stalled >= PC_STALL_MS * 1000) {
 			if (free_queues(sending, iface, burst)) {
 				waited = 0;
 				continue;
@@ -108,9 +138,10 @@ static void send_frame(struct sending *sending, struct pc_iface *iface,
 			burst->stuck = true;
 			return;
 		}
-		us = let_work(sending, iface->dev, burst);
+		let_work(sending, iface->dev, burst, waited);
+		us = pause();
 		waited += us;
-		sending->stall_us -= min(us, sending->stall_us);
+		burst->stalled += us;
 	}
 	sending->sent++;
 }
@@ -144,7 +175,7 @@ static void send_everywhere(struct sending *sending, unsigned int pass,
 	struct pc_iface *iface;
 
 	pc_for_each_iface(iface) {
-		struct pc_burst *burst = pc_iface_burst(iface, sending->slot);
+		struct pc_burst *burst = burst_of(sending, iface);
 		struct sk_buff *skb;
 
 		if (!burst || pass >= burst->shape.passes ||
@@ -188,7 +219,14 @@ static bool drained(const struct sending *sending, struct net_device *dev,
 	return true;
 }
 
-/* Waits until the drivers have let go of the frames, at most drain_ms. */
+/*
+ * Waits until the drivers have let go of the frames, at most drain_ms, which
+ * passes for all interfaces at once.
+ *
+ * Some never let go of a frame before the next one: virtio without a NAPI for
+ * what it has sent, hv_netvsc where nobody polls.  They cost all of the time,
+ * once for a record: by then their frames have left.
+ */
 static void drain(struct sending *sending)
 {
 	unsigned int waited = 0, limit = sending->draft->cfg->drain_ms * 1000;
@@ -199,15 +237,17 @@ static void drain(struct sending *sending)
 	do {
 		busy = false;
 		pc_for_each_iface(iface) {
-			burst = pc_iface_burst(iface, sending->slot);
+			burst = burst_of(sending, iface);
 			if (!burst || drained(sending, iface->dev, burst))
 				continue;
 			busy = true;
 			/* a locked queue keeps pc_poll() from the others too */
 			if (waited >= limit / 2)
 				free_queues(sending, iface, burst);
-			waited += let_work(sending, iface->dev, burst);
+			let_work(sending, iface->dev, burst, waited);
 		}
+		if (busy)
+			waited += pause();
 	} while (busy && waited < limit);
 }
 
@@ -219,14 +259,29 @@ static unsigned int send_record(struct pc_draft *draft, enum pc_slot slot)
 		.shape = pc_shape(draft->cfg, rec->type,
 				  pc_wire_count(rec->text_len, rec->chunk)),
 		.slot = slot,
-		.stall_us = PC_STALL_MS * 1000,
 	};
-	unsigned int pass;
+	int turn;
 
-	for (pass = 0; pass < sending.shape.passes; pass++)
-		send_pass(&sending, pass);
-	drain(&sending);
+	/* whatever may still go wrong with a driver goes wrong at the end */
+	for (turn = 0; turn < 2; turn++) {
+		unsigned int pass;
+
+		sending.occupied = turn;
+		if (!anybody(&sending))
+			continue;
+		for (pass = 0; pass < sending.shape.passes; pass++)
+			send_pass(&sending, pass);
+		drain(&sending);
+	}
 	return sending.sent;
+}
+
+/* What is known of the interface before anything is done to any. */
+static void look_at(struct net_device *dev, struct pc_burst *burst)
+{
+	burst->occupied = pc_stack_occupied(dev);
+	burst->in_handler = pc_stack_in_handler(dev, PC_SLOT_PANIC);
+	burst->blind = pc_where_stopped_by_nmi() && pc_stack_maps(dev);
 }
 
 /**
@@ -236,8 +291,9 @@ static unsigned int send_record(struct pc_draft *draft, enum pc_slot slot)
  * @type: its type
  * @reason: what happened
  *
- * Any context.  Takes at most PC_STALL_MS + drain_ms + the gaps and spread_ms,
- * and the time that drivers take for themselves.
+ * Any context.  Takes at most PC_STALL_MS for each interface that is stuck,
+ * twice drain_ms, the gaps and spread_ms, and the time that drivers take for
+ * themselves.  Interfaces whose driver could wait for ever are left alone.
  *
  * Return: frames that drivers have taken
  */
@@ -254,16 +310,15 @@ unsigned int pc_xmit_last_words(struct pc_draft *draft, enum pc_slot slot,
 	bh = compat_bh_off();
 	rcu_read_lock();
 
+	pc_where_note(slot);
 	pc_for_each_iface(iface) {
-		if (!pc_iface_armed(iface) || !pc_iface_can_send(iface))
+		if (!pc_iface_armed(iface) || !pc_iface_can_send(iface) ||
+		    pc_stack_trapped(iface->dev, slot))
 			continue;
 		burst = xchg(&iface->spare[slot], NULL);
 		iface->firing[slot] = burst;
-		if (!burst)
-			continue;
-		burst->handled = pc_stack_handled(iface->dev);
-		if (slot == PC_SLOT_PANIC)
-			burst->locked = pc_stack_prepare(iface->dev);
+		if (burst && slot == PC_SLOT_PANIC)
+			look_at(iface->dev, burst);
 	}
 	pc_record_compose(draft, slot, type, reason);
 	sent = send_record(draft, slot);

@@ -7,14 +7,17 @@
 #define PANICAST_COMPAT_H
 
 #include <linux/bottom_half.h>
+#include <linux/cpumask.h>
 #include <linux/irqnr.h>
 #include <linux/kernel.h>
 #include <linux/kmsg_dump.h>
 #include <linux/netdevice.h>
 #include <linux/notifier.h>
+#include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/printk.h>
 #include <linux/random.h>
+#include <linux/stacktrace.h>
 #include <linux/string.h>
 
 #if !IS_ENABLED(CONFIG_NETPOLL)
@@ -135,6 +138,38 @@ static inline unsigned int compat_nr_irqs(void)
 	return irq_get_nr_irqs();
 #else
 	return nr_irqs;
+#endif
+}
+
+/*
+ * The addresses of what this CPU's functions return to, at most @size of them.
+ * Return: how many
+ */
+static inline unsigned int compat_stack_trace(unsigned long *address,
+					      unsigned int size)
+{
+#ifdef CONFIG_STACKTRACE
+	return stack_trace_save(address, size, 0);
+#else
+	return 0;
+#endif
+}
+
+/**
+ * compat_in_nmi() - whether another CPU was stopped in an NMI, or not at all
+ * @cpu: it
+ *
+ * x86 keeps the count that in_nmi() looks at by CPU.  Elsewhere a CPU that did
+ * not heed the interrupt that stops it is still online.
+ */
+static inline bool compat_in_nmi(unsigned int cpu)
+{
+#if defined(CONFIG_X86) && defined(HAVE_PCPU_HOT)
+	return per_cpu(pcpu_hot.preempt_count, cpu) & NMI_MASK;
+#elif defined(CONFIG_X86)
+	return per_cpu(__preempt_count, cpu) & NMI_MASK;
+#else
+	return cpu_online(cpu);
 #endif
 }
 

@@ -40,6 +40,7 @@ class Case:
     sends: bool = True
     oops: str = ""
     nmi: bool = False
+    driver: str = ""
     quick: bool = False
 
     @property
@@ -51,12 +52,33 @@ class Case:
 def load() -> dict[str, Case]:
     """The cases by name, in the order of the table."""
     tables = tomllib.loads(TABLE.read_text())
-    return {name: Case(name=name, **_frozen(fields)) for name, fields in tables.items()}
+    cases = [case for name, fields in tables.items() for case in _expanded(name, fields)]
+    return {case.name: case for case in cases}
 
 
 def modules() -> list[str]:
     """Every module that a case wants."""
     return sorted({module for case in load().values() for module in case.modules})
+
+
+def _expanded(name: str, fields: dict[str, Any]) -> list[Case]:
+    """The case of a table, or, of one with places, a case for each place."""
+    places, sample = fields.pop("places", None), fields.pop("sample", ())
+    if places is None:
+        return [Case(name=name, **_frozen(fields))]
+    return [
+        Case(
+            name=f"{name}-{place}",
+            quick=place in sample,
+            **_frozen(
+                {
+                    key: value.replace("PLACE", place) if isinstance(value, str) else value
+                    for key, value in fields.items()
+                }
+            ),
+        )
+        for place in places
+    ]
 
 
 def _frozen(fields: dict[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,10 @@ static char *how = "";
 module_param(how, charp, 0);
 MODULE_PARM_DESC(how, "name of the crash");
 
+static char *symbol = "";
+module_param(symbol, charp, 0);
+MODULE_PARM_DESC(symbol, "a function: where how=at panics, and how=stopped_at holds a CPU");
+
 static bool held;
 
 static struct net_device *card(void)
@@ -215,6 +219,46 @@ static void sending(void)
 	panic("for the first time");
 }
 
+/* Whoever comes there first. */
+static int panics_at(struct kprobe *probe, struct pt_regs *regs)
+{
+	static atomic_t once;
+
+	if (!atomic_xchg(&once, 1))
+		panic("panics at %s", symbol);
+	return 0;
+}
+
+static unsigned int holder_cpu;
+
+static int holds_at(struct kprobe *probe, struct pt_regs *regs)
+{
+	return smp_processor_id() == holder_cpu ? hold() : 0;
+}
+
+static void probe_symbol(kprobe_pre_handler_t handler)
+{
+	static struct kprobe probe;
+
+	probe.symbol_name = symbol;
+	probe.pre_handler = handler;
+	if (register_kprobe(&probe))
+		panic("no probe at %s", symbol);
+}
+
+/* A function is reached by sending, or by what the shell does meanwhile. */
+static void at(void)
+{
+	unsigned int n;
+
+	probe_symbol(panics_at);
+	for (n = 0; n < 20000; n++) {
+		send_something(card());
+		usleep_range(500, 1000);
+	}
+	panic("nobody came by %s", symbol);
+}
+
 static irqreturn_t panics_in_handler(int irq, void *data)
 {
 	panic("in the card's own interrupt");
@@ -222,7 +266,6 @@ static irqreturn_t panics_in_handler(int irq, void *data)
 }
 
 static irq_handler_t drivers_handler;
-static unsigned int holder_cpu;
 
 /* An interrupt moves to another CPU only after it has come once more. */
 static irqreturn_t holds_handler(int irq, void *data)
@@ -336,6 +379,26 @@ static void beside(int (*holder)(void *), const char *what)
 	panic("%s", what);
 }
 
+/* The other CPU sends, and stays there. */
+static int sends_to_symbol(void *unused)
+{
+	for (;;) {
+		send_something(card());
+		cond_resched();
+	}
+	return 0;
+}
+
+static void stopped_at(void)
+{
+	unsigned int here = raw_smp_processor_id();
+
+	set_cpus_allowed_ptr(current, cpumask_of(here));
+	holder_cpu = cpumask_any_but(cpu_online_mask, here);
+	probe_symbol(holds_at);
+	beside(sends_to_symbol, "another CPU was stopped there");
+}
+
 static const struct {
 	const char *name;
 	/* what this CPU does; it panics here or soon */
@@ -363,6 +426,8 @@ static const struct {
 	{ "double_fault", .alone = double_fault },
 	{ "oops", .alone = oops },
 	{ "sending", .alone = sending },
+	{ "at", .alone = at },
+	{ "stopped_at", .alone = stopped_at },
 	{ "irq_own", .alone = irq_own },
 	{ "irq_other", .alone = irq_other },
 	{ "mark", .alone = mark },

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Whether a driver would wait for a lock of its own that nobody gives back.
+ *
+ * Such a lock can't be tried: only its driver knows where it is.  But whoever
+ * holds it is inside the driver, and has left signs of that: a name on this
+ * CPU's stack, a transmit lock, the owner of a NAPI, an interrupt that is
+ * being handled.  A card with such a sign is left alone, unless its driver is
+ * known not to have a lock that would matter.
+ */
+#include <linux/device.h>
+#include <linux/interrupt.h>
+#include <linux/iommu.h>
+#include <linux/module.h>
+#include <linux/netdevice.h>
+#include <linux/smp.h>
+#include <linux/string.h>
+
+#include "driver.h"
+#include "irq.h"
+#include "where.h"
+
+/* A CPU that was stopped by an interrupt holds no lock that sending takes … */
+#define TX	BIT(0)	/* … while it has a transmit lock */
+#define POLL	BIT(1)	/* … while it is in a NAPI's poll */
+/* Neither to send nor to poll is a lock of the driver's own taken. */
+#define NONE	(BIT(2) | POLL | TX)
+
+/*
+ * What was read in the drivers.  Of one that is not here the worst is assumed.
+ * None has no lock.  The others take theirs with interrupts off where it says
+ * so; e100 and ne2k-pci have a plain one in their poll, or where the interrupt
+ * is disabled.  macb, bcmgenet and gve have plain ones wherever they are.
+ */
+static const struct {
+	const char *name;
+	unsigned int locks;
+} drivers[] = {
+	{ "virtio_net", NONE },
+	{ "e1000", NONE },
+	{ "e1000e", NONE },
+	{ "igb", NONE },
+	{ "igc", NONE },
+	{ "ixgbe", NONE },
+	{ "ixgbevf", NONE },
+	{ "i40e", NONE },
+	{ "iavf", NONE },
+	{ "ice", NONE },
+	{ "bnxt_en", NONE },
+	{ "mlx4_core", NONE },
+	{ "mlx5_core", NONE },
+	{ "ena", NONE },
+	{ "r8169", NONE },
+	{ "qede", NONE },
+	{ "tg3", TX | POLL },
+	{ "bnx2", TX | POLL },
+	{ "bnx2x", TX | POLL },
+	{ "vmxnet3", TX | POLL },
+	{ "hv_netvsc", TX | POLL },
+	{ "vif", TX | POLL },		/* xen-netfront */
+	{ "8139too", TX | POLL },
+	{ "8139cp", TX | POLL },
+	{ "pcnet32", TX | POLL },
+	{ "e100", TX },
+	{ "ne2k-pci", TX },
+};
+
+static unsigned int locks_of(const struct net_device *dev)
+{
+	const struct device *parent = dev->dev.parent;
+	unsigned int i;
+
+	/* bonds, VLANs and bridges only pass frames on */
+	if (!parent)
+		return NONE;
+	for (i = 0; parent->driver && i < ARRAY_SIZE(drivers); i++)
+		if (!strcmp(parent->driver->name, drivers[i].name))
+			return drivers[i].locks;
+	return 0;
+}
+
+/**
+ * pc_driver_maps() - whether an IOMMU stands between the card and memory
+ * @dev: the card
+ *
+ * Its locks are taken to map a frame, and to unmap one that was sent.
+ */
+bool pc_driver_maps(struct net_device *dev)
+{
+#ifdef CONFIG_IOMMU_API
+	struct device *parent;
+
+	for (parent = dev->dev.parent; parent; parent = parent->parent) {
+		struct iommu_domain *domain;
+
+		if (!device_iommu_mapped(parent))
+			continue;
+		domain = iommu_get_domain_for_dev(parent);
+		return !domain || domain->type != IOMMU_DOMAIN_IDENTITY;
+	}
+#endif
+	return false;
+}
+
+static bool own(int cpu)
+{
+	return cpu == raw_smp_processor_id();
+}
+
+/* Whether a transmit lock is held, by another CPU or by ours as well. */
+static bool sends(struct net_device *dev, bool ours)
+{
+	unsigned int i;
+
+	for (i = 0; i < READ_ONCE(dev->real_num_tx_queues); i++) {
+		struct netdev_queue *txq = netdev_get_tx_queue(dev, i);
+
+		if (!ours && own(READ_ONCE(txq->xmit_lock_owner)))
+			continue;
+		if (!__netif_tx_trylock(txq))
+			return true;
+		__netif_tx_unlock(txq);
+	}
+	return false;
+}
+
+/* Whether a NAPI is being polled, by another CPU or by ours as well. */
+static bool polls(struct net_device *dev, bool ours)
+{
+	struct napi_struct *napi;
+
+	list_for_each_entry_rcu(napi, &dev->napi_list, dev_list) {
+		int owner = READ_ONCE(napi->poll_owner);
+
+		if (owner != -1 && (ours || !own(owner)))
+			return true;
+	}
+	return false;
+}
+
+/** pc_driver_occupied() - whether some CPU is in the driver, as far as is seen */
+bool pc_driver_occupied(struct net_device *dev)
+{
+	return sends(dev, true) || polls(dev, true) || pc_irq_handled(dev) ||
+	       pc_irq_threaded(dev);
+}
+
+/* Whether what crashed was called by the driver, or by one that it sits on. */
+static bool inside(struct net_device *dev, enum pc_slot slot)
+{
+	const struct net_device_ops *ops = dev->netdev_ops;
+	const struct device *parent;
+	char name[64];
+	const char *module;
+
+	/* libraries of drivers, such as 8390, have the function itself */
+	snprintf(name, sizeof(name), "%ps", ops->ndo_start_xmit);
+	module = strchr(name, '[');
+	if (module && pc_where_calls(slot, module))
+		return true;
+
+	for (parent = dev->dev.parent; parent; parent = parent->parent) {
+		if (!parent->driver || !parent->driver->owner)
+			continue;
+		snprintf(name, sizeof(name), "[%s]",
+			 module_name(parent->driver->owner));
+		if (pc_where_calls(slot, name))
+			return true;
+	}
+	if (pc_irq_crashed(dev, slot))
+		return true;
+	/* no name tells a driver that is part of the kernel */
+	return !module && dev->dev.parent && pc_driver_occupied(dev);
+}
+
+static bool inside_iommu(enum pc_slot slot)
+{
+	static const char * const parts[] = {
+		"iommu", "iova", "qi_submit", "qi_flush", "dmar_", "fq_flush",
+		"fq_ring", "smmu",
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(parts); i++)
+		if (pc_where_calls(slot, parts[i]))
+			return true;
+	return false;
+}
+
+/**
+ * pc_driver_trapped() - whether to send could mean to wait for ever
+ * @dev: the card
+ * @slot: whose crash it is; of an oops only this CPU never goes on
+ */
+bool pc_driver_trapped(struct net_device *dev, enum pc_slot slot)
+{
+	unsigned int locks = locks_of(dev);
+	bool maps = pc_driver_maps(dev);
+
+	if (locks == NONE && !maps)
+		return false;
+	if (inside(dev, slot) || (maps && inside_iommu(slot)))
+		return true;
+	if (slot != PC_SLOT_PANIC)
+		return false;
+	if (pc_where_stopped_by_nmi())
+		return pc_driver_occupied(dev);
+	return (!(locks & TX) && sends(dev, false)) ||
+	       (!(locks & POLL) && polls(dev, false)) ||
+	       (locks != NONE &&
+		(pc_irq_disabled(dev) || pc_irq_threaded(dev)));
+}
+
+/**
+ * pc_driver_in_handler() - whether its interrupt handler must not be called
+ * @dev: the card
+ * @slot: whose crash it is
+ */
+bool pc_driver_in_handler(struct net_device *dev, enum pc_slot slot)
+{
+	/* what this CPU handles has not come to the driver, or is on its stack */
+	return inside(dev, slot) || pc_irq_threaded(dev) ||
+	       (pc_irq_handled(dev) && pc_where_stopped_by_nmi());
+}
