@@ -2,6 +2,7 @@
 /*
  * The panic notifier, and the same for what the machine survives.
  */
+#include <linux/irq_work.h>
 #include <linux/jiffies.h>
 #include <linux/mutex.h>
 #include <linux/notifier.h>
@@ -90,6 +91,14 @@ static void restock(struct work_struct *work)
 
 static DECLARE_WORK(restock_work, restock);
 
+static void restock_soon(struct irq_work *work)
+{
+	schedule_work(&restock_work);
+}
+
+/* What crashed may hold a lock of workqueues: an interrupt comes after that. */
+static DEFINE_IRQ_WORK(restock_irq_work, restock_soon);
+
 /**
  * pc_panic_survived() - report what the machine lives on after, in any context
  * @reason: what happened
@@ -120,7 +129,7 @@ void pc_panic_survived(const char *reason)
 	}
 	pc_xmit_last_words(draft, PC_SLOT_OOPS, PC_WIRE_OOPS, reason);
 	WRITE_ONCE(used, draft);
-	schedule_work(&restock_work);
+	irq_work_queue(&restock_irq_work);
 }
 
 static void oops_event(enum kmsg_dump_reason reason, const char *message)
@@ -143,6 +152,7 @@ static void free_drafts(void)
 	mutex_lock(&stock_lock);
 	live = false;
 	mutex_unlock(&stock_lock);
+	irq_work_sync(&restock_irq_work);
 	cancel_work_sync(&restock_work);
 	pc_draft_free(xchg(&used, NULL));
 	for (slot = 0; slot < ARRAY_SIZE(drafts); slot++)
