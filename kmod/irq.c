@@ -55,9 +55,6 @@ static unsigned int next_irq(const struct net_device *dev, unsigned int irq)
 	return 0;
 }
 
-#define for_each_irq(irq, dev)						\
-	for (irq = next_irq(dev, 0); irq; irq = next_irq(dev, irq))
-
 /* Who handles an interrupt. */
 static struct irqaction *actions(unsigned int irq)
 {
@@ -71,7 +68,7 @@ static bool any(const struct net_device *dev, bool (*question)(struct irq_data *
 {
 	unsigned int irq;
 
-	for_each_irq(irq, dev) {
+	for (irq = next_irq(dev, 0); irq; irq = next_irq(dev, irq)) {
 		if (actions(irq) && question(irq_get_irq_data(irq)))
 			return true;
 	}
@@ -126,7 +123,7 @@ bool pc_irq_crashed(struct net_device *dev, enum pc_slot slot)
 	unsigned int irq;
 	char name[64];
 
-	for_each_irq(irq, dev) {
+	for (irq = next_irq(dev, 0); irq; irq = next_irq(dev, irq)) {
 		struct irqaction *action = actions(irq);
 
 		for (; action; action = action->next) {
@@ -155,7 +152,7 @@ void pc_irq_handle(struct net_device *dev)
 	list_for_each_entry_rcu(napi, &dev->napi_list, dev_list)
 		set_bit(NAPI_STATE_SCHED, &napi->state);
 
-	for_each_irq(irq, dev) {
+	for (irq = next_irq(dev, 0); irq; irq = next_irq(dev, irq)) {
 		struct irqaction *action = actions(irq);
 
 		for (; action; action = action->next)

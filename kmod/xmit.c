@@ -91,9 +91,11 @@ static bool try_once(const struct sending *sending, struct net_device *dev,
 static void let_work(const struct sending *sending, struct net_device *dev,
 		     const struct pc_burst *burst, unsigned int waited)
 {
+	bool handler = sending->slot == PC_SLOT_PANIC && !burst->in_handler &&
+		       waited >= HANDLER_US;
+
 	if (!burst->blind)
-		pc_stack_poll(dev, sending->slot == PC_SLOT_PANIC &&
-				   !burst->in_handler && waited >= HANDLER_US);
+		pc_stack_poll(dev, handler);
 }
 
 /* Returns the microseconds that it took. */
