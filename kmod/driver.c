@@ -145,6 +145,21 @@ bool pc_driver_occupied(struct net_device *dev)
 	       pc_irq_threaded(dev);
 }
 
+/* Whether this CPU is in the driver: what an oops leaves behind of it. */
+static bool here(struct net_device *dev)
+{
+	struct napi_struct *napi;
+	unsigned int i;
+
+	for (i = 0; i < READ_ONCE(dev->real_num_tx_queues); i++)
+		if (own(READ_ONCE(netdev_get_tx_queue(dev, i)->xmit_lock_owner)))
+			return true;
+	list_for_each_entry_rcu(napi, &dev->napi_list, dev_list)
+		if (own(READ_ONCE(napi->poll_owner)))
+			return true;
+	return in_hardirq() && pc_irq_handled(dev);
+}
+
 /* Whether what crashed was called by the driver, or by one that it sits on. */
 static bool inside(struct net_device *dev, enum pc_slot slot)
 {
@@ -170,7 +185,10 @@ static bool inside(struct net_device *dev, enum pc_slot slot)
 	if (pc_irq_crashed(dev, slot))
 		return true;
 	/* no name tells a driver that is part of the kernel */
-	return !module && dev->dev.parent && pc_driver_occupied(dev);
+	if (module || !dev->dev.parent)
+		return false;
+	/* after an oops the other CPUs go on, and give back what they hold */
+	return slot == PC_SLOT_PANIC ? pc_driver_occupied(dev) : here(dev);
 }
 
 static bool inside_iommu(enum pc_slot slot)
@@ -218,6 +236,12 @@ bool pc_driver_trapped(struct net_device *dev, enum pc_slot slot)
  */
 bool pc_driver_in_handler(struct net_device *dev, enum pc_slot slot)
 {
+	/*
+	 * The polls of these clean up what was sent.  The handlers of some take
+	 * timers' and workqueues' locks, when a link has changed meanwhile.
+	 */
+	if (locks_of(dev) == NONE)
+		return true;
 	/* what this CPU handles has not come to the driver, or is on its stack */
 	return inside(dev, slot) || pc_irq_threaded(dev) ||
 	       (pc_irq_handled(dev) && pc_where_stopped_by_nmi());

@@ -13,11 +13,16 @@
 
 LIST_HEAD(pc_ifaces);
 
-/** pc_iface_chunk() - payload bytes that a frame on this interface can have */
-unsigned int pc_iface_chunk(const struct pc_iface *iface)
+/**
+ * pc_iface_chunk() - payload bytes that a frame on this interface can have
+ * @iface: the interface
+ * @cfg: the record's configuration; that in force may be another one by now
+ */
+unsigned int pc_iface_chunk(const struct pc_iface *iface,
+			    const struct pc_config *cfg)
 {
 	unsigned int headers = PC_BURST_IP_UDP + PC_WIRE_HEADER;
-	unsigned int tag = pc_config()->sealed ? PC_SEAL_TAG : 0;
+	unsigned int tag = cfg->sealed ? PC_SEAL_TAG : 0;
 
 	return min_t(unsigned int, READ_ONCE(iface->dev->mtu) - headers,
 		     PC_WIRE_CHUNK) - tag;
@@ -63,13 +68,13 @@ static int stock(struct pc_iface *iface, const struct pc_shape *shape)
 int pc_iface_stock(struct pc_iface *iface)
 {
 	const struct pc_config *cfg = pc_config();
-	unsigned int chunk = pc_iface_chunk(iface);
+	unsigned int chunk = pc_iface_chunk(iface, pc_config());
 	struct pc_iface *other;
 	struct pc_shape shape;
 
 	pc_for_each_iface(other)
 		if (pc_iface_armed(other))
-			chunk = min(chunk, pc_iface_chunk(other));
+			chunk = min(chunk, pc_iface_chunk(other, pc_config()));
 	shape = pc_shape(cfg, PC_WIRE_PANIC,
 			 min_t(unsigned int, PC_WIRE_MAX_FRAMES,
 			       pc_wire_count(cfg->kib * 1024, chunk)));

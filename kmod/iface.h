@@ -66,6 +66,7 @@ int pc_iface_stock(struct pc_iface *iface);
 bool pc_iface_can_send(const struct pc_iface *iface);
 __be32 pc_iface_address(const struct pc_iface *iface);
 
-unsigned int pc_iface_chunk(const struct pc_iface *iface);
+unsigned int pc_iface_chunk(const struct pc_iface *iface,
+			    const struct pc_config *cfg);
 
 #endif

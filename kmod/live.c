@@ -149,7 +149,8 @@ static void compose(struct pc_live *live, struct pc_draft *draft,
 	const struct pc_wire_record *rec = &draft->rec;
 	unsigned int seq;
 
-	pc_record_compose(draft, PC_SLOT_LIVE, type, reason);
+	if (!pc_record_compose(draft, PC_SLOT_LIVE, type, reason))
+		return;
 	live->gap_us = draft->cfg->gap_us;
 	live->drain_ms = draft->cfg->drain_ms;
 	live->shape = pc_shape(draft->cfg, type,

@@ -71,7 +71,7 @@ static void nap(void)
 	set_current_state(TASK_IDLE);
 	if (!kthread_should_stop())
 		schedule_hrtimeout_range(&time, 100 * NSEC_PER_MSEC,
-					 HRTIMER_MODE_REL);
+					 HRTIMER_MODE_REL_HARD);
 	__set_current_state(TASK_RUNNING);
 }
 

@@ -23,8 +23,13 @@ static bool live;
 static void follow(struct net_device *dev)
 {
 	struct pc_iface *iface = pc_iface_find(dev);
-	const char *refusal = pc_choice_refusal(dev, iface);
+	const char *refusal;
 
+	/* a master that lets go of a port which is going away tells of it late */
+	if (dev->reg_state != NETREG_REGISTERED)
+		return;
+
+	refusal = pc_choice_refusal(dev, iface);
 	if (refusal) {
 		if (iface) {
 			netdev_info(dev, "panicast: no longer armed: %s\n",

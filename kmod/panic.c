@@ -13,6 +13,7 @@
 #include "log.h"
 #include "netdev.h"
 #include "panic.h"
+#include "presence.h"
 #include "record.h"
 #include "xmit.h"
 
@@ -112,7 +113,8 @@ void pc_panic_survived(const char *reason)
 	struct pc_draft *draft = NULL;
 	int before;
 
-	if (time_after_eq(jiffies, READ_ONCE(next_oops)))
+	if (time_after_eq(jiffies, READ_ONCE(next_oops)) &&
+	    !pc_presence_imaged())
 		draft = xchg(&drafts[PC_SLOT_OOPS], NULL);
 	if (!draft) {
 		atomic_inc(&left_out);

@@ -29,6 +29,8 @@
 /* Both under RTNL: who was told to be silent stays silent. */
 static bool live;
 static bool asleep;
+/* Without a lock: an image of this machine may wake with the same numbers. */
+static bool imaged;
 
 static void say_hello(struct work_struct *work);
 static DECLARE_DELAYED_WORK(hello_work, say_hello);
@@ -113,14 +115,23 @@ static void say_bye(const char *reason, bool rest)
 	struct pc_live *bye;
 
 	while (!rtnl_trylock()) {
-		if (!--tries)
+		if (!--tries) {
+			/* without a bye, but as silent */
+			asleep |= rest;
 			return;
+		}
 		fsleep(10000);
 	}
 	bye = prepare(PC_WIRE_BYE, reason);
 	asleep |= rest;
 	rtnl_unlock();
 	pc_live_send(bye);
+}
+
+/** pc_presence_imaged() - whether a number used now may be used again */
+bool pc_presence_imaged(void)
+{
+	return READ_ONCE(imaged);
 }
 
 static void awake(void)
@@ -154,9 +165,11 @@ static int pm_event(struct notifier_block *nb, unsigned long event, void *data)
 		say_bye("suspend", true);
 		break;
 	case PM_HIBERNATION_PREPARE:
+		WRITE_ONCE(imaged, true);
 		say_bye("hibernation", true);
 		break;
 	case PM_RESTORE_PREPARE:
+		WRITE_ONCE(imaged, true);
 		say_bye("resume from hibernation", true);
 		break;
 	case PM_POST_HIBERNATION:
@@ -164,6 +177,7 @@ static int pm_event(struct notifier_block *nb, unsigned long event, void *data)
 		fallthrough;
 	case PM_POST_SUSPEND:
 	case PM_POST_RESTORE:
+		WRITE_ONCE(imaged, false);
 		awake();
 		break;
 	}

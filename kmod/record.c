@@ -149,14 +149,18 @@ static void put_text(struct pc_draft *draft, enum pc_slot slot)
  * @slot: whose interfaces will send it
  * @type: its type
  * @reason: why it is sent, in words
+ *
+ * Return: false where nothing may be sent, for the key is awaited
  */
-void pc_record_compose(struct pc_draft *draft, enum pc_slot slot,
+bool pc_record_compose(struct pc_draft *draft, enum pc_slot slot,
 		       enum pc_wire_type type, const char *reason)
 {
 	struct pc_wire_record *rec = &draft->rec;
 	struct pc_iface *iface;
 
 	draft->cfg = pc_config();
+	if (draft->cfg->key_awaited)
+		return false;
 
 	if (draft->cfg->sealed) {
 		rec->flags |= PC_WIRE_F_SEALED;
@@ -173,11 +177,13 @@ void pc_record_compose(struct pc_draft *draft, enum pc_slot slot,
 	pc_for_each_iface(iface)
 		if (pc_iface_burst(iface, slot))
 			rec->chunk = min_t(unsigned int, rec->chunk,
-					   pc_iface_chunk(iface));
+					   pc_iface_chunk(iface,
+							  draft->cfg));
 
 	put_text(draft, slot);
 	put_taint(draft->taint, sizeof(draft->taint));
 	put_meta(draft, first_device(slot), reason);
+	return true;
 }
 
 /**

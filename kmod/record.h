@@ -4,6 +4,7 @@
 
 #include "config.h"
 #include "iface.h"
+#include "seal.h"
 #include "wire.h"
 
 /**
@@ -19,7 +20,8 @@
 struct pc_draft {
 	struct pc_wire_record rec;
 	const struct pc_config *cfg;
-	u8 datagram[PC_WIRE_HEADER + PC_WIRE_CHUNK] __aligned(sizeof(u64));
+	u8 datagram[PC_WIRE_HEADER + PC_WIRE_CHUNK + PC_SEAL_TAG]
+		__aligned(sizeof(u64));
 	char meta[PC_WIRE_CHUNK];
 	char mac[sizeof("00:00:00:00:00:00")];
 	char taint[32];
@@ -29,7 +31,7 @@ struct pc_draft {
 
 struct pc_draft *pc_draft_alloc(size_t text);
 void pc_draft_free(struct pc_draft *draft);
-void pc_record_compose(struct pc_draft *draft, enum pc_slot slot,
+bool pc_record_compose(struct pc_draft *draft, enum pc_slot slot,
 		       enum pc_wire_type type, const char *reason);
 size_t pc_record_datagram(struct pc_draft *draft, unsigned int seq);
 

@@ -322,8 +322,8 @@ unsigned int pc_xmit_last_words(struct pc_draft *draft, enum pc_slot slot,
 		if (burst && slot == PC_SLOT_PANIC)
 			look_at(iface->dev, burst);
 	}
-	pc_record_compose(draft, slot, type, reason);
-	sent = send_record(draft, slot);
+	sent = pc_record_compose(draft, slot, type, reason) ?
+		send_record(draft, slot) : 0;
 
 	rcu_read_unlock();
 	compat_bh_on(bh);
