@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panicast_receiver.assembly.reassembly import Limits, Reassembler
+from panicast_receiver.db import damage
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store, from_signed, to_signed
 from panicast_receiver.errors import ReceiverError
@@ -160,9 +161,15 @@ def test_a_newer_schema_is_refused(tmp_path):
 @pytest.mark.parametrize("opener", [Store, Reader])
 def test_other_files_are_left_alone(tmp_path, opener):
     path = tmp_path / "panicast.db"
-    path.write_bytes(b"something else entirely\n" * 100)
-    with pytest.raises(ReceiverError, match="is damaged"):
-        opener(tmp_path)
+    content = b"something else entirely\n" * 100
+    path.write_bytes(content)
+    if opener is Reader:
+        with pytest.raises(ReceiverError, match="is damaged"):
+            opener(tmp_path)
+        assert path.read_bytes() == content
+    else:
+        opener(tmp_path).close()
+        assert [file.read_bytes() for file in damage.aside(path)] == [content]
     path.unlink()
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE theirs (x)")

@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from .. import web
@@ -261,6 +262,31 @@ def build_parser() -> argparse.ArgumentParser:
     )
     prune.add_argument("--per-host", metavar="N", type=_limit, help="all but the newest N of each host")
     prune.add_argument("--dry-run", action="store_true", help="only say how many that would be")
+    backup = command(
+        "backup",
+        "copy the database into a file, while the service runs or not",
+        "  panicast-receiver backup /srv/backup/panicast-$(date +%F).db\n",
+        readers,
+    )
+    backup.add_argument("file", metavar="FILE", help="the copy; a file that is not there yet")
+    restore = command(
+        "restore",
+        "put a backup in the place of the database; the service must be stopped",
+        "  systemctl stop panicast-receiver\n"
+        "  panicast-receiver restore /srv/backup/panicast-2026-11-23.db\n"
+        "  systemctl start panicast-receiver\n",
+        readers,
+    )
+    restore.add_argument("file", metavar="FILE", help="the backup, or the copy that an upgrade left")
+    recover = command(
+        "recover",
+        "store what damaged databases still hold",
+        "  panicast-receiver recover\n  panicast-receiver recover /mnt/old-disk/panicast.db\n",
+        readers,
+    )
+    recover.add_argument(
+        "file", metavar="FILE", nargs="*", help="a database (default: those that the service put aside)"
+    )
     pstore = command(
         "import",
         "store the last words that firmware kept (pstore), each once however often it is imported",
@@ -297,14 +323,20 @@ def _run(args: argparse.Namespace) -> int:
         return web.run(settings)
     if args.command == "check-config":
         return operations.check_config(settings)
-    if args.command in ("prune", "import", "resend"):
+    if args.command in ("prune", "import", "resend", "restore", "recover"):
         state_dir = settings.state_path(writing=True)
+        if args.command == "restore":
+            return operations.restore(state_dir, Path(args.file))
+        if args.command == "recover":
+            return operations.recover(state_dir, args.file)
         if args.command == "resend":
             return operations.resend(state_dir, args.sink, args.since)
         if args.command == "prune":
             return operations.prune(state_dir, args.older_than, args.per_host, args.dry_run)
         return operations.import_pstore(state_dir, args.dir, args.host)
     state_dir = settings.state_path(writing=False)
+    if args.command == "backup":
+        return operations.backup(state_dir, Path(args.file))
     if args.command == "drill":
         return operations.drill(settings, state_dir, args.to)
     if args.command == "doctor":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The commands of whoever runs the service: check-config, drill, prune, import. All return exit codes."""
+"""The commands of whoever runs the service: check-config, drill, import, backup. All return exit codes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import os
 import socket
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
+from ..db import backups, damage, folder, salvage, schema
 from ..db.reader import Reader
-from ..db.store import Store
+from ..db.store import Store, row_to_record
 from ..errors import ReceiverError, UsageError
+from ..records.record import Record
 from ..settings import SETTINGS, Settings
 from ..settings.kinds import parse_listen
 from ..sinks.cursors import rewind, send_aside
@@ -23,6 +26,8 @@ from . import pstore
 #: Seconds that a drill waits for its record, and between looks.
 PATIENCE_S, LOOK_S = 10.0, 0.05
 DRILL_TEXT = b"<6>[    0.000000] panicast: this is a drill\n"
+#: Records that are recovered in one transaction.
+_RECOVERED = 64
 #: Records that are deleted in one transaction, so that the service is not kept waiting.
 _BATCH = 500
 
@@ -90,6 +95,8 @@ def prune(state_dir: Path, before_ns: int | None, per_host: int | None, dry_run:
     """Delete old records, and of each host all but the newest; while the service runs or not."""
     if before_ns is None and per_host is None:
         raise UsageError("nothing to prune: give --older-than AGE, --per-host N or both")
+    # A database that is not there is not made for that.
+    schema.open_reader(state_dir / schema.FILE_NAME, older=True)[0].close()
     store = Store(state_dir, exclusive=False)
     try:
         total = 0
@@ -105,6 +112,63 @@ def prune(state_dir: Path, before_ns: int | None, per_host: int | None, dry_run:
     return 0
 
 
+def backup(state_dir: Path, target: Path) -> int:
+    """Copy the database, while the service runs or not."""
+    count = backups.backup(state_dir / schema.FILE_NAME, target)
+    print(f"{count} records in {escape(str(target))}, {target.stat().st_size >> 20} MiB")
+    return 0
+
+
+def restore(state_dir: Path, saved: Path) -> int:
+    """Put a backup in the database's place; the service must not run."""
+    path = state_dir / schema.FILE_NAME
+    with folder.locked(state_dir):
+        before = backups.restore(saved, path)
+    print(f"{escape(str(saved))} is in the place of {path} now; start the service")
+    if before:
+        print(
+            f"what was there is kept as {before.name}; `recover {before}` adds what it holds to the new one"
+        )
+    return 0
+
+
+def recover(state_dir: Path, files: list[str]) -> int:
+    """Store what damaged databases still hold: those named, or all that were put aside."""
+    path = state_dir / schema.FILE_NAME
+    wanted = [Path(name) for name in files] or damage.aside(path)
+    if not wanted:
+        print(f"nothing to recover: no damaged database was put aside in {state_dir}")
+        return 0
+    store = _open(state_dir)
+    try:
+        for file in wanted:
+            _recover(store, file, path)
+    finally:
+        store.close()
+    return 0
+
+
+def _open(state_dir: Path) -> Store:
+    """The database beside the service; one that root makes is the service's."""
+    with folder.as_the_services(state_dir):
+        return Store(state_dir, exclusive=False)
+
+
+def _recover(store: Store, file: Path, path: Path) -> None:
+    counts: Counter[str] = Counter()
+    batch: list[Record] = []
+    for row in salvage.rows(file):
+        batch.append(row_to_record(row))
+        if len(batch) == _RECOVERED:
+            counts.update(stored.outcome for stored in store.write(batch))
+            batch.clear()
+    counts.update(stored.outcome for stored in store.write(batch))
+    new = counts["new"] + counts["completed"] + counts["grown"]
+    print(f"{escape(str(file))}: {new} records saved, {sum(counts.values()) - new} known already or refused")
+    if file in damage.aside(path):
+        print(f"it is {damage.recovered(file)} now; delete it when you miss nothing")
+
+
 def resend(state_dir: Path, sink: str, since_ns: int | None) -> int:
     """Move a sink's cursor back, or have sent again what was put aside; a service that runs, or the next one,
     does it."""
@@ -115,8 +179,8 @@ def resend(state_dir: Path, sink: str, since_ns: int | None) -> int:
 
 def import_pstore(state_dir: Path, folders: list[str], host: str) -> int:
     """Store what firmware kept; what is stored already stays as it is."""
-    records = [record for folder in folders for record in pstore.read(Path(folder), host)]
-    store = Store(state_dir, exclusive=False)
+    records = [record for one in folders for record in pstore.read(Path(one), host)]
+    store = _open(state_dir)
     try:
         outcomes = [stored.outcome for stored in store.write(records)]
     finally:

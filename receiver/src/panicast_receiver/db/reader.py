@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import NotFoundError, ReceiverError
+from ..errors import NotFoundError
 from ..records.record import Record, Source
 from ..text import iso_time
 from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, parse_metadata
@@ -221,7 +221,7 @@ class Reader:
         try:
             yield from self._db.execute(sql, values)
         except sqlite3.Error as error:
-            raise ReceiverError(schema.explain(error, self.path)) from error
+            raise schema.failure(error, self.path) from error
 
 
 def _conditions(query: Query) -> tuple[str, list[Any]]:

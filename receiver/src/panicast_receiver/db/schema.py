@@ -7,15 +7,22 @@ import os
 import pwd
 import sqlite3
 from pathlib import Path
+from typing import Callable
 from urllib.parse import quote
 
 from ..errors import ReceiverError
-from . import changes
+from ..log import logger
+from . import changes, copies, damage
 
 FILE_NAME = "panicast.db"
 VERSION = 3
 #: Marks the file as ours for file(1): "PCST".
 APPLICATION_ID = 0x50435354
+#: What is left of the log when all of it is in the file, at most.
+LOG_BYTES = 4 << 20
+#: SQLite's steps between two signs of life while an older file is brought up to date: a row takes some ten.
+BEAT_STEPS = 1000
+_INCREMENTAL = 2
 
 #: What version 3 has that version 2 had not, in both.
 _NEW_IN_3 = f"""
@@ -150,7 +157,7 @@ def explain(error: sqlite3.Error, path: Path) -> str:
     """SQLite's error as a sentence that names the file and says what to do."""
     text = str(error)
     if "not a database" in text or "malformed" in text:
-        return f"{path} is damaged ({text}); move it and its -wal and -shm files away, and a new one is made"
+        return f"{path} is damaged ({text}); {damage.WHAT_TO_DO}"
     if "full" in text:
         return f"no room to write {path} ({text}); free space on its file system"
     if "locked" in text:
@@ -158,12 +165,25 @@ def explain(error: sqlite3.Error, path: Path) -> str:
     return f"{path}: {text}"
 
 
-def open_writer(path: Path) -> sqlite3.Connection:
-    """Open or make the database; raises ReceiverError with a sentence when that cannot be."""
+def failure(error: sqlite3.Error, path: Path) -> ReceiverError:
+    """The same as an exception; a DamagedError where the file itself is at fault."""
+    if damage.is_damage(error, path):
+        return damage.DamagedError(f"{path} is damaged ({error}); {damage.WHAT_TO_DO}")
+    return ReceiverError(explain(error, path))
+
+
+def open_writer(path: Path, beat: Callable[[], None] = lambda: None) -> sqlite3.Connection:
+    """Open or make the database; raises ReceiverError with a sentence when that cannot be.
+
+    ``beat`` is called now and then while an older file is brought up to date, which may take minutes.
+    """
     try:
         connection = sqlite3.connect(path, isolation_level=None, timeout=5, check_same_thread=False)
         try:
-            _check_version(connection, path, allow_new=True)
+            version = _check_version(connection, path, allow_new=True)
+            if not version:
+                # Pages that are free can be given back, a few at a time; it must be said before all else.
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
                 raise ReceiverError(
                     f"the file system of {path} cannot hold a write-ahead log; choose a local "
@@ -171,34 +191,54 @@ def open_writer(path: Path) -> sqlite3.Connection:
                 )
             # FULL: a commit is on the disk before it is announced.
             connection.execute("PRAGMA synchronous = FULL")
-            _bring_up_to_date(connection)
+            connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
+            if 0 < version < VERSION:
+                copies.keep_older(connection, path, version, beat)
+            _bring_up_to_date(connection, version, beat)
         except BaseException:
             connection.close()
             raise
     except sqlite3.Error as error:
-        raise ReceiverError(explain(error, path)) from error
+        raise failure(error, path) from error
+    except OSError as error:
+        raise ReceiverError(f"cannot bring {path} up to date: {error.strerror}") from error
     return connection
 
 
-def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+def _bring_up_to_date(connection: sqlite3.Connection, version: int, beat: Callable[[], None]) -> None:
     """Make the tables, or change them step by step from the version that the file has; all or nothing."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == VERSION:
         return
     steps = [MIGRATIONS[step] for step in range(version, VERSION)] if version else [SCHEMA]
+    connection.set_progress_handler(beat, BEAT_STEPS)
     try:
         connection.executescript(
             f"BEGIN IMMEDIATE; {''.join(steps)} PRAGMA application_id = {APPLICATION_ID}; "
             f"PRAGMA user_version = {VERSION}; COMMIT;"
         )
+        if connection.execute("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
+            _let_it_shrink(connection)
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+    finally:
+        connection.set_progress_handler(None, 0)
 
 
-def open_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
-    """Open the database read-only, while the service runs or not; raises ReceiverError.
+def _let_it_shrink(connection: sqlite3.Connection) -> None:
+    """A file of a version that could not give free pages back is written anew; where that fails, for want of
+    room or because somebody reads, it stays as it is until the next migration."""
+    try:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("VACUUM")
+    except sqlite3.OperationalError as error:
+        logger.warning("the database will not shrink when records are deleted: %s", error)
+
+
+def open_reader(path: Path, older: bool = False) -> tuple[sqlite3.Connection, bool]:
+    """Open the database read-only, while the service runs or not, on wish an ``older`` one too; raises
+    ReceiverError.
 
     The flag beside the connection tells that it is frozen: it will not see changes made from now on.
 
@@ -211,26 +251,29 @@ def open_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
     uri = f"file:{quote(str(path.resolve()))}"
     try:
         try:
-            return _checked_reader(f"{uri}?mode=ro", path), False
+            return _checked_reader(f"{uri}?mode=ro", path, older), False
         except sqlite3.OperationalError:
             if has_log(path):
                 raise
-            return _checked_reader(f"{uri}?mode=ro&immutable=1", path), True
+            return _checked_reader(f"{uri}?mode=ro&immutable=1", path, older), True
     except sqlite3.Error as error:
-        raise ReceiverError(explain(error, path)) from error
+        raise failure(error, path) from error
 
 
-def _checked_reader(uri: str, path: Path) -> sqlite3.Connection:
+def _checked_reader(uri: str, path: Path, older: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5)
     try:
-        _check_version(connection, path, allow_new=False)
+        _check_version(connection, path, allow_new=False, allow_older=older)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _check_version(connection: sqlite3.Connection, path: Path, allow_new: bool) -> None:
+def _check_version(
+    connection: sqlite3.Connection, path: Path, allow_new: bool, allow_older: bool = False
+) -> int:
+    """The file's version, 0 for a new one; raises ReceiverError where it is none of ours."""
     version, application = (
         connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "application_id")
     )
@@ -242,11 +285,12 @@ def _check_version(connection: sqlite3.Connection, path: Path, allow_new: bool) 
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if (application != APPLICATION_ID or version == 0) and (tables or not allow_new):
         raise ReceiverError(f"{path} is not a panicast database; choose another --state-dir")
-    if version < VERSION and not allow_new:
+    if version < VERSION and not allow_new and not allow_older:
         raise ReceiverError(
             f"{path} was written by an older panicast-receiver (schema {version}, this one reads {VERSION}); "
             "start the service once, which brings it up to date"
         )
+    return int(version)
 
 
 def has_log(path: Path) -> bool:

@@ -6,19 +6,20 @@ from __future__ import annotations
 import fcntl
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Callable, NamedTuple, TypeVar
+from typing import Any, Callable, NamedTuple, TypeVar
 
 import zstandard
 
 from ..errors import ReceiverError
+from ..log import logger
 from ..records.extents import Gap, Run, merged
 from ..records.record import Record, Source
 from ..wire.v1 import FLAG_SEALED, STATE_TYPES
-from . import boots, changes, schema
+from . import boots, changes, damage, schema
 
 #: Kernel logs shrink to a third or less in 0.1 ms for 64 KiB; level 3 takes a third longer for 2 to 4 % less.
 _COMPRESSION_LEVEL = 1
@@ -50,6 +51,8 @@ _COLUMNS = (
 )
 _INSERT = f"INSERT OR REPLACE INTO records ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
 _U64 = 1 << 64
+#: Pages that are given back at a time: a hundredth of a second.
+_SHRUNK_PAGES = 1024
 #: What a row takes beside its text.
 _ROW_BYTES = 1024
 T = TypeVar("T")
@@ -74,8 +77,11 @@ def from_signed(value: int | None) -> int | None:
 
 
 def unpack_body(body: bytes, gaps: Sequence[Sequence[int]], text_length: int) -> tuple[Run, ...]:
-    """The runs of a stored text: its bytes, placed around the gaps."""
-    data = zstandard.ZstdDecompressor().decompress(body, max_output_size=text_length or 1)
+    """The runs of a stored text: its bytes, placed around the gaps; none where the disk has changed them."""
+    try:
+        data = zstandard.ZstdDecompressor().decompress(body, max_output_size=text_length or 1)
+    except zstandard.ZstdError:
+        return ()
     runs, position, used = [], 0, 0
     for offset, length in [*gaps, (text_length, 0)]:
         if offset > position:
@@ -85,7 +91,7 @@ def unpack_body(body: bytes, gaps: Sequence[Sequence[int]], text_length: int) ->
     return tuple(runs)
 
 
-def row_to_record(row: sqlite3.Row) -> Record:
+def row_to_record(row: Mapping[str, Any] | sqlite3.Row) -> Record:
     """A whole row back as the record it was made of; a raw record's host is not part of a Record."""
     return Record(
         identity=row["identity"],
@@ -113,7 +119,9 @@ class Store:
     Raises ReceiverError when the folder cannot be used.
     """
 
-    def __init__(self, state_dir: Path, exclusive: bool = True) -> None:
+    def __init__(
+        self, state_dir: Path, exclusive: bool = True, beat: Callable[[], None] = lambda: None
+    ) -> None:
         self.path = state_dir / schema.FILE_NAME
         try:
             state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -133,13 +141,21 @@ class Store:
                 "another folder with --state-dir DIR"
             ) from error
         try:
-            self._db = schema.open_writer(self.path)
+            try:
+                self._open(beat)
+            except damage.DamagedError as error:
+                if not exclusive:
+                    raise
+                self._put_aside(error)
+                self._open(beat)
         except BaseException:
             self._lock.close()
             raise
-        self._db.row_factory = sqlite3.Row
         self._changed = 0
-        self._compressor = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL)
+        #: Whether a damaged file was put aside, and there is no new one yet.
+        self._is_aside = False
+        # With a checksum: a text that the disk has changed is known as such.
+        self._compressor = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL, write_checksum=True)
 
     def write(self, records: Sequence[Record]) -> list[Stored]:
         """Store a batch in one transaction; when this returns, it is on the disk.
@@ -194,6 +210,52 @@ class Store:
             surplus -= row["bytes"] + _ROW_BYTES
             found.append(row["identity"])
         return found
+
+    def begin_anew(self, error: Exception) -> None:
+        """Put the file aside, which is damaged, and go on with a new one. Raises ReceiverError and OSError
+        where there is none yet: then try again."""
+        self._db.close()
+        if not self._is_aside:
+            self._put_aside(error)
+            self._is_aside = True
+        self._open()
+        self._is_aside = False
+
+    def is_sound(self, beat: Callable[[], None]) -> bool:
+        """Whether nothing is wrong with the whole file, which takes as long as to read it."""
+        self._db.set_progress_handler(beat, schema.BEAT_STEPS)
+        try:
+            return damage.sound(self._db)
+        finally:
+            self._db.set_progress_handler(None, 0)
+
+    def shrink(self) -> bool:
+        """Give some of the pages that are free back to the disk, where they are many; whether more are."""
+        pages, free = (
+            self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count")
+        )
+        if self._db.execute("PRAGMA auto_vacuum").fetchone()[0] and free > max(_SHRUNK_PAGES, pages // 4):
+            self._db.executescript(f"PRAGMA incremental_vacuum({_SHRUNK_PAGES})")
+            return True
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return False
+
+    def _open(self, beat: Callable[[], None] = lambda: None) -> None:
+        self._db = schema.open_writer(self.path, beat)
+        self._db.row_factory = sqlite3.Row
+
+    def _put_aside(self, error: Exception) -> None:
+        try:
+            target = damage.put_aside(self.path)
+        except OSError as problem:
+            raise ReceiverError(
+                f"{self.path} is damaged ({error}) and cannot be put aside: {problem.strerror}"
+            ) from problem
+        logger.error(
+            "%s is damaged (%s): it was put aside as %s, and a new one is begun; `panicast-receiver recover` "
+            "saves what can be saved",
+            *(self.path, error.__cause__ or error, target.name),
+        )
 
     def close(self) -> None:
         """Fold the log into the main file and let go of the folder."""

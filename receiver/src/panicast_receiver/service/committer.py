@@ -9,8 +9,9 @@ import time
 from collections import Counter
 from typing import Callable, NamedTuple
 
-from ..db import schema
+from ..db import damage, schema
 from ..db.store import Store, Stored
+from ..errors import ReceiverError
 from ..log import NOTICE, logger
 from ..records import present
 from ..records.record import Record
@@ -59,6 +60,12 @@ class Committer(threading.Thread):
         self._retention = Retention()
         self._retain_at = 0.0
         self._stopping = threading.Event()
+        #: Why the file may be damaged; empty while nobody has reason to think so.
+        self._suspicion = ""
+
+    def suspect(self, why: str) -> None:
+        """Look whether the file is damaged, when nothing else is to do; who reads it asks for that."""
+        self._suspicion = why
 
     def retain(self, retention: Retention) -> None:
         """Keep so much from now on; another thread may ask for it."""
@@ -82,6 +89,7 @@ class Committer(threading.Thread):
                         _announce(stored)
                     self._tell()
                 else:
+                    self._look_for_damage()
                     self._retain()
                 batch = self._handoff.take(BATCH, 0 if batch else 1.0)
         except sqlite3.Error as error:
@@ -90,6 +98,39 @@ class Committer(threading.Thread):
             logger.error("%s; %d records could not be kept", schema.explain(error, self._store.path), lost)
         finally:
             self._handoff.abandon()
+
+    def _beat(self) -> None:
+        self.beat_at = time.monotonic()
+
+    def _look_for_damage(self) -> None:
+        if self._suspicion:
+            error, self._suspicion = sqlite3.DatabaseError(self._suspicion), ""
+            if not self._store.is_sound(self._beat):
+                self._begin_anew(error)
+
+    def _begin_anew(self, error: sqlite3.Error) -> None:
+        """Go on with a new file, however long it takes until there is one; the end of patience raises."""
+        complained = False
+        while True:
+            self._beat()
+            try:
+                self._store.begin_anew(error)
+            except (ReceiverError, OSError) as problem:
+                if not complained:
+                    logger.error("%s; trying again until it works", problem)
+                    complained = True
+                if self._stopping.wait(RETRY_S):
+                    raise error from problem
+            else:
+                self.counts["databases put aside"] += 1
+                return
+
+    def _is_damage(self, error: sqlite3.Error) -> bool:
+        """Whether the file was at fault, and there is another one now."""
+        if not damage.is_damage(error, self._store.path):
+            return False
+        self._begin_anew(error)
+        return True
 
     def _retain(self) -> None:
         """Delete what need not be kept, a batch at a time, when nothing else is to do."""
@@ -100,14 +141,17 @@ class Committer(threading.Thread):
             if surplus:
                 self._store.delete(surplus)
                 self.counts["deleted by retention"] += len(surplus)
-        except sqlite3.OperationalError as error:
-            logger.warning("%s", schema.explain(error, self._store.path))
-            surplus = []
-        if not surplus:
+            more = bool(surplus) or self._store.shrink()
+        except sqlite3.DatabaseError as error:
+            if not self._is_damage(error):
+                logger.warning("%s", schema.explain(error, self._store.path))
+            more = False
+        if not more:
             self._retain_at = time.monotonic() + RETAIN_S
 
     def _write(self, batch: list[Record]) -> list[Stored]:
-        """Commit ``batch``, however long the disk stays full; damage and the end of patience raise."""
+        """Commit ``batch``, however long the disk stays full; into a new file where this one is damaged. The
+        end of patience raises."""
         complained = False
         give_up_at: float | None = None
         while True:
@@ -116,8 +160,13 @@ class Committer(threading.Thread):
                 if complained:
                     logger.warning("%s can be written again", self._store.path)
                 return stored
-            except sqlite3.OperationalError as error:
-                self.beat_at = time.monotonic()
+            except sqlite3.DatabaseError as error:
+                self._beat()
+                # Looked at once, for that may mean to read all of it.
+                if not complained and self._is_damage(error):
+                    continue
+                if not isinstance(error, sqlite3.OperationalError):
+                    raise
                 if not complained:
                     logger.error("%s; trying again until it works", schema.explain(error, self._store.path))
                     complained = True

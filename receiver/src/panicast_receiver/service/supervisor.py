@@ -39,6 +39,8 @@ from .listener import Listener
 STUCK_S = 20.0
 #: Seconds that the end waits for a thread that has nothing to lose.
 _END_S = 5.0
+#: Seconds that systemd is asked for while the start takes longer, and between two times.
+_GRANTED_S, _ASK_S = 60.0, 5.0
 #: With more packets a second than this, what is not urgent waits.
 BURST = 5000
 _STOP = (signal.SIGTERM, signal.SIGINT)
@@ -57,9 +59,10 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
     # Blocked here, so in the threads too: signals are taken by _supervise, one at a time, and nowhere else.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     with ExitStack() as stack:
-        store = Store(settings.state_path(writing=True))
-        stack.callback(store.close)
+        # The sockets first: what comes while an older database is brought up to date waits in them.
         captures = open_captures(settings, stack)
+        store = Store(settings.state_path(writing=True), beat=_ask_for_time())
+        stack.callback(store.close)
         spill = Spill(store.path.parent, settings.spill_mib << 20)
         stack.callback(spill.close)
         handoff = Handoff()
@@ -76,7 +79,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         explainer = Explainer(store.path, busy)
         committer = Committer(handoff, store, explainer.wake)
         _put_into_force(settings, listener.intake, committer, keys)
-        feeders = [Feeder(sink, store.path.parent, busy) for sink in chosen(settings)]
+        feeders = [Feeder(sink, store.path.parent, busy, committer.suspect) for sink in chosen(settings)]
         committer.start()
         listener.start()
         explainer.start()
@@ -92,6 +95,20 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         for feeder in feeders:
             feeder.stop()
         return 0 if alive and not committer.failed else 1
+
+
+def _ask_for_time() -> Callable[[], None]:
+    """What tells systemd, not too often, that the start takes longer and goes on."""
+    notifier = sdnotify.SystemdNotifier()
+    asked_at = float("-inf")
+
+    def ask() -> None:
+        nonlocal asked_at
+        if time.monotonic() > asked_at + _ASK_S:
+            asked_at = time.monotonic()
+            notifier.notify(f"EXTEND_TIMEOUT_USEC={int(_GRANTED_S * 1e6)}")
+
+    return ask
 
 
 def open_captures(settings: Settings, stack: ExitStack) -> list[Capture]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Callable
 
 from ..db import schema
+from ..db.damage import DamagedError
 from ..db.follower import Follower
 from ..db.reader import Entry, Query
 from ..log import logger
@@ -32,17 +33,25 @@ TRIES = 4
 
 
 class Feeder(threading.Thread):
-    """Runs until ``stop``. ``counts`` says what was delivered and what failed; ``busy`` tells of bursts.
+    """Runs until ``stop``. ``counts`` says what was delivered and what failed; ``busy`` tells of bursts,
+    ``suspect`` is told of a file that is damaged.
 
     What is stored from its making on is told. Raises ReceiverError."""
 
-    def __init__(self, sink: Sink, state_dir: Path, busy: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        state_dir: Path,
+        busy: Callable[[], bool] = lambda: False,
+        suspect: Callable[[str], None] = lambda _: None,
+    ) -> None:
         super().__init__(name=sink.name, daemon=True)
         self.counts: Counter[str] = Counter()
         self._sink = sink
         self._path = state_dir / schema.FILE_NAME
         self._follower = Follower(state_dir)
         self._busy = busy
+        self._suspect = suspect
         self._stopping = threading.Event()
         #: How often the first of those that wait has failed.
         self._tries = 0
@@ -73,6 +82,9 @@ class Feeder(threading.Thread):
                     logger.warning("%s: %s; trying again until it works", self.name, error)
                     self._complain(str(error))
                 complaint = str(error)
+                if isinstance(error, DamagedError):
+                    # Only the thread that writes may put the file aside.
+                    self._suspect(complaint)
                 self.counts["failing"] = 1
                 self.counts["failed"] += 1
                 wish = min(LONGEST_WISH_S, getattr(error, "retry_s", 0.0))

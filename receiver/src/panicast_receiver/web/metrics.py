@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.process_collector import ProcessCollector
 
 from .. import stats
+from ..db import damage, schema
 from ..db.boots import STATES
 from ..db.reader import Reader
 from ..errors import ReceiverError
@@ -102,6 +103,10 @@ class _Collector:
     def collect(self) -> Iterator[Metric]:
         """All of them; those of the database are missing while it cannot be read."""
         counted = stats.read(self._state_dir)
+        put_aside = damage.aside(self._state_dir / schema.FILE_NAME)
+        yield _gauge(
+            "panicast_databases_put_aside", "Damaged databases that wait for `recover`.", len(put_aside)
+        )
         yield _gauge("panicast_receiver_up", "1 while the service runs.", float(counted is not None))
         yield _gauge("panicast_web_streams", "Browsers and programs that listen for records.", self._streams)
         if counted is not None:

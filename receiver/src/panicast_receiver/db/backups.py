@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``backup`` and ``restore``: the whole database into a file, and back."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from ..errors import ReceiverError
+from . import copies, damage, folder, schema
+
+#: What the file is called that a restored one takes the place of.
+REPLACED = "replaced"
+
+
+def backup(path: Path, target: Path) -> int:
+    """Copy the database, also while the service runs; returns its number of records. Raises ReceiverError."""
+    if target.exists():
+        raise ReceiverError(f"{target} exists; name a file that is not there yet, or delete it")
+    source, _ = schema.open_reader(path)
+    with closing(source):
+        _copy(source, path, target)
+    copy, _ = schema.open_reader(target)
+    with closing(copy):
+        if not damage.sound(copy):
+            target.unlink()
+            raise damage.DamagedError(f"{path} is damaged: no backup of it was made; {damage.WHAT_TO_DO}")
+        return int(copy.execute("SELECT count(*) FROM records").fetchone()[0])
+
+
+def restore(saved: Path, path: Path) -> Path | None:
+    """Put a copy of a backup in the database's place, which gets another name, returned; None where there was
+    no database. Nobody may write to it meanwhile. Raises ReceiverError."""
+    beside = path.with_name(f".{path.name}.restored")
+    source, _ = schema.open_reader(saved, older=True)
+    with closing(source):
+        if not damage.sound(source):
+            raise ReceiverError(
+                f"{saved} is damaged; name another backup, or `panicast-receiver recover {saved}`"
+            )
+        _copy(source, saved, beside)
+    try:
+        folder.give(beside)
+        before = damage.put_aside(path, REPLACED) if path.exists() else None
+        beside.rename(path)
+        damage.sync_folder(path.parent)
+    except OSError as error:
+        raise ReceiverError(f"cannot put {saved} in the place of {path}: {error.strerror}") from error
+    return before
+
+
+def _copy(source: sqlite3.Connection, path: Path, target: Path) -> None:
+    try:
+        copies.copy(source, target)
+    except OSError as error:
+        raise ReceiverError(f"cannot write {target}: {error.strerror}") from error
+    except sqlite3.Error as error:
+        raise schema.failure(error, path) from error

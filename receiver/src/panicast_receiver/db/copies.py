@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Copies of a database, made by SQLite itself: whole, on the disk, and under their name only then."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Callable
+
+from ..log import logger
+from . import damage
+
+#: Pages between two signs of life.
+_PIECE = 1024
+#: A file's own name, its log's and its index's.
+_SUFFIXES = ("", "-wal", "-shm")
+
+
+def copy(source: sqlite3.Connection, target: Path, beat: Callable[[], None] | None = None) -> None:
+    """Copy a database into a file that only we may read, in the place of one that is there.
+
+    In one piece, for in several SQLite begins anew each time that somebody writes; with ``beat``, where
+    nobody does, in several. Raises OSError and sqlite3.Error, and leaves nothing behind then.
+    """
+    beside = target.with_name(f".{target.name}.new")
+    _delete(beside)
+    try:
+        # Made here, so that no other may read it for a moment.
+        os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        with closing(sqlite3.connect(beside, isolation_level=None)) as connection:
+            source.backup(connection, pages=_PIECE if beat else -1, progress=lambda *_: beat and beat())
+        descriptor = os.open(beside, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        beside.rename(target)
+        damage.sync_folder(target.parent)
+    except BaseException:
+        _delete(beside)
+        raise
+
+
+def keep_older(connection: sqlite3.Connection, path: Path, version: int, beat: Callable[[], None]) -> None:
+    """Copy the file as it is before it becomes one of another version, so that one can go back.
+
+    Where there is no room for a copy the log says so: a service that does not start hears nothing.
+    """
+    target = path.with_name(f"{path.name}.schema-{version}")
+    needed, free = path.stat().st_size, shutil.disk_usage(path.parent).free
+    if free < 2 * needed:
+        logger.warning(
+            "%s is brought up to date without a copy, so there is no way back to an older panicast-receiver: "
+            "it has %d MiB, and %d are free",
+            *(path, needed >> 20, free >> 20),
+        )
+        return
+    copy(connection, target, beat)
+    logger.info("%s is brought up to date; as it was it is kept in %s", path, target.name)
+
+
+def _delete(path: Path) -> None:
+    for suffix in _SUFFIXES:
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).unlink()

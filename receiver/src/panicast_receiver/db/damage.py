@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A database that is damaged: told from a disk that is full or fails for a while, and put aside."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ..errors import ReceiverError
+
+#: What a file is called that was put aside, until `recover` has been at it, and then.
+DAMAGED, RECOVERED = "damaged", "recovered"
+#: So many are kept; of more the smallest goes: they are not to fill a disk that damages every new file.
+MOST_ASIDE = 5
+WHAT_TO_DO = (
+    "the service puts it aside when it meets the damage, or the next time it starts, and begins a new one; "
+    "`panicast-receiver recover` saves what can be saved"
+)
+_PIECE = 1 << 20
+
+
+class DamagedError(ReceiverError):
+    """The file is damaged."""
+
+
+def is_damage(error: Exception, path: Path) -> bool:
+    """Whether the file itself is at fault: its pages make no sense, or some of it cannot be read."""
+    text = str(error)
+    if "malformed" in text or "not a database" in text:
+        return True
+    return "disk I/O error" in text and not _readable(path)
+
+
+def _readable(path: Path) -> bool:
+    """Whether every byte can be read: a sector that is bad cannot, a disk that takes no writes can."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            while file.read(_PIECE):
+                pass
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def put_aside(path: Path, word: str = DAMAGED) -> Path:
+    """Give a database that nobody has open another name, with a date; returns the name. Raises OSError.
+
+    The log goes first: were it left alone, a new file would take it for its own.
+    """
+    now = datetime.now(timezone.utc)
+    target = path.with_name(f"{path.name}.{word}-{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}Z")
+    for suffix in ("-wal", ""):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(target.with_name(target.name + suffix))
+    with contextlib.suppress(FileNotFoundError):
+        path.with_name(f"{path.name}-shm").unlink()
+    sync_folder(path.parent)
+    for smallest in sorted(aside(path, word), key=lambda file: file.stat().st_size)[:-MOST_ASIDE]:
+        for suffix in ("-wal", ""):
+            with contextlib.suppress(OSError):
+                smallest.with_name(smallest.name + suffix).unlink()
+    return target
+
+
+def aside(path: Path, word: str = DAMAGED) -> list[Path]:
+    """The files that were put aside and nobody has recovered yet, the oldest first."""
+    found = path.parent.glob(f"{path.name}.{word}-*Z")
+    return sorted(file for file in found if file.is_file())
+
+
+def recovered(path: Path) -> Path:
+    """What could be saved of it was: give a file that was put aside the name that says so."""
+    target = path.with_name(path.name.replace(f".{DAMAGED}-", f".{RECOVERED}-"))
+    with contextlib.suppress(FileNotFoundError):
+        path.with_name(f"{path.name}-wal").rename(target.with_name(f"{target.name}-wal"))
+    path.rename(target)
+    return target
+
+
+def sound(connection: sqlite3.Connection) -> bool:
+    """Whether SQLite finds nothing wrong in the whole file, which it reads for that."""
+    try:
+        return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+    except sqlite3.DatabaseError:
+        return False
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a damaged database still holds: its pages are read one by one, past SQLite, for rows of records.
+
+SQLite finds a row by the pages above it: where one of those is damaged all below it is lost to SQLite, though
+it is there. Here each page that is a leaf of a table is looked at by itself
+(https://sqlite.org/fileformat2.html); a row is a record's when its id is the digest of its identity.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import sqlite3
+import struct
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from ..errors import ReceiverError
+from ..records.record import ID_BYTES
+from . import schema
+
+_MAGIC = b"SQLite format 3\0"
+_PAGE_SIZE = 4096
+#: A page's type: a leaf of a table. Where the first page's own content begins.
+_LEAF, _FIRST = 0x0D, 100
+#: More columns or bytes than a row of ours can have: what claims them is no row.
+_MOST_COLUMNS, _MOST_BYTES = 200, 64 << 20
+#: The bytes of an integer by its serial type.
+_INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
+_Row = dict[str, Any]
+
+
+def rows(path: Path) -> Iterator[_Row]:
+    """Every row of ``records`` that can be read, but those that were deleted; raises ReceiverError.
+
+    A file that is sound as far as its log goes gets the log's pages first.
+    """
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    columns, forgotten = _columns(path), _forgotten(path)
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            for values in _Pages(data).rows():
+                row: _Row = {**dict.fromkeys(columns), **dict(zip(columns, values))}
+                if _is_record(row) and row["identity"] not in forgotten:
+                    yield row
+    except (OSError, ValueError) as error:
+        # ValueError: the file is empty.
+        raise ReceiverError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _columns(path: Path) -> Sequence[str]:
+    """The names of a row's values, from the file itself where it says them; new ones only ever come last."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as connection:
+        if names := _names(connection):
+            return names
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(schema.SCHEMA)
+        return _names(connection)
+
+
+def _names(connection: sqlite3.Connection) -> Sequence[str]:
+    return [row[1] for row in connection.execute("PRAGMA table_info(records)")]
+
+
+def _forgotten(path: Path) -> set[bytes]:
+    found: set[bytes] = set()
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as connection:
+        for (identity,) in connection.execute("SELECT identity FROM forgotten"):
+            found.add(identity)
+    return found
+
+
+def _is_record(row: _Row) -> bool:
+    identity, name = row["identity"], row["id"]
+    if not isinstance(identity, bytes):
+        return False
+    return bool(name == blake2b(identity, digest_size=ID_BYTES).hexdigest())
+
+
+class _Pages:
+    """The pages of a file."""
+
+    def __init__(self, data: mmap.mmap) -> None:
+        self._data = data
+        self._size, reserved = _PAGE_SIZE, 0
+        sound = data[: len(_MAGIC)] == _MAGIC and len(data) >= _FIRST
+        if sound:
+            (size,) = struct.unpack_from(">H", data, 16)
+            self._size = 65536 if size == 1 else size if size >= 512 and not size & (size - 1) else _PAGE_SIZE
+            reserved = data[20]
+        self._usable = self._size - reserved
+        self._count = len(data) // self._size
+        self._free = self._free_pages() if sound else set[int]()
+
+    def rows(self) -> Iterator[list[Any]]:
+        """The values of each row of every table."""
+        for number in range(1, self._count + 1):
+            if number in self._free:
+                continue
+            start = (number - 1) * self._size
+            page = self._data[start : start + self._size]
+            head = _FIRST if number == 1 else 0
+            if page[head] != _LEAF:
+                continue
+            cells = min(int.from_bytes(page[head + 3 : head + 5], "big"), self._size // 4)
+            for place in range(head + 8, head + 8 + 2 * cells, 2):
+                # Whatever is wrong with one cell, the next one may be right.
+                with contextlib.suppress(ValueError, IndexError, struct.error):
+                    yield _values(self._payload(page, int.from_bytes(page[place : place + 2], "big")))
+
+    def _free_pages(self) -> set[int]:
+        """The pages that hold nothing any more: what was deleted is still to be read there."""
+        free: set[int] = set()
+        (trunk,) = struct.unpack_from(">I", self._data, 32)
+        while 0 < trunk <= self._count and trunk not in free:
+            free.add(trunk)
+            start = (trunk - 1) * self._size
+            trunk, leaves = struct.unpack_from(">II", self._data, start)
+            leaves = min(leaves, self._size // 4 - 2)
+            free.update(struct.unpack_from(f">{leaves}I", self._data, start + 8))
+        return free
+
+    def _payload(self, page: bytes, at: int) -> bytes:
+        """A cell's content, with what of it is on other pages as far as that chain goes."""
+        length, at = _varint(page, at)
+        _, at = _varint(page, at)
+        if length > _MOST_BYTES:
+            raise ValueError(length)
+        most = self._usable - 35
+        if length <= most:
+            return page[at : at + length]
+        least = (self._usable - 12) * 32 // 255 - 23
+        local = least + (length - least) % (self._usable - 4)
+        local = local if local <= most else least
+        parts = [page[at : at + local]]
+        (following,) = struct.unpack_from(">I", page, at + local)
+        missing = length - local
+        while missing > 0 and 0 < following <= self._count:
+            start = (following - 1) * self._size
+            (following,) = struct.unpack_from(">I", self._data, start)
+            parts.append(self._data[start + 4 : start + 4 + min(missing, self._usable - 4)])
+            missing -= len(parts[-1])
+        return b"".join(parts)
+
+
+def _values(payload: bytes) -> list[Any]:
+    """The values of a row; one that is cut short is what there is of it."""
+    size, at = _varint(payload, 0)
+    kinds = []
+    while at < size:
+        kind, at = _varint(payload, at)
+        kinds.append(kind)
+    if at != size or len(kinds) > _MOST_COLUMNS:
+        raise ValueError("no row")
+    values: list[Any] = []
+    for kind in kinds:
+        value, length = _value(kind, payload, at)
+        values.append(value)
+        at += length
+    return values
+
+
+def _value(kind: int, payload: bytes, at: int) -> tuple[Any, int]:
+    if kind in (0, 8, 9):
+        return (None if kind == 0 else kind - 8), 0
+    if kind in _INTEGERS:
+        length = _INTEGERS[kind]
+        return int.from_bytes(payload[at : at + length], "big", signed=True), length
+    if kind == 7:
+        return struct.unpack_from(">d", payload, at)[0], 8
+    if kind < 12:
+        raise ValueError(kind)
+    length = (kind - 12) // 2
+    content = payload[at : at + length]
+    return (content.decode() if kind & 1 else content), length
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """A number of one to nine bytes, and where it ends."""
+    value = 0
+    for place in range(at, at + 8):
+        byte = data[place]
+        value = value << 7 | byte & 0x7F
+        if byte < 0x80:
+            return value, place + 1
+    return value << 8 | data[at + 8], at + 9

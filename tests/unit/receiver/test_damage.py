@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A database that is damaged is put aside, and what is in it saved; backups; a file that shrinks."""
+
+import os
+import random
+import sqlite3
+import tempfile
+import time
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from panicast_receiver.db import damage, folder, salvage, schema
+from panicast_receiver.db.reader import Query, Reader
+from panicast_receiver.db.store import Store, row_to_record
+from panicast_receiver.records.extents import Run
+from panicast_receiver.service.committer import Committer
+from panicast_receiver.service.handoff import Handoff
+
+from .test_fleet import record
+from .test_serve import records
+
+PAGE = 4096
+NAME = "panicast.db"
+
+
+def filled(state, count=200, first=1):
+    """A database of records with texts of their own of some pages each."""
+    store = Store(state)
+    store.write([with_text(first + number) for number in range(count)])
+    store.close()
+    return state / NAME
+
+
+def with_text(number):
+    """A panic whose text does not shrink."""
+    text = random.Random(number).randbytes(9000)
+    made = record("panic", f"h{number % 5}", number % 256, number, number)
+    return replace(made, runs=(Run(0, text),), text_length=len(text))
+
+
+def tear(path, number, page=PAGE):
+    """Half of a page is what a write that was cut off left."""
+    with path.open("r+b") as file:
+        file.seek((number - 1) * page)
+        file.write(b"\xa5" * (page // 2))
+
+
+def aside(state):
+    return damage.aside(state / NAME)
+
+
+@pytest.mark.parametrize("what", ["the first page", "the table of records"])
+def test_a_service_that_finds_its_file_damaged_puts_it_aside_and_hears(serve, cli, tmp_path, big, what):
+    path = filled(tmp_path / "state")
+    with closing(sqlite3.connect(path)) as database:
+        sql = "SELECT rootpage FROM sqlite_master WHERE name = 'records'"
+        (root,) = database.execute(sql).fetchone()
+    tear(path, 1 if what == "the first page" else root)
+    receiver = serve()
+    receiver.send(big["frames"])
+    receiver.wait_for("is damaged .*: it was put aside as panicast.db.damaged-.*recover")
+    receiver.wait_for("record .* complete")
+    assert [entry["complete"] for entry in records(cli)] == [True]
+    (old,) = aside(tmp_path / "state")
+    done = cli("recover")
+    assert done.returncode == 0 and "records saved" in done.stdout, done.stderr
+    assert (
+        aside(tmp_path / "state") == [] and old.with_name(old.name.replace("damaged", "recovered")).exists()
+    )
+    assert len(records(cli)) > 150
+    assert receiver.stop() == 0
+
+
+def test_damage_that_comes_while_it_runs_costs_no_record(tmp_path):
+    filled(tmp_path / "state")
+    store = Store(tmp_path / "state")
+    for number in range(1, store.path.stat().st_size // PAGE + 1):
+        tear(store.path, number)
+    # What SQLite still has in its memory is sound.
+    store._db.execute("PRAGMA shrink_memory")
+    handoff = Handoff()
+    handoff.put([with_text(250)])
+    handoff.close()
+    committer = Committer(handoff, store)
+    committer.run()
+    store.close()
+    assert not committer.failed and committer.counts["databases put aside"] == 1
+    assert len(aside(tmp_path / "state")) == 1
+    with closing(Reader(tmp_path / "state")) as reader:
+        assert [entry.identity for entry in reader.select(Query())] == [with_text(250).identity]
+
+
+def test_damage_that_only_a_reader_meets_is_looked_for(tmp_path):
+    path = filled(tmp_path / "state")
+    store = Store(tmp_path / "state")
+    tear(path, path.stat().st_size // PAGE // 2)
+    handoff = Handoff()
+    committer = Committer(handoff, store)
+    committer.suspect("a sink says so")
+    committer.start()
+    deadline = time.monotonic() + 20
+    while not aside(tmp_path / "state"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    handoff.close()
+    committer.join()
+    store.close()
+
+
+def test_each_row_on_a_sound_page_is_saved_whatever_the_others_hold(tmp_path):
+    path = filled(tmp_path / "state")
+    with closing(Reader(tmp_path / "state")) as reader:
+        texts = {e.identity: reader.load(e).received_text for e in reader.select(Query())}
+    pages = path.stat().st_size // PAGE
+    for seed in range(20):
+        damaged = tmp_path / f"{seed}.db"
+        damaged.write_bytes(path.read_bytes())
+        torn = random.Random(seed).sample(range(1, pages + 1), 3)
+        for number in torn:
+            tear(damaged, number)
+        found = {row["identity"]: row_to_record(row) for row in salvage.rows(damaged)}
+        whole = [one for one, entry in found.items() if entry.complete]
+        assert all(found[one].received_text == texts[one] for one in whole)
+        # A torn leaf costs the rows on it, a torn page of a text that text: a few each.
+        assert len(whole) >= len(texts) - 3 * 20, (seed, torn, len(whole))
+        assert set(found) <= set(texts)
+
+
+@pytest.mark.parametrize("content", [b"", b"records", b"SQLite format 3\0", bytes(3 * PAGE)])
+def test_what_holds_nothing_is_an_error_or_no_rows(tmp_path, content):
+    path = tmp_path / "x.db"
+    path.write_bytes(content)
+    try:
+        assert list(salvage.rows(path)) == []
+    except salvage.ReceiverError as error:
+        assert str(path) in str(error)
+
+
+def test_what_was_deleted_is_not_recovered(tmp_path):
+    path = filled(tmp_path / "state")
+    store = Store(tmp_path / "state")
+    gone = [with_text(number).identity for number in range(1, 101)]
+    store.delete(gone)
+    store.close()
+    assert {row["identity"] for row in salvage.rows(path)}.isdisjoint(gone)
+    assert len(list(salvage.rows(path))) == 100
+
+
+def test_a_full_or_failing_disk_is_no_damage(tmp_path):
+    path = filled(tmp_path / "state", 3)
+    for words in ("database or disk is full", "disk I/O error", "database is locked"):
+        assert not damage.is_damage(sqlite3.OperationalError(words), path)
+
+
+def test_a_bad_sector_is_damage(tmp_path, monkeypatch):
+    path = filled(tmp_path / "state", 3)
+
+    class Bad:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+        def read(self, _):
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "open", lambda *_, **__: Bad())
+    assert damage.is_damage(sqlite3.OperationalError("disk I/O error"), path)
+
+
+def test_files_put_aside_do_not_fill_the_disk(tmp_path):
+    for number in range(damage.MOST_ASIDE + 3):
+        (tmp_path / NAME).write_bytes(bytes(10 * (20 - number)))
+        (tmp_path / f"{NAME}-wal").write_bytes(b"log")
+        damage.put_aside(tmp_path / NAME)
+    left = aside(tmp_path)
+    assert [file.stat().st_size for file in left] == [200, 190, 180, 170, 160]
+    assert len(list(tmp_path.iterdir())) == 2 * damage.MOST_ASIDE
+
+
+def test_backup_and_restore_while_the_service_runs_and_not(serve, cli, tmp_path, big):
+    receiver = serve()
+    receiver.send(big["frames"])
+    receiver.wait_for("record .* complete")
+    saved = tmp_path / "saved.db"
+    done = cli("backup", str(saved))
+    assert done.returncode == 0 and done.stdout.startswith("1 records in "), done.stderr
+    assert saved.stat().st_mode & 0o777 == 0o600
+    again = cli("backup", str(saved))
+    assert again.returncode == 1 and "exists" in again.stderr
+    refused = cli("restore", str(saved))
+    assert refused.returncode == 1 and "systemctl stop panicast-receiver" in refused.stderr
+    before = records(cli)
+    receiver.stop()
+    assert cli("prune", "--per-host", "0").returncode == 0 and records(cli) == []
+    done = cli("restore", str(saved))
+    assert done.returncode == 0 and "start the service" in done.stdout, done.stderr
+    assert records(cli) == before
+    assert (tmp_path / "state" / NAME).stat().st_mode & 0o777 == 0o640
+    assert [file.name for file in (tmp_path / "state").iterdir() if file.name.startswith(".")] == []
+    damaged = tmp_path / "damaged.db"
+    damaged.write_bytes(saved.read_bytes()[: 5 * PAGE])
+    refused = cli("restore", str(damaged))
+    assert refused.returncode == 1 and "damaged" in refused.stderr and records(cli) == before
+
+
+def test_an_older_file_is_kept_as_it_was_and_time_is_asked_for(cli, tmp_path):
+    state = tmp_path / "state"
+    state.mkdir()
+    old = sqlite3.connect(state / NAME)
+    old.executescript((Path(__file__).parent / "database-1.sql").read_text())
+    old.close()
+    beats = []
+    Store(state, beat=lambda: beats.append(1)).close()
+    kept = state / f"{NAME}.schema-1"
+    with closing(sqlite3.connect(kept)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (1,)
+        count = database.execute("SELECT count(*) FROM records").fetchone()[0]
+    assert count == len(records(cli, "--all")) and beats
+    with closing(sqlite3.connect(state / NAME)) as database:
+        assert database.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+    # The way back.
+    assert cli("restore", str(kept)).returncode == 0
+    with closing(sqlite3.connect(state / NAME)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (1,)
+
+
+def test_the_file_and_its_log_shrink_when_records_are_deleted(tmp_path):
+    store = Store(tmp_path / "state")
+    path, log = store.path, store.path.with_name(f"{NAME}-wal")
+    made = [with_text(number) for number in range(1, 3001)]
+    store.write(made)
+    while store.shrink():
+        pass
+    full = path.stat().st_size
+    assert full > 24 << 20 and log.stat().st_size == 0
+    store.delete([one.identity for one in made[:2800]])
+    assert log.stat().st_size > schema.LOG_BYTES or path.stat().st_size == full
+    while store.shrink():
+        pass
+    assert path.stat().st_size < full / 3 and log.stat().st_size == 0
+    store.close()
+    with closing(Reader(tmp_path / "state")) as reader:
+        assert len(reader.select(Query())) == 200
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: files of another user")
+def test_what_root_makes_is_the_services():
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        state = Path(place) / "state"
+        state.mkdir(mode=0o750)
+        os.chown(state, 12345, 12346)
+        with folder.as_the_services(state):
+            Store(state, exclusive=False).close()
+        for file in state.iterdir():
+            found = file.stat()
+            assert (found.st_uid, found.st_gid, found.st_mode & 0o7) == (12345, 12346, 0), file
+    assert (os.geteuid(), os.getegid()) == (0, 0)
+
+
+def test_a_missing_folder_is_an_error_and_makes_no_database(cli, tmp_path):
+    done = cli("import", str(tmp_path / "nothing"))
+    assert done.returncode == 1 and "nothing" in done.stderr and "not there" in done.stderr
+    assert cli("prune", "--per-host", "3").returncode == 1
+    assert not (tmp_path / "state").exists()
+    assert "no records here" in cli("list").stderr
