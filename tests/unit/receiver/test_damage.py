@@ -17,6 +17,7 @@ from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store, row_to_record
 from panicast_receiver.records.extents import Run
 from panicast_receiver.service.committer import Committer
+from panicast_receiver.service.explainer import Explainer
 from panicast_receiver.service.handoff import Handoff
 
 from .test_fleet import record
@@ -108,6 +109,35 @@ def test_damage_that_only_a_reader_meets_is_looked_for(tmp_path):
     handoff.close()
     committer.join()
     store.close()
+
+
+def test_the_new_file_gets_its_meanings_too(tmp_path):
+    """Whoever looks for them has had the old one open."""
+    store = Store(tmp_path / "state")
+    explainer = Explainer(store.path)
+    explainer.start()
+    try:
+        for number in (1, 2):
+            store.write([with_text(number)])
+            explainer.wake()
+            wait_for_meaning(tmp_path / "state", with_text(number).identity)
+            store.begin_anew(sqlite3.DatabaseError("malformed"))
+    finally:
+        explainer.stop()
+        explainer.join()
+        store.close()
+
+
+def wait_for_meaning(state, identity):
+    deadline = time.monotonic() + 20
+    while True:
+        with closing(Reader(state)) as reader:
+            (entry,) = reader.select(Query())
+            assert entry.identity == identity
+            if entry.summary["meaning"] != "pending":
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_each_row_on_a_sound_page_is_saved_whatever_the_others_hold(tmp_path):

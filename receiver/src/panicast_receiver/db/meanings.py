@@ -55,6 +55,14 @@ class Meanings:
     def __init__(self, path: Path) -> None:
         self._db = schema.open_writer(path)
         self._db.row_factory = sqlite3.Row
+        self._path, self._inode = path, path.stat().st_ino
+
+    def replaced(self) -> bool:
+        """Whether another file has the database's name now: this one was damaged."""
+        try:
+            return self._path.stat().st_ino != self._inode
+        except OSError:
+            return True
 
     def close(self) -> None:
         """Close the database."""

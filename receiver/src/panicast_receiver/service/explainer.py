@@ -70,8 +70,9 @@ class Explainer(threading.Thread):
                 self._stopping.wait(pause)
 
     def _work(self, meanings: Meanings) -> None:
-        """All that there is to look at, and then what comes; raises what went wrong."""
-        while not self._stopping.is_set():
+        """All that there is to look at, and then what comes, until there is another file; raises what went
+        wrong."""
+        while not self._stopping.is_set() and not meanings.replaced():
             self._news.clear()
             if not meanings.waiting():
                 self._news.wait(LOOK_S)
