@@ -14,12 +14,12 @@ from panicast_receiver.assembly.intake import Intake, Packet
 from panicast_receiver.assembly.rates import Guard, Rate
 from panicast_receiver.assembly.reassembly import Limits
 from panicast_receiver.db.reader import Query, Reader
+from panicast_receiver.db.retention import Retention
 from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError
 from panicast_receiver.records.record import Instant, Source
-from panicast_receiver.service.committer import Retention
 from panicast_receiver.wire.sealing import open_frame, read_keys, seal_frame
-from panicast_receiver.wire.v1 import decode, encode
+from panicast_receiver.wire.v1 import FLAG_SEALED, decode, encode
 
 from .conftest import ring_block, udp_frame
 from .test_fleet import record
@@ -198,8 +198,8 @@ def test_retention_by_age_host_and_size(tmp_path):
     store.write([replace(one, runs=one.runs[:0]) if n % 10 == 0 else one for n, one in enumerate(many)])
 
     def after(retention):
-        while surplus := retention.surplus(store, NOW.wall_ns + 150 * 10**9):
-            store.delete(surplus)
+        while store.expire(retention, NOW.wall_ns + 150 * 10**9):
+            pass
         return [entry.summary for entry in Reader(tmp_path).select(Query())]
 
     assert len(after(Retention())) == 199
@@ -210,6 +210,123 @@ def test_retention_by_age_host_and_size(tmp_path):
     kept = after(Retention(size=300_000))
     assert 20 < len(kept) < 100 and all(entry["complete"] for entry in kept)
     store.close()
+
+
+def seal(one):
+    """The record, sealed, with an identity of its own."""
+    return replace(one, flags=FLAG_SEALED, identity=one.identity + b"sealed")
+
+
+def forge(one, number):
+    """Another record that claims the same event."""
+    return replace(one, identity=one.identity[:20] + number.to_bytes(12, "big"))
+
+
+def shown(tmp_path):
+    """type, host: (contested, doubted) of all records."""
+    entries = [entry.summary for entry in Reader(tmp_path).select(Query(everything=True))]
+    return [(entry["type"], entry["sealed"], entry["contested"], entry["doubted"]) for entry in entries]
+
+
+def test_records_that_claim_the_same_event_are_all_kept_and_marked(tmp_path):
+    store = Store(tmp_path)
+    honest = record("panic", "a", 1, 2, 5)
+    forged = [forge(record("test", "a", 1, 2, 4 + number), number) for number in range(3)]
+    stored = store.write([forged[0], honest, *forged[1:]])
+    assert [(one.outcome, one.contested) for one in stored] == [("new", False), *[("new", True)] * 3]
+    assert [one[2:] for one in shown(tmp_path)] == [(True, False)] * 4
+    store.close()
+
+
+def test_what_a_host_did_not_seal_changes_nothing_once_it_has_sealed(tmp_path):
+    store = Store(tmp_path)
+    hello, bye = record("hello", "a", 1, 3, 0), record("bye", "a", 1, (1 << 32) - 1, 5)
+    early, panic = forge(record("panic", "a", 1, 4, 0), 9), record("panic", "a", 2, 1, 6)
+    stored = store.write([early, seal(hello), bye, panic, seal(record("panic", "a", 1, 4, 7))])
+    assert [one.doubted for one in stored] == [False, False, True, True, False]
+    assert not stored[-1].contested
+    assert [one[3] for one in shown(tmp_path)] == [True, False, True, True, False]
+    (host,) = Reader(tmp_path).hosts(900, NOW.wall_ns)
+    assert (host["state"], host["sealed"], host["boot_id"]) == ("panicked", True, "01" * 16)
+    assert host["panicked"].startswith("2023-11-14T22:13:27")
+    store.close()
+
+
+def test_the_highest_event_mutes_no_host(tmp_path):
+    store = Store(tmp_path)
+    store.write([record("hello", "a", 1, 1, 0), record("bye", "a", 1, (1 << 32) - 1, 1)])
+    assert Reader(tmp_path).hosts(900, NOW.wall_ns)[0]["state"] == "goodbye"
+    store.write([record("hello", "a", 1, 2, 2)])
+    assert Reader(tmp_path).hosts(900, NOW.wall_ns)[0]["state"] == "armed"
+    store.close()
+
+
+def test_a_forged_record_that_was_deleted_keeps_no_other_out(tmp_path):
+    store = Store(tmp_path)
+    honest = record("panic", "a", 1, 2, 5)
+    store.write([forge(honest, 1)])
+    store.delete([forge(honest, 1).identity])
+    stored = store.write([forge(honest, 1), honest, seal(honest)])
+    assert [one.outcome for one in stored] == ["known", "new", "new"]
+    store.close()
+
+
+@pytest.mark.parametrize("kept", [Retention(per_host=20), Retention(size=300_000)])
+def test_forged_records_push_out_no_sealed_one(tmp_path, kept):
+    store = Store(tmp_path)
+    store.write([seal(record("panic", "a", 1, 2, 0, "x" * 3000)), seal(record("test", "a", 1, 3, 0))])
+    flood = [record("panic", "a", n % 250, n, n, os.urandom(3000).hex()) for n in range(4, 200)]
+    store.write(flood)
+    while store.expire(kept, NOW.wall_ns):
+        pass
+    sealed = [one for one in shown(tmp_path) if one[1]]
+    assert {one[0] for one in sealed} == {"test", "panic"}
+    assert 0 < len(shown(tmp_path)) < 100
+    store.close()
+
+
+def test_unsealed_tests_and_cut_ones_go_before_whole_panics(tmp_path):
+    store = Store(tmp_path)
+    tests = [record("test", "a", n, 1, n) for n in range(30)]
+    cut = [replace(record("panic", "a", n, 1, n, "x" * 100), runs=()) for n in range(30, 60)]
+    whole = [record("panic", "a", n, 1, 0, "y") for n in range(60, 70)]
+    store.write([*whole, *cut, *tests])
+    for limit, wanted in ((60, {"test": 20, "panic": 40}), (40, {"panic": 40}), (10, {"panic": 10})):
+        while store.expire(Retention(per_host=limit), NOW.wall_ns):
+            pass
+        assert Counter(one[0] for one in shown(tmp_path)) == wanted
+    assert all(entry.summary["complete"] for entry in Reader(tmp_path).select(Query()))
+    store.close()
+
+
+def test_forged_hellos_are_bounded_and_push_out_no_record(tmp_path):
+    """Which is what 4,000 of them in 4 MiB once did."""
+    store = Store(tmp_path)
+    honest = [record("panic", f"h{n}", n, 1, n, "x") for n in range(20)]
+    silent = [record("hello", "silent", 200, n, n) for n in (1, 2)]
+    store.write([*honest, *silent, seal(record("hello", "s", 201, 1, 0))])
+    for start in range(0, 4000, 500):
+        store.write(
+            [
+                replace(
+                    record("hello", f"forged{n}", 1, 1, 50),
+                    identity=n.to_bytes(32, "big"),
+                    boot_id=b"forged" + n.to_bytes(10, "big"),
+                )
+                for n in range(start, start + 500)
+            ]
+        )
+        while store.expire(Retention(size=4 << 20), NOW.wall_ns):
+            pass
+    hosts = Reader(tmp_path).hosts(900, NOW.wall_ns)
+    assert len(hosts) <= 1024 and {"silent", "s", "h0"} <= {host["host"] for host in hosts}
+    assert len([one for one in shown(tmp_path) if one[0] == "panic"]) == 20
+    store.close()
+
+
+def test_without_a_setting_the_disk_says_how_much_is_kept(tmp_path):
+    assert 16 << 20 <= Retention().bytes(tmp_path / "panicast.db") <= 16 << 30
+    assert Retention(size=5).bytes(tmp_path / "panicast.db") == 5
 
 
 @settings(max_examples=200, deadline=None)

@@ -137,7 +137,7 @@ def test_journal(told, tmp_path):
 
 def test_syslog_messages(told):
     text = message(told).decode()
-    assert text.startswith('<130>1 2023-11-14T22:13:20.000000Z a<b>"] panicast - panic [panicast@32473 id=')
+    assert text.startswith('<130>1 2023-11-14T22:13:20.000000Z a<b>"]__ panicast - panic [panicast@32473 id=')
     assert "\n" not in text and "\x1b" not in text
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))

@@ -2,7 +2,7 @@
 """What is known of each boot of each host: kept as hello, bye and panic come, told as the fleet's state.
 
 A host is known by its name, one run of its module by the boot id. A name that two machines share shows as two
-rows, as long as both say hello.
+rows, as long as both say hello. What is not sealed is not heard of where the host, or this boot, has sealed.
 """
 
 from __future__ import annotations
@@ -14,46 +14,135 @@ from typing import Any
 
 from ..records.record import Record
 from ..text import iso_time
-from ..wire.v1 import STATE_TYPES
+from ..wire.v1 import FLAG_SEALED, STATE_TYPES
+from . import belief
 
+SCHEMA = """
+CREATE TABLE boots (
+    boot_id BLOB NOT NULL,
+    host TEXT NOT NULL,
+    sealed INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    event INTEGER NOT NULL,
+    first_ns INTEGER NOT NULL,
+    last_ns INTEGER NOT NULL,
+    panicked_ns INTEGER,
+    kernel TEXT NOT NULL,
+    module TEXT NOT NULL,
+    interfaces TEXT NOT NULL,
+    source_ip TEXT,
+    PRIMARY KEY (boot_id, host)
+);
+CREATE INDEX boots_by_host ON boots (host, sealed);
+CREATE INDEX boots_by_worth ON boots (sealed, panicked_ns IS NOT NULL, last_ns > first_ns, last_ns);
+"""
+#: From schema 2, where a boot had one row.
+CARRY_ON = f"""
+DROP INDEX boots_by_host;
+ALTER TABLE boots RENAME TO boots_2;
+{SCHEMA}
+INSERT INTO boots
+    SELECT boot_id, host, EXISTS (
+        SELECT 1 FROM records WHERE records.boot_id = boots_2.boot_id AND flags & {FLAG_SEALED}
+    ), state, event, first_ns, last_ns, panicked_ns, kernel, module, interfaces, source_ip FROM boots_2;
+DROP TABLE boots_2;
+"""
 #: In the order of how much they want to be seen.
 STATES = ("panicked", "silent", "armed", "goodbye", "unknown")
 _NS = 1_000_000_000
+#: So many events back, an event that is not sealed is one that is late or played again. Beyond that it is a
+#: number that somebody has made up, this one or the one before it: the higher one must not mute the host.
+_LATE = 64
+#: What a row holds at most: interfaces, and characters of a text.
+_MOST_INTERFACES, _MOST_TEXT = 16, 64
 
 
 def note(db: sqlite3.Connection, record: Record, host: str) -> None:
-    """Take a stored v1 record into account, within the store's transaction."""
-    if record.boot_id is None or record.type not in {*STATE_TYPES, "panic"}:
+    """Take a stored v1 record that is not doubted into account, within the store's transaction."""
+    if record.boot_id is None or not (record.sealed or record.type in {*STATE_TYPES, "panic"}):
         return
-    row = db.execute("SELECT * FROM boots WHERE boot_id = ?", (record.boot_id,)).fetchone()
+    row = _row(db, record, host)
+    if record.sealed and row is None:
+        belief.doubt_earlier(db, record.boot_id)
+        db.execute("DELETE FROM boots WHERE boot_id = ? AND NOT sealed", (record.boot_id,))
+        db.execute("DELETE FROM boots WHERE host = ? AND NOT sealed", (host,))
     meta, event = record.meta, record.event or 0
-    if row and event <= row["event"] and record.type in STATE_TYPES:
+    late = row is not None and is_late(record, row["event"])
+    if late and record.type in STATE_TYPES:
         # A repetition, or an old greeting played again: the host is not heard of by that.
         return
     interfaces = json.loads(row["interfaces"]) if row else {}
-    if meta.get("iface"):
-        interfaces[meta["iface"]] = meta.get("mac", "").lower()
+    if meta.get("iface") and len(interfaces) < _MOST_INTERFACES:
+        interfaces[_cut(meta["iface"])] = _cut(meta.get("mac", "").lower())
     state = record.type if record.type in STATE_TYPES else row["state"] if row else "unknown"
     panicked = record.received_ns if record.type == "panic" else None
     if row and row["panicked_ns"] is not None:
         panicked = row["panicked_ns"]
     db.execute(
-        "INSERT OR REPLACE INTO boots (boot_id, host, state, event, first_ns, last_ns, panicked_ns, kernel, "
-        "module, interfaces, source_ip) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO boots (boot_id, host, sealed, state, event, first_ns, last_ns, panicked_ns, "
+        "kernel, module, interfaces, source_ip) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             record.boot_id,
             host,
+            record.sealed,
             state,
-            max(event, row["event"]) if row else event,
+            row["event"] if row and late else event,
             row["first_ns"] if row else record.received_ns,
             max(record.received_ns, row["last_ns"]) if row else record.received_ns,
             panicked,
-            meta.get("release") or (row["kernel"] if row else ""),
-            meta.get("module") or (row["module"] if row else ""),
+            _cut(meta.get("release", "")) or (row["kernel"] if row else ""),
+            _cut(meta.get("module", "")) or (row["module"] if row else ""),
             json.dumps(interfaces),
             record.source.ip or (row["source_ip"] if row else None),
         ),
     )
+
+
+def is_late(record: Record, newest: int) -> bool:
+    """Whether a record brings nothing newer than the event ``newest`` of its boot."""
+    behind = newest - (record.event or 0)
+    return behind >= 0 and (record.sealed or behind < _LATE)
+
+
+def newest_event(db: sqlite3.Connection, record: Record, host: str) -> int | None:
+    """The newest event of this boot that was believed."""
+    row = _row(db, record, host)
+    return None if row is None else int(row["event"])
+
+
+def full_name(db: sqlite3.Connection, record: Record) -> str | None:
+    """The whole name of the host of which a record without its metadata says the first 32 bytes."""
+    if record.boot_id is None or record.metadata is not None:
+        return None
+    row = db.execute(
+        "SELECT host FROM boots WHERE boot_id = ? AND substr(host, 1, ?) = ? ORDER BY sealed DESC LIMIT 1",
+        (record.boot_id, len(record.header_host), record.header_host),
+    ).fetchone()
+    return row["host"] if row and len(record.header_host.encode()) >= 32 else None
+
+
+def surplus(db: sqlite3.Connection, most: int, before_ns: int | None, limit: int) -> list[sqlite3.Row]:
+    """Rows to forget so that at most so many stay: what is not sealed first, of that what never panicked,
+    then who spoke but once, the longest ago first; and what is not sealed and was not heard of since."""
+    (count,) = db.execute("SELECT count(*) FROM boots").fetchone()
+    query = "SELECT boot_id, host, sealed FROM boots"
+    if before_ns is not None:
+        rows = db.execute(f"{query} WHERE NOT sealed AND last_ns < ? LIMIT ?", (before_ns, limit)).fetchall()
+        if rows:
+            return list(rows)
+    order = "sealed, panicked_ns IS NOT NULL, last_ns > first_ns, last_ns"
+    return list(db.execute(f"{query} ORDER BY {order} LIMIT ?", (max(0, min(limit, count - most)),)))
+
+
+def forget(db: sqlite3.Connection, rows: Iterable[sqlite3.Row]) -> None:
+    """Delete these rows, and the hellos and byes that stand for them."""
+    for row in rows:
+        db.execute("DELETE FROM boots WHERE boot_id = ? AND host = ?", (row["boot_id"], row["host"]))
+        db.execute(
+            "DELETE FROM records WHERE boot_id = ? AND host = ? AND type IN ('hello', 'bye') "
+            f"AND flags & {FLAG_SEALED} = ?",
+            (row["boot_id"], row["host"], row["sealed"] * FLAG_SEALED),
+        )
 
 
 def hosts(rows: Iterable[sqlite3.Row], now_ns: int, silent_s: float) -> list[dict[str, Any]]:
@@ -62,6 +151,19 @@ def hosts(rows: Iterable[sqlite3.Row], now_ns: int, silent_s: float) -> list[dic
     for row in rows:
         by_host.setdefault(row["host"], []).append(row)
     return [_as_json(row, now_ns, silent_s) for name in sorted(by_host) for row in _present(by_host[name])]
+
+
+def _row(db: sqlite3.Connection, record: Record, host: str) -> sqlite3.Row | None:
+    """The boot's row. To a sealed record one that was made of unsealed ones is none."""
+    row: sqlite3.Row | None = db.execute(
+        "SELECT * FROM boots WHERE boot_id = ? AND host = ? AND sealed >= ?",
+        (record.boot_id, host, record.sealed),
+    ).fetchone()
+    return row
+
+
+def _cut(text: str) -> str:
+    return text[:_MOST_TEXT]
 
 
 def _present(boots: list[sqlite3.Row]) -> list[sqlite3.Row]:
@@ -83,6 +185,7 @@ def _as_json(row: sqlite3.Row, now_ns: int, silent_s: float) -> dict[str, Any]:
         "interfaces": json.loads(row["interfaces"]),
         "ip": row["source_ip"],
         "boot_id": row["boot_id"].hex(),
+        "sealed": bool(row["sealed"]),
     }
 
 

@@ -20,7 +20,7 @@ from .store import from_signed, row_to_record
 _SUMMARY = (
     "identity, id, changed, format, type, host, reason, boot_id, event, flags, frames, restored, time_ns, "
     "received_ns, text_length, complete, gaps, mac, source_ip, source_iface, metadata, title, signature, "
-    "crash, failure"
+    "crash, failure, contested, doubted"
 )
 
 
@@ -279,6 +279,8 @@ def _entry(row: sqlite3.Row) -> Entry:
             "frames": row["frames"],
             "restored": row["restored"],
             "sealed": bool(row["flags"] & FLAG_SEALED),
+            "contested": bool(row["contested"]),
+            "doubted": bool(row["doubted"]),
             "older_text": bool(row["flags"] & FLAG_OLDER_TEXT),
             "release": meta.get("release", ""),
             "title": row["title"] or row["reason"],

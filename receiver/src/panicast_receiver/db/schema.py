@@ -10,7 +10,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ..errors import ReceiverError
-from . import changes
+from ..records.record import id_of
+from ..wire.v1 import identity_of
+from . import boots, changes, retention
 
 FILE_NAME = "panicast.db"
 VERSION = 3
@@ -27,18 +29,20 @@ CREATE TABLE aside (
     since_ns INTEGER NOT NULL,
     PRIMARY KEY (sink, identity)
 ) WITHOUT ROWID;
+CREATE INDEX records_by_mac ON records (mac, flags & 1, received_ns) WHERE format = 'v1';
 {changes.SCHEMA}"""
 
-#: One row a record. hello and bye are rows too, one per boot id: the newest. identity: boot id and event,
-#: or a digest for raw. changed: rises with every insert and update, so a reader that remembers the highest
-#: it saw misses nothing (changes.py). gaps: JSON [[offset, length], …]. title, signature, kernel, crash:
-#: what the text means (crash is its JSON); signature is NULL until somebody has looked. tries: how often
-#: that was begun; failure: why there is no meaning (meanings.py). body: zstd of the text's bytes that
-#: arrived, in order. metadata: seq 0's payload, NULL while missing. restored: frames that came by parity.
-#: forgotten: records that were deleted. cursors: what each sink has, whether it is fed now, what it
-#: complains of; aside: what it refused. boots: one row a boot id (boots.py); interfaces: JSON {name: MAC}.
-#: records_by_signature holds all that groups are made of: what stands behind body in a row is found by
-#: reading through it.
+#: One row a record. hello and bye are rows too, one per boot id: the newest, and the newest sealed one.
+#: identity: boot id, event and a digest of the header, or a digest alone. contested, doubted: see belief.py.
+#: size: what the row takes (retention.py). changed: rises with every insert and update, so a
+#: reader that remembers the highest it saw misses nothing (changes.py). gaps: JSON [[offset, length], …].
+#: title, signature, kernel, crash: what the text means (crash is its JSON); signature is NULL until somebody
+#: has looked. tries: how often that was begun; failure: why there is no meaning (meanings.py). body: zstd of
+#: the text's bytes that arrived, in order. metadata: seq 0's payload, NULL while missing. restored: frames
+#: that came by parity. forgotten: records that were deleted. cursors: what each sink has, whether it is fed
+#: now, what it complains of; aside: what it refused. boots: one row a boot id and host (boots.py);
+#: interfaces: JSON {name: MAC}. records_by_signature holds all that groups are made of: what stands
+#: behind body in a row is found by reading through it.
 SCHEMA = f"""
 CREATE TABLE records (
     identity BLOB PRIMARY KEY NOT NULL,
@@ -70,36 +74,25 @@ CREATE TABLE records (
     kernel TEXT,
     crash TEXT,
     tries INTEGER NOT NULL DEFAULT 0,
-    failure TEXT
+    failure TEXT,
+    contested INTEGER NOT NULL DEFAULT 0,
+    doubted INTEGER NOT NULL DEFAULT 0,
+    size INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX records_by_id ON records (id);
 CREATE INDEX records_by_time ON records (received_ns);
-CREATE INDEX records_by_mac ON records (mac, received_ns) WHERE format = 'v1';
 CREATE INDEX records_by_signature ON records (signature, received_ns, type, host, kernel, title);
 CREATE INDEX records_by_host ON records (host, received_ns);
 CREATE INDEX host_state ON records (boot_id, event) WHERE type IN ('hello', 'bye');
-CREATE TABLE boots (
-    boot_id BLOB PRIMARY KEY NOT NULL,
-    host TEXT NOT NULL,
-    state TEXT NOT NULL,
-    event INTEGER NOT NULL,
-    first_ns INTEGER NOT NULL,
-    last_ns INTEGER NOT NULL,
-    panicked_ns INTEGER,
-    kernel TEXT NOT NULL,
-    module TEXT NOT NULL,
-    interfaces TEXT NOT NULL,
-    source_ip TEXT
-);
-CREATE INDEX boots_by_host ON boots (host, last_ns);
 CREATE TABLE cursors (
     sink TEXT PRIMARY KEY NOT NULL,
     changed INTEGER NOT NULL,
     fed INTEGER NOT NULL DEFAULT 0,
     complaint TEXT NOT NULL DEFAULT ''
 );
-CREATE TABLE forgotten (identity BLOB PRIMARY KEY NOT NULL) WITHOUT ROWID;
 {_NEW_IN_3}
+{boots.SCHEMA}
+{retention.SCHEMA}
 {changes.BEGIN}
 """
 
@@ -140,7 +133,16 @@ ALTER TABLE records ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE records ADD COLUMN failure TEXT;
 ALTER TABLE cursors ADD COLUMN fed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE cursors ADD COLUMN complaint TEXT NOT NULL DEFAULT '';
+ALTER TABLE records ADD COLUMN contested INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE records ADD COLUMN doubted INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE records ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
+UPDATE records SET identity =
+    v1_identity(type, flags, boot_id, event, frames, text_length, time_ns, header_host) WHERE format = 'v1';
+UPDATE records SET id = id_of(identity) WHERE format = 'v1';
+DROP INDEX records_by_mac;
 {_NEW_IN_3}
+{boots.CARRY_ON}
+{retention.CARRY_ON}
 {changes.CARRY_ON}
 """,
 }
@@ -185,6 +187,8 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == VERSION:
         return
+    connection.create_function("v1_identity", 8, _identity, deterministic=True)
+    connection.create_function("id_of", 1, id_of, deterministic=True)
     steps = [MIGRATIONS[step] for step in range(version, VERSION)] if version else [SCHEMA]
     try:
         connection.executescript(
@@ -195,6 +199,20 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _identity(
+    kind: str,
+    flags: int,
+    boot_id: bytes,
+    event: int,
+    frames: int,
+    text_length: int,
+    time_ns: int,
+    host: str,
+) -> bytes:
+    """What schema 3 knows a v1 record by; before it was boot id and event. The key id was not kept."""
+    return identity_of(kind, flags, boot_id, event, frames, text_length, time_ns % (1 << 64), host)
 
 
 def open_reader(path: Path) -> tuple[sqlite3.Connection, bool]:

@@ -18,7 +18,8 @@ from ..errors import ReceiverError
 from ..records.extents import Gap, Run, merged
 from ..records.record import Record, Source
 from ..wire.v1 import FLAG_SEALED, STATE_TYPES
-from . import boots, changes, schema
+from . import belief, boots, changes, retention, schema
+from .retention import Retention
 
 #: Kernel logs shrink to a third or less in 0.1 ms for 64 KiB; level 3 takes a third longer for 2 to 4 % less.
 _COMPRESSION_LEVEL = 1
@@ -47,20 +48,23 @@ _COLUMNS = (
     "source_iface",
     "metadata",
     "body",
+    "contested",
+    "doubted",
+    "size",
 )
 _INSERT = f"INSERT OR REPLACE INTO records ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
 _U64 = 1 << 64
-#: What a row takes beside its text.
-_ROW_BYTES = 1024
 T = TypeVar("T")
 
 
 class Stored(NamedTuple):
-    """What became of it: ``new``, ``completed``, ``grown``, ``known`` or ``refused``."""
+    """What became of it: ``new``, ``completed``, ``grown``, ``known`` or ``refused``; and see belief.py."""
 
     record: Record
     outcome: str
     host: str
+    contested: bool = False
+    doubted: bool = False
 
 
 def to_signed(value: int | None) -> int | None:
@@ -151,49 +155,16 @@ class Store:
         return self._in_transaction([partial(self._write_guarded, record) for record in records])
 
     def surplus(self, before_ns: int | None, per_host: int | None, most: int) -> list[bytes]:
-        """The identities of records received before a time, or of which their host has newer ones enough.
-
-        Of hello and bye there is one for each boot: they go by their age alone.
-        """
-        old = "SELECT identity FROM records WHERE received_ns < ?"
-        many = (
-            "SELECT identity FROM (SELECT identity, row_number() OVER "
-            "(PARTITION BY host ORDER BY received_ns DESC) AS place FROM records "
-            "WHERE type NOT IN ('hello', 'bye')) WHERE place > ?"
-        )
-        wanted = [(old, before_ns), (many, per_host)]
-        queries = [query for query, value in wanted if value is not None]
-        values = [value for _, value in wanted if value is not None]
-        rows = self._db.execute(f"{' UNION '.join(queries)} LIMIT ?", [*values, most])
-        return [row["identity"] for row in rows]
+        """See retention.py."""
+        return retention.surplus(self._db, before_ns, per_host, most)
 
     def delete(self, identities: Sequence[bytes]) -> None:
         """Delete these records, and remember that: who replays one does nothing. Raises like ``write``."""
-        steps = ("INSERT OR IGNORE INTO forgotten VALUES (?)", "DELETE FROM records WHERE identity = ?")
-        self._in_transaction(
-            [partial(self._db.execute, sql, (identity,)) for identity in identities for sql in steps]
-        )
+        self._in_transaction([partial(retention.delete, self._db, identity) for identity in identities])
 
-    def oversize(self, most_bytes: int, limit: int) -> list[bytes]:
-        """The identities of records to delete for the database to have at most so many bytes: incomplete ones
-        first, then unsealed ones, the oldest of each first."""
-        pages, free, size = (
-            self._db.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("page_count", "freelist_count", "page_size")
-        )
-        surplus = (pages - free) * size - most_bytes
-        rows = self._db.execute(
-            "SELECT identity, length(body) AS bytes FROM records "
-            f"ORDER BY complete, flags & {FLAG_SEALED}, received_ns LIMIT ?",
-            (limit,),
-        )
-        found = []
-        for row in rows:
-            if surplus <= 0:
-                break
-            surplus -= row["bytes"] + _ROW_BYTES
-            found.append(row["identity"])
-        return found
+    def expire(self, kept: Retention, now_ns: int) -> int:
+        """Delete some of what need not be kept; how many rows that were. Raises like ``write``."""
+        return self._in_transaction([partial(retention.expire, self._db, kept, self.path, now_ns)])[0]
 
     def close(self) -> None:
         """Fold the log into the main file and let go of the folder."""
@@ -239,26 +210,30 @@ class Store:
         return self._put(merged, "completed" if merged.complete else "grown")
 
     def _write_state(self, record: Record) -> Stored:
-        """Of hello and bye, a boot id keeps the newest."""
-        newest = self._db.execute(
-            "SELECT max(event) FROM records WHERE boot_id = ? AND type IN ('hello', 'bye')", (record.boot_id,)
-        ).fetchone()[0]
-        if newest is not None and record.event is not None and newest >= record.event:
-            return Stored(record, "known", record.host)
-        self._db.execute(
-            "DELETE FROM records WHERE boot_id = ? AND type IN ('hello', 'bye')", (record.boot_id,)
-        )
+        """Of hello and bye, a host's boot keeps the newest that was sealed, and the newest that was not."""
+        host = self._name(record)
+        believed = boots.newest_event(self._db, record, host)
+        which = f"boot_id = ? AND host = ? AND type IN ('hello', 'bye') AND flags & {FLAG_SEALED} = ?"
+        values = (record.boot_id, host, record.sealed * FLAG_SEALED)
+        newest = self._db.execute(f"SELECT max(event) FROM records WHERE {which}", values).fetchone()[0]
+        if any(event is not None and boots.is_late(record, event) for event in (believed, newest)):
+            return Stored(record, "known", host)
+        self._db.execute(f"DELETE FROM records WHERE {which}", values)
         return self._put(record, "new" if newest is None or record.type == "bye" else "grown")
 
     def _put(self, record: Record, outcome: str) -> Stored:
-        host = record.host or self._host_of(record.mac) or record.mac or record.source.ip or ""
-        self._changed = changes.following(self._changed)
+        host = self._name(record)
+        doubted = belief.doubted(self._db, record, host)
+        if not doubted:
+            boots.note(self._db, record, host)
+        contested = belief.contest(self._db, record, doubted, self._change)
+        body = self._compressor.compress(record.received_text)
         self._db.execute(
             _INSERT,
             (
                 record.identity,
                 record.id,
-                self._changed,
+                self._change(),
                 record.format,
                 record.type,
                 host,
@@ -277,16 +252,29 @@ class Store:
                 record.mac,
                 *record.source,
                 record.metadata,
-                self._compressor.compress(record.received_text),
+                body,
+                contested and not doubted,
+                doubted,
+                len(body) + len(record.metadata or b"") + retention.ROW_BYTES,
             ),
         )
-        boots.note(self._db, record, host)
-        return Stored(record, outcome, host)
+        return Stored(record, outcome, host, contested, doubted)
+
+    def _change(self) -> int:
+        self._changed = changes.following(self._changed)
+        return self._changed
+
+    def _name(self, record: Record) -> str:
+        """The host's name, as well as it is known."""
+        known = boots.full_name(self._db, record) or record.host or self._host_of(record.mac)
+        return known or record.mac or record.source.ip or ""
 
     def _host_of(self, mac: str | None) -> str | None:
-        """The name that the machine with this Ethernet address last gave in a v1 record or hello."""
+        """The name that the machine with this Ethernet address last gave in a v1 record or hello, in a sealed
+        one if there is any."""
         row = self._db.execute(
-            "SELECT host FROM records WHERE mac = ? AND format = 'v1' ORDER BY received_ns DESC LIMIT 1",
+            "SELECT host FROM records WHERE mac = ? AND format = 'v1' "
+            "ORDER BY flags & 1 DESC, received_ns DESC LIMIT 1",
             (mac,),
         ).fetchone()
         return row["host"] if row else None

@@ -16,7 +16,12 @@ _SHOWN_ELSEWHERE = frozenset({"host", "reason"})
 
 
 def state(summary: dict[str, Any]) -> str:
-    """``complete``, or what is missing."""
+    """``complete``, or what is missing; and whether to believe it."""
+    belief = [word for word in ("contested", "doubted") if summary.get(word)]
+    return ", ".join([_missing(summary), *belief])
+
+
+def _missing(summary: dict[str, Any]) -> str:
     if summary["complete"]:
         return "complete"
     missing = sum(gap["bytes"] for gap in summary["gaps"])

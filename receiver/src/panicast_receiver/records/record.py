@@ -10,7 +10,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import NamedTuple
 
-from ..wire.v1 import FLAG_OLDER_TEXT, parse_metadata
+from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, HOST_BYTES, parse_metadata
 from .extents import Gap, Run, gaps
 
 ID_BYTES = 6
@@ -32,6 +32,11 @@ class Instant(NamedTuple):
 
     mono: float
     wall_ns: int
+
+
+def id_of(identity: bytes) -> str:
+    """What people call a record."""
+    return blake2b(identity, digest_size=ID_BYTES).hexdigest()
 
 
 @dataclass
@@ -64,7 +69,7 @@ class Record:
     @cached_property
     def id(self) -> str:
         """Short and the same on every receiver that has the record (raw: on this one)."""
-        return blake2b(self.identity, digest_size=ID_BYTES).hexdigest()
+        return id_of(self.identity)
 
     @cached_property
     def meta(self) -> dict[str, str]:
@@ -73,8 +78,11 @@ class Record:
 
     @cached_property
     def host(self) -> str:
-        """The whole node name from the metadata, else the header's first 32 bytes of it."""
-        return self.meta.get("host") or self.header_host
+        """The whole node name from the metadata, if it begins like the header's 32 bytes of it, which a
+        host's own key stands for; else those."""
+        stated = self.meta.get("host", "")
+        begins = stated.encode("utf-8", "backslashreplace")[:HOST_BYTES].decode("utf-8", "replace")
+        return stated if begins == self.header_host or not self.header_host else self.header_host
 
     @cached_property
     def mac(self) -> str | None:
@@ -90,6 +98,11 @@ class Record:
     def complete(self) -> bool:
         """Nothing is missing: neither text nor metadata."""
         return self.metadata is not None and not self.gaps
+
+    @property
+    def sealed(self) -> bool:
+        """It was sealed with one of our keys."""
+        return bool(self.flags & FLAG_SEALED)
 
     @property
     def older_text(self) -> bool:

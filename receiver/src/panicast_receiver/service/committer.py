@@ -7,9 +7,10 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from typing import Callable, NamedTuple
+from typing import Callable
 
 from ..db import schema
+from ..db.retention import Retention
 from ..db.store import Store, Stored
 from ..log import NOTICE, logger
 from ..records import present
@@ -22,26 +23,10 @@ from .handoff import Handoff
 BATCH = 256
 #: Seconds between looks for records that need not be kept.
 RETAIN_S = 600.0
+#: Records after which it is looked before that time is over.
+LOOK_AFTER = 2048
 #: Seconds between tries while the disk is full or failing, and for how long to go on once asked to stop.
 RETRY_S, LAST_TRIES_S = 1.0, 5.0
-
-
-class Retention(NamedTuple):
-    """What is kept: days, bytes of the database, records of each host; 0: no limit."""
-
-    days: float = 0
-    size: int = 0
-    per_host: int = 0
-
-    def surplus(self, store: Store, now_ns: int) -> list[bytes]:
-        """Some of the records that need not be kept."""
-        before = now_ns - int(self.days * 86400e9) if self.days else None
-        found: list[bytes] = []
-        if before is not None or self.per_host:
-            found = store.surplus(before, self.per_host or None, BATCH)
-        if not found and self.size:
-            found = store.oversize(self.size, BATCH)
-        return found
 
 
 class Committer(threading.Thread):
@@ -58,6 +43,7 @@ class Committer(threading.Thread):
         self._tell = tell
         self._retention = Retention()
         self._retain_at = 0.0
+        self._stored = 0
         self._stopping = threading.Event()
 
     def retain(self, retention: Retention) -> None:
@@ -79,10 +65,15 @@ class Committer(threading.Thread):
                 if batch:
                     for stored in self._write(batch):
                         self.counts[stored.outcome] += 1
+                        if stored.outcome == "new":
+                            self.counts["contested"] += stored.contested
+                            self.counts["doubted"] += stored.doubted
                         _announce(stored)
                     self._tell()
-                else:
-                    self._retain()
+                    self._stored += len(batch)
+                    if self._stored >= LOOK_AFTER:
+                        self._stored, self._retain_at = 0, 0.0
+                self._retain(2 if batch else 1)
                 batch = self._handoff.take(BATCH, 0 if batch else 1.0)
         except sqlite3.Error as error:
             self.failed = True
@@ -91,20 +82,20 @@ class Committer(threading.Thread):
         finally:
             self._handoff.abandon()
 
-    def _retain(self) -> None:
-        """Delete what need not be kept, a batch at a time, when nothing else is to do."""
-        if time.monotonic() < self._retain_at:
-            return
-        try:
-            surplus = self._retention.surplus(self._store, time.time_ns())
-            if surplus:
-                self._store.delete(surplus)
-                self.counts["deleted by retention"] += len(surplus)
-        except sqlite3.OperationalError as error:
-            logger.warning("%s", schema.explain(error, self._store.path))
-            surplus = []
-        if not surplus:
-            self._retain_at = time.monotonic() + RETAIN_S
+    def _retain(self, most_batches: int) -> None:
+        """Delete what need not be kept, a few batches at a time: in a flood, too, which would else fill the
+        disk before it ends."""
+        for _ in range(most_batches):
+            if time.monotonic() < self._retain_at:
+                return
+            try:
+                deleted = self._store.expire(self._retention, time.time_ns())
+            except sqlite3.OperationalError as error:
+                logger.warning("%s", schema.explain(error, self._store.path))
+                deleted = 0
+            self.counts["deleted by retention"] += deleted
+            if not deleted:
+                self._retain_at = time.monotonic() + RETAIN_S
 
     def _write(self, batch: list[Record]) -> list[Stored]:
         """Commit ``batch``, however long the disk stays full; damage and the end of patience raise."""
@@ -137,8 +128,16 @@ def _announce(stored: Stored) -> None:
     if outcome not in ("new", "completed"):
         return
     if record.type in STATE_TYPES:
-        logger.info("host %s says %s", stored.host, record.type)
+        doubt = ", not sealed as its words were before: not believed" if stored.doubted else ""
+        logger.info("host %s says %s%s", stored.host, record.type, doubt)
         return
+    if stored.contested and outcome == "new":
+        logger.warning(
+            "record %s from %s claims event %s of boot %s, which another record claims too: one is forged",
+            *(record.id, stored.host, record.event, record.boot_id and record.boot_id.hex()),
+        )
+    if stored.doubted and outcome == "new":
+        logger.warning("record %s from %s is not sealed, though its host seals", record.id, stored.host)
     missing = sum(gap.length for gap in record.gaps)
     state = (
         "complete"

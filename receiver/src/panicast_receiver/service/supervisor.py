@@ -21,6 +21,7 @@ from ..capture import Capture
 from ..capture.bpf import frames_for
 from ..capture.ring import RingCapture
 from ..capture.udp import UdpCapture
+from ..db.retention import Retention
 from ..db.store import Store
 from ..errors import ReceiverError, UsageError
 from ..log import logger
@@ -30,7 +31,7 @@ from ..sinks.choice import chosen
 from ..sinks.feeder import Feeder
 from ..wire.sealing import Keys, read_keys
 from . import allocator, counts
-from .committer import Committer, Retention
+from .committer import Committer
 from .explainer import Explainer
 from .handoff import Handoff
 from .listener import Listener

@@ -20,7 +20,8 @@ KEEPING: tuple[Setting, ...] = (
         int,
         1000,
         "N",
-        "Of each host, records beyond the newest N are deleted. 0: none.",
+        "Of each host, records beyond N are deleted: what is not sealed counts for itself, tests go before "
+        "panics, incomplete before whole, old before new ones. 0: none.",
         low=0,
         high=1000000000,
         live=True,
@@ -40,8 +41,9 @@ KEEPING: tuple[Setting, ...] = (
         int,
         0,
         "MIB",
-        "When the database is larger, records are deleted: first incomplete, then unsealed, then others, the "
-        "oldest of each first. 0: no limit.",
+        "When the database is larger, records are deleted: unsealed before sealed, tests before panics, "
+        "incomplete before whole, old before new ones. 0: a tenth of the file system, but at most 16 GiB and "
+        "half of what is free.",
         low=0,
         high=1 << 30,
         live=True,

@@ -74,6 +74,8 @@ _RECORD: Mapping[str, Schema] = {
     "frames": _WHOLE,
     "restored": _WHOLE,
     "sealed": _TRUTH,
+    "contested": _TRUTH,
+    "doubted": _TRUTH,
     "older_text": _TRUTH,
     "release": _STRING,
     "title": {**_STRING, "description": "The crash in a line."},
@@ -119,6 +121,7 @@ _SCHEMAS: Mapping[str, Schema] = {
             "interfaces": {"type": "object", "additionalProperties": _STRING},
             "ip": _or_null(_STRING),
             "boot_id": _STRING,
+            "sealed": _TRUTH,
         }
     ),
     "Hosts": _object({"hosts": {"type": "array", "items": _ref("Host")}}),

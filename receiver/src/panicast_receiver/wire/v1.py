@@ -23,6 +23,7 @@ _TYPE_IDS = {name: number for number, name in TYPES.items()}
 #: event; text length to host), and of the middle (seq, count, offset) the count.
 PREFIX_END, PIECE_END = 28, 36
 _COUNT = slice(30, 32)
+HOST_BYTES = 32
 #: What a v1 record's identity has after boot id and event.
 _DIGEST_BYTES = 12
 #: Types that tell a host's state and carry no text.
@@ -152,6 +153,38 @@ def decode(datagram: bytes) -> Frame | Drop:
     )
 
 
+def identity_of(
+    kind: str,
+    flags: int,
+    boot_id: bytes,
+    event: int,
+    frames: int,
+    text_length: int,
+    time_ns: int,
+    host: str,
+) -> bytes:
+    """The identity of a record of which these are known; its key id is 0."""
+    field = host.encode("utf-8", "backslashreplace")[:HOST_BYTES]
+    head = (
+        MAGIC,
+        VERSION,
+        _TYPE_IDS[kind],
+        flags,
+        0,
+        boot_id,
+        event,
+        0,
+        frames,
+        0,
+        text_length,
+        time_ns,
+        field,
+    )
+    first = decode(HEADER.pack(*head) + bytes(TAG_BYTES if flags & FLAG_SEALED else 0))
+    assert isinstance(first, Frame)
+    return first.identity
+
+
 def encode(
     type_name: str, boot_id: bytes, event: int, time_ns: int, host: str, metadata: bytes, text: bytes
 ) -> list[bytes]:
@@ -172,7 +205,7 @@ def encode(
             offset,
             len(text),
             time_ns,
-            host.encode("utf-8", "backslashreplace")[:32],
+            host.encode("utf-8", "backslashreplace")[:HOST_BYTES],
         )
         + payload
         for seq, (offset, payload) in enumerate(pieces)

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who is believed: what is sealed before what is not; and which records claim the same event.
+
+Doubted: it is not sealed, although its host, or this boot of it, has sealed what it said. Such words change
+nothing. Contested: another record that is not doubted claims the same boot and event, and nobody can tell
+which is the honest one; both are kept.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Callable
+
+from ..records.record import Record
+from ..wire.v1 import FLAG_SEALED, STATE_TYPES
+
+#: More than any identity that begins with the same boot id, or boot id and event.
+_AFTER = b"\xff" * 33
+
+
+def doubted(db: sqlite3.Connection, record: Record, host: str) -> bool:
+    """Whether this one is not to be believed."""
+    if record.sealed:
+        return False
+    boot = "SELECT 1 FROM boots WHERE boot_id = ? AND sealed LIMIT 1"
+    name = "SELECT 1 FROM boots WHERE host = ? AND sealed LIMIT 1"
+    return any(
+        db.execute(query, (value,)).fetchone()
+        for query, value in ((boot, record.boot_id), (name, host))
+        if value
+    )
+
+
+def doubt_earlier(db: sqlite3.Connection, boot_id: bytes) -> None:
+    """This boot has sealed something for the first time: what came in its name before is doubted."""
+    db.execute(
+        f"UPDATE records SET doubted = 1 WHERE identity > ? AND identity < ? AND NOT flags & {FLAG_SEALED}",
+        (boot_id, boot_id + _AFTER),
+    )
+
+
+def contest(db: sqlite3.Connection, record: Record, is_doubted: bool, change: Callable[[], int]) -> bool:
+    """Whether others claim this record's event. Theirs are marked, under a new ``change``, if they were not
+    yet; a doubted record contests, but leaves no mark on another."""
+    if record.boot_id is None or record.event is None or record.type in STATE_TYPES:
+        return False
+    name = record.boot_id + record.event.to_bytes(4, "big")
+    # As many as there are, all are marked as soon as there are two: one tells.
+    rival = db.execute(
+        "SELECT identity, contested FROM records WHERE identity >= ? AND identity < ? AND identity != ? "
+        "AND type NOT IN ('hello', 'bye') AND (? OR NOT doubted) LIMIT 1",
+        (name, name + _AFTER, record.identity, is_doubted),
+    ).fetchone()
+    if rival is None:
+        return False
+    if not is_doubted and not rival["contested"]:
+        values = (change(), rival["identity"])
+        db.execute("UPDATE records SET contested = 1, changed = ? WHERE identity = ?", values)
+    return True

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is kept, and what goes first: all that is stored has a bound, nothing forged expires what is sealed.
+
+In one order, whatever the reason: doubted, then unsealed, then sealed records; of each hello and bye, then
+tests, then oopses and panics; of each the incomplete, then the whole ones; of each the oldest first.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import NamedTuple
+
+from ..wire.v1 import FLAG_SEALED
+from . import boots
+
+#: The order, as an expression that an index is made of.
+WORTH = (
+    f"(CASE WHEN flags & {FLAG_SEALED} THEN 16 WHEN doubted THEN 0 ELSE 8 END + "
+    "CASE WHEN type IN ('hello', 'bye') THEN 0 WHEN type = 'test' THEN 2 ELSE 4 END + complete)"
+)
+#: What a row takes beside text and metadata.
+ROW_BYTES = 1024
+#: size: what a row takes. forgotten: records that were deleted; of those that nobody can forge again (sealed,
+#: or imported) the most are remembered (``kept``).
+SCHEMA = f"""
+CREATE INDEX records_by_worth ON records ({WORTH}, received_ns, size);
+CREATE TABLE forgotten (identity BLOB PRIMARY KEY NOT NULL, kept INTEGER NOT NULL);
+CREATE INDEX forgotten_by_worth ON forgotten (kept);
+"""
+#: From schema 2.
+CARRY_ON = f"""
+ALTER TABLE forgotten RENAME TO forgotten_2;
+UPDATE records SET size = length(body) + coalesce(length(metadata), 0) + {ROW_BYTES};
+{SCHEMA}
+INSERT INTO forgotten SELECT identity, 0 FROM forgotten_2;
+DROP TABLE forgotten_2;
+"""
+#: Rows that are deleted in one transaction, so that nobody waits long.
+BATCH = 256
+#: By default the database has a tenth of its file system, half of what is free, and at most and least this.
+_MOST, _LEAST = 16 << 30, 16 << 20
+#: Shares of it that boots and forgotten records have, and what one of them takes.
+_BOOTS_SHARE, _BOOT_BYTES = 8, 512
+_FORGOTTEN_SHARE, _FORGOTTEN_BYTES = 16, 128
+_FEW = 256
+
+
+class Retention(NamedTuple):
+    """What is kept: days, bytes of the database, records of each host. 0: no limit; of the size, what fits
+    the disk."""
+
+    days: float = 0
+    size: int = 0
+    per_host: int = 0
+
+    def before_ns(self, now_ns: int) -> int | None:
+        """What was received before this time need not be kept."""
+        return now_ns - int(self.days * 86400e9) if self.days else None
+
+    def bytes(self, path: Path) -> int:
+        """How large the database may be."""
+        if self.size:
+            return self.size
+        disk = shutil.disk_usage(path.parent)
+        own = path.stat().st_size if path.exists() else 0
+        return max(_LEAST, min(disk.total // 10, (disk.free + own) // 2, _MOST))
+
+
+def expire(db: sqlite3.Connection, retention: Retention, path: Path, now_ns: int) -> int:
+    """Delete some of what need not be kept, within a transaction; how many rows, 0: nothing is left to do."""
+    size, before = retention.bytes(path), retention.before_ns(now_ns)
+    most_boots = max(_FEW, size // _BOOTS_SHARE // _BOOT_BYTES)
+    gone = boots.surplus(db, most_boots, before, BATCH)
+    boots.forget(db, gone)
+    records = surplus(db, before, retention.per_host or None, BATCH) or oversize(db, size, BATCH)
+    for identity in records:
+        delete(db, identity)
+    most_forgotten = max(_FEW, size // _FORGOTTEN_SHARE // _FORGOTTEN_BYTES)
+    (count,) = db.execute("SELECT count(*) FROM forgotten").fetchone()
+    done = db.execute(
+        "DELETE FROM forgotten WHERE rowid IN (SELECT rowid FROM forgotten ORDER BY kept, rowid LIMIT ?)",
+        (max(0, min(BATCH, count - most_forgotten)),),
+    )
+    return len(gone) + len(records) + done.rowcount
+
+
+def surplus(db: sqlite3.Connection, before_ns: int | None, per_host: int | None, most: int) -> list[bytes]:
+    """The identities of records received before a time, or of which their host has others enough.
+
+    What is not sealed does not count among the host's sealed ones. Of hello and bye there is one for each
+    boot: they do not count. ``most`` -1: all.
+    """
+    found: dict[bytes, None] = {}
+    if before_ns is not None:
+        query = f"SELECT identity FROM records WHERE received_ns < ? ORDER BY {WORTH}, received_ns LIMIT ?"
+        found.update((row["identity"], None) for row in db.execute(query, (before_ns, most)))
+    if per_host is None or 0 <= most <= len(found):
+        return list(found)
+    many = "SELECT host FROM records GROUP BY host HAVING count(*) > ?"
+    of_host = (
+        f"SELECT identity FROM (SELECT identity, received_ns, {WORTH} AS worth, row_number() OVER "
+        f"(PARTITION BY flags & {FLAG_SEALED} ORDER BY {WORTH} DESC, received_ns DESC) AS place FROM records "
+        "WHERE host = ? AND type NOT IN ('hello', 'bye')) WHERE place > ? ORDER BY worth, received_ns LIMIT ?"
+    )
+    for (host,) in db.execute(many, (per_host,)).fetchall():
+        if 0 <= most <= len(found):
+            break
+        left = most if most < 0 else most - len(found)
+        found.update((row["identity"], None) for row in db.execute(of_host, (host, per_host, left)))
+    return list(found)
+
+
+def oversize(db: sqlite3.Connection, most_bytes: int, limit: int) -> list[bytes]:
+    """The identities of records to delete for the database to have at most so many bytes.
+
+    Whatever else takes room, records are left half of it.
+    """
+    pages, free, size = (
+        db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    too_much = (pages - free) * size - most_bytes
+    if too_much <= 0:
+        return []
+    (records,) = db.execute("SELECT coalesce(sum(size), 0) FROM records").fetchone()
+    too_much = min(too_much, records - most_bytes // 2)
+    found = []
+    for row in db.execute(
+        f"SELECT identity, size FROM records ORDER BY {WORTH}, received_ns LIMIT ?", (limit,)
+    ):
+        if too_much <= 0:
+            break
+        too_much -= row["size"]
+        found.append(row["identity"])
+    return found
+
+
+def delete(db: sqlite3.Connection, identity: bytes) -> None:
+    """Delete a record, and remember that: who replays it does nothing."""
+    db.execute(
+        f"INSERT OR IGNORE INTO forgotten SELECT identity, flags & {FLAG_SEALED} OR format = 'pstore' "
+        "FROM records WHERE identity = ?",
+        (identity,),
+    )
+    db.execute("DELETE FROM records WHERE identity = ?", (identity,))
