@@ -329,3 +329,20 @@ def test_a_plot_stays_within_its_frame(counts, first, now):
     for bar in plot.bars:
         assert 0 <= bar.x <= plot.width - plot.bar and bar.y >= 0 and bar.y + bar.height == plot.height
     assert len(plot.bars) <= timeline.STRETCHES and (plot.bars or not counts)
+
+
+@pytest.mark.parametrize("text", [b"\n" * (1 << 16), b"x" * (1 << 20), b"<6>a\n" * 150_000, b"", b"one\n"])
+def test_a_long_text_is_shown_in_parts_of_which_none_is_lost(text):
+    first = logtext.part(text, 1)
+    parts = [logtext.part(text, number) for number in range(1, first.total + 1)]
+    assert b"".join(part.data for part in parts) == text
+    assert all(len(part.data) <= logtext.PART_BYTES for part in parts)
+    assert all(part.data.count(b"\n") <= logtext.PART_LINES for part in parts)
+    assert logtext.part(text, 9999) == parts[-1]
+
+
+def test_a_part_knows_where_the_panic_is():
+    text = b"<6>a\n" * 5000 + b"<0>Kernel panic - not syncing: x\n"
+    assert [logtext.part(text, n).panic for n in (1, 3)] == [3, 3]
+    assert logtext.read(logtext.part(text, 3).data).crash == 1000
+    assert logtext.part(b"<6>a\n", 1).panic == 0

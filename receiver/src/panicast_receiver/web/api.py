@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
-from typing import Any
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -38,6 +38,11 @@ def routes(site: Site) -> list[web.RouteDef]:
     return [stream, *(web.get(f"{site.base}{path}", handler) for path, handler in paths.items())]
 
 
+def _json(text: str) -> web.Response:
+    """What was made into text in a thread, for it may be long."""
+    return web.Response(text=text, content_type="application/json")
+
+
 class _Handlers:
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -46,23 +51,27 @@ class _Handlers:
     async def records(self, request: web.Request) -> web.StreamResponse:
         known = (*parameters.FILTERS, parameters.LIMIT, parameters.BEFORE)
         query = parameters.query_of(parameters.parse(request.query.items(), known))
-        entries = await self._site.database.ask(lambda reader: reader.select(query))
-        more = entries and len(entries) == query.limit
-        return web.json_response(
-            {
-                "records": [entry.summary for entry in reversed(entries)],
-                "next": parameters.show_place(entries[0].place) if more else None,
-            }
-        )
+
+        def find(reader: Reader) -> str:
+            entries = reader.select(query)
+            more = entries and len(entries) == query.limit
+            return json.dumps(
+                {
+                    "records": [entry.summary for entry in reversed(entries)],
+                    "next": parameters.show_place(entries[0].place) if more else None,
+                }
+            )
+
+        return _json(await self._site.database.ask(find))
 
     async def record(self, request: web.Request) -> web.StreamResponse:
         parameters.parse(request.query.items(), ())
 
-        def find(reader: Reader) -> dict[str, Any]:
+        def find(reader: Reader) -> str:
             entry = reader.find(request.match_info["id"])
-            return present.as_json(entry.summary, reader.load(entry))
+            return json.dumps(present.as_json(entry.summary, reader.load(entry)))
 
-        return web.json_response(await self._site.database.ask(find))
+        return _json(await self._site.database.ask(find))
 
     async def text(self, request: web.Request) -> web.StreamResponse:
         parameters.parse(request.query.items(), ())
@@ -139,5 +148,5 @@ class _Handlers:
 
     async def healthz(self, request: web.Request) -> web.StreamResponse:
         """Whether the page can show records: 200, or 503 with the reason."""
-        await self._site.database.ask(lambda reader: reader.cursor())
+        await self._site.database.ask(lambda reader: reader.cursor(), quick=True)
         return web.Response(text="ok\n")

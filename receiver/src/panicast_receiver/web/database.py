@@ -22,9 +22,12 @@ class Database:
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
         self._threads = ThreadPoolExecutor(THREADS, "reader")
+        #: For the one who asks whether we live: he does not queue behind those who ask for more.
+        self._quick = ThreadPoolExecutor(1, "quick reader")
 
-    async def ask(self, question: Callable[[Reader], T]) -> T:
-        """What ``question`` says of the database now; raises ReceiverError where it cannot be read."""
+    async def ask(self, question: Callable[[Reader], T], quick: bool = False) -> T:
+        """What ``question`` says of the database now, a ``quick`` one before all others; raises ReceiverError
+        where it cannot be read."""
 
         def answer() -> T:
             reader = Reader(self.state_dir)
@@ -33,8 +36,11 @@ class Database:
             finally:
                 reader.close()
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, answer)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._quick if quick else self._threads, answer
+        )
 
     def close(self) -> None:
         """Let the threads end."""
         self._threads.shutdown(wait=False)
+        self._quick.shutdown(wait=False)

@@ -3,10 +3,20 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from typing import NamedTuple
 
 from ..meaning import beginning, kind_of, split_stamp
 from ..text import GAP, escape, split_level
+
+#: A page shows so much of a text: a usual record is one part.
+PART_LINES, PART_BYTES = 2000, 192 << 10
+#: printk cuts its own lines at 1 KiB; what stands behind is shown, and nobody looks what it is.
+_LOOKED_AT = 1024
+#: Used only where there are so many: then nothing is looked at twice.
+_LINES = re.compile(rb"(?:[^\n]*\n){%d}" % PART_LINES)
+_PANIC = b"Kernel panic - not syncing: "
 
 
 class Line(NamedTuple):
@@ -26,18 +36,54 @@ class Log(NamedTuple):
     crash: int | None
 
 
+class Part(NamedTuple):
+    """``data`` of a text that is not too much for a page: which part of how many (``total``) it is, and in
+    which the panic line stands, 0 where there is none. They are counted from 1."""
+
+    data: bytes
+    number: int
+    total: int
+    panic: int
+
+
+def part(text: bytes, number: int) -> Part:
+    """The part with this number, or the last where there are fewer."""
+    starts = [0]
+    while (end := _end(text, starts[-1])) < len(text):
+        starts.append(end)
+    at = min(max(1, number), len(starts))
+    ends = [*starts[1:], len(text)]
+    panic = text.rfind(_PANIC)
+    holder = bisect_right(starts, panic) if panic >= 0 else 0
+    return Part(text[starts[at - 1] : ends[at - 1]], at, len(starts), holder)
+
+
+def _end(text: bytes, start: int) -> int:
+    """Where the part ends that begins here: behind a line, unless that is as long as a part."""
+    limit = min(len(text), start + PART_BYTES)
+    if text.count(b"\n", start, limit) > PART_LINES:
+        found = _LINES.match(text, start, limit)
+        return found.end() if found else limit
+    return limit if limit == len(text) else text.rfind(b"\n", start, limit) + 1 or limit
+
+
 def read(text: bytes) -> Log:
     """Each line with control characters escaped; to be escaped again for where it is shown."""
     whole = text.decode("utf-8", "backslashreplace").removesuffix("\n")
-    parts = [split_stamp(line) for line in whole.split("\n")]
+    lines = whole.split("\n")
+    parts = [split_stamp(line[:_LOOKED_AT]) for line in lines]
     begin = beginning(whole)
     return Log(
-        [_line(head, rest, begin is not None and n >= begin) for n, (head, rest) in enumerate(parts)], begin
+        [
+            _line(head, rest, line[_LOOKED_AT:], begin is not None and n >= begin)
+            for n, (line, (head, rest)) in enumerate(zip(lines, parts))
+        ],
+        begin,
     )
 
 
-def _line(head: str, rest: str, in_crash: bool) -> Line:
-    if GAP.fullmatch(rest):
+def _line(head: str, rest: str, more: str, in_crash: bool) -> Line:
+    if not more and GAP.fullmatch(rest):
         return Line("", "gap", "", rest)
     level, stamp = split_level(head)
-    return Line(level, kind_of(rest) if in_crash else "", escape(stamp), escape(rest))
+    return Line(level, kind_of(rest) if in_crash else "", escape(stamp), escape(rest + more))

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -84,6 +86,11 @@ class Pages:
         """The page that says what went wrong."""
         return self._page(request, "error.html", status=status, code=status, text=text)
 
+    async def _made(self, request: web.Request, template: str, **values: Any) -> web.Response:
+        """A page that may be long: made in a thread, so that nobody else waits."""
+        work = partial(self._page, request, template, **values)
+        return await asyncio.get_running_loop().run_in_executor(None, work)
+
     def _page(self, request: web.Request, template: str, status: int = 200, **values: Any) -> web.Response:
         site = self._site
         html = self._templates.get_template(template).render(
@@ -117,7 +124,7 @@ class Pages:
         entries = await self._site.database.ask(lambda reader: reader.select(query._replace(limit=limit + 1)))
         shown = entries[::-1][:limit]
         older = _with(request, before=parameters.show_place(shown[-1].place)) if len(entries) > limit else ""
-        return self._page(
+        return await self._made(
             request,
             "records.html",
             records=[entry.summary for entry in shown],
@@ -130,15 +137,21 @@ class Pages:
         )
 
     async def _record(self, request: web.Request) -> web.Response:
-        def find(reader: Reader) -> tuple[dict[str, Any], bytes, list[dict[str, Any]]]:
+        number = self._asked(request, parameters.PART).get("part", 1)
+
+        def find(
+            reader: Reader,
+        ) -> tuple[dict[str, Any], logtext.Part, logtext.Log, list[dict[str, Any]]]:
             entry = reader.find(request.match_info["id"])
             signature = entry.summary["signature"]
             same = reader.groups(Query(group=signature)) if signature else []
-            return entry.summary, reader.load(entry).marked_text, same
+            part = logtext.part(reader.load(entry).marked_text, number)
+            return entry.summary, part, logtext.read(part.data), same
 
-        record, text, same = await self._site.database.ask(find)
-        log = logtext.read(text)
-        return self._page(request, "record.html", record=record, log=log, group=same[0] if same else None)
+        record, part, log, same = await self._site.database.ask(find)
+        return await self._made(
+            request, "record.html", record=record, part=part, log=log, group=same[0] if same else None
+        )
 
     async def _groups(self, request: web.Request) -> web.Response:
         known = (parameters.GROUP, parameters.HOST, parameters.SINCE, parameters.SEARCH)
@@ -155,7 +168,7 @@ class Pages:
             return found, scale, reader.timelines(query, *scale) if found else {}
 
         found, scale, counts = await self._site.database.ask(find)
-        return self._page(
+        return await self._made(
             request,
             "groups.html",
             groups=[
@@ -184,7 +197,7 @@ class Pages:
             ),
             key=lambda host: STATES.index(host["state"]),
         )
-        return self._page(
+        return await self._made(
             request,
             "hosts.html",
             hosts=found[:_MOST_HOSTS],

@@ -54,10 +54,14 @@ def _short(text: str) -> str:
     return text
 
 
-def _limit(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= MOST:
-        raise ValueError(f"{text!r} is not a whole number from 1 to {MOST}")
+def _whole(text: str, most: int) -> int:
+    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= most:
+        raise ValueError(f"{text!r} is not a whole number from 1 to {most}")
     return int(text)
+
+
+def _limit(text: str) -> int:
+    return _whole(text, MOST)
 
 
 def _place(text: str) -> Place:
@@ -130,6 +134,13 @@ BEFORE = Parameter(
     "Go on in the list: what `next` said.",
     {"type": "string", "pattern": "^[0-9]{1,19}-[0-9]{1,19}$"},
     _place,
+)
+PART = Parameter(
+    "part",
+    "part",
+    "Which part of a long text a page shows.",
+    {"type": "integer", "minimum": 1, "maximum": 9999, "default": 1},
+    lambda text: _whole(text, 9999),
 )
 STATE = Parameter(
     "state", "state", "Only hosts in this state.", {"type": "string", "enum": list(STATES)}, _word(*STATES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Awaitable
 from typing import Callable
 from urllib.parse import urlencode
@@ -33,6 +34,8 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def run(settings: Settings) -> int:
     """See the package's ``run``."""
     log.start(settings.log_level)
+    # Seconds after which whoever makes a long page gives Python's lock away: others wait for it at each step.
+    sys.setswitchinterval(0.0005)
     state_dir = settings.state_path(writing=False)
     site = Site(
         settings.web_base,
