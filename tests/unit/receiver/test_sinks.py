@@ -12,12 +12,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from panicast_receiver.db.reader import Query, Reader
+from panicast_receiver.db.retention import UNTOLD_NS, Retention
 from panicast_receiver.db.store import Store
 from panicast_receiver.errors import UsageError
 from panicast_receiver.settings import load
 from panicast_receiver.settings.targets import Target, parse_target
 from panicast_receiver.sinks import Away, Refused, Told
-from panicast_receiver.sinks.cursors import rewind
+from panicast_receiver.sinks.cursors import feed_only, rewind
 from panicast_receiver.sinks.feeder import Feeder
 from panicast_receiver.sinks.hook import Hook
 from panicast_receiver.sinks.journal import Journal
@@ -348,3 +349,31 @@ def test_what_is_told_has_bounds(store, tmp_path):
     assert len(told.record["host"]) <= 255 and told.record["text"] == text
     assert len(message(told)) < 3000
     Hook("/bin/true").deliver([told])
+
+
+def test_retention_waits_for_sinks_that_are_fed_for_a_week(store, tmp_path):
+    Feeder(Recorder(), tmp_path)
+    write(store, *(record("panic", "a", 1, n, n, SYSRQ) for n in (1, 2, 3)))
+    few = Retention(days=1, per_host=1)
+
+    def left(now_ns):
+        while store.expire(few, now_ns):
+            pass
+        with closing(Reader(tmp_path)) as reader:
+            return len(reader.select(Query()))
+
+    feed_only(tmp_path, ["recorder"])
+    assert left(time.time_ns()) == 3
+    feed(Recorder(), tmp_path, 3)
+    write(store, record("panic", "b", 2, 1, 9, SYSRQ))
+    assert left(time.time_ns()) == 1
+    assert left(time.time_ns() + UNTOLD_NS) == 0
+
+
+def test_retention_does_not_wait_for_a_sink_that_is_no_more(store, tmp_path):
+    Feeder(Recorder(), tmp_path)
+    write(store, record("panic", "a", 1, 1, 1, SYSRQ))
+    feed_only(tmp_path, ["another"])
+    assert store.expire(Retention(days=1), time.time_ns())
+    with closing(Reader(tmp_path)) as reader:
+        assert reader.select(Query()) == []

@@ -37,6 +37,10 @@ UPDATE records SET size = length(body) + coalesce(length(metadata), 0) + {ROW_BY
 INSERT INTO forgotten SELECT identity, 0 FROM forgotten_2;
 DROP TABLE forgotten_2;
 """
+#: So long age and number spare a record of which a sink has not been told; size does not.
+UNTOLD_NS = 7 * 86400 * 1_000_000_000
+_ALL = (1 << 63) - 1
+_NEVER_TOLD = "type IN ('hello', 'bye')"
 #: Rows that are deleted in one transaction, so that nobody waits long.
 BATCH = 256
 #: By default the database has a tenth of its file system, half of what is free, and at most and least this.
@@ -74,7 +78,9 @@ def expire(db: sqlite3.Connection, retention: Retention, path: Path, now_ns: int
     most_boots = max(_FEW, size // _BOOTS_SHARE // _BOOT_BYTES)
     gone = boots.surplus(db, most_boots, before, BATCH)
     boots.forget(db, gone)
-    records = surplus(db, before, retention.per_host or None, BATCH) or oversize(db, size, BATCH)
+    records = surplus(db, before, retention.per_host or None, BATCH, told(db, now_ns)) or oversize(
+        db, size, BATCH
+    )
     for identity in records:
         delete(db, identity)
     most_forgotten = max(_FEW, size // _FORGOTTEN_SHARE // _FORGOTTEN_BYTES)
@@ -86,29 +92,45 @@ def expire(db: sqlite3.Connection, retention: Retention, path: Path, now_ns: int
     return len(gone) + len(records) + done.rowcount
 
 
-def surplus(db: sqlite3.Connection, before_ns: int | None, per_host: int | None, most: int) -> list[bytes]:
+def told(db: sqlite3.Connection, now_ns: int) -> int:
+    """The change up to which all sinks that are fed have been told, or that is too old to wait for them."""
+    (slowest,) = db.execute("SELECT min(changed) FROM cursors WHERE fed").fetchone()
+    return _ALL if slowest is None else max(slowest, (now_ns - UNTOLD_NS) // 1000)
+
+
+def surplus(
+    db: sqlite3.Connection,
+    before_ns: int | None,
+    per_host: int | None,
+    most: int,
+    told: int = _ALL,
+) -> list[bytes]:
     """The identities of records received before a time, or of which their host has others enough.
 
     What is not sealed does not count among the host's sealed ones. Of hello and bye there is one for each
-    boot: they do not count. ``most`` -1: all.
+    boot: they do not count. ``most`` -1: all. What changed after ``told`` is spared.
     """
     found: dict[bytes, None] = {}
     if before_ns is not None:
-        query = f"SELECT identity FROM records WHERE received_ns < ? ORDER BY {WORTH}, received_ns LIMIT ?"
-        found.update((row["identity"], None) for row in db.execute(query, (before_ns, most)))
+        query = (
+            f"SELECT identity FROM records WHERE received_ns < ? AND (changed <= ? OR {_NEVER_TOLD}) "
+            f"ORDER BY {WORTH}, received_ns LIMIT ?"
+        )
+        found.update((row["identity"], None) for row in db.execute(query, (before_ns, told, most)))
     if per_host is None or 0 <= most <= len(found):
         return list(found)
     many = "SELECT host FROM records GROUP BY host HAVING count(*) > ?"
     of_host = (
-        f"SELECT identity FROM (SELECT identity, received_ns, {WORTH} AS worth, row_number() OVER "
+        f"SELECT identity FROM (SELECT identity, received_ns, changed, {WORTH} AS worth, row_number() OVER "
         f"(PARTITION BY flags & {FLAG_SEALED} ORDER BY {WORTH} DESC, received_ns DESC) AS place FROM records "
-        "WHERE host = ? AND type NOT IN ('hello', 'bye')) WHERE place > ? ORDER BY worth, received_ns LIMIT ?"
+        "WHERE host = ? AND type NOT IN ('hello', 'bye')) WHERE place > ? AND changed <= ? "
+        "ORDER BY worth, received_ns LIMIT ?"
     )
     for (host,) in db.execute(many, (per_host,)).fetchall():
         if 0 <= most <= len(found):
             break
         left = most if most < 0 else most - len(found)
-        found.update((row["identity"], None) for row in db.execute(of_host, (host, per_host, left)))
+        found.update((row["identity"], None) for row in db.execute(of_host, (host, per_host, told, left)))
     return list(found)
 
 

@@ -28,6 +28,7 @@ from ..log import logger
 from ..settings import SERVE, Settings
 from ..settings.kinds import parse_interfaces, parse_listen
 from ..sinks.choice import chosen
+from ..sinks.cursors import feed_only
 from ..sinks.feeder import Feeder
 from ..wire.sealing import Keys, read_keys
 from . import allocator, counts
@@ -81,6 +82,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         committer = Committer(handoff, store, explainer.wake)
         _put_into_force(settings, listener.intake, committer, keys)
         feeders = [Feeder(sink, store.path.parent, busy, committer.suspect) for sink in chosen(settings)]
+        feed_only(store.path.parent, [feeder.name for feeder in feeders])
         committer.start()
         listener.start()
         explainer.start()

@@ -30,6 +30,13 @@ def begin(db: sqlite3.Connection, sink: str) -> int:
     return int(row[0])
 
 
+def feed_only(state_dir: Path, sinks: Sequence[str]) -> None:
+    """From now on these are fed and no others: for them what they have not been told is kept."""
+    with closing(schema.open_writer(state_dir / schema.FILE_NAME)) as db:
+        marks = ", ".join("?" * len(sinks))
+        db.execute(f"UPDATE cursors SET fed = sink IN ({marks})", tuple(sinks))
+
+
 def move(
     db: sqlite3.Connection,
     sink: str,
