@@ -67,18 +67,18 @@ def _expanded(name: str, fields: dict[str, Any]) -> list[Case]:
     if places is None:
         return [Case(name=name, **_frozen(fields))]
     return [
-        Case(
-            name=f"{name}-{place}",
-            quick=place in sample,
-            **_frozen(
-                {
-                    key: value.replace("PLACE", place) if isinstance(value, str) else value
-                    for key, value in fields.items()
-                }
-            ),
-        )
+        Case(name=f"{name}-{place}", quick=place in sample, **_frozen(_put(fields, place)))
         for place in places
     ]
+
+
+def _put(value: Any, place: str) -> Any:
+    """A value of a table with this place in it."""
+    if isinstance(value, dict):
+        return {key: _put(item, place) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_put(item, place) for item in value]
+    return value.replace("PLACE", place) if isinstance(value, str) else value
 
 
 def _frozen(fields: dict[str, Any]) -> dict[str, Any]:
