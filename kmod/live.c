@@ -221,7 +221,7 @@ struct pc_live *pc_live_prepare(enum pc_wire_type type, const char *reason)
 }
 
 /* Whether the device can take frames; nobody takes it down under RCU. */
-static bool can_take(const struct net_device *dev)
+static bool can_take(struct net_device *dev)
 {
 	return netif_running(dev) && netif_device_present(dev) &&
 	       netif_carrier_ok(dev);

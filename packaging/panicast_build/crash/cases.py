@@ -39,6 +39,8 @@ class Case:
     life: int = 120
     sends: bool = True
     oops: str = ""
+    heard: tuple[str, ...] = ()
+    silent: int = 0
     nmi: bool = False
     driver: str = ""
     quick: bool = False

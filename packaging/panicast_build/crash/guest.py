@@ -47,12 +47,13 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a guest ended. frames are all that passed its cards, the first card's first."""
+    """How a guest ended. frames are all that passed its cards, the first first; cards has those of each."""
 
     frames: list[Frame]
     console: str
     rebooted: bool
     seconds: float
+    cards: tuple[list[Frame], ...] = ()
 
     def __str__(self) -> str:
         """For whoever looks for a fault: the console from where init was ready to crash, or all of it."""
@@ -83,11 +84,13 @@ def _live(kit: Kit, nic: str, case: Case) -> Outcome:
                 rebooted = _watch(process, folder, case)
             finally:
                 process.kill()
+        cards = tuple(_frames(folder / f"pcap{card}") for card in range(case.cards))
         return Outcome(
-            frames=[frame for card in range(case.cards) for frame in _frames(folder / f"pcap{card}")],
+            frames=[frame for card in cards for frame in card],
             console=_said(folder / "console"),
             rebooted=rebooted,
             seconds=time.monotonic() - started,
+            cards=cards,
         )
 
 

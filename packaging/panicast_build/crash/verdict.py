@@ -77,6 +77,10 @@ def fault(case: Case, outcome: Outcome) -> str:
     oopses = [record for record in found if record.type == "oops" and record.complete]
     if case.oops and not any(case.oops in record.meta["reason"] for record in oopses):
         return f"of {case.oops!r} no whole record arrived"
+    if missing := set(case.heard) - {record.type for record in found}:
+        return f"no record of type {', '.join(sorted(missing))} arrived"
+    if case.silent and (said := {record.type for record in records(outcome.cards[case.silent])} - {"panic"}):
+        return f"card {case.silent} is to be silent and said {', '.join(sorted(said))}"
     panics = [record for record in found if record.type == "panic"]
     if not case.sends:
         return "a record of a panic arrived" if panics else ""

@@ -32,6 +32,21 @@ def outcome(frames: list[Frame], *, rebooted: bool = True) -> Outcome:
     return Outcome(frames, "", rebooted, 1.0)
 
 
+def test_what_a_silent_card_says_is_a_fault() -> None:
+    case = Case(name=CASE.name, says=CASE.says, silent=1)
+    hello = next(vector for vector in VECTORS if vector["name"] == "hello")
+    spoken = [ethernet(bytes.fromhex(frame)) for frame in hello["frames"]]
+    quiet = Outcome([*FRAMES, *FRAMES], "", True, 1.0, cards=(FRAMES, FRAMES))
+    loud = Outcome([*FRAMES, *spoken], "", True, 1.0, cards=(FRAMES, spoken))
+    assert verdict.fault(case, quiet) == ""
+    assert verdict.fault(case, loud) == "card 1 is to be silent and said hello"
+
+
+def test_what_is_to_be_heard_and_is_not_is_a_fault() -> None:
+    case = Case(name=CASE.name, says=CASE.says, heard=("hello",))
+    assert verdict.fault(case, outcome(FRAMES)) == "no record of type hello arrived"
+
+
 def test_a_record_that_came_whole_is_delivered() -> None:
     assert verdict.fault(CASE, outcome([NOISE, *FRAMES, *FRAMES])) == ""
 
