@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Fuzzes one target, guided by what it reaches, until it fails or for as long as libFuzzer's flags say:
+"""Fuzzes one target, guided by what it reaches, until it fails, or is far slower than with others
+of that length, or for as long as libFuzzer's flags say:
 
     .venv/bin/python tests/fuzz/fuzz.py crash CORPUS -max_total_time=3600
 
@@ -21,6 +22,8 @@ def main() -> None:
     sys.path[:0] = [str(ROOT), str(ROOT / "receiver/src")]
     with atheris.instrument_imports(include=["panicast_receiver"]):
         from tests.fuzz.targets import TARGETS
+    from tests.fuzz.timing import timed
+
     name, *flags = sys.argv[1:]
     if name not in TARGETS:
         sys.exit(f"no target is called {name!r}; there are: {', '.join(TARGETS)}")
@@ -30,7 +33,7 @@ def main() -> None:
             for number, seed in enumerate(seeds):
                 (Path(corpus) / f"seed-{number}").write_bytes(seed)
     # Longer inputs are slower, not more telling; a second is what none may take.
-    atheris.Setup([name, *flags, "-max_len=8192", "-timeout=5", "-rss_limit_mb=1024"], target)
+    atheris.Setup([name, *flags, "-max_len=8192", "-timeout=5", "-rss_limit_mb=1024"], timed(target))
     atheris.Fuzz()
 
 

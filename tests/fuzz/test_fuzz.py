@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from .targets import TARGETS
+from .timing import ENOUGH, SlowInput, timed
 
 SECONDS = 2
 
@@ -50,3 +51,15 @@ def test_a_short_run(name: str, tmp_path: Path) -> None:
     assert done.returncode == 0, (left, done.stderr[-3000:])
     runs = re.search(r"Done (\d+) runs", done.stderr)
     assert runs and int(runs[1]) > len(TARGETS[name][1]), done.stderr[-1000:]
+
+
+def test_an_input_that_is_far_slower_than_its_like_is_found() -> None:
+    def target(data: bytes) -> None:
+        sum(range(2_000_000 if data[:1] == b"!" else 2000))
+
+    run = timed(target)
+    for number in range(2 * ENOUGH):
+        run(b"%04d" % number)
+    with pytest.raises(SlowInput):
+        run(b"!000")
+    run(b"0000")

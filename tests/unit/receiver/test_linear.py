@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the network feeds costs linear time: four times as much takes about four times as long."""
+
+import time
+
+import pytest
+
+from panicast_receiver.meaning import understand
+from panicast_receiver.records.extents import Run
+from panicast_receiver.records.record import Source, headerless
+from panicast_receiver.text import escape, render_log, shorten
+from panicast_receiver.web import logtext
+from panicast_receiver.wire.netconsole import parse_netconsole
+from panicast_receiver.wire.v1 import parse_metadata
+
+#: Bytes that are tried first; quadratic would be 16 times as long for four times as much.
+SIZE, TIMES, MOST = 16 << 10, 4, 9
+#: What is faster than this tells nothing, seconds.
+FLOOR_S = 0.02
+
+HOSTILE = {
+    "newlines": b"\n",
+    "letters": b"a",
+    "blanks": b" ",
+    "levels": b"<6>[    1.0] ",
+    "gaps": b"[panicast: 1",
+    "properties": b",abc=",
+    "commas": b",a",
+    "panics": b"Kernel panic - not syncing: ",
+    "no-utf8": b"\xff",
+    "escapes": b"\x1b[",
+    "cpu": b"CPU: 1 PID: 1 Comm: a ",
+    "tainted": b" Tainted: ",
+    "modules": b"Modules linked in: a(O) ",
+    "frames": b" a+0x1/0x2 [b] (P)",
+    "keys": b"a=b\n",
+}
+
+
+def _reason(data):
+    record = headerless("raw", data, data, 1, 0, Source(), b"")
+    return record.reason, record.runs == (Run(0, data),)
+
+
+FED = {
+    "understand": lambda data: understand(data.decode("utf-8", "backslashreplace"), ""),
+    "render_log": lambda data: render_log(data, True),
+    "escape": lambda data: escape(data.decode("latin-1")),
+    "shorten": lambda data: shorten(data.decode("latin-1"), 512),
+    "logtext": lambda data: logtext.read(logtext.part(data, 1).data),
+    "netconsole": lambda data: parse_netconsole(b"6.1.0,0,441,9000000,-" + data + b";x"),
+    "netconsole text": lambda data: parse_netconsole(b"6.1.0,0,441,9000000,-;" + data),
+    "metadata": parse_metadata,
+    "reason": _reason,
+}
+
+
+def cost(work, data):
+    """Seconds, the best of three."""
+    times = []
+    for _ in range(3):
+        began = time.process_time()
+        work(data)
+        times.append(time.process_time() - began)
+    return min(times)
+
+
+@pytest.mark.parametrize("name", FED)
+def test_four_times_as_much_takes_four_times_as_long(name):
+    for kind, unit in HOSTILE.items():
+        for head in (b"", b"<0>Kernel panic - not syncing: x\n"):
+            data = (head + unit * (SIZE // len(unit)))[:SIZE]
+            more = (head + unit * (TIMES * SIZE // len(unit)))[: TIMES * SIZE]
+            slow = cost(FED[name], more)
+            if slow > FLOOR_S:
+                few = cost(FED[name], data)
+                assert slow < MOST * few, f"{name} of {kind}: {few:.3f} s, four times as much {slow:.3f} s"
