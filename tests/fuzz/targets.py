@@ -23,7 +23,7 @@ from panicast_receiver.sinks.broker import message_id, unpack
 from panicast_receiver.wire.ethernet import parse_ethernet, parse_udp
 from panicast_receiver.wire.netconsole import parse_netconsole
 from panicast_receiver.wire.raw import decode_raw
-from panicast_receiver.wire.sealing import open_frame, seal_frame
+from panicast_receiver.wire.sealing import SharedKey, open_frame, seal_frame
 from panicast_receiver.wire.v1 import FLAG_SEALED, HEADER, Drop, decode, encode, parse_metadata
 
 from ..unit.receiver.conftest import VECTORS, ring_block, udp_frame
@@ -86,7 +86,7 @@ def wire(data: bytes) -> None:
 def datagrams(data: bytes) -> None:
     """Datagrams to both ports, one after the other, with little memory."""
     intake = Intake(Limits(memory=64 << 10, records=8), 60, netconsole_port=NETCONSOLE)
-    intake.keys = {1: KEY}
+    intake.keys = {1: SharedKey(KEY)}
     for piece in _pieces(data):
         port = NETCONSOLE if piece[:1] in b"<6" else 0
         _hold(intake.feed(Packet(piece, HERE, port=port), NOW))
@@ -176,7 +176,7 @@ def sealing(data: bytes) -> None:
     if not isinstance(frame, Drop) and frame.sealed:
         assert open_frame(data, KEY) is None
     intake = Intake(Limits(), 60)
-    intake.keys, intake.require_sealed = {1: KEY}, True
+    intake.keys, intake.require_sealed = {1: SharedKey(KEY)}, True
     for frame in encode("panic", bytes(16), 1, 1, "h", b"host=h\n", data[:5000]):
         header = bytearray(frame[: HEADER.size])
         header[6:8] = FLAG_SEALED, 1

@@ -13,6 +13,7 @@ from panicast_build.crash.guest import Frame, Outcome
 from panicast_receiver.assembly.intake import Intake, Packet
 from panicast_receiver.assembly.reassembly import Limits
 from panicast_receiver.records.record import Instant, Record, Source
+from panicast_receiver.wire.sealing import SharedKey
 
 PANIC_LINE = "Kernel panic - not syncing"
 # x86 and arm64.
@@ -53,7 +54,7 @@ def records(frames: Iterable[Frame], sealed: bool = False) -> list[Record]:
 def received(packets: Iterable[Packet], sealed: bool = False) -> list[Record]:
     """The records that the receiver makes of packets, complete or not."""
     intake, now = Intake(Limits(), RAW_WINDOW_SECONDS), Instant(0.0, 0)
-    intake.keys, intake.require_sealed = {KEY_ID: KEY}, sealed
+    intake.keys, intake.require_sealed = {KEY_ID: SharedKey(KEY)}, sealed
     return [record for packet in packets for record in intake.feed(packet, now)] + intake.reassembler.flush()
 
 

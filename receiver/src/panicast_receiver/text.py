@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
+from fnmatch import fnmatchcase
 
 #: Control characters, direction overrides and line separators: what a hostile host could move a cursor,
 #: colour a line or reorder a name with. Newline is dealt with by whoever prints lines.
@@ -16,6 +18,11 @@ _PREFIX = re.compile(r"<(\d{1,4})>")
 LEVELS = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug")
 _COLOURS = ("1;31", "1;31", "1;31", "31", "33", "1", "", "2")
 GAP = re.compile(r"\[panicast: \d+ bytes missing\]")
+
+
+def matches(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a host's name is one that the patterns (* and ?) mean, whatever the case."""
+    return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
 
 
 def escape(line: str) -> str:

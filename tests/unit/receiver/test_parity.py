@@ -13,6 +13,7 @@ from panicast_receiver.assembly.reassembly import RESTORE_S, Limits
 from panicast_receiver.assembly.spill import Spill
 from panicast_receiver.records.record import Instant, Source
 from panicast_receiver.wire.parity import EXTRA, Block, block_of, restore
+from panicast_receiver.wire.sealing import SharedKey
 from panicast_receiver.wire.v1 import HEADER, Drop, Frame, decode
 
 from .conftest import VECTORS, ring_block, udp_frame
@@ -37,7 +38,9 @@ def frames_of(vector):
 
 def intake_for(vector, **limits):
     intake = Intake(Limits(**limits), 60)
-    intake.keys = {decode(bytes.fromhex(vector["frames"][0])).key_id: bytes.fromhex(vector["key"] or "")}
+    intake.keys = {
+        decode(bytes.fromhex(vector["frames"][0])).key_id: SharedKey(bytes.fromhex(vector["key"] or ""))
+    }
     return intake
 
 

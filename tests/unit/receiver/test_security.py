@@ -18,7 +18,7 @@ from panicast_receiver.db.retention import Retention
 from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError
 from panicast_receiver.records.record import Instant, Source
-from panicast_receiver.wire.sealing import open_frame, read_keys, seal_frame
+from panicast_receiver.wire.sealing import MasterKey, SharedKey, host_field, open_frame, read_keys, seal_frame
 from panicast_receiver.wire.v1 import FLAG_SEALED, decode, encode
 
 from .conftest import ring_block, udp_frame
@@ -37,7 +37,7 @@ def sealed(vectors):
 def intake_with(vector, **more):
     """An intake that has the vector's key."""
     intake = Intake(Limits(), 60)
-    intake.keys = {vector["frames"][0][7]: bytes.fromhex(vector["key"])}
+    intake.keys = {vector["frames"][0][7]: SharedKey(bytes.fromhex(vector["key"]))}
     for name, value in more.items():
         setattr(intake, name, value)
     return intake
@@ -84,7 +84,7 @@ def test_a_changed_bit_anywhere_is_not_believed(sealed, data):
 
 
 def test_without_the_key_or_without_a_seal_there_is_nothing(sealed, big):
-    intake = intake_with(sealed[0], keys={9: b"k" * 32})
+    intake = intake_with(sealed[0], keys={9: SharedKey(b"k" * 32)})
     assert fed(intake, sealed[0]["frames"]) == [] and intake.counts == {
         "packets": len(sealed[0]["frames"]),
         "sealed, no key": len(sealed[0]["frames"]),
@@ -110,7 +110,8 @@ def test_key_files(tmp_path, text, mode, problem):
     path.write_text(text)
     path.chmod(mode)
     if problem is None:
-        assert read_keys(path) == {1: b"\xab" * 32, 200: b"\xcd" * 32}
+        found = {number: key.of(b"") for number, key in read_keys(path).items()}
+        assert found == {1: b"\xab" * 32, 200: b"\xcd" * 32}
     else:
         with pytest.raises(ReceiverError, match=problem):
             read_keys(path)
@@ -136,6 +137,54 @@ def test_keygen_makes_what_the_service_reads(cli, serve, tmp_path, sealed):
     assert found["sealed"] and found["complete"]
     refused = cli("serve", "--require-sealed", "--listen", "127.0.0.1:0")
     assert refused.returncode == 2 and "key_file" in refused.stderr
+
+
+#: The example of docs/wire.md: the master 00 01 ... 1f and the key of a host.
+MASTER, HOST = bytes(range(32)), "db-07.example.net"
+HOST_KEY = "66f37ea043f1e4da0bc50c6e5e1380255a5851578a7690ed3f01222637867398"
+
+
+def test_a_host_has_a_key_of_its_own_and_forges_no_other(cli, tmp_path):
+    path = tmp_path / "keys"
+    path.write_text(cli("keygen", "--id", "3").stdout + f"4 master {MASTER.hex()}\n")
+    path.chmod(0o600)
+    made = cli("keygen", "--id", "4", "--for", HOST, "--key-file", str(path)).stdout
+    assert made == f"4 {HOST_KEY}\n"
+    refused = cli("keygen", "--id", "3", "--for", HOST, "--key-file", str(path))
+    assert refused.returncode == 1 and "no master key with the id 3" in refused.stderr
+    intake = Intake(Limits(), 60)
+    intake.keys = read_keys(path)
+    for name, count in ((HOST, 1), ("db-08.example.net", 0)):
+        (plain,) = encode("hello", b"b" * 16, 1, 1, name, f"host={name}\n".encode(), b"")
+        head = plain[:6] + b"\1\4" + plain[8:80]
+        data = seal_frame(head, plain[80:], bytes.fromhex(HOST_KEY))
+        assert len(fed(intake, [data])) == count
+    assert intake.counts["sealed, but not with our key"] == 1
+    # Nor by its own header and another's name in the metadata.
+    (plain,) = encode("hello", b"c" * 16, 1, 1, HOST, b"host=db-08.example.net\n", b"")
+    data = seal_frame(plain[:6] + b"\1\4" + plain[8:80], plain[80:], bytes.fromhex(HOST_KEY))
+    assert [one.host for one in fed(intake, [data])] == [HOST]
+
+
+def test_a_master_is_made_and_told_apart(cli, tmp_path):
+    path = tmp_path / "keys"
+    path.write_text(cli("keygen", "--master").stdout)
+    path.chmod(0o600)
+    key = read_keys(path)[1]
+    assert isinstance(key, MasterKey) and key.of(host_field("a")) != key.of(host_field("b"))
+    assert cli("keygen", "--for", "a").returncode == 2
+
+
+def test_of_sealed_hosts_nothing_unsealed_is_taken(tmp_path, big, sealed):
+    intake = intake_with(sealed[0], sealed_hosts=[big["host"][:3].upper() + "*"])
+    assert fed(intake, big["frames"]) == [] and intake.counts["not sealed"] == len(big["frames"])
+    assert len(fed(intake, sealed[0]["frames"])) == 1
+    store = Store(tmp_path)
+    store.sealed_hosts = ["db-*"]
+    hidden = replace(record("panic", "db-07", 1, 1, 0), header_host="")
+    outcomes = [one.outcome for one in store.write([hidden, record("panic", "web", 2, 1, 0), seal(hidden)])]
+    assert outcomes == ["not sealed", "new", "new"]
+    store.close()
 
 
 def test_rates():
@@ -333,7 +382,7 @@ def test_without_a_setting_the_disk_says_how_much_is_kept(tmp_path):
 @given(st.binary(max_size=200))
 def test_garbage_under_a_seal_never_raises(data):
     intake = Intake(Limits(), 60)
-    intake.keys = {1: b"k" * 32}
+    intake.keys = {1: SharedKey(b"k" * 32)}
     header = encode("panic", b"b" * 16, 1, 1, "h", b"", b"x")[0][:80]
     fed(intake, [header[:6] + b"\x01\x01" + header[8:] + data])
     assert intake.reassembler.memory == 0

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from mmap import mmap
 from typing import NamedTuple
 
 from ..records.record import Instant, Record, Source
+from ..text import matches
 from ..wire.ethernet import PROTOCOL_UDP, parse_ethernet, parse_udp
 from ..wire.netconsole import parse_netconsole
 from ..wire.raw import decode_raw
@@ -40,6 +42,8 @@ class Intake:
         self.guard = Guard()
         self.keys: Keys = {}
         self.require_sealed = False
+        #: Patterns of host names of which nothing unsealed is taken.
+        self.sealed_hosts: Sequence[str] = ()
         self.reassembler = Reassembler(limits, self.counts, spill, self.guard.allows)
         self._raw = RawRecords(raw_window_s, self.counts)
         self._netconsole = NetconsoleRuns(limits.idle_s, self.counts)
@@ -120,13 +124,14 @@ class Intake:
     def _open(self, frame: Frame, data: bytes) -> Frame | Drop:
         """The frame with its payload opened, if it is sealed and new."""
         if not frame.sealed:
-            return Drop.UNSEALED if self.require_sealed else frame
+            unwanted = self.require_sealed or matches(frame.host, self.sealed_hosts)
+            return Drop.UNSEALED if unwanted else frame
         if self.reassembler.knows(frame):
             return Drop.DUPLICATE
         key = self.keys.get(frame.key_id)
         if key is None:
             return Drop.SEALED
-        payload = open_frame(data, key)
+        payload = open_frame(data, key.of(frame.host_field))
         return Drop.FORGED if payload is None else frame._replace(payload=payload)
 
     def _drop(self, why: Drop) -> list[Record]:

@@ -214,11 +214,20 @@ def build_parser() -> argparse.ArgumentParser:
     keygen = command(
         "keygen",
         "make a key for sealing frames",
-        "  (umask 077 && panicast-receiver keygen --id 2 >> /etc/panicast/keys)\n",
-        readers,
+        "  (umask 077 && panicast-receiver keygen --id 2 --master >> /etc/panicast/keys)\n"
+        "  panicast-receiver keygen --id 2 --for db-07.example.net --key-file /etc/panicast/keys\n",
+        [setting for setting in SETTINGS if setting.readers or setting.key == "key_file"],
     )
     keygen.add_argument(
         "--id", metavar="N", type=_key_id, default=1, help="its id, from 1 to 255 (default: 1)"
+    )
+    kind = keygen.add_mutually_exclusive_group()
+    kind.add_argument("--master", action="store_true", help="one from which the key of each host is made")
+    kind.add_argument(
+        "--for",
+        dest="for_host",
+        metavar="HOST",
+        help="the key of this host, named as `uname -n` says it, from the master with that id in key_file",
     )
     drill = command(
         "drill",
@@ -312,7 +321,9 @@ def _run(args: argparse.Namespace) -> int:
     }
     settings = load(flags, args.config)
     if args.command == "keygen":
-        return operations.keygen(args.id)
+        if args.for_host:
+            return operations.host_key(settings, args.id, args.for_host)
+        return operations.keygen(args.id, args.master)
     if args.command == "serve":
         return supervisor.run(settings, lambda: load(flags, args.config))
     if args.command == "collect":

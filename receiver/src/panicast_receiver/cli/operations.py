@@ -50,13 +50,40 @@ def check_config(settings: Settings) -> int:
     return 0
 
 
-def keygen(key_id: int) -> int:
+def keygen(key_id: int, master: bool) -> int:
     """Print a line for the key file, and say what to do with it."""
     key = sealing.generate()
+    if master:
+        print(f"{key_id} master {key}")
+        print(
+            "append that line to the file that key_file names (mode 0600, owner panicast), reload the "
+            "service, and give each host its own key: panicast-receiver keygen --for HOST",
+            file=sys.stderr,
+        )
+        return 0
     print(f"{key_id} {key}")
     print(
         "append that line to the file that key_file names (mode 0600, owner panicast), reload the service, "
         "and give the line to the hosts: sudo panicast-ctl key < FILE",
+        file=sys.stderr,
+    )
+    return 0
+
+
+def host_key(settings: Settings, key_id: int, host: str) -> int:
+    """Print the key of one host, derived from the master with this id in the key file."""
+    if not settings.key_file:
+        raise UsageError("the key of a host is made from a master key; name its file: --key-file FILE")
+    key = sealing.read_keys(Path(settings.key_file)).get(key_id)
+    if not isinstance(key, sealing.MasterKey):
+        raise ReceiverError(
+            f"{settings.key_file} has no master key with the id {key_id}; `panicast-receiver keygen "
+            "--master` makes one, --id N chooses another"
+        )
+    print(f"{key_id} {key.of(sealing.host_field(host)).hex()}")
+    print(
+        f"give that line to {escape(host)}, whose `uname -n` must say just that name: "
+        "sudo panicast-ctl key < FILE && sudo panicast-ctl reload",
         file=sys.stderr,
     )
     return 0

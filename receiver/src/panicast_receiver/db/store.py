@@ -18,6 +18,7 @@ from ..errors import ReceiverError
 from ..log import logger
 from ..records.extents import Gap, Run, merged
 from ..records.record import Record, Source
+from ..text import matches
 from ..wire.v1 import FLAG_SEALED, STATE_TYPES
 from . import belief, boots, changes, damage, retention, schema
 from .retention import Retention
@@ -61,7 +62,7 @@ T = TypeVar("T")
 
 
 class Stored(NamedTuple):
-    """What became of it: ``new``, ``completed``, ``grown``, ``known`` or ``refused``; and see belief.py."""
+    """What became of it: ``new``, ``completed``, ``grown``, ``known``, ``refused`` or ``not sealed``."""
 
     record: Record
     outcome: str
@@ -156,6 +157,8 @@ class Store:
             self._lock.close()
             raise
         self._changed = 0
+        #: Patterns of host names of which nothing unsealed is stored; another thread may change them.
+        self.sealed_hosts: Sequence[str] = ()
         #: Whether a damaged file was put aside, and there is no new one yet.
         self._is_aside = False
         # With a checksum: a text that the disk has changed is known as such.
@@ -261,6 +264,9 @@ class Store:
     def _write_one(self, record: Record) -> Stored:
         if self._db.execute("SELECT 1 FROM forgotten WHERE identity = ?", (record.identity,)).fetchone():
             return Stored(record, "known", record.host)
+        # Names that metadata or a MAC tell are known here alone.
+        if self.sealed_hosts and not record.sealed and matches(self._name(record), self.sealed_hosts):
+            return Stored(record, "not sealed", record.host)
         if record.type in STATE_TYPES:
             return self._write_state(record)
         row = self._db.execute("SELECT * FROM records WHERE identity = ?", (record.identity,)).fetchone()

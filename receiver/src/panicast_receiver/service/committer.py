@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Callable
 
 from ..db import damage, schema
@@ -57,6 +58,10 @@ class Committer(threading.Thread):
         """Keep so much from now on; another thread may ask for it."""
         self._retention = retention
         self._retain_at = 0.0
+
+    def take_sealed_alone_of(self, hosts: Sequence[str]) -> None:
+        """Store nothing unsealed of these from now on; another thread may ask for it."""
+        self._store.sealed_hosts = hosts
 
     def stop(self) -> None:
         """No more endless tries on a full disk: the service is going down."""

@@ -26,7 +26,7 @@ from ..db.store import Store
 from ..errors import ReceiverError, UsageError
 from ..log import logger
 from ..settings import SERVE, Settings
-from ..settings.kinds import parse_interfaces, parse_listen
+from ..settings.kinds import parse_interfaces, parse_listen, parse_names
 from ..sinks.choice import chosen
 from ..sinks.cursors import feed_only
 from ..sinks.feeder import Feeder
@@ -176,8 +176,9 @@ def _limits(settings: Settings) -> Limits:
 
 def _keys(settings: Settings) -> Keys:
     """The keys that the settings name; raises ReceiverError."""
-    if settings.require_sealed and not settings.key_file:
-        raise UsageError("require_sealed without key_file would drop everything; name the file of keys")
+    for name in ("require_sealed", "sealed_hosts"):
+        if getattr(settings, name) and not settings.key_file:
+            raise UsageError(f"{name} without key_file would drop everything; name the file of keys")
     return read_keys(Path(settings.key_file)) if settings.key_file else {}
 
 
@@ -188,6 +189,8 @@ def _put_into_force(settings: Settings, intake: Intake, committer: Committer, ke
     intake.guard.macs.per_minute = settings.mac_records_per_minute
     intake.keys = keys
     intake.require_sealed = settings.require_sealed
+    intake.sealed_hosts = parse_names(settings.sealed_hosts)
+    committer.take_sealed_alone_of(intake.sealed_hosts)
     committer.retain(Retention(settings.keep_days, settings.keep_mib << 20, settings.records_per_host))
 
 

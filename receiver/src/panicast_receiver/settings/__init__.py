@@ -53,6 +53,7 @@ class Settings:
     receive_buffer_mib: int
     key_file: str
     require_sealed: bool
+    sealed_hosts: str
     source_records_per_minute: int
     mac_records_per_minute: int
     records_per_host: int

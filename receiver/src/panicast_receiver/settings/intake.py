@@ -135,7 +135,7 @@ INTAKE: tuple[Setting, ...] = (
         "",
         "FILE",
         "Keys of sealed frames, mode 0600: lines of a key id and a key, as `panicast-receiver keygen` prints "
-        "them. Empty: sealed frames are dropped.",
+        "them, with the word master between them for a master. Empty: sealed frames are dropped.",
         live=True,
     ),
     Setting(
@@ -144,6 +144,15 @@ INTAKE: tuple[Setting, ...] = (
         False,
         "",
         "Drop whatever is not sealed with one of the keys: raw frames and netconsole too.",
+        live=True,
+    ),
+    Setting(
+        "sealed_hosts",
+        str,
+        "",
+        "NAME[,NAME]",
+        "Hosts of which nothing is taken that is not sealed, separated by commas; * and ? stand for any "
+        "characters, for any one.",
         live=True,
     ),
     Setting(

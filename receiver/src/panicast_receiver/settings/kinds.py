@@ -91,6 +91,11 @@ def parse_interfaces(text: str) -> Sequence[str]:
     return names
 
 
+def parse_names(text: str) -> Sequence[str]:
+    """Split a comma list; empty ones are none."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def one_of(*words: str) -> Callable[[str], object]:
     """A check that passes these words only."""
 

@@ -2,20 +2,25 @@
 """Sealed frames: opening them, and the file of keys.
 
 XChaCha20-Poly1305 of the payload, the header as additional data, the nonce made of what names a frame. A
-line of the key file is a key id, 1 to 255, and the key in 64 hexadecimal digits; # begins a comment. Several
-ids let keys be changed without a gap: add the new one here, give it to the hosts, then take the old one out.
+line of the key file is a key id, 1 to 255, and the key in 64 hexadecimal digits; # begins a comment. With the
+word master between them it is no key of frames: each host has its own, derived from the master and the
+header's host field, so that no host can forge another. Several ids let keys be changed without a gap: add the
+new one here, give it to the hosts, then take the old one out.
 """
 
 from __future__ import annotations
 
+import hmac
 import re
 import secrets
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
+from typing import Union
 
 from ..errors import ReceiverError
 from ..secretfile import read_private
-from .v1 import HEADER, PIECE_END, PREFIX_END
+from .v1 import HEADER, HOST_BYTES, PIECE_END, PREFIX_END
 
 try:
     from nacl.bindings import (
@@ -30,12 +35,37 @@ else:
     HAVE_NACL = True
 
 KEY_BYTES = 32
-_LINE = re.compile(r"(\d{1,3})\s+([0-9a-fA-F]{64})")
+_LINE = re.compile(r"(\d{1,3})\s+(master\s+)?([0-9a-fA-F]{64})")
+_MASTER_INFO = b"panicast host key 1\0"
 #: Boot id, event and seq of a header.
 _NAME = slice(8, PREFIX_END + 2)
 assert PIECE_END == PREFIX_END + 8
 
-Keys = Mapping[int, bytes]
+
+class SharedKey:
+    """A key that all who have it may seal with, in any host's name."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def of(self, host_field: bytes) -> bytes:
+        """The key of a host, known by the header's field."""
+        return self._key
+
+
+class MasterKey:
+    """What each host's own key is derived from: HKDF-SHA256 (RFC 5869), no salt."""
+
+    def __init__(self, master: bytes) -> None:
+        self._secret = hmac.digest(bytes(KEY_BYTES), master, "sha256")
+        # Whoever forges sealed frames makes us derive a key for each name.
+        self.of = lru_cache(maxsize=16384)(self._of)
+
+    def _of(self, host_field: bytes) -> bytes:
+        return hmac.digest(self._secret, _MASTER_INFO + host_field + b"\1", "sha256")
+
+
+Keys = Mapping[int, Union[SharedKey, MasterKey]]
 
 
 def open_frame(datagram: bytes, key: bytes) -> bytes | None:
@@ -65,7 +95,7 @@ def read_keys(path: Path) -> Keys:
             "opening sealed frames needs PyNaCl; install python3-nacl (Debian, Ubuntu), python3-pynacl "
             "(Fedora, EPEL) or `pip install pynacl`, or leave key_file empty"
         )
-    keys: dict[int, bytes] = {}
+    keys: dict[int, SharedKey | MasterKey] = {}
     for number, line in enumerate(read_private(path, "the keys"), 1):
         text = line.partition("#")[0].strip()
         if not text:
@@ -73,11 +103,17 @@ def read_keys(path: Path) -> Keys:
         match = _LINE.fullmatch(text)
         if not match or not 1 <= int(match[1]) <= 255 or int(match[1]) in keys:
             raise ReceiverError(
-                f"{path}, line {number}: right is a key id from 1 to 255, once, and 64 hexadecimal digits, "
-                "as `panicast-receiver keygen` prints them"
+                f"{path}, line {number}: right is a key id from 1 to 255, once, the word master if it is "
+                "one, and 64 hexadecimal digits, as `panicast-receiver keygen` prints them"
             )
-        keys[int(match[1])] = bytes.fromhex(match[2])
+        kind = MasterKey if match[2] else SharedKey
+        keys[int(match[1])] = kind(bytes.fromhex(match[3]))
     return keys
+
+
+def host_field(name: str) -> bytes:
+    """A node name as the header has it."""
+    return name.encode("utf-8", "surrogateescape")[:HOST_BYTES].ljust(HOST_BYTES, b"\0")
 
 
 def generate() -> str:
