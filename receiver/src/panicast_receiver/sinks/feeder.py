@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
@@ -26,7 +27,8 @@ LOOK_S, RETRY_S, LONGEST_S = 0.25, 1.0, 300.0
 LONGEST_WISH_S = 3600.0
 #: Text in one batch at most, as it is unpacked: of this there are several copies.
 BATCH_BYTES = 4 << 20
-#: Between batches in a burst: it takes Python's lock from the capturing thread.
+#: In a burst it rests as long as it works, at most so long, seconds: it takes Python's lock from the thread
+#: that captures.
 BURST_S = 0.25
 #: A record that failed so often is at fault itself, if the next one does not fail.
 TRIES = 4
@@ -103,6 +105,7 @@ class Feeder(threading.Thread):
         with closing(schema.open_writer(self._path)) as database:
             self._deliver_aside(database)
             cursor = cursors.begin(database, self.name)
+            began = time.monotonic()
             while entries := self._next(cursor):
                 entries, refused = self._deliver(entries)
                 taken = {entry.identity for entry in entries} - {identity for identity, _ in refused}
@@ -110,8 +113,10 @@ class Feeder(threading.Thread):
                 if not cursors.move(database, self.name, cursor, last, sorted(taken), refused):
                     return
                 cursor = last
-                if self._stopping.wait(BURST_S if self._busy() else 0):
+                rest = min(BURST_S, time.monotonic() - began) if self._busy() else 0
+                if self._stopping.wait(rest):
                     return
+                began = time.monotonic()
 
     def _deliver_aside(self, database: sqlite3.Connection) -> None:
         """What was put aside and is to be sent again."""
