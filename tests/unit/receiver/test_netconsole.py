@@ -63,12 +63,61 @@ def test_plain_lines_become_one_record():
 def test_extended_messages_are_put_in_order_once(order, extra):
     (record,) = fed([*order, *extra])
     assert record.received_text == TEXT
-    assert record.meta == {"release": "6.1.0-56-amd64"}
+    assert record.meta == {"release": "6.1.0-56-amd64", "SUBSYSTEM": "usb", "DEVICE": "c189:2"}
+    assert record.complete
 
 
 def test_what_is_missing_is_said():
     (record,) = fed(EXTENDED[1:2] + EXTENDED[4:])
     assert b"crash\n[panicast: 1 messages missing]\n<4>[    9.000200]" in record.received_text
+    assert not record.complete and record.meta["lost_messages"] == "1"
+
+
+def test_of_a_message_that_lacks_a_piece_the_others_are_kept():
+    """When the sender falls silent, or when newer ones take its place."""
+    (record,) = fed([*EXTENDED[:3], *EXTENDED[4:]])
+    assert b"<4>[    9.000100] Call [panicast: 6 bytes missing]\n" in record.received_text
+    assert not record.complete and record.meta["lost_messages"] == "1"
+    many = [b"6,%d,1,-,ncfrag=0/9;x" % number for number in range(40)]
+    (record,) = fed([*many, b"0,40,2,-;Kernel panic - not syncing: y\n"])
+    assert record.received_text.count(b"x[panicast: 8 bytes missing]\n") == 40
+
+
+ADDED = b" rack=r7\n cpu=3\n taskname=kworker/3:1\n release=7.3.0\n msgid=%d\n"
+
+
+def test_what_the_administrator_and_the_kernel_add_are_facts_of_the_panic():
+    datagrams = [
+        b"6,500,1,-;before\n cpu=1\n" + ADDED.split(b"\n", 2)[2] % ((1 << 32) - 1),
+        b"0,510,2,-;Kernel panic - not syncing: x\n" + ADDED % 0,
+        b"6,511,3,-;after\n cpu=9\n msgid=1\n",
+    ]
+    (record,) = fed(datagrams)
+    wanted = {"rack": "r7", "cpu": "3", "taskname": "kworker/3:1", "release": "7.3.0", "msgid": "0"}
+    assert record.meta == wanted and record.complete
+    assert b"missing" not in record.received_text and b"cpu" not in record.received_text
+    # The log's numbers left some out; the numbers of what was sent say that one is missing.
+    (record,) = fed([datagrams[1], b"6,511,3,-;after\n msgid=2\n"])
+    assert record.meta["lost_messages"] == "1" and b"[panicast: 1 messages missing]" in record.received_text
+
+
+def test_pieces_count_as_memory_and_who_makes_up_senders_pushes_out_none_of_the_others():
+    """150,000 of them once took 223 MiB, of which none was counted."""
+    intake = Intake(Limits(), 60, netconsole_port=PORT)
+    for line in [*PLAIN[:1] * 5, *PLAIN[1:]]:
+        intake.feed(Packet(line, HERE, port=PORT), NOW)
+    for number in range(60_000):
+        source = HERE._replace(
+            ip=f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", mac="02:00:00:00:00:01"
+        )
+        intake.feed(Packet(b"6,1,1,-,ncfrag=0/70000;" + b"x" * 900, source, port=PORT), NOW)
+    assert intake._netconsole._size <= TOGETHER
+    assert len(intake._netconsole._new) < 20_000
+    (record,) = intake.tick(LATER)
+    assert record.received_text == b"".join([*PLAIN[:1] * 5, *PLAIN[1:]])
+    assert not any(run.pieces for run in intake._netconsole._new.values())
+    intake.flush()
+    assert intake._netconsole._size == 0
 
 
 def test_without_a_panic_there_is_no_record():
@@ -130,7 +179,11 @@ def test_datagrams(datagram, message):
 )
 def test_nothing_raises(datagrams):
     for record in fed([*datagrams, PLAIN[1]]):
-        assert record.complete
+        assert (
+            record.complete
+            == ("lost_messages" not in record.meta)
+            == (b"missing]" not in record.received_text)
+        )
 
 
 def test_over_a_real_socket(serve, cli):

@@ -2,30 +2,53 @@
 """Messages of netconsole in, records out: the lines around a panic become one. Pure, like reassembly.
 
 Of each sender the newest lines are remembered. When one tells of a panic they become the beginning of a
-record, which ends when nothing was heard of the sender for a while.
+record, which ends when nothing was heard of the sender for a while. Then, too, messages end of which pieces
+are missing: those that came are kept.
 """
 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..records.extents import Extents
-from ..records.record import Instant, Record, Source, headerless
-from ..wire.netconsole import Message, message_lines
+from ..records.record import LOST_MESSAGES, Instant, Record, Source, headerless
+from ..wire.netconsole import Message, take_apart
 from ..wire.v1 import MAX_TEXT
 
 PANIC = b"Kernel panic - not syncing"
-#: Bytes, what lines cost included: of one sender before its panic, in a record at most, of all together.
+#: Bytes, all costs included: of one sender's lines before its panic, in a record at most, of all together.
 BEFORE, MOST, TOGETHER = 128 << 10, MAX_TEXT, 64 << 20
 #: Messages that may be out of order, and pieces of messages that are incomplete, of each sender.
 _REORDER, _PIECES = 512, 16
-#: A longer message is none of the kernel's, whose lines have at most 1 KiB, and properties besides.
-_LONGEST = 16 << 10
-#: What a line costs beyond its bytes.
-_LINE_COST = 150
+#: A longer message is none of the kernel's, which has at most 1 KiB of text, and 64 KiB of what is added.
+_LONGEST = 72 << 10
+#: What a sender, a line, a piece of a message and a remembered sequence number cost beyond their bytes.
+_RUN_COST, _LINE_COST, _PIECE_COST, _SEEN_COST = 2500, 150, 250, 130
+#: Facts of a record at most: their number, and characters of a value.
+_MOST_FACTS, _MOST_VALUE = 300, 256
+#: A sender that said no more than this goes first when room is needed: so do those that somebody makes up.
+_FEW = 3
+_MSGIDS = 1 << 32
 
 _Sender = tuple[str, str]
+
+
+class _Line(NamedTuple):
+    """A message's lines; ``sequence`` and ``msgid`` are -1 where it says none."""
+
+    sequence: int
+    msgid: int
+    text: bytes
+
+
+class _Pieces(NamedTuple):
+    """A message of which pieces are missing."""
+
+    stamp: bytes
+    total: int
+    text: Extents
 
 
 @dataclass
@@ -35,12 +58,15 @@ class _Run:
     source: Source
     began_ns: int
     heard: float
-    release: str = ""
-    #: (sequence or -1, line)
-    lines: list[tuple[int, bytes]] = field(default_factory=list)
+    messages: int = 0
+    lines: list[_Line] = field(default_factory=list)
     seen: OrderedDict[int, None] = field(default_factory=OrderedDict)
-    pieces: OrderedDict[int, tuple[int, Extents]] = field(default_factory=OrderedDict)
-    size: int = 0
+    pieces: OrderedDict[int, _Pieces] = field(default_factory=OrderedDict)
+    facts: dict[str, str] = field(default_factory=dict)
+    #: Of all of it, and of the lines.
+    size: int = _RUN_COST
+    lines_size: int = 0
+    cut: int = 0
     panicked: bool = False
 
 
@@ -51,37 +77,50 @@ class NetconsoleRuns:
         self.idle_s = idle_s
         self._counts = counts
         self._size = 0
-        self._runs: OrderedDict[_Sender, _Run] = OrderedDict()
+        #: Each in the order in which it was heard: those that said little yet, and the others.
+        self._new: OrderedDict[_Sender, _Run] = OrderedDict()
+        self._known: OrderedDict[_Sender, _Run] = OrderedDict()
+        #: Those that wait for something to end: a record, or a message's pieces.
+        self._waiting: dict[_Sender, _Run] = {}
 
     def feed(self, message: Message, source: Source, now: Instant) -> list[Record]:
         """Take one message; returns the records that had to make room."""
         sender = (source.mac or "", source.ip or "")
-        run = self._runs.get(sender)
+        run = self._new.pop(sender, None) or self._known.pop(sender, None)
         if run is None:
-            run = self._runs[sender] = _Run(source, now.wall_ns, now.mono)
-        self._runs.move_to_end(sender)
+            run = _Run(source, now.wall_ns, now.mono)
+            self._size += run.size
+        run.messages += 1
+        (self._new if run.messages <= _FEW and not run.panicked else self._known)[sender] = run
         run.heard = now.mono
-        run.release = message.release or run.release
+        if message.release:
+            self._learn(run, {"release": message.release})
         if message.sequence is None:
-            self._add(run, -1, message.text)
+            self._add(run, _Line(-1, -1, message.text))
         elif message.sequence in run.seen:
             self._counts["duplicate"] += 1
         else:
             self._piece(run, message.sequence, message)
+        if run.panicked or run.pieces:
+            self._waiting[sender] = run
         return self._make_room()
 
     def tick(self, now: Instant) -> list[Record]:
         """Returns the records of the senders of which nothing was heard for a while."""
-        idle = [
-            sender
-            for sender, run in self._runs.items()
-            if run.panicked and run.heard + self.idle_s <= now.mono
-        ]
-        return [record for sender in idle for record in self._end(sender)]
+        records: list[Record] = []
+        for sender, run in list(self._waiting.items()):
+            if run.heard + self.idle_s > now.mono:
+                continue
+            self._end_pieces(run)
+            if run.panicked:
+                records += self._end(sender)
+            else:
+                del self._waiting[sender]
+        return records
 
     def flush(self) -> list[Record]:
         """Returns everything that tells of a panic: the service stops."""
-        return [record for sender in list(self._runs) for record in self._end(sender)]
+        return [record for sender in [*self._new, *self._known] for record in self._end(sender)]
 
     def _piece(self, run: _Run, sequence: int, message: Message) -> None:
         body = message.text
@@ -89,33 +128,76 @@ class NetconsoleRuns:
             if message.total > _LONGEST:
                 self._counts["netconsole messages incomplete"] += 1
                 return
-            total, pieces = run.pieces.setdefault(sequence, (message.total, Extents()))
-            pieces.add(message.offset, body[: max(0, total - message.offset)])
-            if pieces.covered < total:
+            pieces = run.pieces.get(sequence)
+            before = _cost(pieces) if pieces else 0
+            if pieces is None:
+                pieces = run.pieces[sequence] = _Pieces(message.stamp, message.total, Extents())
+            pieces.text.add(message.offset, body[: max(0, pieces.total - message.offset)])
+            self._resize(run, _cost(pieces) - before)
+            if pieces.text.covered < pieces.total:
                 if len(run.pieces) > _PIECES:
-                    run.pieces.popitem(last=False)
-                    self._counts["netconsole messages incomplete"] += 1
+                    self._end_message(run, next(iter(run.pieces)))
                 return
-            del run.pieces[sequence]
-            body = b"".join(bytes(data) for _, data in pieces)
+            self._resize(run, -_cost(run.pieces.pop(sequence)))
+            body = b"".join(bytes(data) for _, data in pieces.text)
+        self._whole(run, sequence, message.stamp, body)
+
+    def _whole(self, run: _Run, sequence: int, stamp: bytes, body: bytes) -> None:
         run.seen[sequence] = None
+        self._resize(run, _SEEN_COST)
         if len(run.seen) > _REORDER:
             run.seen.popitem(last=False)
-        self._add(run, sequence, message_lines(message.stamp, body))
+            self._resize(run, -_SEEN_COST)
+        text, facts = take_apart(stamp, body)
+        msgid = facts.get("msgid", "")
+        # The message that tells of the panic has the last word.
+        self._learn(run, facts if not run.panicked else {**facts, **run.facts})
+        known = msgid.isascii() and msgid.isdigit() and len(msgid) < 11
+        self._add(run, _Line(sequence, int(msgid) if known else -1, text))
 
-    def _add(self, run: _Run, sequence: int, line: bytes) -> None:
-        if run.panicked and run.size + len(line) > MOST:
+    def _end_pieces(self, run: _Run) -> None:
+        while run.pieces:
+            self._end_message(run, next(iter(run.pieces)))
+
+    def _end_message(self, run: _Run, sequence: int) -> None:
+        """Keep what came of a message; a mark stands for what did not."""
+        pieces = run.pieces.pop(sequence)
+        self._resize(run, -_cost(pieces))
+        self._counts["netconsole messages incomplete"] += 1
+        run.cut += 1
+        parts, end = [], 0
+        for offset, data in pieces.text:
+            parts += [_missing(offset - end), bytes(data)]
+            end = offset + len(data)
+        self._whole(run, sequence, pieces.stamp, b"".join([*parts, _missing(pieces.total - end)]))
+
+    def _learn(self, run: _Run, facts: dict[str, str]) -> None:
+        for key, value in facts.items():
+            if key == LOST_MESSAGES or (key not in run.facts and len(run.facts) >= _MOST_FACTS):
+                continue
+            before = len(run.facts[key]) if key in run.facts else -len(key) - _LINE_COST
+            run.facts[key] = value[:_MOST_VALUE]
+            self._resize(run, len(run.facts[key]) - before)
+
+    def _add(self, run: _Run, line: _Line) -> None:
+        if run.panicked and run.lines_size + len(line.text) > MOST:
             self._counts["netconsole text too long"] += 1
             return
         at = len(run.lines)
         # Late ones move up to their place; plain lines have none.
-        while sequence >= 0 and at and len(run.lines) - at < _REORDER and run.lines[at - 1][0] > sequence:
+        while line.sequence >= 0 and at and len(run.lines) - at < _REORDER:
+            if run.lines[at - 1].sequence <= line.sequence:
+                break
             at -= 1
-        run.lines.insert(at, (sequence, line))
-        self._resize(run, len(line) + _LINE_COST)
-        run.panicked = run.panicked or PANIC in line
-        while not run.panicked and run.size > BEFORE:
-            self._resize(run, -len(run.lines.pop(0)[1]) - _LINE_COST)
+        run.lines.insert(at, line)
+        self._resize_lines(run, len(line.text) + _LINE_COST)
+        run.panicked = run.panicked or PANIC in line.text
+        while not run.panicked and run.lines_size > BEFORE:
+            self._resize_lines(run, -len(run.lines.pop(0).text) - _LINE_COST)
+
+    def _resize_lines(self, run: _Run, by: int) -> None:
+        run.lines_size += by
+        self._resize(run, by)
 
     def _resize(self, run: _Run, by: int) -> None:
         run.size += by
@@ -125,30 +207,54 @@ class NetconsoleRuns:
         records: list[Record] = []
         while self._size > TOGETHER:
             self._counts["netconsole senders forgotten for room"] += 1
-            records += self._end(next(iter(self._runs)))
+            records += self._end(next(iter(self._new or self._known)))
         return records
 
     def _end(self, sender: _Sender) -> list[Record]:
-        run = self._runs.pop(sender)
+        run = self._new.pop(sender, None) or self._known.pop(sender)
+        self._waiting.pop(sender, None)
+        self._end_pieces(run)
         self._size -= run.size
         return [_record(run)] if run.panicked else []
 
 
+def _cost(pieces: _Pieces) -> int:
+    return pieces.text.covered + _PIECE_COST * max(1, len(pieces.text))
+
+
+def _missing(size: int) -> bytes:
+    return b"[panicast: %d bytes missing]" % size if size else b""
+
+
 def _record(run: _Run) -> Record:
-    text = _joined(run.lines)
-    metadata = f"release={run.release}\n".encode() if run.release else b""
+    text, lost = _joined(run.lines)
+    facts = {**run.facts, **({LOST_MESSAGES: str(lost + run.cut)} if lost + run.cut else {})}
+    metadata = "".join(f"{key}={value}\n" for key, value in facts.items()).encode()
     # The same panic an hour later is another one, so the time is part of what identifies it.
     told = f"netconsole {run.source.mac} {run.source.ip} {run.began_ns}\n".encode()
     return headerless("netconsole", told + text, text, len(run.lines), run.began_ns, run.source, metadata)
 
 
-def _joined(lines: list[tuple[int, bytes]]) -> bytes:
-    """The text; where sequence numbers are missing, a line says so."""
-    parts, expected = [], -1
-    for sequence, line in lines:
-        if 0 <= expected < sequence:
-            parts.append(b"[panicast: %d messages missing]\n" % (sequence - expected))
-        if sequence >= 0:
-            expected = sequence + 1
-        parts.append(line)
-    return b"".join(parts)[:MAX_TEXT]
+def _joined(lines: list[_Line]) -> tuple[bytes, int]:
+    """The text, and how many messages are missing; a line says where."""
+    parts: list[bytes] = []
+    lost = 0
+    last: _Line | None = None
+    for line in lines:
+        missing = _between(last, line) if last and line.sequence >= 0 else 0
+        if missing:
+            parts.append(b"[panicast: %d messages missing]\n" % missing)
+            lost += missing
+        if line.sequence >= 0:
+            last = line
+        parts.append(line.text)
+    return b"".join(parts)[:MAX_TEXT], lost
+
+
+def _between(one: _Line, other: _Line) -> int:
+    """Messages that were sent between two and did not come. The kernel numbers what it sends (msgid) if
+    asked; its log's numbers (sequence) leave out what the console's level keeps back, too."""
+    if one.msgid >= 0 and other.msgid >= 0:
+        step = (other.msgid - one.msgid) % _MSGIDS
+        return step - 1 if 0 < step < _MSGIDS >> 1 else 0
+    return max(0, other.sequence - one.sequence - 1)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..text import escape, render_log
-from .record import Record
+from .record import LOST_MESSAGES, Record
 
 _HEADINGS = ("ID", "RECEIVED (UTC)", "TYPE", "HOST", "STATE", "REASON")
 _SHOWN_ELSEWHERE = frozenset({"host", "reason"})
@@ -24,6 +24,8 @@ def state(summary: dict[str, Any]) -> str:
 def _missing(summary: dict[str, Any]) -> str:
     if summary["complete"]:
         return "complete"
+    if summary["format"] == "netconsole" and LOST_MESSAGES in summary["meta"]:
+        return f"{summary['meta'][LOST_MESSAGES]} messages missing"
     missing = sum(gap["bytes"] for gap in summary["gaps"])
     parts = [f"{missing} of {summary['bytes']} bytes missing"] if missing else []
     return ", ".join([*parts, *(["metadata missing"] if summary["metadata_missing"] else [])])

@@ -14,6 +14,8 @@ from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, HOST_BYTES, parse_metadata
 from .extents import Gap, Run, gaps
 
 ID_BYTES = 6
+#: How many messages of netconsole did not come, or not whole: a key that is set by us.
+LOST_MESSAGES = "lost_messages"
 #: printk cuts its own lines at 1 KiB.
 _LONGEST_REASON = 1024
 _PANIC_LINE = re.compile(rb"Kernel panic - not syncing: ([^\n]{0,%d})" % _LONGEST_REASON)
@@ -96,8 +98,10 @@ class Record:
 
     @property
     def complete(self) -> bool:
-        """Nothing is missing: neither text nor metadata."""
-        return self.metadata is not None and not self.gaps
+        """Nothing is missing: neither text nor metadata; nor messages, of which nobody knows how long they
+        were."""
+        whole = self.metadata is not None and not self.gaps
+        return whole and not (self.format == "netconsole" and LOST_MESSAGES in self.meta)
 
     @property
     def sealed(self) -> bool:

@@ -16,7 +16,7 @@ from ..db.store import Store, Stored
 from ..errors import ReceiverError
 from ..log import NOTICE, logger
 from ..records import present
-from ..records.record import Record
+from ..records.record import LOST_MESSAGES, Record
 from ..threads import name_thread
 from ..wire.v1 import STATE_TYPES
 from .handoff import Handoff
@@ -201,6 +201,8 @@ def _announce(stored: Stored) -> None:
             f"incomplete, {missing} of {record.text_length} bytes missing"
             if missing
             else "incomplete, metadata missing"
+            if record.metadata is None
+            else f"incomplete, {record.meta.get(LOST_MESSAGES)} messages missing"
         )
     )
     reason = f": {record.reason}" if record.reason else ""

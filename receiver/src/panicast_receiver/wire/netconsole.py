@@ -18,6 +18,7 @@ _HEADER = re.compile(
     rb"(?:(?P<release>\d+\.\d+[^,;\n]{0,64}),)?(?P<level>\d{1,4}),(?P<sequence>\d{1,20}),(?P<us>\d{1,20}),"
     rb"(?P<flags>[^,;\n]{1,8})(?P<more>(?:,[a-z]+=[^,;\n]{0,64})*);"
 )
+_FACT = re.compile(rb" ([A-Za-z0-9_.-]{1,64})=([^\n]*)")
 _MORE = re.compile(rb",([a-z]+)=([^,]*)")
 
 
@@ -56,12 +57,15 @@ def parse_netconsole(datagram: bytes) -> Message | None:
     )
 
 
-def message_lines(stamp: bytes, body: bytes) -> bytes:
-    """A whole message as lines of a log; the `` KEY=value`` lines behind it are not part of the log."""
-    lines = body.rstrip(b"\n").split(b"\n")
-    kept = [line for number, line in enumerate(lines) if number == 0 or not _is_property(line)]
-    return b"".join(stamp + line + b"\n" for line in kept)
-
-
-def _is_property(line: bytes) -> bool:
-    return bool(re.match(rb" [A-Za-z0-9_.-]+=", line))
+def take_apart(stamp: bytes, body: bytes) -> tuple[bytes, dict[str, str]]:
+    """A whole message as lines of a log, and what the `` KEY=value`` lines behind it say, which are not part
+    of the log: properties of the device, what the administrator added, and what the kernel adds last (cpu,
+    taskname, release, msgid)."""
+    first, *rest = body.rstrip(b"\n").split(b"\n")
+    lines, facts = [first], {}
+    for line in rest:
+        if fact := _FACT.fullmatch(line):
+            facts[fact[1].decode()] = fact[2].decode("utf-8", "backslashreplace")
+        else:
+            lines.append(line)
+    return b"".join(stamp + line + b"\n" for line in lines), facts
