@@ -324,7 +324,7 @@ def _unreadable(path: Path) -> str:
     if exists:
         return (
             f"you may not read {path}; ask for membership of its group"
-            f" (adduser {owner} panicast, then log in again), or name another with --state-dir DIR"
+            f" (usermod -aG panicast {owner}, then log in again), or name another with --state-dir DIR"
         )
     return (
         f"no records here: {path} does not exist; start `panicast-receiver serve`, "
