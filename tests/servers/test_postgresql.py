@@ -59,6 +59,24 @@ def test_two_receivers_make_one_row_of_a_panic_each_heard_a_part_of(serve, big, 
     assert rows() == [(True, 6006, 6006, True, big["text"])]
 
 
+def test_a_forged_record_of_the_same_event_is_a_row_of_its_own(serve, big, postgres, tmp_path) -> None:
+    """Heard by another receiver, which knows nothing of it."""
+    forged = [frame[:5] + b"\3" + frame[6:] for frame in big["frames"]]
+    asked = "SELECT type, complete, contested, doubted FROM panicast.records ORDER BY type"
+    for number, frames in enumerate((forged, big["frames"])):
+        receiver = serve("--postgresql", postgres.dsn, state_dir=tmp_path / f"receiver-{number}")
+        receiver.send(frames)
+        receiver.wait_for("record .* from")
+
+        def rows(wanted=number + 1):
+            there = postgres.ask("SELECT to_regclass('panicast.records')")[0][0]
+            return there and len(postgres.ask(asked)) == wanted
+
+        wait_until(rows, "it is there")
+        assert receiver.stop() == 0
+    assert postgres.ask(asked) == [("panic", True, True, False), ("test", True, True, False)]
+
+
 def test_tables_of_a_newer_version_are_left_alone(serve, burst, postgres) -> None:
     for step in ("CREATE SCHEMA panicast", "CREATE TABLE panicast.migrations (version integer)"):
         postgres.ask(step)

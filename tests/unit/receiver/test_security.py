@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 from collections import Counter
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from panicast_receiver.assembly.intake import Intake, Packet
 from panicast_receiver.assembly.rates import Guard, Rate
 from panicast_receiver.assembly.reassembly import Limits
+from panicast_receiver.db import outlook
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.retention import Retention
 from panicast_receiver.db.store import Store
@@ -371,6 +373,19 @@ def test_forged_hellos_are_bounded_and_push_out_no_record(tmp_path):
     assert len(hosts) <= 1024 and {"silent", "s", "h0"} <= {host["host"] for host in hosts}
     assert len([one for one in shown(tmp_path) if one[0] == "panic"]) == 20
     store.close()
+
+
+def test_what_the_bounds_mean_is_said_in_days(tmp_path, cli):
+    assert "MiB" in outlook.tell(tmp_path / "none" / "yet", Retention(), NOW.wall_ns)[0]
+    store = Store(tmp_path)
+    # 100 records of 3 KiB and 1 KiB besides in ten days: 40 KiB a day.
+    store.write([record("panic", f"h{n % 2}", n, 1, n * 8640, os.urandom(3072).hex()) for n in range(100)])
+    store.close()
+    kept = Retention(days=90, size=4 << 20, per_host=20)
+    size, number, days = outlook.tell(tmp_path, kept, NOW.wall_ns + 864_000 * 10**9)
+    assert "may have 4 MiB" in size and 90 < float(re.search(r"kept for ([\d.]+) days", size)[1]) < 110
+    assert "busiest host, h" in number and number.endswith("4.0 days") and "keep_days is 90" in days
+    assert "the database may have" in cli("check-config", state_dir=tmp_path).stderr
 
 
 def test_without_a_setting_the_disk_says_how_much_is_kept(tmp_path):

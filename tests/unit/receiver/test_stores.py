@@ -60,6 +60,8 @@ DOCUMENT = {
     "received": "2026-11-26T20:00:00.000000000Z",
     "complete": False,
     "sealed": False,
+    "contested": False,
+    "doubted": False,
     "older_text": False,
     "metadata_missing": True,
     "bytes": 10,

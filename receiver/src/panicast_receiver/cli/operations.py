@@ -10,8 +10,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from ..db import backups, damage, folder, salvage, schema
+from ..db import backups, damage, folder, outlook, salvage, schema
 from ..db.reader import Reader
+from ..db.retention import Retention
 from ..db.store import Store, row_to_record
 from ..errors import ReceiverError, UsageError
 from ..records.record import Record
@@ -44,6 +45,9 @@ def check_config(settings: Settings) -> int:
             else value
         )
         print(f"{key} = {escape(str(shown))}")
+    kept = Retention(settings.keep_days, settings.keep_mib << 20, settings.records_per_host)
+    for line in outlook.tell(settings.state_path(writing=False), kept, time.time_ns()):
+        print(escape(line), file=sys.stderr)
     print(
         "the configuration is right" + ("" if changed else "; everything is at its default"), file=sys.stderr
     )

@@ -10,9 +10,11 @@ from typing import Any
 
 from ..text import shorten
 
-#: Column -> its type. One row a record; identity is boot id and event, or a digest where a format has none,
-#: so the same panic heard by several receivers is one row. known: bytes of the text that arrived. text: with
-#: a line in place of each gap. raw: the bytes themselves where text does not hold them exactly, else NULL.
+#: Column -> its type. One row a record; identity is boot id, event and a digest of the header, or a digest
+#: alone where a format has none, so the same panic heard by several receivers is one row, and a forged one of
+#: the same event another. contested, doubted: as one of the receivers said, or as the rows say. known: bytes
+#: of the text that arrived. text: with a line in place of each gap. raw: the bytes
+#: themselves where text does not hold them exactly, else NULL.
 COLUMNS: Mapping[str, str] = {
     "identity": "bytea PRIMARY KEY",
     "id": "text NOT NULL",
@@ -29,6 +31,8 @@ COLUMNS: Mapping[str, str] = {
     "received": "timestamptz NOT NULL",
     "complete": "boolean NOT NULL",
     "sealed": "boolean NOT NULL",
+    "contested": "boolean NOT NULL DEFAULT false",
+    "doubted": "boolean NOT NULL DEFAULT false",
     "older_text": "boolean NOT NULL",
     "metadata_missing": "boolean NOT NULL",
     "bytes": "integer NOT NULL",
@@ -64,6 +68,8 @@ CREATE INDEX records_by_signature ON panicast.records (signature, received);
 CREATE INDEX records_by_boot ON panicast.records (boot_id, event);
 """,
     "ALTER TABLE panicast.records ADD COLUMN IF NOT EXISTS restored integer NOT NULL DEFAULT 0;",
+    "ALTER TABLE panicast.records ADD COLUMN IF NOT EXISTS contested boolean NOT NULL DEFAULT false, "
+    "ADD COLUMN IF NOT EXISTS doubted boolean NOT NULL DEFAULT false;",
 )
 APPLIED = "INSERT INTO panicast.migrations (version) VALUES (%s)"
 
@@ -84,6 +90,19 @@ ORDER BY identity, sealed DESC, complete DESC, known DESC
 ON CONFLICT (identity) DO UPDATE
 SET {_UPDATED}, received = least(records.received, excluded.received), stored = now()
 WHERE {_RANK.format("excluded")} > {_RANK.format("records")}
+"""
+
+#: Whom to believe, of the boots that were merged: each receiver heard but a part.
+BELIEVE = """
+UPDATE panicast.records AS one SET doubted = true, contested = false
+WHERE NOT sealed AND NOT doubted AND boot_id IN (SELECT boot_id FROM staging)
+AND EXISTS (SELECT 1 FROM panicast.records AS other WHERE other.boot_id = one.boot_id AND other.sealed);
+UPDATE panicast.records AS one SET contested = true
+WHERE NOT contested AND NOT doubted AND (boot_id, event) IN (SELECT boot_id, event FROM staging)
+AND EXISTS (
+    SELECT 1 FROM panicast.records AS other WHERE other.boot_id = one.boot_id AND other.event = one.event
+    AND other.identity <> one.identity AND NOT other.doubted
+);
 """
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})

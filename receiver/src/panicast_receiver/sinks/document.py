@@ -24,6 +24,8 @@ _FORMS: Mapping[str, type | tuple[type, ...]] = {
     "received": str,
     "complete": bool,
     "sealed": bool,
+    "contested": bool,
+    "doubted": bool,
     "older_text": bool,
     "metadata_missing": bool,
     "bytes": int,
@@ -42,8 +44,9 @@ def checked(value: Any) -> dict[str, Any]:
     """The document that somebody sent; raises ValueError when it is none. More keys than known are fine."""
     if not isinstance(value, dict):
         raise ValueError("it is no JSON object")
-    # Receivers without parity do not say it.
-    value.setdefault("restored", 0)
+    # Older receivers do not say these.
+    for key, usual in (("restored", 0), ("contested", False), ("doubted", False)):
+        value.setdefault(key, usual)
     for key, form in _FORMS.items():
         if key not in value or not isinstance(value[key], form):
             raise ValueError(f"{key} is missing or wrong")

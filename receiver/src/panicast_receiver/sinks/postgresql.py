@@ -56,6 +56,7 @@ class PostgreSQL:
                     cursor.execute(central.STAGE)
                     cursor.copy_expert(central.COPY, rows)
                     cursor.execute(central.MERGE)
+                    cursor.execute(central.BELIEVE)
         except psycopg2.DataError as error:
             raise Refused(_first_line(error)) from error
         except psycopg2.Error as error:
