@@ -171,7 +171,8 @@ class Reassembler:
             self._counts["text longer than max_text_kib"] += 1
             return []
         partial = self._partials.get(frame.key)
-        if partial is None and not self._may_begin(source, now.mono):
+        # A sealed one was opened: nobody forges it, from whichever address.
+        if partial is None and not frame.sealed and not self._may_begin(source, now.mono):
             self._counts[Drop.RATE.value] += 1
             return []
         partial = partial or self._begin(frame, source, now)
