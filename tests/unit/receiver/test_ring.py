@@ -71,6 +71,25 @@ def test_many_hosts_at_once_with_losses_repetitions_and_changes_of_order(big, da
     assert fast.reassembler.memory == slow.reassembler.memory == 0
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_senders_that_begin_too_many_records_are_refused_alike(vectors, big, data):
+    """Frames of records in flight are not."""
+    one, other = "525400000001", "525400000002"
+    forged = [b"PCST\1\1\0\0" + number.to_bytes(16, "big") + big["frames"][1][24:] for number in range(40)]
+    many = [*forged, *big["frames"], *vectors[-1]["frames"]]
+    chosen = data.draw(st.lists(st.sampled_from(many), max_size=120))
+    frames = [udp_frame(datagram, mac=data.draw(st.sampled_from([one, one, other]))) for datagram in chosen]
+    fast, slow = Intake(Limits(), 60), Intake(Limits(), 60)
+    for intake in (fast, slow):
+        intake.guard.sources.per_minute = 5
+    got = by_ring(fast, frames)
+    wanted = [one for frame in frames for one in slow.feed(Packet(frame, Source(), ethernet=True), NOW)]
+    assert [told(record) for record in got] == [told(record) for record in wanted]
+    assert +fast.counts == +slow.counts
+    assert sorted(map(told, fast.reassembler.flush())) == sorted(map(told, slow.reassembler.flush()))
+
+
 def map_frames(datagrams):
     """Datagrams as Ethernet frames."""
     return [udp_frame(datagram) for datagram in datagrams]

@@ -61,13 +61,16 @@ class Intake:
     ) -> list[Record]:
         """Take the frames of one block of a packet ring, the first at offset ``at``."""
 
-        def slow(frame: bytes, index: int, now: Instant) -> list[Record]:
-            return self._frame(frame, interface(index), now)
+        def slow(frame: bytes, index: int, now: Instant) -> list[Record] | None:
+            refused = self.counts[Drop.RATE.value]
+            records = self._frame(frame, interface(index), now)
+            return records if self.counts[Drop.RATE.value] == refused else None
 
         self.counts["packets"] += frames
         walk = ringblock.Walk(ring, at, self.reassembler, now, slow)
         walk.run(frames)
         self.counts["duplicate"] += walk.duplicates
+        self.counts[Drop.RATE.value] += walk.refused
         return walk.records
 
     def _frame(self, frame: bytes, iface: str | None, now: Instant) -> list[Record]:

@@ -20,7 +20,7 @@ from operator import attrgetter
 from typing import Callable, Optional, cast
 
 from ..records.record import Instant, Record
-from ..wire.v1 import HEADER, PREFIX_END, SEQ_BITS
+from ..wire.v1 import FLAG_SEALED, HEADER, MAGIC, PREFIX_END, SEQ_BITS, VERSION
 from .partial import PIECE_COST, Partial
 from .reassembly import RESTORE_S, UNKNOWN, Reassembler
 
@@ -30,6 +30,9 @@ _HEADER = _MAC + 14 + 20 + 8
 _PAYLOAD = _HEADER + HEADER.size
 #: What a frame holds before its payload.
 _OVERHEAD = _PAYLOAD - _MAC
+#: Where the sender's addresses are; how our prefixes begin.
+_SENDER_MAC, _SENDER_IP = _MAC + 6, _MAC + 14 + 12
+_OURS = MAGIC + bytes([VERSION])
 #: tp_next_offset, tp_snaplen; the wire header's prefix.
 _FAST = struct.Struct(f"=I8xI{_HEADER - 16}x{PREFIX_END}s")
 #: The rest of the wire header: seq, count, offset; suffix.
@@ -46,8 +49,8 @@ _RUN = 256
 _SHORT = 8
 
 _tail_of = attrgetter("tail")
-#: Takes a whole Ethernet frame and the index of the interface it came by.
-Slow = Callable[[bytes, int, Instant], list[Record]]
+#: Takes a whole Ethernet frame and the index of the interface it came by; None: its sender began too many.
+Slow = Callable[[bytes, int, Instant], Optional[list[Record]]]
 #: The name of the interface with an index.
 Name = Callable[[int], Optional[str]]
 
@@ -90,6 +93,10 @@ class Walk:
         self._fresh = self._bytes = 0
         #: Frames that repeated an earlier one.
         self.duplicates = 0
+        #: Senders that may begin no more records in this block, in which no time passes.
+        self._spent: set[bytes] = set()
+        #: Frames that were refused for that without another look.
+        self.refused = 0
         self.records: list[Record] = []
 
     def run(self, frames: int) -> None:
@@ -189,6 +196,7 @@ class Walk:
     def _single(self) -> None:
         """Take one frame, whatever it is."""
         ring, at = self._ring, self._at
+        sender = b""
         if at + _PAYLOAD <= len(ring):
             step, length, prefix = _FAST.unpack_from(ring, at)
             partial = cast(Partial, self._reassembler.by_prefix.get(prefix, UNKNOWN))
@@ -197,6 +205,17 @@ class Walk:
                 piece = *_PIECE.unpack_from(ring, at + _HEADER + PREFIX_END), payload
                 if self._keep([partial], [piece], step, length - _OVERHEAD):
                     return
+            if partial is UNKNOWN and prefix[:5] == _OURS and not prefix[6] & FLAG_SEALED:
+                first, second = at + _SENDER_MAC, at + _SENDER_IP
+                sender = ring[first : first + 6] + ring[second : second + 4]
+                if sender in self._spent:
+                    self.refused += 1
+                    self._at = at + step
+                    return
         step, length, mac, index = _SLOW.unpack_from(ring, at)
-        self.records += self._slow(ring[at + mac : at + mac + length], index, self._now)
+        records = self._slow(ring[at + mac : at + mac + length], index, self._now)
+        if records is None:
+            self._spent |= {sender} if sender else set()
+        else:
+            self.records += records
         self._at = at + step
