@@ -39,7 +39,9 @@ key_new() {
 	if [ "$id" -lt 1 ] || [ "$id" -gt 255 ] || [ ${#hex} -ne 64 ] || [ -n "$rest" ]; then
 		die "right is a key id from 1 to 255 and 64 hexadecimal digits, as panicast-receiver keygen prints them" 2
 	fi
-	mkdir -p "${KEY_FILE%/*}" || die "${KEY_FILE%/*} cannot be made"
+	# whatever root's umask is: the receiver reads its settings there
+	(umask 022 && mkdir -p "${KEY_FILE%/*}") || die "${KEY_FILE%/*} cannot be made"
+	old=$(old_key_files)
 	printf '%s %s\n' "$id" "$hex" | put "$KEY_FILE" 600 || exit
 	put "$WAIT_FILE" 644 <<-TEXT
 		# Written by panicast-ctl key. The key itself is in $KEY_FILE, which panicast.service hands to the module
@@ -47,6 +49,10 @@ key_new() {
 		options panicast key=wait
 	TEXT
 	echo "Key $id is in $KEY_FILE, which only root can read."
+	if [ -n "$old" ]; then
+		echo "A key was in" $old "and so in images in /boot, which all may read. Make them anew:"
+		echo "sudo update-initramfs -u -k all, or sudo dracut --regenerate-all --force. Was it this key? Give another."
+	fi
 	for file in $(old_key_files); do
 		echo "An old key is still in $file, where initramfs makers find it: take the line out"
 	done

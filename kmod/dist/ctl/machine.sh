@@ -43,7 +43,7 @@ headers_package() { # RELEASE
 without_headers_metapackage() {
 	has_command dpkg-query || return 0
 	here=$(dpkg-query -W -f='${db:Status-Abbrev} ${Package}\n' 'linux-image-*' 'linux-headers-*' 2>/dev/null |
-		sed -n 's/^ii *//p')
+		sed -n 's/^[a-z]i *//p')
 	for image in $here; do
 		flavour=${image#linux-image-}
 		case $image in

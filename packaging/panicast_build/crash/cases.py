@@ -43,6 +43,7 @@ class Case:
     silent: int = 0
     nmi: bool = False
     driver: str = ""
+    series: tuple[str, ...] = ()
     quick: bool = False
 
     @property

@@ -86,6 +86,7 @@ class Kit:
         return (
             all(module in self.orders for module in modules)
             and self.config.issuperset(case.config)
+            and (not case.series or self.release.startswith(tuple(f"{name}." for name in case.series)))
             and (not case.driver or case.driver in NICS[nic].drivers)
             and all(f"{trigger}\0".encode() in self._lkdtm for trigger in case.triggers)
         )

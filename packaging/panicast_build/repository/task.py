@@ -64,6 +64,7 @@ def run(
     else:
         progress.say("not signed: apt and dnf take nothing from it unless they are told to trust it (--sign)")
     with progress.step(f"publishing to {out}"), publish.publishing(out) as made:
+        _withdraw(made, project)
         for distro in chosen:
             _take(made, distro, signing, distro in with_kernels)
         # Those too of which nothing is new: their indexes are for this publication.
@@ -112,6 +113,16 @@ def _built(distro: Distro, signed: bool) -> Iterator[Path]:
             for file in built["files"]:
                 if file["file"].endswith(suffixes):
                     yield paths.dist_dir(target) / file["file"]
+
+
+def _withdraw(made: Snapshot, project: Project) -> None:
+    """Takes away what earlier versions published beside the module: kernels, and the distribution's headers,
+    which any upgrade of a stranger's machine would take."""
+    for place in list(made.packages):
+        path = Path(place)
+        if kernels.COMPONENT not in path.parts and not path.name.startswith(project.name):
+            (made.folder / place).unlink()
+            del made.packages[place]
 
 
 def _take(made: Snapshot, distro: Distro, signing: Key | None, with_kernel: bool) -> None:
