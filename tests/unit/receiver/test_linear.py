@@ -14,7 +14,7 @@ from panicast_receiver.wire.netconsole import parse_netconsole
 from panicast_receiver.wire.v1 import parse_metadata
 
 #: Bytes that are tried first; quadratic would be 16 times as long for four times as much.
-SIZE, TIMES, MOST = 16 << 10, 4, 9
+SIZE, TIMES, MOST = 16 << 10, 4, 12
 #: What is faster than this tells nothing, seconds.
 FLOOR_S = 0.02
 

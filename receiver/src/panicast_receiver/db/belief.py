@@ -20,22 +20,19 @@ _AFTER = b"\xff" * 33
 
 def doubted(db: sqlite3.Connection, record: Record, host: str) -> bool:
     """Whether this one is not to be believed."""
-    if record.sealed:
+    # By name alone: who has a key of its own can seal with another host's boot id, which all may hear.
+    if record.sealed or not host:
         return False
-    boot = "SELECT 1 FROM boots WHERE boot_id = ? AND sealed LIMIT 1"
-    name = "SELECT 1 FROM boots WHERE host = ? AND sealed LIMIT 1"
-    return any(
-        db.execute(query, (value,)).fetchone()
-        for query, value in ((boot, record.boot_id), (name, host))
-        if value
-    )
+    found = db.execute("SELECT 1 FROM boots WHERE host = ? AND sealed LIMIT 1", (host,)).fetchone()
+    return found is not None
 
 
-def doubt_earlier(db: sqlite3.Connection, boot_id: bytes) -> None:
-    """This boot has sealed something for the first time: what came in its name before is doubted."""
+def doubt_earlier(db: sqlite3.Connection, boot_id: bytes, host: str) -> None:
+    """This boot of a host has sealed something for the first time: doubt what came in its name before."""
     db.execute(
-        f"UPDATE records SET doubted = 1 WHERE identity > ? AND identity < ? AND NOT flags & {FLAG_SEALED}",
-        (boot_id, boot_id + _AFTER),
+        "UPDATE records SET doubted = 1 "
+        f"WHERE identity > ? AND identity < ? AND host = ? AND NOT flags & {FLAG_SEALED}",
+        (boot_id, boot_id + _AFTER, host),
     )
 
 

@@ -63,8 +63,7 @@ def note(db: sqlite3.Connection, record: Record, host: str) -> None:
         return
     row = _row(db, record, host)
     if record.sealed and row is None:
-        belief.doubt_earlier(db, record.boot_id)
-        db.execute("DELETE FROM boots WHERE boot_id = ? AND NOT sealed", (record.boot_id,))
+        belief.doubt_earlier(db, record.boot_id, host)
         db.execute("DELETE FROM boots WHERE host = ? AND NOT sealed", (host,))
     meta, event = record.meta, record.event or 0
     late = row is not None and is_late(record, row["event"])

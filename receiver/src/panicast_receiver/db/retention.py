@@ -83,6 +83,8 @@ def expire(db: sqlite3.Connection, retention: Retention, path: Path, now_ns: int
     )
     for identity in records:
         delete(db, identity)
+    if records:
+        db.execute("DELETE FROM aside WHERE identity NOT IN (SELECT identity FROM records)")
     most_forgotten = max(_FEW, size // _FORGOTTEN_SHARE // _FORGOTTEN_BYTES)
     (count,) = db.execute("SELECT count(*) FROM forgotten").fetchone()
     done = db.execute(

@@ -77,7 +77,8 @@ def _is_record(row: _Row) -> bool:
     identity, name = row["identity"], row["id"]
     if not isinstance(identity, bytes):
         return False
-    return bool(name == blake2b(identity, digest_size=ID_BYTES).hexdigest())
+    # A row of another table may look like one: names in it come from the network.
+    return bool(name == blake2b(identity, digest_size=ID_BYTES).hexdigest()) and isinstance(row["gaps"], str)
 
 
 class _Pages:

@@ -341,7 +341,7 @@ class Store:
         """The name that the machine with this Ethernet address last gave in a v1 record or hello, in a sealed
         one if there is any."""
         row = self._db.execute(
-            "SELECT host FROM records WHERE mac = ? AND format = 'v1' "
+            "SELECT host FROM records WHERE mac = ? AND format = 'v1' AND NOT doubted "
             "ORDER BY flags & 1 DESC, received_ns DESC LIMIT 1",
             (mac,),
         ).fetchone()

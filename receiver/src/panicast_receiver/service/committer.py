@@ -27,6 +27,8 @@ BATCH = 256
 RETAIN_S = 600.0
 #: Records after which it is looked before that time is over.
 LOOK_AFTER = 2048
+#: What a record usually takes before it is compressed.
+_USUAL_BYTES = 32768
 #: Seconds between tries while the disk is full or failing, and for how long to go on once asked to stop.
 RETRY_S, LAST_TRIES_S = 1.0, 5.0
 
@@ -82,7 +84,8 @@ class Committer(threading.Thread):
                             self.counts["doubted"] += stored.doubted
                         _announce(stored)
                     self._tell()
-                    self._stored += len(batch)
+                    # A large record counts for as many as it takes the room of.
+                    self._stored += sum(1 + record.text_length // _USUAL_BYTES for record in batch)
                     if self._stored >= LOOK_AFTER:
                         self._stored, self._retain_at = 0, 0.0
                 else:
@@ -142,6 +145,9 @@ class Committer(threading.Thread):
                 if not self._is_damage(error):
                     logger.warning("%s", schema.explain(error, self._store.path))
                 deleted, more = 0, False
+            except OSError as error:
+                logger.warning("the size of %s is not known: %s", self._store.path, error)
+                deleted, more = 0, False
             self.counts["deleted by retention"] += deleted
             if not more:
                 self._retain_at = time.monotonic() + RETAIN_S
@@ -160,7 +166,8 @@ class Committer(threading.Thread):
             except sqlite3.DatabaseError as error:
                 self._beat()
                 # Looked at once, for that may mean to read all of it.
-                if not complained and self._is_damage(error):
+                once = not complained or not isinstance(error, sqlite3.OperationalError)
+                if once and self._is_damage(error):
                     continue
                 if not isinstance(error, sqlite3.OperationalError):
                     raise

@@ -63,7 +63,7 @@ class Explainer(threading.Thread):
                 logger.warning("%s", error)
                 self._stopping.wait(pause)
                 pause = min(LONGEST_S, 2 * pause)
-            except (sqlite3.Error, ReceiverError) as error:
+            except (sqlite3.Error, ReceiverError, OSError) as error:
                 # A full disk: whoever writes the next record complains and waits.
                 said = schema.explain(error, self._path) if isinstance(error, sqlite3.Error) else str(error)
                 logger.debug("%s", said)

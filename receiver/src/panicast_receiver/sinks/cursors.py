@@ -21,11 +21,11 @@ AGAIN = ""
 _LONGEST_REASON = 300
 
 
-def begin(db: sqlite3.Connection, sink: str) -> int:
-    """Where a sink is; a new one begins with what comes from now on."""
+def begin(db: sqlite3.Connection, sink: str, start: int | None = None) -> int:
+    """Where a sink is; a new one begins with what comes from now on, or behind ``start``."""
     row = db.execute("SELECT changed FROM cursors WHERE sink = ?", (sink,)).fetchone()
     if row is None:
-        row = (changes.newest(db),)
+        row = (changes.newest(db) if start is None else start,)
         db.execute("INSERT INTO cursors (sink, changed) VALUES (?, ?)", (sink, *row))
     return int(row[0])
 
@@ -110,6 +110,7 @@ def overview(state_dir: Path) -> list[dict[str, Any]]:
 
 def rewind(state_dir: Path, sink: str, since_ns: int) -> int:
     """Let a sink begin again with the records received since then; how many that are."""
+    _must_exist(state_dir)
     with closing(schema.open_writer(state_dir / schema.FILE_NAME)) as db:
         _must_be_there(db, sink)
         sql = "SELECT min(changed) - 1, count(*) FROM records WHERE received_ns >= ? "
@@ -122,9 +123,15 @@ def rewind(state_dir: Path, sink: str, since_ns: int) -> int:
 
 def send_aside(state_dir: Path, sink: str) -> int:
     """Have what a sink would not take sent again; how many that are."""
+    _must_exist(state_dir)
     with closing(schema.open_writer(state_dir / schema.FILE_NAME)) as db:
         _must_be_there(db, sink)
         return db.execute("UPDATE aside SET reason = ? WHERE sink = ?", (AGAIN, sink)).rowcount
+
+
+def _must_exist(state_dir: Path) -> None:
+    """Root, who may run this, must not leave a database of its own."""
+    schema.open_reader(state_dir / schema.FILE_NAME)[0].close()
 
 
 def _must_be_there(db: sqlite3.Connection, sink: str) -> None:

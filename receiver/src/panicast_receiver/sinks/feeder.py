@@ -103,8 +103,9 @@ class Feeder(threading.Thread):
     def _deliver_all(self) -> None:
         """Everything that lies behind the cursor; raises what went wrong."""
         with closing(schema.open_writer(self._path)) as database:
+            # A file without this sink was begun in place of a damaged one: all in it is to be told.
+            cursor = cursors.begin(database, self.name, 0)
             self._deliver_aside(database)
-            cursor = cursors.begin(database, self.name)
             began = time.monotonic()
             while entries := self._next(cursor):
                 entries, refused = self._deliver(entries)
@@ -122,7 +123,11 @@ class Feeder(threading.Thread):
         """What was put aside and is to be sent again."""
         while identity := cursors.again(database, self.name):
             entry = self._follower.reader().by_identity(identity)
-            refused = self._hand_over([entry]) if entry else []
+            try:
+                refused = self._hand_over([entry]) if entry else []
+            except OSError as error:
+                # Aside again: it must not keep the others from being told.
+                refused = [(identity, str(error))]
             cursor = cursors.begin(database, self.name)
             cursors.move(database, self.name, cursor, cursor, [identity] if not refused else [], refused)
 

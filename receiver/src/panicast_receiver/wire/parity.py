@@ -19,6 +19,8 @@ _POLYNOMIAL = 0x11D
 EXTRA = 4
 #: So many ways to choose among parity frames that contradict each other are tried.
 _TRIES = 8
+#: So many lost frames are looked for in every way.
+_FEW = 16
 
 
 def blocks_of(count: int) -> int:
@@ -79,8 +81,10 @@ def restore(block: Block, sources: Mapping[int, bytes], parity: Mapping[int, byt
     # What the sources leave of each parity: the sum of the lost ones alone.
     rest = {p: int.from_bytes(data, "big") ^ _sum(block.size, p, known) for p, data in parity.items()}
     numbers, more = list(rest), len(rest) - len(lost)
-    # In each way others are left out, and all in turn.
-    for first in range(0, min(len(numbers), _TRIES * more) or 1, more or 1):
+    # In each way others are left out, and all in turn. The work grows with the square of what is lost: where
+    # that is much, forged parity must not have it done again and again.
+    tries = _TRIES if len(lost) <= _FEW else 1
+    for first in range(0, min(len(numbers), tries * more) or 1, more or 1):
         turned = numbers[first:] + numbers[:first]
         chosen, others = turned[: len(lost)], turned[len(lost) :]
         found = _solve(block.size, [seq // step for seq in lost], {p: rest[p] for p in chosen})
