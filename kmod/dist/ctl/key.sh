@@ -50,7 +50,7 @@ key_new() {
 	TEXT
 	echo "Key $id is in $KEY_FILE, which only root can read."
 	if [ -n "$old" ]; then
-		echo "A key was in" $old "and so in images in /boot, which all may read. Make them anew:"
+		echo "A key was in $(echo "$old" | tr '\n' ' ')and so in images in /boot, which all may read. Make them anew:"
 		echo "sudo update-initramfs -u -k all, or sudo dracut --regenerate-all --force. Was it this key? Give another."
 	fi
 	for file in $(old_key_files); do
