@@ -134,5 +134,5 @@ def test_members_of_the_group_read_without_write_permission(machine) -> None:
             listed = machine.run(["panicast-receiver", "list", "--json"], user="member").output
             assert [record["complete"] for record in json.loads(listed)] == [True]
             refused = machine.run(["panicast-receiver", "list"], user="stranger", check=False)
-            assert refused.code == 1 and "adduser" in refused.output and "Traceback" not in refused.output
+            assert refused.code == 1 and "usermod" in refused.output and "Traceback" not in refused.output
             machine.run([*daemon, "--stop", "--oknodo", f"--retry={signal}/20"])

@@ -75,7 +75,7 @@ def _private() -> docker.DockerClient:
         raise UserError(
             "no container engine answers, and only root can start one",
             "install one (Debian: sudo apt-get install docker.io) and join its group "
-            "(sudo adduser $USER docker), or run this command as root",
+            "(sudo usermod -aG docker $USER), or run this command as root",
         )
     tools.need("dockerd")
     state = Path("/run") / f"panicast-{hashlib.sha256(bytes(CACHE)).hexdigest()[:12]}"
