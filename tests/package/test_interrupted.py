@@ -174,3 +174,15 @@ def test_removal_and_purge(of_removal, of_purge, machine, cut_off: Callable) -> 
     repair(machine, DKMS)
     machine.apt("purge", DKMS)
     assert machine.files() - before == set()
+
+
+@pytest.mark.parametrize("package", [DKMS, RECEIVER])
+def test_purge_when_a_power_cut_emptied_the_notes_of_links(package: str, machine) -> None:
+    before = machine.files()
+    machine.apt("install", package)
+    empty = "for note in /var/lib/systemd/deb-systemd-helper-enabled/panicast*.dsh-also; do : >$note; done"
+    assert machine.run(["grep", "-l", "wants", "-r", "/var/lib/systemd/deb-systemd-helper-enabled"]).output
+    machine.run(["sh", "-c", empty])
+    machine.apt("remove", package)
+    machine.apt("purge", package)
+    assert machine.files() - before == set()
