@@ -211,7 +211,8 @@ _TEXTS = [vector["text"].encode() for vector in VECTORS]
 _PANIC = b"<0>[    9.0] Kernel panic - not syncing: x\n"
 _EXTENDED = b"6.1.0,0,441,9000000,-,caller=T1;Kernel panic - not syncing: x\n K=v\n"
 _DOCUMENT = {name: "" for name in central.COLUMNS if name != "known"}
-_DOCUMENT |= dict.fromkeys(("complete", "sealed", "older_text", "metadata_missing"), False)
+_DOCUMENT |= dict.fromkeys(("complete", "sealed", "contested", "doubted"), False)
+_DOCUMENT |= dict.fromkeys(("older_text", "metadata_missing"), False)
 _DOCUMENT |= dict.fromkeys(("bytes", "frames", "restored"), 1) | {"source": {}, "meta": {}, "gaps": []}
 _DOCUMENT |= dict.fromkeys(("boot_id", "event", "time", "crash", "raw"), None)
 

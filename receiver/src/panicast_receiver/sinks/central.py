@@ -8,43 +8,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..records.fields import FIELDS, TEXT_FIELDS
 from ..text import shorten
 
-#: Column -> its type. One row a record; identity is boot id, event and a digest of the header, or a digest
-#: alone where a format has none, so the same panic heard by several receivers is one row, and a forged one of
-#: the same event another. contested, doubted: as one of the receivers said, or as the rows say. known: bytes
-#: of the text that arrived. text: with a line in place of each gap. raw: the bytes
-#: themselves where text does not hold them exactly, else NULL.
+#: Column -> its type: a row for each record, a column for each field that has one, and how many bytes of the
+#: text arrived. The same panic heard by several receivers is one row; a forged record of the same event has
+#: another identity and so a row of its own. contested, doubted: as a receiver said, or as the rows show.
 COLUMNS: Mapping[str, str] = {
-    "identity": "bytea PRIMARY KEY",
-    "id": "text NOT NULL",
-    "type": "text NOT NULL",
-    "format": "text NOT NULL",
-    "host": "text NOT NULL",
-    "boot_id": "uuid",
-    "event": "bigint",
-    "reason": "text NOT NULL",
-    "title": "text NOT NULL",
-    "signature": "text NOT NULL",
-    "release": "text NOT NULL",
-    "time": "timestamptz",
-    "received": "timestamptz NOT NULL",
-    "complete": "boolean NOT NULL",
-    "sealed": "boolean NOT NULL",
-    "contested": "boolean NOT NULL DEFAULT false",
-    "doubted": "boolean NOT NULL DEFAULT false",
-    "older_text": "boolean NOT NULL",
-    "metadata_missing": "boolean NOT NULL",
-    "bytes": "integer NOT NULL",
+    **{field.name: field.column for field in (*FIELDS, *TEXT_FIELDS) if field.column},
     "known": "integer NOT NULL",
-    "frames": "integer NOT NULL",
-    "restored": "integer NOT NULL DEFAULT 0",
-    "gaps": "jsonb NOT NULL",
-    "source": "jsonb NOT NULL",
-    "meta": "jsonb NOT NULL",
-    "crash": "jsonb",
-    "text": "text NOT NULL",
-    "raw": "bytea",
 }
 
 #: Taken for the time of a transaction by whoever looks which version the tables have: "panicast".

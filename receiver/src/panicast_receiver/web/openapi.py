@@ -8,130 +8,78 @@ from importlib.metadata import version
 from typing import Any
 
 from ..db.boots import STATES
-from ..wire.v1 import TYPES
+from ..records.fields import FIELDS, TEXT_FIELDS, Field
+from ..records.forms import (
+    NAMED_STRINGS,
+    STRING,
+    STRINGS,
+    TIME,
+    TRUTH,
+    WHOLE,
+    Schema,
+    digits,
+    or_null,
+    with_properties,
+)
 from . import parameters
 from .parameters import Parameter
 from .site import API
-
-Schema = Mapping[str, Any]
-_STRING: Schema = {"type": "string"}
-_WHOLE = {"type": "integer", "minimum": 0}
-_TRUTH = {"type": "boolean"}
-_TIME = {"type": "string", "format": "date-time"}
-_STRINGS = {"type": "array", "items": _STRING}
-
-
-def _or_null(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def _object(properties: Mapping[str, Schema], **more: Any) -> Schema:
-    return {"type": "object", "properties": properties, "required": list(properties), **more}
-
-
-def _crash() -> Schema:
-    """Records that were looked at by an older receiver lack what it did not know."""
-    found = _object(_CRASH)
-    return {**found, "required": [key for key in _CRASH if key not in _NEWER]}
 
 
 def _ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-_CRASH: Mapping[str, Schema] = {
-    "title": _STRING,
-    "signature": _STRING,
-    "reason": _STRING,
-    "at": _STRING,
-    "trace": _STRINGS,
-    "modules": _STRINGS,
-    "hardware": _STRING,
-    "kernel": _STRING,
-    "comm": _STRING,
-    "kind": _STRING,
-    "severity": _STRING,
-    "module": _STRING,
-    "file": _STRING,
-    "taint": _STRING,
-    "version": _WHOLE,
-}
-_NEWER = ("kind", "severity", "module", "file", "taint", "version")
-_RECORD: Mapping[str, Schema] = {
-    "id": {"type": "string", "pattern": "^[0-9a-f]{12}$"},
-    "type": {"type": "string", "enum": sorted(TYPES.values())},
-    "format": {"type": "string", "enum": ["v1", "raw", "netconsole", "pstore"]},
-    "host": _STRING,
-    "boot_id": _or_null({"type": "string", "pattern": "^[0-9a-f]{32}$"}),
-    "event": _or_null(_WHOLE),
-    "reason": _STRING,
-    "time": {**_or_null(_TIME), "description": "The sender's clock."},
-    "received": {**_TIME, "description": "Our clock when the first frame came."},
-    "complete": _TRUTH,
-    "gaps": {"type": "array", "items": _object({"offset": _WHOLE, "bytes": _WHOLE})},
-    "metadata_missing": _TRUTH,
-    "bytes": _WHOLE,
-    "frames": _WHOLE,
-    "restored": _WHOLE,
-    "sealed": _TRUTH,
-    "contested": _TRUTH,
-    "doubted": _TRUTH,
-    "older_text": _TRUTH,
-    "release": _STRING,
-    "title": {**_STRING, "description": "The crash in a line."},
-    "signature": {**_STRING, "description": "The group of the same crashes; empty when there is none (yet)."},
-    "meaning": {"type": "string", "enum": ["found", "pending", "failed"]},
-    "meaning_failure": {**_or_null(_STRING), "description": "Why nobody knows what the text means."},
-    "crash": _or_null(_crash()),
-    "source": _object({"mac": _or_null(_STRING), "ip": _or_null(_STRING), "iface": _or_null(_STRING)}),
-    "meta": {"type": "object", "additionalProperties": _STRING},
-}
+def _described(field: Field) -> Schema:
+    return {**field.schema, "description": field.text}
+
+
+_RECORD = {field.name: _described(field) for field in FIELDS}
+_TEXT = {field.name: _described(field) for field in TEXT_FIELDS}
 _SCHEMAS: Mapping[str, Schema] = {
-    "Record": _object(_RECORD),
-    "RecordWithText": _object(
-        {**_RECORD, "text": {**_STRING, "description": "Each gap is a line `[panicast: N bytes missing]`."}}
-    ),
-    "Records": _object(
+    "Record": with_properties(_RECORD),
+    "RecordWithText": with_properties({**_RECORD, **_TEXT}),
+    "Records": with_properties(
         {
             "records": {"type": "array", "items": _ref("Record")},
-            "next": {**_or_null(_STRING), "description": "What `before` takes to go on; null at the end."},
+            "next": {**or_null(STRING), "description": "What `before` takes to go on; null at the end."},
         }
     ),
-    "Group": _object(
+    "Group": with_properties(
         {
-            "signature": {"type": "string", "pattern": "^[0-9a-f]{12}$"},
-            "title": _STRING,
-            "records": _WHOLE,
-            "hosts": _WHOLE,
-            "first": _TIME,
-            "last": _TIME,
-            "kernels": _STRINGS,
+            "signature": digits(12),
+            "title": STRING,
+            "records": WHOLE,
+            "hosts": WHOLE,
+            "first": TIME,
+            "last": TIME,
+            "kernels": STRINGS,
         }
     ),
-    "Groups": _object({"groups": {"type": "array", "items": _ref("Group")}}),
-    "Host": _object(
+    "Groups": with_properties({"groups": {"type": "array", "items": _ref("Group")}}),
+    "Host": with_properties(
         {
-            "host": _STRING,
+            "host": STRING,
             "state": {"type": "string", "enum": list(STATES)},
-            "last_seen": _TIME,
-            "first_seen": _TIME,
-            "panicked": _or_null(_TIME),
-            "kernel": _STRING,
-            "module": _STRING,
-            "interfaces": {"type": "object", "additionalProperties": _STRING},
-            "ip": _or_null(_STRING),
-            "boot_id": _STRING,
-            "sealed": _TRUTH,
+            "last_seen": TIME,
+            "first_seen": TIME,
+            "panicked": or_null(TIME),
+            "kernel": STRING,
+            "module": STRING,
+            "interfaces": NAMED_STRINGS,
+            "ip": or_null(STRING),
+            "boot_id": STRING,
+            "sealed": TRUTH,
         }
     ),
-    "Hosts": _object({"hosts": {"type": "array", "items": _ref("Host")}}),
-    "Error": _object({"error": {**_STRING, "description": "What is wrong, for people."}}),
+    "Hosts": with_properties({"hosts": {"type": "array", "items": _ref("Host")}}),
+    "Error": with_properties({"error": {**STRING, "description": "What is wrong, for people."}}),
 }
 _ID = {
     "name": "id",
     "in": "path",
     "required": True,
-    "schema": {"type": "string", "pattern": "^[0-9a-f]{12}$"},
+    "schema": digits(12),
 }
 _LAST_EVENT = {
     "name": "Last-Event-ID",
@@ -212,7 +160,7 @@ def document(base: str, secured: bool) -> dict[str, Any]:
         f"{API}/events": _operation(
             "Records as they are stored and completed: server-sent events of the type record, a Record as "
             "data.",
-            _content("text/event-stream", _STRING),
+            _content("text/event-stream", STRING),
             secured,
             parameters.FILTERS,
             (_LAST_EVENT,),
