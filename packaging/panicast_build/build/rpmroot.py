@@ -16,15 +16,14 @@ from panicast_build.engine import images
 from panicast_build.targets import distros
 from panicast_build.targets.distros import Base
 
-BOOKWORM = distros.load()["debian-12"]
-SID = distros.load()["sid"]
+BOOKWORM, SID = "debian-12", "sid"
 KERNEL_IMAGE, KERNEL_HEADERS = "linux-image-amd64", "linux-headers-amd64"
 STUBS = "/srv/stubs"
 
 
 @dataclass(frozen=True)
 class Manager:
-    """A package manager: the root that has it, and how it is told what to do.
+    """A package manager: the target whose root has it, and how it is told what to do.
 
     repositories is the folder of its configuration, url how it spells a local folder, fresh what has it
     read its index each time; exactly is a package of a version; steps are those that it calls by other words
@@ -32,7 +31,7 @@ class Manager:
     """
 
     name: str
-    root: Base
+    target: str
     argv: tuple[str, ...]
     repositories: str = "/etc/yum.repos.d"
     url: str = "file://"
@@ -41,6 +40,11 @@ class Manager:
     steps: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     # Whether it can be sent to a repository by a metalink.
     metalink: bool = True
+
+    @property
+    def root(self) -> Base:
+        """The base of the machines that it is tried on."""
+        return distros.get(self.target)
 
     def command(self, step: str) -> list[str]:
         """The command that does a step to the packages whose names are to be appended."""
@@ -67,7 +71,7 @@ MANAGERS = {
         Manager("dnf5", SID, ("dnf5", "-y", "--releasever=44")),
         Manager(
             name="zypper",
-            root=BOOKWORM,
+            target=BOOKWORM,
             argv=("zypper", "--non-interactive", "--no-gpg-checks"),
             repositories="/etc/zypp/repos.d",
             url="dir://",

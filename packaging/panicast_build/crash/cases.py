@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from panicast_build.core import tables
 
 # What cases that seal do it with; the guest has the key in /key.
 KEY_ID, KEY = 7, bytes(range(0x20, 0x40))
@@ -52,10 +53,17 @@ class Case:
         return re.findall(r"\blkdtm ([A-Z_]+)", f"{self.after}\n{self.command}")
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where a table makes a case for each place: see cases.toml."""
+
+    places: tuple[str, ...] = ()
+    sample: tuple[str, ...] = ()
+
+
 def load() -> dict[str, Case]:
     """The cases by name, in the order of the table."""
-    tables = tomllib.loads(TABLE.read_text())
-    cases = [case for name, fields in tables.items() for case in _expanded(name, fields)]
+    cases = [case for name, fields in tables.load(TABLE).items() for case in _expanded(name, fields)]
     return {case.name: case for case in cases}
 
 
@@ -66,12 +74,13 @@ def modules() -> list[str]:
 
 def _expanded(name: str, fields: dict[str, Any]) -> list[Case]:
     """The case of a table, or, of one with places, a case for each place."""
-    places, sample = fields.pop("places", None), fields.pop("sample", ())
-    if places is None:
-        return [Case(name=name, **_frozen(fields))]
+    where: dict[str, Any] = {key: fields.pop(key) for key in ("places", "sample") if key in fields}
+    at = tables.value(TABLE, name, where, Places)
+    if not at.places:
+        return [tables.value(TABLE, name, fields, Case)]
     return [
-        Case(name=f"{name}-{place}", quick=place in sample, **_frozen(_put(fields, place)))
-        for place in places
+        tables.value(TABLE, f"{name}-{place}", {**_put(fields, place), "quick": place in at.sample}, Case)
+        for place in at.places
     ]
 
 
@@ -82,7 +91,3 @@ def _put(value: Any, place: str) -> Any:
     if isinstance(value, list):
         return [_put(item, place) for item in value]
     return value.replace("PLACE", place) if isinstance(value, str) else value
-
-
-def _frozen(fields: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}

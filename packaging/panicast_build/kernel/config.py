@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from panicast_build.core import choice
+from panicast_build.core import choice, tables
 from panicast_build.core.errors import BuildError, UserError
 from panicast_build.engine.container import Container
 from panicast_build.kernel.series import FOLDER
@@ -49,7 +48,7 @@ class Config:
 
 def load() -> dict[str, Config]:
     """The configurations by name."""
-    return {name: Config(name=name, **fields) for name, fields in tomllib.loads(TABLE.read_text()).items()}
+    return tables.read(TABLE, Config)
 
 
 def get(name: str) -> Config:

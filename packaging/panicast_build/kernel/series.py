@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from panicast_build.core import tables
 from panicast_build.core.errors import UserError
 from panicast_build.core.paths import ROOT
 
@@ -29,8 +29,7 @@ class Era:
 
 def load(table: Path = TABLE) -> list[Era]:
     """The eras, oldest first."""
-    eras = tomllib.loads(table.read_text())
-    return [Era(name, table.parent / era["patch"], tuple(era["kernels"])) for name, era in eras.items()]
+    return list(tables.read(table, Era).values())
 
 
 def for_version(version: str) -> Era:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -102,7 +101,7 @@ def _git(*arguments: str) -> str:
 
 
 def _stated(root: Path) -> str:
-    return str(tomllib.loads((root / metadata.METADATA).read_text())["project"]["version"])
+    return metadata.stated(root).version
 
 
 def _unreleased() -> bool:

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from panicast_build.core import tables
 from panicast_build.core.errors import UserError
 from panicast_build.core.paths import ROOT
 
@@ -83,20 +83,16 @@ class RpmDistro(Distro):
         return hash(self.name)
 
 
-FAMILIES: dict[str, type[Distro]] = {"deb": DebDistro, "rpm": RpmDistro}
+# Which targets a family has.
+KINDS: dict[str, type[Distro]] = {"deb": DebDistro, "rpm": RpmDistro}
 
 
 def load(table: Path = TABLE) -> dict[str, Distro]:
-    """The targets by name, in the order of the table."""
-    tables = tomllib.loads(table.read_text())
-    return {name: _distro(name, fields) for name, fields in tables.items()}
-
-
-def _distro(name: str, fields: dict[str, Any]) -> Distro:
-    # Tables of tuples can be told apart by their hash.
-    listed = ("components", "newer", "other_kernel")
-    frozen: dict[str, Any] = {key: tuple(fields[key]) for key in listed if key in fields}
-    return FAMILIES[fields["family"]](name=name, **{**fields, **frozen})
+    """Return the targets by name, in the order of the table."""
+    return {
+        name: tables.value(table, name, fields, tables.pick(table, name, fields, "family", KINDS))
+        for name, fields in tables.load(table).items()
+    }
 
 
 def of_family(family: type[D]) -> dict[str, D]:

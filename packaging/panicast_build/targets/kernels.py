@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from panicast_build.core import tables
 from panicast_build.core.choice import choose
 from panicast_build.targets.distros import Base
 
@@ -31,8 +31,7 @@ class Kernel(Base):
 
 def load(table: Path = TABLE) -> dict[str, Kernel]:
     """The kernels by name, in the order of the table."""
-    tables = tomllib.loads(table.read_text())
-    return {name: Kernel(name=name, **fields) for name, fields in tables.items()}
+    return tables.read(table, Kernel)
 
 
 def select(names: str) -> list[Kernel]:

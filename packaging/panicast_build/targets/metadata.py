@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from panicast_build.core import files
+from panicast_build.core import files, tables
 from panicast_build.core.choice import check
 from panicast_build.core.errors import UserError
 from panicast_build.core.paths import ROOT
@@ -18,7 +17,7 @@ METADATA = Path("packaging/metadata.toml")
 
 @dataclass(frozen=True)
 class Project:
-    """packaging/metadata.toml's [project]."""
+    """The table [project] of packaging/metadata.toml."""
 
     name: str
     version: str
@@ -66,15 +65,21 @@ VERSION_COPIES = {
 }
 
 
+def stated(root: Path = ROOT) -> Project:
+    """Return the project as its file states it, whatever other files say."""
+    path = root / METADATA
+    return tables.value(path, "project", tables.load(path).get("project", {}), Project, named=False)
+
+
 def load(root: Path = ROOT) -> Project:
     """The project; UserError when another file states another version."""
-    project = Project(**tomllib.loads((root / METADATA).read_text())["project"])
+    project = stated(root)
     for path, pattern in VERSION_COPIES.items():
         found = pattern.search((root / path).read_text())
-        stated = found.group(1) if found else "no version"
-        if stated != project.version:
+        repeated = found.group(1) if found else "no version"
+        if repeated != project.version:
             raise UserError(
-                f"{path} says {stated}, {METADATA} says {project.version}",
+                f"{path} says {repeated}, {METADATA} says {project.version}",
                 f"the version is set in {METADATA}; make {path} repeat it",
             )
     return project

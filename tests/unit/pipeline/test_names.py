@@ -15,7 +15,7 @@ from panicast_build.targets import distros, metadata
 
 def test_every_family_has_a_bootstrap_and_a_builder() -> None:
     families = {distro.family for distro in distros.load().values()}
-    assert families <= set(bootstrap.BOOTSTRAPS) & set(distros.FAMILIES)
+    assert families <= set(bootstrap.BOOTSTRAPS) & set(distros.KINDS)
 
 
 def test_version_suffixes_sort_as_the_distros_do() -> None:
