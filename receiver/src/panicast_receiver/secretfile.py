@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Files that hold secrets: read only where nobody but their owner may."""
+"""Files that hold secrets: read only where nobody but their owner may, or from systemd's credentials."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ import os
 import stat
 from pathlib import Path
 
-from .errors import ReceiverError
+from .errors import ReceiverError, UsageError
+
+#: Where systemd leaves the credentials of a unit, which it guards itself (systemd.exec(5), LoadCredential=).
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+
+
+def place(name: str) -> Path:
+    """Where a secret lies: at a path, or under a name without slash among the credentials of our unit."""
+    folder = os.environ.get(CREDENTIALS)
+    return Path(folder, name) if folder and "/" not in name else Path(name)
 
 
 def read_private(path: Path, what: str) -> list[str]:
@@ -17,7 +26,24 @@ def read_private(path: Path, what: str) -> list[str]:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             lines = file.read().splitlines()
     except OSError as error:
-        raise ReceiverError(f"cannot read {what} in {path}: {error.strerror}") from error
-    if mode & 0o077:
+        credential = "; a name without slash is a credential, which the unit alone has"
+        hint = "" if len(path.parts) > 1 else credential
+        raise ReceiverError(f"cannot read {what} in {path}: {error.strerror}{hint}") from error
+    # A credential is let be read by the unit's user in an access list, which shows as the group's mode.
+    if mode & 0o077 and not _is_credential(path):
         raise ReceiverError(f"others may read {what} in {path} (mode {mode:04o}); run: chmod 600 {path}")
     return lines
+
+
+def read_line(name: str, what: str) -> str:
+    """The one line of such a file; raises ReceiverError."""
+    path = place(name)
+    lines = [line.strip() for line in read_private(path, what) if line.strip()]
+    if len(lines) != 1:
+        raise UsageError(f"{path}: right is one line, {what}")
+    return lines[0]
+
+
+def _is_credential(path: Path) -> bool:
+    folder = os.environ.get(CREDENTIALS)
+    return bool(folder) and path.parent == Path(str(folder))

@@ -82,7 +82,8 @@ def test_the_shipped_configuration_is_the_table_of_settings(tmp_path):
     active.write_text(
         "".join(line.lstrip("#") if line[1:2].isalpha() else "" for line in shipped.splitlines(True))
     )
-    assert vars(load({}, str(active))) == {setting.key: setting.default for setting in SETTINGS}
+    in_force = {"file": active, **{setting.key: setting.default for setting in SETTINGS}}
+    assert vars(load({}, str(active))) == in_force
 
 
 def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path):

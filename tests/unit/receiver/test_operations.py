@@ -45,6 +45,27 @@ def test_a_drill_comes_back(serve, cli):
     assert [entry["reason"] for entry in json.loads(cli("list", "--json").stdout)] == ["drill"]
 
 
+@pytest.mark.parametrize("flags", [["--require-sealed"], ["--sealed-hosts", "*"], []])
+@pytest.mark.parametrize("kind", [[], ["--master"]])
+def test_a_drill_comes_back_where_only_sealed_records_are_taken(serve, cli, tmp_path, flags, kind):
+    keys = tmp_path / "keys"
+    keys.write_text(cli("keygen", "--id", "7", *kind).stdout)
+    keys.chmod(0o600)
+    flags = [*flags, "--key-file", str(keys)]
+    receiver = serve(*flags)
+    done = cli("drill", "--listen", f"127.0.0.1:{receiver.port}", *flags)
+    assert done.returncode == 0 and "came back whole" in done.stdout, done.stderr
+    (entry,) = json.loads(cli("list", "--json").stdout)
+    # Where it need not, it does not: a host that has sealed once is not believed without.
+    assert entry["sealed"] == (len(flags) > 2)
+
+
+def test_a_drill_without_the_key_says_what_is_missing(cli, tmp_path):
+    Store(tmp_path / "state").close()
+    done = cli("drill", "--require-sealed")
+    assert done.returncode == 2 and "require_sealed without a key" in done.stderr
+
+
 def test_a_drill_without_a_service_says_so(cli, tmp_path, monkeypatch):
     Store(tmp_path / "state").close()
     monkeypatch.setattr("panicast_receiver.cli.operations.PATIENCE_S", 0.2)

@@ -104,21 +104,6 @@ def test_a_failing_server_is_an_error_and_so_is_none(told):
         Webhook(server.url, "record").deliver([told])
 
 
-def test_hook(told, tmp_path):
-    program = tmp_path / "hook"
-    program.write_text(
-        f'#!/bin/sh\ncat > {tmp_path}/got\necho "$PANICAST_TYPE $PANICAST_ID" >> {tmp_path}/got\n'
-    )
-    program.chmod(0o755)
-    Hook(str(program)).deliver([told])
-    got = (tmp_path / "got").read_text()
-    assert got.endswith(f"panic {told.record['id']}\n")
-    assert json.loads(got[: got.rindex("}") + 1]) == told.record
-    program.write_text("#!/bin/sh\necho broken >&2\nexit 3\n")
-    with pytest.raises(OSError, match="ended with 3: broken"):
-        Hook(str(program)).deliver([told])
-
-
 def test_journal(told, tmp_path):
     path = str(tmp_path / "journal")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:

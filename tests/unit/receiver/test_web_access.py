@@ -3,12 +3,15 @@
 
 import json
 import socket
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panicast_receiver.web.access import COOKIE, Access
+from panicast_receiver.web.access import COOKIE, KNOWN_COOKIE, Access, inside
+from panicast_receiver.web.sessions import LASTS_S, Sessions
+from panicast_receiver.web.tries import Tries, whose
 
 from .website import fill, website
 
@@ -99,17 +102,77 @@ def test_browsers_say_it_once(guarded):
     session = cookie.partition(";")[0]
     page = guarded.ask("/", Cookie=session)
     assert page.status == 200 and "Forget the token" in page.text
+    other = guarded.ask("/login", "POST", f"token={TOKEN}", **form).headers["set-cookie"].partition(";")[0]
     forgotten = guarded.ask("/logout", "POST", "", Cookie=session)
     assert forgotten.status == 303 and "Max-Age=0" in forgotten.headers["set-cookie"]
+    # Whoever has kept the cookie has nothing any more, but for him alone.
+    assert guarded.ask("/", Cookie=session).status == 303 and guarded.ask("/", Cookie=other).status == 200
 
 
 @pytest.mark.parametrize(
-    "to", ["https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example", ""]
+    "to",
+    [
+        "https://elsewhere.example/",
+        "//elsewhere.example",
+        "/\\elsewhere.example",
+        "\\/elsewhere.example",
+        "/\t/elsewhere.example",
+        "/\n/elsewhere.example",
+        "/\r\nSet-Cookie: a=b",
+        "/\0/elsewhere.example",
+        " //elsewhere.example",
+        "\t//elsewhere.example",
+        "/ /elsewhere.example",
+        "/\u2028/elsewhere.example",
+        "javascript:alert(1)",
+        "elsewhere.example",
+        "",
+    ],
 )
 def test_a_login_leads_nowhere_else(guarded, to):
     form = {"Content_Type": "application/x-www-form-urlencoded"}
+    answer = guarded.ask("/login", "POST", urlencode({"token": TOKEN, "to": to}), **form)
+    assert answer.status == 303 and answer.headers["location"] == "/p/"
+
+
+@given(st.text(alphabet="/\\\t\n\r .:?#@%2fax\0\u3002"))
+def test_where_a_login_leads_is_on_this_host(to):
+    """As browsers read it: control characters away, backslashes as slashes."""
+    location = inside(to)
+    read = location.replace("\\", "/").translate({code: None for code in range(0x20)})
+    assert read.startswith("/") and not read.startswith("//") and not urlsplit(read).netloc
+
+
+def test_a_login_leads_back_to_what_was_asked_for(guarded):
+    asked = "/?host=a%26b&search=%C3%BC%20x"
+    to = guarded.ask(asked).headers["location"].partition("to=")[2]
+    form = {"Content_Type": "application/x-www-form-urlencoded"}
     answer = guarded.ask("/login", "POST", f"token={TOKEN}&to={to}", **form)
-    assert answer.headers["location"] == "/p/"
+    assert answer.headers["location"] == "/p" + asked
+
+
+def test_who_is_wrong_too_often_waits_and_nobody_else_does(state, token_file):
+    """Through a proxy of this machine, which says who asks; by the form and by the header."""
+    form = {"Content_Type": "application/x-www-form-urlencoded"}
+    with website(state, "--web-token-file", str(token_file)) as site:
+
+        def login(address, token, **headers):
+            return site.ask(
+                "/login", "POST", f"token={token}", X_Forwarded_For=f"10.9.9.9, {address}", **form, **headers
+            )
+
+        operator = login("10.0.0.1", TOKEN)
+        session, known = (f"{name}={operator.cookies[name]}" for name in (COOKIE, KNOWN_COOKIE))
+        assert [login("10.0.0.2", "wrong").status for _ in range(12)] == [401] * 10 + [429] * 2
+        refused = login("10.0.0.2", TOKEN)
+        assert refused.status == 429 and 1 <= int(refused.headers["retry-after"]) <= 6
+        bearer = {"Authorization": "Bearer wrong", "X_Forwarded_For": "10.0.0.3"}
+        assert [site.ask("/metrics", **bearer).status for _ in range(12)] == [401] * 10 + [429] * 2
+        # Not the operator, even from where somebody guesses; and not who comes from elsewhere.
+        assert site.ask("/", Cookie=session, X_Forwarded_For="10.0.0.2").status == 200
+        assert login("10.0.0.2", TOKEN, Cookie=known).status == 303
+        assert login("10.0.0.4", TOKEN).status == 303
+        assert site.ask("/metrics", Authorization=f"Bearer {TOKEN}").status == 200
 
 
 def test_a_form_that_is_too_long_is_not_read(guarded):
@@ -179,5 +242,51 @@ def test_only_the_token_and_its_session_open(authorization, cookie):
     access = Access(TOKEN)
     assert not access.may_read(authorization, cookie)
     assert not access.may_read(f"Bearer {authorization}", cookie)
-    assert access.may_read(f"Bearer {TOKEN}", "") and access.may_read("", access.session)
-    assert access.session != Access(TOKEN + "x").session
+    session = access.sessions.begin()
+    assert access.may_read(f"Bearer {TOKEN}", "") and access.may_read("", session)
+    assert not Access(TOKEN).may_read("", session)
+    access.sessions.end(session)
+    assert not access.may_read("", session)
+
+
+def test_sessions_end_by_themselves_and_are_bounded():
+    now = [0.0]
+    sessions = Sessions(lambda: now[0])
+    first, *others = [sessions.begin() for _ in range(4097)]
+    assert not sessions.is_open(first) and all(map(sessions.is_open, others))
+    now[0] = LASTS_S + 1.0
+    assert not any(map(sessions.is_open, others))
+
+
+def test_many_addresses_together_are_limited_but_not_who_was_right_before():
+    now = [0.0]
+    tries = Tries(lambda: now[0])
+    tries.right("operator")
+    for number in range(5000):
+        if not tries.wait_s(who := f"10.{number // 250}.{number % 250}.1"):
+            tries.wrong(who)
+    assert tries.wait_s("10.99.0.1") > 0 and tries.wait_s("operator") == 0
+    now[0] += 2
+    assert tries.wait_s("10.99.0.1") == 0
+    for _ in range(10):
+        tries.wrong("operator")
+    assert 0 < tries.wait_s("operator") <= 6
+    now[0] += 60
+    assert tries.wait_s("operator") == 0
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "who"),
+    [
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "10.0.0.2", "10.0.0.1"),
+        ("127.0.0.1", "6.6.6.6, 10.0.0.2", "10.0.0.2"),
+        ("::1", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("::ffff:10.0.0.1", "", "10.0.0.1"),
+        ("fe80::1%eth0", "", "fe80::/64"),
+        ("127.0.0.1", "nonsense", "127.0.0.1"),
+        ("", "", "nobody"),
+    ],
+)
+def test_who_is_counted(peer, forwarded, who):
+    assert whose(peer, forwarded) == who

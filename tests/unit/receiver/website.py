@@ -28,6 +28,7 @@ class Answer(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes
+    cookies: dict[str, str]
 
     @property
     def text(self):
@@ -51,7 +52,11 @@ class Website:
             connection.request(method, f"{self.base}{path}", body, sent)
             answer = connection.getresponse()
             told = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(answer.status, told, answer.read())
+            set_here = [
+                one.partition(";")[0].partition("=") for one in answer.headers.get_all("Set-Cookie", [])
+            ]
+            cookies = {name: value for name, _, value in set_here}
+            return Answer(answer.status, told, answer.read(), cookies)
 
     def connect(self):
         """A connection that gives up some time."""

@@ -31,6 +31,8 @@ class Capture(Protocol):
     """One source of packets, readable without blocking."""
 
     name: str
+    #: ring or udp.
+    way: str
 
     def fileno(self) -> int:
         """The descriptor that becomes readable when packets wait."""

@@ -41,6 +41,8 @@ class RingCapture(OnInterface):
     Raises PermissionError without CAP_NET_RAW, ReceiverError when the interface or the ring cannot be had.
     """
 
+    way = "ring"
+
     def __init__(self, interface: str, program: Program, ring_bytes: int) -> None:
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE_IP))
         super().__init__(f"packet ring on {interface or 'every interface'}", interface, sock)

@@ -28,6 +28,8 @@ class UdpCapture(OnInterface):
     Raises ReceiverError when the address, port or interface cannot be had.
     """
 
+    way = "udp"
+
     def __init__(self, address: str, port: int, interface: str, buffer_bytes: int) -> None:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         super().__init__(f"UDP {address}:{port}", interface, sock)

@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from .. import stats
 from ..capture.holder import holders
 from ..db import schema
+from ..service import memory
 from ..settings import Settings
 from ..settings.kinds import parse_interfaces, parse_listen
 
@@ -45,7 +47,8 @@ def examine(settings: Settings, state_dir: Path) -> Iterator[Finding]:
     yield _service(state_dir)
     yield _port(parse_listen(settings.listen)[1])
     yield from (_interface(name) for name in parse_interfaces(settings.interface) if name)
-    yield from _way_of_capture(settings)
+    yield from _way_of_capture(settings, state_dir)
+    yield from (Finding("what the service may take does not fit", line) for line in _memory(settings))
     yield _room(state_dir)
     yield _database(state_dir)
     yield _clock()
@@ -85,11 +88,26 @@ def _interface(name: str) -> Finding:
     return Finding(f"interface {name} is {state}", f"ip link set {name} up")
 
 
-def _way_of_capture(settings: Settings) -> Iterator[Finding]:
-    """A UDP socket is subject to what a ring does not care about."""
-    if settings.capture != "udp":
+def _memory(settings: Settings) -> list[str]:
+    return memory.warnings(settings, memory.units_limit())
+
+
+def _way_of_capture(settings: Settings, state_dir: Path) -> Iterator[Finding]:
+    """What the service says that it does, which its settings do not tell: it goes on with UDP where it may
+    have no ring. A UDP socket is subject to what a ring does not care about."""
+    said = (stats.read(state_dir) or {}).get("capture")
+    if said == ["ring"]:
         yield Finding("packets are taken from a ring: neither rp_filter nor a firewall stands before it")
         return
+    if said is None and settings.capture != "udp":
+        yield Finding("whether packets come from a ring the service tells as long as it runs")
+        return
+    asked = settings.capture != "udp"
+    yield Finding(
+        "packets are taken from a UDP socket"
+        + ("; for a ring the service has no CAP_NET_RAW" if asked else ", as `capture` asks"),
+        'start it by its unit, or as root; or write capture = "udp"' if asked else "",
+    )
     granted = int((_PROC / "sys/net/core/rmem_max").read_text())
     wanted = settings.receive_buffer_mib << 20
     yield Finding(

@@ -24,11 +24,14 @@ from ..settings.web import WEB
 from ..sinks.choice import libraries
 from ..text import escape, parse_when
 from ..wire.v1 import TYPES
-from . import commands, doctor, operations
+from . import check, commands, doctor, operations
+from .parser import Parser, parse
 
 _EXIT_CODES = "exit codes: 0 done, 1 failed or not found, 2 wrong flag, setting or configuration file"
+#: Those that do, or say, what the configuration says; others only look where the records are.
+_STARTING = ("serve", "web", "collect", "check-config", "doctor", "drill")
 #: What `collect` uses of the settings.
-_COLLECTING = ("postgresql", "nats", "nats_login", "log_level", "stats_s")
+_COLLECTING = ("postgresql", "postgresql_file", "nats", "nats_login", "log_level", "stats_s")
 
 
 def parse_since(text: str) -> int:
@@ -99,9 +102,9 @@ def _add_range(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", metavar="N", type=_limit, help="only the newest N")
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """The whole command line; the man page is tested against it."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="panicast-receiver",
         description="Keeps the last words that crashed machines send, and shows them.",
         epilog=f"{_EXIT_CODES}. `panicast-receiver COMMAND --help` has examples.",
@@ -319,7 +322,7 @@ def _run(args: argparse.Namespace) -> int:
         for setting in SETTINGS
         if (value := getattr(args, f"setting_{setting.key}", None)) is not None
     }
-    settings = load(flags, args.config)
+    settings = load(flags, args.config, needed=args.command in _STARTING)
     if args.command == "keygen":
         if args.for_host:
             return operations.host_key(settings, args.id, args.for_host)
@@ -333,7 +336,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.command == "web":
         return web.run(settings)
     if args.command == "check-config":
-        return operations.check_config(settings)
+        return check.check_config(settings)
     if args.command in ("prune", "import", "resend", "restore", "recover"):
         state_dir = settings.state_path(writing=True)
         if args.command == "restore":
@@ -379,7 +382,7 @@ def _run(args: argparse.Namespace) -> int:
 def main(argv: list[str] | None = None) -> int:
     """The entry point; returns the exit code."""
     try:
-        code = _run(build_parser().parse_args(argv))
+        code = _run(parse(build_parser(), argv))
         sys.stdout.flush()
         return code
     except ReceiverError as error:

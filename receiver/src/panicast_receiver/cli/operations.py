@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The commands of whoever runs the service: check-config, drill, import, backup. All return exit codes."""
+"""The commands of whoever runs the service: drill, keygen, import, backup. All return exit codes."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from ..db import backups, damage, folder, outlook, salvage, schema
+from ..db import backups, damage, folder, salvage, schema
 from ..db.reader import Reader
-from ..db.retention import Retention
 from ..db.store import Store, row_to_record
 from ..errors import ReceiverError, UsageError
 from ..records.record import Record
-from ..settings import SETTINGS, Settings
-from ..settings.kinds import parse_listen
+from ..secretfile import place
+from ..service.preflight import keys_of
+from ..settings import Settings
+from ..settings.kinds import parse_listen, parse_names
 from ..sinks.cursors import rewind, send_aside
-from ..text import escape
+from ..text import escape, matches
 from ..wire import sealing
 from ..wire.v1 import Frame, decode, encode
 from . import pstore
@@ -31,27 +32,6 @@ DRILL_TEXT = b"<6>[    0.000000] panicast: this is a drill\n"
 _RECOVERED = 64
 #: Records that are deleted in one transaction, so that the service is not kept waiting.
 _BATCH = 500
-
-
-def check_config(settings: Settings) -> int:
-    """Say which settings are in force that are not the defaults; that they are right is known by now."""
-    changed = {s.key: getattr(settings, s.key) for s in SETTINGS if getattr(settings, s.key) != s.default}
-    for key, value in changed.items():
-        shown = (
-            str(value).lower()
-            if isinstance(value, bool)
-            else repr(value)
-            if isinstance(value, str)
-            else value
-        )
-        print(f"{key} = {escape(str(shown))}")
-    kept = Retention(settings.keep_days, settings.keep_mib << 20, settings.records_per_host)
-    for line in outlook.tell(settings.state_path(writing=False), kept, time.time_ns()):
-        print(escape(line), file=sys.stderr)
-    print(
-        "the configuration is right" + ("" if changed else "; everything is at its default"), file=sys.stderr
-    )
-    return 0
 
 
 def keygen(key_id: int, master: bool) -> int:
@@ -78,7 +58,7 @@ def host_key(settings: Settings, key_id: int, host: str) -> int:
     """Print the key of one host, derived from the master with this id in the key file."""
     if not settings.key_file:
         raise UsageError("the key of a host is made from a master key; name its file: --key-file FILE")
-    key = sealing.read_keys(Path(settings.key_file)).get(key_id)
+    key = sealing.read_keys(place(settings.key_file)).get(key_id)
     if not isinstance(key, sealing.MasterKey):
         raise ReceiverError(
             f"{settings.key_file} has no master key with the id {key_id}; `panicast-receiver keygen "
@@ -101,6 +81,8 @@ def drill(settings: Settings, state_dir: Path, to: str) -> int:
     boot_id, host = os.urandom(16), socket.gethostname()
     metadata = f"host={host}\nreason=drill\ntag=drill\n".encode()
     frames = encode("test", boot_id, 1, time.time_ns(), host, metadata, DRILL_TEXT)
+    if settings.require_sealed or matches(host, parse_names(settings.sealed_hosts)):
+        frames = _sealed(settings, frames, host)
     first = decode(frames[0])
     assert isinstance(first, Frame)
     began = time.monotonic()
@@ -120,6 +102,15 @@ def drill(settings: Settings, state_dir: Path, to: str) -> int:
         f"nothing came back from {address}:{port} within {PATIENCE_S:.0f} s. Does the service run, and does "
         "it listen on the loopback interface too (interface)? `panicast-receiver doctor` looks further"
     )
+
+
+def _sealed(settings: Settings, frames: list[bytes], host: str) -> list[bytes]:
+    """The frames as this host would seal them, for others are not taken; only then, for where a host has
+    sealed once it is not believed without."""
+    # Any of the keys does: the newest stands last.
+    key_id, key = list(keys_of(settings).items())[-1]
+    own = key.of(sealing.host_field(host))
+    return [sealing.seal_datagram(frame, key_id, own) for frame in frames]
 
 
 def prune(state_dir: Path, before_ns: int | None, per_host: int | None, dry_run: bool) -> int:

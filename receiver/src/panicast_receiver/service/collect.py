@@ -26,6 +26,7 @@ from ..log import logger
 from ..settings import Settings
 from ..sinks import Sink, Told, hand_over
 from ..sinks.broker import STREAM, SUBJECTS, Broker, unpack, words
+from ..sinks.choice import postgresql_dsn
 from ..sinks.postgresql import PostgreSQL
 
 DURABLE = "panicast-collect"
@@ -40,10 +41,11 @@ RETRY_S, LONGEST_S = 1.0, 30.0
 def run(settings: Settings) -> int:
     """Collect until SIGTERM or SIGINT; returns the exit code. Raises ReceiverError when it cannot start."""
     log.start(settings.log_level)
-    for key in ("nats", "postgresql"):
-        if not getattr(settings, key):
+    dsn = postgresql_dsn(settings)
+    for key, value in (("nats", settings.nats), ("postgresql", dsn)):
+        if not value:
             raise UsageError(f"collect goes from nats to postgresql; set {key}")
-    broker, sink = Broker(settings.nats, settings.nats_login), PostgreSQL(settings.postgresql)
+    broker, sink = Broker(settings.nats, settings.nats_login), PostgreSQL(dsn)
 
     async def collect() -> None:
         await Collector(broker, sink, settings.stats_s).run()

@@ -14,10 +14,12 @@ from .listener import Listener
 
 def collect(listener: Listener, committer: Committer, feeders: Sequence[Feeder]) -> Stats:
     """The counts since the start: ``packets`` by what became of them, ``lost`` by the kernel, ``records`` by
-    outcome, ``sinks`` by name; and the numbers and bytes of what is in flight and queued now."""
+    outcome, ``sinks`` by name; the ways of ``capture``; and the numbers and bytes of what is in flight and
+    queued now."""
     reassembler = listener.intake.reassembler
     return {
         "written": time.time(),
+        "capture": sorted({capture.way for capture in listener.captures}),
         "packets": dict(listener.intake.counts),
         "lost": sum(capture.lost() for capture in listener.captures),
         "records": dict(committer.counts),

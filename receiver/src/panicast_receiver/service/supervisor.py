@@ -23,19 +23,19 @@ from ..capture.ring import RingCapture
 from ..capture.udp import UdpCapture
 from ..db.retention import Retention
 from ..db.store import Store
-from ..errors import ReceiverError, UsageError
+from ..errors import ReceiverError
 from ..log import logger
-from ..settings import SERVE, Settings
+from ..settings import SERVE, Settings, exposure
 from ..settings.kinds import parse_interfaces, parse_listen, parse_names
-from ..sinks.choice import chosen
 from ..sinks.cursors import feed_only
 from ..sinks.feeder import Feeder
-from ..wire.sealing import Keys, read_keys
-from . import allocator, counts
+from ..wire.sealing import Keys
+from . import allocator, counts, memory, privileges
 from .committer import Committer
 from .explainer import Explainer
 from .handoff import Handoff
 from .listener import Listener
+from .preflight import keys_of, prepare
 
 #: A thread that has not shown itself for this long, seconds, is stuck: systemd is no longer told we live.
 STUCK_S = 20.0
@@ -55,6 +55,11 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
     ``reread`` gives the settings anew on SIGHUP.
     """
     log.start(settings.log_level)
+    ready = prepare(settings)
+    for line in [*exposure.warnings(settings), *memory.warnings(settings, memory.own_limit())]:
+        logger.warning("%s", line)
+    # Before there are threads: what each of them begins gets none of our rights.
+    privileges.keep_from_children()
     allocator.tune(settings.reserve_mib << 20)
     # Records hold what a crashed kernel knew: owner and group only.
     os.umask(0o027)
@@ -68,7 +73,6 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         spill = Spill(store.path.parent, settings.spill_mib << 20)
         stack.callback(spill.close)
         handoff = Handoff()
-        keys = _keys(settings)
         listener = Listener(
             captures,
             Intake(_limits(settings), settings.raw_window_s, spill, settings.netconsole_port),
@@ -80,8 +84,8 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
 
         explainer = Explainer(store.path, busy)
         committer = Committer(handoff, store, explainer.wake)
-        _put_into_force(settings, listener.intake, committer, keys)
-        feeders = [Feeder(sink, store.path.parent, busy, committer.suspect) for sink in chosen(settings)]
+        _put_into_force(settings, listener.intake, committer, ready.keys)
+        feeders = [Feeder(sink, store.path.parent, busy, committer.suspect) for sink in ready.sinks]
         feed_only(store.path.parent, [feeder.name for feeder in feeders])
         committer.start()
         listener.start()
@@ -117,22 +121,31 @@ def _ask_for_time() -> Callable[[], None]:
 def open_captures(settings: Settings, stack: ExitStack) -> list[Capture]:
     """The captures that the settings ask for, closed by ``stack``; raises ReceiverError."""
     captures: list[Capture] = []
-    address, port = parse_listen(settings.listen)
-    wanted = settings.receive_buffer_mib << 20
-    ports = [port, *([settings.netconsole_port] if settings.netconsole_port else [])]
-    for interface in parse_interfaces(settings.interface):
-        sockets = [UdpCapture(address, one, interface, wanted) for one in ports]
-        # Port 0 is any free one, but for every interface the same.
-        ports = [udp.port for udp in sockets]
-        for udp in sockets:
-            stack.callback(udp.close)
+    address, _ = parse_listen(settings.listen)
+    for interface, sockets in hold_ports(settings, stack):
         ring = _ring(settings, interface, address, sockets) if settings.capture != "udp" else None
         if ring:
             stack.callback(ring.close)
         else:
-            _say_what_was_granted(sockets[0], wanted)
+            _say_what_was_granted(sockets[0], settings.receive_buffer_mib << 20)
         captures += [ring] if ring else sockets
     return captures
+
+
+def hold_ports(settings: Settings, stack: ExitStack) -> list[tuple[str, list[UdpCapture]]]:
+    """The sockets of each interface, closed by ``stack``; raises ReceiverError."""
+    found: list[tuple[str, list[UdpCapture]]] = []
+    address, port = parse_listen(settings.listen)
+    ports = [port, *([settings.netconsole_port] if settings.netconsole_port else [])]
+    for interface in parse_interfaces(settings.interface):
+        sockets: list[UdpCapture] = []
+        for one in ports:
+            sockets.append(UdpCapture(address, one, interface, settings.receive_buffer_mib << 20))
+            stack.callback(sockets[-1].close)
+        # Port 0 is any free one, but for every interface the same.
+        ports = [udp.port for udp in sockets]
+        found.append((interface, sockets))
+    return found
 
 
 def _ring(
@@ -147,7 +160,10 @@ def _ring(
             raise ReceiverError(
                 "a packet ring needs CAP_NET_RAW; run as root, or give --capture udp"
             ) from None
-        logger.warning("raw frames cannot be heard without CAP_NET_RAW; going on with UDP")
+        if settings.raw_frames:
+            logger.warning("raw frames cannot be heard without CAP_NET_RAW; going on with UDP")
+        else:
+            logger.info("a packet ring needs CAP_NET_RAW; going on with UDP")
         return None
     for udp in sockets:
         udp.hold()
@@ -172,14 +188,6 @@ def _limits(settings: Settings) -> Limits:
     return Limits(
         settings.memory_mib << 20, settings.max_in_flight, settings.max_text_kib << 10, settings.idle_s
     )
-
-
-def _keys(settings: Settings) -> Keys:
-    """The keys that the settings name; raises ReceiverError."""
-    for name in ("require_sealed", "sealed_hosts"):
-        if getattr(settings, name) and not settings.key_file:
-            raise UsageError(f"{name} without key_file would drop everything; name the file of keys")
-    return read_keys(Path(settings.key_file)) if settings.key_file else {}
 
 
 def _put_into_force(settings: Settings, intake: Intake, committer: Committer, keys: Keys) -> None:
@@ -258,7 +266,7 @@ class _Supervisor:
         self._notifier.notify(f"RELOADING=1\nMONOTONIC_USEC={now_us}")
         try:
             settings = self._reread()
-            keys = _keys(settings)
+            keys = keys_of(settings)
         except ReceiverError as error:
             logger.error("the settings stay as they are: %s", error)
         else:

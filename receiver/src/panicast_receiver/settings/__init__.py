@@ -6,7 +6,6 @@ Precedence: flag, then configuration file, then default.
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 import textwrap
@@ -18,6 +17,7 @@ from ..errors import UsageError
 from .intake import INTAKE
 from .keeping import KEEPING
 from .kinds import Setting, Value
+from .nearest import suggestion
 from .running import RUNNING
 from .sinks import SINKS
 from .web import WEB
@@ -61,10 +61,12 @@ class Settings:
     keep_mib: int
     hook: str
     webhook: str
+    webhook_file: str
     webhook_format: str
     syslog: str
     journal: bool
     postgresql: str
+    postgresql_file: str
     nats: str
     nats_login: str
     silent_s: float
@@ -75,7 +77,9 @@ class Settings:
     web_token_file: str
     web_names: str
 
-    def __init__(self, values: Mapping[str, Value]) -> None:
+    def __init__(self, values: Mapping[str, Value], file: Path | None = None) -> None:
+        """``file`` is where they were read; None where no file is."""
+        self.file = file
         for setting in SETTINGS:
             setattr(self, setting.key, values.get(setting.key, setting.default))
 
@@ -92,31 +96,36 @@ class Settings:
         return SYSTEM_STATE_DIR if reads_none and SYSTEM_STATE_DIR.exists() else own
 
 
-def load(flags: Mapping[str, Value], config: str | None) -> Settings:
+def load(flags: Mapping[str, Value], config: str | None, needed: bool = True) -> Settings:
     """Merge the flags that were given with the configuration file; raises UsageError.
 
-    ``config`` names the file; None: the packaged one, where it exists and may be read.
+    ``config`` names the file; None: the packaged one, where it exists. Where it is not ``needed`` it is
+    passed over by who may not read it.
     """
     path = Path(config) if config is not None else CONFIG_FILE
-    if config is None and not os.access(path, os.R_OK):
-        return Settings(dict(flags))
-    return Settings({**_read(path), **flags})
-
-
-def _read(path: Path) -> Mapping[str, Value]:
     try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
+        text = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"cannot read the configuration {path}: {error.strerror}") from error
+        unread = isinstance(error, FileNotFoundError) or (isinstance(error, PermissionError) and not needed)
+        if config is None and unread:
+            return Settings(flags)
+        raise UsageError(
+            f"cannot read the configuration {path}: {error.strerror}"
+            + ("; ask as root" if isinstance(error, PermissionError) else "")
+        ) from error
+    return Settings({**_parse(path, text), **flags}, path)
+
+
+def _parse(path: Path, text: bytes) -> Mapping[str, Value]:
+    try:
+        table = tomllib.loads(text.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not TOML: {error}") from error
     by_key = {setting.key: setting for setting in SETTINGS}
     for key in table:
         if key not in by_key:
-            close = difflib.get_close_matches(key, by_key, 1)
-            hint = f"did you mean {close[0]}? " if close else ""
-            raise UsageError(f"{path}: unknown setting {key!r}; {hint}The settings are: {', '.join(by_key)}")
+            hint = suggestion(key, by_key) or "; `man panicast-receiver` lists the settings"
+            raise UsageError(f"{path}: unknown setting {key!r}{hint}")
     return {key: by_key[key].convert(value, f"{path}: {key}") for key, value in table.items()}
 
 

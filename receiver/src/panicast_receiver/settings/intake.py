@@ -13,6 +13,7 @@ INTAKE: tuple[Setting, ...] = (
         "ADDR:PORT",
         "IPv4 address and UDP port to listen on. Broadcasts are heard on 0.0.0.0 only; port 0: any free one.",
         check=parse_listen,
+        form="an IPv4 address and a UDP port",
     ),
     Setting(
         "interface",
@@ -21,6 +22,8 @@ INTAKE: tuple[Setting, ...] = (
         "NAME[,NAME]",
         "Interfaces to listen on, separated by commas; empty: every interface.",
         check=parse_interfaces,
+        form="names of interfaces, separated by commas",
+        example="eth0,eth1",
     ),
     Setting(
         "capture",
@@ -135,7 +138,10 @@ INTAKE: tuple[Setting, ...] = (
         "",
         "FILE",
         "Keys of sealed frames, mode 0600: lines of a key id and a key, as `panicast-receiver keygen` prints "
-        "them, with the word master between them for a master. Empty: sealed frames are dropped.",
+        "them, with the word master between them for a master. A name without slash is a credential's "
+        "(LoadCredential=). Empty: sealed frames are dropped.",
+        form="a path, or the name of a credential",
+        example="/etc/panicast/keys",
         live=True,
     ),
     Setting(

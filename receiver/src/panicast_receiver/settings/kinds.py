@@ -12,6 +12,12 @@ from urllib.parse import urlsplit
 from ..errors import UsageError
 
 Value = Union[str, int, float, bool]
+
+
+class Hint(ValueError):
+    """A value is wrong in a way that many try; the text says what to do."""
+
+
 _PASSWORD = re.compile(r"(?i)\b(?:ssl)?password\s*=|^postgres(?:ql)?://[^/@]*:[^/@]*@")
 
 
@@ -30,6 +36,11 @@ class Setting(NamedTuple):
     readers: bool = False
     #: Whether SIGHUP puts a change into force, or a restart alone.
     live: bool = False
+    #: What a right text is, in words, and one of them.
+    form: str = ""
+    example: str = ""
+    #: Whether who knows the value may do something with it: it is not printed.
+    secret: bool = False
 
     @property
     def flag(self) -> str:
@@ -42,23 +53,28 @@ class Setting(NamedTuple):
         if self.kind is bool:
             return "true or false"
         if self.kind is str:
-            return f"{self.metavar} in quotes, such as {self.default!r}" if self.default else self.metavar
+            example = self.example or str(self.default)
+            if "|" in self.metavar and not self.form:
+                return f"one of {', '.join(self.metavar.split('|'))}"
+            parts = [self.metavar, self.form or "in quotes", *([f"such as {example!r}"] if example else [])]
+            return ", ".join(parts)
         return f"a {'whole ' if self.kind is int else ''}number from {self.low:.12g} to {self.high:.12g}"
 
     def convert(self, value: Any, where: str) -> Value:
         """Check a value from a file or flag; raises UsageError that names ``where`` and what is right."""
         if self.kind is float and type(value) is int:
             value = float(value)
-        good = type(value) is self.kind
+        good, hint = type(value) is self.kind, ""
         if good and self.kind in (int, float):
             good = self.low <= value <= self.high
         if good and self.check:
             try:
                 self.check(value)
-            except ValueError:
-                good = False
+            except ValueError as error:
+                good, hint = False, f". {error}" if isinstance(error, Hint) else ""
         if not good:
-            raise UsageError(f"{where}: {value!r} is wrong; right is {self.right}")
+            shown = "what it says" if self.secret else repr(value)
+            raise UsageError(f"{where}: {shown} is wrong; right is {self.right}{hint}")
         return value  # type: ignore[no-any-return]
 
 
@@ -72,7 +88,12 @@ def _split_port(text: str) -> tuple[str, int]:
 def parse_listen(text: str) -> tuple[str, int]:
     """Split ADDR:PORT, IPv4 only; raises ValueError."""
     address, port = _split_port(text)
-    return str(ipaddress.IPv4Address(address)), port
+    try:
+        return str(ipaddress.IPv4Address(address)), port
+    except ValueError:
+        if ":" in address:
+            raise Hint(f"Machines that panic send IPv4 alone; all of it is heard on 0.0.0.0:{port}") from None
+        raise
 
 
 def host_and_port(text: str) -> tuple[str, int]:

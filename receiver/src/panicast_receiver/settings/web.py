@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from .kinds import Setting, absolute, host_and_port
+from .kinds import Setting, host_and_port
 
 
 def _base_path(text: str) -> None:
@@ -30,6 +30,7 @@ WEB: tuple[Setting, ...] = (
         "Address and TCP port of the web page, IPv6 as [::1]:6680. Without a token (web_token_file) "
         "addresses of this machine alone are accepted; port 0: any free one.",
         check=host_and_port,
+        form="an address, no name, and a TCP port",
     ),
     Setting(
         "web_base",
@@ -39,6 +40,8 @@ WEB: tuple[Setting, ...] = (
         "Path under which a reverse proxy shows the page, such as /panicast; the proxy passes it on as it "
         "is. Empty: the root.",
         check=_base_path,
+        form="a path that begins with a slash and does not end in one",
+        example="/panicast",
     ),
     Setting(
         "web_token_file",
@@ -46,8 +49,10 @@ WEB: tuple[Setting, ...] = (
         "",
         "FILE",
         "A file of mode 0600 with a token of at least 20 characters, which readers must show: browsers once, "
-        "programs as `Authorization: Bearer TOKEN`. Empty: whoever reaches the page may read all records.",
-        check=absolute,
+        "programs as `Authorization: Bearer TOKEN`. A name without slash is a credential's "
+        "(LoadCredential=). Empty: whoever reaches the page may read all records.",
+        form="a path, or the name of a credential",
+        example="/etc/panicast/web-token",
     ),
     Setting(
         "web_names",
@@ -58,5 +63,7 @@ WEB: tuple[Setting, ...] = (
         "addresses: those of a reverse proxy that passes the name on. Others are refused, so that no foreign "
         "page reads this one by a name of its own.",
         check=parse_names,
+        form="host names, separated by commas",
+        example="logs.example.org",
     ),
 )

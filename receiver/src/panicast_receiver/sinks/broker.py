@@ -8,7 +8,6 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import nats
@@ -18,8 +17,7 @@ from nats.aio.client import Client
 from nats.js.api import StreamConfig
 from nats.js.errors import NotFoundError
 
-from ..errors import UsageError
-from ..secretfile import read_private
+from ..secretfile import read_line
 from ..settings.kinds import parse_servers
 from .document import checked
 
@@ -49,10 +47,8 @@ def read_login(path: str) -> Login:
     """The login in a file of one line, USER:PASSWORD or a token; raises ReceiverError."""
     if not path:
         return Login()
-    lines = [line for line in read_private(Path(path), "the login") if line.strip()]
-    if len(lines) != 1:
-        raise UsageError(f"{path}: right is one line, USER:PASSWORD or a token")
-    user, colon, password = lines[0].strip().partition(":")
+    line = read_line(path, "the login: USER:PASSWORD or a token")
+    user, colon, password = line.partition(":")
     return Login(user, password) if colon else Login(token=user)
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from ..secretfile import place, read_line
+from ..settings.kinds import web_address
 from ..settings.targets import parse_target
 from . import Sink
 from .hook import Hook
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 
+_SECRET_FILES = ("key_file", "webhook_file", "postgresql_file", "nats_login", "web_token_file")
 #: What to install for a module that not everybody needs.
 _PACKAGES: Mapping[str, str] = {
     "psycopg2": "postgresql needs psycopg2; install python3-psycopg2 (EL 8: python39-psycopg2) or "
@@ -41,20 +45,51 @@ def chosen(settings: Settings) -> list[Sink]:
     """The sinks; raises ReceiverError when one cannot be."""
     sinks: list[Sink] = []
     if settings.hook:
-        sinks.append(Hook(settings.hook))
-    if settings.webhook:
-        sinks.append(Webhook(settings.webhook, settings.webhook_format))
+        sinks.append(Hook(settings.hook, _secrets(settings)))
+    if url := webhook_url(settings):
+        sinks.append(Webhook(url, settings.webhook_format))
     if settings.syslog:
         sinks.append(Syslog(parse_target(settings.syslog)))
     if settings.journal:
         sinks.append(Journal())
-    if settings.postgresql:
+    if dsn := postgresql_dsn(settings):
         from .postgresql import PostgreSQL
 
-        sinks.append(PostgreSQL(settings.postgresql))
+        sinks.append(PostgreSQL(dsn))
     if settings.nats:
         from .broker import Broker
         from .jetstream import JetStream
 
         sinks.append(JetStream(Broker(settings.nats, settings.nats_login)))
     return sinks
+
+
+def _secrets(settings: Settings) -> list[Path]:
+    """What nobody but us is to read: the records, and all files that settings name."""
+    named = [getattr(settings, key) for key in _SECRET_FILES if getattr(settings, key)]
+    return [settings.state_path(writing=True).absolute(), *(place(name).absolute() for name in named)]
+
+
+def webhook_url(settings: Settings) -> str:
+    """Where to post to; empty: nowhere. Raises ReceiverError."""
+    url = _said(settings, "webhook", "the address of the webhook")
+    try:
+        web_address(url)
+    except ValueError:
+        path = place(settings.webhook_file)
+        raise UsageError(f"{path}: right is one line, an http or https address") from None
+    return url
+
+
+def postgresql_dsn(settings: Settings) -> str:
+    """How PostgreSQL is reached; empty: not at all. Raises ReceiverError."""
+    return _said(settings, "postgresql", "the connection string")
+
+
+def _said(settings: Settings, key: str, what: str) -> str:
+    """What a setting says, or the file that another one names."""
+    value: str = getattr(settings, key)
+    file: str = getattr(settings, f"{key}_file")
+    if value and file:
+        raise UsageError(f"{key} and {key}_file say the same thing twice; leave one of them empty")
+    return read_line(file, what) if file else value

@@ -1,26 +1,58 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A program of the administrator's, run for each record: JSON on its standard input, variables."""
+"""A program of the administrator's, run for each record: JSON on its standard input, variables.
+
+It gets nothing else: no capability, no file of ours, no variable of the service's; what ``confined.py`` says.
+When its time is over, and when it has ended, all that it has begun ends too.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
+import signal
 import subprocess
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from . import Told
+from ..errors import UsageError
+from ..log import logger
+from ..text import escape
+from . import Told, confined
 
-_TIMEOUT_S = 30
+_TIMEOUT_S = 30.0
+#: Seconds between looks whether it has ended; bytes of what it says last that are told.
+_LOOK_S, _LAST_WORDS = 0.05, 200
 _VARIABLES = ("id", "type", "host", "reason", "title", "signature", "received")
+_CLEAN = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LANG": "C.UTF-8",
+    "HOME": "/",
+}
 
 
 class Hook:
-    """Runs ``program``; an exit code other than 0 is a failure."""
+    """Runs ``program``; an exit code other than 0 is a failure. Raises UsageError where there is none.
 
-    def __init__(self, program: str) -> None:
+    ``secrets`` are files and folders that it is not to read."""
+
+    def __init__(self, program: str, secrets: Sequence[Path] = ()) -> None:
         self.name = "hook"
         self.most = 1
         self._program = program
+        self._secrets = [str(one) for one in secrets]
+        if not Path(program).is_file() or not os.access(program, os.X_OK):
+            why = "may not be run by us" if Path(program).exists() else "is not there"
+            raise UsageError(f"hook: {program} {why}; name a program, and chmod 755 it")
+        if not confined.landlock_version():
+            logger.warning(
+                "this kernel has no Landlock: %s runs without capabilities, but as our user, who may read "
+                "keys and records",
+                program,
+            )
 
     def deliver(self, batch: Sequence[Told]) -> None:
         """See Sink."""
@@ -28,20 +60,56 @@ class Hook:
             self._run(told)
 
     def _run(self, told: Told) -> None:
-        # A NUL cannot be part of a variable.
-        known = {f"PANICAST_{key.upper()}": str(told.record[key]).replace("\0", "") for key in _VARIABLES}
-        try:
-            done = subprocess.run(
-                [self._program],
-                input=json.dumps(told.record).encode(),
+        with contextlib.ExitStack() as stack:
+            # Not a pipe: a program that does not read it would block us.
+            document = stack.enter_context(os.fdopen(os.memfd_create("record"), "w+b"))
+            document.write(json.dumps(told.record).encode())
+            document.seek(0)
+            child = subprocess.Popen(
+                [sys.executable, "-I", "-S", confined.__file__, self._program, *self._secrets],
+                stdin=document,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                env={**os.environ, **known},
-                timeout=_TIMEOUT_S,
-                check=False,
+                env={**_CLEAN, **variables(told)},
+                cwd="/",
+                start_new_session=True,
             )
-        except subprocess.TimeoutExpired as error:
-            raise OSError(f"{self._program} did not end within {_TIMEOUT_S} s") from error
-        if done.returncode:
-            said = done.stderr.decode(errors="replace").strip()[-200:]
-            raise OSError(f"{self._program} ended with {done.returncode}: {said}")
+            assert child.stderr is not None
+            stack.enter_context(child.stderr)
+            try:
+                said = _last_words(child.pid, child.stderr.fileno())
+            finally:
+                # Before it is waited for, while its number is its own.
+                os.killpg(child.pid, signal.SIGKILL)
+                code = child.wait()
+        if said is None:
+            raise OSError(f"{self._program} did not end within {_TIMEOUT_S:.0f} s")
+        if code:
+            words = said.decode(errors="replace").strip()
+            raise OSError(f"{self._program} ended with {code}: {words}")
+
+
+def variables(told: Told) -> Mapping[str, str]:
+    """What the environment says of a record: no byte in it means anything to a shell's reader of lines."""
+    return {f"PANICAST_{key.upper()}": escape(str(told.record[key])) for key in _VARIABLES}
+
+
+def _last_words(process: int, stderr: int) -> bytes | None:
+    """What it said last, when it has ended; None when its time was over first."""
+    os.set_blocking(stderr, False)
+    ready = select.poll()
+    ready.register(stderr, select.POLLIN)
+    until = time.monotonic() + _TIMEOUT_S
+    said = b""
+    while time.monotonic() < until:
+        ended = os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        with contextlib.suppress(BlockingIOError):
+            if ready.poll(0 if ended else _LOOK_S * 1000):
+                data = os.read(stderr, 65536)
+                said = (said + data)[-_LAST_WORDS:]
+                if not data and not ended:
+                    # It has closed it, and there is nothing more to wait for but its end.
+                    time.sleep(_LOOK_S)
+        if ended:
+            return said
+    return None

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import Any, Callable
+from urllib.parse import urlsplit
 
 from . import Away, Refused, Told
 
@@ -50,6 +51,9 @@ class Webhook:
         self.name = "webhook"
         self.most = 1
         self._url = url
+        # In logs, pages and the database: a path or a login may be all that keeps others from writing there.
+        parts = urlsplit(url)
+        self._shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self._form = FORMATS[form]
 
     def deliver(self, batch: Sequence[Told]) -> None:
@@ -69,12 +73,12 @@ class Webhook:
                 answer.read(1)
         except urllib.error.HTTPError as error:
             with error:
-                said = f"{self._url} answers {error.code} {error.reason}"
+                said = f"{self._shown} answers {error.code} {error.reason}"
                 if error.code in _REFUSALS:
                     raise Refused(said) from error
                 raise Away(said, _seconds(error.headers.get("Retry-After", ""))) from error
         except HTTPException as error:
-            raise OSError(f"{self._url}: {error!r}") from error
+            raise OSError(f"{self._shown}: {type(error).__name__}") from error
 
 
 class _NoRedirection(urllib.request.HTTPRedirectHandler):

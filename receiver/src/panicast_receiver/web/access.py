@@ -6,17 +6,22 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import re
-from hashlib import blake2b
 from pathlib import Path
 
 from ..errors import ReceiverError, UsageError
-from ..secretfile import read_private
+from ..secretfile import place, read_private
 from ..settings import Settings
 from ..settings.kinds import host_and_port
 from ..settings.web import parse_names
+from .sessions import Sessions
+from .tries import Tries
 
 SHORTEST_TOKEN = 20
 COOKIE = "panicast_session"
+#: What a browser keeps that was right about the token once: it is told from those that guess.
+KNOWN_COOKIE = "panicast_known"
+#: A way within this page: no other host's, whatever a browser makes of backslashes and control characters.
+_INSIDE = re.compile(r"/(?:[!-.0-\[\]-~][!-\[\]-~]*)?")
 
 
 class Access:
@@ -25,12 +30,8 @@ class Access:
     def __init__(self, token: str | None, names: frozenset[str] = frozenset()) -> None:
         self.token = token
         self._names = names | {"localhost"}
-
-    @property
-    def session(self) -> str:
-        """What a browser's cookie holds instead of the token; another token makes it worthless."""
-        key = (self.token or "").encode()[:64]
-        return blake2b(b"panicast web session", key=key, digest_size=32).hexdigest()
+        self.sessions = Sessions()
+        self.tries = Tries()
 
     def is_token(self, text: str) -> bool:
         """Whether this is the token; takes as long whatever is wrong with it."""
@@ -38,12 +39,7 @@ class Access:
 
     def may_read(self, authorization: str, cookie: str) -> bool:
         """Whether a request with this header and this cookie may read."""
-        if self.token is None:
-            return True
-        scheme, _, told = authorization.partition(" ")
-        if scheme.lower() == "bearer" and self.is_token(told.strip()):
-            return True
-        return _same(cookie, self.session)
+        return self.token is None or self.sessions.is_open(cookie) or self.is_token(bearer(authorization))
 
     def may_be_called(self, host: str) -> bool:
         """Whether the page answers to the name in a request's Host header.
@@ -65,6 +61,17 @@ class Access:
         return True
 
 
+def bearer(authorization: str) -> str:
+    """The token that a header shows; empty: none."""
+    scheme, _, told = authorization.partition(" ")
+    return told.strip() if scheme.lower() == "bearer" else ""
+
+
+def inside(to: str) -> str:
+    """The way within this page that somebody wants to go; to its beginning where it is none."""
+    return to if _INSIDE.fullmatch(to) else "/"
+
+
 def _same(told: str, known: str) -> bool:
     # A header may hold any bytes; those that are not UTF-8 come as surrogates.
     return hmac.compare_digest(told.encode("utf-8", "surrogateescape"), known.encode())
@@ -84,7 +91,7 @@ def of(settings: Settings) -> Access:
     """The rules that the settings make; raises ReceiverError, also where a page would be open to others."""
     address, _ = host_and_port(settings.web_listen)
     if settings.web_token_file:
-        return Access(_read_token(Path(settings.web_token_file)), parse_names(settings.web_names))
+        return Access(_read_token(place(settings.web_token_file)), parse_names(settings.web_names))
     if not ipaddress.ip_address(address).is_loopback:
         raise UsageError(
             f"web_listen {settings.web_listen} lets other machines read all records, and no token is asked "

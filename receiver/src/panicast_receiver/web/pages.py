@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -24,7 +25,8 @@ from ..records import present
 from ..text import escape, iso_time, parse_when
 from ..wire.v1 import TYPES
 from . import logtext, parameters, timeline
-from .access import COOKIE
+from .access import COOKIE, KNOWN_COOKIE, inside
+from .sessions import LASTS_S
 from .site import Site
 
 _FOLDER = Path(__file__).parent
@@ -39,7 +41,7 @@ _DAY_NS = 86400 * 1_000_000_000
 _AGES = {"1h": "last hour", "1d": "last day", "7d": "last week", "30d": "last month", "365d": "last year"}
 #: Where a browser goes for records, groups and hosts.
 _VIEWS = {"/": "Records", "/groups": "Crashes", "/hosts": "Hosts"}
-_SESSION_S = 30 * 86400
+_KNOWN_S = 365 * 86400
 
 
 def _environment() -> jinja2.Environment:
@@ -214,23 +216,31 @@ class Pages:
     async def _take_token(self, request: web.Request) -> web.Response:
         form = await request.post()
         token, to = str(form.get("token", "")), str(form.get("to", ""))
-        if not self._site.access.is_token(token.strip()):
+        if not self._site.try_token(request, token.strip()):
             return self._page(request, "login.html", status=401, wrong=True, to=to)
-        # Within this page alone: //elsewhere.example is an address too.
-        inside = to.startswith("/") and not to.startswith("//") and "\\" not in to
-        answer = web.Response(status=303, headers={"Location": f"{self._site.base}{to if inside else '/'}"})
-        answer.set_cookie(
-            COOKIE,
-            self._site.access.session,
-            max_age=_SESSION_S,
-            path=self._site.base or "/",
-            httponly=True,
-            samesite="Strict",
-            secure="https" in (request.scheme, request.headers.get("X-Forwarded-Proto")),
-        )
+        answer = web.Response(status=303, headers={"Location": f"{self._site.base}{inside(to)}"})
+        access = self._site.access
+        known = request.cookies.get(KNOWN_COOKIE, "")
+        if not access.tries.knows(known):
+            known = secrets.token_urlsafe(32)
+            access.tries.right(known)
+        for name, value, lasts_s in (
+            (KNOWN_COOKIE, known, _KNOWN_S),
+            (COOKIE, access.sessions.begin(), LASTS_S),
+        ):
+            answer.set_cookie(
+                name,
+                value,
+                max_age=lasts_s,
+                path=self._site.base or "/",
+                httponly=True,
+                samesite="Strict",
+                secure="https" in (request.scheme, request.headers.get("X-Forwarded-Proto")),
+            )
         return answer
 
     async def _forget(self, request: web.Request) -> web.Response:
+        self._site.access.sessions.end(request.cookies.get(COOKIE, ""))
         answer = web.Response(status=303, headers={"Location": f"{self._site.base}/login"})
         answer.del_cookie(COOKIE, path=self._site.base or "/")
         return answer

@@ -68,7 +68,8 @@ def application(site: Site) -> web.Application:
             return error
         wants_page = not (site.is_program(request) or site.is_plain(request)) and request.method == "GET"
         if error.status == 401 and wants_page:
-            to = site.path_of(request) + (f"?{request.query_string}" if request.query_string else "")
+            query = request.rel_url.raw_query_string
+            to = site.path_of(request) + (f"?{query}" if query else "")
             return web.Response(
                 status=303, headers={"Location": f"{site.base}/login?{urlencode({'to': to})}"}
             )

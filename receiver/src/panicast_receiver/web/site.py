@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
 from aiohttp import web
 
 from ..errors import NotFoundError, UsageError
-from .access import COOKIE, Access
+from .access import COOKIE, KNOWN_COOKIE, Access, bearer
 from .database import Database
 from .live import Feed
+from .tries import whose
 
 API = "/api/v1"
 #: Read by programs, which are told errors in JSON; and where a line says all there is to say.
@@ -64,11 +66,31 @@ class Site(NamedTuple):
                 text="this page does not answer to that name; if it is a reverse proxy's, set web_names"
             )
         authorization = request.headers.get("Authorization", "")
-        if self.is_open(request) or self.access.may_read(authorization, request.cookies.get(COOKIE, "")):
+        cookie = request.cookies.get(COOKIE, "")
+        if self.is_open(request) or self.access.token is None or self.access.sessions.is_open(cookie):
+            return
+        if (shown := bearer(authorization)) and self.try_token(request, shown):
             return
         raise web.HTTPUnauthorized(
             text="this page wants a token", headers={"WWW-Authenticate": 'Bearer realm="panicast"'}
         )
+
+    def try_token(self, request: web.Request, token: str) -> bool:
+        """Whether it is the token; raises the answer to who was wrong too often."""
+        tries = self.access.tries
+        cookie = request.cookies.get(KNOWN_COOKIE, "")
+        address = whose(request.remote or "", request.headers.get("X-Forwarded-For", ""))
+        who = cookie if tries.knows(cookie) else address
+        if wait_s := tries.wait_s(who):
+            raise web.HTTPTooManyRequests(
+                text="the token was wrong too often; wait a while and try again",
+                headers={"Retry-After": str(math.ceil(wait_s))},
+            )
+        if not self.access.is_token(token):
+            tries.wrong(who)
+            return False
+        tries.right(who)
+        return True
 
 
 def add_headers(response: web.StreamResponse) -> None:

@@ -20,7 +20,7 @@ from typing import Union
 
 from ..errors import ReceiverError
 from ..secretfile import read_private
-from .v1 import HEADER, HOST_BYTES, PIECE_END, PREFIX_END
+from .v1 import FLAG_SEALED, HEADER, HOST_BYTES, PIECE_END, PREFIX_END
 
 try:
     from nacl.bindings import (
@@ -38,6 +38,7 @@ KEY_BYTES = 32
 _LINE = re.compile(r"(\d{1,3})\s+(master\s+)?([0-9a-fA-F]{64})")
 _MASTER_INFO = b"panicast host key 1\0"
 #: Boot id, event and seq of a header.
+_FLAGS_AT = 6
 _NAME = slice(8, PREFIX_END + 2)
 assert PIECE_END == PREFIX_END + 8
 
@@ -86,6 +87,13 @@ def seal_frame(header: bytes, payload: bytes, key: bytes) -> bytes:
 
 def _nonce(header: bytes) -> bytes:
     return header[_NAME] + b"\0\0"
+
+
+def seal_datagram(datagram: bytes, key_id: int, key: bytes) -> bytes:
+    """A datagram that is not sealed as one that is."""
+    flags = datagram[_FLAGS_AT] | FLAG_SEALED
+    header = datagram[:_FLAGS_AT] + bytes((flags, key_id)) + datagram[_FLAGS_AT + 2 : HEADER.size]
+    return seal_frame(header, datagram[HEADER.size :], key)
 
 
 def read_keys(path: Path) -> Keys:

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whether what the settings allow the service fits into what its unit does (MemoryMax=)."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from ..settings import Settings
+from ..settings.kinds import parse_interfaces
+from .handoff import LIMIT_BYTES
+
+UNIT = "panicast-receiver.service"
+#: Python, the sinks, and the process that looks what texts mean, which may take 512.
+_BESIDES_MIB = 600
+_MIB = 1 << 20
+
+
+def needed(settings: Settings) -> int:
+    """Bytes that the service may take at most."""
+    buffers = settings.receive_buffer_mib * len(parse_interfaces(settings.interface))
+    return (settings.memory_mib + buffers + _BESIDES_MIB) * _MIB + LIMIT_BYTES
+
+
+def warnings(settings: Settings, limit: int | None) -> list[str]:
+    """A sentence where it does not fit."""
+    wanted = needed(settings)
+    if limit is None or wanted <= limit:
+        return []
+    most = -(-wanted // _MIB)
+    return [
+        f"the service may take {most} MiB (memory_mib, receive_buffer_mib and what it needs besides), and "
+        f"its unit ends it at {limit // _MIB}; run `systemctl edit panicast-receiver`, write [Service] and "
+        f"MemoryMax={most}M, and restart it"
+    ]
+
+
+def own_limit() -> int | None:
+    """The lowest limit of the control groups that we are in; None where there is none."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return None
+    (path,) = [line[3:] for line in lines if line.startswith("0::/")] or ["/"]
+    found: list[int] = []
+    root = Path("/sys/fs/cgroup")
+    group = root / path.lstrip("/")
+    for folder in (group, *group.parents):
+        if root not in (folder, *folder.parents):
+            break
+        try:
+            found.append(int((folder / "memory.max").read_text()))
+        except (OSError, ValueError):
+            continue
+    return min(found, default=None)
+
+
+def units_limit() -> int | None:
+    """What systemd would give the unit; None where it says no number, or is not there."""
+    try:
+        said = subprocess.run(
+            ["systemctl", "show", "--property=MemoryMax", "--value", UNIT],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    # Of a unit that is not there it is infinity, or the highest number that there is.
+    return int(said) if said.isascii() and said.isdigit() and int(said) < 1 << 62 else None
