@@ -79,7 +79,7 @@ def package(
     offline: bool = False,
 ) -> None:
     """Build the packages into dist/DISTRO/, whatever has changed."""
-    packages.run(distro, component, rpm_host, jobs, locked, offline)
+    packages.run(distro, component, rpm_host, jobs, pinned=locked, offline=offline)
 
 
 @command(

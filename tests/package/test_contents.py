@@ -12,6 +12,7 @@ import docker
 from debian.debfile import DebFile
 
 from panicast_build.build import deb, source, verified
+from panicast_build.build.order import Order
 from panicast_build.build.reproduce import OTHER
 from panicast_build.targets import metadata
 from panicast_build.targets.distros import Distro
@@ -100,7 +101,7 @@ def test_same_inputs_give_same_bytes(
     first = packaged(distro)
     for component in metadata.of_family("deb"):
         with (tmp_path / "log").open("w") as log:
-            deb.Build(client, metadata.load(), component, distro, around=OTHER).run(tmp_path, log)
+            deb.Build(Order(client, metadata.load(), component, around=OTHER), distro).run(tmp_path, log)
     again = [path for path in tmp_path.iterdir() if path.name.endswith((".deb", ".dsc", ".xz", ".gz"))]
     assert len(again) == 8
     for path in again:

@@ -14,13 +14,13 @@ from typing import TextIO
 import docker
 from debian.deb822 import Deb822
 
-from panicast_build.build import pinned, pins, source
+from panicast_build.build import pinned, pins
+from panicast_build.build.order import Order
 from panicast_build.core import archive, templating
 from panicast_build.core.paths import ROOT
 from panicast_build.engine import images
-from panicast_build.engine.surroundings import USUAL, Surroundings
 from panicast_build.targets import changelog, metadata, vendored
-from panicast_build.targets.distros import DebDistro, Distro
+from panicast_build.targets.distros import DebDistro
 from panicast_build.targets.metadata import Component, Project
 
 TEMPLATES = ROOT / "packaging" / "templates" / "deb"
@@ -89,30 +89,18 @@ def image(
 class Build:
     """One component's packages for one distro: inputs() tells builds apart, run() makes the files."""
 
-    def __init__(
-        self,
-        client: docker.DockerClient,
-        project: Project,
-        component: Component,
-        distro: Distro,
-        *,
-        packages: Mapping[str, str] | None = None,
-        sources: Mapping[str, Path | bytes] | None = None,
-        epoch: int | None = None,
-        around: Surroundings = USUAL,
-    ) -> None:
-        assert isinstance(distro, DebDistro)
-        self._client = client
-        self._epoch = source.epoch() if epoch is None else epoch
+    def __init__(self, order: Order, distro: DebDistro) -> None:
+        project, component = order.project, order.component
+        self._client = order.client
+        self._epoch = order.time
         self._name = f"{component.package}-{project.version}"
         self._orig_name = f"{component.package}_{project.version}.orig.tar"
         self._orig = io.BytesIO()
-        files = source.files(component.name) if sources is None else sources
-        files = {**files, **taken_along(component, distro)}
+        files = {**order.files, **taken_along(component, distro)}
         archive.write_tar(self._orig, files, mtime=self._epoch, prefix=f"{self._name}/")
         self._debian = render(project, component, distro, self._epoch)
-        self._image = image(client, project, distro, packages)
-        self._around = around
+        self._image = image(order.client, project, distro, order.packages)
+        self._around = order.around
         self._environment = {
             "SOURCE_DATE_EPOCH": str(self._epoch),
             "DEB_BUILD_OPTIONS": os.environ.get("DEB_BUILD_OPTIONS", ""),

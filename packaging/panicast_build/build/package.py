@@ -4,33 +4,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
-
-import docker
 
 from panicast_build.build import assemble, deb, dist, pins, rpm
 from panicast_build.build.assemble import Builder
+from panicast_build.build.order import Order
 from panicast_build.core import parallel
 from panicast_build.core.errors import UserError
 from panicast_build.engine import engine
 from panicast_build.targets import distros, metadata
-from panicast_build.targets.distros import DebDistro, Distro, RpmDistro
-from panicast_build.targets.metadata import Component, Project
+from panicast_build.targets.distros import Distro
+from panicast_build.targets.metadata import Component
 
 
-def builder(
-    client: docker.DockerClient,
-    project: Project,
-    component: Component,
-    distro: Distro,
-    rpm_host: str = rpm.AUTO,
-    **options: Any,
-) -> Builder:
-    """How the packages of a component are built for a distro; options are those of both Builds."""
-    if isinstance(distro, RpmDistro):
-        return rpm.Build(client, project, component, distro, wanted_host=rpm_host, **options)
-    return deb.Build(client, project, component, distro, **options)
+def builder(order: Order, distro: Distro, rpm_host: str = rpm.AUTO) -> Builder:
+    """Return what makes the packages that were ordered, for a distro."""
+    return distros.by_family(
+        distro,
+        deb=lambda target: deb.Build(order, target),
+        rpm=lambda target: rpm.Build(order, target, rpm_host),
+    )
 
 
 def run(
@@ -38,12 +30,12 @@ def run(
     component: str = "",
     rpm_host: str = rpm.AUTO,
     jobs: int = 1,
-    locked: bool = False,
+    pinned: bool = False,
     offline: bool = False,
 ) -> None:
     """Builds the packages of a comma list of distros (or "all"); of one component, or of all for "".
 
-    rpm_host says where RPMs are built: see panicast_build.build.rpm. With locked they are built with the
+    rpm_host says where RPMs are built: see panicast_build.build.rpm. With pinned they are built with the
     versions that dist/DISTRO/metadata.json names, with offline without a network: with what fetch() has
     brought.
     """
@@ -53,22 +45,20 @@ def run(
     if len(chosen) > 1:
         options = ["--rpm-host", rpm_host]
         options += ["--component", component] if component else []
-        options += ["--locked"] if locked else []
+        options += ["--locked"] if pinned else []
         parallel.run_all("package", [distro.name for distro in chosen], options, jobs)
         return
     project, client = metadata.load(), engine.connect()
     for distro, wanted in chosen.items():
         with dist.locked(distro.name):
-            recorded: dict[str, Mapping[str, str] | None] = {
-                c.name: pins.recorded(distro.name, c.name) if locked else None for c in wanted
-            }
+            orders = [
+                Order(client, project, c, pins.recorded(distro.name, c.name) if pinned else None)
+                for c in wanted
+            ]
             assemble.fill(
                 distro.name,
                 project,
-                {
-                    c.name: builder(client, project, c, distro, rpm_host, packages=recorded[c.name])
-                    for c in wanted
-                },
+                {order.component.name: builder(order, distro, rpm_host) for order in orders},
                 {c.name: f"{c.package} for {distro.name}" for c in wanted},
             )
 
@@ -81,11 +71,11 @@ def fetch(names: str, rpm_host: str = rpm.AUTO, jobs: int = 1) -> None:
         return
     project, client = metadata.load(), engine.connect()
     for distro in chosen:
-        if isinstance(distro, DebDistro):
-            tag = deb.image(client, project, distro)
-        else:
-            assert isinstance(distro, RpmDistro)
-            tag = rpm.host_image(client, project, distro, rpm.host(client, distro, rpm_host))
+        tag = distros.by_family(
+            distro,
+            deb=lambda target: deb.image(client, project, target),
+            rpm=lambda target: rpm.host_image(client, project, target, rpm.host(client, target, rpm_host)),
+        )
         pins.of(client, tag)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from panicast_build.build import dist, package, rpm, verified
 from panicast_build.build import source as tree
+from panicast_build.build.order import Order
 from panicast_build.core import files, parallel, progress, tools
 from panicast_build.core.errors import BuildError
 from panicast_build.core.paths import CACHE, LOGS, ROOT, dist_dir
@@ -65,10 +66,9 @@ def _reproduce(distro: Distro, rpm_host: str) -> None:
     tools.need("diffoscope", "unshare", "taskset", "git")
     if tree.commit()["dirty"]:
         progress.say("what is not committed is left out: the commit is built")
-    later = OTHER.later
-    if isinstance(distro, RpmDistro) and rpm.host(engine.connect(), distro, rpm_host) == rpm.REAL:
-        progress.say(f"{distro.name}: both builds have the same clock: its own image has no faketime")
-        later = ""
+    later = distros.by_family(
+        distro, deb=lambda _: OTHER.later, rpm=lambda target: _rpm_clock(target, rpm_host)
+    )
     with tempfile.TemporaryDirectory(prefix="panicast-reproduce-") as top:
         made = []
         for number, place in enumerate(PLACES):
@@ -78,7 +78,15 @@ def _reproduce(distro: Distro, rpm_host: str) -> None:
         if log:
             raise BuildError(f"two builds for {distro.name} differ", log)
         progress.say(f"{distro.name}: two builds gave the same {len(compared(made[0]))} files")
-        _keep(distro.name, made[0], later)
+        _write_evidence(distro.name, made[0], later)
+
+
+def _rpm_clock(distro: RpmDistro, rpm_host: str) -> str:
+    """How much later the second build's clock is; "" where it cannot be moved."""
+    if rpm.host(engine.connect(), distro, rpm_host) != rpm.REAL:
+        return OTHER.later
+    progress.say(f"{distro.name}: both builds have the same clock: its own image has no faketime")
+    return ""
 
 
 def _elsewhere(distro: Distro, rpm_host: str, top: Path, place: Place, number: int) -> Path:
@@ -106,7 +114,7 @@ def build(distro: Distro, rpm_host: str, around: Surroundings, into: Path) -> No
     """Builds the packages of all components of a distro into a folder."""
     client, project = engine.connect(), metadata.load()
     for component in metadata.of_distro(distro.family, distro.components):
-        builder = package.builder(client, project, component, distro, rpm_host, around=around)
+        builder = package.builder(Order(client, project, component, around=around), distro, rpm_host)
         with (into.with_suffix(f".{component.name}.log")).open("w") as log:
             builder.run(into, log)
 
@@ -134,7 +142,7 @@ def compare(name: str, first: Path, second: Path) -> Path | None:
     return report
 
 
-def _keep(name: str, made: Path, later: str) -> None:
+def _write_evidence(name: str, made: Path, later: str) -> None:
     """Writes reproduced.json, if what is in dist/ is what was built."""
     known = verified.hashes(name)
     of = [{"file": file, "sha256": dist.sha256(made / file)} for file in compared(made)]

@@ -18,13 +18,13 @@ from typing import TextIO
 
 import docker
 
-from panicast_build.build import pinned, pins, rpmroot, source
+from panicast_build.build import pinned, pins, rpmroot
+from panicast_build.build.order import Order
 from panicast_build.core import archive, choice, progress, templating
 from panicast_build.core.paths import ROOT
 from panicast_build.engine import images
-from panicast_build.engine.surroundings import USUAL, Surroundings
 from panicast_build.targets import changelog, distros, metadata, vendored
-from panicast_build.targets.distros import Distro, RpmDistro
+from panicast_build.targets.distros import RpmDistro
 from panicast_build.targets.metadata import Component, Project
 
 TEMPLATES = ROOT / "packaging" / "templates" / "rpm"
@@ -112,39 +112,26 @@ def _archive(files: Mapping[str, Path | bytes], prefix: str, epoch: int) -> byte
 class Build:
     """One component's packages for one distro: inputs() tells builds apart, run() makes the files."""
 
-    def __init__(
-        self,
-        client: docker.DockerClient,
-        project: Project,
-        component: Component,
-        distro: Distro,
-        *,
-        wanted_host: str = AUTO,
-        packages: Mapping[str, str] | None = None,
-        sources: Mapping[str, Path | bytes] | None = None,
-        epoch: int | None = None,
-        around: Surroundings = USUAL,
-    ) -> None:
-        assert isinstance(distro, RpmDistro)
-        self._client = client
-        self._epoch = source.epoch() if epoch is None else epoch
-        self._host = host(client, distro, wanted_host)
+    def __init__(self, order: Order, distro: RpmDistro, wanted_host: str = AUTO) -> None:
+        project, component = order.project, order.component
+        self._client = order.client
+        self._epoch = order.time
+        self._host = host(order.client, distro, wanted_host)
         if self._host == DEBIAN:
             progress.say(f"{distro.name}: {component.package} is built by Debian's rpmbuild (--rpm-host)")
         self._spec = f"{component.package}.spec"
         self._dist = distro.dist
-        files = source.files(component.name) if sources is None else sources
         top = f"{component.package}-{project.version}"
         self._files = render(project, component, distro, self._epoch)
         self._files[f"{top}.tar.gz"] = _archive(
-            {**files, "LICENSE": ROOT / "LICENSE"}, f"{top}/", self._epoch
+            {**order.files, "LICENSE": ROOT / "LICENSE"}, f"{top}/", self._epoch
         )
         if "vendored.tar.gz" in self._files[self._spec].decode():
             self._files["vendored.tar.gz"] = _archive(
                 vendored.files(distro.vendored), "vendored/", self._epoch
             )
-        self._image = host_image(client, project, distro, self._host, packages)
-        self._around = around
+        self._image = host_image(order.client, project, distro, self._host, order.packages)
+        self._around = order.around
         self._environment = {"SOURCE_DATE_EPOCH": str(self._epoch)}
 
     def inputs(self) -> dict[str, object]:

@@ -15,7 +15,7 @@ from panicast_build.engine.container import Container
 from panicast_build.kernel import build, config, estimate, source, tree
 from panicast_build.kernel.build import Options
 from panicast_build.kernel.tree import BUILD, TREE, USER, Prepared
-from panicast_build.targets.distros import DebDistro, Distro
+from panicast_build.targets.distros import DebDistro
 from panicast_build.targets.metadata import Project
 
 # Which of our changes to a source package's kernel this is: a part of the packages' version.
@@ -27,9 +27,8 @@ class Build:
     """One configuration of one distro's kernel: inputs() tells builds apart, run() makes the packages."""
 
     def __init__(
-        self, client: docker.DockerClient, project: Project, distro: Distro, options: Options
+        self, client: docker.DockerClient, project: Project, distro: DebDistro, options: Options
     ) -> None:
-        assert isinstance(distro, DebDistro)
         self._client = client
         self._project = project
         self._distro = distro

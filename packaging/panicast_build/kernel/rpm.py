@@ -22,7 +22,7 @@ from panicast_build.kernel.build import Options
 from panicast_build.kernel.source import GIVEN, Source
 from panicast_build.kernel.tree import BUILD, TREE, USER, Prepared
 from panicast_build.targets import distros
-from panicast_build.targets.distros import Distro, RpmDistro
+from panicast_build.targets.distros import RpmDistro
 from panicast_build.targets.metadata import Project
 
 DEBIAN_HOST = "debian-13"
@@ -30,9 +30,10 @@ MKSPEC = f"{TREE}/scripts/package/mkspec"
 MACROS = {name: body for name, body in rpm.REPRODUCIBLE.items() if name != "_topdir"}
 
 
-def make(client: docker.DockerClient, project: Project, distro: Distro, options: Options) -> assemble.Builder:
+def make(
+    client: docker.DockerClient, project: Project, distro: RpmDistro, options: Options
+) -> assemble.Builder:
     """What builds the kernel that options ask for. UserError where there is no source to be had for it."""
-    assert isinstance(distro, RpmDistro)
     host = rpm.host(client, distro, rpm.AUTO)
     given = source.own(options.source) if options.source else None
     image = _image(client, distro, host)

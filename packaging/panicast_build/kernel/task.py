@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import docker
 
 from panicast_build.build import assemble, dist
@@ -19,11 +17,13 @@ from panicast_build.targets import distros, metadata
 from panicast_build.targets.distros import Distro
 from panicast_build.targets.metadata import Project
 
-# What each package family makes of a kernel.
-BUILDERS: dict[str, Callable[[docker.DockerClient, Project, Distro, Options], Builder]] = {
-    "deb": deb.Build,
-    "rpm": rpm.make,
-}
+
+def _builder(client: docker.DockerClient, project: Project, distro: Distro, options: Options) -> Builder:
+    return distros.by_family(
+        distro,
+        deb=lambda target: deb.Build(client, project, target, options),
+        rpm=lambda target: rpm.make(client, project, target, options),
+    )
 
 
 def run(distro_name: str, options: Options) -> None:
@@ -35,7 +35,7 @@ def run(distro_name: str, options: Options) -> None:
         assemble.fill(
             target,
             metadata.load(),
-            {wanted.name: BUILDERS[distro.family](client, metadata.load(), distro, options)},
+            {wanted.name: _builder(client, metadata.load(), distro, options)},
             {wanted.name: f"the patched kernel for {distro.name}, configured as {wanted.name}"},
         )
 

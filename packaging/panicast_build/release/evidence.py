@@ -21,7 +21,7 @@ from packageurl import PackageURL
 from panicast_build.build import dist
 from panicast_build.targets import vendored
 from panicast_build.targets.changelog import Entry
-from panicast_build.targets.distros import Distro, RpmDistro
+from panicast_build.targets.distros import Distro
 from panicast_build.targets.metadata import Project
 
 PREDICATE = "https://slsa.dev/provenance/v1"
@@ -45,17 +45,16 @@ def sbom(project: Project, distros: Sequence[Distro], folder: Path, now: datetim
     root = Component(name=project.name, version=project.version, type=ComponentType.APPLICATION)
     bom.metadata.component = root
     for distro in distros:
-        modules = distro.vendored if isinstance(distro, RpmDistro) else []
         for path in sorted((folder / distro.name).iterdir()):
             if path.suffix in PACKAGES:
-                bom.components.add(_package(project, distro, path, modules))
+                bom.components.add(_package(project, distro, path))
     bom.register_dependency(root, bom.components)
     return str(JsonV1Dot6(bom).output_as_string(indent=2)) + "\n"
 
 
-def _package(project: Project, distro: Distro, path: Path, modules: Sequence[str]) -> Component:
+def _package(project: Project, distro: Distro, path: Path) -> Component:
     name = path.name.split("_")[0] if path.suffix == ".deb" else path.name.rsplit("-", 2)[0]
-    takes = modules if name.endswith("-receiver") else []
+    takes = distro.vendored if name.endswith("-receiver") else []
     return Component(
         name=name,
         version=project.version,

@@ -13,25 +13,30 @@ from panicast_build.core import files
 from panicast_build.repository import index, kernels
 from panicast_build.repository.key import Key
 from panicast_build.repository.publish import Snapshot, link
-from panicast_build.targets.distros import DebDistro
+from panicast_build.targets.distros import Distro
 from panicast_build.targets.metadata import Project
 
 TOP = "deb"
 MAIN = "main"
 ARCHITECTURES = ("amd64", "arm64")
-PUBLISHED = (".deb", ".dsc", ".tar.gz", ".tar.xz")
+SUFFIXES: tuple[str, ...] = (".deb", ".dsc", ".tar.gz", ".tar.xz")
 # How long an index is good: what somebody replays later is refused. Publish again before.
 VALID_DAYS = 30
 DAY_SECONDS = 86400
 
 
-def pool(distro: DebDistro, component: str = MAIN) -> str:
+def pool(distro: Distro, component: str = MAIN) -> str:
     """The folder of the packages of a component of a target, below TOP."""
     return f"pool/{distro.suite}" if component == MAIN else f"pool/{component}/{distro.suite}"
 
 
+def place(distro: Distro, name: str, kernel: bool) -> str:
+    """See Archive."""
+    return f"{TOP}/{pool(distro, kernels.COMPONENT if kernel else MAIN)}"
+
+
 def make(
-    made: Snapshot, project: Project, distro: DebDistro, key: Key | None, now: int, valid_days: int
+    made: Snapshot, project: Project, distro: Distro, key: Key | None, now: int, valid_days: int, url: str
 ) -> None:
     """Makes the indexes of a target's packages, which are in the snapshot already, and signs them."""
     top = made.folder / TOP

@@ -13,19 +13,29 @@ from panicast_build.core.paths import ROOT
 from panicast_build.repository import index, kernels
 from panicast_build.repository.key import Key
 from panicast_build.repository.publish import SNAPSHOTS, Snapshot
-from panicast_build.targets.distros import RpmDistro
+from panicast_build.targets.distros import Distro
+from panicast_build.targets.metadata import Project
 
 TOP = "rpm"
 TEMPLATES = ROOT / "packaging" / "templates" / "repository"
 # Source packages are a repository of their own.
 SOURCE = "source"
+SUFFIXES: tuple[str, ...] = (".rpm",)
 
 
-def make(made: Snapshot, distro: RpmDistro, key: Key | None, now: int, url: str) -> None:
+def place(distro: Distro, name: str, kernel: bool) -> str:
+    """See Archive."""
+    folder = f"{TOP}/{distro.name}" + (f"/{kernels.COMPONENT}" if kernel else "")
+    return folder + (f"/{SOURCE}" if name.endswith(".src.rpm") else "")
+
+
+def make(
+    made: Snapshot, project: Project, distro: Distro, key: Key | None, now: int, valid_days: int, url: str
+) -> None:
     """Makes the indexes of a target's packages, which are in the snapshot already, and signs them."""
     for below in ("", f"/{SOURCE}", f"/{kernels.COMPONENT}", f"/{kernels.COMPONENT}/{SOURCE}"):
-        place = f"{TOP}/{distro.name}{below}"
-        folder = made.folder / place
+        where = f"{TOP}/{distro.name}{below}"
+        folder = made.folder / where
         if not folder.is_dir():
             continue
         index.repodata(folder, now)
@@ -40,6 +50,6 @@ def make(made: Snapshot, distro: RpmDistro, key: Key | None, now: int, url: str)
             now=now,
             size=repomd.stat().st_size,
             sha256=dist.sha256(repomd),
-            url=f"{url}/{SNAPSHOTS}/{made.name}/{place}/repodata/repomd.xml",
+            url=f"{url}/{SNAPSHOTS}/{made.name}/{where}/repodata/repomd.xml",
         )
         files.write(folder / "metalink.xml", text)

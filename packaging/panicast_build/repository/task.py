@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 from panicast_build.build import dist
 from panicast_build.core import paths, progress
@@ -16,10 +17,35 @@ from panicast_build.repository import apt, dnf, entry, kernels, key, publish
 from panicast_build.repository.key import Key
 from panicast_build.repository.publish import Snapshot
 from panicast_build.targets import distros, metadata
-from panicast_build.targets.distros import DebDistro, Distro, RpmDistro
+from panicast_build.targets.distros import Distro
 from panicast_build.targets.metadata import Project
 
 PUBLIC_KEY = "panicast-archive-keyring.asc"
+
+
+class Archive(Protocol):
+    """A kind of repository: the module of a package manager."""
+
+    # What its packages' file names end with.
+    SUFFIXES: tuple[str, ...]
+
+    def place(self, distro: Distro, name: str, kernel: bool) -> str:
+        """Return the folder of a snapshot that the package with this file name belongs into."""
+
+    def make(
+        self,
+        made: Snapshot,
+        project: Project,
+        distro: Distro,
+        key: Key | None,
+        now: int,
+        valid_days: int,
+        url: str,
+    ) -> None:
+        """Make and sign the indexes of a target's packages, which are in the snapshot already."""
+
+
+ARCHIVES: dict[str, Archive] = {"deb": apt, "rpm": dnf}
 
 
 def run(
@@ -85,29 +111,15 @@ def _index(
     valid_days: int,
     now: int,
 ) -> None:
-    if not any(path.startswith(f"{_place(distro, '', False)}/") for path in made.packages):
-        return
-    if isinstance(distro, DebDistro):
-        apt.make(made, project, distro, signing, now, valid_days)
-    elif isinstance(distro, RpmDistro):
-        dnf.make(made, distro, signing, now, url)
-
-
-def _place(distro: Distro, name: str, kernel: bool) -> str:
-    """The folder of a snapshot that a package of this file name belongs into."""
-    if isinstance(distro, DebDistro):
-        return f"{apt.TOP}/{apt.pool(distro, kernels.COMPONENT if kernel else apt.MAIN)}"
-    place = f"{dnf.TOP}/{distro.name}" + (f"/{kernels.COMPONENT}" if kernel else "")
-    return place + (f"/{dnf.SOURCE}" if name.endswith(".src.rpm") else "")
-
-
-def _suffixes(distro: Distro) -> tuple[str, ...]:
-    return apt.PUBLISHED if isinstance(distro, DebDistro) else (".rpm",)
+    archive = ARCHIVES[distro.family]
+    place = archive.place(distro, "", kernel=False)
+    if any(path.startswith(f"{place}/") for path in made.packages):
+        archive.make(made, project, distro, signing, now, valid_days, url)
 
 
 def _built(distro: Distro, signed: bool) -> Iterator[Path]:
     """The packages of a distro in dist/, and with a key those that bring it."""
-    suffixes = _suffixes(distro)
+    suffixes = ARCHIVES[distro.family].SUFFIXES
     for target in [distro.name, *([entry.target(distro)] if signed else [])]:
         for built in dist.read(target).get("components", {}).values():
             for file in built["files"]:
@@ -128,11 +140,11 @@ def _withdraw(made: Snapshot, project: Project) -> None:
 def _take(made: Snapshot, distro: Distro, signing: Key | None, with_kernel: bool) -> None:
     """Takes over what is new of a distro's packages; UserError if one was published with other bytes."""
     fresh = []
-    found = [(path, _place(distro, path.name, False)) for path in _built(distro, signing is not None)]
+    archive = ARCHIVES[distro.family]
+    found = [(path, archive.place(distro, path.name, False)) for path in _built(distro, signing is not None)]
     if with_kernel:
-        found += [
-            (path, _place(distro, path.name, True)) for path in kernels.built(distro, _suffixes(distro))
-        ]
+        built = kernels.built(distro, archive.SUFFIXES)
+        found += [(path, archive.place(distro, path.name, True)) for path in built]
     for path, folder in found:
         place = f"{folder}/{path.name}"
         if place in made.packages and path.parent == paths.dist_dir(entry.target(distro)):

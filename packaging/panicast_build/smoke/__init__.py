@@ -32,7 +32,6 @@ from panicast_build.smoke.scenario import DKMS, LOG_HOST, RECEIVER, SERVER, Stag
 from panicast_build.targets import distros
 from panicast_build.targets.distros import Distro
 
-FAMILIES: dict[str, Callable[[docker.DockerClient, Distro], Family]] = {"deb": Debs, "rpm": Rpms}
 STOCK, PATCHED, SECURE_BOOT = "stock", "patched", "secureboot"
 
 
@@ -49,7 +48,7 @@ def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Re
     distro = distros.get(distro_name)
     dist = paths.dist_dir(distro.name)
     client = engine.connect()
-    family = FAMILIES[distro.family](client, distro)
+    family = _family(client, distro)
     loaders = uefi.chain(client, distro) if kernel == SECURE_BOOT else None
     beside = kernel_under_test(distro, config) if kernel == PATCHED else None
     packages = family.built(dist) + (beside.packages if beside else [])
@@ -59,7 +58,7 @@ def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Re
     accelerator = vm.choose_accelerator(image.kernel)
     name = "smoke" if kernel == STOCK else f"smoke-{kernel}"
     logs = _fresh(paths.LOGS / f"{name}-{distro.name}")
-    told = Report(
+    account = Report(
         distro=distro.name,
         kernel=kernel,
         root=family.root,
@@ -71,37 +70,43 @@ def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Re
     )
     make: Callable[..., Stage] | None = None
     if beside:
-        make = partial(patched.Story, kernel=beside, tool=family.tool, step=told.step)
+        make = partial(patched.Story, kernel=beside, tool=family.tool, step=account.step)
     elif loaders:
-        make = partial(secureboot.Story, loaders=loaders, tool=family.tool, step=told.step)
+        make = partial(secureboot.Story, loaders=loaders, tool=family.tool, step=account.step)
     with tempfile.TemporaryDirectory(prefix="panicast-") as folder, _log(logs) as transcript:
         repository = Path(folder) / "repository"
         repo.fill(packages, family.index, repository)
         if not make:
-            with told.step("the module is compiled here once, for the guest to find later"):
+            with account.step("the module is compiled here once, for the guest to find later"):
                 compiled.fill(client, tag, repository, family.tool, DKMS, transcript)
         repo.disk(repository, repository.with_suffix(".ext4"))
         specs = _specs(image, repository.with_suffix(".ext4"), Path(folder), logs, accelerator, nic)
         try:
             if make:
                 install = partial(_installed, client, tag, repository, family.tool, log=transcript)
-                with told.step(f"{family.tool.name} installs on the disks of both guests before they boot"):
+                with account.step(f"{family.tool.name} installs on both disks before the guests boot"):
                     server = install(specs[0], DKMS, *(beside.installed if beside else ()))
                     log_host = install(specs[1], RECEIVER)
-                _tell_of_own(make, server, log_host, transcript, told)
+                _tell_from_boot(make, server, log_host, transcript, account)
             else:
-                _tell(specs, family.tool, transcript, told)
+                _tell(specs, family.tool, transcript, account)
         except SmokeFailure as failure:
-            told.failure = str(failure)
+            account.failure = str(failure)
             transcript.write(f"FAILED: {failure}\n")
             report.show_consoles([spec.console for spec in specs])
             raise BuildError(f"smoke test of {distro.name}: {failure}", Path(transcript.name)) from failure
         except BuildError as failure:
-            told.failure = str(failure)
+            account.failure = str(failure)
             raise
         finally:
-            told.write(dist / f"{name}.json")
-    return told
+            account.write(dist / f"{name}.json")
+    return account
+
+
+def _family(client: docker.DockerClient, distro: Distro) -> Family:
+    return distros.by_family(
+        distro, deb=lambda target: Debs(client, target), rpm=lambda target: Rpms(client, target)
+    )
 
 
 def _specs(
@@ -133,18 +138,18 @@ def _guest(spec: vm.Spec, transcript: TextIO) -> Iterator[tuple[vm.Machine, Gues
         yield machine, guest
 
 
-def _tell(specs: list[vm.Spec], tool: Tool, transcript: TextIO, told: Report) -> None:
+def _tell(specs: list[vm.Spec], tool: Tool, transcript: TextIO, account: Report) -> None:
     with ExitStack() as stack:
         server, log_host = (stack.enter_context(_guest(spec, transcript))[1] for spec in specs)
-        _keep(Story(server, log_host, tool, told.step), told)
+        _tell_and_report(Story(server, log_host, tool, account.step), account)
 
 
-def _tell_of_own(
-    make: Callable[..., Stage], server: vm.Spec, other: vm.Spec, transcript: TextIO, told: Report
+def _tell_from_boot(
+    make: Callable[..., Stage], server: vm.Spec, other: vm.Spec, transcript: TextIO, account: Report
 ) -> None:
     """A story that starts its server itself, which keeps what it writes; made of start, spec and log_host."""
     with _guest(other, transcript) as (_, log_host):
-        _keep(make(partial(_guest, transcript=transcript), server, log_host=log_host), told)
+        _tell_and_report(make(partial(_guest, transcript=transcript), server, log_host=log_host), account)
 
 
 def _installed(
@@ -168,11 +173,11 @@ def _installed(
     return replace(spec, image=prepared_image(client, tag, install, spec.folder / f"{spec.name}.disk", log))
 
 
-def _keep(story: Stage, told: Report) -> None:
-    """Has a story told, and what it saw reported."""
-    told.kernels, told.records = story.kernels, story.records
+def _tell_and_report(story: Stage, account: Report) -> None:
+    """Has a story account, and what it saw reported."""
+    account.kernels, account.records = story.kernels, story.records
     story.tell()
-    told.result, told.failure = "pass", ""
+    account.result, account.failure = "pass", ""
 
 
 def _fresh(folder: Path) -> Path:

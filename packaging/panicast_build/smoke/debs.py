@@ -15,7 +15,7 @@ from panicast_build.repository import index
 from panicast_build.smoke import repo
 from panicast_build.smoke.family import Tool
 from panicast_build.smoke.repo import Package
-from panicast_build.targets.distros import DebDistro, Distro
+from panicast_build.targets.distros import DebDistro
 
 
 def control(path: Path) -> dict[str, str]:
@@ -48,8 +48,7 @@ class Debs:
         recommends=True,
     )
 
-    def __init__(self, client: docker.DockerClient, distro: Distro) -> None:
-        assert isinstance(distro, DebDistro)
+    def __init__(self, client: docker.DockerClient, distro: DebDistro) -> None:
         self._client = client
         self._distro = distro
         self.root = distro.title

@@ -11,13 +11,14 @@ from panicast_build.core.errors import UserError
 from panicast_build.kernel import config
 from panicast_build.smoke.debs import read
 from panicast_build.smoke.repo import Package
-from panicast_build.targets.distros import DebDistro, Distro
+from panicast_build.targets import distros
+from panicast_build.targets.distros import DebDistro, Distro, RpmDistro
 
 IMAGE, HEADERS, DEBUG = "linux-image-", "linux-headers-", "-dbg"
 
 
 @dataclass(frozen=True)
-class Kernel:
+class PatchedKernel:
     """A patched kernel's packages, what `uname -r` calls it, and whether its modules are signed."""
 
     packages: list[Package]
@@ -30,14 +31,20 @@ class Kernel:
         return [p.name for p in self.packages if p.name.startswith((IMAGE, HEADERS))]
 
 
-def built(distro: Distro, wanted: str = "") -> Kernel:
+def built(distro: Distro, wanted: str = "") -> PatchedKernel:
     """The kernel configured as wanted; for "", the first of configs.toml that was built. UserError says how
     to build it, or that it cannot be installed beside what the guests have."""
-    if not isinstance(distro, DebDistro):
-        raise UserError(
-            f"the guests of {distro.name} have a Debian root, which no RPM of a kernel fits",
-            "./inv test boots what was built for it",
-        )
+    return distros.by_family(distro, deb=lambda target: _built(target, wanted), rpm=_refuse)
+
+
+def _refuse(distro: RpmDistro) -> PatchedKernel:
+    raise UserError(
+        f"the guests of {distro.name} have a Debian root, which no RPM of a kernel fits",
+        "./inv test boots what was built for it",
+    )
+
+
+def _built(distro: DebDistro, wanted: str) -> PatchedKernel:
     target = paths.kernel_target(distro.name)
     components = dist.read(target).get("components", {})
     names = [name for name in config.load() if name in components and wanted in ("", name)]
@@ -52,4 +59,4 @@ def built(distro: Distro, wanted: str = "") -> Kernel:
     packages = [read(paths.dist_dir(target) / file) for file in files]
     packages = [package for package in packages if not package.name.endswith(DEBUG)]
     (image,) = (package.name for package in packages if package.name.startswith(IMAGE))
-    return Kernel(packages, image.removeprefix(IMAGE), bool(component["inputs"]["key"]))
+    return PatchedKernel(packages, image.removeprefix(IMAGE), bool(component["inputs"]["key"]))

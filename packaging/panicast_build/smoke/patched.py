@@ -15,7 +15,7 @@ from panicast_build.smoke.failure import SmokeFailure
 from panicast_build.smoke.family import Tool
 from panicast_build.smoke.guest import Guest
 from panicast_build.smoke.image import GuestImage
-from panicast_build.smoke.kernel import Kernel
+from panicast_build.smoke.kernel import PatchedKernel
 from panicast_build.smoke.scenario import MODULE_FOLDER, Stage, Step
 from panicast_build.smoke.vm import Machine, Spec
 
@@ -54,7 +54,7 @@ class Story(Stage):
     written to."""
 
     def __init__(
-        self, start: Start, spec: Spec, kernel: Kernel, log_host: Guest, tool: Tool, step: Step
+        self, start: Start, spec: Spec, kernel: PatchedKernel, log_host: Guest, tool: Tool, step: Step
     ) -> None:
         super().__init__(log_host, tool, step)
         self._start = start

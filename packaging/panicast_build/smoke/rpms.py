@@ -16,7 +16,7 @@ from panicast_build.smoke import repo
 from panicast_build.smoke.family import Tool
 from panicast_build.smoke.repo import Package
 from panicast_build.smoke.scenario import DKMS, OPTIONS_FILE, SERVICE
-from panicast_build.targets.distros import Base, Distro, RpmDistro
+from panicast_build.targets.distros import Base, RpmDistro
 
 
 def version(path: Path) -> str:
@@ -42,8 +42,7 @@ class Rpms:
     The guests' root is the distro's own where a registry has its image, else Debian's (rpmroot.py).
     """
 
-    def __init__(self, client: docker.DockerClient, distro: Distro) -> None:
-        assert isinstance(distro, RpmDistro)
+    def __init__(self, client: docker.DockerClient, distro: RpmDistro) -> None:
         self._client = client
         self._distro = distro
         self._manager = rpmroot.MANAGERS[distro.manager]

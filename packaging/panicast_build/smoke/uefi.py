@@ -19,7 +19,7 @@ from panicast_build.engine import images
 from panicast_build.engine.container import Container
 from panicast_build.smoke.image import GuestImage, image_folder
 from panicast_build.smoke.vm import Firmware
-from panicast_build.targets.distros import DebDistro, Distro
+from panicast_build.targets.distros import Distro
 
 MIB = 2**20
 SECTOR = 512
@@ -42,7 +42,7 @@ def chain(client: docker.DockerClient, distro: Distro) -> Path:
     (shimx64.efi, mmx64.efi, grubx64.efi), out of distro's own packages. Cached: not to be written to.
 
     UserError for a distro whose loaders are not Debian's."""
-    if not isinstance(distro, DebDistro) or not distro.image.startswith("debian:"):
+    if not distro.image.startswith("debian:"):
         raise UserError(
             f"the signed loaders of {distro.name} are not Debian's", "name a Debian: --distro debian-12"
         )

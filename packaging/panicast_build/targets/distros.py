@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +16,8 @@ from panicast_build.core.paths import ROOT
 TABLE = ROOT / "packaging" / "distros.toml"
 ALL = "all"
 D = TypeVar("D", bound="Distro")
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Distro(Base):
     """One target."""
 
     kernel: str
+    vendored: list[str] = field(kw_only=True)
     components: tuple[str, ...] = field(default=(), kw_only=True)
 
 
@@ -45,7 +49,6 @@ class DebDistro(Distro):
     version_suffix: str
     kernel_image: str
     kernel_headers: str
-    vendored: list[str]
     other_kernel: tuple[str, ...] = field(default=(), kw_only=True)
     newer: tuple[str, ...] = field(default=(), kw_only=True)
     kernel_source: str = field(default="", kw_only=True)
@@ -75,7 +78,6 @@ class RpmDistro(Distro):
     python_requires: list[str]
     python_suggests: list[str]
     python_postgresql: str
-    vendored: list[str]
     kernel_srpm: str = field(default="", kw_only=True)
     kernel_hook: str = field(default="", kw_only=True)
 
@@ -93,6 +95,17 @@ def load(table: Path = TABLE) -> dict[str, Distro]:
         name: tables.value(table, name, fields, tables.pick(table, name, fields, "family", KINDS))
         for name, fields in tables.load(table).items()
     }
+
+
+def by_family(distro: Distro, *, deb: Callable[[DebDistro], T], rpm: Callable[[RpmDistro], U]) -> T | U:
+    """Return what the function of the distro's family returns for it.
+
+    The one place that chooses: a new family is a new argument, which every caller must then give.
+    """
+    if isinstance(distro, RpmDistro):
+        return rpm(distro)
+    assert isinstance(distro, DebDistro)
+    return deb(distro)
 
 
 def of_family(family: type[D]) -> dict[str, D]:

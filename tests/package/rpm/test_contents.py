@@ -12,6 +12,7 @@ import docker
 import pytest
 
 from panicast_build.build import rpm, rpmroot, source, verified
+from panicast_build.build.order import Order
 from panicast_build.build.reproduce import OTHER
 from panicast_build.engine import images
 from panicast_build.engine.container import Container
@@ -136,7 +137,7 @@ def test_same_inputs_give_same_bytes(client: docker.DockerClient, packaged: Call
     first = packaged(TARGETS["el9"])
     for component in metadata.of_family("rpm"):
         with (tmp_path / "log").open("w") as log:
-            built = rpm.Build(client, metadata.load(), component, TARGETS["el9"], around=OTHER)
+            built = rpm.Build(Order(client, metadata.load(), component, around=OTHER), TARGETS["el9"])
             built.run(tmp_path, log)
     again = [path for path in tmp_path.iterdir() if path.suffix in (".rpm", ".spec")]
     assert len(again) == 9

@@ -14,7 +14,7 @@ from panicast_build.smoke import patched
 from panicast_build.smoke.agent import Output
 from panicast_build.smoke.failure import SmokeFailure
 from panicast_build.smoke.guest import Guest
-from panicast_build.smoke.kernel import Kernel
+from panicast_build.smoke.kernel import PatchedKernel
 
 from .conftest import FakeServer
 
@@ -26,7 +26,7 @@ def story(answers: dict[str, str | Output], *, signed: bool = False) -> patched.
     said = {start: Output(0, out, "") if isinstance(out, str) else out for start, out in answers.items()}
 
     made = patched.Story.__new__(patched.Story)
-    made._kernel = Kernel([], RELEASE, signed)
+    made._kernel = PatchedKernel([], RELEASE, signed)
     made._step = lambda _: nullcontext()
     made._server = cast(Guest, FakeServer(said))
     made.kernels = {}
