@@ -21,7 +21,7 @@ def image(
 ) -> str:
     """The tag of the image of containers/Containerfile.NAME with just these packages; UserError if the
     archive has not all of them any more."""
-    parent = images.build(client, distro, "locked", more={"preferences": pins.preferences(packages)})
+    parent = images.build(client, distro, "pinned", more={"preferences": pins.preferences(packages)})
     tag = images.build(client, distro, name, buildargs=arguments, parent=parent)
     pins.check(client, tag, packages)
     return tag

@@ -55,7 +55,7 @@ POSTGRESQL = Path("/usr/lib/postgresql")
 
 
 @dataclass(frozen=True)
-class Manager:
+class Installer:
     """A package manager of this machine: the key of PACKAGES, and the commands that install."""
 
     key: str
@@ -64,14 +64,14 @@ class Manager:
     install: tuple[str, ...]
 
 
-MANAGERS = (
-    Manager(
+INSTALLERS = (
+    Installer(
         "apt",
         "apt-get",
         ("apt-get", "-qq", "update"),
         ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", "install", "--no-install-recommends"),
     ),
-    Manager("dnf", "dnf", (), ("dnf", "-y", "-q", "--setopt=install_weak_deps=False", "install")),
+    Installer("dnf", "dnf", (), ("dnf", "-y", "-q", "--setopt=install_weak_deps=False", "install")),
 )
 
 
@@ -82,9 +82,9 @@ def find(command: str) -> str | None:
     return shutil.which(command, path=":".join(path))
 
 
-def manager(which: Callable[[str], str | None] = find) -> Manager | None:
+def installer(which: Callable[[str], str | None] = find) -> Installer | None:
     """The package manager of this machine."""
-    return next((known for known in MANAGERS if which(known.command)), None)
+    return next((known for known in INSTALLERS if which(known.command)), None)
 
 
 def packages_for(commands: list[str], key: str) -> list[str]:
@@ -105,7 +105,7 @@ def _need(*commands: str) -> None:
     missing = [command for command in commands if not find(command)]
     if not missing:
         return
-    found = manager()
+    found = installer()
     if found is None:
         raise UserError(
             f"missing here: {', '.join(missing)}",
@@ -121,7 +121,7 @@ def _need(*commands: str) -> None:
         raise UserError(f"{', '.join(packages)} installed, but {', '.join(still)} is not in PATH")
 
 
-def _install(found: Manager, packages: list[str]) -> None:
+def _install(found: Installer, packages: list[str]) -> None:
     LOGS.mkdir(parents=True, exist_ok=True)
     path = LOGS / "install-tools.log"
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}

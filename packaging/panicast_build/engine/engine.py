@@ -37,7 +37,7 @@ def owner() -> str:
 
 def connect() -> docker.DockerClient:
     """A client of the engine that answers: DOCKER_HOST if set, the system's or user's Docker, or our own."""
-    client = _first_answering() or _private()
+    client = _first_answering() or _own()
     _remove_orphans(client)
     return client
 
@@ -70,7 +70,7 @@ def _first_answering() -> docker.DockerClient | None:
     return next(filter(None, (_answers(f"unix://{path}") for path in sockets if path.exists())), None)
 
 
-def _private() -> docker.DockerClient:
+def _own() -> docker.DockerClient:
     if os.geteuid() != 0:
         raise UserError(
             "no container engine answers, and only root can start one",

@@ -66,7 +66,7 @@ def _numbers(version: str) -> list[int]:
 
 
 @contextmanager
-def source(client: docker.DockerClient, kernel: Kernel, log: TextIO) -> Iterator[Source]:
+def source(client: docker.DockerClient, kernel: Kernel, log: TextIO) -> Iterator[Unpacked]:
     """The newest source package of a kernel, unpacked. Unreachable where there is none to be had."""
     arguments = {"SUITE": kernel.suite, "ARCHIVE": kernel.archive}
     try:
@@ -74,11 +74,11 @@ def source(client: docker.DockerClient, kernel: Kernel, log: TextIO) -> Iterator
     except (BuildError, UserError) as error:
         raise Unreachable(f"{kernel.title}: {error}") from error
     with Container(client, tag, network="host") as box:
-        yield Source(box, _fetch(box, kernel, log), log)
+        yield Unpacked(box, _fetch(box, kernel, log), log)
 
 
 @dataclass(frozen=True)
-class Source:
+class Unpacked:
     """A kernel's source in a container; version is its package's."""
 
     box: Container

@@ -16,7 +16,7 @@ from panicast_build.core import paths, progress
 from panicast_build.core.errors import UserError
 from panicast_build.core.paths import DIST, ROOT
 from panicast_build.core.run import run
-from panicast_build.release import evidence
+from panicast_build.release import statements
 from panicast_build.repository import key
 from panicast_build.targets import changelog, metadata
 from panicast_build.targets.distros import Distro
@@ -103,13 +103,13 @@ def _collect(release: Release, log: TextIO) -> None:
     project, now = metadata.load(), datetime.now(UTC)
     entry = changelog.parse(changelog.PATH.read_text())[0]
     texts = {
-        evidence.SBOM: evidence.sbom(project, release.distros, release.folder, now),
-        evidence.NOTES: evidence.notes(project, entry, release.distros, release.smoked),
+        statements.SBOM: statements.sbom(project, release.distros, release.folder, now),
+        statements.NOTES: statements.notes(project, entry, release.distros, release.smoked),
     }
     for name, text in texts.items():
         (release.folder / name).write_text(text)
-    stated_ = evidence.provenance(project, release.distros, release.folder, str(commit["commit"]), now)
-    (release.folder / evidence.PROVENANCE).write_text(stated_)
+    stated_ = statements.provenance(project, release.distros, release.folder, str(commit["commit"]), now)
+    (release.folder / statements.PROVENANCE).write_text(stated_)
 
 
 def _folders(top: Path, names: Sequence[str]) -> set[str]:
@@ -122,11 +122,11 @@ def _sign(release: Release, log: TextIO) -> None:
     shutil.rmtree(release.folder / "repo", ignore_errors=True)
     shutil.copytree(DIST / "repo", release.folder / "repo", symlinks=True)
     (release.folder / "repo" / ".lock").unlink(missing_ok=True)
-    summed = release.folder / evidence.SUMS
-    summed.write_text(evidence.sums(release.folder))
+    summed = release.folder / statements.SUMS
+    summed.write_text(statements.sums(release.folder))
     if release.sign:
         found = key.find(release.sign)
-        for name in (evidence.SUMS, evidence.PROVENANCE):
+        for name in (statements.SUMS, statements.PROVENANCE):
             found.detached(release.folder / name, release.folder / f"{name}.asc")
 
 

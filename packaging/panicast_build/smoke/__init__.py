@@ -23,12 +23,12 @@ from panicast_build.smoke import compiled, patched, repo, report, secureboot, ue
 from panicast_build.smoke.debs import Debs
 from panicast_build.smoke.failure import SmokeFailure
 from panicast_build.smoke.family import Family, Tool
-from panicast_build.smoke.guest import Guest
 from panicast_build.smoke.image import FOLDER, GuestImage, guest_image, prepared_image
 from panicast_build.smoke.kernel import built as kernel_under_test
 from panicast_build.smoke.report import Report
 from panicast_build.smoke.rpms import Rpms
 from panicast_build.smoke.scenario import DKMS, LOG_HOST, RECEIVER, SERVER, Stage, Story
+from panicast_build.smoke.system import System
 from panicast_build.targets import distros
 from panicast_build.targets.distros import Distro
 
@@ -132,9 +132,9 @@ def _specs(
 
 
 @contextmanager
-def _guest(spec: vm.Spec, transcript: TextIO) -> Iterator[tuple[vm.Machine, Guest]]:
+def _guest(spec: vm.Spec, transcript: TextIO) -> Iterator[tuple[vm.Machine, System]]:
     """A machine that runs, and the system in it."""
-    with vm.Machine(spec, FOLDER) as machine, closing(Guest(machine, transcript)) as guest:
+    with vm.Machine(spec, FOLDER) as machine, closing(System(machine, transcript)) as guest:
         yield machine, guest
 
 

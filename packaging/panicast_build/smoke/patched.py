@@ -13,10 +13,10 @@ from panicast_build.core import tools
 from panicast_build.core.run import run
 from panicast_build.smoke.failure import SmokeFailure
 from panicast_build.smoke.family import Tool
-from panicast_build.smoke.guest import Guest
 from panicast_build.smoke.image import GuestImage
 from panicast_build.smoke.kernel import PatchedKernel
 from panicast_build.smoke.scenario import MODULE_FOLDER, Stage, Step
+from panicast_build.smoke.system import System
 from panicast_build.smoke.vm import Machine, Spec
 
 # The first line of every boot.
@@ -30,7 +30,7 @@ TEST_OPTION = "CONFIG_PRINTK_LOG_BUFFER_KUNIT_TEST=y"
 REFUSAL = ("this kernel loads signed modules only", "module.sig_enforce")
 RESET_SECONDS = 60.0
 
-Start = Callable[[Spec], AbstractContextManager[tuple[Machine, Guest]]]
+Start = Callable[[Spec], AbstractContextManager[tuple[Machine, System]]]
 
 
 def boot_files(root: Path, release: str, folder: Path) -> GuestImage:
@@ -54,7 +54,7 @@ class Story(Stage):
     written to."""
 
     def __init__(
-        self, start: Start, spec: Spec, kernel: PatchedKernel, log_host: Guest, tool: Tool, step: Step
+        self, start: Start, spec: Spec, kernel: PatchedKernel, log_host: System, tool: Tool, step: Step
     ) -> None:
         super().__init__(log_host, tool, step)
         self._start = start

@@ -12,7 +12,7 @@ from typing import Any
 from panicast_build.smoke import compiled
 from panicast_build.smoke.failure import SmokeFailure, wait_for
 from panicast_build.smoke.family import Tool
-from panicast_build.smoke.guest import Guest
+from panicast_build.smoke.system import System
 
 SERVER, LOG_HOST = "server", "log-host"
 DKMS, RECEIVER = "panicast-dkms", "panicast-receiver"
@@ -41,9 +41,9 @@ class Stage(ABC):
 
     A story sets the server when it has one."""
 
-    _server: Guest
+    _server: System
 
-    def __init__(self, log_host: Guest, tool: Tool, step: Step) -> None:
+    def __init__(self, log_host: System, tool: Tool, step: Step) -> None:
         self._log_host = log_host
         self._tool = tool
         self._step = step
@@ -54,7 +54,7 @@ class Stage(ABC):
     def tell(self) -> None:
         """The whole story; SmokeFailure where it goes another way."""
 
-    def _boot(self, *guests: Guest) -> None:
+    def _boot(self, *guests: System) -> None:
         for guest in guests:
             guest.wait_until_up()
             self.kernels[guest.name] = guest.run(["uname", "-r"]).out.strip()
@@ -107,7 +107,7 @@ class Stage(ABC):
 class Story(Stage):
     """The packages through their life on stock kernels."""
 
-    def __init__(self, server: Guest, log_host: Guest, tool: Tool, step: Step) -> None:
+    def __init__(self, server: System, log_host: System, tool: Tool, step: Step) -> None:
         super().__init__(log_host, tool, step)
         self._server = server
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from panicast_build.smoke import uefi
 from panicast_build.smoke.failure import SmokeFailure
 from panicast_build.smoke.family import Tool
-from panicast_build.smoke.guest import Guest
 from panicast_build.smoke.patched import Start
 from panicast_build.smoke.scenario import INSTALL_SECONDS, MODULE_FOLDER, Stage, Step
+from panicast_build.smoke.system import System
 from panicast_build.smoke.vm import Spec
 
 # The certificate of the key that DKMS makes, and what it is called.
@@ -39,7 +39,7 @@ class Story(Stage):
     disk, spec's image, is written to."""
 
     def __init__(
-        self, start: Start, spec: Spec, loaders: Path, log_host: Guest, tool: Tool, step: Step
+        self, start: Start, spec: Spec, loaders: Path, log_host: System, tool: Tool, step: Step
     ) -> None:
         super().__init__(log_host, tool, step)
         self._firmware = uefi.firmware(loaders, spec.image, spec.command_line, spec.folder)

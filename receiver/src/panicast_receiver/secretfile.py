@@ -19,7 +19,7 @@ def place(name: str) -> Path:
     return Path(folder, name) if folder and "/" not in name else Path(name)
 
 
-def read_private(path: Path, what: str) -> list[str]:
+def read_secret(path: Path, what: str) -> list[str]:
     """The lines of a file of ``what``; raises ReceiverError, also when others than its owner may read it."""
     try:
         with path.open(encoding="ascii", errors="replace") as file:
@@ -38,7 +38,7 @@ def read_private(path: Path, what: str) -> list[str]:
 def read_line(name: str, what: str) -> str:
     """The one line of such a file; raises ReceiverError."""
     path = place(name)
-    lines = [line.strip() for line in read_private(path, what) if line.strip()]
+    lines = [line.strip() for line in read_secret(path, what) if line.strip()]
     if len(lines) != 1:
         raise UsageError(f"{path}: right is one line, {what}")
     return lines[0]

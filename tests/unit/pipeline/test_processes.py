@@ -72,7 +72,7 @@ def test_interrupt_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_tool_has_a_package_for_every_manager() -> None:
-    keys = {manager.key for manager in tools.MANAGERS}
+    keys = {manager.key for manager in tools.INSTALLERS}
     assert {command for command, names in tools.PACKAGES.items() if set(names) != keys} == set()
 
 
@@ -81,15 +81,15 @@ def test_packages_are_named_once() -> None:
 
 
 def test_first_manager_present_is_used() -> None:
-    found = tools.manager(lambda command: "/usr/bin/dnf" if command == "dnf" else None)
+    found = tools.installer(lambda command: "/usr/bin/dnf" if command == "dnf" else None)
     assert found is not None and found.key == "dnf"
-    assert tools.manager(lambda command: None) is None
+    assert tools.installer(lambda command: None) is None
 
 
 def test_ordinary_user_is_told_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    apt = tools.MANAGERS[0]
+    apt = tools.INSTALLERS[0]
     monkeypatch.setattr(tools, "find", lambda command: None)
-    monkeypatch.setattr(tools, "manager", lambda: apt)
+    monkeypatch.setattr(tools, "installer", lambda: apt)
     monkeypatch.setattr(tools.os, "geteuid", lambda: 1000)
     with pytest.raises(UserError) as refused:
         tools.need("mmdebstrap", "dockerd")

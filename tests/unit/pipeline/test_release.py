@@ -15,7 +15,7 @@ from debian.changelog import Changelog
 
 from panicast_build.core.errors import BuildError, UserError
 from panicast_build.core.run import run
-from panicast_build.release import evidence, steps, task
+from panicast_build.release import statements, steps, task
 from panicast_build.targets import changelog, distros, metadata
 
 TEXT = """# Changelog
@@ -189,22 +189,23 @@ def test_what_a_release_says_of_itself(tmp_path: Path, monkeypatch: pytest.Monke
         (tmp_path / distro.name / name).write_text(name)
     layer = {"base": {"layer": "sha256:" + "ab" * 32}, "tag": "build-deb"}
     monkeypatch.setattr(
-        evidence.dist, "read", lambda name: {"components": {"kmod": {"inputs": {"image": layer}}}}
+        statements.dist, "read", lambda name: {"components": {"kmod": {"inputs": {"image": layer}}}}
     )
     now, project = datetime.now(UTC), metadata.load()
-    bom = json.loads(evidence.sbom(project, targets, tmp_path, now))
+    bom = json.loads(statements.sbom(project, targets, tmp_path, now))
     assert bom["bomFormat"] == "CycloneDX"
     found = {component["bom-ref"]: component for component in bom["components"]}
     assert set(found) == {f"{d.name}/{n}" for d, n in zip(targets, names, strict=True)}
-    inside = found[f"el8/{names[1]}"]["components"]
-    assert {module["name"] for module in inside} == set(targets[1].vendored)
-    statement = json.loads(evidence.provenance(project, targets, tmp_path, "c0ffee", now))
+    for distro, name in zip(targets, names, strict=True):
+        inside = found[f"{distro.name}/{name}"]["components"]
+        assert {module["name"] for module in inside} == set(distro.vendored)
+    statement = json.loads(statements.provenance(project, targets, tmp_path, "c0ffee", now))
     assert statement["_type"] == "https://in-toto.io/Statement/v1"
     assert {subject["name"] for subject in statement["subject"]} == set(found)
     built = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
     assert built[0]["digest"] == {"gitCommit": "c0ffee"} and built[1]["digest"]["sha256"] == "ab" * 32
     entry = changelog.parse(TEXT)[0]
-    said = evidence.notes(project, entry, targets, ["el8"]).splitlines()
+    said = statements.notes(project, entry, targets, ["el8"]).splitlines()
     assert [line.split(":")[0] for line in said if "crashed" in line] == ["- el8"]
-    sums = evidence.sums(tmp_path).splitlines()
+    sums = statements.sums(tmp_path).splitlines()
     assert len(sums) == 2 and all(re.fullmatch(r"[0-9a-f]{64}  \S+", line) for line in sums)

@@ -13,8 +13,8 @@ import pytest
 from panicast_build.smoke import patched
 from panicast_build.smoke.agent import Output
 from panicast_build.smoke.failure import SmokeFailure
-from panicast_build.smoke.guest import Guest
 from panicast_build.smoke.kernel import PatchedKernel
+from panicast_build.smoke.system import System
 
 from .conftest import FakeServer
 
@@ -28,7 +28,7 @@ def story(answers: dict[str, str | Output], *, signed: bool = False) -> patched.
     made = patched.Story.__new__(patched.Story)
     made._kernel = PatchedKernel([], RELEASE, signed)
     made._step = lambda _: nullcontext()
-    made._server = cast(Guest, FakeServer(said))
+    made._server = cast(System, FakeServer(said))
     made.kernels = {}
     return made
 

@@ -14,7 +14,7 @@ from panicast_build.smoke import scenario
 from panicast_build.smoke.agent import Output
 from panicast_build.smoke.debs import Debs
 from panicast_build.smoke.failure import SmokeFailure
-from panicast_build.smoke.guest import Guest
+from panicast_build.smoke.system import System
 
 GOOD = {"id": "a1", "type": "panic", "format": "v1", "complete": True}
 TEXT = "\n".join(scenario.EVIDENCE)
@@ -51,7 +51,7 @@ class FakeLogHost:
 def crash(records: list[dict[str, Any]], text: str = TEXT) -> scenario.Story:
     server = FakeServer()
     log_host = FakeLogHost(server, records, text)
-    story = scenario.Story(cast(Guest, server), cast(Guest, log_host), Debs.tool, lambda _: nullcontext())
+    story = scenario.Story(cast(System, server), cast(System, log_host), Debs.tool, lambda _: nullcontext())
     story._crash("v1")
     return story
 

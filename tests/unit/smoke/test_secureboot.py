@@ -12,7 +12,7 @@ import pytest
 from panicast_build.smoke import secureboot
 from panicast_build.smoke.agent import Output
 from panicast_build.smoke.failure import SmokeFailure
-from panicast_build.smoke.guest import Guest
+from panicast_build.smoke.system import System
 
 from .conftest import FakeServer
 
@@ -23,7 +23,7 @@ ADVICE = Output(1, "; ".join(secureboot.NOT_ENROLLED), "")
 def story(answers: dict[str, Output]) -> secureboot.Story:
     made = secureboot.Story.__new__(secureboot.Story)
     made._step = lambda _: nullcontext()
-    made._server = cast(Guest, FakeServer(answers))
+    made._server = cast(System, FakeServer(answers))
     return made
 
 

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from ..errors import ReceiverError, UsageError
-from ..secretfile import place, read_private
+from ..secretfile import place, read_secret
 from ..settings import Settings
 from ..settings.kinds import host_and_port
 from ..settings.web import parse_names
@@ -78,7 +78,7 @@ def _same(told: str, known: str) -> bool:
 
 
 def _read_token(path: Path) -> str:
-    token = "\n".join(read_private(path, "the token")).strip()
+    token = "\n".join(read_secret(path, "the token")).strip()
     if len(token) < SHORTEST_TOKEN or not re.fullmatch(r"[!-~]+", token):
         raise ReceiverError(
             f"the token in {path} is not a word of at least {SHORTEST_TOKEN} characters of ASCII; make one: "

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Union
 
 from ..errors import ReceiverError
-from ..secretfile import read_private
+from ..secretfile import read_secret
 from .v1 import FLAG_SEALED, HEADER, HOST_BYTES, PIECE_END, PREFIX_END
 
 try:
@@ -104,7 +104,7 @@ def read_keys(path: Path) -> Keys:
             "(Fedora, EPEL) or `pip install pynacl`, or leave key_file empty"
         )
     keys: dict[int, SharedKey | MasterKey] = {}
-    for number, line in enumerate(read_private(path, "the keys"), 1):
+    for number, line in enumerate(read_secret(path, "the keys"), 1):
         text = line.partition("#")[0].strip()
         if not text:
             continue

@@ -28,7 +28,7 @@ class Running:
     pid: int
 
 
-class Guest:
+class System:
     """The system inside a machine. All that is run in it is written to transcript with what it printed."""
 
     def __init__(self, machine: Machine, transcript: TextIO) -> None:
