@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from panicast_receiver.meaning import NOT_UNDERSTOOD, not_understood, understand
+from panicast_receiver.meaning import NOT_UNDERSTOOD, VERSION, not_understood, understand
 
 TRACE = "Call Trace:\n dump_stack+0x1/0x2\n"
 CPU = "CPU: 1 PID: 77 Comm: worker Not tainted 6.1.0 #1\n"
@@ -77,8 +77,8 @@ TITLES = {
     "divide error in my_rate": "divide error: 0000 [#1] SMP\n"
     "RIP: 0010:[<ffffffff8>]  [<ffffffff8>] my_rate+0x1/0x2\n",
     "kernel BUG in my_bug": "kernel BUG at fs/my.c:12!\nEIP is at my_bug+0x1/0x2\n",
-    "stack overflow in sys_sendmsg": "BUG: stack guard page was hit at ffffc9 (stack is ffffc9..ffffca)\n"
-    + traced("deep", "deep", "__x64_sys_sendmsg", "do_syscall_64"),
+    "stack guard page was hit in sys_sendmsg": "BUG: stack guard page was hit at ffffc9 "
+    "(stack is ffffc9..ffffca)\n" + traced("deep", "deep", "__x64_sys_sendmsg", "do_syscall_64"),
     "bad paging request in arm_copy": "Unable to handle kernel paging request at virtual address dead0000\n"
     "Internal error: Oops: 805 [#1] SMP ARM\nPC is at memcpy+0x1/0x2\nLR is at x+0x1/0x2\n"
     "[<c0014318>] (memcpy) from [<c001457c>] (arm_copy+0x24/0x2c)\n",
@@ -86,7 +86,7 @@ TITLES = {
     "pc : a64_poke+0x10/0x20\nlr : a64_call+0x1/0x2\n",
     "bad paging request in rv_poke": "Unable to handle kernel paging request at virtual address 0000dead\n"
     "Oops [#1]\nepc : rv_poke+0x10/0x20 ra : rv_call+0x1/0x2\n",
-    "bad data access in ppc_poke": "BUG: Unable to handle kernel data access on read at 0xdeadbeef\n"
+    "bad paging request in ppc_poke": "BUG: Unable to handle kernel data access on read at 0xdeadbeef\n"
     "Oops: Kernel access of bad area, sig: 11 [#1]\nNIP [c000000000123456] ppc_poke+0x10/0x20\n",
     "bad paging request in s390_poke": "Unable to handle kernel pointer dereference in virtual kernel "
     "address space\nKrnl PSW : 0704c00180000000 0000000000ab1234 (s390_poke+0x12/0x30)\n",
@@ -96,6 +96,60 @@ TITLES = {
     "WARNING in old_way": "WARNING: at mm/page_alloc.c:2204 old_way+0x231/0x8f0()\n",
     "WARNING in usual_way": "WARNING: CPU: 1 PID: 83 at net/core/dev.c:7 usual_way+0x1/0x2\n",
     "WARNING in new_way": "WARNING: fs/jfs/x.c:2867 at new_way+0x454/0x4e0, CPU#0: jfsCommit/112\n",
+    "WARNING in new_condition": "WARNING: [count > limit] fs/my.c:28 at new_condition+0x1/0x2, CPU#0: a/1\n",
+    "kmalloc bug in my_ask": "WARNING: CPU: 1 PID: 83 at mm/util.c:597 kvmalloc_node+0x1/0x2\n"
+    "RIP: 0010:kvmalloc_node+0x1/0x2\n" + traced("my_ask"),
+    "WARNING in my_probe/usb_submit_urb": "WARNING: CPU: 1 PID: 83 at drivers/usb/core/urb.c:5 "
+    "usb_submit_urb+0x1/0x2\n" + traced("usb_submit_urb", "usb_start_wait_urb", "my_probe"),
+    "proc registration bug in my_net": "WARNING: CPU: 1 PID: 83 at fs/proc/generic.c:3 "
+    "proc_register+0x1/0x2\n" + traced("proc_register", "proc_create_net_data", "my_net"),
+    "locking bug in my_set": "WARNING: CPU: 1 PID: 83 at kernel/locking/lockdep.c:7 "
+    "look_up_lock_class+0x1/0x2\n"
+    + traced("register_lock_class", "lock_acquire", "lock_sock_nested", "my_set"),
+    "bad usercopy in my_ioctl": "kernel BUG at mm/usercopy.c:10!\nRIP: 0010:usercopy_abort+0x1/0x2\n"
+    + traced("__check_object_size", "my_ioctl"),
+    "stack is corrupted in my_walk": "Kernel panic - not syncing: stack-protector: Kernel stack is "
+    "corrupted in: "
+    "ffffffff81234567\n" + traced("panic", "__stack_chk_fail", "my_walk"),
+    "corrupted stack end in sys_bind": "Kernel panic - not syncing: corrupted stack end detected inside "
+    "scheduler\n" + traced("panic", "__schedule", "schedule", "my_deep", "__sys_bind", "do_syscall_64"),
+    # Who else was busy, waited or asked.
+    "soft lockup in smp_call_function_many": "watchdog: BUG: soft lockup - CPU#1 stuck for 23s! [a:7]\n"
+    "RIP: 0010:smp_call_function_many+0x1/0x2\n" + traced("flush_tlb_mm_range", "do_syscall_64"),
+    "RCU stall in my_ioctl": "rcu: INFO: rcu_preempt detected expedited stalls on CPUs/tasks: { 0-... }\n"
+    + TRACE
+    + " asm_sysvec_apic_timer_interrupt+0x1/0x2\nRIP: 0010:my_loop+0x1/0x2\n my_inner+0x1/0x2\n"
+    " my_ioctl+0x1/0x2\n vfs_ioctl+0x1/0x2\n",
+    "hung task in synchronize_rcu": "INFO: task a:7 blocked for more than 120 seconds.\n"
+    + traced("__schedule", "schedule", "wait_for_completion", "__synchronize_srcu", "my_unregister"),
+    "task can't die in my_sleep": "INFO: task a:7 can't die for more than 120 seconds.\n"
+    + traced("__schedule", "schedule", "my_sleep"),
+    "bad page state in my_pages": "BUG: Bad page state in process a  pfn:12345\n"
+    "page last allocated via order 0, pid 7\n prep_new_page+0x1/0x2\n alloc_pages+0x1/0x2\n "
+    "my_pages+0x1/0x2\n" + traced("bad_page", "my_release"),
+    "KASAN: invalid-free in my_put": "BUG: KASAN: double-free or invalid-free in kfree+0x1/0x2\n"
+    + traced("kasan_report_invalid_free", "kfree", "my_put"),
+    "KMSAN: uninit-value in my_seal": "BUG: KMSAN: uninit-value in aes_encrypt+0x1/0x2\n "
+    "aes_encrypt+0x1/0x2\n"
+    " crypto_cbc_encrypt+0x1/0x2\n my_seal+0x1/0x2\n",
+    "UBSAN: undefined-behaviour in my_sum": "UBSAN: Undefined behaviour in lib/my.c:7:9\n"
+    + traced("ubsan_epilogue", "handle_overflow", "my_sum"),
+    "possible deadlock in my_chain": "WARNING: possible circular locking dependency detected\n"
+    "a/7 is trying to acquire lock:\nffff88 (x){+.+.}-{3:3}, at: _raw_spin_lock+0x1/0x2\n\n"
+    "but task is already holding lock:\nffff88 (y){+.+.}-{3:3}, at: down_read+0x1/0x2\n\n"
+    "-> #1 (y){+.+.}-{3:3}:\n       down_read+0x1/0x2\n       my_chain+0x1/0x2\n",
+    "BUG: bad unlock balance in my_unlock": "[ BUG: bad unlock balance detected! ]\na/7 is trying to "
+    "release lock "
+    "(x) at:\n[<ffffffff812345>] my_unlock+0x1/0x2\n",
+    "bad unlock balance in my_unlock": "WARNING: bad unlock balance detected!\na/7 is trying to release lock "
+    "(x) at:\n[<ffffffff812345>] my_unlock+0x1/0x2\n",
+    "INFO: suspicious RCU usage in my_list": "[ INFO: suspicious RCU usage. ]\n"
+    + traced("lockdep_rcu_suspicious", "list_for_rcu", "my_list"),
+    "alignment trap in my_read32": "Alignment trap: not handling instruction e1932f9f at [<c0123456>]\n"
+    "PC is at my_read32+0x1/0x2\n",
+    "unregister_netdevice: waiting for a device to become free": "unregister_netdevice: waiting for lo "
+    "to become "
+    "free. Usage count = 2\n",
     # Panics and hardware.
     "panic: Attempted to kill init": "Kernel panic - not syncing: Attempted to kill init! "
     "exitcode=0x00000009\n",
@@ -120,6 +174,7 @@ def test_the_name(title, text):
     found = understand(text)
     assert found.title in (title, f"INFO: {title}")
     assert found.kind and found.severity and found.signature not in ("", NOT_UNDERSTOOD)
+    assert found.version == VERSION
 
 
 @pytest.mark.parametrize("text", TITLES.values(), ids=list(TITLES))
@@ -171,13 +226,34 @@ def test_a_record_that_begins_in_the_middle():
 def test_what_nobody_understands_is_a_group_of_its_own():
     found = not_understood()
     assert (found.title, found.signature, found.kind) == ("not understood", NOT_UNDERSTOOD, "unknown")
-    assert understand("eth0: link is up\nWARNING: the moduli file does not exist\n").title == ""
+    assert understand("eth0: link is up\nWARNING: /etc/ssh/moduli does not exist\n").title == ""
 
 
 def test_no_address_number_or_name_of_a_task_is_in_a_title():
     text = "Kernel panic - not syncing: my driver: timeout 77 of 0xffff888012345678 at ffff888012345678\n"
     assert not re.search(r"\d", understand(text).title)
     assert len(understand(f"Kernel panic - not syncing: {'word ' * 99}").title) <= 120
+
+
+def test_other_cpus_are_heard_once_they_are_asked():
+    text = "[    1.0][ T7] rcu: INFO: rcu_sched detected stalls on CPUs/tasks:\n"
+    text += "[    1.0][ T7] Sending NMI from CPU 0 to CPUs 1:\n"
+    for line in (
+        "Call Trace:",
+        " apic_timer_interrupt+0x1/0x2",
+        "RIP: 0010:my_spin+0x1/0x2",
+        " my_run+0x1/0x2",
+    ):
+        text += f"[    1.1][ C1] {line}\n[    1.1][ T9] another: word\n"
+    text += "[    1.1][ C1]  process_one_work+0x1/0x2\n"
+    assert understand(text).title == "RCU stall in my_run"
+
+
+def test_words_that_may_be_a_complaint_name_a_crash_only_where_nothing_else_does():
+    words = "INFO: something odd\nfatal error: something\n"
+    assert understand(words).title == "INFO: something odd"
+    assert understand(words + TITLES["WARNING in usual_way"]).title == "WARNING in usual_way"
+    assert understand("INFO: lockdep is turned off.\nINFO: NMI handler took too long to run\n").title == ""
 
 
 HOSTILE = [

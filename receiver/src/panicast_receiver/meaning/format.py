@@ -11,7 +11,8 @@ from .innocent import COMMON, Names
 
 PANIC = "Kernel panic - not syncing: "
 #: Where the guilty function is looked for: registers, trace, a lock, below the timer's interrupt.
-AT, TRACE, LOCK, STUCK_AT = ("at", "trace"), ("trace",), ("lock", "trace"), ("stuck",)
+AT, TRACE, LOCK = ("named", "at", "trace"), ("named", "trace"), ("lock", "trace")
+RUNNING, INTERRUPTED = ("running",), ("interrupted", "beyond", "running")
 #: What a panic says when something else was said before: it names nothing by itself.
 CONSEQUENCES = (
     *("Fatal exception", "panic_on_warn set", "Oops", "hung_task: blocked tasks", "softlockup: hung tasks"),
@@ -20,15 +21,36 @@ CONSEQUENCES = (
     *("panic_on_oops", "ubsan: ", "scheduling while atomic"),
 )
 
+#: What sounds like a complaint and is none.
+NOISE = (
+    *(
+        "/etc/ssh/moduli",
+        "workqueue cpumask: online intersect",
+        "he mand mount option",
+        "unsupported flag value",
+    ),
+    *("unprivileged ebpf is enabled", "fbcon: driver", "see https", "kernel not compiled with cpu_"),
+    *(
+        "deprecated v2 capabilities",
+        "wireless extensions",
+        "lockdep is turned off",
+        "stall ended before state",
+    ),
+    *("nmi handler", "recovery required on readonly", "took too long", "is not present in /proc/kallsyms"),
+    *("no syscalls can create", "parsing elf", "cannot create timer", "alsa", "decompressing linux"),
+)
+
 
 class Format(NamedTuple):
     """``begins``: a line's first characters. ``detail``: what its rest must be; its groups are ``what`` for
     the title, ``where`` for a function that it names. ``title``: {what}, {access}, and {in}: " in " and the
     function.
 
-    ``look``: where else the guilty function is looked for, in this order. ``innocent``: who is passed over.
+    ``look``: where the guilty function is looked for, in this order; naming.py knows the places.
+    ``innocent``: who is passed over. ``pick``: which of the others it is: the ``first``; of whoever runs
+    without end the one that was ``called`` to do so; of whoever sleeps what is ``awaited``.
     ``confirm``: others say such words, too: it is one if the kernel drew a line before it or prints its state
-    after it.
+    after it, or nothing else is said. ``last``: it is one only where nothing else is said.
     """
 
     begins: str
@@ -38,6 +60,8 @@ class Format(NamedTuple):
     innocent: Names = COMMON
     detail: re.Pattern[str] | None = None
     confirm: bool = False
+    last: bool = False
+    pick: str = "first"
 
 
 def detail(pattern: str) -> re.Pattern[str]:
@@ -46,7 +70,11 @@ def detail(pattern: str) -> re.Pattern[str]:
 
 
 def rows(
-    kind: str, look: tuple[str, ...], titles: Mapping[str, str], innocent: Names = COMMON
+    kind: str,
+    look: tuple[str, ...],
+    titles: Mapping[str, str],
+    innocent: Names = COMMON,
+    pick: str = "first",
 ) -> tuple[Format, ...]:
     """Formats that differ in how they begin and in their titles alone."""
-    return tuple(Format(begins, kind, title, look, innocent) for begins, title in titles.items())
+    return tuple(Format(begins, kind, title, look, innocent, pick=pick) for begins, title in titles.items())

@@ -7,7 +7,21 @@ fits a line is taken.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from . import formats_checkers, formats_faults, formats_locks, formats_others, formats_stuck
+from .format import AT, Format
+from .innocent import (
+    ALLOCATING,
+    COMMON,
+    COPYING,
+    OBJECTS,
+    PROC,
+    REFERENCES,
+    SOCKETS,
+    URBS,
+    Names,
+)
 
 FORMATS = (
     *formats_checkers.ROWS,
@@ -27,31 +41,44 @@ SEVERITIES = {
 
 #: Words before a report's own: who says it, or the brackets of an older lockdep.
 LEAD_INS = (
-    "BUG: ",
-    "INFO: ",
-    " BUG: ",
-    " INFO: ",
-    "watchdog: ",
-    "NMI watchdog: ",
-    "rcu: ",
-    "[ INFO: ",
-    "[ BUG: ",
-    "[ WARNING: ",
-    "INFO: [ ",
-    "Oops: ",
-    "traps: ",
+    *("watchdog: ", "NMI watchdog: ", "rcu: ", "[ ", "INFO: [ ", "Oops: ", "traps: "),
     "Kernel Panic - not syncing: ",
 )
 
-#: Whose complaint it is, where it stands in a file of these, is better said so than by WARNING or kernel BUG.
-BY_FILE = {
-    "lib/debugobjects.c": ("memory corruption", "ODEBUG bug{in}"),
-    "lib/refcount.c": ("memory corruption", "refcount bug{in}"),
-    "include/linux/kref.h": ("memory corruption", "refcount bug{in}"),
-    "lib/list_debug.c": ("memory corruption", "list corruption{in}"),
-    "kernel/locking/lockdep.c": ("locking", "locking bug{in}"),
-    "mm/slab_common.c": ("warning", "kmalloc bug{in}"),
-    "mm/util.c": ("warning", "kmalloc bug{in}"),
-    "lib/kobject.c": ("warning", "kobject bug{in}"),
-    "mm/usercopy.c": ("memory corruption", "bad usercopy{in}"),
-}
+
+class Better(NamedTuple):
+    """What is better said than WARNING or kernel BUG, of a file and of functions with these words."""
+
+    file: str
+    functions: tuple[str, ...]
+    kind: str
+    title: str
+    innocent: Names
+    look: tuple[str, ...] = AT
+
+
+#: Whose complaint it is: where it stands tells more than that it was one.
+BETTER = (
+    Better("lib/debugobjects.c", (), "memory corruption", "ODEBUG bug{in}", OBJECTS),
+    Better("lib/refcount.c", (), "memory corruption", "refcount bug{in}", REFERENCES),
+    Better("include/linux/kref.h", (), "memory corruption", "refcount bug{in}", REFERENCES),
+    Better("lib/list_debug.c", (), "memory corruption", "list corruption{in}", COMMON, ("trace",)),
+    Better("mm/usercopy.c", (), "memory corruption", "bad usercopy{in}", COPYING, ("trace",)),
+    Better("kernel/locking/lockdep.c", ("lock_",), "locking", "locking bug{in}", SOCKETS),
+    Better("kernel/lockdep.c", ("lock_",), "locking", "locking bug{in}", SOCKETS),
+    Better("lib/kobject.c", (), "warning", "kobject bug{in}", COMMON),
+    Better("fs/proc/generic.c", (), "warning", "proc registration bug{in}", PROC),
+    Better("mm/", ("kmalloc", "kvmalloc"), "warning", "kmalloc bug{in}", ALLOCATING),
+    Better("mm/vmalloc.c", ("__vmalloc_node",), "warning", "zero-size vmalloc{in}", COMMON),
+    Better("drivers/usb/core/urb.c", ("usb_submit_urb",), "warning", "WARNING{in}/usb_submit_urb", URBS),
+)
+
+
+def better(form: Format, file: str, function: str) -> Format:
+    """The format, said better where it can be."""
+    for one in BETTER:
+        if file.startswith(one.file) and (
+            not one.functions or any(word in function for word in one.functions)
+        ):
+            return form._replace(kind=one.kind, title=one.title, innocent=one.innocent, look=one.look)
+    return form

@@ -4,38 +4,58 @@
 from __future__ import annotations
 
 from .format import TRACE, Format, detail, rows
-from .innocent import LEAKING, PAGES, SCHEDULED
+from .innocent import ATOMIC, FREEING, LEAKED_TO_USB, LEAKING, PAGES, TAGS, UNDEFINED, UNINIT
+
+#: A function is told by its offset; what stands for one that was inlined is none that others would name.
+_WHERE = r" (?:in|on) (?P<where>[^ ,]{1,200}\+0x[0-9a-f]+|[\w.$]{1,200}$)?"
 
 ROWS = (
     Format(
         "BUG: KASAN: ",
         "memory corruption",
+        "KASAN: invalid-free{in}",
+        TRACE,
+        FREEING,
+        detail(r"(?:double-free or invalid-free|double-free|invalid-free)" + _WHERE),
+    ),
+    Format(
+        "BUG: KASAN: ",
+        "memory corruption",
         "KASAN: {what}{access}{in}",
         TRACE,
-        detail=detail(
-            r"(?P<what>[\w-]+(?: or [\w-]+| in [\w-]+-access)?) (?:in|on) (?P<where>[^ ,]{1,200})?"
-        ),
+        TAGS,
+        detail(r"(?P<what>[\w-]+(?: or [\w-]+| in [\w-]+-access)?)" + _WHERE),
     ),
     Format(
         "BUG: KASan: ",
         "memory corruption",
         "KASAN: {what}{access}{in}",
         TRACE,
-        detail=detail(r"(?P<what>[\w-]+(?: [\w-]+){0,4}) (?:in|on) (?P<where>[^ ,]{1,200})?"),
+        TAGS,
+        detail(r"(?P<what>[\w-]+(?: [\w-]+){0,4})" + _WHERE),
     ),
     Format(
         "BUG: KFENCE: ",
         "memory corruption",
         "KFENCE: {what}{in}",
         TRACE,
-        detail=detail(r"(?P<what>[\w-]+(?: [\w-]+){0,3}) (?:in|on) (?P<where>[^ ,]{1,200})?"),
+        detail=detail(r"(?P<what>[\w-]+(?: [\w-]+){0,3})" + _WHERE),
     ),
     Format(
         "BUG: KMSAN: ",
         "memory corruption",
         "KMSAN: {what}{in}",
-        TRACE,
-        detail=detail(r"(?P<what>[\w-]+) (?:in|on) (?P<where>[^ ,]{1,200})?"),
+        ("trace", "named"),
+        LEAKED_TO_USB,
+        detail(r"(?P<what>kernel-usb-infoleak[\w-]*)" + _WHERE),
+    ),
+    Format(
+        "BUG: KMSAN: ",
+        "memory corruption",
+        "KMSAN: {what}{in}",
+        ("trace", "named"),
+        UNINIT,
+        detail(r"(?P<what>[\w-]+)" + _WHERE),
     ),
     Format(
         "BUG: KCSAN: ",
@@ -45,15 +65,23 @@ ROWS = (
         detail=detail(r"(?P<what>[\w-]+(?:: race)?) in (?P<where>.{1,400})"),
     ),
     Format(
+        "UBSAN: Undefined behaviour in ",
+        "undefined",
+        "UBSAN: undefined-behaviour{in}",
+        ("trace",),
+        UNDEFINED,
+    ),
+    Format(
         "UBSAN: ",
         "undefined",
         "UBSAN: {what}{in}",
-        TRACE,
-        detail=detail(r"(?P<what>[\w-]+(?: [\w-]+){0,3}) in "),
+        ("trace",),
+        UNDEFINED,
+        detail(r"(?P<what>[\w-]+(?: [\w-]+){0,3}) in "),
     ),
     *rows(
         "leak",
-        ("backtrace",),
+        ("trace",),
         {
             "BUG: memory leak": "memory leak{in}",
             "unreferenced object 0x": "memory leak{in}",
@@ -62,9 +90,10 @@ ROWS = (
     ),
     *rows(
         "memory corruption",
-        TRACE,
+        ("allocated", "trace"),
         {
             "BUG: Bad page state ": "bad page state{in}",
+            "BUG: Bad page cache ": "bad page cache{in}",
         },
         PAGES,
     ),
@@ -73,7 +102,6 @@ ROWS = (
         TRACE,
         {
             "BUG: Bad page map ": "bad page map{in}",
-            "BUG: Bad page cache ": "bad page cache{in}",
         },
     ),
     *rows(
@@ -81,9 +109,14 @@ ROWS = (
         (),
         {
             "BUG: Bad rss-counter state": "bad rss-counter state",
-            "BUG: non-zero pgtables_bytes": "pgtables left behind",
-            "BUG: non-zero nr_p": "pgtables left behind",
         },
+    ),
+    Format(
+        "BUG: non-zero ",
+        "memory corruption",
+        "{what} left behind",
+        (),
+        detail=detail(r"(?P<what>\w{1,32}) on "),
     ),
     *rows(
         "locking",
@@ -91,6 +124,6 @@ ROWS = (
         {
             "bad: scheduling from the idle thread": "scheduling from the idle thread{in}",
         },
-        SCHEDULED,
+        ATOMIC,
     ),
 )

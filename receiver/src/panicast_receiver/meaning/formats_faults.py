@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from .format import AT, TRACE, Format, detail, rows
+from .format import AT, RUNNING, TRACE, Format, detail, rows
+from .innocent import DEEP, PACKETS
 
 ROWS = (
     *rows(
@@ -20,12 +21,14 @@ ROWS = (
     ),
     *rows(
         "stack",
-        ("deep",),
+        RUNNING,
         {
-            "BUG: stack guard page was hit": "stack overflow{in}",
-            "BUG: TASK stack guard page was hit": "stack overflow{in}",
-            "BUG: IRQ stack guard page was hit": "stack overflow{in}",
+            "BUG: stack guard page was hit": "stack guard page was hit{in}",
+            "BUG: TASK stack guard page was hit": "stack guard page was hit{in}",
+            "BUG: IRQ stack guard page was hit": "stack guard page was hit{in}",
         },
+        DEEP,
+        "called",
     ),
     *rows(
         "fault",
@@ -42,7 +45,7 @@ ROWS = (
         AT,
         detail=detail(
             r"(?P<what>access to user memory|execution of user memory|execute from non-executable memory"
-            r"|read from unreadable memory|write to read-only memory|data access|instruction fetch)"
+            r"|read from unreadable memory|write to read-only memory|instruction fetch)"
         ),
     ),
     *rows(
@@ -77,6 +80,7 @@ ROWS = (
             "Kernel BUG [#": "kernel BUG{in}",
             "Kernel bug detected[#": "kernel BUG{in}",
         },
+        PACKETS,
     ),
     Format(
         "BUG: failure at ", "bug", "kernel BUG{in}", TRACE, detail=detail(r"[^ ]{1,200}?/(?P<where>\w+)\(\)!")
@@ -122,6 +126,7 @@ ROWS = (
             "simd exception: ": "simd exception{in}",
             "Unhandled fault: ": "unhandled fault{in}",
             "Unhandled prefetch abort: ": "unhandled fault{in}",
+            "Alignment trap: ": "alignment trap{in}",
         },
     ),
     *rows(

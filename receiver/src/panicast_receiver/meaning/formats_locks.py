@@ -4,140 +4,100 @@
 from __future__ import annotations
 
 from .format import LOCK, TRACE, Format, detail, rows
-from .innocent import ATOMIC, LOCKING, PREEMPTIBLE, SCHEDULED, WAITS
+from .innocent import ATOMIC, KEYS, LOCKING, NOBODY, PREEMPTIBLE, RCU, SOCKETS, SPINNING
+
+#: Words with which a report of a lock begins: today's is a WARNING, older ones' were others.
+_BEGINS = ("WARNING: ", "BUG: ", "INFO: ", "")
+
+
+def _said(titles: dict[str, str]) -> dict[str, str]:
+    return {begin + words: title for words, title in titles.items() for begin in _BEGINS}
+
+
+def _as_said(titles: dict[str, str]) -> dict[str, str]:
+    """What older kernels called a BUG keeps its word: it is of another kernel."""
+    kept = ("BUG: ", "INFO: ")
+    return {
+        begin + words: begin + title if begin in kept else title
+        for words, title in titles.items()
+        for begin in _BEGINS
+    }
+
 
 ROWS = (
     *rows(
         "deadlock",
-        LOCK,
-        {
-            "WARNING: possible circular locking dependency": "possible deadlock{in}",
-            "WARNING: possible recursive locking": "possible deadlock{in}",
-            "WARNING: possible irq lock inversion": "possible deadlock{in}",
-        },
+        ("lock", "chain"),
+        _said({"possible circular locking dependency": "possible deadlock{in}"}),
         LOCKING,
+    ),
+    *rows(
+        "deadlock",
+        ("first lock",),
+        _said(
+            {
+                "possible recursive locking": "possible deadlock{in}",
+                "possible irq lock inversion": "possible deadlock{in}",
+                "possible nested": "possible deadlock{in}",
+            }
+        ),
+        NOBODY,
     ),
     *rows(
         "deadlock",
         ("became", "lock", "trace"),
-        {
-            "WARNING: SOFTIRQ-": "possible deadlock{in}",
-            "WARNING: HARDIRQ-": "possible deadlock{in}",
-            "WARNING: RECLAIM_FS-": "possible deadlock{in}",
-        },
-        LOCKING,
+        _said(
+            {
+                "SOFTIRQ-safe -> ": "possible deadlock{in}",
+                "HARDIRQ-safe -> ": "possible deadlock{in}",
+                "SOFTIRQ-READ-safe -> ": "possible deadlock{in}",
+                "HARDIRQ-READ-safe -> ": "possible deadlock{in}",
+                "RECLAIM_FS-safe -> ": "possible deadlock{in}",
+            }
+        ),
     ),
+    *rows("locking", TRACE, {"WARNING: inconsistent lock state": "inconsistent lock state{in}"}),
     *rows(
         "locking",
         LOCK,
         {
-            "WARNING: inconsistent lock state": "inconsistent lock state{in}",
-            "WARNING: bad unlock balance": "bad unlock balance{in}",
-            "WARNING: bad contention": "bad contention{in}",
-        },
-        LOCKING,
-    ),
-    *rows(
-        "locking",
-        LOCK,
-        {
-            "WARNING: held lock freed": "held lock freed{in}",
-        },
-    ),
-    *rows(
-        "locking",
-        TRACE,
-        {
-            "WARNING: lock held at task exit": "lock held at task exit{in}",
-        },
-    ),
-    *rows(
-        "locking",
-        ("lock",),
-        {
-            "WARNING: lock held when returning": "lock held when returning to user space{in}",
-        },
-    ),
-    *rows(
-        "locking",
-        TRACE,
-        {
-            "WARNING: Nested lock was not taken": "nested lock was not taken{in}",
-            "WARNING: suspicious RCU usage": "suspicious RCU usage{in}",
-        },
-    ),
-    *rows(
-        "locking",
-        TRACE,
-        {
-            "WARNING: invalid wait context": "invalid wait context{in}",
-        },
-        WAITS,
-    ),
-    *rows(
-        "deadlock",
-        LOCK,
-        {
-            "possible circular locking dependency": "possible deadlock{in}",
-            "possible recursive locking": "possible deadlock{in}",
-            "possible irq lock inversion": "possible deadlock{in}",
-        },
-        LOCKING,
-    ),
-    *rows(
-        "deadlock",
-        ("became", "lock", "trace"),
-        {
-            "SOFTIRQ-safe -> ": "possible deadlock{in}",
-            "HARDIRQ-safe -> ": "possible deadlock{in}",
-        },
-        LOCKING,
-    ),
-    *rows(
-        "locking",
-        LOCK,
-        {
+            "INFO: inconsistent lock state": "inconsistent lock state{in}",
             "inconsistent lock state": "inconsistent lock state{in}",
-            "bad unlock balance": "bad unlock balance{in}",
         },
-        LOCKING,
+        NOBODY,
     ),
+    *rows("locking", LOCK, _as_said({"bad unlock balance": "bad unlock balance{in}"})),
+    *rows("locking", LOCK, _said({"bad contention": "bad contention{in}"})),
+    *rows("locking", LOCK, _as_said({"held lock freed": "held lock freed{in}"}), NOBODY),
+    *rows("locking", TRACE, _said({"lock held at task exit": "lock held at task exit{in}"})),
     *rows(
         "locking",
-        LOCK,
-        {
-            "held lock freed": "held lock freed{in}",
-        },
+        ("first lock",),
+        _as_said({"lock held when returning": "lock held when returning to user space{in}"}),
+        NOBODY,
+    ),
+    *rows("locking", TRACE, _said({"Nested lock was not taken": "nested lock was not taken{in}"})),
+    *rows(
+        "locking",
+        TRACE,
+        _as_said(
+            {
+                "suspicious RCU usage": "suspicious RCU usage{in}",
+                "suspicious rcu_dereference_check() usage": "suspicious RCU usage{in}",
+            }
+        ),
+        RCU,
     ),
     *rows(
         "locking",
         TRACE,
-        {
-            "lock held at task exit": "lock held at task exit{in}",
-        },
-    ),
-    *rows(
-        "locking",
-        ("lock",),
-        {
-            "lock held when returning": "lock held when returning to user space{in}",
-        },
-    ),
-    *rows(
-        "locking",
-        TRACE,
-        {
-            "suspicious RCU usage": "suspicious RCU usage{in}",
-            "suspicious rcu_dereference_check() usage": "suspicious RCU usage{in}",
-        },
-    ),
-    *rows(
-        "locking",
-        TRACE,
-        {
-            "Invalid wait context": "invalid wait context{in}",
-        },
-        WAITS,
+        _said(
+            {
+                "invalid wait context": "locking bug{in}",
+                "Invalid wait context": "locking bug{in}",
+            }
+        ),
+        SOCKETS,
     ),
     *rows(
         "locking",
@@ -146,52 +106,46 @@ ROWS = (
             "trying to register non-static key": "non-static key{in}",
             "INFO: trying to register non-static key": "non-static key{in}",
             "BUG: key ": "lock key not registered{in}",
-            "BUG: sleeping function called": "sleeping function called from invalid context{in}",
         },
+        KEYS,
     ),
     *rows(
         "locking",
         TRACE,
         {
-            "BUG: scheduling while atomic": "scheduling while atomic{in}",
+            "BUG: sleeping function called": "sleeping function called from invalid context{in}",
         },
-        ATOMIC,
     ),
+    *rows("locking", TRACE, {"BUG: scheduling while atomic": "scheduling while atomic{in}"}, ATOMIC),
     *rows(
         "locking",
         ("workqueue", "trace"),
-        {
-            "BUG: workqueue leaked ": "workqueue leaked lock or atomic{in}",
-        },
+        {"BUG: workqueue leaked ": "workqueue leaked lock or atomic{in}"},
     ),
-    *rows(
-        "stall",
-        (),
-        {
-            "BUG: workqueue lockup": "workqueue lockup",
-        },
-    ),
+    *rows("stall", (), {"BUG: workqueue lockup": "workqueue lockup"}),
     Format(
         "BUG: using ",
         "locking",
         "{what} in preemptible code{in}",
         TRACE,
-        innocent=PREEMPTIBLE,
-        detail=detail(r"(?P<what>\w+(?:\(\))?) in preemptible"),
+        PREEMPTIBLE,
+        detail(r"(?P<what>\w+(?:\(\))?) in preemptible"),
     ),
     Format(
         "BUG: spinlock ",
         "locking",
         "spinlock {what}{in}",
         TRACE,
-        detail=detail(r"(?P<what>[a-z]+(?: [a-z]+){0,2}) ?(?:on CPU|, |$)"),
+        SPINNING,
+        detail(r"(?P<what>[a-z]+(?: [a-z]+){0,2}) ?(?:on CPU|on UP|, |$)"),
     ),
     Format(
         "BUG: rwlock ",
         "locking",
         "rwlock {what}{in}",
         TRACE,
-        detail=detail(r"(?P<what>[a-z]+(?: [a-z]+){0,2}) ?(?:on CPU|, |$)"),
+        SPINNING,
+        detail(r"(?P<what>[a-z]+(?: [a-z]+){0,2}) ?(?:on CPU|on UP|, |$)"),
     ),
     *rows(
         "locking",
@@ -200,22 +154,19 @@ ROWS = (
             "BUG: rwlock-": "rwlock lockup{in}",
             "BUG: write-lock lockup": "rwlock lockup{in}",
         },
+        SPINNING,
     ),
     Format("BUG: MAX_", "locking", "{what} too low", (), detail=detail(r"(?P<what>\w+) too low")),
-    Format(
-        "BUG: ",
-        "locking",
-        "BUG: still has locks held{in}",
-        LOCK,
-        innocent=SCHEDULED,
-        detail=detail(r".{1,64}/\d+ still has locks held"),
-    ),
-    Format(
-        "WARNING: ",
-        "locking",
-        "still has locks held{in}",
-        LOCK,
-        innocent=SCHEDULED,
-        detail=detail(r".{1,64}/\d+ still has locks held"),
+    *(
+        Format(
+            begins,
+            "locking",
+            title,
+            LOCK,
+            NOBODY,
+            detail(r".{1,64}/\d+ still has locks held"),
+        )
+        for begins, title in _as_said({"": "still has locks held{in}"}).items()
+        if begins
     ),
 )

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from .format import AT, CONSEQUENCES, PANIC, STUCK_AT, TRACE, Format, detail, rows
-from .innocent import SCHEDULED, STUCK
+from .format import AT, CONSEQUENCES, PANIC, RUNNING, TRACE, Format, detail, rows
+from .innocent import DEEP, OBJECTS, REFERENCES, STUCK
 
 ROWS = (
     Format(
@@ -50,7 +50,8 @@ ROWS = (
         "memory corruption",
         "ODEBUG bug{in}",
         AT,
-        detail=detail(r"(?:free|init|activate|deactivate|destroy|assert_init|object) "),
+        OBJECTS,
+        detail(r"(?:free|init|activate|deactivate|destroy|assert_init|object) "),
     ),
     *rows(
         "memory corruption",
@@ -59,13 +60,28 @@ ROWS = (
             "refcount_t: ": "refcount bug{in}",
             "kref: ": "refcount bug{in}",
         },
+        REFERENCES,
+    ),
+    Format(
+        "WARNING: kernel stack regs at ",
+        "warning",
+        "kernel stack regs has bad {what} value",
+        (),
+        detail=detail(r"[0-9a-f]{1,16} in [^ ]{1,80} has bad '(?P<what>\w{1,16})' value"),
+    ),
+    Format(
+        "WARNING: kernel stack frame pointer at ",
+        "warning",
+        "kernel stack frame pointer has bad value",
+        (),
+        detail=detail(r"[0-9a-f]{1,16} in "),
     ),
     *rows(
         "warning",
         (),
         {
-            "WARNING: kernel stack regs ": "kernel stack regs have bad value",
-            "WARNING: kernel stack frame pointer ": "kernel stack frame pointer has bad value",
+            "WARNING: kernel stack regs ": "kernel stack regs has bad value",
+            "WARNING: kernel stack frame pointer ": "kernel stack regs has bad value",
             "WARNING: stack recursion": "stack recursion",
         },
     ),
@@ -96,6 +112,13 @@ ROWS = (
         "WARNING{in}",
         AT,
         detail=detail(r"(?P<file>[\w./+-]{1,200}\.[chS]):\d+ at (?P<where>[^ ,]{1,200})"),
+    ),
+    Format(
+        "WARNING: [",
+        "warning",
+        "WARNING{in}",
+        AT,
+        detail=detail(r".{1,300}?\] (?P<file>[\w./+-]{1,200}\.[chS]):\d+ at (?P<where>[^ ,]{1,200})"),
     ),
     Format("WARNING: ", "warning", "WARNING: {rest}{in}", TRACE, confirm=True),
     *rows(
@@ -152,11 +175,12 @@ ROWS = (
     ),
     *rows(
         "stack",
-        ("deep",),
+        ("trace",),
         {
             PANIC + "corrupted stack end detected": "corrupted stack end{in}",
         },
-        SCHEDULED,
+        DEEP,
+        "called",
     ),
     Format(
         PANIC + "stack-protector: Kernel stack is corrupted in: ",
@@ -220,12 +244,13 @@ ROWS = (
     ),
     *rows(
         "lockup",
-        STUCK_AT,
+        RUNNING,
         {
             PANIC + "Watchdog detected hard LOCKUP": "hard lockup{in}",
             PANIC + "Hard LOCKUP": "hard lockup{in}",
         },
         STUCK,
+        "called",
     ),
     *rows(
         "hardware",
@@ -244,12 +269,14 @@ ROWS = (
     ),
     *rows(
         "stack",
-        TRACE,
+        ("trace",),
         {
             PANIC + "stack overflow": "stack overflow{in}",
             PANIC + "kernel stack overflow": "stack overflow{in}",
             PANIC + "Kernel stack overflow": "stack overflow{in}",
         },
+        DEEP,
+        "called",
     ),
     *(Format(PANIC + words, "panic", f"panic: {words}{{in}}", AT) for words in CONSEQUENCES),
     *rows(
@@ -274,5 +301,17 @@ ROWS = (
         "{rest}{in}",
         TRACE,
         detail=detail(r"(?:possible|inconsistent|suspicious) .{1,60}(?:locking|lock|RCU)"),
+    ),
+    Format("INFO: ", "warning", "INFO: {rest}{in}", TRACE, last=True),
+    Format(
+        "trusty: panic ", "panic", "trusty: {what}", (), detail=detail(r".{1,200}?\): (?P<what>.{1,200})")
+    ),
+    *(
+        Format(begins, "program", title, (), last=True)
+        for begins, title in (
+            ("fatal error: ", "Go runtime error: {rest}"),
+            ("panic: ", "panic: {rest}"),
+            ("Booting the kernel.", "unexpected reboot"),
+        )
     ),
 )

@@ -3,25 +3,27 @@
 
 from __future__ import annotations
 
-from .format import STUCK_AT, TRACE, Format, detail, rows
-from .innocent import ASLEEP, STUCK
+from .format import INTERRUPTED, RUNNING, TRACE, Format, detail, rows
+from .innocent import ATOMIC, COMMON, STALLED, STUCK
 
 ROWS = (
     *rows(
         "lockup",
-        STUCK_AT,
+        RUNNING,
         {
             "BUG: soft lockup": "soft lockup{in}",
             "Watchdog detected hard LOCKUP": "hard lockup{in}",
         },
         STUCK,
+        pick="called",
     ),
     Format(
         "CPU",
         "lockup",
         "hard lockup{in}",
-        STUCK_AT,
+        RUNNING,
         innocent=STUCK,
+        pick="called",
         detail=detail(
             r" ?\d+:? (?:self-detected hard LOCKUP|Hard LOCKUP|detected hard LOCKUP"
             r"|Watchdog detected hard LOCKUP)"
@@ -29,34 +31,46 @@ ROWS = (
     ),
     *rows(
         "lockup",
-        STUCK_AT,
+        RUNNING,
         {
             "Watchdog CPU:": "hard lockup{in}",
         },
         STUCK,
+        pick="called",
     ),
     Format(
         "INFO: rcu_",
         "stall",
         "RCU stall{in}",
-        STUCK_AT,
-        innocent=STUCK,
+        INTERRUPTED,
+        innocent=STALLED,
+        pick="called",
         detail=detail(r"(?:preempt|sched|bh|state|tasks\w*) (?:self-detected|detected).{0,32} stall"),
     ),
     Format(
         "rcu_",
         "stall",
         "RCU stall{in}",
-        STUCK_AT,
-        innocent=STUCK,
+        INTERRUPTED,
+        innocent=STALLED,
+        pick="called",
         detail=detail(r"(?:preempt|sched|bh|state) (?:self-detected|detected).{0,32} stall"),
+    ),
+    Format(
+        "INFO: task ",
+        "hang",
+        "task can't die{in}",
+        TRACE,
+        innocent=ATOMIC,
+        detail=detail(r".{1,64}:\d+ can't die for more than"),
     ),
     Format(
         "INFO: task ",
         "hang",
         "hung task{in}",
         TRACE,
-        innocent=ASLEEP,
+        innocent=COMMON,
+        pick="awaited",
         detail=detail(
             r".{1,64}:\d+ (?:blocked (?:in I/O wait )?for more than|can't die for more|<[a-z]+> )?"
         ),

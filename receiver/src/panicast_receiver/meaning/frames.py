@@ -38,6 +38,7 @@ _FROM = re.compile(r"\s{0,9}([A-Za-z_][\w.$]{1,200}) from [A-Za-z_]")
 _ARM = re.compile(
     r"\s{0,9}\[<[0-9a-f]{8}>\] \(([A-Za-z_][\w.$]{1,200})(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?\) from "
 )
+_NAME = re.compile(r"[A-Za-z_$<][\w.$<>:]{0,500}")
 _MODULE = re.compile(r"\)? \[([\w-]{1,64})(?: [0-9a-f]{1,64})?\]")
 #: What the compiler adds to a function's name: parts of it, and copies for special cases.
 _SUFFIX = re.compile(r"\.(?:cold|isra|constprop|part|llvm|lto_priv|clone)\b.*|\.\d+$")
@@ -45,12 +46,14 @@ _PREFIXES = ("__cfi_", "__pfx_", "__kprobes_text_", ".")
 
 
 class Frame(NamedTuple):
-    """``sure`` is false for what the kernel marks with ?. ``file`` is rarely known."""
+    """``sure`` is false for what the kernel marks with ?. ``file`` is rarely known. ``at``: registers, not a
+    trace, say so."""
 
     name: str
     module: str = ""
     sure: bool = True
     file: str = ""
+    at: bool = False
 
     def shown(self) -> str:
         """As it stands in a record's trace."""
@@ -89,6 +92,14 @@ def _module_after(rest: str) -> str:
 
 def frame(line: str) -> Frame | None:
     """The frame that a line without its stamp shows; None for other lines."""
+    if (
+        "+0x" not in line
+        and ".c:" not in line
+        and ".h:" not in line
+        and ".S:" not in line
+        and " from " not in line
+    ):
+        return None
     if "<" in line:
         line = _STACKS.sub("", line)
         if "[ " in line or line.startswith("["):
@@ -97,20 +108,17 @@ def frame(line: str) -> Frame | None:
         return Frame(normal(found[1]))
     place = line.find("+0x")
     if place > 0:
-        start = place
-        while start and (line[start - 1].isalnum() or line[start - 1] in "_.$<>:"):
-            start -= 1
-        name = line[start:place]
-        if name.startswith(">"):
-            name = name[1:]
+        start = max(line.rfind(blank, 0, place) for blank in " \t(])") + 1
+        name = line[start:place].lstrip(".")
         lead = _LEAD.match(line[: place - len(name)])
-        if not lead or not name.strip(".") or name[0].isdigit():
+        if not lead or not _NAME.fullmatch(name):
             return None
         rest = line[place:]
         sure = not lead[1] and "(unreliable)" not in rest
         return Frame(normal(name), _module_after(rest), sure)
     if (":" in line and "." in line) and (found := _LOCATED.match(line)):
-        return Frame(normal(found[2]), _module_after(line[found.end() :]), not found[1], found[3])
+        sure = not found[1] and not line.rstrip().endswith("[inline]")
+        return Frame(normal(found[2]), _module_after(line[found.end() :]), sure, found[3])
     return None
 
 
@@ -127,10 +135,10 @@ def place(line: str) -> Frame | None:
     if not text.startswith(_AT) or text.startswith(_USER):
         return None
     if name := symbol_in(text):
-        return Frame(name, _module_after(text[text.find("+0x") :]))
+        return Frame(name, _module_after(text[text.find("+0x") :]), at=True)
     rest = text.split(":", 2)[-1] if text.startswith("RIP: ") else ""
     found = _LOCATED.match(rest) if rest else None
-    return Frame(normal(found[2]), "", True, found[3]) if found else None
+    return Frame(normal(found[2]), "", True, found[3], True) if found else None
 
 
 def begins_trace(line: str) -> bool:

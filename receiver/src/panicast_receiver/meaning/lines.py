@@ -32,6 +32,11 @@ class Line(NamedTuple):
     stamp: str
 
 
+_BLANK = Line("", "", "")
+#: Nothing is said in fewer characters. Without a bracket only these may begin what was put before a line.
+_SHORTEST, _DRESSED = 4, frozenset("<0123456789JFMASOND")
+
+
 def split_stamp(line: str) -> tuple[str, str]:
     """A line's level prefix and time stamp, and the rest of it."""
     stamp = _STAMP.match(line)
@@ -44,22 +49,32 @@ def read(text: str) -> list[Line]:
     symbol is none."""
     if "\x1b" in text or "\r" in text or "\x00" in text:
         text = _ESCAPES.sub("", text)
-    found = []
+    found: list[Line] = []
     after_gap = False
+    add = found.append
     match = _STAMP.match
     for line in text.split("\n"):
+        if len(line) < _SHORTEST:
+            after_gap = False
+            add(_BLANK)
+            continue
         if after_gap:
             after_gap = False
-            line = ""
-        elif line.endswith(_GAP_ENDS) and line.startswith("[panicast: "):
+            add(_BLANK)
+            continue
+        if "[" not in line and line[0] not in _DRESSED:
+            add(Line(line[:MOST_LINE], "", ""))
+            continue
+        if line.startswith("[panicast: ") and line.endswith(_GAP_ENDS):
             after_gap = True
-            line = ""
+            add(_BLANK)
+            continue
         line = line[:MOST_LINE]
         stamp = match(line)
         if stamp and stamp.end() < 8 and "[" in line and (late := _LATE.search(line)):
-            found.append(Line(line[late.end() :], late[1] or "", ""))
+            add(Line(line[late.end() :], late[1] or "", ""))
         elif stamp:
-            found.append(Line(line[stamp.end() :], stamp[2] or "", stamp[1] or ""))
+            add(Line(line[stamp.end() :], stamp[2] or "", stamp[1] or ""))
         else:
-            found.append(Line(line, "", ""))
+            add(Line(line, "", ""))
     return found

@@ -8,7 +8,7 @@ from typing import Any
 
 #: The algorithm that names and groups. Raise it when a change may give a text another name or group: each
 #: record keeps the name it was given, and says by which version.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)

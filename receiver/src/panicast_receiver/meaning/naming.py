@@ -4,33 +4,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 
 from .format import Format
 from .frames import Frame, symbol_in
-from .innocent import DISPATCHERS, LAST_RESORT, TICKS, WATCHING, Names
+from .innocent import ANCHOR, AWAITED, AWAY, LAST_RESORT, TICKS
 from .report import Report
 
 MOST_TITLE = 120
 #: A system call's function has a name for each way in.
 _SYSCALL = re.compile(
-    r"(?:__(?:x64|ia32|x32|arm64|riscv|s390x?|powerpc|se|do)_)?(?:compat_)?(?:sys|SyS|SYSC|C_SYSC)_(?=[a-z])"
+    r"(?:__(?:x64|ia32|x32|arm64|riscv|s390x?|powerpc|se|do)_)?(?:compat_)?(?:_{2,4}sys|ksys|sys|SyS|SYSC|C_SYSC)_(?=[a-z])"
 )
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+\b|\b[0-9a-f]{8,32}\b|\b\d+\b")
 _SPACES = re.compile(r"\s{2,}")
 #: One CPU waits for others in these: which of them it is depends on how many others there are.
 _FAMILIES = ("smp_call_function", "synchronize_rcu")
-#: Another name for the same in kernels without preemption.
-_OLDER = {"synchronize_sched": "synchronize_rcu"}
-#: What older kernels could not tell apart.
-_SAME = {"double-free or invalid-free": "invalid-free", "double-free": "invalid-free"}
+#: One waits for the same in all of these.
+_SAME_WAIT = ("synchronize_srcu", "synchronize_net", "synchronize_sched")
 
 
 def function_name(name: str) -> str:
     """A function as titles call it."""
-    if name in _OLDER:
-        return _OLDER[name]
     return _SYSCALL.sub("sys_", name, count=1) if "_" in name and _SYSCALL.match(name) else name
 
 
@@ -41,9 +37,14 @@ def plain(words: str) -> str:
 
 
 def guilty(form: Format, named: str, report: Report) -> Frame | None:
-    """The function to blame: what the header names, then where the format says to look; who is never guilty
-    is passed over as long as there is another."""
-    suspects = list(_suspects(form, named, report))
+    """The function to blame: where the format says to look; who is never guilty is passed over as long as
+    there is another."""
+    places = [_PLACES[where](named, report) for where in form.look]
+    if form.pick != "first":
+        for frames in places:
+            if found := _PICKS[form.pick]([one for one in frames if one.name not in form.innocent]):
+                return found
+    suspects = [one for frames in places for one in frames]
     for innocent in (form.innocent, LAST_RESORT):
         for found in suspects:
             if found.name not in innocent:
@@ -51,98 +52,94 @@ def guilty(form: Format, named: str, report: Report) -> Frame | None:
     return suspects[-1] if suspects else None
 
 
-def _suspects(form: Format, named: str, report: Report) -> Iterator[Frame]:
-    if named:
-        yield Frame(named)
-    for where in form.look:
-        if where == "lock":
-            yield from report.locks[:2]
-        elif where == "became":
-            yield from report.became
-        elif where == "workqueue" and report.workqueue:
-            yield Frame(report.workqueue)
-        elif where == "at":
-            yield from report.ats[:1]
-        elif where in ("trace", "backtrace"):
-            yield from _told(report)
-        elif where == "stuck":
-            yield from _stuck(report, form.innocent)
-        elif where == "deep":
-            yield from _deep(report, form.innocent)
-
-
-def _told(report: Report) -> Iterator[Frame]:
+def _trace(report: Report) -> list[Frame]:
     """Frames, the likeliest first: sure ones of the traces that count, then the doubtful."""
     mine = [trace for trace in report.traces if not trace.aside]
-    for trace in mine[:1] or report.traces[:1]:
-        yield from (found for found in trace.frames if found.sure)
-    for trace in mine[1:3]:
-        yield from (found for found in trace.frames if found.sure)
-    for trace in mine[:1]:
-        yield from (found for found in trace.frames if not found.sure)
+    told = [found for trace in mine[:1] or report.traces[:1] for found in trace.frames if found.sure]
+    told += [found for trace in mine[1:3] for found in trace.frames if found.sure]
+    return told + [found for trace in mine[:1] for found in trace.frames if not found.sure]
 
 
-def _stuck(report: Report, innocent: Names) -> Iterator[Frame]:
-    """What a CPU was busy with: named by the outermost function that is the work's own."""
-    mine = [trace.frames for trace in report.traces if not trace.aside]
-    for frames in mine:
-        told = [found for found in frames if found.sure]
-        inner = _interrupted(told)
-        if inner is told and report.ats and frames is mine[0]:
-            inner = [report.ats[0], *told]
-        work = _work(inner, innocent)
-        if work:
-            yield work
-    yield from report.ats[:1]
-
-
-def _interrupted(frames: Sequence[Frame]) -> Sequence[Frame]:
-    """What follows the timer's interrupt; all where there is none."""
-    if not frames or frames[0].name not in WATCHING:
-        return frames
-    last = -1
-    for number, found in enumerate(frames):
-        if found.name in TICKS:
-            last = number
-        elif last >= 0:
+def _running(report: Report) -> list[Frame]:
+    """What the CPU was at, and how it came there: registers, and the trace that follows them."""
+    begin = next((n for n, one in enumerate(report.told) if one is not None and one.at), -1)
+    frames = report.told[begin : begin + 1] if begin >= 0 else []
+    inside = False
+    for found in report.told[begin + 1 :]:
+        if found is None and inside:
             break
-    return frames[last + 1 :] if last >= 0 else frames
+        inside = inside or found is None
+        if inside and found is not None and not found.at:
+            frames.append(found)
+    return [one for one in frames if one is not None] + ([] if inside else _trace(report))
 
 
-def _work(frames: Sequence[Frame], innocent: Names) -> Frame | None:
-    own = [found for found in frames if found.name not in innocent]
-    for found in own[:3]:
-        if found.name.startswith(_FAMILIES[0]):
+def _interrupted(report: Report) -> list[Frame]:
+    """What the timer interrupted: registers behind its interrupt, and the rest of that trace."""
+    inside = False
+    frames: list[Frame] = []
+    for found in report.told:
+        if not frames:
+            inside = inside or (found is not None and found.name in TICKS)
+            if inside and found is not None and found.at:
+                frames.append(found)
+        elif found is None:
+            break
+        elif not found.at:
+            frames.append(found)
+    return frames
+
+
+def _beyond(report: Report) -> list[Frame]:
+    """The same where there are no registers."""
+    frames: list[Frame] = []
+    for found in report.told:
+        if found is None and frames:
+            break
+        if frames or (found is not None and found.name in TICKS):
+            frames += [found] if found is not None and not found.at else []
+    return frames[1:]
+
+
+#: Where a guilty function may be looked for.
+_PLACES: Mapping[str, Callable[[str, Report], list[Frame]]] = {
+    "named": lambda named, report: [Frame(named)] if named else [],
+    "at": lambda named, report: report.ats[:1],
+    "trace": lambda named, report: _trace(report),
+    "lock": lambda named, report: report.locks[:2],
+    "first lock": lambda named, report: report.locks[:1],
+    "chain": lambda named, report: [one for trace in report.traces for one in trace.frames if one.sure],
+    "became": lambda named, report: report.became,
+    "allocated": lambda named, report: report.allocated,
+    "workqueue": lambda named, report: [Frame(report.workqueue)] if report.workqueue else [],
+    "running": lambda named, report: _running(report),
+    "interrupted": lambda named, report: _interrupted(report),
+    "beyond": lambda named, report: _beyond(report),
+}
+
+
+def _called(frames: Sequence[Frame]) -> Frame | None:
+    """Who runs without end: the outermost function that is the work's own, for a CPU is caught anywhere in
+    what it calls. It is the one before that which calls everybody."""
+    for number, found in enumerate(frames):
+        if "smp_call_function" in found.name:
             return found
-    if called := _called(frames, innocent):
-        return called[0]
-    for found in own:
-        if _SYSCALL.match(found.name):
+        if function_name(found.name).removeprefix("sys_") in ANCHOR:
+            return frames[max(0, number - 1)]
+    return None
+
+
+def _awaited(frames: Sequence[Frame]) -> Frame | None:
+    """What a task sleeps for."""
+    for found in frames:
+        if any(name in found.name for name in _SAME_WAIT):
+            return found._replace(name="synchronize_rcu")
+        if any(name in found.name for name in AWAITED):
             return found
-    return own[0] if own else None
+    return next((found for found in frames if found.name not in AWAY), None)
 
 
-def _called(frames: Sequence[Frame], innocent: Names) -> list[Frame]:
-    """Who was called through a pointer, the innermost first; those who do the same themselves come after."""
-    called = [
-        inner
-        for inner, outer in zip(frames, frames[1:])
-        if outer.name in DISPATCHERS and inner.name not in innocent
-    ]
-    return [one for one in called if one.name not in DISPATCHERS] or called
-
-
-def _deep(report: Report, innocent: Names) -> Iterator[Frame]:
-    """Who went so deep that the stack ended: the outermost function that is the work's own."""
-    for trace in report.traces:
-        if trace.aside:
-            continue
-        own = [found for found in trace.frames if found.sure]
-        if called := _called(own, innocent):
-            yield called[-1]
-        yield from (found for found in own if _SYSCALL.match(found.name))
-    yield from report.ats[:1]
-    yield from _told(report)
+_PICKS: Mapping[str, Callable[[Sequence[Frame]], Frame | None]] = {"called": _called, "awaited": _awaited}
 
 
 def title(form: Format, values: dict[str, str], report: Report, culprit: Frame | None) -> str:
@@ -168,11 +165,10 @@ def _both(named: str) -> str:
     return " / ".join(sorted(symbol_in(part) or part.strip() for part in named.split(" / ")))
 
 
-def key(name: str) -> str:
+def key(form: Format, name: str) -> str:
     """A digest of a name: the same for functions that stand for each other."""
-    for now, before in _SAME.items():
-        name = name.replace(now, before)
-    for family in _FAMILIES:
-        if family in name:
-            name = name[: name.index(family) + len(family)]
+    if form.pick != "first":
+        for family in _FAMILIES:
+            if family in name:
+                name = name[: name.index(family) + len(family)]
     return blake2b(name.encode("utf-8", "backslashreplace"), digest_size=6).hexdigest()

@@ -11,8 +11,8 @@ from .frames import Frame, begins_trace, caller, ends_trace, frame, place, symbo
 from .lines import Line
 
 #: Lines after the first in which a report ends, and frames of a trace that are kept.
-MOST_LINES = 700
-MOST_FRAMES = 512
+MOST_LINES = 1000
+MOST_FRAMES = 1000
 #: Traces after these lines are of somebody else: who allocated, freed, took another lock, waits.
 _ASIDE = (
     *(
@@ -43,6 +43,8 @@ _ASIDE = (
         "... key at",
     ),
 )
+#: What arm says where an interrupt came.
+EXCEPTION = Frame("apic_timer_interrupt")
 _KTHREAD = ("RCU grace-period kthread stack dump", "Stack dump where RCU GP kthread")
 _CPU = re.compile(
     r"(?:CPU: \d{1,5} )?(?:UID: \d{1,10} )?P(?:ID|id): \d{1,10},? [Cc]omm: (?P<comm>.{1,40}?) "
@@ -54,23 +56,25 @@ _TAINTED_MODULE = re.compile(r"([\w-]{1,64})\(([A-Z+-]{1,16})\)")
 
 @dataclass
 class Trace:
-    """``aside``: not of who did it. ``outermost``: who called the last frame, where traces tell."""
+    """``aside``: not of who did it."""
 
     aside: bool = False
     frames: list[Frame] = field(default_factory=list)
-    outermost: Frame | None = None
 
 
 @dataclass
 class Report:
     """``locks``: functions at which locks are taken, the one in question first;
-    ``became``: the trace that made a lock one of interrupts; ``ats``: where registers say the CPU was."""
+    ``became``: the trace that made a lock one of interrupts; ``ats``: where registers say the CPU was;
+    ``allocated``: who asked for the page; ``told``: all frames and registers as they come, None where a trace
+    begins."""
 
     locks: list[Frame] = field(default_factory=list)
     became: list[Frame] = field(default_factory=list)
     ats: list[Frame] = field(default_factory=list)
     traces: list[Trace] = field(default_factory=list)
-    backtrace: list[Frame] = field(default_factory=list)
+    allocated: list[Frame] = field(default_factory=list)
+    told: list[Frame | None] = field(default_factory=list)
     access: str = ""
     workqueue: str = ""
     next: str = ""
@@ -81,7 +85,7 @@ def take_apart(lines: Sequence[Line]) -> Report:
     """What a report says, given its lines from the first on."""
     report = Report()
     current: Trace | None = None
-    aside = kthread = lock_follows = became = False
+    aside = kthread = lock_follows = became = allocated = False
     for number, line in enumerate(lines[: MOST_LINES + 1]):
         text = line.text
         if number == 1:
@@ -91,15 +95,19 @@ def take_apart(lines: Sequence[Line]) -> Report:
                 report.locks.append(found)
                 lock_follows = False
                 continue
-            if became and len(report.became) < MOST_FRAMES:
+            if found.sure:
+                report.told.append(found)
+            if became:
                 report.became.append(found)
+            if allocated:
+                report.allocated.append(found)
             if current is None or (aside and not current.aside):
                 current = Trace(aside)
                 report.traces.append(current)
             if len(current.frames) < MOST_FRAMES:
-                current.frames.append(found)
-            if outer := caller(text):
-                current.outermost = outer
+                _append(current.frames, found)
+                if outer := caller(text):
+                    _append(current.frames, outer)
             continue
         if not text or text.isspace():
             continue
@@ -109,13 +117,13 @@ def take_apart(lines: Sequence[Line]) -> Report:
                 aside = False
             current = Trace(kthread)
             aside = kthread
-            kthread = False
+            kthread = allocated = False
             report.traces.append(current)
+            report.told.append(None)
             continue
         if where := place(text):
-            if current is not None and current.frames and not current.aside:
-                current.frames.append(where)
             report.ats.append(where)
+            report.told.append(where)
             continue
         if number and ends_trace(text):
             if current is not None and current.frames:
@@ -124,7 +132,11 @@ def take_apart(lines: Sequence[Line]) -> Report:
                 break
         if stripped.startswith("rcu: "):
             stripped = stripped[5:].lstrip()
-        became = stripped.startswith("... which became ") and not report.became
+        became = " which became " in text and text.endswith(" at:") and not report.became
+        if stripped.startswith("page last allocated"):
+            allocated = not report.allocated
+        elif stripped.startswith("Exception stack"):
+            report.told.append(EXCEPTION)
         if " at: " in text or stripped.startswith("at: "):
             if name := symbol_in(text):
                 report.locks.append(Frame(name))
@@ -140,10 +152,13 @@ def take_apart(lines: Sequence[Line]) -> Report:
             report.hardware = report.hardware or text.partition("Machine check: ")[2].strip()
         elif " last function: " in text:
             report.workqueue = text.partition(" last function: ")[2].strip().split("+")[0]
-    for trace in report.traces:
-        if trace.outermost:
-            trace.frames.append(trace.outermost)
     return report
+
+
+def _append(frames: list[Frame], found: Frame) -> None:
+    """Whoever was called from is most often called in the next line."""
+    if not (frames and frames[-1].sure and frames[-1].name == found.name):
+        frames.append(found)
 
 
 def trace_of(report: Report) -> list[Frame]:

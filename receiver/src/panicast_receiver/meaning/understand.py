@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from .format import CONSEQUENCES, PANIC, Format
-from .formats import BY_FILE, FORMATS, LEAD_INS, SEVERITIES
+from .format import CONSEQUENCES, NOISE, PANIC, Format
+from .formats import FORMATS, LEAD_INS, SEVERITIES, better
 from .frames import begins_trace, frame, place, symbol_in
 from .innocent import LAST_RESORT
 from .lines import Line, read
@@ -17,23 +18,25 @@ from .report import machine, take_apart, trace_of
 
 #: Two complaints further apart than this, in seconds or where no times are told in lines, are of two faults.
 _NEAR_SECONDS, _NEAR_LINES = 60.0, 2000
+#: So many lines that may be complaints are looked at closely.
+_MOST_DOUBTFUL = 100
 #: How far before a panic that names nothing the registers and the trace may stand.
 _BEFORE = 400
 #: Frames that a record keeps.
 _MOST_FRAMES = 64
 
 
-def _index() -> tuple[dict[str, list[Format]], dict[str, list[str]]]:
+def _index() -> dict[str, list[Format]]:
     rows: dict[str, list[Format]] = {}
     for row in FORMATS:
         rows.setdefault(row.begins[:3], []).append(row)
-    leads: dict[str, list[str]] = {}
-    for lead in LEAD_INS:
-        leads.setdefault(lead[:3], []).append(lead)
-    return rows, leads
+    return rows
 
 
-_ROWS, _LEADS = _index()
+_ROWS = _index()
+_LEADS = frozenset(
+    (begin + lead)[:3] for lead in (*LEAD_INS, "BUG: ", "INFO: ", "WARNING: ") for begin in ("", " ", "[ ")
+)
 
 
 class Complaint(NamedTuple):
@@ -46,16 +49,13 @@ class Complaint(NamedTuple):
 
 def complaint(text: str, number: int = 0) -> Complaint | None:
     """What a line without its stamp begins, if anything."""
-    if text[:3] in _LEADS:
-        for lead in _LEADS[text[:3]]:
+    if text[:1] == " ":
+        text = text[1:]
+    if text.startswith(LEAD_INS):
+        for lead in LEAD_INS:
             if text.startswith(lead) and (found := _row(text[len(lead) :], number)):
-                older = lead[2:] if lead.startswith("[ ") and found.form.kind == "locking" else ""
-                return (
-                    found._replace(form=found.form._replace(title=older + found.form.title))
-                    if older
-                    else found
-                )
-    return _row(text, number) if text[:3] in _ROWS else None
+                return found
+    return _row(text, number)
 
 
 def _row(text: str, number: int) -> Complaint | None:
@@ -71,22 +71,47 @@ def _row(text: str, number: int) -> Complaint | None:
 
 
 #: Where one CPU's line runs into another's, a complaint begins in the middle of one.
-_MIDDLE = (
-    *("BUG: ", "WARNING: ", "Kernel panic - not syncing: ", "kernel BUG at ", "general protection fault"),
-    *("INFO: rcu_", "INFO: task ", "Unable to handle kernel ", "Internal error: ", "SYZFATAL: ", "SYZFAIL: "),
+_MIDDLE = re.compile(
+    "|".join(
+        re.escape(words)
+        for words in (
+            *(
+                "BUG: ",
+                "WARNING: ",
+                "Kernel panic - not syncing: ",
+                "kernel BUG at ",
+                "general protection fault",
+            ),
+            *(
+                "INFO: rcu_",
+                "INFO: task ",
+                "Unable to handle kernel ",
+                "Internal error: ",
+                "SYZFATAL: ",
+                "SYZFAIL: ",
+            ),
+        )
+    )
 )
 
 
 def complaints(lines: Sequence[Line]) -> list[Complaint]:
     """All of a text, in order."""
-    found = [
-        one
-        for number, line in enumerate(lines)
-        if (one := complaint(line.text, number)) and (not one.form.confirm or _confirmed(lines, number))
-    ]
+    found: list[Complaint] = []
+    doubtful: list[Complaint] = []
+    for number, line in enumerate(lines):
+        text = line.text
+        if not text:
+            continue
+        if (text[:3] in _ROWS or text[:3] in _LEADS) and (one := complaint(text, number)):
+            if not (one.form.confirm or one.form.last):
+                found.append(one)
+            elif len(doubtful) < _MOST_DOUBTFUL and not any(words in text.lower() for words in NOISE):
+                sure = one.form.confirm and _confirmed(lines, number)
+                (found if sure else doubtful).append(one)
     if found and not all(_names_nothing(one) for one in found):
         return found
-    return sorted([*_in_the_middle(lines), *found], key=lambda one: one.number)
+    return sorted([*_in_the_middle(lines), *found], key=lambda one: one.number) or doubtful[:1]
 
 
 def _confirmed(lines: Sequence[Line], number: int) -> bool:
@@ -99,13 +124,13 @@ def _confirmed(lines: Sequence[Line], number: int) -> bool:
 
 def _in_the_middle(lines: Sequence[Line]) -> Iterator[Complaint]:
     for number, line in enumerate(lines):
-        for words in _MIDDLE:
-            place = line.text.find(words)
+        for begin in _MIDDLE.finditer(line.text, 1) if len(line.text) > 8 else ():
+            place = begin.start()
             if (
-                place > 0
-                and not _inside_word(line.text, place)
+                not _inside_word(line.text, place)
                 and (one := complaint(line.text[place:], number))
                 and not one.form.confirm
+                and not one.form.last
             ):
                 yield one
                 break
@@ -174,9 +199,8 @@ def _reason(line: str) -> str:
 
 def _meaning(lines: Sequence[Line], named: Complaint, reason: str) -> Meaning:
     form, values = named.form, named.values
-    if better := BY_FILE.get(values.get("file") or values["rest"].partition(":")[0]):
-        form = form._replace(kind=better[0], title=better[1])
     where = symbol_in(values.get("where") or "")
+    form = better(form, values.get("file") or values["rest"].partition(":")[0], where)
     begin = max(0, named.number - _BEFORE) if _names_nothing(named) else named.number
     report = take_apart(_of_one(lines, begin, lines[named.number].caller))
     culprit = guilty(form, where, report)
@@ -187,7 +211,7 @@ def _meaning(lines: Sequence[Line], named: Complaint, reason: str) -> Meaning:
         culprit = None
     called = title(form, values, report, culprit)
     unknown = culprit is None and "{in}" in form.title
-    signature = NOT_UNDERSTOOD if unknown or not called else key(called)
+    signature = NOT_UNDERSTOOD if unknown or not called else key(form, called)
     about = machine(lines, named.number)
     trace = [one.shown() for one in trace_of(report) if one.sure]
     return Meaning(
@@ -212,7 +236,17 @@ def _meaning(lines: Sequence[Line], named: Complaint, reason: str) -> Meaning:
 def _of_one(lines: Sequence[Line], begin: int, caller: str) -> list[Line]:
     """The report's lines: of the caller who began it, where lines say whose they are."""
     rest = lines[begin:]
-    return [line for line in rest if line.caller == caller] if caller else list(rest)
+    if not caller:
+        return list(rest)
+    of = {caller}
+    told = []
+    for line in rest:
+        if line.caller in of or ("C" in of and line.caller[:1] == "C"):
+            told.append(line)
+            if "Sending NMI from CPU" in line.text:
+                # What the others are at is told by themselves.
+                of.add("C")
+    return told
 
 
 def beginning(text: str) -> int | None:
@@ -234,4 +268,4 @@ def kind_of(line: str) -> str:
     if begins_trace(line):
         return "trace"
     one = complaint(line)
-    return "complaint" if one and not one.form.confirm else ""
+    return "complaint" if one and not one.form.confirm and not one.form.last else ""
