@@ -23,7 +23,10 @@ class _Formatter(logging.Formatter):
         self._journal = journal
 
     def format(self, record: logging.LogRecord) -> str:
-        lines = [escape(line) for line in super().format(record).split("\n")]
+        # A message is one line, whatever the names in it hold; what says where it failed has many, none of
+        # which looks like a message.
+        trace = self.formatException(record.exc_info).split("\n") if record.exc_info else []
+        lines = [escape(line) for line in (record.getMessage(), *(f"| {line}" for line in trace))]
         prefix = f"<{_PRIORITIES.get(record.levelno, 6)}>" if self._journal else ""
         return "\n".join(prefix + line for line in lines)
 

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from ..text import escape
 from . import PRIORITIES, Told, too_long
 
 SOCKET = "/run/systemd/journal/socket"
@@ -26,18 +27,22 @@ class Journal:
             self._write(told)
 
     def _write(self, told: Told) -> None:
-        record = told.record
-        fields = {
-            "MESSAGE": told.line,
-            "PRIORITY": str(PRIORITIES.get(record["type"], 5)),
-            "SYSLOG_IDENTIFIER": "panicast",
-            **{f"PANICAST_{key.upper()}": str(record[key]) for key in _FIELDS if record[key]},
-        }
         entry = b"".join(
-            _field(name, value.encode("utf-8", "backslashreplace")) for name, value in fields.items()
+            _field(name, value.encode("utf-8", "backslashreplace")) for name, value in fields(told).items()
         )
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, too_long():
             sock.sendto(entry, self._path)
+
+
+def fields(told: Told) -> Mapping[str, str]:
+    """What the entry says; escaped, for some show it on a terminal as it is."""
+    record = told.record
+    return {
+        "MESSAGE": told.line,
+        "PRIORITY": str(PRIORITIES.get(record["type"], 5)),
+        "SYSLOG_IDENTIFIER": "panicast",
+        **{f"PANICAST_{key.upper()}": escape(str(record[key])) for key in _FIELDS if record[key]},
+    }
 
 
 def _field(name: str, value: bytes) -> bytes:

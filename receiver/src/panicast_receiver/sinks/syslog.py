@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Sequence
 
 from ..settings.targets import Target
+from ..text import escape
 from . import PRIORITIES, Told, too_long
 
 #: local0, so that panics of other machines are not taken for the log host's own kernel's.
@@ -63,7 +64,7 @@ def message(told: Told) -> bytes:
 
 
 def _value(value: object) -> str:
-    return re.sub(r'(["\\\]])', r"\\\1", str(value))
+    return re.sub(r'(["\\\]])', r"\\\1", escape(str(value)))
 
 
 def _send_all(sock: socket.socket, data: bytes) -> None:

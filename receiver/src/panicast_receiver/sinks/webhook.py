@@ -13,6 +13,7 @@ from http.client import HTTPException
 from typing import Any, Callable
 from urllib.parse import urlsplit
 
+from ..text import escape
 from . import Away, Refused, Told
 
 _TIMEOUT_S = 10
@@ -26,7 +27,7 @@ def _alertmanager(told: Told) -> Any:
     record = told.record
     severity = SEVERITIES.get(record["type"], "info")
     labels = {"alertname": "Kernel" + record["type"].capitalize(), "severity": severity}
-    labels.update({key: record[key] for key in ("host", "signature", "release") if record[key]})
+    labels.update({key: escape(record[key]) for key in ("host", "signature", "release") if record[key]})
     notes = {"summary": told.line, "record": record["id"]}
     return [{"labels": labels, "annotations": notes, "startsAt": record["received"]}]
 
