@@ -2,13 +2,14 @@
 /*
  * Sends the records of many panicking hosts from one interface, as fast as asked or as it can.
  *
- * flood IFACE CORPUS HOSTS PASSES PPS [FIRST [forge|serial]]
+ * flood IFACE CORPUS HOSTS PASSES PPS [FIRST [forge|every|serial]]
  *
  * CORPUS holds texts of TEXT bytes; host h sends the one of its number, modulo their number. All hosts send
  * their first frames, then all their second ones, and so on, the worst case for a receiver's memory; serial: one
  * host after the other. PPS 0: no pause. FIRST: the number of the first host. forge: each frame begins a record
- * of its own that is never completed. Prints packets and nanoseconds; for serial, first a line for each host: its
- * number and when its last frame was sent (CLOCK_REALTIME, ns).
+ * of its own that is never completed. every: each frame is a record of its own, of each type in turn, under a new
+ * name; one in two of them whole, one in eight says that it is sealed. Prints packets and nanoseconds; for serial,
+ * first a line for each host: its number and when its last frame was sent (CLOCK_REALTIME, ns).
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -49,7 +50,7 @@ struct __attribute__((packed)) frame {
 
 static const char *corpus;
 static long texts, first;
-static int forge;
+static int forge, every;
 
 static uint64_t now(clockid_t clock)
 {
@@ -107,6 +108,19 @@ static void fill(struct frame *f, struct iovec *payload, char meta[128], uint32_
 		size = snprintf(meta, 128, "host=%s\nrelease=6.1.0-bench\nreason=bench\n", f->host);
 		payload->iov_base = meta;
 	}
+	if (every) {
+		f->type = 1 + serial % 5;
+		f->flags = f->key = serial % 8 == 7;
+		snprintf(f->host, sizeof(f->host), "forged-%u", serial);
+		f->seq = offset = 0;
+		payload->iov_base = meta;
+		size = snprintf(meta, 128, "host=%s\nrelease=6.1.0-bench\nreason=forged\n", f->host);
+		/* Of hello and bye a frame is all there is. */
+		if (serial / 5 % 2 || f->type > 3) {
+			f->count = htons(1);
+			f->text_length = 0;
+		}
+	}
 	payload->iov_len = size;
 	f->offset = htonl(offset);
 	f->length = htons(8 + 80 + size);
@@ -127,12 +141,13 @@ int main(int argc, char **argv)
 	long hosts, passes, pps;
 
 	if (argc < 6)
-		errx(2, "usage: flood IFACE CORPUS HOSTS PASSES PPS [FIRST [forge|serial]]");
+		errx(2, "usage: flood IFACE CORPUS HOSTS PASSES PPS [FIRST [forge|every|serial]]");
 	hosts = atol(argv[3]);
 	passes = atol(argv[4]);
 	pps = atol(argv[5]);
 	first = argc > 6 ? atol(argv[6]) : 0;
-	forge = argc > 7 && !strcmp(argv[7], "forge");
+	every = argc > 7 && !strcmp(argv[7], "every");
+	forge = every || (argc > 7 && !strcmp(argv[7], "forge"));
 	serial = argc > 7 && !strcmp(argv[7], "serial");
 	file = open(argv[2], O_RDONLY);
 	if (file < 0 || fstat(file, &status))
