@@ -19,6 +19,8 @@ from panicast_receiver.records.extents import Run, merged
 from panicast_receiver.records.record import Instant, Record, Source
 from panicast_receiver.service.committer import Committer
 from panicast_receiver.service.handoff import Handoff
+from panicast_receiver.service.turns import Turns
+from panicast_receiver.sinks import cursors
 from panicast_receiver.wire.v1 import decode
 
 NOW = Instant(100.0, 1_700_000_000_000_000_000)
@@ -206,13 +208,68 @@ def test_a_full_disk_is_waited_out_and_nothing_is_lost(store, tmp_path, big, mon
 
 def test_the_handoff_waits_for_room_and_ends():
     handoff = Handoff(limit_bytes=1)
-    assert handoff.put([raw_record()]) == 1
+    large = replace(raw_record(b"x" * 4096), frames=9)
+    assert handoff.put([large]) == 1
     waits = []
 
     def beat():
         waits.append(1)
         handoff.abandon()
 
-    assert handoff.put([raw_record()], beat) == 0 and waits == [1]
+    assert handoff.put([large], beat) == 0 and waits == [1]
     handoff.close()
     assert len(handoff.take(10, 0)) == 1 and handoff.take(10, 0) is None
+
+
+def test_what_took_its_sender_most_goes_first_and_each_sender_has_its_turn():
+    handoff = Handoff()
+    flood = [replace(raw_record(identity=bytes([n]) * 20), header_host=f"f-{n}") for n in range(200)]
+    small = replace(raw_record(mac="52:54:00:00:00:01"), header_host="small")
+    large = replace(raw_record(b"x" * 40000, mac="52:54:00:00:00:02"), frames=40, header_host="large")
+    sealed = replace(flood[0], flags=1, header_host="sealed")
+    handoff.put([*flood, small, large, sealed])
+    first = [record.header_host for record in handoff.take(40, 0)]
+    assert first[:2] == ["sealed", "large"] and "small" in first
+    assert [name for name in first if name[1] == "-"] == [f"f-{n}" for n in range(37)]
+
+
+def test_a_flood_of_small_records_drops_its_own_and_keeps_nobody_waiting():
+    large = replace(raw_record(b"x" * 40000, mac="52:54:00:00:00:02"), frames=40, header_host="large")
+    handoff = Handoff(limit_bytes=100_000)
+    flood = [raw_record(identity=n.to_bytes(20, "big")) for n in range(100)]
+    assert handoff.put([*flood, large]) == 101
+    assert handoff.bytes <= handoff.limit and handoff.dropped
+    left = handoff.take(200, 0)
+    assert left[0] is large and left[1:] == flood[: len(left) - 1]
+
+
+def test_more_than_can_be_told_waits_for_its_turn(store, tmp_path):
+    """What is told at once is told; of the others each sender has its turn, and no sink more than it takes."""
+    store.at_once = lambda record: record.sealed
+    cursors.begin(store._db, "hook")
+    cursors.feed_only(tmp_path, ["hook"])
+    flood = [raw_record(identity=bytes([1, n]) * 10) for n in range(30)]
+    other = raw_record(identity=b"o" * 20, mac="52:54:00:00:00:02")
+    urgent = replace(raw_record(identity=b"u" * 20), flags=1)
+    store.write([*flood, other, urgent])
+    reader = Reader(tmp_path)
+    told = [entry.identity for entry in reader.changed_since(0, Query())]
+    assert told == [urgent.identity] and reader.backlogs() == {"hook": 32}
+    assert store.let_go(256) == (15, True) and store.let_go(256) == (0, True)
+    told = [entry.identity for entry in reader.changed_since(0, Query())]
+    assert told[:3] == [urgent.identity, flood[0].identity, other.identity]
+    newest = reader.changed_since(0, Query())[-1].changed
+    cursors.move(store._db, "hook", cursors.begin(store._db, "hook"), newest, told, [])
+    assert store.let_go(256) == (16, True) and store.let_go(256) == (0, False)
+    assert len(reader.changed_since(0, Query())) == 32
+
+
+def test_small_records_do_not_use_up_the_turns_of_large_ones():
+    turns = Turns()
+    small = [raw_record(mac=f"52:54:00:00:{n >> 8:02x}:{n & 255:02x}") for n in range(1000)]
+    told = sum(turns.at_once(record, 1.0) for record in small)
+    large = replace(raw_record(b"x" * 40000, mac="52:54:01:00:00:02"), frames=40)
+    sealed = [replace(raw_record(), flags=1, header_host=f"s-{n}") for n in range(1000)]
+    assert told < 200 and turns.at_once(large, 1.0) and all(turns.at_once(one, 1.0) for one in sealed)
+    lying = [replace(one, frames=1000) for one in small]
+    assert not any(turns.at_once(record, 1.0) for record in lying)

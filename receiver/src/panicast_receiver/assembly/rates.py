@@ -13,18 +13,20 @@ REMEMBERED = 65536
 
 
 class Rate:
-    """Token buckets: each key may have ``per_minute`` at once and again within a minute; 0: no limit."""
+    """Token buckets: each key may have ``at_once``, and ``per_minute`` again within a minute; 0: no limit."""
 
-    def __init__(self, per_minute: int) -> None:
+    def __init__(self, per_minute: int, at_once: int = 0) -> None:
         self.per_minute = per_minute
+        self._at_once = at_once
         self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
     def allows(self, key: Hashable, now: float) -> bool:
         """Take one, ``now`` in seconds; False when there is none."""
         if not self.per_minute:
             return True
-        tokens, at = self._buckets.pop(key, (float(self.per_minute), now))
-        tokens = min(self.per_minute, tokens + (now - at) * self.per_minute / 60)
+        most = self._at_once or self.per_minute
+        tokens, at = self._buckets.pop(key, (float(most), now))
+        tokens = min(most, tokens + (now - at) * self.per_minute / 60)
         allowed = tokens >= 1
         self._buckets[key] = (tokens - allowed, now)
         if len(self._buckets) > REMEMBERED:

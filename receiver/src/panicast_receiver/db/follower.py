@@ -2,14 +2,14 @@
 """Reads along behind whoever writes the records: for `follow`, for the web page's feed, for the sinks.
 
 A record is passed on when it is known what it means, or has been looked for long enough; then the meaning
-counts as a change of its own, and follows.
+counts as a change of its own, and follows. One that had to wait for its turn waits no more for that.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from . import changes
+from . import changes, turns
 from .meanings import PATIENCE_S
 from .reader import Entry, Query, Reader
 
@@ -49,7 +49,8 @@ class Follower:
         """The matching records after ``cursor`` that may be passed on; ``limit`` keeps the first."""
         found = self.reader().changed_since(cursor, query)
         for place, entry in enumerate(found):
-            if entry.summary["meaning"] == "pending" and changes.age_s(entry.changed) < PATIENCE_S:
+            pending = entry.summary["meaning"] == "pending" and entry.turn == turns.AT_ONCE
+            if pending and changes.age_s(entry.changed) < PATIENCE_S:
                 self.held = True
                 return found[:place]
         self.held = False

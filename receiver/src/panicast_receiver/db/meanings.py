@@ -16,7 +16,7 @@ from typing import NamedTuple, Union
 
 from ..meaning import Meaning
 from ..text import shorten
-from . import changes, schema
+from . import changes, schema, turns
 from .store import row_to_record
 
 #: Types of which the text tells of a crash.
@@ -43,6 +43,7 @@ class Task(NamedTuple):
     release: str
     text: bytes
     reason: str
+    turn: int = turns.AT_ONCE
 
 
 #: A meaning, or why there is none.
@@ -72,6 +73,13 @@ class Meanings:
         """Whether a record waits."""
         return bool(self._db.execute("SELECT 1 FROM records WHERE signature IS NULL LIMIT 1").fetchone())
 
+    def urgent(self) -> bool:
+        """Whether a record waits of which people are told at once."""
+        found = self._db.execute(
+            f"SELECT 1 FROM records WHERE signature IS NULL AND tries = 0 AND turn = {turns.AT_ONCE} LIMIT 1"
+        )
+        return found.fetchone() is not None
+
     def begin(self, most: int) -> list[Task]:
         """The records that wait longest. When this returns it is on the disk that they are tried.
 
@@ -83,7 +91,7 @@ class Meanings:
                 (_NEVER_ENDED, MOST_TRIES),
             )
             rows = db.execute(
-                "SELECT * FROM records WHERE signature IS NULL ORDER BY tries, changed LIMIT ?", (most,)
+                "SELECT * FROM records WHERE signature IS NULL ORDER BY tries, turn, changed LIMIT ?", (most,)
             ).fetchall()
             rows = [row for row in rows if not row["tries"]] or rows[:1]
             for row in rows:
@@ -103,14 +111,10 @@ class Meanings:
                 )
             for task, one in found:
                 self._keep(db, task, one)
-            late = [task for task, _ in found if changes.age_s(task.changed) >= PATIENCE_S - _COMMIT_S]
+            late = [task for task, _ in found if _told(task, _COMMIT_S)]
             _tell_again(db, late)
         # The disk took its time: somebody may have told of them meanwhile.
-        missed = [
-            task
-            for task, _ in found
-            if task not in late and changes.age_s(task.changed) >= PATIENCE_S - _COMMIT_S / 2
-        ]
+        missed = [task for task, _ in found if task not in late and _told(task, _COMMIT_S / 2)]
         if missed:
             with _Transaction(self._db) as db:
                 _tell_again(db, missed)
@@ -154,6 +158,12 @@ class _Transaction:
                 self._db.execute("ROLLBACK")
 
 
+def _told(task: Task, commit_s: float) -> bool:
+    """Whether somebody may have told of it without its meaning, before a commit is over."""
+    late = changes.age_s(task.changed) >= PATIENCE_S - commit_s
+    return task.turn == turns.WAITED or (task.turn == turns.AT_ONCE and late)
+
+
 def _tell_again(db: sqlite3.Connection, tasks: Sequence[Task]) -> None:
     """Count it as a change, if it is one for whoever was told of the record."""
     changed = changes.newest(db)
@@ -179,4 +189,5 @@ def _task(row: sqlite3.Row) -> Task:
         meta.get("release", ""),
         text,
         meta.get("reason", ""),
+        row["turn"],
     )

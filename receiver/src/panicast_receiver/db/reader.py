@@ -14,13 +14,13 @@ from ..errors import NotFoundError
 from ..records.record import Record, Source
 from ..text import iso_time
 from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, parse_metadata
-from . import boots, changes, schema
+from . import boots, changes, schema, turns
 from .store import from_signed, row_to_record
 
 _SUMMARY = (
     "identity, id, changed, format, type, host, reason, boot_id, event, flags, frames, restored, time_ns, "
     "received_ns, text_length, complete, gaps, mac, source_ip, source_iface, metadata, title, signature, "
-    "crash, failure, contested, doubted"
+    "crash, failure, contested, doubted, turn"
 )
 
 
@@ -64,6 +64,8 @@ class Entry(NamedTuple):
     changed: int
     summary: dict[str, Any]
     place: Place
+    #: See turns.py.
+    turn: int = turns.AT_ONCE
 
 
 class Reader:
@@ -109,7 +111,10 @@ class Reader:
         """The matching records that were stored or completed after ``cursor``, in that order; ``limit`` keeps
         the first."""
         where, values = _conditions(query)
-        sql = f"SELECT {_SUMMARY} FROM records WHERE changed > ? AND {where} ORDER BY changed LIMIT ?"
+        sql = (
+            f"SELECT {_SUMMARY} FROM records WHERE changed > ? AND turn != {turns.WAITS} AND {where} "
+            "ORDER BY changed LIMIT ?"
+        )
         rows = self._rows(sql, [cursor, *values, _limit(query)])
         return [_entry(row) for row in rows]
 
@@ -165,7 +170,7 @@ class Reader:
     def backlogs(self) -> dict[str, int]:
         """How many records each sink has not been told of yet."""
         sql = (
-            "SELECT sink, (SELECT count(*) FROM records WHERE records.changed > cursors.changed "
+            "SELECT sink, (SELECT count(*) FROM records WHERE (records.changed > cursors.changed OR turn = 1) "
             "AND type NOT IN ('hello', 'bye')) AS records FROM cursors"
         )
         return {row["sink"]: row["records"] for row in self._rows(sql, [])}
@@ -292,4 +297,5 @@ def _entry(row: sqlite3.Row) -> Entry:
             "meta": meta,
         },
         Place(row["received_ns"], row["changed"]),
+        row["turn"],
     )

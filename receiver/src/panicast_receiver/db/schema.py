@@ -14,7 +14,7 @@ from ..errors import ReceiverError
 from ..log import logger
 from ..records.record import id_of
 from ..wire.v1 import identity_of
-from . import boots, changes, copies, damage, retention
+from . import boots, changes, copies, damage, retention, turns
 
 FILE_NAME = "panicast.db"
 VERSION = 3
@@ -28,7 +28,7 @@ _INCREMENTAL = 2
 
 #: What version 3 has that version 2 had not, in both.
 _NEW_IN_3 = f"""
-CREATE INDEX records_to_explain ON records (tries, changed) WHERE signature IS NULL;
+CREATE INDEX records_to_explain ON records (tries, turn, changed) WHERE signature IS NULL;
 CREATE TABLE aside (
     sink TEXT NOT NULL,
     identity BLOB NOT NULL,
@@ -37,11 +37,11 @@ CREATE TABLE aside (
     PRIMARY KEY (sink, identity)
 ) WITHOUT ROWID;
 CREATE INDEX records_by_mac ON records (mac, flags & 1, received_ns) WHERE format = 'v1';
-{changes.SCHEMA}"""
+{turns.SCHEMA}{changes.SCHEMA}"""
 
 #: One row a record. hello and bye are rows too, one per boot id: the newest, and the newest sealed one.
 #: identity: boot id, event and a digest of the header, or a digest alone. contested, doubted: see belief.py.
-#: size: what the row takes (retention.py). changed: rises with every insert and update, so a
+#: size: what the row takes (retention.py). turn: whether it waits to be told of (turns.py). changed: rises with every insert and update, so a
 #: reader that remembers the highest it saw misses nothing (changes.py). gaps: JSON [[offset, length], …].
 #: title, signature, kernel, crash: what the text means (crash is its JSON); signature is NULL until somebody
 #: has looked. tries: how often that was begun; failure: why there is no meaning (meanings.py). body: zstd of
@@ -84,7 +84,8 @@ CREATE TABLE records (
     failure TEXT,
     contested INTEGER NOT NULL DEFAULT 0,
     doubted INTEGER NOT NULL DEFAULT 0,
-    size INTEGER NOT NULL DEFAULT 0
+    size INTEGER NOT NULL DEFAULT 0,
+    turn INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX records_by_id ON records (id);
 CREATE INDEX records_by_time ON records (received_ns);
@@ -143,6 +144,7 @@ ALTER TABLE cursors ADD COLUMN complaint TEXT NOT NULL DEFAULT '';
 ALTER TABLE records ADD COLUMN contested INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE records ADD COLUMN doubted INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE records ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE records ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;
 UPDATE records SET identity =
     v1_identity(type, flags, boot_id, event, frames, text_length, time_ns, header_host) WHERE format = 'v1';
 UPDATE records SET id = id_of(identity) WHERE format = 'v1';

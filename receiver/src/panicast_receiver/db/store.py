@@ -20,7 +20,7 @@ from ..records.extents import Gap, Run, merged
 from ..records.record import Record, Source
 from ..text import matches
 from ..wire.v1 import FLAG_SEALED, STATE_TYPES
-from . import belief, boots, changes, damage, retention, schema
+from . import belief, boots, changes, damage, retention, schema, turns
 from .retention import Retention
 
 #: Kernel logs shrink to a third or less in 0.1 ms for 64 KiB; level 3 takes a third longer for 2 to 4 % less.
@@ -53,6 +53,7 @@ _COLUMNS = (
     "contested",
     "doubted",
     "size",
+    "turn",
 )
 _INSERT = f"INSERT OR REPLACE INTO records ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
 _U64 = 1 << 64
@@ -157,6 +158,8 @@ class Store:
             self._lock.close()
             raise
         self._changed = 0
+        #: Who is told of at once; the others wait for their turn.
+        self.at_once: Callable[[Record], bool] = lambda record: True
         #: Patterns of host names of which nothing unsealed is stored; another thread may change them.
         self.sealed_hosts: Sequence[str] = ()
         #: Whether a damaged file was put aside, and there is no new one yet.
@@ -180,6 +183,12 @@ class Store:
     def delete(self, identities: Sequence[bytes]) -> None:
         """Delete these records, and remember that: who replays one does nothing. Raises like ``write``."""
         self._in_transaction([partial(retention.delete, self._db, identity) for identity in identities])
+
+    def let_go(self, most: int) -> tuple[int, bool]:
+        """See turns.py; how many, and whether others wait. Raises like ``write``."""
+        if not turns.any_wait(self._db):
+            return 0, False
+        return self._in_transaction([partial(turns.let_go, self._db, most, self._change)])[0], True
 
     def expire(self, kept: Retention, now_ns: int) -> int:
         """Delete some of what need not be kept; how many rows that were. Raises like ``write``."""
@@ -324,9 +333,14 @@ class Store:
                 contested and not doubted,
                 doubted,
                 len(body) + len(record.metadata or b"") + retention.ROW_BYTES,
+                self._turn(record),
             ),
         )
         return Stored(record, outcome, host, contested, doubted)
+
+    def _turn(self, record: Record) -> int:
+        told = record.type in STATE_TYPES or self.at_once(record)
+        return turns.AT_ONCE if told else turns.WAITS
 
     def _change(self) -> int:
         self._changed = changes.following(self._changed)

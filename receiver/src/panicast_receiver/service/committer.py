@@ -20,6 +20,7 @@ from ..records.record import LOST_MESSAGES, Record
 from ..threads import name_thread
 from ..wire.v1 import STATE_TYPES
 from .handoff import Handoff
+from .turns import Turns
 
 #: Records in one transaction at most: alone when little happens, together sharing an fsync under load.
 BATCH = 256
@@ -31,6 +32,9 @@ LOOK_AFTER = 2048
 _USUAL_BYTES = 32768
 #: Seconds between tries while the disk is full or failing, and for how long to go on once asked to stop.
 RETRY_S, LAST_TRIES_S = 1.0, 5.0
+#: Records that may be told now, though they had to wait, at a time; seconds between two times; and the share of
+#: its time that the thread spends on that.
+LET_GO, LET_GO_S, LET_GO_SHARE = 256, 0.25, 0.1
 
 
 class Committer(threading.Thread):
@@ -47,6 +51,11 @@ class Committer(threading.Thread):
         self._tell = tell
         self._retention = Retention()
         self._retain_at = 0.0
+        turns = Turns()
+        store.at_once = lambda record: turns.at_once(record, time.monotonic())
+        self._let_go_at = 0.0
+        #: Whether some wait for their turn.
+        self._waiting = False
         self._stored = 0
         self._stopping = threading.Event()
         #: Why the file may be damaged; empty while nobody has reason to think so.
@@ -90,8 +99,9 @@ class Committer(threading.Thread):
                         self._stored, self._retain_at = 0, 0.0
                 else:
                     self._look_for_damage()
+                self._let_go()
                 self._retain(2 if batch else 1)
-                batch = self._handoff.take(BATCH, 0 if batch else 1.0)
+                batch = self._handoff.take(BATCH, 0 if batch else LET_GO_S if self._waiting else 1.0)
         except sqlite3.Error as error:
             self.failed = True
             lost = len(batch or ()) + self._handoff.abandon()
@@ -151,6 +161,22 @@ class Committer(threading.Thread):
             self.counts["deleted by retention"] += deleted
             if not more:
                 self._retain_at = time.monotonic() + RETAIN_S
+
+    def _let_go(self) -> None:
+        """Let some be told of that had to wait."""
+        began = time.monotonic()
+        if began < self._let_go_at:
+            return
+        try:
+            released, self._waiting = self._store.let_go(LET_GO)
+        except sqlite3.DatabaseError as error:
+            # Whoever writes the next record complains and waits.
+            logger.debug("%s", schema.explain(error, self._store.path))
+            released = 0
+        if released:
+            self._tell()
+        now = time.monotonic()
+        self._let_go_at = now + max(LET_GO_S, (now - began) / LET_GO_SHARE)
 
     def _write(self, batch: list[Record]) -> list[Stored]:
         """Commit ``batch``, however long the disk stays full; into a new file where this one is damaged. The

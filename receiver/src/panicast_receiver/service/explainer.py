@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -23,6 +24,8 @@ BATCH = 16
 #: Seconds between looks for records that somebody else stored; between batches in a burst; between tries
 #: to start the process, at most.
 LOOK_S, BURST_S, LONGEST_S = 5.0, 1.0, 60.0
+#: Seconds between looks for what is urgent, in a burst.
+LOOK_BURST_S = 0.2
 
 
 class Explainer(threading.Thread):
@@ -80,7 +83,13 @@ class Explainer(threading.Thread):
             self._process.start()
             self._look_at(meanings, meanings.begin(BATCH))
             if self._busy():
-                self._stopping.wait(BURST_S)
+                self._rest(meanings)
+
+    def _rest(self, meanings: Meanings) -> None:
+        """Leave the machine to the burst, unless somebody waits to be told."""
+        until = time.monotonic() + BURST_S
+        while not meanings.urgent() and time.monotonic() < until and not self._stopping.wait(LOOK_BURST_S):
+            pass
 
     def _look_at(self, meanings: Meanings, tasks: list[Task]) -> None:
         found: list[tuple[Task, Found]] = []

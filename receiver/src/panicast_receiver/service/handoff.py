@@ -1,23 +1,43 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The queue between capture and store: bounded by bytes, so that memory is.
 
+Not the first that came goes first, but what is sealed, then what took its sender the most frames; of each sender
+a few, then the next ones of each. A flood of forged records so stands behind the honest ones, of which each takes
+as many frames as many forged ones do; of one kind and sender the oldest goes first.
+
 Beyond its own limit it uses memory that the reassembler was given and does not need (``spare``). When
 the store cannot keep up the capturing side waits here, and the kernel's buffer, whose losses are counted,
-takes what arrives meanwhile.
+takes what arrives meanwhile. What took hardly a frame and is not sealed is not worth that: it is dropped.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Hashable, Sequence
 from threading import Condition
-from typing import Callable
+from typing import Callable, NamedTuple
 
 from ..assembly.partial import RECORD_COST
 from ..records.extents import size_of
 from ..records.record import Record
+from ..wire.v1 import STATE_TYPES
+from .turns import weight
 
 LIMIT_BYTES = 64 << 20
+#: Records of one sender that count as equal.
+_TURN = 16
+#: What has this weight is worth waiting for: it took four frames or more.
+_WORTH_WAITING = 3
+
+
+class _Lane(NamedTuple):
+    """How soon a record goes, the lowest first."""
+
+    unsealed: bool
+    state: bool
+    turn: int
+    #: Negative; see turns.py.
+    weight: int
 
 
 class Handoff:
@@ -28,7 +48,11 @@ class Handoff:
         #: Bytes that may be used beyond the limit; set by the producer.
         self.spare = 0
         self.bytes = 0
-        self._records: deque[Record] = deque()
+        #: Records that were not worth waiting for.
+        self.dropped = 0
+        self._lanes: dict[_Lane, deque[Record]] = {}
+        self._of_sender: Counter[Hashable] = Counter()
+        self._length = 0
         self._changed = Condition()
         self._closed = False
         self._abandoned = False
@@ -39,13 +63,15 @@ class Handoff:
         with self._changed:
             for taken, record in enumerate(records):
                 cost = _cost(record)
-                while self._records and self.bytes + cost > self.limit + self.spare and not self._abandoned:
+                while self._length and self.bytes + cost > self.limit + self.spare and not self._abandoned:
+                    if self._drop_one():
+                        continue
                     self._changed.notify_all()
                     beat()
                     self._changed.wait(0.5)
                 if self._abandoned:
                     return taken
-                self._records.append(record)
+                self._append(record)
                 self.bytes += cost
             self._changed.notify_all()
             return len(records)
@@ -53,10 +79,13 @@ class Handoff:
     def take(self, most: int, timeout_s: float) -> list[Record] | None:
         """Up to ``most`` records, an empty list after ``timeout_s``, None when closed and empty."""
         with self._changed:
-            if not self._records and not self._closed:
+            if not self._length and not self._closed:
                 self._changed.wait(timeout_s)
-            batch = [self._records.popleft() for _ in range(min(most, len(self._records)))]
-            self.bytes -= sum(map(_cost, batch))
+            batch: list[Record] = []
+            while self._length and len(batch) < most:
+                lane = min(self._lanes)
+                count = min(most - len(batch), len(self._lanes[lane]))
+                batch += [self._pop(lane, newest=False) for _ in range(count)]
             self._changed.notify_all()
             return None if self._closed and not batch else batch
 
@@ -71,7 +100,41 @@ class Handoff:
         with self._changed:
             self._abandoned = True
             self._changed.notify_all()
-            return len(self._records)
+            return self._length
+
+    def _append(self, record: Record) -> None:
+        sender = _sender(record)
+        turn = self._of_sender[sender] // _TURN
+        lane = _Lane(not record.sealed, record.type in STATE_TYPES, turn, -weight(record))
+        self._lanes.setdefault(lane, deque()).append(record)
+        self._of_sender[sender] += 1
+        self._length += 1
+
+    def _pop(self, lane: _Lane, newest: bool) -> Record:
+        records = self._lanes[lane]
+        record = records.pop() if newest else records.popleft()
+        if not records:
+            del self._lanes[lane]
+        sender = _sender(record)
+        self._of_sender[sender] -= 1
+        if not self._of_sender[sender]:
+            del self._of_sender[sender]
+        self._length -= 1
+        self.bytes -= _cost(record)
+        return record
+
+    def _drop_one(self) -> bool:
+        """Drop what would go last, if it is not worth waiting for."""
+        last = max(self._lanes)
+        if not last.unsealed or -last.weight >= _WORTH_WAITING:
+            return False
+        self._pop(last, newest=True)
+        self.dropped += 1
+        return True
+
+
+def _sender(record: Record) -> Hashable:
+    return record.header_host if record.sealed else record.source[:2]
 
 
 def _cost(record: Record) -> int:

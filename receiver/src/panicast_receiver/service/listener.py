@@ -112,6 +112,8 @@ class Listener(threading.Thread):
         lost = len(records) - self._handoff.put(records, self._beat)
         if lost:
             self.intake.counts["records lost: store failed"] += lost
+        if self._handoff.dropped:
+            self.intake.counts["small records dropped for room"] = self._handoff.dropped
 
     def _beat(self) -> None:
         self.beat_at = time.monotonic()

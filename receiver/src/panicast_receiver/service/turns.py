@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which records are told at once: as many as can be told before a person would wait.
+
+A sender has its allowance, and so have all records together that took about as many frames: a flood of small
+ones does not use up what large ones have, which cost a forger as many frames. What is sealed has none but its
+host's own. Pure.
+"""
+
+from __future__ import annotations
+
+from ..assembly.rates import Rate
+from ..records.extents import size_of
+from ..records.record import Record
+
+#: Records of a sender, and of a size: at once, and again within a minute.
+_OF_SENDER, _OF_SIZE, _OF_SIZE_AGAIN = 20, 120, 3000
+
+
+#: A frame of which there are others holds at least as much.
+_FRAME_BYTES = 512
+
+
+def weight(record: Record) -> int:
+    """How many frames a record took, in powers of two: by what came, whatever it says of itself."""
+    size = len(record.metadata or b"") + size_of(record.runs)
+    return min(record.frames, size // _FRAME_BYTES + 1).bit_length()
+
+
+class Turns:
+    """``at_once`` takes one from the allowances of a record; ``now`` in seconds."""
+
+    def __init__(self) -> None:
+        self._senders = Rate(_OF_SENDER)
+        self._sizes = Rate(_OF_SIZE_AGAIN, _OF_SIZE)
+
+    def at_once(self, record: Record, now: float) -> bool:
+        """Whether this one is told at once."""
+        if record.sealed:
+            return self._senders.allows(record.header_host, now)
+        sender = (record.source.mac, record.source.ip)
+        return self._senders.allows(sender, now) and self._sizes.allows(weight(record), now)
