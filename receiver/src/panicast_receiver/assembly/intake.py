@@ -14,8 +14,9 @@ from ..wire.ethernet import PROTOCOL_UDP, parse_ethernet, parse_udp
 from ..wire.netconsole import parse_netconsole
 from ..wire.raw import decode_raw
 from ..wire.sealing import Keys, open_frame
-from ..wire.v1 import Drop, Frame, decode
+from ..wire.v1 import COUNT, FLAG_SEALED, HEADER, OURS, PREFIX_END, Drop, Frame, decode
 from . import ringblock
+from .gate import Gate
 from .netconsoleruns import NetconsoleRuns
 from .rates import Guard
 from .rawrecords import RawRecords
@@ -45,6 +46,8 @@ class Intake:
         #: Patterns of host names of which nothing unsealed is taken.
         self.sealed_hosts: Sequence[str] = ()
         self.reassembler = Reassembler(limits, self.counts, spill, self.guard.allows)
+        self._ring_gates: ringblock.Gates = (Gate(), Gate())
+        self._gates: Sequence[Gate[tuple[bytes, Source]]] = (Gate(), Gate())
         self._raw = RawRecords(raw_window_s, self.counts)
         self._netconsole = NetconsoleRuns(limits.idle_s, self.counts)
         self._netconsole_port = netconsole_port
@@ -54,26 +57,34 @@ class Intake:
         self.counts["packets"] += 1
         if packet.ethernet:
             return self._frame(packet.data, packet.source.iface, now)
-        return self._datagram(packet.data, packet.port, packet.source, now)
+        if len(packet.data) < HEADER.size or (packet.port and packet.port == self._netconsole_port):
+            return self._datagram(packet.data, packet.port, packet.source, now)
+        let = self._through_gate(packet.data, packet.source, now)
+        return [
+            record for data, source in let for record in self._datagram(data, packet.port, source, now)
+        ]
 
     def feed_block(
         self, ring: bytes | mmap, at: int, frames: int, now: Instant, interface: ringblock.Name
     ) -> list[Record]:
         """Take the frames of one block of a packet ring, the first at offset ``at``."""
 
-        def slow(frame: bytes, index: int, now: Instant) -> list[Record] | None:
+        def slow(frame: bytes, index: int, now: Instant, may_begin: bool = False) -> list[Record] | None:
             refused = self.counts[Drop.RATE.value]
-            records = self._frame(frame, interface(index), now)
+            records = self._frame(frame, interface(index), now, may_begin)
             return records if self.counts[Drop.RATE.value] == refused else None
 
         self.counts["packets"] += frames
-        walk = ringblock.Walk(ring, at, self.reassembler, now, slow)
+        walk = ringblock.Walk(ring, at, self.reassembler, now, slow, self._ring_gates)
         walk.run(frames)
         self.counts["duplicate"] += walk.duplicates
         self.counts[Drop.RATE.value] += walk.refused
+        self._count_refused()
         return walk.records
 
-    def _frame(self, frame: bytes, iface: str | None, now: Instant) -> list[Record]:
+    def _frame(
+        self, frame: bytes, iface: str | None, now: Instant, may_begin: bool = False
+    ) -> list[Record]:
         packet = parse_ethernet(frame)
         if isinstance(packet, Drop):
             return self._drop(packet)
@@ -82,7 +93,7 @@ class Intake:
             datagram = parse_udp(packet.data)
             if isinstance(datagram, Drop):
                 return self._drop(datagram)
-            return self._datagram(datagram.data, datagram.port, source, now)
+            return self._datagram(datagram.data, datagram.port, source, now, may_begin)
         raw = decode_raw(packet)
         if isinstance(raw, Drop):
             return self._drop(raw)
@@ -106,7 +117,24 @@ class Intake:
         """Returns everything in flight: the service stops."""
         return self.reassembler.flush() + self._netconsole.flush()
 
-    def _datagram(self, data: bytes, port: int, source: Source, now: Instant) -> list[Record]:
+    def _count_refused(self) -> None:
+        refused = sum(gate.refused for gate in (*self._ring_gates, *self._gates))
+        if refused:
+            self.counts["too many records begin"] = refused
+
+    def _through_gate(self, data: bytes, source: Source, now: Instant) -> list[tuple[bytes, Source]]:
+        """What is to be looked at of datagrams that came alone."""
+        prefix, sealed = data[:PREFIX_END], data[6] & FLAG_SEALED
+        if data[:5] != OURS or prefix in self.reassembler.by_prefix:
+            return [(data, source)]
+        count = int.from_bytes(data[COUNT], "big")
+        let = self._gates[sealed].through(prefix, count, (data, source), len(data), now.mono, False)
+        self._count_refused()
+        return let
+
+    def _datagram(
+        self, data: bytes, port: int, source: Source, now: Instant, may_begin: bool = False
+    ) -> list[Record]:
         if port and port == self._netconsole_port:
             if self.require_sealed:
                 return self._drop(Drop.UNSEALED)
@@ -122,7 +150,7 @@ class Intake:
         opened = self._open(frame, data)
         if isinstance(opened, Drop):
             return self._drop(opened)
-        return self.reassembler.feed(opened, source, now)
+        return self.reassembler.feed(opened, source, now, may_begin)
 
     def _open(self, frame: Frame, data: bytes) -> Frame | Drop:
         """The frame with its payload opened, if it is sealed and new."""

@@ -162,8 +162,9 @@ class Reassembler:
         partial = self._partials.get(frame.key)
         return partial is not None and partial.knows(frame, len(frame.payload) - TAG_BYTES)
 
-    def feed(self, frame: Frame, source: Source, now: Instant) -> list[Record]:
-        """Take one frame; returns the record it completes and those that had to make room."""
+    def feed(self, frame: Frame, source: Source, now: Instant, may_begin: bool = False) -> list[Record]:
+        """Take one frame; returns the record it completes and those that had to make room. ``may_begin``: the
+        record may, whoever sent it."""
         if frame.key in self._done:
             self._counts["duplicate"] += 1
             return []
@@ -172,7 +173,8 @@ class Reassembler:
             return []
         partial = self._partials.get(frame.key)
         # A sealed one was opened: nobody forges it, from whichever address.
-        if partial is None and not frame.sealed and not self._may_begin(source, now.mono):
+        known = partial is not None or frame.sealed or may_begin
+        if not known and not self._may_begin(source, now.mono):
             self._counts[Drop.RATE.value] += 1
             return []
         partial = partial or self._begin(frame, source, now)

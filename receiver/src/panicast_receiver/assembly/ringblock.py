@@ -17,10 +17,11 @@ from functools import lru_cache
 from itertools import chain, repeat
 from mmap import mmap
 from operator import attrgetter
-from typing import Callable, Optional, cast
+from typing import Callable, Optional, Protocol, cast
 
 from ..records.record import Instant, Record
-from ..wire.v1 import FLAG_SEALED, HEADER, MAGIC, PREFIX_END, SEQ_BITS, VERSION
+from ..wire.v1 import FLAG_SEALED, HEADER, OURS, PREFIX_END, SEQ_BITS
+from .gate import LARGE, Gate
 from .partial import PIECE_COST, Partial
 from .reassembly import RESTORE_S, UNKNOWN, Reassembler
 
@@ -30,9 +31,8 @@ _HEADER = _MAC + 14 + 20 + 8
 _PAYLOAD = _HEADER + HEADER.size
 #: What a frame holds before its payload.
 _OVERHEAD = _PAYLOAD - _MAC
-#: Where the sender's addresses are; how our prefixes begin.
+#: Where the sender's addresses are.
 _SENDER_MAC, _SENDER_IP = _MAC + 6, _MAC + 14 + 12
-_OURS = MAGIC + bytes([VERSION])
 #: tp_next_offset, tp_snaplen; the wire header's prefix.
 _FAST = struct.Struct(f"=I8xI{_HEADER - 16}x{PREFIX_END}s")
 #: The rest of the wire header: seq, count, offset; suffix.
@@ -49,8 +49,18 @@ _RUN = 256
 _SHORT = 8
 
 _tail_of = attrgetter("tail")
-#: Takes a whole Ethernet frame and the index of the interface it came by; None: its sender began too many.
-Slow = Callable[[bytes, int, Instant], Optional[list[Record]]]
+
+class Slow(Protocol):
+    """Takes a whole Ethernet frame and the index of the interface it came by; None: its sender began too many,
+    which ``may_begin`` overrules."""
+
+    def __call__(
+        self, frame: bytes, index: int, now: Instant, may_begin: bool = False
+    ) -> list[Record] | None: ...
+
+
+#: For records that are not sealed, and for sealed ones: of frames, and the indexes of their interfaces.
+Gates = Sequence[Gate[tuple[bytes, int]]]
 #: The name of the interface with an index.
 Name = Callable[[int], Optional[str]]
 
@@ -83,13 +93,14 @@ class Walk:
     """
 
     def __init__(
-        self, ring: bytes | mmap, at: int, reassembler: Reassembler, now: Instant, slow: Slow
+        self, ring: bytes | mmap, at: int, reassembler: Reassembler, now: Instant, slow: Slow, gates: Gates
     ) -> None:
         self._ring = ring
         self._at = at
         self._reassembler = reassembler
         self._now = now
         self._slow = slow
+        self._gates = gates
         self._fresh = self._bytes = 0
         #: Frames that repeated an earlier one.
         self.duplicates = 0
@@ -196,7 +207,6 @@ class Walk:
     def _single(self) -> None:
         """Take one frame, whatever it is."""
         ring, at = self._ring, self._at
-        sender = b""
         if at + _PAYLOAD <= len(ring):
             step, length, prefix = _FAST.unpack_from(ring, at)
             partial = cast(Partial, self._reassembler.by_prefix.get(prefix, UNKNOWN))
@@ -205,17 +215,32 @@ class Walk:
                 piece = *_PIECE.unpack_from(ring, at + _HEADER + PREFIX_END), payload
                 if self._keep([partial], [piece], step, length - _OVERHEAD):
                     return
-            if partial is UNKNOWN and prefix[:5] == _OURS and not prefix[6] & FLAG_SEALED:
-                first, second = at + _SENDER_MAC, at + _SENDER_IP
-                sender = ring[first : first + 6] + ring[second : second + 4]
-                if sender in self._spent:
-                    self.refused += 1
-                    self._at = at + step
-                    return
+            if partial is UNKNOWN and prefix[:5] == OURS:
+                self._begin(prefix)
+                return
         step, length, mac, index = _SLOW.unpack_from(ring, at)
         records = self._slow(ring[at + mac : at + mac + length], index, self._now)
-        if records is None:
-            self._spent |= {sender} if sender else set()
-        else:
-            self.records += records
+        self.records += records or []
         self._at = at + step
+
+    def _begin(self, prefix: bytes) -> None:
+        """Take a frame of a record that has not begun, if not too many begin."""
+        ring, at = self._ring, self._at
+        step, length, mac, index = _SLOW.unpack_from(ring, at)
+        self._at = at + step
+        sealed = prefix[6] & FLAG_SEALED
+        first, second = at + _SENDER_MAC, at + _SENDER_IP
+        sender = b"" if sealed else ring[first : first + 6] + ring[second : second + 4]
+        spent = sender in self._spent
+        _, count, _, _ = _PIECE.unpack_from(ring, at + _HEADER + PREFIX_END)
+        if spent and count < LARGE:
+            self.refused += 1
+            return
+        frame = ring[at + mac : at + mac + length]
+        let = self._gates[sealed].through(prefix, count, (frame, index), length, self._now.mono, spent)
+        for frame, index in let:
+            records = self._slow(frame, index, self._now, spent)
+            if records is None:
+                self._spent.add(sender)
+            else:
+                self.records += records

@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Callable
 
-from ..db import schema
+from ..db import schema, turns
 from ..db.damage import DamagedError
 from ..db.follower import Follower
 from ..db.reader import Entry, Query
@@ -114,7 +114,9 @@ class Feeder(threading.Thread):
                 if not cursors.move(database, self.name, cursor, last, sorted(taken), refused):
                     return
                 cursor = last
-                rest = min(BURST_S, time.monotonic() - began) if self._busy() else 0
+                # Of records that are told at once there are never many.
+                urgent = any(entry.turn == turns.AT_ONCE for entry in entries)
+                rest = min(BURST_S, time.monotonic() - began) if self._busy() and not urgent else 0
                 if self._stopping.wait(rest):
                     return
                 began = time.monotonic()

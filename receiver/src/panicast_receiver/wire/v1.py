@@ -15,6 +15,8 @@ from .parity import block_of
 
 MAGIC = b"PCST"
 VERSION = 1
+#: How every datagram of ours begins.
+OURS = MAGIC + bytes([VERSION])
 #: magic, version, type, flags, key id, boot id, event, seq, count, offset, text length, time, host
 HEADER = struct.Struct(">4sBBBB16sIHHIIQ32s")
 TYPES = {1: "panic", 2: "oops", 3: "test", 4: "hello", 5: "bye"}
@@ -22,7 +24,7 @@ _TYPE_IDS = {name: number for number, name in TYPES.items()}
 #: Where a header's three parts end. All frames of a record have the first and the last in common (magic to
 #: event; text length to host), and of the middle (seq, count, offset) the count.
 PREFIX_END, PIECE_END = 28, 36
-_COUNT = slice(30, 32)
+COUNT = slice(30, 32)
 HOST_BYTES = 32
 #: What a v1 record's identity has after boot id and event.
 _DIGEST_BYTES = 12
@@ -147,7 +149,7 @@ def decode(datagram: bytes) -> Frame | Drop:
             return Drop.SEQ
     elif offset != 0 if seq == 0 else offset + size > text_length:
         return Drop.OFFSET
-    key = datagram[:PREFIX_END], datagram[_COUNT], datagram[PIECE_END : HEADER.size]
+    key = datagram[:PREFIX_END], datagram[COUNT], datagram[PIECE_END : HEADER.size]
     return Frame(
         type_name, flags, boot_id, event, seq, count, offset, text_length, time_ns, host, payload, key_id, key
     )

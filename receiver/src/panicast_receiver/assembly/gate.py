@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which records may begin when more begin than can be looked at: those of which more frames come. Pure.
+
+To begin a record costs ten times what a further frame of it costs. So many may begin at once; of the others
+the frames are held, unseen, until there are two, four, or eight of one record: for each number there is an
+allowance of its own. Who forges records by the frame uses up the first and keeps out nothing that takes eight;
+who forges larger ones has so many fewer. What is held goes when it is the oldest.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from .rates import Rate
+
+T = TypeVar("T")
+#: Frames that are held of a record, by what may begin then: so many at once, and again within a minute.
+_STAGES = {1: (20_000, 120_000), 2: (2000, 30_000), 4: (1000, 30_000), 8: (1000, 30_000)}
+#: Of fewer frames than this a record is not large.
+LARGE = _LAST = max(_STAGES)
+#: A record of which so many are held waits in vain.
+_MOST = 64
+#: Held at most, twice: frames, and their bytes.
+_FRAMES, _BYTES = 32_768, 16 << 20
+
+
+class Gate(Generic[T]):
+    """For one kind of records. ``refused``: frames that were not looked at."""
+
+    def __init__(self) -> None:
+        self.refused = 0
+        self._rates = {stage: Rate(again, at_once) for stage, (at_once, again) in _STAGES.items()}
+        self._held: dict[bytes, list[T]] = {}
+        self._older: dict[bytes, list[T]] = {}
+        self._frames = self._bytes = 0
+
+    def through(self, prefix: bytes, count: int, frame: T, size: int, now: float, spent: bool) -> list[T]:
+        """What is to be looked at now that this frame came, of a record that has not begun.
+
+        ``prefix`` stands for the record, of which ``count`` frames are to come; ``spent``: its sender may begin
+        none, so that only a large one may yet.
+        """
+        held = self._held.get(prefix) or self._older.get(prefix)
+        if held is None:
+            if not spent and self._rates[1].allows(None, now):
+                return [frame]
+            if count < 2:
+                self.refused += 1
+                return []
+            held = self._held[prefix] = []
+        held.append(frame)
+        number = len(held)
+        wanted = number >= _LAST if spent else number in _STAGES or number > _LAST
+        if wanted and self._rates[min(number, _LAST)].allows(None, now):
+            self._held.pop(prefix, None)
+            self._older.pop(prefix, None)
+            return held
+        self._frames += 1
+        self._bytes += size
+        if number >= _MOST or self._frames > _FRAMES or self._bytes > _BYTES:
+            self._forget()
+        return []
+
+    def _forget(self) -> None:
+        self.refused += sum(map(len, self._older.values()))
+        self._held, self._older = {}, self._held
+        self._frames = self._bytes = 0
