@@ -226,7 +226,8 @@ def test_a_flood_of_forged_frames_fills_neither_memory_nor_store(big):
             stored += fed(intake, [big["frames"][number // 300]])
         assert intake.reassembler.in_flight <= 1000
     assert [record.complete for record in stored] == [True]
-    assert intake.counts["lone frames dropped for room"] > 18_000
+    # The others are held until a second frame comes.
+    assert intake.counts["lone frames dropped for room"] > 10_000
 
 
 def test_replayed_records_do_nothing_even_after_they_were_deleted(tmp_path):

@@ -244,7 +244,7 @@ def test_a_flood_of_small_records_drops_its_own_and_keeps_nobody_waiting():
 
 
 def test_more_than_can_be_told_waits_for_its_turn(store, tmp_path):
-    """What is told at once is told; of the others each sender has its turn, and no sink more than it takes."""
+    """What is told at once is told; of the others each sender has its turn, no sink more than it takes."""
     store.at_once = lambda record: record.sealed
     cursors.begin(store._db, "hook")
     cursors.feed_only(tmp_path, ["hook"])

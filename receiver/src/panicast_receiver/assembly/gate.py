@@ -3,19 +3,20 @@
 
 To begin a record costs ten times what a further frame of it costs. So many may begin at once; of the others
 the frames are held, unseen, until there are two, four, or eight of one record: for each number there is an
-allowance of its own. Who forges records by the frame uses up the first and keeps out nothing that takes eight;
-who forges larger ones has so many fewer. What is held goes when it is the oldest.
+allowance of its own. Who forges records by the frame uses up the first and keeps out nothing that takes
+eight; who forges larger ones has so many fewer. What is held goes when it is the oldest.
 """
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 from .rates import Rate
 
 T = TypeVar("T")
 #: Frames that are held of a record, by what may begin then: so many at once, and again within a minute.
-_STAGES = {1: (20_000, 120_000), 2: (2000, 30_000), 4: (1000, 30_000), 8: (1000, 30_000)}
+_STAGES = {1: (12_000, 60_000), 2: (1000, 15_000), 4: (1000, 15_000), 8: (1000, 30_000)}
 #: Of fewer frames than this a record is not large.
 LARGE = _LAST = max(_STAGES)
 #: A record of which so many are held waits in vain.
@@ -30,30 +31,38 @@ class Gate(Generic[T]):
     def __init__(self) -> None:
         self.refused = 0
         self._rates = {stage: Rate(again, at_once) for stage, (at_once, again) in _STAGES.items()}
-        self._held: dict[bytes, list[T]] = {}
-        self._older: dict[bytes, list[T]] = {}
+        self._held: dict[Hashable, list[T]] = {}
+        self._older: dict[Hashable, list[T]] = {}
         self._frames = self._bytes = 0
+        #: When nothing was left of the first allowance.
+        self._shut_at = -1.0
 
-    def through(self, prefix: bytes, count: int, frame: T, size: int, now: float, spent: bool) -> list[T]:
+    def shut(self, now: float) -> bool:
+        """Whether a record that is one frame cannot begin."""
+        return self._shut_at == now
+
+    def through(self, key: Hashable, count: int, frame: T, size: int, now: float, spent: bool) -> list[T]:
         """What is to be looked at now that this frame came, of a record that has not begun.
 
-        ``prefix`` stands for the record, of which ``count`` frames are to come; ``spent``: its sender may begin
+        ``key`` stands for the record, of which ``count`` frames are to come; ``spent``: its sender may begin
         none, so that only a large one may yet.
         """
-        held = self._held.get(prefix) or self._older.get(prefix)
+        held = self._held.get(key) or self._older.get(key)
         if held is None:
-            if not spent and self._rates[1].allows(None, now):
-                return [frame]
+            if not spent and self._shut_at != now:
+                if self._rates[1].allows(None, now):
+                    return [frame]
+                self._shut_at = now
             if count < 2:
                 self.refused += 1
                 return []
-            held = self._held[prefix] = []
+            held = self._held[key] = []
         held.append(frame)
         number = len(held)
         wanted = number >= _LAST if spent else number in _STAGES or number > _LAST
         if wanted and self._rates[min(number, _LAST)].allows(None, now):
-            self._held.pop(prefix, None)
-            self._older.pop(prefix, None)
+            self._held.pop(key, None)
+            self._older.pop(key, None)
             return held
         self._frames += 1
         self._bytes += size

@@ -14,9 +14,9 @@ from ..wire.ethernet import PROTOCOL_UDP, parse_ethernet, parse_udp
 from ..wire.netconsole import parse_netconsole
 from ..wire.raw import decode_raw
 from ..wire.sealing import Keys, open_frame
-from ..wire.v1 import COUNT, FLAG_SEALED, HEADER, OURS, PREFIX_END, Drop, Frame, decode
+from ..wire.v1 import COUNT, FLAG_SEALED, HEADER, OURS, PIECE_END, PREFIX_END, Drop, Frame, decode
 from . import ringblock
-from .gate import Gate
+from .gate import LARGE, Gate
 from .netconsoleruns import NetconsoleRuns
 from .rates import Guard
 from .rawrecords import RawRecords
@@ -59,10 +59,7 @@ class Intake:
             return self._frame(packet.data, packet.source.iface, now)
         if len(packet.data) < HEADER.size or (packet.port and packet.port == self._netconsole_port):
             return self._datagram(packet.data, packet.port, packet.source, now)
-        let = self._through_gate(packet.data, packet.source, now)
-        return [
-            record for data, source in let for record in self._datagram(data, packet.port, source, now)
-        ]
+        return self._alone(packet, now)
 
     def feed_block(
         self, ring: bytes | mmap, at: int, frames: int, now: Instant, interface: ringblock.Name
@@ -82,9 +79,7 @@ class Intake:
         self._count_refused()
         return walk.records
 
-    def _frame(
-        self, frame: bytes, iface: str | None, now: Instant, may_begin: bool = False
-    ) -> list[Record]:
+    def _frame(self, frame: bytes, iface: str | None, now: Instant, may_begin: bool = False) -> list[Record]:
         packet = parse_ethernet(frame)
         if isinstance(packet, Drop):
             return self._drop(packet)
@@ -122,15 +117,24 @@ class Intake:
         if refused:
             self.counts["too many records begin"] = refused
 
-    def _through_gate(self, data: bytes, source: Source, now: Instant) -> list[tuple[bytes, Source]]:
-        """What is to be looked at of datagrams that came alone."""
-        prefix, sealed = data[:PREFIX_END], data[6] & FLAG_SEALED
-        if data[:5] != OURS or prefix in self.reassembler.by_prefix:
-            return [(data, source)]
-        count = int.from_bytes(data[COUNT], "big")
-        let = self._gates[sealed].through(prefix, count, (data, source), len(data), now.mono, False)
+    def _alone(self, packet: Packet, now: Instant) -> list[Record]:
+        """Take a datagram that came alone, if not too many records begin."""
+        data, source = packet.data, packet.source
+        key = data[:PREFIX_END], data[COUNT], data[PIECE_END : HEADER.size]
+        if data[:5] != OURS or not self.reassembler.begins(key):
+            return self._datagram(data, packet.port, source, now)
+        count, gate = int.from_bytes(key[1], "big"), self._gates[data[6] & FLAG_SEALED]
+        records: list[Record] = []
+        for item in gate.through(key, count, (data, source), len(data), now.mono, spent=False):
+            refused = self.counts[Drop.RATE.value]
+            records += self._datagram(item[0], packet.port, item[1], now)
+            if self.counts[Drop.RATE.value] == refused or count < LARGE:
+                continue
+            # Its sender began too many; it is large, perhaps.
+            for frame, sender in gate.through(key, count, item, len(data), now.mono, spent=True):
+                records += self._datagram(frame, packet.port, sender, now, may_begin=True)
         self._count_refused()
-        return let
+        return records
 
     def _datagram(
         self, data: bytes, port: int, source: Source, now: Instant, may_begin: bool = False

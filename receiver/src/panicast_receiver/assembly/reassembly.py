@@ -155,6 +155,10 @@ class Reassembler:
         """Records of which some frames are held here."""
         return len(self._partials)
 
+    def begins(self, key: Key) -> bool:
+        """Whether a frame with this in its header is of no record that is in flight or was whole lately."""
+        return key not in self._partials and key not in self._done
+
     def knows(self, frame: Frame) -> bool:
         """Whether a sealed frame brings nothing new: asked before it is opened, which costs more."""
         if frame.key in self._done:

@@ -20,7 +20,7 @@ from operator import attrgetter
 from typing import Callable, Optional, Protocol, cast
 
 from ..records.record import Instant, Record
-from ..wire.v1 import FLAG_SEALED, HEADER, OURS, PREFIX_END, SEQ_BITS
+from ..wire.v1 import COUNT, FLAG_SEALED, HEADER, OURS, PIECE_END, PREFIX_END, SEQ_BITS
 from .gate import LARGE, Gate
 from .partial import PIECE_COST, Partial
 from .reassembly import RESTORE_S, UNKNOWN, Reassembler
@@ -50,9 +50,10 @@ _SHORT = 8
 
 _tail_of = attrgetter("tail")
 
+
 class Slow(Protocol):
-    """Takes a whole Ethernet frame and the index of the interface it came by; None: its sender began too many,
-    which ``may_begin`` overrules."""
+    """Takes a whole Ethernet frame and the index of the interface it came by; None: its sender began too
+    many, which ``may_begin`` overrules."""
 
     def __call__(
         self, frame: bytes, index: int, now: Instant, may_begin: bool = False
@@ -215,32 +216,42 @@ class Walk:
                 piece = *_PIECE.unpack_from(ring, at + _HEADER + PREFIX_END), payload
                 if self._keep([partial], [piece], step, length - _OVERHEAD):
                     return
-            if partial is UNKNOWN and prefix[:5] == OURS:
-                self._begin(prefix)
+            if prefix[:5] == OURS and self._begin(prefix):
                 return
         step, length, mac, index = _SLOW.unpack_from(ring, at)
         records = self._slow(ring[at + mac : at + mac + length], index, self._now)
         self.records += records or []
         self._at = at + step
 
-    def _begin(self, prefix: bytes) -> None:
-        """Take a frame of a record that has not begun, if not too many begin."""
+    def _begin(self, prefix: bytes) -> bool:
+        """Take a frame of a record that has not begun, if not too many begin; False: it has begun."""
         ring, at = self._ring, self._at
+        start = at + _HEADER
+        key = prefix, ring[start + COUNT.start : start + COUNT.stop], ring[start + PIECE_END : at + _PAYLOAD]
+        if not self._reassembler.begins(key):
+            return False
         step, length, mac, index = _SLOW.unpack_from(ring, at)
         self._at = at + step
         sealed = prefix[6] & FLAG_SEALED
         first, second = at + _SENDER_MAC, at + _SENDER_IP
         sender = b"" if sealed else ring[first : first + 6] + ring[second : second + 4]
         spent = sender in self._spent
-        _, count, _, _ = _PIECE.unpack_from(ring, at + _HEADER + PREFIX_END)
+        count = int.from_bytes(key[1], "big")
+        gate = self._gates[sealed]
         if spent and count < LARGE:
             self.refused += 1
-            return
-        frame = ring[at + mac : at + mac + length]
-        let = self._gates[sealed].through(prefix, count, (frame, index), length, self._now.mono, spent)
-        for frame, index in let:
+            return True
+        if count < 2 and gate.shut(self._now.mono):
+            gate.refused += 1
+            return True
+        item = ring[at + mac : at + mac + length], index
+        for frame, index in gate.through(key, count, item, length, self._now.mono, spent):
             records = self._slow(frame, index, self._now, spent)
-            if records is None:
-                self._spent.add(sender)
-            else:
+            if records is not None:
                 self.records += records
+                continue
+            self._spent.add(sender)
+            # It is large, perhaps.
+            if count >= LARGE:
+                gate.through(key, count, (frame, index), length, self._now.mono, spent=True)
+        return True

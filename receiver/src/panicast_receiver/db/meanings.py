@@ -25,7 +25,7 @@ CRASHES = ("panic", "oops")
 MOST_TRIES = 2
 #: Seconds for which whoever follows the records waits for a meaning before it tells them without; what is
 #: understood later counts as a change, so that it is told too.
-PATIENCE_S = 2.0
+PATIENCE_S = 1.5
 #: Seconds that a commit may take.
 _COMMIT_S = 0.5
 #: Bytes of a title.

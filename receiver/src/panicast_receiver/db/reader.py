@@ -170,7 +170,8 @@ class Reader:
     def backlogs(self) -> dict[str, int]:
         """How many records each sink has not been told of yet."""
         sql = (
-            "SELECT sink, (SELECT count(*) FROM records WHERE (records.changed > cursors.changed OR turn = 1) "
+            "SELECT sink, (SELECT count(*) FROM records "
+            "WHERE (records.changed > cursors.changed OR turn = 1) "
             "AND type NOT IN ('hello', 'bye')) AS records FROM cursors"
         )
         return {row["sink"]: row["records"] for row in self._rows(sql, [])}

@@ -115,7 +115,8 @@ def surplus(
     found: dict[bytes, None] = {}
     if before_ns is not None:
         query = (
-            f"SELECT identity FROM records WHERE received_ns < ? AND (changed <= ? AND turn != {turns.WAITS} OR {_NEVER_TOLD}) "
+            "SELECT identity FROM records WHERE received_ns < ? "
+            f"AND (changed <= ? AND turn != {turns.WAITS} OR {_NEVER_TOLD}) "
             f"ORDER BY {WORTH}, received_ns LIMIT ?"
         )
         found.update((row["identity"], None) for row in db.execute(query, (before_ns, told, most)))
@@ -123,9 +124,11 @@ def surplus(
         return list(found)
     many = "SELECT host FROM records GROUP BY host HAVING count(*) > ?"
     of_host = (
-        f"SELECT identity FROM (SELECT identity, received_ns, changed, turn, {WORTH} AS worth, row_number() OVER "
+        f"SELECT identity FROM (SELECT identity, received_ns, changed, turn, {WORTH} AS worth, row_number() "
+        "OVER "
         f"(PARTITION BY flags & {FLAG_SEALED} ORDER BY {WORTH} DESC, received_ns DESC) AS place FROM records "
-        f"WHERE host = ? AND type NOT IN ('hello', 'bye')) WHERE place > ? AND changed <= ? AND turn != {turns.WAITS} "
+        "WHERE host = ? AND type NOT IN ('hello', 'bye')) WHERE place > ? "
+        f"AND changed <= ? AND turn != {turns.WAITS} "
         "ORDER BY worth, received_ns LIMIT ?"
     )
     for (host,) in db.execute(many, (per_host,)).fetchall():

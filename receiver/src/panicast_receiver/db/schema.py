@@ -41,8 +41,9 @@ CREATE INDEX records_by_mac ON records (mac, flags & 1, received_ns) WHERE forma
 
 #: One row a record. hello and bye are rows too, one per boot id: the newest, and the newest sealed one.
 #: identity: boot id, event and a digest of the header, or a digest alone. contested, doubted: see belief.py.
-#: size: what the row takes (retention.py). turn: whether it waits to be told of (turns.py). changed: rises with every insert and update, so a
-#: reader that remembers the highest it saw misses nothing (changes.py). gaps: JSON [[offset, length], …].
+#: size: what the row takes (retention.py). turn: whether it waits to be told of (turns.py). changed: rises
+#: with every insert and update, so a reader that remembers the highest it saw misses nothing (changes.py).
+#: gaps: JSON [[offset, length], …].
 #: title, signature, kernel, crash: what the text means (crash is its JSON); signature is NULL until somebody
 #: has looked. tries: how often that was begun; failure: why there is no meaning (meanings.py). body: zstd of
 #: the text's bytes that arrived, in order. metadata: seq 0's payload, NULL while missing. restored: frames

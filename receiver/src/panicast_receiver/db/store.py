@@ -339,8 +339,10 @@ class Store:
         return Stored(record, outcome, host, contested, doubted)
 
     def _turn(self, record: Record) -> int:
-        told = record.type in STATE_TYPES or self.at_once(record)
-        return turns.AT_ONCE if told else turns.WAITS
+        if record.type in STATE_TYPES:
+            # Nobody waits for what it means.
+            return turns.WAITED
+        return turns.AT_ONCE if self.at_once(record) else turns.WAITS
 
     def _change(self) -> int:
         self._changed = changes.following(self._changed)

@@ -2,8 +2,8 @@
 """In whose turn a record is told: at once, or, of more than can be told, when those before it were.
 
 Who may speak at once is not decided here. What waits is stored like all else, and shown; whoever follows the
-records hears of it once it is let go, as of a change: in fair turns of the senders, of each the oldest first, and
-no faster than the slowest sink that works takes it.
+records hears of it once it is let go, as of a change: in fair turns of the senders, of each the oldest first,
+and no faster than the slowest sink that works takes it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def _room(db: sqlite3.Connection, most: int) -> int:
     if slowest is None:
         return most
     before = db.execute(
-        f"SELECT 1 FROM records WHERE changed > ? AND turn != {WAITS} AND type NOT IN ('hello', 'bye') LIMIT ?",
+        f"SELECT 1 FROM records WHERE changed > ? AND turn != {WAITS} "
+        "AND type NOT IN ('hello', 'bye') LIMIT ?",
         (slowest, _BEFORE_A_SINK),
     ).fetchall()
     return _BEFORE_A_SINK - len(before)

@@ -32,8 +32,8 @@ LOOK_AFTER = 2048
 _USUAL_BYTES = 32768
 #: Seconds between tries while the disk is full or failing, and for how long to go on once asked to stop.
 RETRY_S, LAST_TRIES_S = 1.0, 5.0
-#: Records that may be told now, though they had to wait, at a time; seconds between two times; and the share of
-#: its time that the thread spends on that.
+#: Records that may be told now, though they had to wait, at a time; seconds between two times; and the
+#: share of its time that the thread spends on that.
 LET_GO, LET_GO_S, LET_GO_SHARE = 256, 0.25, 0.1
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The queue between capture and store: bounded by bytes, so that memory is.
 
-Not the first that came goes first, but what is sealed, then what took its sender the most frames; of each sender
-a few, then the next ones of each. A flood of forged records so stands behind the honest ones, of which each takes
-as many frames as many forged ones do; of one kind and sender the oldest goes first.
+Not the first that came goes first, but what is sealed, then what took its sender the most frames; of each
+sender a few, then the next ones of each. A flood of forged records so stands behind the honest ones, of which
+each takes as many frames as many forged ones do; of one kind and sender the oldest goes first.
 
 Beyond its own limit it uses memory that the reassembler was given and does not need (``spare``). When
 the store cannot keep up the capturing side waits here, and the kernel's buffer, whose losses are counted,
@@ -21,13 +21,11 @@ from ..assembly.partial import RECORD_COST
 from ..records.extents import size_of
 from ..records.record import Record
 from ..wire.v1 import STATE_TYPES
-from .turns import weight
+from .turns import WORTH, weight
 
 LIMIT_BYTES = 64 << 20
 #: Records of one sender that count as equal.
 _TURN = 16
-#: What has this weight is worth waiting for: it took four frames or more.
-_WORTH_WAITING = 3
 
 
 class _Lane(NamedTuple):
@@ -126,7 +124,7 @@ class Handoff:
     def _drop_one(self) -> bool:
         """Drop what would go last, if it is not worth waiting for."""
         last = max(self._lanes)
-        if not last.unsealed or -last.weight >= _WORTH_WAITING:
+        if not last.unsealed or -last.weight >= WORTH:
             return False
         self._pop(last, newest=True)
         self.dropped += 1

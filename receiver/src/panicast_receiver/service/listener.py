@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import selectors
 import socket
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ _LAST_BLOCK_S = 0.05
 BUSY_S, QUIET_S = 0.1, 1.0
 #: Seconds between looks for interfaces that were gone, and at how much comes.
 _REFRESH_S = 1.0
+#: Seconds after which this thread gives Python's lock away when another waits for it.
+SWITCH_S = 0.001
 
 
 def clock() -> Instant:
@@ -58,6 +61,8 @@ class Listener(threading.Thread):
     def run(self) -> None:
         """The thread."""
         name_thread(self.name)
+        # In a flood others wait for Python's lock at each step that they take.
+        sys.setswitchinterval(SWITCH_S)
         try:
             with selectors.DefaultSelector() as selector:
                 selector.register(self._wake_reader, selectors.EVENT_READ)

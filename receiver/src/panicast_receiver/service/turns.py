@@ -12,12 +12,14 @@ from ..assembly.rates import Rate
 from ..records.extents import size_of
 from ..records.record import Record
 
-#: Records of a sender, and of a size: at once, and again within a minute.
-_OF_SENDER, _OF_SIZE, _OF_SIZE_AGAIN = 20, 120, 3000
+#: Records of a sender, and of a size, small and large: at once, and again within a minute.
+_OF_SENDER, _SMALL, _LARGE = 20, (30, 300), (200, 3000)
 
 
 #: A frame of which there are others holds at least as much.
 _FRAME_BYTES = 512
+#: What has this weight is large, and worth waiting for: it took four frames or more.
+WORTH = 3
 
 
 def weight(record: Record) -> int:
@@ -31,11 +33,12 @@ class Turns:
 
     def __init__(self) -> None:
         self._senders = Rate(_OF_SENDER)
-        self._sizes = Rate(_OF_SIZE_AGAIN, _OF_SIZE)
+        self._small, self._large = (Rate(again, at_once) for at_once, again in (_SMALL, _LARGE))
 
     def at_once(self, record: Record, now: float) -> bool:
         """Whether this one is told at once."""
         if record.sealed:
             return self._senders.allows(record.header_host, now)
-        sender = (record.source.mac, record.source.ip)
-        return self._senders.allows(sender, now) and self._sizes.allows(weight(record), now)
+        size = weight(record)
+        sizes = self._large if size >= WORTH else self._small
+        return self._senders.allows(record.source[:2], now) and sizes.allows(size, now)

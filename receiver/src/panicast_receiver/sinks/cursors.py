@@ -14,7 +14,8 @@ from ..db import changes, schema
 from ..errors import ReceiverError
 
 _WAITING = (
-    "(SELECT count(*) FROM records WHERE (records.changed > cursors.changed OR turn = 1) AND type NOT IN ('hello', 'bye'))"
+    "(SELECT count(*) FROM records WHERE (records.changed > cursors.changed OR turn = 1) "
+    "AND type NOT IN ('hello', 'bye'))"
 )
 #: Of a record that was put aside and is to be sent again there is no reason any more.
 AGAIN = ""
