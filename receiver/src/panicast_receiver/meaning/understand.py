@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from .format import CONSEQUENCES, NOISE, PANIC, Format
@@ -18,6 +19,8 @@ from .report import machine, take_apart, trace_of
 
 #: Two complaints further apart than this, in seconds or where no times are told in lines, are of two faults.
 _NEAR_SECONDS, _NEAR_LINES = 60.0, 2000
+#: Characters of a line by which it is first sorted.
+_HEAD = 12
 #: So many lines that may be complaints are looked at closely.
 _MOST_DOUBTFUL = 100
 #: How far before a panic that names nothing the registers and the trace may stand.
@@ -58,8 +61,14 @@ def complaint(text: str, number: int = 0) -> Complaint | None:
     return _row(text, number)
 
 
+@lru_cache(maxsize=512)
+def _candidates(head: str) -> tuple[Format, ...]:
+    """Rows that may fit a line that begins so."""
+    return tuple(row for row in _ROWS.get(head[:3], ()) if head.startswith(row.begins[:_HEAD]))
+
+
 def _row(text: str, number: int) -> Complaint | None:
-    for row in _ROWS.get(text[:3], ()):
+    for row in _candidates(text[:_HEAD]):
         if not text.startswith(row.begins):
             continue
         rest = text[len(row.begins) :]
