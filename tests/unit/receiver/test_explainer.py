@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a text may do to whoever looks what it means: nothing that anybody else notices."""
 
+import importlib
 import signal
 import sqlite3
 import time
@@ -204,3 +205,43 @@ def test_the_counter_only_ever_grows(tmp_path, monkeypatch):
         store.write([record("panic", "a", 1, 2, 0, SYSRQ)])
         (entry,) = reader.changed_since(first, Query())
         assert entry.changed == reader.cursor() == first + 1
+
+
+OLDER = "<4>[    1.0] WARNING: CPU: 0 PID: 1 at net/core/dev.c:7 my_send+0x1/0x2\n"
+
+
+def named(state_dir):
+    with closing(Reader(state_dir)) as reader:
+        return {entry.summary["host"]: entry.summary for entry in reader.select(Query())}
+
+
+def test_a_better_algorithm_names_anew_only_when_it_is_told_to(tmp_path, cli, monkeypatch):
+    state = tmp_path / "state"
+    with closing(Store(state)) as store:
+        store.write([record("oops", host, 1, number, 0, OLDER) for number, host in enumerate(("a", "b"))])
+    algorithm = importlib.import_module("panicast_receiver.meaning.understand")
+    monkeypatch.setattr(algorithm, "VERSION", 1)
+    monkeypatch.setattr(algorithm, "key", lambda form, name: "0123456789ab")
+    explain(state)
+    monkeypatch.undo()
+    before = named(state)
+    assert before["a"]["signature"] == "0123456789ab" and before["a"]["crash"]["version"] == 1
+
+    told = cli("regroup", "--dry-run")
+    assert told.returncode == 0 and named(state) == before
+    assert "2 records would move, 0 stay" in told.stderr
+    now = understand(OLDER)
+    moved = f"2 records: 0123456789ab {before['a']['title']} -> {now.signature} {now.title}\n"
+    assert told.stdout == moved
+
+    with closing(Reader(state)) as reader:
+        cursor = reader.cursor()
+    assert cli("regroup").stdout == moved
+    after = named(state)
+    assert {one["signature"] for one in after.values()} == {now.signature}
+    assert after["a"]["crash"]["version"] == now.version
+    # Nobody is told again, and there is nothing left to do.
+    with closing(Reader(state)) as reader:
+        assert reader.changed_since(cursor, Query()) == []
+    again = cli("regroup")
+    assert (again.stdout, again.returncode) == ("", 0) and "0 records moved, 0 stay" in again.stderr

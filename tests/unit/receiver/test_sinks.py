@@ -93,6 +93,7 @@ def test_webhook_formats(told, form):
     elif form == "alertmanager":
         assert got[0]["labels"]["alertname"] == "KernelPanic"
         assert got[0]["labels"]["signature"] == told.record["signature"]
+        assert got[0]["labels"]["kind"] == told.record["crash"]["kind"]
     else:
         assert "&lt;b&gt;" in got["text"] and "<" not in got["text"] and "\n" not in got["text"]
 

@@ -215,6 +215,8 @@ def test_metrics_tell_of_database_and_service(serve, big, tmp_path):
         assert told["panicast_records_total"][("new",)] == 1
         assert told["panicast_stored_records"] == {("panic",): 1}
         assert told["panicast_hosts"][("panicked",)] == 1 and told["panicast_crash_groups"] == {(): 1}
+        assert told["panicast_crashes_total"][("high",)] + told["panicast_crashes_total"][("low",)] == 1
+        assert told["panicast_crashes_total"][("not understood",)] == 0
         assert told["panicast_sink_failures_total"][("hook",)] >= 1
         assert told["panicast_sink_backlog_records"] == {("hook",): 1}
         assert time.time() - told["panicast_last_record_timestamp_seconds"][("panic",)] < PATIENCE_S

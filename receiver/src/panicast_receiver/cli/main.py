@@ -24,7 +24,7 @@ from ..settings.web import WEB
 from ..sinks.choice import libraries
 from ..text import escape, parse_when
 from ..wire.v1 import TYPES
-from . import check, commands, doctor, operations
+from . import check, commands, doctor, operations, regroup
 from .parser import Parser, parse
 
 _EXIT_CODES = "exit codes: 0 done, 1 failed or not found, 2 wrong flag, setting or configuration file"
@@ -274,6 +274,13 @@ def build_parser() -> Parser:
     )
     prune.add_argument("--per-host", metavar="N", type=_limit, help="all but the newest N of each host")
     prune.add_argument("--dry-run", action="store_true", help="only say how many that would be")
+    again = command(
+        "regroup",
+        "name crashes anew that an older version of the receiver has named, and say which groups move",
+        "  panicast-receiver regroup --dry-run\n  panicast-receiver regroup\n",
+        readers,
+    )
+    again.add_argument("--dry-run", action="store_true", help="only say which would move")
     backup = command(
         "backup",
         "copy the database into a file, while the service runs or not",
@@ -337,7 +344,7 @@ def _run(args: argparse.Namespace) -> int:
         return web.run(settings)
     if args.command == "check-config":
         return check.check_config(settings)
-    if args.command in ("prune", "import", "resend", "restore", "recover"):
+    if args.command in ("prune", "import", "resend", "restore", "recover", "regroup"):
         state_dir = settings.state_path(writing=True)
         if args.command == "restore":
             return operations.restore(state_dir, Path(args.file))
@@ -345,6 +352,8 @@ def _run(args: argparse.Namespace) -> int:
             return operations.recover(state_dir, args.file)
         if args.command == "resend":
             return operations.resend(state_dir, args.sink, args.since)
+        if args.command == "regroup":
+            return regroup.run(state_dir, args.dry_run)
         if args.command == "prune":
             return operations.prune(state_dir, args.older_than, args.per_host, args.dry_run)
         return operations.import_pstore(state_dir, args.dir, args.host)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Union
 
+from ..meaning import VERSION as ALGORITHM
 from ..meaning import Meaning
 from ..text import shorten
 from . import changes, schema, turns
@@ -44,6 +45,14 @@ class Task(NamedTuple):
     text: bytes
     reason: str
     turn: int = turns.AT_ONCE
+
+
+class Known(NamedTuple):
+    """A record that another version of the algorithm has named."""
+
+    task: Task
+    signature: str
+    title: str
 
 
 #: A meaning, or why there is none.
@@ -118,6 +127,23 @@ class Meanings:
         if missed:
             with _Transaction(self._db) as db:
                 _tell_again(db, missed)
+
+    def known(self, after: bytes, most: int) -> list[Known]:
+        """Crashes that another version of the algorithm than ours has named, by identity; ``after`` is the
+        last of those before."""
+        rows = self._db.execute(
+            "SELECT * FROM records WHERE identity > ? AND type IN (?, ?) AND crash IS NOT NULL "
+            "AND crash NOT LIKE ? ORDER BY identity LIMIT ?",
+            # It is the last that as_json tells. Not every SQLite can read JSON.
+            (after, *CRASHES, f'%"version": {ALGORITHM}}}', most),
+        ).fetchall()
+        return [Known(_task(row), row["signature"] or "", row["title"] or "") for row in rows]
+
+    def rename(self, found: Sequence[tuple[Known, Meaning]]) -> None:
+        """Keep other names. Whoever was told of the records is not told again."""
+        with _Transaction(self._db) as db:
+            for one, meaning in found:
+                self._keep(db, one.task, meaning)
 
     def _keep(self, db: sqlite3.Connection, task: Task, found: Found) -> None:
         failure = None if isinstance(found, Meaning) else found

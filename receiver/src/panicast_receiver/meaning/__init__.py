@@ -8,11 +8,13 @@ never guilty.
 
 from __future__ import annotations
 
+from .formats import LEVELS
 from .lines import split_stamp
 from .model import NOT_UNDERSTOOD, VERSION, Meaning, not_understood
 from .understand import beginning, kind_of, understand
 
 __all__ = [
+    "LEVELS",
     "NOT_UNDERSTOOD",
     "VERSION",
     "Meaning",

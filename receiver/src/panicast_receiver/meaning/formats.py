@@ -39,6 +39,9 @@ SEVERITIES = {
     **dict.fromkeys(("warning", "leak", "reference", "asked for", "program"), "low"),
 }
 
+#: All of them, the worst first.
+LEVELS = tuple(dict.fromkeys(SEVERITIES.values()))
+
 #: Words before a report's own: who says it, or the brackets of an older lockdep.
 LEAD_INS = (
     *("watchdog: ", "NMI watchdog: ", "rcu: ", "[ ", "INFO: [ ", "Oops: ", "traps: "),

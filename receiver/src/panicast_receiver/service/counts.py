@@ -9,13 +9,16 @@ from collections.abc import Sequence
 from ..sinks.feeder import Feeder
 from ..stats import Stats
 from .committer import Committer
+from .explainer import Explainer
 from .listener import Listener
 
 
-def collect(listener: Listener, committer: Committer, feeders: Sequence[Feeder]) -> Stats:
+def collect(
+    listener: Listener, committer: Committer, explainer: Explainer, feeders: Sequence[Feeder]
+) -> Stats:
     """The counts since the start: ``packets`` by what became of them, ``lost`` by the kernel, ``records`` by
-    outcome, ``sinks`` by name; the ways of ``capture``; and the numbers and bytes of what is in flight and
-    queued now."""
+    outcome, ``crashes`` by severity, ``sinks`` by name; the ways of ``capture``; and the numbers and bytes of
+    what is in flight and queued now."""
     reassembler = listener.intake.reassembler
     return {
         "written": time.time(),
@@ -23,6 +26,7 @@ def collect(listener: Listener, committer: Committer, feeders: Sequence[Feeder])
         "packets": dict(listener.intake.counts),
         "lost": sum(capture.lost() for capture in listener.captures),
         "records": dict(committer.counts),
+        "crashes": dict(explainer.counts),
         "sinks": {feeder.name: dict(feeder.counts) for feeder in feeders},
         "in_flight": reassembler.in_flight,
         "in_flight_bytes": reassembler.memory,

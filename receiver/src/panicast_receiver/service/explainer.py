@@ -29,7 +29,8 @@ LOOK_BURST_S = 0.2
 
 
 class Explainer(threading.Thread):
-    """Runs until ``stop``. ``busy`` tells of bursts. ``counts``: what was found and what not."""
+    """Runs until ``stop``. ``busy`` tells of bursts. ``counts``: how bad the crashes were that were
+    understood, and those that were not."""
 
     def __init__(self, path: Path, busy: Callable[[], bool] = lambda: False) -> None:
         super().__init__(name="meaning", daemon=True)
@@ -110,5 +111,5 @@ class Explainer(threading.Thread):
             return found
         if not found.title:
             found = not_understood(reason=task.reason)
-        self.counts["not understood" if found.signature == NOT_UNDERSTOOD else "understood"] += 1
+        self.counts["not understood" if found.signature == NOT_UNDERSTOOD else found.severity] += 1
         return found

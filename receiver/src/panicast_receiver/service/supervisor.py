@@ -98,7 +98,11 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         for feeder in feeders:
             feeder.start()
             logger.info("records are told to: %s", feeder.name)
-        alive = _Supervisor(store.path.parent, listener, committer, settings, reread, feeders).run()
+
+        def count() -> stats.Stats:
+            return counts.collect(listener, committer, explainer, feeders)
+
+        alive = _Supervisor(store.path.parent, listener, committer, settings, reread, count).run()
         for feeder in feeders:
             feeder.stop()
         return 0 if alive and not committer.failed else 1
@@ -212,10 +216,10 @@ class _Supervisor:
         committer: Committer,
         settings: Settings,
         reread: Callable[[], Settings],
-        feeders: Sequence[Feeder],
+        count: Callable[[], stats.Stats],
     ) -> None:
         self._state_dir = state_dir
-        self._feeders = feeders
+        self._count = count
         self._listener = listener
         self._committer = committer
         self._settings = settings
@@ -256,9 +260,6 @@ class _Supervisor:
         if not alive:
             logger.error("a thread of the service ended by itself; the lines above say why")
         return alive
-
-    def _count(self) -> stats.Stats:
-        return counts.collect(self._listener, self._committer, self._feeders)
 
     def _reload(self) -> None:
         """Take over what can change while we run; a wrong file changes nothing."""

@@ -28,6 +28,8 @@ def _alertmanager(told: Told) -> Any:
     severity = SEVERITIES.get(record["type"], "info")
     labels = {"alertname": "Kernel" + record["type"].capitalize(), "severity": severity}
     labels.update({key: escape(record[key]) for key in ("host", "signature", "release") if record[key]})
+    crash = record["crash"] or {}
+    labels.update({key: escape(crash[key]) for key in ("kind", "at", "module") if crash.get(key)})
     notes = {"summary": told.line, "record": record["id"]}
     return [{"labels": labels, "annotations": notes, "startsAt": record["received"]}]
 

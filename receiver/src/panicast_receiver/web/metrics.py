@@ -19,6 +19,7 @@ from ..db import damage, schema
 from ..db.boots import STATES
 from ..db.reader import Reader
 from ..errors import ReceiverError
+from ..meaning import LEVELS
 from ..wire.v1 import Drop
 
 #: What stats.py counts under a name that is none of a drop: copies of frames are no loss.
@@ -57,6 +58,12 @@ def _of_service(counted: stats.Stats) -> Iterator[Metric]:
     yield _counter("panicast_packets_dropped", "Packets that are not used.", dropped, "reason")
     yield _counter("panicast_events", "What happened to packets and records else.", events, "event")
     yield _counter("panicast_records", "Records handed to the store.", counted["records"], "outcome")
+    yield _counter(
+        "panicast_crashes",
+        "Crashes by how bad they are; those that are not understood are a group of their own.",
+        {name: counted["crashes"].get(name, 0) for name in (*LEVELS, "not understood")},
+        "severity",
+    )
     yield _gauge(
         "panicast_in_flight_records", "Records of which frames are missing yet.", counted["in_flight"]
     )
