@@ -8,6 +8,7 @@ from functools import wraps
 
 from invoke import Context, task
 
+from panicast_build import clean as cleaning
 from panicast_build import smoke as smoke_test
 from panicast_build import testing
 from panicast_build import watch as kernel_watch
@@ -86,10 +87,17 @@ def package(
     distro=TARGETS,
     rpm_host="where RPMs will be built: see ./inv --help package",
     jobs="for how many targets at a time (0: one on each CPU)",
+    renew="pull or make the base images anew, and remove what was made of the old ones",
 )
-def fetch(_: Context, distro: str = "", rpm_host: str = "auto", jobs: int = 1) -> None:
+def fetch(_: Context, distro: str = "", rpm_host: str = "auto", jobs: int = 1, renew: bool = False) -> None:
     """Bring what ./inv package --offline builds with."""
-    packages.fetch(distro, rpm_host, jobs)
+    packages.fetch(distro, rpm_host, jobs, renew)
+
+
+@command(yes="remove it all; without, only say what there is")
+def clean(_: Context, yes: bool = False) -> None:
+    """Show how large the cache is, and empty it with --yes. dist/ stays."""
+    cleaning.run(yes)
 
 
 @command(

@@ -22,7 +22,13 @@ from panicast_build.engine import engine, images
 from panicast_build.targets import distros
 from panicast_build.targets.distros import DebDistro, Distro
 
-SMOKE = Path(__file__).parent / "smoke"
+from .progress import Progress
+
+HERE = Path(__file__).parent
+SMOKE = HERE / "smoke"
+# A test that hangs ends alone, not the whole run: each has an hour, which building what it needs is part of.
+# pyproject.toml says so; these have less.
+LIMITS_S = {HERE / "unit": 600, HERE / "fuzz": 600}
 
 
 class Scheduling(LoadFileScheduling):
@@ -40,6 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
     stack = ExitStack()
     stack.enter_context(terminable())
     config.add_cleanup(stack.close)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Progress(config))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
@@ -50,6 +58,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Crashes take the longest, and the other tests explain why they fail: they come last, but first where
     other processes go through the others meanwhile."""
+    for item in items:
+        for folder, seconds in LIMITS_S.items():
+            if folder in item.path.parents:
+                item.add_marker(pytest.mark.timeout(seconds), append=False)
     parallel = hasattr(config, "workerinput")
     items.sort(key=lambda item: (SMOKE in item.path.parents) != parallel)
 

@@ -8,9 +8,9 @@ import os
 from panicast_build.build import assemble, deb, dist, pins, rpm
 from panicast_build.build.assemble import Builder
 from panicast_build.build.order import Order
-from panicast_build.core import parallel
+from panicast_build.core import parallel, progress
 from panicast_build.core.errors import UserError
-from panicast_build.engine import engine
+from panicast_build.engine import engine, images, unused
 from panicast_build.targets import distros, metadata
 from panicast_build.targets.distros import Distro
 from panicast_build.targets.metadata import Component
@@ -63,14 +63,22 @@ def run(
             )
 
 
-def fetch(names: str, rpm_host: str = rpm.AUTO, jobs: int = 1) -> None:
-    """Brings all that package() needs of the network for a comma list of distros (or "all")."""
+def fetch(names: str, rpm_host: str = rpm.AUTO, jobs: int = 1, renew: bool = False) -> None:
+    """Bring all that package() needs of the network for a comma list of distros (or "all").
+
+    With renew the base images are pulled or made anew, and all that was made of the old ones is removed.
+    """
     chosen = distros.select(names)
     if len(chosen) > 1:
-        parallel.run_all("fetch", [distro.name for distro in chosen], ["--rpm-host", rpm_host], jobs)
+        options = ["--rpm-host", rpm_host, *(["--renew"] if renew else [])]
+        parallel.run_all("fetch", [distro.name for distro in chosen], options, jobs)
         return
     project, client = metadata.load(), engine.connect()
     for distro in chosen:
+        if renew:
+            images.renew(client, rpm.base(client, distro, rpm_host))
+            gone = unused.remove(client, unused.outdated(client))
+            progress.say(f"{distro.name}: a new base image; {gone} images of older ones are removed")
         tag = distros.by_family(
             distro,
             deb=lambda target: deb.image(client, project, target),

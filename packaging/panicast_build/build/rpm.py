@@ -24,7 +24,7 @@ from panicast_build.core import archive, choice, progress, templating
 from panicast_build.core.paths import ROOT
 from panicast_build.engine import images
 from panicast_build.targets import changelog, distros, metadata, vendored
-from panicast_build.targets.distros import RpmDistro
+from panicast_build.targets.distros import Distro, RpmDistro
 from panicast_build.targets.metadata import Component, Project
 
 TEMPLATES = ROOT / "packaging" / "templates" / "rpm"
@@ -70,6 +70,15 @@ def host(client: docker.DockerClient, distro: RpmDistro, wanted: str) -> str:
     if wanted != AUTO:
         return wanted
     return REAL if images.obtainable(client, distro) else DEBIAN
+
+
+def base(client: docker.DockerClient, distro: Distro, wanted: str) -> Distro:
+    """Return the target whose base image the packages of distro are built on."""
+    return distros.by_family(
+        distro,
+        deb=lambda target: target,
+        rpm=lambda target: target if host(client, target, wanted) == REAL else distros.get(DEBIAN_HOST),
+    )
 
 
 def build_requires(project: Project, distro: RpmDistro) -> list[str]:

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# How the name of a lock ends.
+LOCK = ".lock"
+
 
 def write(path: Path, text: str) -> None:
     """Writes beside path, then renames."""

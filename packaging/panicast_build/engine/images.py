@@ -60,8 +60,14 @@ def _exists(client: docker.DockerClient, tag: str) -> bool:
     return True
 
 
+# The tags of base images.
+BASES = "panicast/base"
+# What a base is called once another has its tag, until it is removed.
+REPLACED = "panicast/replaced"
+
+
 def _base_tag(distro: Base) -> str:
-    return f"panicast/base:{distro.suite}-{digest([distro.image, mirror()])}"
+    return f"{BASES}:{distro.suite}-{digest([distro.image, mirror()])}"
 
 
 def base(client: docker.DockerClient, distro: Base) -> str:
@@ -76,9 +82,45 @@ def base(client: docker.DockerClient, distro: Base) -> str:
     return tag
 
 
+def renew(client: docker.DockerClient, distro: Base) -> str:
+    """Return the tag of the distro's base image, which is pulled or made anew.
+
+    The one that was there stays until then, and where no network answers."""
+    tag = _base_tag(distro)
+    if offline():
+        raise UserError(f"{tag} cannot be renewed without a network", "unset PANICAST_OFFLINE")
+    with files.locked(_lock(tag)):
+        before = client.images.get(tag) if _exists(client, tag) else None
+        if mirror() or not _pull(client, distro, tag):
+            old = _tarball(tag)
+            kept = old.rename(old.with_name(f"{old.name}.old")) if old.exists() else None
+            try:
+                _bootstrap(client, distro, tag)
+            except (BuildError, UserError):
+                if kept:
+                    kept.rename(old)
+                raise
+            if kept:
+                kept.unlink()
+        if before and before.id != client.images.get(tag).id:
+            before.tag(REPLACED, tag.rpartition(":")[2])
+    return tag
+
+
+def forget(tag: str, image_id: str) -> None:
+    """Remove what is kept beside an image that is gone: its archive and the list of its packages."""
+    _tarball(tag).unlink(missing_ok=True)
+    (CACHE / "images" / f"{image_id.removeprefix('sha256:')}.json").unlink(missing_ok=True)
+
+
+def _tarball(tag: str) -> Path:
+    """The archive that a base image was imported from."""
+    return CACHE / "images" / f"{tag.rpartition(':')[2]}.tar"
+
+
 def _lock(tag: str) -> Path:
     """What keeps processes from making the same image at the same time."""
-    return CACHE / "images" / f"{tag.replace('/', '-').replace(':', '-')}.lock"
+    return CACHE / "images" / f"{tag.replace('/', '-').replace(':', '-')}{files.LOCK}"
 
 
 def obtainable(client: docker.DockerClient, distro: Base) -> bool:
@@ -113,7 +155,7 @@ def _pull(client: docker.DockerClient, distro: Base, tag: str) -> bool:
 
 def _bootstrap(client: docker.DockerClient, distro: Base, tag: str) -> None:
     name = tag.rpartition(":")[2]
-    tarball = CACHE / "images" / f"{name}.tar"
+    tarball = _tarball(tag)
     for folder in (tarball.parent, LOGS):
         folder.mkdir(parents=True, exist_ok=True)
     if not tarball.exists():

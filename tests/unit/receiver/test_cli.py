@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,6 +20,8 @@ from panicast_receiver.records.extents import Run
 from panicast_receiver.records.present import file_name
 from panicast_receiver.records.record import Record, Source
 from panicast_receiver.settings import SETTINGS, load, render_toml
+from panicast_receiver.settings.sinks import WEBHOOK_FORMATS
+from panicast_receiver.sinks.webhook import FORMATS
 from panicast_receiver.text import escape, iso_time, render_log
 
 RECEIVER = Path(__file__).parents[3] / "receiver"
@@ -73,6 +76,29 @@ def test_every_flag_is_in_the_man_page():
     flags = set(flags_of(module.build_parser()))
     assert len(flags) > len(SETTINGS)
     assert [flag for flag in sorted(flags) if flag not in page] == []
+
+
+def commands_of(parser):
+    """The commands that a parser knows."""
+    (action,) = (one for one in parser._actions if isinstance(one, argparse._SubParsersAction))
+    return list(action.choices)
+
+
+@pytest.mark.parametrize("name", commands_of(module.build_parser()))
+def test_each_command_is_explained(name):
+    """In the man page's list of commands and in its synopsis, and in the table of docs/receiver.md."""
+    man = (RECEIVER / "man/panicast-receiver.8").read_text().replace("\\-", "-")
+    commands = man.partition(".SH COMMANDS")[2].partition(".SH OPTIONS")[0]
+    assert re.search(rf"^\.TP\n\.B {name}\b(?!-)", commands, re.MULTILINE)
+    synopsis = man.partition(".SH SYNOPSIS")[2].partition(".SH ")[0]
+    assert re.search(rf"^\.B panicast-receiver (.* \| )?{name}\b(?!-)", synopsis, re.MULTILINE)
+    page = (RECEIVER.parent / "docs/receiver.md").read_text()
+    assert re.search(rf"^\| `{name}\b(?!-)", page, re.MULTILINE)
+
+
+def test_each_webhook_format_is_made_explained_and_no_other():
+    assert tuple(FORMATS) == WEBHOOK_FORMATS
+    assert " | ".join(WEBHOOK_FORMATS) in (RECEIVER / "man/panicast-receiver.8").read_text()
 
 
 def test_the_shipped_configuration_is_the_table_of_settings(tmp_path):

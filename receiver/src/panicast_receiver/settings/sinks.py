@@ -12,6 +12,9 @@ def _syslog(text: str) -> None:
         parse_target(text)
 
 
+#: How a webhook is told; sinks/webhook.py makes what is sent in each.
+WEBHOOK_FORMATS = ("record", "alertmanager", "chat")
+
 SINKS: tuple[Setting, ...] = (
     Setting(
         "hook",
@@ -50,9 +53,9 @@ SINKS: tuple[Setting, ...] = (
         "webhook_format",
         str,
         "record",
-        "record|alertmanager|chat",
+        "|".join(WEBHOOK_FORMATS),
         "The record itself, an alert for Alertmanager's /api/v2/alerts, or a line for chats like Slack.",
-        check=one_of("record", "alertmanager", "chat"),
+        check=one_of(*WEBHOOK_FORMATS),
     ),
     Setting(
         "syslog",

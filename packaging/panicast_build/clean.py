@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""./inv clean: says what the cache holds and what it takes to make it again; frees it with --yes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from panicast_build.core import files, progress
+from panicast_build.core.errors import UserError
+from panicast_build.core.paths import CACHE
+from panicast_build.engine import engine, unused
+
+# The folders of the cache, and who fills them again. The engine's own data goes with its images.
+FOLDERS = {
+    "bench": "a benchmark that was interrupted left it",
+    "ccache": "compiled kernels: ./inv kernel compiles them again, for hours",
+    "compiled": "the compiled module of the tests",
+    "crash": "the kernels that tests crash: made again in minutes",
+    "images": "base images as archives: downloaded again",
+    "kernel-source": "kernels' sources: downloaded again",
+    "logs": "logs of earlier runs, and screenshots",
+    "smoke": "the virtual machines' disks: made again in minutes",
+}
+IMAGES = "container images: downloaded and made again, in up to an hour"
+UNITS = ("bytes", "KiB", "MiB", "GiB")
+
+
+class Part(NamedTuple):
+    """One thing that can be freed: its size in bytes and what it is."""
+
+    name: str
+    size: int
+    what: str
+    free: Callable[[], object]
+
+
+def run(yes: bool) -> None:
+    """Show what can be freed, and with yes free it. What is in dist/ stays, and so does what a run uses."""
+    parts = [*_folders(), *_images()]
+    total = sum(part.size for part in parts)
+    _show(parts, total)
+    if not yes:
+        progress.say(f"nothing was removed; ./inv clean --yes frees {shown(total)}")
+        return
+    for part in parts:
+        with progress.step(f"freeing {part.name}"):
+            part.free()
+    left = sum(part.size for part in [*_folders(), *_images()])
+    progress.say(f"freed {shown(total - left)}")
+
+
+def shown(size: float) -> str:
+    """Return a number of bytes as people say it."""
+    for unit in UNITS[:-1]:
+        if size < 1024:
+            return f"{size:.0f} {unit}"
+        size /= 1024
+    return f"{size:.1f} {UNITS[-1]}"
+
+
+def used(folder: Path) -> int:
+    """Return how many bytes the files of a folder take on the disk; holes in them take none."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += (Path(place) / name).lstat().st_blocks * 512
+            except FileNotFoundError:
+                continue
+    return total
+
+
+def _folders() -> list[Part]:
+    return [
+        Part(name, used(CACHE / name), what, partial(_empty, CACHE / name))
+        for name, what in FOLDERS.items()
+        if (CACHE / name).exists()
+    ]
+
+
+def _empty(folder: Path) -> None:
+    """Remove all but locks: who waits for one would else hold a file that nobody sees."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.suffix != files.LOCK:
+            path.unlink()
+
+
+def _images() -> list[Part]:
+    """The images in the engine, where one answers or can be started."""
+    try:
+        client = engine.connect()
+    except UserError as error:
+        progress.say(f"the container images are not counted: {error}")
+        return []
+    found = unused.ours(client)
+    return [Part("engine", unused.size(client), IMAGES, partial(unused.remove, client, found))]
+
+
+def _show(parts: list[Part], total: int) -> None:
+    table = Table("what", "size", "", box=SIMPLE, title=str(CACHE), show_footer=True)
+    table.columns[1].justify = "right"
+    table.columns[0].footer, table.columns[1].footer = "all", shown(total)
+    for part in parts:
+        table.add_row(part.name, shown(part.size), part.what)
+    Console().print(table)

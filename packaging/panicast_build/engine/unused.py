@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Images of ours that nothing needs any more: how large they are, and how they are removed."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import docker
+from docker.errors import APIError
+from docker.models.images import Image
+
+from panicast_build.engine import images
+
+OURS = "panicast/*"
+
+
+def ours(client: docker.DockerClient) -> list[Image]:
+    """Return every image that the pipeline made or pulled as a base."""
+    return client.images.list(filters={"reference": OURS})
+
+
+def outdated(client: docker.DockerClient) -> list[Image]:
+    """Return the bases that were renewed, and the images that were made of them."""
+    bases = {_base(image) for image in client.images.list(filters={"reference": images.BASES})}
+    replaced = {image.id for image in client.images.list(filters={"reference": images.REPLACED})}
+    return [image for image in ours(client) if image.id in replaced or _base(image) not in bases]
+
+
+def size(client: docker.DockerClient) -> int:
+    """Return how many bytes the layers of all images of the engine take."""
+    return int(client.df()["LayersSize"] or 0)
+
+
+def remove(client: docker.DockerClient, unwanted: list[Image]) -> int:
+    """Remove images, except those that a container uses, and return how many are gone."""
+    removed = 0
+    # An image that others are made of can go only after them: newest first.
+    for image in sorted(unwanted, key=lambda image: str(image.attrs["Created"]), reverse=True):
+        try:
+            for tag in image.tags:
+                client.images.remove(tag)
+                images.forget(tag, str(image.id))
+        except APIError as error:
+            if error.status_code not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+                raise
+            continue
+        removed += 1
+    return removed
+
+
+def _base(image: Image) -> str:
+    """The layer at the bottom, which an image shares with the base that it was made of."""
+    return str((image.attrs["RootFS"].get("Layers") or [""])[0])
