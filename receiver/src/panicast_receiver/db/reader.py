@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +33,8 @@ _SEARCHED = (
 )
 #: Of more words the rest is not looked for.
 _MOST_WORDS = 8
+#: SQLite's steps between two looks at the clock, a millisecond.
+_STEPS = 20_000
 
 
 class Place(NamedTuple):
@@ -80,6 +83,10 @@ class Reader:
     def close(self) -> None:
         """Close the database."""
         self._db.close()
+
+    def until(self, deadline: float) -> None:
+        """Answer until then, a reading of the monotonic clock; what takes longer raises ReceiverError."""
+        self._db.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
 
     def log_exists(self) -> bool:
         """Whether a service has begun to write since a frozen database was opened."""

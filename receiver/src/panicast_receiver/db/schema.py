@@ -17,6 +17,8 @@ from ..wire.v1 import identity_of
 from . import boots, changes, copies, damage, retention, turns
 
 FILE_NAME = "panicast.db"
+#: What is said of a question that had no more time.
+TOO_LONG = "this takes too long; ask for less: a shorter time, one host, fewer words or records"
 VERSION = 3
 #: Marks the file as ours for file(1): "PCST".
 APPLICATION_ID = 0x50435354
@@ -165,6 +167,8 @@ def explain(error: sqlite3.Error, path: Path) -> str:
         return f"{path} is damaged ({text}); {damage.WHAT_TO_DO}"
     if "full" in text:
         return f"no room to write {path} ({text}); free space on its file system"
+    if "interrupted" in text:
+        return TOO_LONG
     if "locked" in text:
         return f"{path} is locked by another program ({text})"
     return f"{path}: {text}"

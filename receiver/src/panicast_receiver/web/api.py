@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 
@@ -90,14 +89,19 @@ class _Handlers:
     async def groups(self, request: web.Request) -> web.StreamResponse:
         known = (parameters.GROUP, parameters.HOST, parameters.SINCE, parameters.SEARCH, parameters.LIMIT)
         query = parameters.query_of(parameters.parse(request.query.items(), known))
-        found = await self._site.database.ask(lambda reader: reader.groups(query))
-        return web.json_response({"groups": found[::-1]})
+        return _json(
+            await self._site.database.ask(lambda reader: json.dumps({"groups": reader.groups(query)[::-1]}))
+        )
 
     async def hosts(self, request: web.Request) -> web.StreamResponse:
         wanted = parameters.parse(request.query.items(), (parameters.STATE,)).get("state")
         silent_s = self._site.silent_s
-        known = await self._site.database.ask(lambda reader: reader.hosts(silent_s, time.time_ns()))
-        return web.json_response({"hosts": [host for host in known if wanted in (None, host["state"])]})
+
+        def find(reader: Reader) -> str:
+            known = reader.hosts(silent_s, time.time_ns())
+            return json.dumps({"hosts": [host for host in known if wanted in (None, host["state"])]})
+
+        return _json(await self._site.database.ask(find))
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         query = parameters.query_of(parameters.parse(request.query.items(), parameters.FILTERS))
@@ -141,8 +145,9 @@ class _Handlers:
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         site = self._site
-        text = await asyncio.get_running_loop().run_in_executor(
-            None, metrics.render, site.state_dir, site.silent_s, site.feed.streams
+        streams = site.feed.streams
+        text = await site.database.make(
+            lambda deadline: metrics.render(site.state_dir, site.silent_s, streams, deadline)
         )
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 

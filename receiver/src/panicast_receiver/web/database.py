@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The database for a program that waits for many things at once: each question is asked in a thread."""
+"""The threads in which questions are asked of the database, and long pages are made: the one that serves all
+never waits for either. Each has a deadline, so that nobody waits for ever behind others.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Callable, TypeVar
 
 from ..db.reader import Reader
+from ..db.schema import TOO_LONG
+from ..errors import ReceiverError
 
 T = TypeVar("T")
-#: Questions that are asked at the same time; more wait.
-THREADS = 4
+#: What is done at the same time; more waits. Each that works keeps Python's lock from whoever serves others.
+THREADS = 2
+#: Seconds for a question or a page, waiting included.
+DEADLINE_S = 10.0
 
 
 class Database:
@@ -27,20 +34,39 @@ class Database:
 
     async def ask(self, question: Callable[[Reader], T], quick: bool = False) -> T:
         """What ``question`` says of the database now, a ``quick`` one before all others; raises ReceiverError
-        where it cannot be read."""
+        where it cannot be read, or that takes too long."""
 
-        def answer() -> T:
+        def answer(deadline: float) -> T:
             reader = Reader(self.state_dir)
             try:
+                reader.until(deadline)
                 return question(reader)
             finally:
                 reader.close()
 
-        return await asyncio.get_running_loop().run_in_executor(
-            self._quick if quick else self._threads, answer
-        )
+        return await self._in(self._quick if quick else self._threads, answer)
+
+    async def make(self, work: Callable[[float], T]) -> T:
+        """What ``work`` makes until the deadline that it is given; raises what it raises."""
+        return await self._in(self._threads, work)
+
+    @staticmethod
+    async def _in(threads: ThreadPoolExecutor, work: Callable[[float], T]) -> T:
+        deadline = time.monotonic() + DEADLINE_S
+
+        def begin() -> T:
+            check(deadline)
+            return work(deadline)
+
+        return await asyncio.get_running_loop().run_in_executor(threads, begin)
 
     def close(self) -> None:
         """Let the threads end."""
         self._threads.shutdown(wait=False)
         self._quick.shutdown(wait=False)
+
+
+def check(deadline: float) -> None:
+    """Raise ReceiverError when it is over."""
+    if time.monotonic() > deadline:
+        raise ReceiverError(TOO_LONG)

@@ -102,7 +102,8 @@ def _of_database(reader: Reader, silent_s: float) -> Iterator[Metric]:
 
 
 class _Collector:
-    def __init__(self, state_dir: Path, silent_s: float, streams: int) -> None:
+    def __init__(self, state_dir: Path, silent_s: float, streams: int, deadline: float) -> None:
+        self._deadline = deadline
         self._state_dir = state_dir
         self._silent_s = silent_s
         self._streams = streams
@@ -124,15 +125,17 @@ class _Collector:
             yield _gauge("panicast_database_up", "1 while the database can be read.", 0)
             return
         try:
+            reader.until(self._deadline)
             yield _gauge("panicast_database_up", "1 while the database can be read.", 1)
             yield from _of_database(reader, self._silent_s)
         finally:
             reader.close()
 
 
-def render(state_dir: Path, silent_s: float, streams: int) -> bytes:
-    """The page /metrics; takes a while, for it counts in the database. Raises ReceiverError."""
+def render(state_dir: Path, silent_s: float, streams: int, deadline: float) -> bytes:
+    """The page /metrics; takes a while, for it counts in the database. Raises ReceiverError, and when it is
+    not made before the ``deadline``."""
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
-    registry.register(_Collector(state_dir, silent_s, streams))
+    registry.register(_Collector(state_dir, silent_s, streams, deadline))
     return generate_latest(registry)

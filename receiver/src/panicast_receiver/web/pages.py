@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
 import secrets
 import time
 from collections import Counter
 from collections.abc import Mapping
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from ..text import escape, iso_time, parse_when
 from ..wire.v1 import TYPES
 from . import logtext, parameters, timeline
 from .access import COOKIE, KNOWN_COOKIE, inside
+from .database import check
 from .sessions import LASTS_S
 from .site import Site
 
@@ -90,12 +90,20 @@ class Pages:
 
     async def _made(self, request: web.Request, template: str, **values: Any) -> web.Response:
         """A page that may be long: made in a thread, so that nobody else waits."""
-        work = partial(self._page, request, template, **values)
-        return await asyncio.get_running_loop().run_in_executor(None, work)
+        return await self._site.database.make(
+            lambda deadline: self._page(request, template, deadline=deadline, **values)
+        )
 
-    def _page(self, request: web.Request, template: str, status: int = 200, **values: Any) -> web.Response:
+    def _page(
+        self,
+        request: web.Request,
+        template: str,
+        status: int = 200,
+        deadline: float = math.inf,
+        **values: Any,
+    ) -> web.Response:
         site = self._site
-        html = self._templates.get_template(template).render(
+        pieces = self._templates.get_template(template).generate(
             base=site.base,
             version=self._version,
             views=_VIEWS,
@@ -108,7 +116,11 @@ class Pages:
             ),
             **values,
         )
-        return web.Response(text=html, content_type="text/html", charset="utf-8", status=status)
+        html = []
+        for piece in pieces:
+            html.append(piece)
+            check(deadline)
+        return web.Response(text="".join(html), content_type="text/html", charset="utf-8", status=status)
 
     @staticmethod
     def _asked(request: web.Request, *known: parameters.Parameter) -> dict[str, Any]:
@@ -186,19 +198,23 @@ class Pages:
     async def _hosts(self, request: web.Request) -> web.Response:
         values = self._asked(request, parameters.STATE, parameters.SEARCH)
         silent_s = self._site.silent_s
-        known = await self._site.database.ask(lambda reader: reader.hosts(silent_s, time.time_ns()))
-        counts = Counter(host["state"] for host in known)
         words = values.get("search", "").lower().split()
-        # Those that want to be seen come first.
-        found = sorted(
-            (
-                host
-                for host in known
-                if values.get("state") in (None, host["state"])
-                and all(word in f"{host['host']} {host['kernel']} {host['ip']}".lower() for word in words)
-            ),
-            key=lambda host: STATES.index(host["state"]),
-        )
+
+        def find(reader: Reader) -> tuple[list[dict[str, Any]], Counter[str]]:
+            known = reader.hosts(silent_s, time.time_ns())
+            # Those that want to be seen come first.
+            found = sorted(
+                (
+                    host
+                    for host in known
+                    if values.get("state") in (None, host["state"])
+                    and all(word in f"{host['host']} {host['kernel']} {host['ip']}".lower() for word in words)
+                ),
+                key=lambda host: STATES.index(host["state"]),
+            )
+            return found, Counter(host["state"] for host in known)
+
+        found, counts = await self._site.database.ask(find)
         return await self._made(
             request,
             "hosts.html",
