@@ -11,12 +11,18 @@ from .errors import ReceiverError, UsageError
 
 #: Where systemd leaves the credentials of a unit, which it guards itself (systemd.exec(5), LoadCredential=).
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
+#: Where root finds them while the units run.
+UNITS = (
+    Path("/run/credentials/panicast-receiver.service"),
+    Path("/run/credentials/panicast-receiver-web.service"),
+)
 
 
 def place(name: str) -> Path:
     """Where a secret lies: at a path, or under a name without slash among the credentials of our unit."""
-    folder = os.environ.get(CREDENTIALS)
-    return Path(folder, name) if folder and "/" not in name else Path(name)
+    if "/" in name:
+        return Path(name)
+    return next((found for folder in _folders() if os.access(found := folder / name, os.F_OK)), Path(name))
 
 
 def read_secret(path: Path, what: str) -> list[str]:
@@ -26,7 +32,7 @@ def read_secret(path: Path, what: str) -> list[str]:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             lines = file.read().splitlines()
     except OSError as error:
-        credential = "; a name without slash is a credential, which the unit alone has"
+        credential = "; a name without slash is a credential, which root alone finds, while the unit runs"
         hint = "" if len(path.parts) > 1 else credential
         raise ReceiverError(f"cannot read {what} in {path}: {error.strerror}{hint}") from error
     # A credential is let be read by the unit's user in an access list, which shows as the group's mode.
@@ -45,5 +51,10 @@ def read_line(name: str, what: str) -> str:
 
 
 def _is_credential(path: Path) -> bool:
-    folder = os.environ.get(CREDENTIALS)
-    return bool(folder) and path.parent == Path(str(folder))
+    return path.parent in _folders()
+
+
+def _folders() -> tuple[Path, ...]:
+    """Where credentials are: those of the unit that we are in, else all of ours."""
+    own = os.environ.get(CREDENTIALS)
+    return (Path(own),) if own else UNITS

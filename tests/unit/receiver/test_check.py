@@ -8,6 +8,7 @@ import socket
 
 import pytest
 
+from panicast_receiver import secretfile
 from panicast_receiver.cli import check, doctor
 from panicast_receiver.errors import ReceiverError, UsageError
 from panicast_receiver.service import memory
@@ -260,7 +261,18 @@ def test_a_credential_of_the_unit_is_read_by_its_name(cli, tmp_path):
     done = cli("check-config", *quiet, *flags, env={"CREDENTIALS_DIRECTORY": str(folder)})
     assert done.returncode == 0, done.stderr
     without = cli("check-config", *quiet, *flags)
-    assert without.returncode == 1 and "which the unit alone has" in without.stderr
+    assert without.returncode == 1 and "root alone finds, while the unit runs" in without.stderr
+
+
+def test_root_finds_the_credentials_of_units_that_run(tmp_path, monkeypatch):
+    monkeypatch.delenv(secretfile.CREDENTIALS, raising=False)
+    monkeypatch.setattr(secretfile, "UNITS", (tmp_path / "receiver", tmp_path / "web"))
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web/token").write_text("line\n")
+    (tmp_path / "web/token").chmod(0o440)
+    assert secretfile.place("token") == tmp_path / "web/token"
+    assert secretfile.read_line("token", "the token") == "line"
+    assert secretfile.place("none") == check.Path("none") and secretfile.place("/x/token").parent.name == "x"
 
 
 def test_a_failing_webhook_does_not_tell_its_address(serve, big):
