@@ -162,6 +162,7 @@ COMMANDS = {
     "sinks": [["sinks"], ["sinks", "--json"]],
     "export": [["export", "{tmp}"]],
     "prune": [["prune", "--per-host", "5"]],
+    "regroup": [["regroup"]],
 }
 #: Say nothing of a record, or no more than those: follow prints the lines of list, drill sends one.
 SILENT = {"serve", "web", "follow", "check-config", "doctor", "collect", "keygen", "drill"}
@@ -276,7 +277,7 @@ def test_every_path_of_the_page_is_listed(state):
 #: Calls that take words out of the process, and where they are.
 WAYS = {"print", "Popen", "sendto", "sendall", "write_text", "write_bytes", "execv", "execvp"}
 WHO = {
-    "cli": {"check", "commands", "doctor", "main", "operations"},
+    "cli": {"check", "commands", "doctor", "main", "operations", "regroup"},
     "meaning": {"process"},
     "service": {"memory"},
     "sinks": {"confined", "hook", "journal", "syslog"},
