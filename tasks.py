@@ -22,6 +22,7 @@ from panicast_build.core.choice import choose
 from panicast_build.core.errors import reported
 from panicast_build.core.termination import terminable
 from panicast_build.crash import matrix as crash_matrix
+from panicast_build.crash import tree as crashed_trees
 from panicast_build.kernel import task as kernels
 from panicast_build.pages import listing
 from panicast_build.pages import support as support_page
@@ -102,28 +103,33 @@ def clean(_: Context, yes: bool = False) -> None:
 
 @command(
     distro=TARGET,
-    config="distro (the distribution's own), cloud (its own for virtual machines) or smoke (trimmed to what "
-    "the tests need: built in minutes)",
+    config="distro (the distribution's own; without --config too), cloud (its own for virtual machines) or "
+    "smoke (trimmed to what the tests need: built in minutes); with --tree a file (the tree's .config)",
     debug_info="build debug info too, into a package of its own",
     key="sign modules, panicast.ko too, with this PEM file's key and certificate (or PANICAST_MODULE_KEY)",
     source="a tarball of a kernel's source instead of the distribution's source package",
     jobs="how many processes compile (one on each CPU)",
     ccache="--no-ccache compiles all anew (PANICAST_CCACHE_REMOTE names a server to share what is compiled)",
-    check="only try every patch on the distributions' sources of today",
+    check="only try every patch on the distributions' sources of today (with --tree: a comma list of trees)",
+    tree="build the kernel that this folder is the source of, unpatched, to be crashed: ./inv --help smoke",
 )
 def kernel(
     _: Context,
     distro: str = "",
-    config: str = "distro",
+    config: str = "",
     debug_info: bool = False,
     key: str = "",
     source: str = "",
     jobs: int = 0,
     ccache: bool = True,
     check: bool = False,
+    tree: str = "",
 ) -> None:
     """Build the patched kernel's packages into dist/DISTRO/kernel/, if something has changed."""
-    kernels.task(distro, config, debug_info, key, source, jobs, ccache, check)
+    if tree and not check:
+        crashed_trees.run(tree, config)
+    else:
+        kernels.task(distro, config or "distro", debug_info, key, source, jobs, ccache, check, tree)
 
 
 @command(
@@ -132,14 +138,23 @@ def kernel(
     matrix="crash every kernel with every card in every way instead, without installing anything",
     kernel="which one crashes: stock, patched, or secureboot (stock, started by Secure Boot); "
     "with --matrix only these series, e.g. 6.1,7.3",
-    case="only these ways to crash, e.g. sysrq,nmi (with --matrix)",
+    case="only these ways to crash, e.g. sysrq,nmi; quick: those of every test run (with --matrix)",
+    tree="crash the kernel that this folder is the source of, built in a container (with --matrix)",
+    config="the file that configures --tree's kernel, its distribution's own (the tree's .config)",
 )
 def smoke(
-    _: Context, distro: str = "", nic: str = "", matrix: bool = False, kernel: str = "", case: str = ""
+    _: Context,
+    distro: str = "",
+    nic: str = "",
+    matrix: bool = False,
+    kernel: str = "",
+    case: str = "",
+    tree: str = "",
+    config: str = "",
 ) -> None:
     """Install the built packages in two VMs, crash one, read its last words on the other."""
-    if matrix:
-        crash_matrix.run(kernel, nic, case)
+    if matrix or tree or config:
+        crash_matrix.run(kernel, nic, case, tree, config)
     else:
         smoke_test.run(distro, nic or "virtio-net-pci", kernel or smoke_test.STOCK)
 

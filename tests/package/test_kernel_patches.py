@@ -24,7 +24,7 @@ def spoiled(patch: Path, folder: Path) -> Path:
 def test_the_patch_fits(client: docker.DockerClient, kernel: Kernel, tmp_path: Path) -> None:
     patch = series.for_version(kernel.series).patch
     try:
-        with (tmp_path / "log").open("w") as log, check.source(client, kernel, log) as tree:
+        with (tmp_path / "log").open("w") as log, check.source(client, log, kernel) as tree:
             good, bad = tree.try_patch(patch), tree.try_patch(spoiled(patch, tmp_path))
     except check.Unreachable as reason:
         pytest.skip(f"no source of Linux {kernel.name} to be had here: {reason}")

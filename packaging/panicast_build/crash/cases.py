@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from panicast_build.core import tables
+from panicast_build.core.choice import choose
 
 # What cases that seal do it with; the guest has the key in /key.
 KEY_ID, KEY = 7, bytes(range(0x20, 0x40))
+QUICK = "quick"
 TABLE = Path(__file__).with_name("cases.toml")
 
 
@@ -65,6 +67,14 @@ def load() -> dict[str, Case]:
     """The cases by name, in the order of the table."""
     cases = [case for name, fields in tables.load(TABLE).items() for case in _expanded(name, fields)]
     return {case.name: case for case in cases}
+
+
+def select(names: str) -> list[Case]:
+    """The cases of a comma list: every one for "", those of every test run for "quick"."""
+    known = load()
+    if names == QUICK:
+        return [case for case in known.values() if case.quick]
+    return choose("way to crash", names, known)
 
 
 def modules() -> list[str]:

@@ -6,25 +6,29 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
+import docker
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from panicast_build.core import document, files, progress, tools
 from panicast_build.core.choice import choose
-from panicast_build.core.errors import BuildError
+from panicast_build.core.errors import BuildError, UserError
 from panicast_build.core.paths import DIST, LOGS
 from panicast_build.crash import cases, guest, verdict
+from panicast_build.crash import tree as trees
 from panicast_build.crash.architectures import ARCHITECTURES
 from panicast_build.crash.cases import Case
 from panicast_build.crash.kit import NICS, Kit, kit
 from panicast_build.engine import engine
+from panicast_build.kernel import folder
 from panicast_build.smoke import vm
 from panicast_build.targets import kernels
 
@@ -35,7 +39,7 @@ CONSOLES = LOGS / "crashes"
 @dataclass(frozen=True)
 class Crash:
     """One crash: fault is "" when it was delivered; frames is how many passed the cards; seconds are wall
-    clock from the guest's start to its reset."""
+    clock from the guest's start to its reset; built says of a kernel that was built for it how."""
 
     kernel: str
     release: str
@@ -45,37 +49,64 @@ class Crash:
     frames: int
     seconds: float
     date: str
+    built: str = ""
 
 
-def run(kernel: str, nic: str, case: str) -> None:
-    """Crashes a guest for each kernel, card and case: comma lists of names, of which "" is all.
+@dataclass(frozen=True)
+class Subject:
+    """A kernel that is crashed: its name, how what its guests boot from is made, the emulator, and how it was
+    built; "": by its distribution."""
+
+    name: str
+    make: Callable[[docker.DockerClient], Kit]
+    emulator: str
+    built: str = ""
+
+
+def subjects(kernel: str, tree: str, config: str) -> list[Subject]:
+    """The kernels of the table that a comma list names, or the one that is built from a tree."""
+    if tree:
+        if kernel:
+            raise UserError("--kernel and --tree are two things to crash", "give one of them")
+        asked = folder.configured(tree, config)
+        return [Subject(asked.tree.title, partial(trees.make, asked=asked), vm.QEMU, trees.BUILT)]
+    if config:
+        raise UserError(f"--config {config} configures no kernel", "say which: --tree DIR")
+    return [
+        Subject(each.name, partial(kit, kernel=each), ARCHITECTURES[each.arch].qemu)
+        for each in kernels.select(kernel)
+    ]
+
+
+def run(kernel: str, nic: str, case: str, tree: str = "", config: str = "") -> None:
+    """Crashes a guest for each kernel, card and case: comma lists of names, of which "" is all. With a tree,
+    a source tree's kernel instead: see subjects().
 
     Adds to dist/crashes.json and so to docs/crashes.md, and keeps the console of each guest that was not
     heard in the logs. Raises BuildError if there is one; UserError for a name that nothing has.
     """
-    chosen_kernels = kernels.select(kernel)
-    emulators = {ARCHITECTURES[each.arch].qemu for each in chosen_kernels}
-    tools.need(vm.QEMU, *emulators, "setpriv")
+    chosen = subjects(kernel, tree, config)
+    tools.need(vm.QEMU, *{subject.emulator for subject in chosen}, "setpriv")
     models = vm.devices()
     chosen_nics = choose(
         "network card", nic, {name: name for name, card in NICS.items() if card.model in models}
     )
-    chosen_cases = choose("way to crash", case, cases.load())
+    chosen_cases = cases.select(case)
     client = engine.connect()
     CONSOLES.mkdir(parents=True, exist_ok=True)
     crashes: list[Crash] = []
     unbuilt: list[BuildError] = []
-    for each in chosen_kernels:
+    for subject in chosen:
         try:
-            made = kit(client, each)
+            made = subject.make(client)
         except BuildError as error:
             # Archives drop kernels; the others are crashed all the same.
-            progress.say(f"✗ {each.name}: {error}")
+            progress.say(f"✗ {subject.name}: {error}")
             unbuilt.append(error)
             continue
         for card in chosen_nics:
             with progress.step(f"crashing {made.release} with {card}", log=CONSOLES):
-                ended = list(_crash_all(each.name, made, card, chosen_cases))
+                ended = list(_crash_all(subject, made, card, chosen_cases))
             _remember(ended)
             crashes += ended
     _show(crashes)
@@ -85,18 +116,18 @@ def run(kernel: str, nic: str, case: str) -> None:
         raise unbuilt[0]
 
 
-def _crash_all(name: str, made: Kit, nic: str, chosen: Sequence[Case]) -> Iterator[Crash]:
+def _crash_all(subject: Subject, made: Kit, nic: str, chosen: Sequence[Case]) -> Iterator[Crash]:
     """In the order of the cases; one that the kernel was not built for is left out."""
     possible = [case for case in chosen if made.can(case, nic)]
     # A guest has two CPUs but sleeps, or boots on one, most of its time.
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        yield from pool.map(lambda case: _crash(name, made, nic, case), possible)
+        yield from pool.map(lambda case: _crash(subject, made, nic, case), possible)
 
 
-def _crash(name: str, made: Kit, nic: str, case: Case) -> Crash:
+def _crash(subject: Subject, made: Kit, nic: str, case: Case) -> Crash:
     outcome = guest.crash(made, nic, case)
     crash = Crash(
-        kernel=name,
+        kernel=subject.name,
         release=made.release,
         nic=nic,
         case=case.name,
@@ -104,11 +135,12 @@ def _crash(name: str, made: Kit, nic: str, case: Case) -> Crash:
         frames=len(outcome.frames),
         seconds=round(outcome.seconds, 1),
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
+        built=subject.built,
     )
     _console(crash).unlink(missing_ok=True)
     if crash.fault:
         _console(crash).write_text(outcome.console)
-        progress.say(f"✗ {name} {nic} {case.name}: {crash.fault}")
+        progress.say(f"✗ {subject.name} {nic} {case.name}: {crash.fault}")
     return crash
 
 
@@ -120,10 +152,13 @@ def _remember(crashes: Sequence[Crash]) -> None:
     """Puts crashes in the place of older ones of their kind in dist/crashes.json, and writes docs/crashes.md
     of all that are there."""
     earlier = json.loads(REPORT.read_text()) if REPORT.exists() else []
-    known = {(one["kernel"], one["nic"], one["case"]): one for one in earlier}
+    known = {(one["kernel"], one["nic"], one["case"]): {"built": "", **one} for one in earlier}
     known |= {(crash.kernel, crash.nic, crash.case): asdict(crash) for crash in crashes}
     rank = {name: place for place, name in enumerate([*kernels.load(), *NICS, *cases.load()])}
-    ordered = [known[key] for key in sorted(known, key=lambda key: [rank.get(name, -1) for name in key])]
+    # Trees are in no table: behind those that are.
+    ordered = [
+        known[key] for key in sorted(known, key=lambda key: [(rank.get(n, len(rank)), n) for n in key])
+    ]
     REPORT.parent.mkdir(exist_ok=True)
     files.write(REPORT, json.dumps(ordered, indent=1) + "\n")
     document.write("crashes.md", crashes=ordered, qemu=vm.version())

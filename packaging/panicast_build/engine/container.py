@@ -176,6 +176,11 @@ class Container:
             assert member is not None, f"{path} is not a file"
             return member.read()
 
+    def commit(self, tag: str) -> None:
+        """Makes an image of the container as it is, without what is mounted in it."""
+        repository, _, name = tag.partition(":")
+        self._container.commit(repository, name)
+
     def export(self, dest: Path) -> None:
         """Writes the container's whole file system to the tar archive dest, beside it first."""
         part = dest.with_name(dest.name + ".part")

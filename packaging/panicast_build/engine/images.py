@@ -52,7 +52,8 @@ def _brought(tag: str) -> None:
         )
 
 
-def _exists(client: docker.DockerClient, tag: str) -> bool:
+def exists(client: docker.DockerClient, tag: str) -> bool:
+    """Whether the engine has an image called tag."""
     try:
         client.images.get(tag)
     except ImageNotFound:
@@ -75,7 +76,7 @@ def base(client: docker.DockerClient, distro: Base) -> str:
     bootstrapped from the package archive and kept in the cache as a tarball."""
     tag = _base_tag(distro)
     with files.locked(_lock(tag)):
-        if not _exists(client, tag):
+        if not exists(client, tag):
             _brought(tag)
             if mirror() or not _pull(client, distro, tag):
                 _bootstrap(client, distro, tag)
@@ -90,7 +91,7 @@ def renew(client: docker.DockerClient, distro: Base) -> str:
     if offline():
         raise UserError(f"{tag} cannot be renewed without a network", "unset PANICAST_OFFLINE")
     with files.locked(_lock(tag)):
-        before = client.images.get(tag) if _exists(client, tag) else None
+        before = client.images.get(tag) if exists(client, tag) else None
         if mirror() or not _pull(client, distro, tag):
             old = _tarball(tag)
             kept = old.rename(old.with_name(f"{old.name}.old")) if old.exists() else None
@@ -125,7 +126,7 @@ def _lock(tag: str) -> Path:
 
 def obtainable(client: docker.DockerClient, distro: Base) -> bool:
     """Whether the distro's base image is here already, or a registry answers that it has it."""
-    return _exists(client, _base_tag(distro)) or _registry_has(client, distro.image)
+    return exists(client, _base_tag(distro)) or _registry_has(client, distro.image)
 
 
 @cache
@@ -168,7 +169,7 @@ def _bootstrap(client: docker.DockerClient, distro: Base, tag: str) -> None:
     with progress.step(f"importing {tag}"):
         repository, _, version = tag.partition(":")
         answer = client.api.import_image_from_file(str(tarball), repository=repository, tag=version)
-        if not _exists(client, tag):
+        if not exists(client, tag):
             raise UserError(f"the container engine refused the base image of {distro.name}", answer.strip())
 
 
@@ -200,7 +201,7 @@ def build(
         inputs = [hashlib.file_digest(tar, "sha256").hexdigest(), client.images.get(parent).id, arguments]
         tag = f"panicast/{name}:{distro.name}-{digest(inputs)}"
         with files.locked(_lock(tag)):
-            if not _exists(client, tag):
+            if not exists(client, tag):
                 _brought(tag)
                 tar.seek(0)
                 _build(client, tag, tar, arguments)

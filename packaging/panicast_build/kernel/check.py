@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv kernel --check: every patch on the distros' own kernel sources, fresh from their archives."""
+"""./inv kernel --check: every patch on the distros' own kernel sources, fresh from their archives, and on
+trees of the user's."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 import docker
 from rich.box import SIMPLE
@@ -20,13 +22,16 @@ from panicast_build.core.errors import BuildError, UserError
 from panicast_build.core.paths import LOGS
 from panicast_build.engine import engine, images
 from panicast_build.engine.container import Container
-from panicast_build.kernel import series
+from panicast_build.kernel import folder, series
+from panicast_build.kernel.folder import Tree
 from panicast_build.targets import kernels
 from panicast_build.targets.kernels import Kernel
 
 MORE = Path(__file__).with_name("sources.toml")
 LOG = LOGS / "kernel-check.log"
 TREE = "/source"
+# Whose patch and perl try the patches on trees.
+BASE = "6.1"
 # Of a source only what the patches touch, and what checkpatch takes for a kernel's tree.
 LEFT_OUT = ("Documentation", "arch", "drivers", "fs", "net", "sound", "tools")
 # What checkpatch may not object to, and why.
@@ -65,16 +70,28 @@ def _numbers(version: str) -> list[int]:
     return [int(number) for number in version.split(".")]
 
 
-@contextmanager
-def source(client: docker.DockerClient, kernel: Kernel, log: TextIO) -> Iterator[Unpacked]:
-    """The newest source package of a kernel, unpacked. Unreachable where there is none to be had."""
+def _tools(client: docker.DockerClient, kernel: Kernel) -> str:
+    """The image that has what patches are tried with, and a kernel's archive."""
     arguments = {"SUITE": kernel.suite, "ARCHIVE": kernel.archive}
+    return images.build(client, kernel, "source-deb", buildargs=arguments)
+
+
+@contextmanager
+def source(client: docker.DockerClient, log: TextIO, kernel: Kernel) -> Iterator[Unpacked]:
+    """The newest source package of a kernel, unpacked. Unreachable where there is none to be had."""
     try:
-        tag = images.build(client, kernel, "source-deb", buildargs=arguments)
+        tag = _tools(client, kernel)
     except (BuildError, UserError) as error:
         raise Unreachable(f"{kernel.title}: {error}") from error
     with Container(client, tag, network="host") as box:
         yield Unpacked(box, _fetch(box, kernel, log), log)
+
+
+@contextmanager
+def folder_source(client: docker.DockerClient, log: TextIO, tree: Tree) -> Iterator[Unpacked]:
+    """A tree of the user's, which stays as it is."""
+    with Container(client, _tools(client, kernels.load()[BASE]), mounts={tree.folder: f"{TREE}:ro"}) as box:
+        yield Unpacked(box, tree.release, log)
 
 
 @dataclass(frozen=True)
@@ -126,30 +143,47 @@ def _fetch(box: Container, kernel: Kernel, log: TextIO) -> str:
     return box.run(["dpkg-deb", "--field", package, "Version"]).output.strip()
 
 
-def run() -> None:
-    """Shows how every patch fares on every source that can be had; BuildError where one does not apply as it
-    is, is not in the kernel's style, or none could be tried."""
+class Trial(NamedTuple):
+    """A source that the patch of its era is tried on: a name, the kernel's version, and how it is had."""
+
+    name: str
+    version: str
+    had: Callable[[docker.DockerClient, TextIO], AbstractContextManager[Unpacked]]
+
+
+def _trials(names: str) -> list[Trial]:
+    """The trees in the folders of a comma list; for "" the distros' sources."""
+    if names:
+        trees = [folder.look(name.strip()) for name in names.split(",") if name.strip()]
+        return [Trial(tree.title, tree.version, partial(folder_source, tree=tree)) for tree in trees]
+    return [Trial(each.name, each.series, partial(source, kernel=each)) for each in sources()]
+
+
+def run(trees: str = "") -> None:
+    """Shows how every patch fares on every source that can be had, or on trees: a comma list of folders.
+    BuildError where one does not apply as it is, is not in the kernel's style, or none could be tried."""
+    trials = _trials(trees)
     client = engine.connect()
     LOGS.mkdir(parents=True, exist_ok=True)
-    table = Table("kernel", "source package", "patch", "without fuzz", "checkpatch", box=SIMPLE)
+    table = Table("kernel", "source", "patch", "without fuzz", "checkpatch", box=SIMPLE)
     results = []
     reasons = {}
     with LOG.open("w") as log:
-        for kernel in sources():
-            era = series.for_version(kernel.series)
+        for trial in trials:
+            era = series.for_version(trial.version)
             try:
                 with (
-                    progress.step(f"trying the patch on the source of Linux {kernel.name}", log=LOG),
-                    source(client, kernel, log) as tree,
+                    progress.step(f"trying the patch on the source of {trial.name}", log=LOG),
+                    trial.had(client, log) as found,
                 ):
-                    result = tree.try_patch(era.patch)
+                    result = found.try_patch(era.patch)
             except Unreachable as reason:
-                reasons[kernel.name] = str(reason)
-                table.add_row(kernel.name, "not checked", era.patch.name)
+                reasons[trial.name] = str(reason)
+                table.add_row(trial.name, "not checked", era.patch.name)
                 continue
             results.append(result)
             table.add_row(
-                kernel.name, result.version, result.patch, _verdict(result.fuzz), _verdict(result.style)
+                trial.name, result.version, result.patch, _verdict(result.fuzz), _verdict(result.style)
             )
     Console().print(table)
     for name, why in reasons.items():

@@ -49,10 +49,11 @@ def task(
     jobs: int,
     cached: bool,
     check_only: bool,
+    trees: str = "",
 ) -> None:
     """What the command line says, as a build or a check of the patches."""
     if check_only:
-        check.run()
+        check.run(trees)
         return
     if jobs < 0:
         raise UserError(f"--jobs {jobs} is no number of processes", "leave it out for one on each CPU")

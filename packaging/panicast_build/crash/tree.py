@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A kernel that is built to be crashed, from a source tree and a configuration of the user's.
+
+The tree stays as it is: what is built is a copy in a container, which becomes an image like crash-deb.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TextIO
+
+import docker
+
+from panicast_build.build import source
+from panicast_build.core import files, progress
+from panicast_build.core.paths import CACHE, LOGS
+from panicast_build.crash import kit
+from panicast_build.crash.kit import STRICT, Kit
+from panicast_build.engine import engine, images
+from panicast_build.engine.container import Container
+from panicast_build.kernel import ccache, folder
+from panicast_build.kernel.folder import Configured
+from panicast_build.targets import distros
+
+# Whose compiler builds it.
+BUILDER = "debian-12"
+BUILT = "built from its source by Debian's compiler"
+CHANGES = Path(__file__).with_name("tree.config")
+GIVEN, LINUX, MODULE = "/tree", "/build/linux", "/build/panicast"
+LKDTM_FOLDER = "drivers/misc/lkdtm"
+# Of a tree that was built: what modules are built with.
+KEPT = ("Makefile*", "Kbuild", "Module.symvers", ".config", "arch", "include", "scripts", "tools")
+
+
+def run(name: str, config_name: str) -> None:
+    """Builds what guests of a tree's kernel boot from, if it was not, and says where it is."""
+    asked = folder.configured(name, config_name)
+    made = make(engine.connect(), asked)
+    progress.say(f"{asked.tree.title}, {made.release}, and the modules for it are in {made.folder}")
+
+
+def make(client: docker.DockerClient, asked: Configured) -> Kit:
+    """What guests of a tree's kernel boot from; built if it was not. BuildError with its log where the module
+    or the kernel cannot be built."""
+    parent = images.build(client, distros.get(BUILDER), "kernel-deb")
+    parent = images.build(client, distros.get(BUILDER), "crash-tree", parent=parent)
+    inputs = [asked.state(), asked.tree.release, parent, CHANGES.read_text(), Path(__file__).read_text()]
+    name = re.sub(r"[^\w.-]", "-", asked.tree.release)
+    tag = f"panicast/crashed-tree:{name}-{images.digest(inputs)}"
+    with files.locked(CACHE / "images" / f"crashed-tree-{name}.lock"):
+        if not images.exists(client, tag):
+            _build(client, asked, parent, tag)
+    return kit.of_image(client, f"tree-{name}", tag)
+
+
+def _build(client: docker.DockerClient, asked: Configured, parent: str, tag: str) -> None:
+    LOGS.mkdir(parents=True, exist_ok=True)
+    ccache.FOLDER.mkdir(parents=True, exist_ok=True)
+    log_path = LOGS / f"tree-{asked.tree.release}.log"
+    with (
+        log_path.open("w") as log,
+        Container(
+            client,
+            parent,
+            mounts={asked.tree.folder: f"{GIVEN}:ro", ccache.FOLDER: ccache.THERE},
+            tmpfs={ccache.MEMORY: ccache.MEMORY_OPTIONS},
+        ) as box,
+    ):
+        with progress.step(f"configuring {asked.tree.title}, {asked.tree.release}", log=log_path):
+            _configure(box, asked, log)
+        # It takes a minute, and the kernel many.
+        with progress.step("building the module for it", log=log_path):
+            box.run(["mkdir", MODULE])
+            box.write(source.files("kmod"), MODULE)
+            _make(box, asked, log, f"M={MODULE}", *STRICT, "KBUILD_MODPOST_WARN=1", "modules")
+        with progress.step("building the kernel", log=log_path):
+            _make(box, asked, log, "bzImage")
+            box.run(["sh", "-c", "[ ! -e vmlinux.symvers ] || cp vmlinux.symvers Module.symvers"], cwd=LINUX)
+            _make(box, asked, log, f"M={LKDTM_FOLDER}", "modules")
+        with progress.step("keeping what crashes are made of", log=log_path):
+            _install(box, asked, log)
+            box.commit(tag)
+
+
+def _make(box: Container, asked: Configured, log: TextIO, *arguments: str) -> None:
+    jobs = box.run(["nproc"]).output.strip()
+    argv = ["make", f"--jobs={jobs}", f"KERNELRELEASE={asked.tree.release}", *arguments]
+    box.run(argv, log=log, cwd=LINUX, env=ccache.environment(box))
+
+
+def _configure(box: Container, asked: Configured, log: TextIO) -> None:
+    box.run(["mkdir", "-p", LINUX])
+    box.run(["rsync", "--archive", "--exclude=/.git", "--chown=root:root", f"{GIVEN}/", f"{LINUX}/"], log=log)
+    # Copies of trees lose them.
+    box.run(["chmod", "--recursive", "a+x", "scripts"], log=log, cwd=LINUX)
+    box.run(
+        ["find", "arch", "tools", "-name", "*.sh", "-exec", "chmod", "a+x", "{}", "+"], log=log, cwd=LINUX
+    )
+    _make(box, asked, log, "mrproper")
+    box.write({".config": asked.config, CHANGES.name: CHANGES}, LINUX)
+    merge = ["scripts/kconfig/merge_config.sh", "-m", ".config", CHANGES.name]
+    box.run(merge, log=log, cwd=LINUX)
+    _make(box, asked, log, "olddefconfig", "modules_prepare")
+
+
+def _install(box: Container, asked: Configured, log: TextIO) -> None:
+    """Puts the kernel where those of packages are, and drops what modules are not built with."""
+    modules = f"/lib/modules/{asked.tree.release}"
+    box.run(["mkdir", "-p", f"{modules}/updates"], log=log)
+    box.run(["cp", f"{LKDTM_FOLDER}/lkdtm.ko", f"{modules}/updates"], log=log, cwd=LINUX)
+    box.run(["cp", "modules.builtin", "modules.builtin.modinfo", modules], log=log, cwd=LINUX)
+    box.run(["touch", f"{modules}/modules.order"], log=log)
+    box.run(["ln", "-s", LINUX, f"{modules}/build"], log=log)
+    box.run(["depmod", asked.tree.release], log=log)
+    box.run(["cp", "arch/x86/boot/bzImage", "/opt/vmlinuz"], log=log, cwd=LINUX)
+    but = [word for name in KEPT for word in ("!", "-name", name)]
+    box.run(
+        ["find", ".", "-mindepth", "1", "-maxdepth", "1", *but, "-exec", "rm", "-r", "{}", "+"],
+        log=log,
+        cwd=LINUX,
+    )
+    box.run(["find", ".", "-name", "*.o", "-delete"], log=log, cwd=LINUX)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A kernel's source tree in a folder of the user's: what it is called, and what configures it."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from panicast_build.core.errors import UserError
+from panicast_build.engine import images
+
+# What every kernel's tree has.
+SIGNS = ("Makefile", "Kconfig", "arch/x86", "kernel/panic.c")
+# A configuration for another architecture says it so.
+FOREIGN = re.compile(r"^CONFIG_(ARM|ARM64|LOONGARCH|MIPS|PPC|PPC64|RISCV|S390|X86_32)=y$", re.MULTILINE)
+
+
+class Naming(NamedTuple):
+    """How a distribution's tree tells its name: a file, what is found in it, and what that makes of the
+    kernel's release and title."""
+
+    file: str
+    pattern: str
+    release: str
+    title: str
+
+
+NAMINGS = (
+    Naming(
+        "Makefile.rhelver",
+        r"(?s)^RHEL_MAJOR = (\d+)\nRHEL_MINOR = (\d+)\n.*?^RHEL_RELEASE = (\S+)$",
+        "{version}-{2}.el{0}_{1}",
+        "EL {0}.{1}",
+    ),
+    Naming("debian.master/changelog", r"\Alinux \(([\d.]+-\d+)\.[^)]*\) (\w+);", "{0}", "Ubuntu {1}"),
+    Naming("Makefile", r"^OPENEULER_MAJOR = (\d\d)(\d\d)$", "{version}", "openEuler {0}.{1}"),
+    # Any other.
+    Naming("Makefile", r"^VERSION = (\d+)\nPATCHLEVEL = (\d+)$", "{version}", "Linux {0}.{1}"),
+)
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A source tree: the kernel's version, release is what `uname -r` says, title its name for people."""
+
+    folder: Path
+    version: str
+    release: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Configured:
+    """A tree, and the file that configures it."""
+
+    tree: Tree
+    config: Path
+
+    def state(self) -> str:
+        """Tells one state of the tree from another: its files with their sizes and times, and the
+        configuration."""
+        found = []
+        for top, folders, names in os.walk(self.tree.folder):
+            folders[:] = sorted(set(folders) - {".git"})
+            for name in sorted(names):
+                path = f"{top}/{name}"
+                seen = os.lstat(path)
+                found.append([os.path.relpath(path, self.tree.folder), seen.st_size, seen.st_mtime_ns])
+        return images.digest([found, self.config.read_text(errors="replace")])
+
+
+def look(name: str) -> Tree:
+    """The tree in a folder; UserError where it is none."""
+    folder = Path(name).expanduser().resolve()
+    if not all((folder / sign).exists() for sign in SIGNS):
+        raise UserError(
+            f"{name} is no source tree of a kernel",
+            f"give the folder that has its {', '.join(SIGNS)}",
+        )
+    numbers = dict(re.findall(r"^(\w+) = *(\S*)$", (folder / "Makefile").read_text(), re.MULTILINE))
+    version = ".".join(numbers.get(part, "0") for part in ("VERSION", "PATCHLEVEL", "SUBLEVEL"))
+    version += numbers.get("EXTRAVERSION", "")
+    for naming in NAMINGS:
+        path = folder / naming.file
+        if path.is_file() and (found := re.search(naming.pattern, path.read_text(), re.MULTILINE)):
+            words = found.groups()
+            release = naming.release.format(*words, version=version)
+            return Tree(folder, version, release, naming.title.format(*words))
+    return Tree(folder, version, version, f"Linux {version}")
+
+
+def configured(name: str, config_name: str = "") -> Configured:
+    """The tree in a folder, and its configuration: a file, "" for the tree's own .config. UserError where it
+    cannot be built here."""
+    tree = look(name)
+    config = Path(config_name).expanduser().resolve() if config_name else tree.folder / ".config"
+    advice = f"give the kernel's own, e.g. its package's /boot/config-…: --config FILE{_candidates(tree)}"
+    if not config.is_file():
+        raise UserError(f"there is no file {config}", advice)
+    text = config.read_text(errors="replace")
+    if "CONFIG_" not in text:
+        raise UserError(f"{config} is no configuration of a kernel", advice)
+    if foreign := FOREIGN.search(text):
+        raise UserError(
+            f"{config} is for another architecture: it has {foreign[0]}",
+            "trees are built and crashed here for x86-64; give the configuration for that: --config FILE",
+        )
+    return Configured(tree, config)
+
+
+def _candidates(tree: Tree) -> str:
+    """The configurations that a tree brings, in words; "" if none."""
+    patterns = ("*/*x86_64*.config", "arch/x86/configs/*_defconfig")
+    found = [str(path) for pattern in patterns for path in sorted(tree.folder.glob(pattern))]
+    return f"; the tree has {', '.join(found)}" if found else ""

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Source trees of kernels: what they are called, and what is told to who gives something else."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from panicast_build.core.errors import UserError
+from panicast_build.crash import tree as crashed
+from panicast_build.kernel import folder, series
+
+VANILLA = "VERSION = 5\nPATCHLEVEL = 14\nSUBLEVEL = 0\nEXTRAVERSION =\nNAME = Opossums on Parade\n"
+RHEL = (
+    "RHEL_MAJOR = 9\nRHEL_MINOR = 6\n\n#\n# RHEL_RELEASE\n# ----\n# is <RHEL_RELEASE>.<dist_tag>\n"
+    "RHEL_RELEASE = 570.32.1\n"
+)
+UBUNTU = "linux (6.8.0-59.61) noble; urgency=medium\n\n  * x\n\nlinux (6.8.0-58.60) noble; urgency=medium\n"
+
+
+def made(top: Path, **files: str) -> Path:
+    """A folder that looks like a tree; files by their paths, of which "__" are the slashes."""
+    for name in [*folder.SIGNS, *(name.replace("__", "/") for name in files)]:
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_text(VANILLA if name == "Makefile" else "")
+    for name, text in files.items():
+        (top / name.replace("__", "/")).write_text(text)
+    return top
+
+
+@pytest.mark.parametrize(
+    ("files", "release", "title"),
+    [
+        ({}, "5.14.0", "Linux 5.14"),
+        ({"Makefile.rhelver": RHEL}, "5.14.0-570.32.1.el9_6", "EL 9.6"),
+        ({"debian.master__changelog": UBUNTU}, "6.8.0-59", "Ubuntu noble"),
+        (
+            {"Makefile": f"{VANILLA}OPENEULER_MAJOR = 2203\nOPENEULER_MINOR = 1\n"},
+            "5.14.0",
+            "openEuler 22.03",
+        ),
+        ({"Makefile": VANILLA.replace("EXTRAVERSION =", "EXTRAVERSION = -rc3")}, "5.14.0-rc3", "Linux 5.14"),
+    ],
+)
+def test_a_tree_says_what_it_is_called(
+    tmp_path: Path, files: dict[str, str], release: str, title: str
+) -> None:
+    found = folder.look(str(made(tmp_path, **files)))
+    assert (found.release, found.title) == (release, title)
+    assert found.version.startswith("5.14.0")
+
+
+def test_what_is_no_tree_is_told_with_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no source tree of a kernel") as said:
+        folder.look(str(tmp_path))
+    assert str(tmp_path) in str(said.value)
+    assert "arch/x86" in said.value.hint
+
+
+def test_without_a_configuration_those_of_the_tree_are_named(tmp_path: Path) -> None:
+    top = made(tmp_path, **{"redhat__kernel-x86_64-rhel.config": "CONFIG_SMP=y\n"})
+    with pytest.raises(UserError, match=r"there is no file .*/\.config") as said:
+        folder.configured(str(top))
+    assert "--config FILE" in said.value.hint
+    assert str(top / "redhat/kernel-x86_64-rhel.config") in said.value.hint
+    with pytest.raises(UserError, match=r"there is no file .*elsewhere"):
+        folder.configured(str(top), "elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("all: bzImage\n", "is no configuration of a kernel"),
+        ("CONFIG_ARM64=y\n", "for another architecture: it has CONFIG_ARM64=y"),
+        ("CONFIG_SMP=y\nCONFIG_PPC64=y\n", "for another architecture: it has CONFIG_PPC64=y"),
+    ],
+)
+def test_a_configuration_that_cannot_be_built_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        folder.configured(str(made(tmp_path, **{".config": text})))
+
+
+def test_a_configuration_of_its_own_is_taken(tmp_path: Path) -> None:
+    # A defconfig names only what differs: not even the architecture.
+    top = made(tmp_path, **{".config": "CONFIG_SMP=y\n", "other": "# CONFIG_ARM64 is not set\nCONFIG_A=y\n"})
+    assert folder.configured(str(top)).config == top / ".config"
+    assert folder.configured(str(top), str(top / "other")).config == top / "other"
+
+
+def test_a_tree_that_changed_is_another(tmp_path: Path) -> None:
+    top = made(tmp_path / "tree", **{".config": "CONFIG_SMP=y\n", "mm__slab.c": "1\n", ".git__HEAD": "a"})
+    before = folder.configured(str(top)).state()
+    (top / ".git/HEAD").write_text("bcd")
+    assert folder.configured(str(top)).state() == before
+    moved = top.rename(tmp_path / "moved")
+    assert folder.configured(str(moved)).state() == before
+    os.utime(moved / "mm/slab.c", (1, 1))
+    after = folder.configured(str(moved)).state()
+    assert after != before
+    (tmp_path / "other").write_text("CONFIG_SMP=n\n")
+    assert folder.configured(str(moved), str(tmp_path / "other")).state() != after
+
+
+@pytest.mark.parametrize(
+    ("version", "patch"),
+    [("5.14.0", "linux-5.15.patch"), ("6.6.0", "linux-6.8.patch"), ("6.12.0", "linux-6.12.patch")],
+)
+def test_kernels_of_enterprise_have_a_patch(version: str, patch: str) -> None:
+    assert series.for_version(version).patch.name == patch
+
+
+def test_what_is_changed_in_a_configuration_is_said_once() -> None:
+    lines = [line for line in crashed.CHANGES.read_text().splitlines() if "CONFIG_" in line]
+    options = [re.fullmatch(r"CONFIG_(\w+)=\S+|# CONFIG_(\w+) is not set", line) for line in lines]
+    assert all(options)
+    names = [found[1] or found[2] for found in options if found]
+    assert len(names) == len(set(names)) > 50
