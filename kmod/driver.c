@@ -16,6 +16,7 @@
 #include <linux/smp.h>
 #include <linux/string.h>
 
+#include "compat/compat.h"
 #include "driver.h"
 #include "irq.h"
 #include "where.h"

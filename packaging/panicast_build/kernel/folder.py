@@ -113,6 +113,7 @@ def configured(name: str, config_name: str = "") -> Configured:
 
 def _candidates(tree: Tree) -> str:
     """The configurations that a tree brings, in words; "" if none."""
-    patterns = ("*/*x86_64*.config", "arch/x86/configs/*_defconfig")
-    found = [str(path) for pattern in patterns for path in sorted(tree.folder.glob(pattern))]
-    return f"; the tree has {', '.join(found)}" if found else ""
+    patterns = ("*/*x86_64*.config", "arch/x86/configs/[!i]*_defconfig")
+    paths = [path for pattern in patterns for path in sorted(tree.folder.glob(pattern))]
+    found = [str(path.relative_to(tree.folder)) for path in paths]
+    return f"; in the tree there are {', '.join(found)}" if found else ""

@@ -65,7 +65,7 @@ def test_without_a_configuration_those_of_the_tree_are_named(tmp_path: Path) -> 
     with pytest.raises(UserError, match=r"there is no file .*/\.config") as said:
         folder.configured(str(top))
     assert "--config FILE" in said.value.hint
-    assert str(top / "redhat/kernel-x86_64-rhel.config") in said.value.hint
+    assert "in the tree there are redhat/kernel-x86_64-rhel.config" in said.value.hint
     with pytest.raises(UserError, match=r"there is no file .*elsewhere"):
         folder.configured(str(top), "elsewhere")
 
