@@ -30,7 +30,7 @@ def epoch() -> int:
     """SOURCE_DATE_EPOCH if set, else the time of the last commit, in seconds."""
     chosen = os.environ.get("SOURCE_DATE_EPOCH")
     if chosen and not chosen.isdigit():
-        raise UserError(f"SOURCE_DATE_EPOCH={chosen} is no number of seconds")
+        raise UserError(f"SOURCE_DATE_EPOCH must be a number of seconds, not {chosen}")
     return int(chosen or _git("log", "-1", "--format=%ct"))
 
 

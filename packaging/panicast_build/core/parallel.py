@@ -47,7 +47,7 @@ def run_all(task: str, targets: Sequence[str], options: Sequence[str], jobs: int
     """Runs ./inv TASK --distro TARGET OPTIONS for each target, jobs (0: one on each CPU) at a time, and shows
     a table of how it went; BuildError, with the log of the first that failed, if one did."""
     if jobs < 0:
-        raise UserError(f"--jobs {jobs} is no number of processes", "say 1 or more")
+        raise UserError(f"--jobs must be 0 or more, not {jobs}", "0 means one on each CPU")
     LOGS.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
         outcomes = list(pool.map(lambda target: _one(task, target, options), targets))

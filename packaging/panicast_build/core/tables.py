@@ -95,7 +95,8 @@ def _inherited(path: Path, tables: dict[str, Fields], name: str, heirs: tuple[st
         return own
     if model not in tables:
         raise UserError(
-            f"{shown(path)}: [{name}] is like {model!r}, which is no table", f"there are: {', '.join(tables)}"
+            f"{shown(path)}: [{name}] is like {model!r}, which is not there",
+            f"there are: {', '.join(tables)}",
         )
     if model in (name, *heirs):
         raise UserError(f"{shown(path)}: [{name}] is like [{model}], which is like it in turn")

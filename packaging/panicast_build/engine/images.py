@@ -72,8 +72,10 @@ def _base_tag(distro: Base) -> str:
 
 
 def base(client: docker.DockerClient, distro: Base) -> str:
-    """The tag of the distro's base image: pulled where a registry answers and no mirror is asked for, else
-    bootstrapped from the package archive and kept in the cache as a tarball."""
+    """Return the tag of the distro's base image.
+
+    It is pulled where a registry answers and no mirror is asked for, else bootstrapped from the package
+    archive and kept in the cache as a tarball."""
     tag = _base_tag(distro)
     with files.locked(_lock(tag)):
         if not exists(client, tag):
@@ -186,7 +188,7 @@ def build(
     more: Mapping[str, Path | bytes] | None = None,
     parent: str = "",
 ) -> str:
-    """The tag of the image that containers/Containerfile.NAME makes of parent, its argument BASE
+    """Return the tag of the image that containers/Containerfile.NAME makes of parent, its argument BASE
     ("": the distro's base).
 
     What its COPY lines find is the folder containers/NAME, and more files by name. Raises BuildError with

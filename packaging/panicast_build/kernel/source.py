@@ -61,11 +61,11 @@ class Source:
 
 
 def own(name: str) -> Source:
-    """A tarball or a source RPM of the user's; UserError if there is none."""
+    """Return the user's tarball or source RPM; UserError if it is not there."""
     path = Path(name).expanduser().resolve()
     if not path.is_file() or not any(fnmatch(path.name, pattern) for pattern in (TARBALL, SRPM)):
         raise UserError(
-            f"{name} is no source of a kernel",
+            f"{name} is not a kernel's source, or is not there",
             "give the path of a tarball, e.g. linux-6.12.9.tar.xz, or of a .src.rpm, or leave --source out "
             "for the distro's own",
         )

@@ -76,7 +76,7 @@ def _say(release: Release) -> None:
 def check(release: Release) -> None:
     """UserError for what must not be released."""
     if not VERSION.fullmatch(release.version):
-        raise UserError(f"{release.version!r} is no version", "say MAJOR.MINOR.PATCH, e.g. 1.2.0")
+        raise UserError(f"{release.version!r} is not a version", "say MAJOR.MINOR.PATCH, e.g. 1.2.0")
     if (FOLDER / release.version).exists():
         raise UserError(f"{release.version} is released already: {FOLDER / release.version}")
     here = source.commit()

@@ -66,7 +66,7 @@ class Stage(ABC):
 
     def _module_is_armed(self) -> None:
         self._server.run(["test", "-d", MODULE_FOLDER])
-        wait_for("panicast-ctl status to be content", ARMED_SECONDS, self._status_is_good)
+        wait_for("panicast-ctl status to find nothing wrong", ARMED_SECONDS, self._status_is_good)
 
     def _status_is_good(self) -> bool:
         # An empty file, which is what a power cut can leave of a script, succeeds without a word.

@@ -78,7 +78,7 @@ class Story(Stage):
         return [self._bring(path) for path in (DKMS_CERTIFICATE, OWN_CERTIFICATE)]
 
     def _after_enrolling(self) -> None:
-        with self._step("the very same module loads at boot, and doctor is content"):
+        with self._step("the same module loads at boot, and doctor finds nothing wrong"):
             self._boot(self._server)
             self._is_enforcing()
             self._module_is_armed()

@@ -109,12 +109,12 @@ def by_family(distro: Distro, *, deb: Callable[[DebDistro], T], rpm: Callable[[R
 
 
 def of_family(family: type[D]) -> dict[str, D]:
-    """The targets of one family by name, in the order of the table."""
+    """Return the targets of one family by name, in the order of the table."""
     return {name: distro for name, distro in load().items() if isinstance(distro, family)}
 
 
 def get(name: str) -> Distro:
-    """The target called name; UserError lists the right names."""
+    """Return the target called name; UserError lists the right names."""
     known = load()
     if name in known:
         return known[name]
@@ -126,7 +126,7 @@ def get(name: str) -> Distro:
 
 
 def select(names: str) -> list[Distro]:
-    """The targets of a comma list, or every one for "all"."""
+    """Return the targets of a comma list, or every one for "all"."""
     if names == ALL:
         return list(load().values())
     chosen = [get(name.strip()) for name in names.split(",") if name.strip()]

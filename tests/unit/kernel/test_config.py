@@ -133,5 +133,5 @@ def test_a_source_of_ones_own_is_a_kernels(tmp_path: Path) -> None:
     tarball = tmp_path / "linux-6.12.9.tar.xz"
     tarball.write_bytes(b"x")
     assert source.own(str(tarball)).files == (tarball,)
-    with pytest.raises(UserError, match="is no source of a kernel"):
+    with pytest.raises(UserError, match="is not a kernel's source"):
         source.own(str(tmp_path / "linux-6.13.tar.xz"))

@@ -58,7 +58,7 @@ def test_a_table_inherits_all_that_it_does_not_set(tmp_path: Path) -> None:
         (f"[one]\n{GOOD}".replace('["a"]', "'a'"), r"in \[one\], words must be a list, not a string"),
         ("number = 1", "the key number is in no table"),
         ("[one", "is not TOML"),
-        ("[one]\nlike = 'two'", r"\[one\] is like 'two', which is no table"),
+        ("[one]\nlike = 'two'", r"\[one\] is like 'two', which is not there"),
         ("[one]\nlike = 'two'\n[two]\nlike = 'one'", r"is like \[one\], which is like it in turn"),
         ("[one]\nlike = 'one'", r"is like \[one\], which is like it in turn"),
     ],

@@ -36,7 +36,7 @@ def read(folder: Path, host: str) -> Iterator[Record]:
     """The records below ``folder``, each with the name of ``host``; raises ReceiverError."""
     if not folder.is_dir():
         raise ReceiverError(
-            f"cannot read {folder}: {'it is no folder' if folder.exists() else 'it is not there'}"
+            f"cannot read {folder}: {'it is not a folder' if folder.exists() else 'it is not there'}"
         )
     try:
         files = sorted(path for path in folder.rglob("dmesg-*") if _NAME.match(path.name) and path.is_file())

@@ -145,7 +145,7 @@ class Collector:
             return Told(unpack(message.data, message.headers or {}), "")
         except ValueError as error:
             self.counts["unreadable"] += 1
-            logger.error("message %s is no record: %s", message.metadata.sequence.stream, error)
+            logger.error("message %s is not a record: %s", message.metadata.sequence.stream, error)
             return None
 
     def _failed(self, what: str) -> None:

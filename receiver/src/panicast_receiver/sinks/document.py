@@ -14,9 +14,9 @@ _KEPT = [field for field in (*FIELDS, *TEXT_FIELDS) if field.column]
 
 
 def checked(value: Any) -> dict[str, Any]:
-    """The document that somebody sent; raises ValueError when it is none. More keys than known are fine."""
+    """Return the document that somebody sent, or raise ValueError. It may have keys that we do not know."""
     if not isinstance(value, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     for field in _KEPT:
         if not field.required:
             value.setdefault(field.name, field.usual)
