@@ -49,5 +49,5 @@ def test_all_well_says_so(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_jobs_must_be_a_number_of_processes() -> None:
-    with pytest.raises(UserError, match="--jobs -1"):
+    with pytest.raises(UserError, match="--jobs must be 0 or more, not -1"):
         parallel.run_all("build", ["good"], [], jobs=-1)
