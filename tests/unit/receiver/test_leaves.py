@@ -202,6 +202,8 @@ def test_log(state, told, monkeypatch, is_journal):
     handler.setFormatter(log._Formatter(is_journal))
     monkeypatch.setattr(log.logger, "handlers", [handler])
     monkeypatch.setattr(log.logger, "level", logging.DEBUG)
+    # What it remembers of levels that other tests have set.
+    monkeypatch.setattr(log.logger, "_cache", {})
     with closing(Store(state.parent / f"log-{is_journal}")) as store:
         one = record("panic", "", 9, 1, 1, f"<0>[ 1.0] Kernel panic - not syncing: {IN_LINE}\n")
         one = replace(one, header_host=HOSTILE, metadata=b"")
