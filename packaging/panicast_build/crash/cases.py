@@ -48,6 +48,7 @@ class Case:
     driver: str = ""
     series: tuple[str, ...] = ()
     quick: bool = False
+    named: str = ""
 
     @property
     def triggers(self) -> list[str]:

@@ -159,9 +159,10 @@ def _remember(crashes: Sequence[Crash]) -> None:
     ordered = [
         known[key] for key in sorted(known, key=lambda key: [(rank.get(n, len(rank)), n) for n in key])
     ]
+    named = {case.name: case.named for case in cases.load().values()}
     REPORT.parent.mkdir(exist_ok=True)
     files.write(REPORT, json.dumps(ordered, indent=1) + "\n")
-    document.write("crashes.md", crashes=ordered, qemu=vm.version())
+    document.write("crashes.md", crashes=ordered, named=named, qemu=vm.version())
 
 
 def _show(crashes: Sequence[Crash]) -> None:

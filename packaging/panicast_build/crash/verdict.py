@@ -12,6 +12,7 @@ from panicast_build.crash.cases import KEY, KEY_ID, Case
 from panicast_build.crash.guest import Frame, Outcome
 from panicast_receiver.assembly.intake import Intake, Packet
 from panicast_receiver.assembly.reassembly import Limits
+from panicast_receiver.meaning import understand
 from panicast_receiver.records.record import Instant, Record, Source
 from panicast_receiver.wire.sealing import SharedKey
 
@@ -98,4 +99,7 @@ def fault(case: Case, outcome: Outcome) -> str:
     for wanted in (PANIC_LINE, case.says):
         if wanted not in text:
             return f"the record does not hold {wanted!r}"
-    return "" if case.says in record.meta["reason"] else f"the reason is {record.meta['reason']!r}"
+    if case.says not in record.meta["reason"]:
+        return f"the reason is {record.meta['reason']!r}"
+    named = understand(record.marked_text.decode(errors="replace"), record.meta["reason"]).title
+    return f"it is called {named!r}, not {case.named!r}" if case.named not in ("", named) else ""

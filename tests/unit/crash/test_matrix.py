@@ -24,14 +24,14 @@ def crash(**fields: object) -> dict[str, object]:
 
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *crashes: dict[str, object]) -> str:
     monkeypatch.setattr(document, "DOCS", tmp_path)
-    document.write("crashes.md", crashes=list(crashes), qemu="QEMU")
+    document.write("crashes.md", crashes=list(crashes), named={"sysrq": "panic: crash"}, qemu="QEMU")
     return (tmp_path / "crashes.md").read_text()
 
 
 def test_the_page_counts_by_kernel_card_and_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = page(tmp_path, monkeypatch, crash(), crash(case="nmi"), crash(nic="virtio-net-pci"))
     assert "| 6.1 (6.1.0-1-amd64) | 2 of 2 | 1 of 1 |" in shown
-    assert "| sysrq | 2 of 2 |" in shown and "| nmi | 1 of 1 |" in shown
+    assert "| sysrq | panic: crash | 2 of 2 |" in shown and "| nmi |  | 1 of 1 |" in shown
     assert "## Not delivered" not in shown
 
 

@@ -51,6 +51,13 @@ def test_a_record_that_came_whole_is_delivered() -> None:
     assert verdict.fault(CASE, outcome([NOISE, *FRAMES, *FRAMES])) == ""
 
 
+def test_a_record_that_is_called_otherwise_is_a_fault() -> None:
+    named = Case(name=CASE.name, says=CASE.says, named="panic: sysrq triggered crash")
+    assert verdict.fault(named, outcome(FRAMES)) == ""
+    other = Case(name=CASE.name, says=CASE.says, named="kernel BUG in somebody")
+    assert verdict.fault(other, outcome(FRAMES)).endswith("not 'kernel BUG in somebody'")
+
+
 @pytest.mark.parametrize(
     ("case", "seen", "fault"),
     [
