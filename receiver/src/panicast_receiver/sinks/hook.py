@@ -100,7 +100,7 @@ def _last_words(process: int, stderr: int) -> bytes | None:
     ready = select.poll()
     ready.register(stderr, select.POLLIN)
     until = time.monotonic() + _TIMEOUT_S
-    said = b""
+    said, pause = b"", 0.001
     while time.monotonic() < until:
         ended = os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         with contextlib.suppress(BlockingIOError):
@@ -108,8 +108,9 @@ def _last_words(process: int, stderr: int) -> bytes | None:
                 data = os.read(stderr, 65536)
                 said = (said + data)[-_LAST_WORDS:]
                 if not data and not ended:
-                    # It has closed it, and there is nothing more to wait for but its end.
-                    time.sleep(_LOOK_S)
+                    # It has closed it: its end mostly follows, and is all there is to wait for.
+                    time.sleep(pause)
+                    pause = min(_LOOK_S, 2 * pause)
         if ended:
             return said
     return None
