@@ -27,14 +27,14 @@ examine_module() {
 		else
 			why=$(refusal)
 			problem not-loaded "the module is installed, but not loaded${why:+; the kernel log has: $why}" \
-				"sudo modprobe panicast; if it is refused: sudo dmesg | tail"
+				"sudo panicast-ctl reload; if it is refused: sudo dmesg | tail"
 		fi
 	elif [ ! -e "/lib/modules/$RELEASE/build/Makefile" ]; then
 		problem not-built "no module for kernel $RELEASE: its headers are not installed" \
-			"sudo $(headers_package "$RELEASE") && sudo modprobe panicast"
+			"sudo $(headers_package "$RELEASE") && sudo panicast-ctl reload"
 	else
 		problem not-built "no module for kernel $RELEASE, though its headers are installed" \
-			"sudo dkms autoinstall && sudo modprobe panicast; if it fails: /var/lib/dkms/panicast/*/build/make.log"
+			"sudo dkms autoinstall && sudo panicast-ctl reload; if it fails: /var/lib/dkms/panicast/*/build/make.log"
 	fi
 }
 

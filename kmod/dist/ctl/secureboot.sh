@@ -60,7 +60,7 @@ signing_fix() { # SIGNER
 		command -v mokutil >/dev/null 2>&1 || import="install mokutil; $import"
 		fix="${fix:+$fix; }$import"
 	else
-		fix="${fix:+$fix; }sudo modprobe panicast"
+		fix="${fix:+$fix; }sudo panicast-ctl reload"
 	fi
 	echo "$fix"
 }

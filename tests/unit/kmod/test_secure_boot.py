@@ -64,7 +64,7 @@ def test_the_certificate_is_the_one_that_dkms_was_told(ctl: Ctl) -> None:
 def test_an_unsigned_module_is_signed_and_its_key_imported_if_need_be(ctl: Ctl) -> None:
     said = ctl("doctor", "", enrolled="/var/lib/dkms/mok.pub").output
     assert "the module is not signed" in said
-    assert REBUILD in said and "sudo modprobe panicast" in said and IMPORT not in said
+    assert REBUILD in said and "sudo panicast-ctl reload" in said and IMPORT not in said
     said = ctl("doctor", "").output
     assert REBUILD in said and IMPORT in said
 
