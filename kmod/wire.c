@@ -87,21 +87,30 @@ size_t pc_wire_value(char *dst, size_t size, const char *src)
 	return len;
 }
 
-/* Appends "key=value\n"; a line that doesn't fit is left out whole. */
-static size_t put_line(char *buf, size_t size, size_t len, const char *key,
-		       const char *value)
+/* Appends "key=value\n", the value cut to @room - 1 bytes, or nothing at all. */
+static size_t put_cut(char *buf, size_t size, size_t len, const char *key,
+		      const char *value, size_t room)
 {
-	size_t key_len = strlen(key);
+	size_t key_len = strlen(key), value_len = value ? strlen(value) : 0;
 
+	if (value_len >= room)
+		value_len = room - 1;
 	/* '=', '\n' and the NUL that pc_wire_value() leaves behind */
-	if (len + key_len + (value ? strlen(value) : 0) + 3 > size)
+	if (len + key_len + value_len + 3 > size)
 		return len;
 	memcpy(buf + len, key, key_len);
 	len += key_len;
 	buf[len++] = '=';
-	len += pc_wire_value(buf + len, size - len - 1, value);
+	len += pc_wire_value(buf + len, value_len + 1, value);
 	buf[len++] = '\n';
 	return len;
+}
+
+/* A line that doesn't fit is left out whole. */
+static size_t put_line(char *buf, size_t size, size_t len, const char *key,
+		       const char *value)
+{
+	return put_cut(buf, size, len, key, value, size + 1);
 }
 
 static size_t put_number(char *buf, size_t size, size_t len, const char *key,
@@ -121,15 +130,9 @@ static size_t put_number(char *buf, size_t size, size_t len, const char *key,
 	return put_line(buf, size, len, key, p);
 }
 
-/**
- * pc_wire_meta() - the payload of seq 0
- * @meta: the values
- * @buf: where to; not terminated
- * @size: bytes there
- *
- * Return: bytes written
- */
-size_t pc_wire_meta(const struct pc_wire_meta *meta, char *buf, size_t size)
+/* With the reason cut to @room - 1 bytes. */
+static size_t put_all(const struct pc_wire_meta *meta, char *buf, size_t size,
+		      size_t room)
 {
 	size_t len = 0;
 
@@ -139,7 +142,7 @@ size_t pc_wire_meta(const struct pc_wire_meta *meta, char *buf, size_t size)
 	len = put_line(buf, size, len, "machine", meta->machine);
 	len = put_line(buf, size, len, "iface", meta->iface);
 	len = put_line(buf, size, len, "mac", meta->mac);
-	len = put_line(buf, size, len, "reason", meta->reason);
+	len = put_cut(buf, size, len, "reason", meta->reason, room);
 	len = put_number(buf, size, len, "uptime_ns", meta->uptime_ns);
 	len = put_number(buf, size, len, "cpu", meta->cpu);
 	len = put_number(buf, size, len, "pid", meta->pid);
@@ -148,6 +151,23 @@ size_t pc_wire_meta(const struct pc_wire_meta *meta, char *buf, size_t size)
 	len = put_line(buf, size, len, "module", meta->module);
 	len = put_line(buf, size, len, "tag", meta->tag);
 	return len;
+}
+
+/**
+ * pc_wire_meta() - the payload of seq 0
+ * @meta: the values
+ * @buf: where to; not terminated
+ * @size: bytes there
+ *
+ * A reason that is too long for all the rest is cut.
+ *
+ * Return: bytes written
+ */
+size_t pc_wire_meta(const struct pc_wire_meta *meta, char *buf, size_t size)
+{
+	size_t rest = size - put_all(meta, buf, size, 1);
+
+	return put_all(meta, buf, size, rest ? rest : 1);
 }
 
 /**

@@ -58,8 +58,26 @@ def test_utf8_is_left_alone(encoder: Encoder, text: str) -> None:
     assert encoder.value(text.encode(), 4 * len(text) + 1) == text.encode()
 
 
+def without_reason(meta: bytes) -> set[bytes]:
+    return {line for line in meta.splitlines(keepends=True) if not line.startswith(b"reason=")}
+
+
 @given(size=st.integers(0, 700))
 def test_metadata_that_does_not_fit_loses_whole_lines(encoder: Encoder, size: int) -> None:
     whole = encoder.meta(PLAIN[0]["meta"])
     cut = encoder.meta(PLAIN[0]["meta"], size)
-    assert set(cut.splitlines(keepends=True)) <= set(whole.splitlines(keepends=True))
+    assert without_reason(cut) <= without_reason(whole)
+
+
+@given(reason=st.text("aü€😀", min_size=1), size=st.integers(450, 1392))
+def test_a_reason_that_does_not_fit_is_cut_and_costs_no_other_line(
+    encoder: Encoder, reason: str, size: int
+) -> None:
+    reason = (reason * 1024).encode()[:1023].decode(errors="ignore")
+    meta = encoder.meta({**PLAIN[0]["meta"], "reason": reason}, size)
+    said = next(line for line in meta.decode().splitlines() if line.startswith("reason="))[len("reason=") :]
+    assert said
+    assert reason.startswith(said)
+    assert without_reason(meta) == without_reason(encoder.meta(PLAIN[0]["meta"]))
+    # Cut between two characters, of at most four bytes here.
+    assert said == reason or len(meta) >= size - 4
