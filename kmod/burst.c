@@ -35,9 +35,9 @@ struct pc_shape pc_shape(const struct pc_config *cfg, enum pc_wire_type type,
 
 /*
  * Room for the largest frame, and for what the driver says that it puts in
- * front of it and behind it.  A driver that found too little room would have
- * to copy the frame, which takes memory and is forbidden while we hold a
- * reference.
+ * front of it and behind it; macb adds a checksum without a word.  A driver
+ * that found too little room would have to copy the frame, which takes memory
+ * and is forbidden while we hold a reference.
  */
 static struct sk_buff *frame_alloc(const struct net_device *dev)
 {
@@ -45,7 +45,8 @@ static struct sk_buff *frame_alloc(const struct net_device *dev)
 	struct sk_buff *skb;
 
 	skb = alloc_skb(headroom + ETH_HLEN + PC_BURST_IP_UDP + PC_WIRE_HEADER +
-			PC_WIRE_CHUNK + dev->needed_tailroom, GFP_KERNEL);
+			PC_WIRE_CHUNK + ETH_FCS_LEN + dev->needed_tailroom,
+			GFP_KERNEL);
 	if (skb)
 		skb_reserve(skb, headroom);
 	return skb;

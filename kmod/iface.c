@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "iface.h"
+#include "netpoll.h"
 #include "wire.h"
 
 LIST_HEAD(pc_ifaces);
@@ -98,24 +99,13 @@ int pc_iface_arm(struct pc_iface *iface)
 	struct netpoll *np;
 	int err;
 
-	/* netpoll_free() frees it, so it can't be part of struct pc_iface */
-	np = kzalloc(sizeof(*np), GFP_KERNEL);
-	if (!np) {
-		iface->why = "no memory";
-		return -ENOMEM;
-	}
-	np->name = "panicast";
-	err = __netpoll_setup(np, iface->dev);
-	if (err) {
-		iface->why = err == -EOPNOTSUPP ? "its driver can't do netpoll" :
-						  "netpoll refused it";
-		kfree(np);
+	err = pc_netpoll_take(iface, &np);
+	if (err)
 		return err;
-	}
 
 	err = pc_iface_stock(iface);
 	if (err) {
-		__netpoll_free(np);
+		pc_netpoll_give(iface, np);
 		iface->why = "no memory";
 		return err;
 	}
@@ -141,8 +131,8 @@ void pc_iface_disarm(struct pc_iface *iface, const char *why)
 	if (!np)
 		return;
 	WRITE_ONCE(iface->np, NULL);
-	/* an oops may be sending: __netpoll_free() waits for RCU readers */
-	__netpoll_free(np);
+	/* waits for RCU readers: an oops may be sending */
+	pc_netpoll_give(iface, np);
 
 	for (slot = 0; slot < PC_SLOTS; slot++) {
 		pc_burst_free(xchg(&iface->spare[slot], NULL));

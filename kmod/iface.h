@@ -21,6 +21,7 @@ enum pc_slot {
  * @node: in pc_ifaces; changed under RTNL, followed under RCU
  * @dev: the device, held
  * @np: netpoll on @dev; NULL while it is not armed
+ * @info: what all who use netpoll on @dev share, see netpoll.c
  * @why: what keeps it from being armed, in words; NULL when armed
  * @greeted: said hello since it was armed
  * @spare: frames that wait for PC_SLOT_PANIC and PC_SLOT_OOPS; whoever sends
@@ -33,6 +34,7 @@ struct pc_iface {
 	struct list_head node;
 	struct net_device *dev;
 	struct netpoll *np;
+	struct netpoll_info *info;
 	const char *why;
 	bool greeted;
 	struct pc_burst *spare[PC_SLOTS];

@@ -19,6 +19,7 @@
 #include "frame.h"
 #include "iface.h"
 #include "live.h"
+#include "netpoll.h"
 #include "queue.h"
 #include "record.h"
 #include "upper.h"
@@ -201,7 +202,10 @@ struct pc_live *pc_live_prepare(enum pc_wire_type type, const char *reason)
 	}
 
 	pc_for_each_iface(iface) {
-		if (!pc_iface_armed(iface) || !pc_iface_can_send(iface))
+		if (!pc_iface_armed(iface))
+			continue;
+		pc_netpoll_keep(iface);
+		if (!pc_iface_can_send(iface))
 			continue;
 		err = add_voice(live, iface, type);
 		if (type == PC_WIRE_HELLO && !err)

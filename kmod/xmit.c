@@ -19,6 +19,7 @@
 #include "compat/compat.h"
 #include "frame.h"
 #include "iface.h"
+#include "netpoll.h"
 #include "queue.h"
 #include "stack.h"
 #include "where.h"
@@ -216,7 +217,9 @@ static bool drained(const struct sending *sending, struct net_device *dev,
 	if (sending->slot == PC_SLOT_PANIC && !pc_stack_flush(dev))
 		return false;
 	for (i = 0; i < pc_shape_all(&burst->shape); i++)
-		if (refcount_read(&burst->skb[i]->users) > 1)
+		/* be2net sends a clone of what somebody else has, too */
+		if (refcount_read(&burst->skb[i]->users) > 1 ||
+		    skb_cloned(burst->skb[i]))
 			return false;
 	return true;
 }
@@ -317,6 +320,8 @@ unsigned int pc_xmit_last_words(struct pc_draft *draft, enum pc_slot slot,
 		if (!pc_iface_armed(iface) || !pc_iface_can_send(iface) ||
 		    pc_stack_trapped(iface->dev, slot))
 			continue;
+		if (slot == PC_SLOT_PANIC)
+			pc_netpoll_keep(iface);
 		burst = xchg(&iface->spare[slot], NULL);
 		iface->firing[slot] = burst;
 		if (burst && slot == PC_SLOT_PANIC)

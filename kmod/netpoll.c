@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Our share of a device's netpoll, which netconsole may have one of, too.
+ *
+ * Up to 6.8 whoever gives up a share makes the device forget what all share.
+ * The others are silent then, their memory is lost, and the device's polls no
+ * longer say whose they are.  So we don't make it forget, and remind it.
+ */
+#include <linux/netpoll.h>
+#include <linux/rtnetlink.h>
+#include <linux/slab.h>
+
+#include "netpoll.h"
+
+/**
+ * pc_netpoll_take() - take a share
+ * @iface: the interface; the caller holds RTNL
+ * @np: set to what pc_netpoll_give() wants back
+ *
+ * Return: 0, or an error that @iface->why explains
+ */
+int pc_netpoll_take(struct pc_iface *iface, struct netpoll **np)
+{
+	int err;
+
+	/* netpoll frees it, so it can't be part of struct pc_iface */
+	*np = kzalloc(sizeof(**np), GFP_KERNEL);
+	if (!*np) {
+		iface->why = "no memory";
+		return -ENOMEM;
+	}
+	(*np)->name = "panicast";
+	err = __netpoll_setup(*np, iface->dev);
+	if (err) {
+		/* kernels have both names for it */
+		iface->why = err == -EOPNOTSUPP || err == -ENOTSUPP ?
+			"its driver can't do netpoll" : "netpoll refused it";
+		kfree(*np);
+		return err;
+	}
+	iface->info = rtnl_dereference(iface->dev->npinfo);
+	return 0;
+}
+
+/**
+ * pc_netpoll_keep() - remind the device of what is shared, if it forgot it
+ * @iface: armed; the caller holds RTNL, or the machine panics
+ */
+void pc_netpoll_keep(struct pc_iface *iface)
+{
+	if (!rcu_access_pointer(iface->dev->npinfo))
+		rcu_assign_pointer(iface->dev->npinfo, iface->info);
+}
+
+/**
+ * pc_netpoll_give() - give up the share
+ * @iface: the interface; the caller holds RTNL
+ * @np: from pc_netpoll_take(); freed
+ */
+void pc_netpoll_give(struct pc_iface *iface, struct netpoll *np)
+{
+	struct netpoll_info *info = iface->info;
+
+	iface->info = NULL;
+	if (!rcu_access_pointer(iface->dev->npinfo))
+		rcu_assign_pointer(iface->dev->npinfo, info);
+	if (rtnl_dereference(iface->dev->npinfo) == info &&
+	    refcount_read(&info->refcnt) == 1) {
+		/* waits for RCU readers: an oops may be sending */
+		__netpoll_free(np);
+		return;
+	}
+
+	synchronize_rcu();
+	if (refcount_dec_and_test(&info->refcnt)) {
+		/* the device has forgotten it and been given another one */
+		cancel_delayed_work_sync(&info->tx_work);
+		skb_queue_purge(&info->txq);
+		kfree_rcu(info, rcu);
+	}
+	kfree(np);
+}
