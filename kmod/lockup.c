@@ -4,8 +4,12 @@
  *
  * The kernel tells nobody of them but its log, so a thread looks at what is
  * new there.  It sleeps by a high resolution timer: those run in the hard
- * interrupt, even on a CPU that is locked up with softirqs off.
+ * interrupt, even on a CPU that is locked up with softirqs off.  A CPU that is
+ * locked up with interrupts off runs none, so there are two on two CPUs.
  */
+#include <linux/atomic.h>
+#include <linux/cpu.h>
+#include <linux/cpumask.h>
 #include <linux/hrtimer.h>
 #include <linux/kthread.h>
 #include <linux/mutex.h>
@@ -15,6 +19,7 @@
 #include "compat/compat.h"
 #include "config.h"
 #include "lockup.h"
+#include "log.h"
 #include "panic.h"
 
 #define LOOK_MS		1000
@@ -32,32 +37,35 @@ static const struct {
 	{ "INFO: rcu", " stall" },
 };
 
-static struct task_struct *watcher;
+/**
+ * struct watcher - a thread that looks
+ * @task: it, NULL for none
+ * @line: what it reads
+ * @found: what its last look has found, empty for nothing
+ * @seq: where in the log that was
+ */
+static struct watcher {
+	struct task_struct *task;
+	char line[512];
+	char found[160];
+	s64 seq;
+} watchers[2];
+
+/* Where in the log the newest was that a record tells of. */
+static atomic64_t told = ATOMIC64_INIT(0);
 static bool live;
 /* Serialises pc_lockup_config_changed(). */
 static DEFINE_MUTEX(watcher_lock);
 
-/*
- * The text of a line "<4>[   12.345678] text", if it is one that we look for.
- * Other facilities than the kernel's are what user space has said.
- */
+/* The text of a line, if it is one that we look for. */
 static const char *sign_of(char *line)
 {
-	char *text = line;
-	unsigned int level;
+	const char *text;
 	int i;
 
-	if (sscanf(line, "<%u>", &level) != 1 || level > 7)
-		return NULL;
 	strreplace(line, '\n', '\0');
-	text += strcspn(text, ">");
-	text += *text == '>';
-	while (*text == '[' || *text == ' ') {
-		if (*text == '[')
-			text += strcspn(text, "]");
-		text += !!*text;
-	}
-	for (i = 0; i < ARRAY_SIZE(signs); i++)
+	text = pc_log_said(line, line + strlen(line));
+	for (i = 0; text && i < ARRAY_SIZE(signs); i++)
 		if (strstr(text, signs[i].first) &&
 		    strstr(text, signs[i].then))
 			return text;
@@ -71,37 +79,69 @@ static void nap(void)
 	set_current_state(TASK_IDLE);
 	if (!kthread_should_stop())
 		schedule_hrtimeout_range(&time, 100 * NSEC_PER_MSEC,
-					 HRTIMER_MODE_REL_HARD);
+					 HRTIMER_MODE_REL_PINNED_HARD);
 	__set_current_state(TASK_RUNNING);
 }
 
-static int watch(void *unused)
+/* Both find the same. */
+static bool is_first(s64 seq)
 {
-	struct compat_log_place place;
-	static char line[512];
-	static char found[160];
+	s64 newest = atomic64_read(&told);
 
-	found[0] = '\0';
+	return seq > newest && atomic64_cmpxchg(&told, newest, seq) == newest;
+}
+
+static int watch(void *data)
+{
+	struct watcher *me = data;
+	struct compat_log_place place;
+	const char *sign;
+	size_t len;
+
+	me->found[0] = '\0';
 	compat_log_end(&place);
 	while (!kthread_should_stop()) {
 		unsigned int lines = 0;
-		const char *sign;
-		size_t len;
 
 		/* found by the last look: what the CPUs do is in the log now */
-		if (found[0])
-			pc_panic_survived(found);
-		found[0] = '\0';
+		if (me->found[0] && is_first(me->seq))
+			pc_panic_survived(me->found, me->found);
+		me->found[0] = '\0';
 		while (lines++ < LOOK_LINES &&
-		       compat_log_line(&place, line, sizeof(line) - 1, &len)) {
-			line[len] = '\0';
-			sign = sign_of(line);
-			if (sign && !found[0])
-				strscpy(found, sign, sizeof(found));
+		       compat_log_line(&place, me->line, sizeof(me->line) - 1,
+				       &len)) {
+			me->line[len] = '\0';
+			sign = sign_of(me->line);
+			if (sign && !me->found[0]) {
+				strscpy(me->found, sign, sizeof(me->found));
+				me->seq = compat_log_seq(&place);
+			}
 			cond_resched();
 		}
 		nap();
 	}
+	return 0;
+}
+
+static void stop(struct watcher *watcher)
+{
+	if (watcher->task)
+		kthread_stop(watcher->task);
+	watcher->task = NULL;
+}
+
+static int start(struct watcher *watcher, unsigned int cpu)
+{
+	struct task_struct *task;
+
+	if (watcher->task)
+		return 0;
+	task = kthread_create(watch, watcher, "panicast/%u", cpu);
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	kthread_bind(task, cpu);
+	watcher->task = task;
+	wake_up_process(task);
 	return 0;
 }
 
@@ -113,19 +153,20 @@ static int watch(void *unused)
 int pc_lockup_config_changed(void)
 {
 	bool wanted = pc_config()->reasons & PC_REASON_LOCKUP;
-	struct task_struct *task;
+	unsigned int cpu, i = 0;
 	int err = 0;
 
 	mutex_lock(&watcher_lock);
-	if (watcher && (!wanted || !live)) {
-		kthread_stop(watcher);
-		watcher = NULL;
-	} else if (!watcher && wanted && live) {
-		task = kthread_run(watch, NULL, "panicast");
-		if (IS_ERR(task))
-			err = PTR_ERR(task);
-		else
-			watcher = task;
+	if (!wanted || !live) {
+		for (i = 0; i < ARRAY_SIZE(watchers); i++)
+			stop(&watchers[i]);
+	} else {
+		cpus_read_lock();
+		for_each_online_cpu(cpu) {
+			if (!err && i < ARRAY_SIZE(watchers))
+				err = start(&watchers[i++], cpu);
+		}
+		cpus_read_unlock();
 	}
 	mutex_unlock(&watcher_lock);
 	return err;

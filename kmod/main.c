@@ -10,6 +10,7 @@
 #include <linux/module.h>
 
 #include "identity.h"
+#include "kaslr.h"
 #include "lockup.h"
 #include "log.h"
 #include "netdev.h"
@@ -24,6 +25,7 @@ static int __init panicast_init(void)
 	int err;
 
 	pc_log_init();
+	pc_kaslr_init();
 
 	err = pc_identity_init();
 	if (err)

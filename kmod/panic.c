@@ -39,6 +39,7 @@ static int panic_event(struct notifier_block *nb, unsigned long event,
 	unsigned int sent;
 
 	if (draft) {
+		draft->about = PC_PANIC_LINE;
 		sent = pc_xmit_last_words(draft, PC_SLOT_PANIC, PC_WIRE_PANIC,
 					  message);
 		pr_emerg("last words sent: event %u, %u frames\n",
@@ -47,9 +48,15 @@ static int panic_event(struct notifier_block *nb, unsigned long event,
 	return NOTIFY_DONE;
 }
 
+/*
+ * A notifier, before all others, and not a kmsg dumper, which comes after them.
+ * Others may hang, or take seconds (IPMI), or never return: pvpanic's stops the
+ * guest, s390's the machine.  And since 5.18 what panic_print= asks for is put
+ * into the log between the two, where the newest lines would be every task's.
+ * What only comes later, we say ourselves: where the kernel lies, see kaslr.c.
+ */
 static struct notifier_block panic_nb = {
 	.notifier_call = panic_event,
-	/* other notifiers may hang; pvpanic's is as high and stops a guest */
 	.priority = INT_MAX,
 };
 
@@ -103,10 +110,11 @@ static DEFINE_IRQ_WORK(restock_irq_work, restock_soon);
 /**
  * pc_panic_survived() - report what the machine lives on after, in any context
  * @reason: what happened
+ * @line: how the line of the log begins that tells of it, NULL if none must
  *
  * At most one in OOPS_INTERVAL; the next record says how many were left out.
  */
-void pc_panic_survived(const char *reason)
+void pc_panic_survived(const char *reason, const char *line)
 {
 	/* whoever has the draft has this too */
 	static char counted[192];
@@ -122,6 +130,7 @@ void pc_panic_survived(const char *reason)
 	}
 
 	WRITE_ONCE(next_oops, jiffies + OOPS_INTERVAL);
+	draft->about = line;
 	before = atomic_xchg(&left_out, 0);
 	if (before) {
 		scnprintf(counted, sizeof(counted),
@@ -137,7 +146,7 @@ void pc_panic_survived(const char *reason)
 static void oops_event(enum kmsg_dump_reason reason, const char *message)
 {
 	if (reason == KMSG_DUMP_OOPS && pc_config()->reasons & PC_REASON_OOPS)
-		pc_panic_survived(message ? message : "Oops");
+		pc_panic_survived(message ? message : "Oops", NULL);
 }
 
 COMPAT_KMSG_DUMP(oops_dump, oops_event)

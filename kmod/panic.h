@@ -5,6 +5,6 @@
 int pc_panic_config_changed(void);
 int pc_panic_init(void);
 void pc_panic_exit(void);
-void pc_panic_survived(const char *reason);
+void pc_panic_survived(const char *reason, const char *line);
 
 #endif

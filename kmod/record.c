@@ -12,10 +12,14 @@
 #include "compat/compat.h"
 #include "frame.h"
 #include "identity.h"
+#include "kaslr.h"
 #include "log.h"
 #include "parity.h"
 #include "record.h"
 #include "version.h"
+
+/* Room for put_end(). */
+#define END	192
 
 /**
  * pc_draft_alloc() - memory for a record
@@ -97,24 +101,42 @@ static void put_meta(struct pc_draft *draft, const struct net_device *first,
  */
 static void raw_window(struct pc_wire_record *rec)
 {
-	static const char panic_line[] = "Kernel panic - not syncing";
+	/* a datagram's headers are text there */
+	size_t room = min_t(size_t, PC_FRAME_RAW, rec->chunk + PC_WIRE_HEADER +
+			    sizeof(struct udphdr));
 	const char *end = rec->text + rec->text_len;
 	const char *start, *p;
 
-	if (rec->text_len <= PC_FRAME_RAW)
+	if (rec->text_len <= room)
 		return;
-	start = end - PC_FRAME_RAW;
+	start = end - room;
 
 	if (rec->type == PC_WIRE_PANIC) {
 		for (p = start; p > rec->text; p--)
 			if (p[-1] == '\n' &&
-			    strnstr(p, panic_line, min_t(size_t, end - p, 80)))
+			    strnstr(p, PC_PANIC_LINE,
+				    min_t(size_t, end - p, 80)))
 				break;
 		if (p > rec->text)
 			start = p;
 	}
 	rec->text = start;
-	rec->text_len = min_t(size_t, end - start, PC_FRAME_RAW);
+	rec->text_len = min_t(size_t, end - start, room);
+}
+
+/* What we add to the end of a crash's text. */
+static size_t put_end(const struct pc_draft *draft, char *buf, bool newer)
+{
+	size_t len = 0;
+
+	if (newer)
+		len = scnprintf(buf, END,
+				"<4>panicast: newer lines are left out, kib=%u has no room for them\n",
+				draft->cfg->kib);
+	/* a machine that lives on needs it to be a secret */
+	if (draft->rec.type == PC_WIRE_PANIC)
+		len += pc_kaslr_line(buf + len, END - len);
+	return len;
 }
 
 static void put_text(struct pc_draft *draft, enum pc_slot slot)
@@ -122,8 +144,8 @@ static void put_text(struct pc_draft *draft, enum pc_slot slot)
 	struct pc_wire_record *rec = &draft->rec;
 	size_t limit = draft->size - PC_LOG_SLACK;
 	bool raw = draft->cfg->format == PC_FORMAT_RAW;
+	struct pc_log_text log;
 	struct pc_iface *iface;
-	bool older;
 
 	if (!limit)
 		return;
@@ -135,9 +157,11 @@ static void put_text(struct pc_draft *draft, enum pc_slot slot)
 				      (burst->shape.source - 1) * rec->chunk);
 	}
 
-	rec->text = pc_log_newest(draft->log, draft->size, limit,
-				  &rec->text_len, &older);
-	if (older)
+	pc_log_read(draft->log, limit - END, draft->about, &log);
+	rec->text = log.start;
+	rec->text_len = log.len +
+		put_end(draft, (char *)log.start + log.len, log.newer);
+	if (log.older)
 		rec->flags |= PC_WIRE_F_OLDER;
 	if (raw)
 		raw_window(rec);

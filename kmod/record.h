@@ -7,10 +7,14 @@
 #include "seal.h"
 #include "wire.h"
 
+/* How the kernel begins to tell of a panic. */
+#define PC_PANIC_LINE	"Kernel panic - not syncing"
+
 /**
  * struct pc_draft - memory for one record, taken before it is needed
  * @rec: the record
  * @cfg: the configuration that it is sent with
+ * @about: how the line of the log begins that it must hold, NULL for none
  * @datagram: the one that is being sent
  * @meta: payload of seq 0
  * @mac, @taint: values in @meta while it is put together
@@ -20,6 +24,7 @@
 struct pc_draft {
 	struct pc_wire_record rec;
 	const struct pc_config *cfg;
+	const char *about;
 	u8 datagram[PC_WIRE_HEADER + PC_WIRE_CHUNK + PC_SEAL_TAG]
 		__aligned(sizeof(u64));
 	char meta[PC_WIRE_CHUNK];

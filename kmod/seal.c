@@ -87,5 +87,9 @@ void pc_seal_exit(void)
  */
 size_t pc_seal(u8 *datagram, size_t len, const struct pc_config *cfg)
 {
-	return seal(datagram, len, cfg->key);
+	unsigned int nmi = compat_nmi_hide();
+
+	len = seal(datagram, len, cfg->key);
+	compat_nmi_show(nmi);
+	return len;
 }

@@ -44,6 +44,19 @@
 #define in_hardirq() in_irq()
 #endif
 
+/* Formerly declared in linux/crash_core.h. */
+phys_addr_t paddr_vmcoreinfo_note(void);
+
+/* Where the note lies that kdump would be given, 0 where there is none. */
+static inline phys_addr_t compat_vmcoreinfo_note(void)
+{
+#if IS_ENABLED(CONFIG_VMCORE_INFO) || IS_ENABLED(CONFIG_CRASH_CORE)
+	return paddr_vmcoreinfo_note();
+#else
+	return 0;
+#endif
+}
+
 #ifndef HAVE_KERNEL_LOG_BUFFER
 /* Looked up with symbol_get(): one binary serves patched and stock kernels. */
 int kernel_log_buffer(char *buf, int max_len);
@@ -85,14 +98,20 @@ struct compat_log_place {
 #endif
 };
 
-/* Behind what the log has now. */
-static inline void compat_log_end(struct compat_log_place *place)
+/* At the oldest that the log has. */
+static inline void compat_log_begin(struct compat_log_place *place)
 {
 	memset(place, 0, sizeof(*place));
 #ifndef HAVE_KMSG_DUMP_ITER
 	place->iter.active = true;
 #endif
 	kmsg_dump_rewind(&place->iter);
+}
+
+/* Behind what the log has now. */
+static inline void compat_log_end(struct compat_log_place *place)
+{
+	compat_log_begin(place);
 	place->iter.cur_seq = place->iter.next_seq;
 }
 
@@ -101,6 +120,20 @@ static inline bool compat_log_line(struct compat_log_place *place, char *line,
 				   size_t size, size_t *len)
 {
 	return kmsg_dump_get_line(&place->iter, true, line, size, len);
+}
+
+/* Where the next message is in the log, counted from the boot. */
+static inline s64 compat_log_seq(const struct compat_log_place *place)
+{
+	return place->iter.cur_seq;
+}
+
+/* compat_log_line(), but only what the log had when the place was set. */
+static inline bool compat_log_line_then(struct compat_log_place *place,
+					char *line, size_t size, size_t *len)
+{
+	return place->iter.cur_seq < place->iter.next_seq &&
+	       compat_log_line(place, line, size, len);
 }
 
 /* Whether this kernel tells of a fork; in words where it doesn't, see seal.c. */
@@ -171,6 +204,36 @@ static inline bool compat_in_nmi(unsigned int cpu)
 #else
 	return cpu_online(cpu);
 #endif
+}
+
+/**
+ * compat_nmi_hide() - look like an interrupt that came with softirqs off
+ *
+ * On x86 the kernel's ciphers ask whether they may use vector registers.  In an
+ * NMI the kernel warns of the question, into the log of the crash; in such an
+ * interrupt it says no, and the generic code runs.  Kernels that would say yes
+ * even there save the registers, or know that they are in use.  Nobody comes
+ * back from an NMI that crashed.
+ *
+ * Return: for compat_nmi_show()
+ */
+static inline unsigned int compat_nmi_hide(void)
+{
+	unsigned int nmi = preempt_count() & NMI_MASK;
+
+	if (nmi) {
+		__preempt_count_sub(nmi);
+		__preempt_count_add(SOFTIRQ_OFFSET);
+	}
+	return nmi;
+}
+
+static inline void compat_nmi_show(unsigned int nmi)
+{
+	if (nmi) {
+		__preempt_count_sub(SOFTIRQ_OFFSET);
+		__preempt_count_add(nmi);
+	}
 }
 
 /* Whether the transmit queues of a device have no lock. */

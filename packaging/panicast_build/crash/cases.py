@@ -36,6 +36,9 @@ class Case:
     armed: str = "eth0"
     kdump: bool = False
     shows: tuple[str, ...] = ()
+    hides: tuple[str, ...] = ()
+    holds: tuple[str, ...] = ()
+    cpu: str = ""
     netconsole: str = ""
     sealed: bool = False
     clean: bool = False

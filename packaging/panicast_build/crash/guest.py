@@ -134,7 +134,7 @@ def _argv(kit: Kit, nic: str, case: Case, folder: Path) -> list[str]:
     # fmt: off
     argv = [
         tools.find(machine.qemu) or machine.qemu, "-nodefaults", "-no-user-config", "-display", "none",
-        *machine.machine, "-smp", CPUS, "-m", str(MEMORY_MIB),
+        *machine.machine, *(("-cpu", case.cpu) if case.cpu else ()), "-smp", CPUS, "-m", str(MEMORY_MIB),
         "-no-reboot", "-action", "panic=none",
         "-kernel", str(kit.folder / "vmlinuz"), "-initrd", str(folder / "initrd"),
         "-append", append,

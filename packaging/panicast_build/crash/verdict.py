@@ -73,6 +73,9 @@ def fault(case: Case, outcome: Outcome) -> str:
     for shown in case.shows:
         if shown not in outcome.console:
             return f"the console does not show {shown!r}"
+    for hidden in case.hides:
+        if hidden in outcome.console:
+            return f"the console shows {hidden!r}"
     if not _netconsole_said(case.netconsole.encode(), outcome.frames):
         return f"netconsole did not send {case.netconsole!r}"
     found = records(outcome.frames, case.sealed)
@@ -96,7 +99,7 @@ def fault(case: Case, outcome: Outcome) -> str:
     text = b"".join(run.data for run in record.runs).decode(errors="replace")
     if not CALL_TRACE.search(text):
         return "the record does not hold a call trace"
-    for wanted in (PANIC_LINE, case.says):
+    for wanted in (PANIC_LINE, case.says, *case.holds):
         if wanted not in text:
             return f"the record does not hold {wanted!r}"
     if case.says not in record.meta["reason"]:
