@@ -113,7 +113,7 @@ class Intake:
         return self.reassembler.flush() + self._netconsole.flush()
 
     def _count_refused(self) -> None:
-        refused = sum(gate.refused for gate in (*self._ring_gates, *self._gates))
+        refused = sum(gate.refused for gate in self._ring_gates) + sum(gate.refused for gate in self._gates)
         if refused:
             self.counts["too many records begin"] = refused
 

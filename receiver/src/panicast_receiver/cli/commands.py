@@ -7,7 +7,9 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Callable
 
 from ..db.follower import Follower
 from ..db.reader import Query, Reader
@@ -30,35 +32,37 @@ def _say(text: str) -> None:
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
+def _show(
+    found: list[dict[str, Any]],
+    table: Callable[[Sequence[dict[str, Any]]], str],
+    nothing: str,
+    as_json: bool,
+) -> int:
+    """Print a JSON array or a table; where nothing was found the table is a word on standard error."""
+    if as_json or found:
+        _say(_json(found) if as_json else table(found))
+    else:
+        print(nothing, file=sys.stderr)
+    return 0
+
+
 def list_records(state_dir: Path, query: Query, as_json: bool) -> int:
     """Print the matching records as a table or a JSON array."""
     summaries = [entry.summary for entry in Reader(state_dir).select(query)]
-    if as_json:
-        _say(_json(summaries))
-    elif summaries:
-        _say(present.table(summaries))
-    else:
-        print("no records", file=sys.stderr)
-    return 0
+    return _show(summaries, present.table, "no records", as_json)
 
 
 def groups(state_dir: Path, query: Query, as_json: bool) -> int:
     """Print the groups of crashes as a table or a JSON array."""
     found = Reader(state_dir).groups(query)
-    _say(_json(found) if as_json else present.groups_table(found) if found else "")
-    if not found and not as_json:
-        print("no crashes", file=sys.stderr)
-    return 0
+    return _show(found, present.groups_table, "no crashes", as_json)
 
 
 def hosts(state_dir: Path, silent_s: float, state: str | None, as_json: bool) -> int:
     """Print the hosts as a table or a JSON array; ``state`` keeps those in one state."""
     known = Reader(state_dir).hosts(silent_s, time.time_ns())
     found = [host for host in known if state in (None, host["state"])]
-    _say(_json(found) if as_json else present.hosts_table(found) if found else "")
-    if not found and not as_json:
-        print("no hosts", file=sys.stderr)
-    return 0
+    return _show(found, present.hosts_table, "no hosts", as_json)
 
 
 def _json(value: object) -> str:
@@ -103,13 +107,7 @@ def follow(state_dir: Path, query: Query, as_json: bool) -> int:
 def sinks(state_dir: Path, as_json: bool) -> int:
     """Print how far each sink is, and what it would not take."""
     found = overview(state_dir)
-    if as_json:
-        _say(_json(found))
-    elif found:
-        _say(present.sinks_table(found))
-    else:
-        print("no sink was ever fed from here", file=sys.stderr)
-    return 0
+    return _show(found, present.sinks_table, "no sink was ever fed from here", as_json)
 
 
 def export(state_dir: Path, query: Query, folder: str) -> int:
