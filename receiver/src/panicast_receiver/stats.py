@@ -38,13 +38,18 @@ def write(state_dir: Path, stats: Stats) -> None:
     """Leave the counts in the state folder; that it cannot be done is no reason to stop."""
     path = state_dir / FILE_NAME
     beside = path.with_name(f".{FILE_NAME}.new")
+    text = json.dumps(stats)
     try:
-        beside.write_text(json.dumps(stats))
+        beside.write_text(text)
         beside.replace(path)
     except OSError as error:
         logger.debug("%s: %s", path, error.strerror)
         with contextlib.suppress(OSError):
             beside.unlink()
+        # On a full disk there is room where the last ones are.
+        with contextlib.suppress(OSError), path.open("r+") as file:
+            file.write(text)
+            file.truncate()
 
 
 def remove(state_dir: Path) -> None:

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A database that is damaged is put aside, and what is in it saved; backups; a file that shrinks."""
 
+import json
 import os
 import random
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import time
 from contextlib import closing
@@ -13,12 +16,15 @@ from pathlib import Path
 import pytest
 
 from panicast_receiver.db import damage, folder, salvage, schema
+from panicast_receiver.db.meanings import Meanings
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store, row_to_record
+from panicast_receiver.errors import ReceiverError
 from panicast_receiver.records.extents import Run
 from panicast_receiver.service.committer import Committer
 from panicast_receiver.service.explainer import Explainer
 from panicast_receiver.service.handoff import Handoff
+from panicast_receiver.sinks.cursors import feed_only
 
 from .test_fleet import record
 from .test_serve import records
@@ -185,21 +191,9 @@ def test_a_full_or_failing_disk_is_no_damage(tmp_path):
         assert not damage.is_damage(sqlite3.OperationalError(words), path)
 
 
-def test_a_bad_sector_is_damage(tmp_path, monkeypatch):
-    path = filled(tmp_path / "state", 3)
-
-    class Bad:
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            return None
-
-        def read(self, _):
-            raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr(Path, "open", lambda *_, **__: Bad())
-    assert damage.is_damage(sqlite3.OperationalError("disk I/O error"), path)
+def test_a_bad_sector_is_damage():
+    # Its first bytes cannot be read: there is nothing at address 0.
+    assert damage.is_damage(sqlite3.OperationalError("disk I/O error"), Path("/proc/self/mem"))
 
 
 def test_files_put_aside_do_not_fill_the_disk(tmp_path):
@@ -299,3 +293,143 @@ def test_a_missing_folder_is_an_error_and_makes_no_database(cli, tmp_path):
     assert cli("prune", "--per-host", "3").returncode == 1
     assert not (tmp_path / "state").exists()
     assert "no records here" in cli("list").stderr
+
+
+@pytest.mark.parametrize("how", ["moved", "deleted", "replaced", "folder moved"])
+def test_a_file_that_loses_its_name_is_noticed_and_a_new_one_begun(serve, cli, tmp_path, vectors, how):
+    """Two records, one before and one after; follow and the explainer go on with the new file."""
+    state, away = tmp_path / "state", tmp_path / "away.db"
+    first, second = (
+        v["frames"] for v in vectors if v["name"] in ("panic of many frames", "test in short frames")
+    )
+    receiver = serve()
+    receiver.send(first)
+    receiver.wait_for("record .* complete")
+    if how == "folder moved":
+        state.rename(tmp_path / "elsewhere")
+        away = tmp_path / "elsewhere" / NAME
+    elif how == "deleted":
+        (state / NAME).unlink()
+    else:
+        (state / NAME).rename(away)
+        if how == "replaced":
+            filled(tmp_path / "other", 3).rename(state / NAME)
+    receiver.wait_for(" was moved, deleted or replaced .*recover FILE")
+    receiver.send(second)
+    receiver.wait_for("record .* test .* complete")
+    assert [entry["type"] for entry in records(cli) if entry["host"][:1] != "h"] == ["test"]
+    deadline = time.monotonic() + 20
+    while any(entry["meaning"] == "pending" for entry in records(cli)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    if how != "deleted":
+        # What was moved is whole by itself, and can be added.
+        with closing(sqlite3.connect(f"file:{away}?mode=ro&immutable=1", uri=True)) as database:
+            assert database.execute("SELECT type FROM records").fetchall() == [("panic",)]
+        assert cli("recover", str(away)).returncode == 0
+        assert {"panic", "test"} <= {entry["type"] for entry in records(cli)}
+    assert receiver.stop() == 0
+    with closing(sqlite3.connect(state / NAME)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_batch_that_went_into_a_deleted_file_is_written_again(tmp_path):
+    store = Store(tmp_path / "state")
+    store.path.unlink()
+    handoff = Handoff()
+    handoff.put([with_text(1)])
+    handoff.close()
+    committer = Committer(handoff, store)
+    committer.run()
+    store.close()
+    assert not committer.failed and committer.counts["databases gone"] == 1
+    with closing(Reader(tmp_path / "state")) as reader:
+        assert [entry.identity for entry in reader.select(Query())] == [with_text(1).identity]
+
+
+def test_only_who_keeps_the_folder_makes_a_database(tmp_path):
+    for opened in (schema.open_writer, Meanings):
+        with pytest.raises(ReceiverError, match="no records here"):
+            opened(tmp_path / NAME)
+    with pytest.raises(ReceiverError, match="no records here"):
+        feed_only(tmp_path, ["syslog"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_looking_for_a_bad_sector_leaves_sqlite_its_locks(tmp_path):
+    """Else another process takes the log of a database that is in use for a dead one's, and deletes it."""
+    store = Store(tmp_path / "state")
+    assert not damage.is_damage(sqlite3.OperationalError("disk I/O error"), store.path)
+    words = (
+        "import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); d.execute('SELECT * FROM boots'); d.close()"
+    )
+    subprocess.run([sys.executable, "-c", words, store.path], check=True)
+    assert store.path.with_name(f"{NAME}-wal").exists()
+    store.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: files of another user")
+def test_a_lock_that_root_makes_is_the_services():
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        os.chown(place, 12345, 12346)
+        with folder.locked(Path(place)):
+            assert (Path(place) / folder.LOCK).stat().st_uid == 12345
+
+
+@pytest.mark.parametrize("what", ["sound", "torn"])
+def test_a_file_of_an_older_version_is_recovered_under_the_names_of_now(cli, tmp_path, what):
+    """Damaged when the service was to bring it up to date; also where it no longer says its columns."""
+    (tmp_path / "state").mkdir()
+    for file in (tmp_path / what, tmp_path / "state" / NAME):
+        with closing(sqlite3.connect(file)) as database:
+            database.executescript((Path(__file__).parent / "database-1.sql").read_text())
+    if what == "torn":
+        tear(tmp_path / what, 1, page=200)
+    Store(tmp_path / "state").close()
+    Store(tmp_path / "new").close()
+    done = cli("recover", str(tmp_path / what), state_dir=tmp_path / "new")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(cli("list", "--all", "--json", state_dir=tmp_path / "new").stdout)
+    assert {entry["identity"] for entry in found} == {entry["identity"] for entry in records(cli, "--all")}
+
+
+def test_columns_stand_in_the_same_order_in_a_new_file_and_in_one_of_an_older_version(tmp_path):
+    """A row whose file no longer says its columns is read by that order."""
+    columns = []
+    for name in ("new", "old"):
+        (tmp_path / name).mkdir()
+        if name == "old":
+            database = sqlite3.connect(tmp_path / name / NAME)
+            database.executescript((Path(__file__).parent / "database-1.sql").read_text())
+            database.close()
+        Store(tmp_path / name).close()
+        with closing(sqlite3.connect(tmp_path / name / NAME)) as database:
+            columns.append([row[1:3] for row in database.execute("PRAGMA table_info(records)")])
+    assert columns[0] == columns[1]
+
+
+@pytest.mark.parametrize(
+    "gaps", ["no JSON", "7", "[[5]]", "[[0, 99999999]]", "[[10, 5], [0, 5]]", "[" * 100000]
+)
+def test_a_row_that_cannot_be_decoded_costs_nobody_else(serve, cli, tmp_path, big, gaps):
+    """It is listed, its text is missing; what comes after it is stored, shown and understood."""
+    state = tmp_path / "state"
+    with closing(Store(state)) as store:
+        store.write([with_text(1), with_text(2)])
+    with closing(sqlite3.connect(state / NAME)) as database, database:
+        database.execute(
+            "UPDATE records SET gaps = ?, crash = '{' WHERE identity = ?", (gaps, with_text(1).identity)
+        )
+        database.execute("UPDATE records SET text_length = 'x' WHERE identity = ?", (with_text(2).identity,))
+    receiver = serve()
+    receiver.send(big["frames"])
+    receiver.wait_for("record .* complete")
+    deadline = time.monotonic() + 20
+    with closing(Reader(state)) as reader:
+        while reader.select(Query(host="web-eu-1.example.net"))[0].summary["meaning"] == "pending":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert receiver.stop() == 0
+    assert len(records(cli)) >= 2
+    assert cli("recover", str(state / NAME)).returncode == 1

@@ -280,6 +280,49 @@ def test_a_record_that_it_cannot_take_is_put_aside_shown_and_sent_again(error, s
     assert sink["aside"] == []
 
 
+class Poisoned(Fussy):
+    """The same with several."""
+
+    def __init__(self, events):
+        super().__init__(OSError("500"))
+        self.events, self.asked = events, 0
+
+    def deliver(self, batch):
+        self.asked += 1
+        for told in batch:
+            if told.record["event"] in self.events:
+                raise self.error
+            self.got.append(told.record["event"])
+
+
+@pytest.mark.parametrize("bad", [2, 3, 60])
+def test_records_that_it_cannot_take_stop_nobody_however_many_come_in_a_row(bad, store, tmp_path):
+    events = range(2, 2 + bad)
+    sink = Poisoned(events)
+    feed(sink, tmp_path, 0)
+    write(store, *(record("panic", "a", 1, n, n, SYSRQ) for n in range(1, bad + 4)))
+    counts = feed(sink, tmp_path, 3)
+    assert sorted(sink.got) == [1, bad + 2, bad + 3] and counts["refused"] == bad
+    # Not each is tried again and again.
+    assert sink.asked <= 2 * bad + 12
+
+
+def test_a_row_that_cannot_be_read_is_put_aside(store, tmp_path, monkeypatch):
+    sink = Fussy(None)
+    feed(sink, tmp_path, 0)
+    write(store, *(record("panic", "a", 1, n, n, SYSRQ) for n in (1, 2, 3)))
+    real = Reader.load
+
+    def load(reader, entry):
+        if entry.summary["event"] == 2:
+            raise ValueError("torn")
+        return real(reader, entry)
+
+    monkeypatch.setattr(Reader, "load", load)
+    counts = feed(sink, tmp_path, 2)
+    assert sink.got == [1, 3] and counts["refused"] == 1
+
+
 def test_what_is_stored_after_the_newest_was_deleted_is_told(store, tmp_path):
     sink = Recorder()
     write(store, *(record("panic", "a", 1, n, n, SYSRQ) for n in (1, 2)))

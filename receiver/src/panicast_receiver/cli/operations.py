@@ -177,6 +177,10 @@ def _open(state_dir: Path) -> Store:
 
 
 def _recover(store: Store, file: Path, path: Path) -> None:
+    if file.exists() and file.samefile(path):
+        raise ReceiverError(
+            f"{escape(str(file))} is the database itself; name one that was put aside or moved"
+        )
     counts: Counter[str] = Counter()
     batch: list[Record] = []
     for row in salvage.rows(file):

@@ -37,7 +37,9 @@ def keep(db: sqlite3.Connection, changed: int) -> None:
     db.execute("UPDATE counters SET value = ? WHERE name = 'changed'", (changed,))
 
 
-def age_s(changed: int) -> float:
-    """Seconds since a change; far away where the clock was set back meanwhile."""
-    age = time.time() - changed / 1e6
-    return age if age >= 0 else float("inf")
+def age_s(changed: int, received_ns: int) -> float:
+    """Seconds since a change of a record. Where the clock has been ahead, and so the number still is: since
+    it was received; far away where that is ahead too."""
+    now = time.time()
+    ages = (now - changed / 1e6, now - received_ns / 1e9)
+    return next((age for age in ages if age >= 0), float("inf"))

@@ -6,8 +6,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Callable
 
 from ..errors import ReceiverError
 
@@ -19,32 +21,42 @@ WHAT_TO_DO = (
     "the service puts it aside when it meets the damage, or the next time it starts, and begins a new one; "
     "`panicast-receiver recover` saves what can be saved"
 )
-_PIECE = 1 << 20
+#: Seconds between two signs of life while a file is read.
+_BEAT_S = 1.0
 
 
 class DamagedError(ReceiverError):
     """The file is damaged."""
 
 
-def is_damage(error: Exception, path: Path) -> bool:
+class GoneError(sqlite3.DatabaseError):
+    """The file that is open has its name no more."""
+
+
+def is_damage(error: Exception, path: Path, beat: Callable[[], None] = lambda: None) -> bool:
     """Whether the file itself is at fault: its pages make no sense, or some of it cannot be read."""
     text = str(error)
     if "malformed" in text or "not a database" in text:
         return True
-    return "disk I/O error" in text and not _readable(path)
+    return "disk I/O error" in text and path.exists() and not _readable(path, beat)
 
 
-def _readable(path: Path) -> bool:
-    """Whether every byte can be read: a sector that is bad cannot, a disk that takes no writes can."""
+def _readable(path: Path, beat: Callable[[], None]) -> bool:
+    """Whether every byte can be read: a sector that is bad cannot, a disk that takes no writes can.
+
+    Another process reads it: when we close a file that SQLite has open, the kernel takes SQLite's locks away.
+    """
     try:
-        with path.open("rb", buffering=0) as file:
-            while file.read(_PIECE):
-                pass
-    except FileNotFoundError:
-        return True
+        with subprocess.Popen(
+            ["cat", "--", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as reader:
+            while True:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    return reader.wait(_BEAT_S) == 0
+                beat()
     except OSError:
-        return False
-    return True
+        # No process can be begun: that tells nothing of the file.
+        return True
 
 
 def put_aside(path: Path, word: str = DAMAGED) -> Path:

@@ -9,6 +9,7 @@ import os
 import pwd
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from ..errors import ReceiverError
 
@@ -59,7 +60,7 @@ def give(path: Path) -> None:
 def locked(folder: Path) -> Iterator[None]:
     """Keep the service from starting there; raises ReceiverError where it runs."""
     try:
-        with (folder / LOCK).open("a") as lock:
+        with _lock(folder) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
     except FileNotFoundError as error:
@@ -70,6 +71,14 @@ def locked(folder: Path) -> Iterator[None]:
         ) from error
     except PermissionError as error:
         raise ReceiverError(f"you may not write in {folder}; ask as root") from error
+
+
+def _lock(folder: Path) -> TextIO:
+    """The lock's file; one that root makes is the service's."""
+    if not folder.is_dir():
+        raise FileNotFoundError(folder)
+    with as_the_services(folder):
+        return (folder / LOCK).open("a")
 
 
 def _owner(folder: Path) -> tuple[int, int] | None:

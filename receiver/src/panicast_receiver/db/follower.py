@@ -50,7 +50,7 @@ class Follower:
         found = self.reader().changed_since(cursor, query)
         for place, entry in enumerate(found):
             pending = entry.summary["meaning"] == "pending" and entry.turn == turns.AT_ONCE
-            if pending and changes.age_s(entry.changed) < PATIENCE_S:
+            if pending and changes.age_s(entry.changed, entry.place.received_ns) < PATIENCE_S:
                 self.held = True
                 return found[:place]
         self.held = False

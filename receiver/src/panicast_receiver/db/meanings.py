@@ -18,6 +18,7 @@ from ..meaning import VERSION as ALGORITHM
 from ..meaning import Meaning
 from ..text import shorten
 from . import changes, schema, turns
+from .named import NamedFile
 from .store import row_to_record
 
 #: Types of which the text tells of a crash.
@@ -44,6 +45,7 @@ class Task(NamedTuple):
     release: str
     text: bytes
     reason: str
+    received_ns: int
     turn: int = turns.AT_ONCE
 
 
@@ -63,16 +65,13 @@ class Meanings:
     """The table's side of it, with a connection of its own. Raises sqlite3.Error."""
 
     def __init__(self, path: Path) -> None:
+        self._named = NamedFile(path)
         self._db = schema.open_writer(path)
         self._db.row_factory = sqlite3.Row
-        self._path, self._inode = path, path.stat().st_ino
 
     def replaced(self) -> bool:
-        """Whether another file has the database's name now: this one was damaged."""
-        try:
-            return self._path.stat().st_ino != self._inode
-        except OSError:
-            return True
+        """Whether another file has the database's name now, or none."""
+        return self._named.changed()
 
     def close(self) -> None:
         """Close the database."""
@@ -108,7 +107,21 @@ class Meanings:
                     "UPDATE records SET tries = tries + 1 WHERE identity = ? AND changed = ?",
                     (row["identity"], row["changed"]),
                 )
-        return [_task(row) for row in rows]
+        tasks, unreadable = [], []
+        for row in rows:
+            try:
+                tasks.append(_task(row))
+            # Whatever the disk has made of it: it must not keep the others from being looked at.
+            except Exception as error:
+                why = f"it cannot be read: {type(error).__name__}: {error}"
+                unreadable.append((why, row["identity"], row["changed"]))
+        if unreadable:
+            with _Transaction(self._db) as db:
+                db.executemany(
+                    "UPDATE records SET signature = '', failure = ? WHERE identity = ? AND changed = ?",
+                    unreadable,
+                )
+        return tasks
 
     def end(self, found: Sequence[tuple[Task, Found]], untried: Sequence[Task] = ()) -> None:
         """Keep what was found; ``untried`` were begun and never looked at. A record that has grown meanwhile
@@ -186,7 +199,7 @@ class _Transaction:
 
 def _told(task: Task, commit_s: float) -> bool:
     """Whether somebody may have told of it without its meaning, before a commit is over."""
-    late = changes.age_s(task.changed) >= PATIENCE_S - commit_s
+    late = changes.age_s(task.changed, task.received_ns) >= PATIENCE_S - commit_s
     return task.turn == turns.WAITED or (task.turn == turns.AT_ONCE and late)
 
 
@@ -215,5 +228,6 @@ def _task(row: sqlite3.Row) -> Task:
         meta.get("release", ""),
         text,
         meta.get("reason", ""),
+        record.received_ns,
         row["turn"],
     )

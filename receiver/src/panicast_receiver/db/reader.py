@@ -16,7 +16,8 @@ from ..records.record import Record, Source
 from ..text import iso_time
 from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, parse_metadata
 from . import boots, changes, schema, turns
-from .store import from_signed, row_to_record
+from .named import NamedFile
+from .store import from_signed, parse_gaps, row_to_record
 
 _SUMMARY = (
     "identity, id, changed, format, type, host, reason, boot_id, event, flags, frames, restored, time_ns, "
@@ -76,9 +77,10 @@ class Reader:
 
     def __init__(self, state_dir: Path) -> None:
         self.path = state_dir / schema.FILE_NAME
+        # First: what is put in its place meanwhile is noticed then, if once too often.
+        self._named = NamedFile(self.path)
         self._db, self.frozen = schema.open_reader(self.path)
         self._db.row_factory = sqlite3.Row
-        self._inode = self._inode_now()
 
     def close(self) -> None:
         """Close the database."""
@@ -94,18 +96,12 @@ class Reader:
 
     def replaced(self) -> bool:
         """Whether another file has the database's name now."""
-        return self._inode != self._inode_now()
+        return self._named.changed()
 
     def size(self) -> int:
         """Bytes of the database on the disk, those of its write-ahead log included."""
         files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
-
-    def _inode_now(self) -> int:
-        try:
-            return self.path.stat().st_ino
-        except OSError:
-            return 0
 
     def select(self, query: Query) -> list[Entry]:
         """The matching records, oldest first; ``limit`` keeps the newest."""
@@ -263,13 +259,23 @@ def _conditions(query: Query) -> tuple[str, list[Any]]:
     return " AND ".join(parts), values
 
 
+def _crash(text: str | None) -> Any:
+    """What is known of the crash; nothing where the disk has changed that."""
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return None
+
+
 def _limit(query: Query) -> int:
     return -1 if query.limit is None else query.limit
 
 
 def _entry(row: sqlite3.Row) -> Entry:
     meta = parse_metadata(row["metadata"] or b"")
-    gaps = [{"offset": offset, "bytes": length} for offset, length in json.loads(row["gaps"])]
+    gaps = [
+        {"offset": offset, "bytes": length} for offset, length in parse_gaps(row["gaps"], row["text_length"])
+    ]
     source = Source(row["mac"], row["source_ip"], row["source_iface"])
     return Entry(
         row["identity"],
@@ -298,7 +304,7 @@ def _entry(row: sqlite3.Row) -> Entry:
             "release": meta.get("release", ""),
             "title": row["title"] or row["reason"],
             "signature": row["signature"] or "",
-            "crash": json.loads(row["crash"]) if row["crash"] else None,
+            "crash": _crash(row["crash"]),
             "meaning": "pending" if row["signature"] is None else "failed" if row["failure"] else "found",
             "meaning_failure": row["failure"],
             "source": source._asdict(),

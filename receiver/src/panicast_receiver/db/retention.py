@@ -43,6 +43,8 @@ _ALL = (1 << 63) - 1
 _NEVER_TOLD = "type IN ('hello', 'bye')"
 #: Rows that are deleted in one transaction, so that nobody waits long.
 BATCH = 256
+#: The same while the disk is full: what deletes rows is written, too.
+FEW_WHEN_FULL = 8
 #: By default the database has a tenth of its file system, half of what is free, and at most and least this.
 _MOST, _LEAST = 16 << 30, 16 << 20
 #: Shares of it that boots and forgotten records have, and what one of them takes.
@@ -72,14 +74,15 @@ class Retention(NamedTuple):
         return max(_LEAST, min(disk.total // 10, (disk.free + own) // 2, _MOST))
 
 
-def expire(db: sqlite3.Connection, retention: Retention, path: Path, now_ns: int) -> int:
+def expire(db: sqlite3.Connection, retention: Retention, path: Path, now_ns: int, most: int = BATCH) -> int:
     """Delete some of what need not be kept, within a transaction; how many rows, 0: nothing is left to do."""
+    db.execute("INSERT OR REPLACE INTO counters VALUES ('expired', ?)", (now_ns,))
     size, before = retention.bytes(path), retention.before_ns(now_ns)
     most_boots = max(_FEW, size // _BOOTS_SHARE // _BOOT_BYTES)
-    gone = boots.surplus(db, most_boots, before, BATCH)
+    gone = boots.surplus(db, most_boots, before, most)
     boots.forget(db, gone)
-    records = surplus(db, before, retention.per_host or None, BATCH, told(db, now_ns)) or oversize(
-        db, size, BATCH
+    records = surplus(db, before, retention.per_host or None, most, told(db, now_ns)) or oversize(
+        db, size, most
     )
     for identity in records:
         delete(db, identity)
@@ -89,9 +92,15 @@ def expire(db: sqlite3.Connection, retention: Retention, path: Path, now_ns: int
     (count,) = db.execute("SELECT count(*) FROM forgotten").fetchone()
     done = db.execute(
         "DELETE FROM forgotten WHERE rowid IN (SELECT rowid FROM forgotten ORDER BY kept, rowid LIMIT ?)",
-        (max(0, min(BATCH, count - most_forgotten)),),
+        (max(0, min(most, count - most_forgotten)),),
     )
     return len(gone) + len(records) + done.rowcount
+
+
+def expired_ns(db: sqlite3.Connection) -> int | None:
+    """The time that was told when this was last asked for."""
+    row = db.execute("SELECT value FROM counters WHERE name = 'expired'").fetchone()
+    return None if row is None else int(row[0])
 
 
 def told(db: sqlite3.Connection, now_ns: int) -> int:

@@ -13,12 +13,11 @@ import mmap
 import sqlite3
 import struct
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from ..errors import ReceiverError
-from ..records.record import ID_BYTES
+from ..records.record import id_of
 from . import schema
 
 _MAGIC = b"SQLite format 3\0"
@@ -30,6 +29,12 @@ _MOST_COLUMNS, _MOST_BYTES = 200, 64 << 20
 #: The bytes of an integer by its serial type.
 _INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 _Row = dict[str, Any]
+#: What a record is not made of without.
+_KINDS: dict[type, Sequence[str]] = {
+    bytes: ("identity", "body"),
+    str: ("id", "format", "type", "host", "header_host", "gaps"),
+    int: ("flags", "frames", "received_ns", "text_length"),
+}
 
 
 def rows(path: Path) -> Iterator[_Row]:
@@ -39,30 +44,33 @@ def rows(path: Path) -> Iterator[_Row]:
     """
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    columns, forgotten = _columns(path), _forgotten(path)
+    columns, forgotten = _columns(), _forgotten(path)
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             for values in _Pages(data).rows():
-                row: _Row = {**dict.fromkeys(columns), **dict(zip(columns, values))}
+                row: _Row = {**columns, **dict(zip(columns, values))}
                 if _is_record(row) and row["identity"] not in forgotten:
-                    yield row
+                    yield row if len(values) >= len(columns) else _as_of_now(row)
     except (OSError, ValueError) as error:
         # ValueError: the file is empty.
         raise ReceiverError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _columns(path: Path) -> Sequence[str]:
-    """The names of a row's values, from the file itself where it says them; new ones only ever come last."""
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as connection:
-        if names := _names(connection):
-            return names
+def _columns() -> dict[str, Any]:
+    """The names of a row's values, with what stands for a value where the row's version had none: new ones
+    only ever come last."""
     with contextlib.closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(schema.SCHEMA)
-        return _names(connection)
+        found = connection.execute("PRAGMA table_info(records)").fetchall()
+    return {name: None if default is None else int(default) for _, name, _, _, default, _ in found}
 
 
-def _names(connection: sqlite3.Connection) -> Sequence[str]:
-    return [row[1] for row in connection.execute("PRAGMA table_info(records)")]
+def _as_of_now(row: _Row) -> _Row:
+    """A row of an older version, known by what records are known by now."""
+    if row["format"] != "v1" or not isinstance(row["boot_id"], bytes):
+        return row
+    names = ("type", "flags", "boot_id", "event", "frames", "text_length", "time_ns", "header_host")
+    return {**row, "identity": schema.v1_identity(*(row[name] for name in names))}
 
 
 def _forgotten(path: Path) -> set[bytes]:
@@ -74,11 +82,10 @@ def _forgotten(path: Path) -> set[bytes]:
 
 
 def _is_record(row: _Row) -> bool:
-    identity, name = row["identity"], row["id"]
-    if not isinstance(identity, bytes):
+    if not all(isinstance(row[name], kind) for kind, names in _KINDS.items() for name in names):
         return False
     # A row of another table may look like one: names in it come from the network.
-    return bool(name == blake2b(identity, digest_size=ID_BYTES).hexdigest()) and isinstance(row["gaps"], str)
+    return bool(row["id"] == id_of(row["identity"]))
 
 
 class _Pages:

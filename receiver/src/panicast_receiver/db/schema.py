@@ -41,6 +41,7 @@ CREATE TABLE aside (
 CREATE INDEX records_by_mac ON records (mac, flags & 1, received_ns) WHERE format = 'v1';
 {turns.SCHEMA}{changes.SCHEMA}"""
 
+#: New columns only ever come last, here and in MIGRATIONS (salvage.py).
 #: One row a record. hello and bye are rows too, one per boot id: the newest, and the newest sealed one.
 #: identity: boot id, event and a digest of the header, or a digest alone. contested, doubted: see belief.py.
 #: size: what the row takes (retention.py). turn: whether it waits to be told of (turns.py). changed: rises
@@ -67,7 +68,6 @@ CREATE TABLE records (
     event INTEGER,
     flags INTEGER NOT NULL,
     frames INTEGER NOT NULL,
-    restored INTEGER NOT NULL DEFAULT 0,
     time_ns INTEGER,
     received_ns INTEGER NOT NULL,
     text_length INTEGER NOT NULL,
@@ -83,6 +83,7 @@ CREATE TABLE records (
     signature TEXT,
     kernel TEXT,
     crash TEXT,
+    restored INTEGER NOT NULL DEFAULT 0,
     tries INTEGER NOT NULL DEFAULT 0,
     failure TEXT,
     contested INTEGER NOT NULL DEFAULT 0,
@@ -181,26 +182,37 @@ def failure(error: sqlite3.Error, path: Path) -> ReceiverError:
     return ReceiverError(explain(error, path))
 
 
-def open_writer(path: Path, beat: Callable[[], None] = lambda: None) -> sqlite3.Connection:
-    """Open or make the database; raises ReceiverError with a sentence when that cannot be.
+def open_writer(path: Path) -> sqlite3.Connection:
+    """Open the database that is there; raises ReceiverError with a sentence when that cannot be."""
+    try:
+        connection = _connect(path, "rw")
+        try:
+            _check_version(connection, path, allow_new=False)
+            _set_up(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        if not path.exists():
+            raise ReceiverError(_unreadable(path)) from error
+        raise failure(error, path) from error
+    return connection
+
+
+def make(path: Path, beat: Callable[[], None] = lambda: None) -> sqlite3.Connection:
+    """Open the database, make it where there is none, bring it up to date: only who keeps the folder does.
+    Raises ReceiverError with a sentence when that cannot be.
 
     ``beat`` is called now and then while an older file is brought up to date, which may take minutes.
     """
     try:
-        connection = sqlite3.connect(path, isolation_level=None, timeout=5, check_same_thread=False)
+        connection = _connect(path, "rwc")
         try:
             version = _check_version(connection, path, allow_new=True)
             if not version:
                 # Pages that are free can be given back, a few at a time; it must be said before all else.
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
-                raise ReceiverError(
-                    f"the file system of {path} cannot hold a write-ahead log; choose a local "
-                    "one with --state-dir DIR"
-                )
-            # FULL: a commit is on the disk before it is announced.
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
+            _set_up(connection, path)
             if 0 < version < VERSION:
                 copies.keep_older(connection, path, version, beat)
             _bring_up_to_date(connection, version, beat)
@@ -214,11 +226,27 @@ def open_writer(path: Path, beat: Callable[[], None] = lambda: None) -> sqlite3.
     return connection
 
 
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5, check_same_thread=False)
+
+
+def _set_up(connection: sqlite3.Connection, path: Path) -> None:
+    if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+        raise ReceiverError(
+            f"the file system of {path} cannot hold a write-ahead log; choose a local "
+            "one with --state-dir DIR"
+        )
+    # FULL: a commit is on the disk before it is announced.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
+
+
 def _bring_up_to_date(connection: sqlite3.Connection, version: int, beat: Callable[[], None]) -> None:
     """Make the tables, or change them step by step from the version that the file has; all or nothing."""
     if version == VERSION:
         return
-    connection.create_function("v1_identity", 8, _identity, deterministic=True)
+    connection.create_function("v1_identity", 8, v1_identity, deterministic=True)
     connection.create_function("id_of", 1, id_of, deterministic=True)
     steps = [MIGRATIONS[step] for step in range(version, VERSION)] if version else [SCHEMA]
     connection.set_progress_handler(beat, BEAT_STEPS)
@@ -247,7 +275,7 @@ def _let_it_shrink(connection: sqlite3.Connection) -> None:
         logger.warning("the database will not shrink when records are deleted: %s", error)
 
 
-def _identity(
+def v1_identity(
     kind: str,
     flags: int,
     boot_id: bytes,

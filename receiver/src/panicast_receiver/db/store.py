@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import sqlite3
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, NamedTuple, TypeVar
+from typing import Any, Callable, NamedTuple, TextIO, TypeVar
 
 import zstandard
 
@@ -21,6 +22,8 @@ from ..records.record import Record, Source
 from ..text import matches
 from ..wire.v1 import FLAG_SEALED, STATE_TYPES
 from . import belief, boots, changes, damage, retention, schema, turns
+from .folder import LOCK
+from .named import NamedFile
 from .retention import Retention
 
 #: Kernel logs shrink to a third or less in 0.1 ms for 64 KiB; level 3 takes a third longer for 2 to 4 % less.
@@ -86,7 +89,7 @@ def unpack_body(body: bytes, gaps: Sequence[Sequence[int]], text_length: int) ->
     """The runs of a stored text: its bytes, placed around the gaps; none where the disk has changed them."""
     try:
         data = zstandard.ZstdDecompressor().decompress(body, max_output_size=text_length or 1)
-    except zstandard.ZstdError:
+    except (zstandard.ZstdError, TypeError):
         return ()
     runs, position, used = [], 0, 0
     for offset, length in [*gaps, (text_length, 0)]:
@@ -95,6 +98,20 @@ def unpack_body(body: bytes, gaps: Sequence[Sequence[int]], text_length: int) ->
             used += offset - position
         position = offset + length
     return tuple(runs)
+
+
+def parse_gaps(text: str, text_length: int) -> list[list[int]]:
+    """What is missing of a stored text, as [offset, length]: all of it where the disk has changed that."""
+    try:
+        found = json.loads(text)
+        end = 0
+        for offset, length in found:
+            if not end <= offset < offset + length <= text_length:
+                raise ValueError(found)
+            end = offset + length
+    except (ValueError, TypeError, RecursionError):
+        return [[0, text_length]] if text_length else []
+    return list(found)
 
 
 def row_to_record(row: Mapping[str, Any] | sqlite3.Row) -> Record:
@@ -112,7 +129,7 @@ def row_to_record(row: Mapping[str, Any] | sqlite3.Row) -> Record:
         received_ns=row["received_ns"],
         text_length=row["text_length"],
         metadata=row["metadata"],
-        runs=unpack_body(row["body"], json.loads(row["gaps"]), row["text_length"]),
+        runs=unpack_body(row["body"], parse_gaps(row["gaps"], row["text_length"]), row["text_length"]),
         source=Source(row["source_mac"], row["source_ip"], row["source_iface"]),
         restored=row["restored"],
     )
@@ -129,31 +146,10 @@ class Store:
         self, state_dir: Path, exclusive: bool = True, beat: Callable[[], None] = lambda: None
     ) -> None:
         self.path = state_dir / schema.FILE_NAME
+        self._exclusive = exclusive
+        self._lock, self._named_lock = self._take_folder()
         try:
-            state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
-            self._lock = (state_dir / "serve.lock").open("w")
-        except OSError as error:
-            raise ReceiverError(
-                f"cannot keep records in {state_dir}: {error.strerror}; "
-                "choose another folder with --state-dir DIR"
-            ) from error
-        try:
-            if exclusive:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
-            raise ReceiverError(
-                f"another panicast-receiver keeps its records in {state_dir}; stop it, or choose "
-                "another folder with --state-dir DIR"
-            ) from error
-        try:
-            try:
-                self._open(beat)
-            except damage.DamagedError as error:
-                if not exclusive:
-                    raise
-                self._put_aside(error)
-                self._open(beat)
+            self._open(beat)
         except BaseException:
             self._lock.close()
             raise
@@ -162,8 +158,8 @@ class Store:
         self.at_once: Callable[[Record], bool] = lambda record: True
         #: Patterns of host names of which nothing unsealed is stored; another thread may change them.
         self.sealed_hosts: Sequence[str] = ()
-        #: Whether a damaged file was put aside, and there is no new one yet.
-        self._is_aside = False
+        #: Whether the file was given up, and there is no new one yet.
+        self._given_up = False
         # With a checksum: a text that the disk has changed is known as such.
         self._compressor = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL, write_checksum=True)
 
@@ -171,8 +167,8 @@ class Store:
         """Store a batch in one transaction; when this returns, it is on the disk.
 
         Raises sqlite3.OperationalError when the disk is full or fails (nothing of the batch is kept, try
-        again), other sqlite3.DatabaseError when the file is damaged. A record that SQLite cannot hold,
-        or that cannot be read from the spill file, is ``refused`` alone.
+        again), other sqlite3.DatabaseError when the file is damaged or gone. A record that SQLite cannot
+        hold, or that cannot be read from the spill file, is ``refused`` alone.
         """
         return self._in_transaction([partial(self._write_guarded, record) for record in records])
 
@@ -190,19 +186,42 @@ class Store:
             return 0, False
         return self._in_transaction([partial(turns.let_go, self._db, most, self._change)])[0], True
 
-    def expire(self, kept: Retention, now_ns: int) -> int:
+    def expire(self, kept: Retention, now_ns: int, most: int = retention.BATCH) -> int:
         """Delete some of what need not be kept; how many rows that were. Raises like ``write``."""
-        return self._in_transaction([partial(retention.expire, self._db, kept, self.path, now_ns)])[0]
+        return self._in_transaction([partial(retention.expire, self._db, kept, self.path, now_ns, most)])[0]
+
+    def make_room(self, kept: Retention, now_ns: int) -> int:
+        """The same on a full disk, into what the log has of it already. Raises like ``write``."""
+        self._db.execute("PRAGMA wal_checkpoint(RESTART)")
+        return self.expire(kept, now_ns, retention.FEW_WHEN_FULL)
+
+    def expired_ns(self) -> int | None:
+        """The time that ``expire`` was last given, by whoever keeps this folder."""
+        return retention.expired_ns(self._db)
 
     def begin_anew(self, error: Exception) -> None:
-        """Put the file aside, which is damaged, and go on with a new one. Raises ReceiverError and OSError
-        where there is none yet: then try again."""
-        self._db.close()
-        if not self._is_aside:
-            self._put_aside(error)
-            self._is_aside = True
+        """Put the file aside, which is damaged, or leave it where somebody has moved it, and go on with a
+        new one. Raises ReceiverError and OSError where there is none yet: then try again."""
+        if not self._given_up:
+            self._given_up = True
+            try:
+                self._give_up(error)
+            except BaseException:
+                self._given_up = False
+                raise
+        if self._named_lock.changed():
+            self._lock.close()
+            self._lock, self._named_lock = self._take_folder()
         self._open()
-        self._is_aside = False
+        self._given_up = False
+
+    def is_gone(self) -> bool:
+        """Whether the file that is written to has its name no more."""
+        return self._named.changed()
+
+    def is_usable(self) -> bool:
+        """Whether others may open the file now: not until the log of the one before is out of its way."""
+        return not self._given_up and not self.is_gone()
 
     def is_sound(self, beat: Callable[[], None]) -> bool:
         """Whether nothing is wrong with the whole file, which takes as long as to read it."""
@@ -220,12 +239,67 @@ class Store:
         if self._db.execute("PRAGMA auto_vacuum").fetchone()[0] and free > max(_SHRUNK_PAGES, pages // 4):
             self._db.executescript(f"PRAGMA incremental_vacuum({_SHRUNK_PAGES})")
             return True
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        # The log keeps up to LOG_BYTES: on a full disk there is room for what deletes records.
+        self._db.execute("PRAGMA wal_checkpoint(RESTART)")
         return False
 
+    def _take_folder(self) -> tuple[TextIO, NamedFile]:
+        """The folder's lock, and where it is."""
+        folder = self.path.parent
+        try:
+            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+            lock = (folder / LOCK).open("w")
+        except OSError as error:
+            raise ReceiverError(
+                f"cannot keep records in {folder}: {error.strerror}; "
+                "choose another folder with --state-dir DIR"
+            ) from error
+        try:
+            if self._exclusive:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.close()
+            raise ReceiverError(
+                f"another panicast-receiver keeps its records in {folder}; stop it, or choose "
+                "another folder with --state-dir DIR"
+            ) from error
+        return lock, NamedFile(folder / LOCK)
+
     def _open(self, beat: Callable[[], None] = lambda: None) -> None:
-        self._db = schema.open_writer(self.path, beat)
+        """Open the file, or a new one where that one is damaged."""
+        try:
+            self._db = schema.make(self.path, beat)
+        except damage.DamagedError as error:
+            if not self._exclusive:
+                raise
+            self._put_aside(error)
+            self._db = schema.make(self.path, beat)
         self._db.row_factory = sqlite3.Row
+        self._named = NamedFile(self.path)
+        self._beside = [
+            NamedFile(self.path.with_name(self.path.name + suffix)) for suffix in ("-wal", "-shm")
+        ]
+
+    def _give_up(self, error: Exception) -> None:
+        if self.is_gone():
+            self._leave()
+        else:
+            self._db.close()
+            self._put_aside(error)
+
+    def _leave(self) -> None:
+        """Let the file that has its name no more have all that was written, and leave nothing of it behind: a
+        new one would take its log for its own."""
+        with contextlib.suppress(sqlite3.Error):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._db.close()
+        for place in self._beside:
+            place.clear()
+        logger.error(
+            "%s was moved, deleted or replaced while the service used it: it goes on with the one that is "
+            "there now, or a new one; `panicast-receiver recover FILE` adds what the old one holds",
+            self.path,
+        )
 
     def _put_aside(self, error: Exception) -> None:
         try:
@@ -258,6 +332,9 @@ class Store:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+        # What went into a file that nobody finds is not kept.
+        if self.is_gone():
+            raise damage.GoneError("it was moved, deleted or replaced")
         return results
 
     def _write_guarded(self, record: Record) -> Stored:
@@ -265,7 +342,7 @@ class Store:
             return self._write_one(record)
         except (
             *(OSError, ValueError, OverflowError, zstandard.ZstdError),
-            *(sqlite3.InterfaceError, sqlite3.DataError),
+            *(sqlite3.InterfaceError, sqlite3.DataError, sqlite3.IntegrityError),
         ):
             # OSError: what was spilled of it cannot be read.
             return Stored(record, "refused", record.host)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 import time
@@ -19,6 +20,7 @@ from ..records import present
 from ..records.record import LOST_MESSAGES, Record
 from ..threads import name_thread
 from ..wire.v1 import STATE_TYPES
+from .calendar import Calendar
 from .handoff import Handoff
 from .turns import Turns
 
@@ -45,11 +47,14 @@ class Committer(threading.Thread):
         super().__init__(name="store", daemon=True)
         self.counts: Counter[str] = Counter()
         self.failed = False
+        #: Why nothing can be stored now; empty when it can.
+        self.trouble = ""
         self.beat_at = time.monotonic()
         self._handoff = handoff
         self._store = store
         self._tell = tell
         self._retention = Retention()
+        self._calendar = Calendar(store.expired_ns())
         self._retain_at = 0.0
         turns = Turns()
         store.at_once = lambda record: turns.at_once(record, time.monotonic())
@@ -98,7 +103,7 @@ class Committer(threading.Thread):
                     if self._stored >= LOOK_AFTER:
                         self._stored, self._retain_at = 0, 0.0
                 else:
-                    self._look_for_damage()
+                    self._look_at_the_file()
                 self._let_go()
                 self._retain(2 if batch else 1)
                 batch = self._handoff.take(BATCH, 0 if batch else LET_GO_S if self._waiting else 1.0)
@@ -112,7 +117,10 @@ class Committer(threading.Thread):
     def _beat(self) -> None:
         self.beat_at = time.monotonic()
 
-    def _look_for_damage(self) -> None:
+    def _look_at_the_file(self) -> None:
+        """Whether it is there, and sound where somebody doubts that."""
+        if self._store.is_gone():
+            self._begin_anew(damage.GoneError("it was moved, deleted or replaced"))
         if self._suspicion:
             error, self._suspicion = sqlite3.DatabaseError(self._suspicion), ""
             if not self._store.is_sound(self._beat):
@@ -120,24 +128,26 @@ class Committer(threading.Thread):
 
     def _begin_anew(self, error: sqlite3.Error) -> None:
         """Go on with a new file, however long it takes until there is one; the end of patience raises."""
-        complained = False
+        complained, what = False, "databases gone" if self._store.is_gone() else "databases put aside"
         while True:
             self._beat()
             try:
                 self._store.begin_anew(error)
             except (ReceiverError, OSError) as problem:
+                self.trouble = str(problem)
                 if not complained:
                     logger.error("%s; trying again until it works", problem)
                     complained = True
                 if self._stopping.wait(RETRY_S):
                     raise error from problem
             else:
-                self.counts["databases put aside"] += 1
+                self.trouble = ""
+                self.counts[what] += 1
                 return
 
     def _is_damage(self, error: sqlite3.Error) -> bool:
-        """Whether the file was at fault, and there is another one now."""
-        if not damage.is_damage(error, self._store.path):
+        """Whether the file was at fault, or is gone, and there is another one now."""
+        if not self._store.is_gone() and not damage.is_damage(error, self._store.path, self._beat):
             return False
         self._begin_anew(error)
         return True
@@ -149,7 +159,7 @@ class Committer(threading.Thread):
             if time.monotonic() < self._retain_at:
                 return
             try:
-                deleted = self._store.expire(self._retention, time.time_ns())
+                deleted = self._store.expire(self._retention, self._calendar.now_ns())
                 more = bool(deleted) or (most_batches == 1 and self._store.shrink())
             except sqlite3.DatabaseError as error:
                 if not self._is_damage(error):
@@ -178,6 +188,12 @@ class Committer(threading.Thread):
         now = time.monotonic()
         self._let_go_at = now + max(LET_GO_S, (now - began) / LET_GO_SHARE)
 
+    def _make_room(self) -> None:
+        """What need not be kept is deleted on a full disk, too: the file has room then, if not the disk."""
+        with contextlib.suppress(sqlite3.Error, OSError):
+            deleted = self._store.make_room(self._retention, self._calendar.now_ns())
+            self.counts["deleted by retention"] += deleted
+
     def _write(self, batch: list[Record]) -> list[Stored]:
         """Commit ``batch``, however long the disk stays full; into a new file where this one is damaged. The
         end of patience raises."""
@@ -188,6 +204,7 @@ class Committer(threading.Thread):
                 stored = self._store.write(batch)
                 if complained:
                     logger.warning("%s can be written again", self._store.path)
+                self.trouble = ""
                 return stored
             except sqlite3.DatabaseError as error:
                 self._beat()
@@ -197,9 +214,12 @@ class Committer(threading.Thread):
                     continue
                 if not isinstance(error, sqlite3.OperationalError):
                     raise
+                self.trouble = schema.explain(error, self._store.path)
                 if not complained:
-                    logger.error("%s; trying again until it works", schema.explain(error, self._store.path))
+                    logger.error("%s; trying again until it works", self.trouble)
                     complained = True
+                self._make_room()
+                self._beat()
                 if self._stopping.is_set():
                     give_up_at = give_up_at or time.monotonic() + LAST_TRIES_S
                     if time.monotonic() > give_up_at:

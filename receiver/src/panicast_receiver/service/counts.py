@@ -17,8 +17,8 @@ def collect(
     listener: Listener, committer: Committer, explainer: Explainer, feeders: Sequence[Feeder]
 ) -> Stats:
     """The counts since the start: ``packets`` by what became of them, ``lost`` by the kernel, ``records`` by
-    outcome, ``crashes`` by severity, ``sinks`` by name; the ways of ``capture``; and the numbers and bytes of
-    what is in flight and queued now."""
+    outcome, ``crashes`` by severity, ``sinks`` by name; the ways of ``capture``; the numbers and bytes of what
+    is in flight and queued now; and the ``trouble`` that keeps records from being stored, if any."""
     reassembler = listener.intake.reassembler
     return {
         "written": time.time(),
@@ -31,4 +31,5 @@ def collect(
         "in_flight": reassembler.in_flight,
         "in_flight_bytes": reassembler.memory,
         "queue_bytes": listener.queue_bytes,
+        "trouble": committer.trouble,
     }

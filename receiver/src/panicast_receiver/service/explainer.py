@@ -26,17 +26,27 @@ BATCH = 16
 LOOK_S, BURST_S, LONGEST_S = 5.0, 1.0, 60.0
 #: Seconds between looks for what is urgent, in a burst.
 LOOK_BURST_S = 0.2
+#: What was found waits so long for what is looked at together with it, seconds.
+KEPT_S = 0.25
+#: Seconds between looks for another database while there is none.
+AWAY_S = 0.2
 
 
 class Explainer(threading.Thread):
-    """Runs until ``stop``. ``busy`` tells of bursts. ``counts``: how bad the crashes were that were
-    understood, and those that were not."""
+    """Runs until ``stop``. ``busy`` tells of bursts, ``usable`` whether the database may be opened.
+    ``counts``: how bad the crashes were that were understood, and those that were not."""
 
-    def __init__(self, path: Path, busy: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        busy: Callable[[], bool] = lambda: False,
+        usable: Callable[[], bool] = lambda: True,
+    ) -> None:
         super().__init__(name="meaning", daemon=True)
         self.counts: Counter[str] = Counter()
         self._path = path
         self._busy = busy
+        self._usable = usable
         self._process = Process()
         self._news = threading.Event()
         self._stopping = threading.Event()
@@ -57,6 +67,9 @@ class Explainer(threading.Thread):
         pause = 1.0
         while not self._stopping.is_set():
             self._news.clear()
+            if not self._usable():
+                self._stopping.wait(AWAY_S)
+                continue
             try:
                 with closing(Meanings(self._path)) as meanings:
                     self._work(meanings)
@@ -72,6 +85,11 @@ class Explainer(threading.Thread):
                 said = schema.explain(error, self._path) if isinstance(error, sqlite3.Error) else str(error)
                 logger.debug("%s", said)
                 self._stopping.wait(pause)
+            # Whatever it may be: a thread that ended by itself would never look at a text again.
+            except Exception as error:
+                logger.error("looking what texts mean: %s: %s; trying again", type(error).__name__, error)
+                self._stopping.wait(pause)
+                pause = min(LONGEST_S, 2 * pause)
 
     def _work(self, meanings: Meanings) -> None:
         """All that there is to look at, and then what comes, until there is another file; raises what went
@@ -93,12 +111,18 @@ class Explainer(threading.Thread):
             pass
 
     def _look_at(self, meanings: Meanings, tasks: list[Task]) -> None:
+        """Keep what is found at once where it takes long: what comes behind a hostile text waits for that."""
         found: list[tuple[Task, Found]] = []
+        done, kept_at = 0, time.monotonic()
         try:
             for task in tasks:
                 found.append((task, self._meaning(task)))
+                done += 1
+                if time.monotonic() - kept_at > KEPT_S:
+                    meanings.end(found)
+                    found, kept_at = [], time.monotonic()
         finally:
-            meanings.end(found, tasks[len(found) :])
+            meanings.end(found, tasks[done:])
 
     def _meaning(self, task: Task) -> Found:
         if task.type not in CRASHES:

@@ -82,10 +82,12 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         def busy() -> bool:
             return listener.rate > BURST
 
-        explainer = Explainer(store.path, busy)
+        explainer = Explainer(store.path, busy, store.is_usable)
         committer = Committer(handoff, store, explainer.wake)
         _put_into_force(settings, listener.intake, committer, ready.keys)
-        feeders = [Feeder(sink, store.path.parent, busy, committer.suspect) for sink in ready.sinks]
+        feeders = [
+            Feeder(sink, store.path.parent, busy, committer.suspect, store.is_usable) for sink in ready.sinks
+        ]
         feed_only(store.path.parent, [feeder.name for feeder in feeders])
         committer.start()
         listener.start()
@@ -225,6 +227,7 @@ class _Supervisor:
         self._settings = settings
         self._reread = reread
         self._notifier = sdnotify.SystemdNotifier()
+        self._said = ""
 
     def run(self) -> bool:
         """Wait for a signal to stop, then stop both threads in order; False when one died by itself."""
@@ -236,6 +239,7 @@ class _Supervisor:
         while alive:
             if time.monotonic() >= next_write:
                 stats.write(self._state_dir, self._count())
+                self._say_state()
                 next_write = time.monotonic() + stats.EVERY_S
             received = signal.sigtimedwait(_SIGNALS, 1.0)
             number = received.si_signo if received else 0
@@ -260,6 +264,12 @@ class _Supervisor:
         if not alive:
             logger.error("a thread of the service ended by itself; the lines above say why")
         return alive
+
+    def _say_state(self) -> None:
+        """Let `systemctl status` show what keeps us from storing, if anything."""
+        if self._committer.trouble != self._said:
+            self._said = self._committer.trouble
+            self._notifier.notify(f"STATUS={self._said}")
 
     def _reload(self) -> None:
         """Take over what can change while we run; a wrong file changes nothing."""

@@ -16,9 +16,10 @@ from ..db import schema, turns
 from ..db.damage import DamagedError
 from ..db.follower import Follower
 from ..db.reader import Entry, Query
+from ..errors import NotFoundError, ReceiverError
 from ..log import logger
 from ..threads import name_thread
-from . import Sink, cursors, hand_over
+from . import Sink, Told, cursors, hand_over
 from .telling import told
 
 #: Seconds between looks for new records; between tries at first, and at most.
@@ -32,11 +33,13 @@ BATCH_BYTES = 4 << 20
 BURST_S = 0.25
 #: A record that failed so often is at fault itself, if the next one does not fail.
 TRIES = 4
+#: Behind one that fails so many are looked at, and for so long, seconds.
+AHEAD, AHEAD_S = 4096, 10.0
 
 
 class Feeder(threading.Thread):
     """Runs until ``stop``. ``counts`` says what was delivered and what failed; ``busy`` tells of bursts,
-    ``suspect`` is told of a file that is damaged.
+    ``usable`` whether the database may be opened; ``suspect`` is told of a file that is damaged.
 
     What is stored from its making on is told. Raises ReceiverError."""
 
@@ -46,6 +49,7 @@ class Feeder(threading.Thread):
         state_dir: Path,
         busy: Callable[[], bool] = lambda: False,
         suspect: Callable[[str], None] = lambda _: None,
+        usable: Callable[[], bool] = lambda: True,
     ) -> None:
         super().__init__(name=sink.name, daemon=True)
         self.counts: Counter[str] = Counter()
@@ -54,6 +58,7 @@ class Feeder(threading.Thread):
         self._follower = Follower(state_dir)
         self._busy = busy
         self._suspect = suspect
+        self._usable = usable
         self._stopping = threading.Event()
         #: How often the first of those that wait has failed.
         self._tries = 0
@@ -70,6 +75,8 @@ class Feeder(threading.Thread):
         pause = LOOK_S
         complaint: str | None = None
         while not self._stopping.wait(pause):
+            if not self._usable():
+                continue
             try:
                 if complaint is None and not self._follower.changed():
                     continue
@@ -140,28 +147,62 @@ class Feeder(threading.Thread):
             refused = self._hand_over(entries)
         except OSError:
             self._tries += 1
-            following = self._follower.after(entries[0].changed, Query(limit=1))
+            following = self._follower.after(entries[0].changed, Query(limit=AHEAD))
             if self._tries < TRIES or len(entries) > 1 or not following:
                 raise
-            refused = self._hand_over(following)
-            refused += self._try_last(entries)
-            entries = [*entries, *following]
+            place, refused = self._look_ahead(following)
+            before = [*entries, *following[:place]]
+            for entry in before:
+                refused += self._try_last(entry)
+            # The next one may be like them: then it needs no more tries.
+            self._tries = TRIES - 1
+            return [*before, following[place]], refused
         self._tries = 0
         return entries, refused
 
-    def _try_last(self, entries: Sequence[Entry]) -> list[tuple[bytes, str]]:
+    def _look_ahead(self, entries: Sequence[Entry]) -> tuple[int, list[tuple[bytes, str]]]:
+        """The place of one that is taken, and the refusal of it: of the first, the second, the fourth and so
+        on, for any number that was made to fail may come in a row. Raises what went wrong with the last."""
+        until, step = time.monotonic() + AHEAD_S, 1
+        while True:
+            place = min(step, len(entries)) - 1
+            try:
+                return place, self._hand_over([entries[place]])
+            except OSError:
+                if step >= len(entries) or time.monotonic() > until or self._stopping.is_set():
+                    raise
+            step *= 2
+
+    def _try_last(self, entry: Entry) -> list[tuple[bytes, str]]:
         """Once more, now that another one was taken: the other side may just have come back."""
         try:
-            return self._hand_over(entries)
+            return self._hand_over([entry])
         except OSError as error:
-            logger.error("%s: record %s is put aside: %s", self.name, entries[0].summary["id"], error)
+            logger.error("%s: record %s is put aside: %s", self.name, entry.summary["id"], error)
             self.counts["refused"] += 1
-            return [(entries[0].identity, str(error))]
+            return [(entry.identity, str(error))]
 
     def _hand_over(self, entries: Sequence[Entry]) -> list[tuple[bytes, str]]:
         reader = self._follower.reader()
-        refused = hand_over(self._sink, [told(reader, entry) for entry in entries], self.counts)
-        return [(bytes.fromhex(one.record["identity"]), why) for one, why in refused]
+        batch: list[Told] = []
+        refused: list[tuple[bytes, str]] = []
+        for entry in entries:
+            try:
+                batch.append(told(reader, entry))
+            except NotFoundError:
+                # It was deleted meanwhile.
+                continue
+            except ReceiverError:
+                raise
+            # Whatever the disk has made of it: it must not keep the others from being told.
+            except Exception as error:
+                logger.error("%s: record %s cannot be read: %s", self.name, entry.summary["id"], error)
+                self.counts["refused"] += 1
+                refused.append((entry.identity, f"it cannot be read: {error}"))
+        if batch:
+            found = hand_over(self._sink, batch, self.counts)
+            refused += [(bytes.fromhex(one.record["identity"]), why) for one, why in found]
+        return refused
 
     def _next(self, cursor: int) -> list[Entry]:
         """What comes after the cursor, at most a batch; one alone where something went wrong."""

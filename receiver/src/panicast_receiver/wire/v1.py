@@ -104,8 +104,16 @@ class Frame(NamedTuple):
     def identity(self) -> bytes:
         """What the record is known by, everywhere: boot id, event, and a digest of all that its frames'
         headers have in common. Who forges the first two has another record, beside the honest one."""
-        digest = blake2b(b"".join(self.key), digest_size=_DIGEST_BYTES).digest()
-        return self.boot_id + self.event.to_bytes(4, "big") + digest
+        return _identity(self.boot_id, self.event, self.key)
+
+
+def _identity(boot_id: bytes, event: int, key: Key) -> bytes:
+    digest = blake2b(b"".join(key), digest_size=_DIGEST_BYTES).digest()
+    return boot_id + event.to_bytes(4, "big") + digest
+
+
+def _key(datagram: bytes) -> Key:
+    return datagram[:PREFIX_END], datagram[COUNT], datagram[PIECE_END : HEADER.size]
 
 
 def decode(datagram: bytes) -> Frame | Drop:
@@ -149,9 +157,20 @@ def decode(datagram: bytes) -> Frame | Drop:
             return Drop.SEQ
     elif offset != 0 if seq == 0 else offset + size > text_length:
         return Drop.OFFSET
-    key = datagram[:PREFIX_END], datagram[COUNT], datagram[PIECE_END : HEADER.size]
     return Frame(
-        type_name, flags, boot_id, event, seq, count, offset, text_length, time_ns, host, payload, key_id, key
+        type_name,
+        flags,
+        boot_id,
+        event,
+        seq,
+        count,
+        offset,
+        text_length,
+        time_ns,
+        host,
+        payload,
+        key_id,
+        _key(datagram),
     )
 
 
@@ -182,9 +201,8 @@ def identity_of(
         time_ns,
         field,
     )
-    first = decode(HEADER.pack(*head) + bytes(TAG_BYTES if flags & FLAG_SEALED else 0))
-    assert isinstance(first, Frame)
-    return first.identity
+    # Not decoded: what another version has taken need not be what this one would take.
+    return _identity(boot_id, event, _key(HEADER.pack(*head)))
 
 
 def encode(

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The time by which age is told: a clock that jumps must not have everything deleted for its age.
+
+The time of day is believed as long as it agrees with the clock that only ever goes on. Where it does not, or
+has gone on for longer than a day while the service did not run, the time of before goes on, until the new one
+has stood for a day.
+"""
+
+from __future__ import annotations
+
+import time
+
+from ..log import logger
+
+#: A clock that is put right moves by less than this between two looks; what is more has to stand for so long.
+STEP_NS, STAND_NS = 600 * 10**9, 86400 * 10**9
+
+
+class Calendar:
+    """``seen_ns``: the time that was told last, by an earlier life of the service; None: there was none."""
+
+    def __init__(self, seen_ns: int | None) -> None:
+        self._seen = seen_ns
+        #: What is added to the steady clock; what would be by another time of day, and since when.
+        self._offset: int | None = None
+        self._other, self._since = 0, 0
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the epoch."""
+        return self._tell(time.time_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+
+    def _tell(self, wall: int, steady: int) -> int:
+        offset = wall - steady
+        if self._offset is None:
+            known = self._seen is None or 0 <= wall - self._seen <= STAND_NS
+            self._offset = offset if known or self._seen is None else self._seen - steady
+            self._other, self._since = self._offset, steady
+        if abs(offset - self._offset) <= STEP_NS:
+            self._offset = self._other = offset
+        elif abs(offset - self._other) > STEP_NS:
+            self._other, self._since = offset, steady
+            logger.warning(
+                "the clock is %+.1f days from where it was: records are not deleted by that until it has "
+                "stood for a day",
+                (offset - self._offset) / STAND_NS,
+            )
+        elif steady - self._since >= STAND_NS:
+            self._offset = offset
+        return steady + self._offset
