@@ -70,6 +70,23 @@ def killed(world: World) -> None:
     world.start()
 
 
+def power_cut(world: World) -> None:
+    """The same, and all is gone that was not put on the disk."""
+    world.send(world.panics(12)[1])
+    world.read_log(world.random.random() / 4)
+    world.cut_power()
+    world.start()
+
+
+def power_cut_on_a_full_disk(world: World) -> None:
+    """The same while not a byte more fits."""
+    with world.full_disk():
+        world.send(world.panics(6)[1])
+        world.read_log(0.3)
+        world.cut_power()
+    world.start()
+
+
 def killed_on_a_full_disk(world: World) -> None:
     """The same while not a byte more fits."""
     with world.full_disk():
@@ -89,8 +106,8 @@ def torn_log(world: World) -> None:
 
 
 LIVES: tuple[Callable[[World], None], ...] = (
-    *(quiet, killed, torn_log, full_disk, killed, clock),
-    *(killed_on_a_full_disk, interface, torn_log, clock, killed, torn_log),
+    *(quiet, killed, torn_log, full_disk, power_cut, clock),
+    *(killed_on_a_full_disk, interface, power_cut, clock, power_cut_on_a_full_disk, torn_log),
 )
 ONE_LIFE: tuple[Callable[[World], None], ...] = (quiet, full_disk, clock, interface)
 
@@ -139,6 +156,7 @@ def test_days(tmp_path: Path, request: pytest.FixtureRequest) -> None:
             spent = time.monotonic() - began
             print(f"hour {hour}, {spent:.0f} s: {len(world.kept)} kept, {world.rss_kib} KiB")
             if hour % 24 == 23:
+                world.wait_told()
                 check(world)
                 world.prune()
                 late.clear()

@@ -7,8 +7,8 @@ import contextlib
 import errno
 import random
 import re
+import shutil
 import signal
-import sqlite3
 import struct
 import subprocess
 import sys
@@ -36,6 +36,13 @@ s.bind(("pc-b", 0))
 for line in sys.stdin:
     s.send(bytes.fromhex(line))
 """
+_CHECKPOINT = """
+import sqlite3, sys, time
+database = sqlite3.connect(sys.argv[1])
+# Busy: the service is at it.
+while database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+    time.sleep(0.05)
+"""
 _KEPT = re.compile(
     r"record ([0-9a-f]{12}) \w+ from .* \((?:\d+ frames?, )(complete|now complete|incomplete.*)\)$"
 )
@@ -62,7 +69,16 @@ class World:
         #: How many records were begun, forged ones too.
         self.identities = 0
         self._clock = folder / "clock"
-        self._library = folder / "clock.so"
+        self._libraries = [folder / f"{name}.so" for name in ("clock", "power")]
+        #: What a power cut leaves.
+        self._disk = folder / "disk"
+        self._disk.mkdir()
+        #: The ids that the service's hook was told.
+        self._told = folder / "told"
+        self._told.touch()
+        self._hook = folder / "hook"
+        self._hook.write_text(f"#!/bin/sh\nunset LD_PRELOAD\necho $PANICAST_ID >> {self._told}\n")
+        self._hook.chmod(0o755)
         self._events = [0] * HOSTS
         self._boots = [self.random.randbytes(16) for _ in range(HOSTS)]
         self._seen = 0
@@ -73,8 +89,9 @@ class World:
     def made(self) -> Iterator[None]:
         """The disk and the network exist, the service runs; afterwards all of it is gone."""
         tools.need("gcc", "ip", "unshare")
-        source = Path(__file__).with_name("clock.c")
-        subprocess.run(["gcc", "-O2", "-Wall", "-shared", "-fPIC", "-o", self._library, source], check=True)
+        for library in self._libraries:
+            source = Path(__file__).with_name(f"{library.stem}.c")
+            subprocess.run(["gcc", "-O2", "-Wall", "-shared", "-fPIC", "-o", library, source], check=True)
         with contextlib.ExitStack() as stack:
             mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "panicast", str(self.state)]
             subprocess.run(mount, check=True)
@@ -94,13 +111,13 @@ class World:
 
     def start(self) -> None:
         """Start the service."""
-        clock = (f"LD_PRELOAD={self._library}", f"CLOCK_OFFSET={self._clock}")
         self.receiver = Receiver(
             self.state,
             *("--listen", f"127.0.0.1:{PORT}", "--interface", "pc-a,lo", "--capture", "ring"),
             *("--netconsole-port", str(NETCONSOLE), "--receive-buffer-mib", "4", "--memory-mib", "16"),
             *("--idle-s", "0.3", "--source-records-per-minute", "0"),
-            prefix=(*self._enter, "env", *clock),
+            *("--hook", str(self._hook)),
+            prefix=(*self._enter, "env", *self._preloaded),
         )
         self._seen = 0
 
@@ -109,6 +126,21 @@ class World:
         assert self.receiver
         self.receiver.stop(signal.SIGKILL)
         self._note()
+
+    def cut_power(self) -> None:
+        """What the service has not asked to be put on the disk is gone."""
+        self.kill()
+        for file in self.state.glob("panicast.db*"):
+            file.unlink()
+            if (self._disk / file.name).exists():
+                shutil.copy(self._disk / file.name, file)
+
+    @property
+    def _preloaded(self) -> tuple[str, ...]:
+        return (
+            "LD_PRELOAD=" + ":".join(map(str, self._libraries)),
+            *(f"CLOCK_OFFSET={self._clock}", f"POWER_DISK={self.state}/", f"POWER_KEPT={self._disk}"),
+        )
 
     def stop(self) -> None:
         """In good order."""
@@ -142,10 +174,33 @@ class World:
             assert time.monotonic() < deadline, (len(missing), len(ids), self.receiver.log[-5:])
             self.read_log(0.1)
 
+    def wait_told(self) -> None:
+        """Wait until all that is kept was told and looked at, as long as there is less and less of it."""
+        least, deadline = len(self.kept) + 1, 0.0
+        while missing := set(self.kept) - set(self._told.read_text().split()) or self._pending():
+            if len(missing) < least:
+                least, deadline = len(missing), time.monotonic() + PATIENCE_S
+            assert time.monotonic() < deadline, (len(missing), len(self.kept))
+            time.sleep(0.2)
+
+    def _pending(self) -> set[str]:
+        with contextlib.closing(Reader(self.state)) as reader:
+            found = [entry.summary for entry in reader.select(Query())]
+        return {one["id"] for one in found if one["meaning"] == "pending"}
+
     def prune(self) -> None:
         """Delete old records, as administrators do; what was kept is what is left of it."""
         self.read_log()
-        argv = [sys.executable, "-m", "panicast_receiver", "prune", "--per-host", "10"]
+        argv = [
+            "env",
+            *self._preloaded,
+            sys.executable,
+            "-m",
+            "panicast_receiver",
+            "prune",
+            "--per-host",
+            "10",
+        ]
         subprocess.run([*argv, "--state-dir", self.state], check=True, stdout=subprocess.DEVNULL)
         with contextlib.closing(Reader(self.state)) as reader:
             left = {entry.summary["id"] for entry in reader.select(Query())}
@@ -172,10 +227,9 @@ class World:
     @contextlib.contextmanager
     def full_disk(self) -> Iterator[None]:
         """Not a byte more fits, nor into what the log has left of earlier ones."""
-        with contextlib.closing(sqlite3.connect(self.state / "panicast.db")) as database:
-            # Busy: the service is at it.
-            while database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-                time.sleep(0.05)
+        # In a process of which a power cut leaves what it leaves of the service.
+        argv = ["env", *self._preloaded, sys.executable, "-c", _CHECKPOINT, str(self.state / "panicast.db")]
+        subprocess.run(argv, check=True, timeout=PATIENCE_S)
         filler = self.state / "filler"
         with filler.open("wb", buffering=0) as file:
             for size in (1 << 20, 4096, 1):

@@ -59,14 +59,14 @@ def aside(state):
     return damage.aside(state / NAME)
 
 
-@pytest.mark.parametrize("what", ["the first page", "the table of records"])
+@pytest.mark.parametrize("what", ["the first page", "records", "cursors"])
 def test_a_service_that_finds_its_file_damaged_puts_it_aside_and_hears(serve, cli, tmp_path, big, what):
     path = filled(tmp_path / "state")
     with closing(sqlite3.connect(path)) as database:
-        sql = "SELECT rootpage FROM sqlite_master WHERE name = 'records'"
-        (root,) = database.execute(sql).fetchone()
+        sql = "SELECT max(rootpage) FROM sqlite_master WHERE name = ?"
+        (root,) = database.execute(sql, (what,)).fetchone()
     tear(path, 1 if what == "the first page" else root)
-    receiver = serve()
+    receiver = serve("--syslog", "udp:127.0.0.1:9")
     receiver.send(big["frames"])
     receiver.wait_for("is damaged .*: it was put aside as panicast.db.damaged-.*recover")
     receiver.wait_for("record .* complete")
@@ -261,12 +261,12 @@ def test_the_file_and_its_log_shrink_when_records_are_deleted(tmp_path):
     while store.shrink():
         pass
     full = path.stat().st_size
-    assert full > 24 << 20 and log.stat().st_size == 0
+    assert full > 24 << 20 and log.stat().st_size <= schema.LOG_BYTES
     store.delete([one.identity for one in made[:2800]])
     assert log.stat().st_size > schema.LOG_BYTES or path.stat().st_size == full
     while store.shrink():
         pass
-    assert path.stat().st_size < full / 3 and log.stat().st_size == 0
+    assert path.stat().st_size < full / 3 and log.stat().st_size <= schema.LOG_BYTES
     store.close()
     with closing(Reader(tmp_path / "state")) as reader:
         assert len(reader.select(Query())) == 200

@@ -2,6 +2,7 @@
 """Lost frames are restored by parity, whatever was lost; what came as itself is never spoiled by it."""
 
 import random
+import time
 from collections import Counter
 
 import pytest
@@ -244,3 +245,41 @@ def test_vectors_parity_belongs_to_the_blocks_of_the_contract():
     for seq, frame in enumerate(map(decode, sources)):
         start, end = blocks[0].place(seq)
         assert (frame.offset, len(frame.payload)) == (start, end - start)
+
+
+def forged(number, frames, size, parity):
+    """A record of which two source frames came, and so many parity frames of rubbish."""
+    boot, text = number.to_bytes(16, "big"), (frames - 1) * size
+    made = [(0, 0, b"host=x\n"), (1, text - size, bytes(size))]
+    made += [(frames + n, 7, random.Random(n).randbytes(size)) for n in range(parity)]
+    return [
+        HEADER.pack(b"PCST", 1, 1, 0, 0, boot, 1, seq, frames, offset, text, 5, b"forged") + payload
+        for seq, offset, payload in made
+    ]
+
+
+@pytest.mark.parametrize(("frames", "size"), [(128, 1300), (128, 8000), (1000, 1000)])
+def test_forged_parity_keeps_no_frame_waiting(frames, size):
+    """Each record lacks all but two frames and has as much parity; a tick takes a while, not seconds."""
+    intake = Intake(Limits(memory=1 << 30), 60)
+    for number in range(12):
+        assert by_datagram(intake, forged(number, frames, size, -(-frames // 128) * 128)) == []
+    assert intake.reassembler.in_flight == 12
+    took = []
+    while not all(partial.tried for partial in intake.reassembler._partials.values()):
+        began = time.thread_time()
+        intake.tick(later(RESTORE_S))
+        took.append(time.thread_time() - began)
+    assert len(took) >= 12 and max(took) < 0.25, took
+    # A stop waits for it no longer than for the disk.
+    assert len(intake.flush()) == 12
+
+
+def test_the_honest_one_is_restored_before_those_that_lack_much():
+    intake = Intake(Limits(memory=1 << 30), 60)
+    for number in range(20):
+        by_datagram(intake, forged(number, 128, 1300, 128))
+    sources, more = frames_of(MANY)
+    by_datagram(intake, [*sources[:2], *sources[3:], *more])
+    (record,) = intake.tick(later(RESTORE_S))
+    assert whole(record, MANY)

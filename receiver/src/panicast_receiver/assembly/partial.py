@@ -18,7 +18,7 @@ from typing import Callable, Optional, cast
 
 from ..records.extents import Data, Extents, Lease, Run, Whole, runs_of
 from ..records.record import Record, Source
-from ..wire.parity import BLOCK, EXTRA, Block, block_of, blocks_of, restore
+from ..wire.parity import BLOCK, EXTRA, Block, block_of, blocks_of, restore, work_s
 from ..wire.v1 import SEQ_BITS, Frame
 
 #: Bytes of memory charged per record and per piece beyond the text itself (CPython 3.11).
@@ -35,6 +35,8 @@ _EMPTY = Extents()
 _NO_PARITY: dict[Block, dict[int, Data]] = {}
 #: Frames whose headers contradict each other are no parity of one record: so many kinds are kept.
 _KINDS = 4
+#: Seconds that it takes to look at a block.
+_BLOCK_S = 1e-4
 
 
 class Partial:
@@ -44,7 +46,7 @@ class Partial:
         *("suffix", "count", "order", "end", "heard", "pieces"),
         *("first", "source", "received_ns", "late"),
         *("away", "settled", "text", "metadata", "spilled", "whole"),
-        *("parity", "tried", "restored"),
+        *("parity", "tried", "due", "restored"),
     )
 
     #: See Done.
@@ -78,6 +80,8 @@ class Partial:
         self.parity = _NO_PARITY
         #: Nothing came since parity was used.
         self.tried = True
+        #: Blocks of which it is still to be used, the last one first.
+        self.due: Sequence[Block] = ()
         #: Frames that were.
         self.restored = 0
 
@@ -127,7 +131,7 @@ class Partial:
         size = len(frame.payload)
         if frame.seq >= frame.frames:
             return self.take_parity(frame.seq, frame.offset, frame.payload)
-        self.tried = not self.parity
+        self.tried, self.due = not self.parity, ()
         if self._continues(frame, size):
             self.order.append(frame.payload)
             if frame.seq:
@@ -158,24 +162,34 @@ class Partial:
         if not self.parity:
             self.parity = {}
         self.parity.setdefault(block, {})[(seq - self.count) // blocks_of(self.count)] = payload
-        self.tried = False
+        self.tried, self.due = False, ()
         return len(payload) + PIECE_COST
 
-    def restore(self, read: Callable[[range], bytes]) -> None:
-        """Use the parity, as far as it goes; ``read`` fetches what was spilled."""
-        self.tried = True
+    def restore(self, read: Callable[[range], bytes], most_s: float) -> float:
+        """Use the parity, as far as it goes, but begin no block more when that took so many seconds, about;
+        returns how many it took. ``tried``: it was used to the end. ``read`` fetches what was spilled."""
         self._spread()
-        for block, kept in self.parity.items():
-            sources = {seq: data for seq in block.seqs if (data := self._source(block, seq)) is not None}
-            if len(sources) + len(kept) < len(block.seqs):
-                continue
-            try:
-                found = restore(block, _fetched(sources, read), _fetched(kept, read))
-            except OSError:
-                continue
-            for seq, data in found.items():
-                self._place(seq, block.place(seq)[0], data)
-            self.restored += len(found)
+        due = list(self.due) or sorted(self.parity, key=lambda block: -len(self.parity[block]))
+        spent = 0.0
+        while due and spent < most_s:
+            spent += _BLOCK_S + self._restore(due.pop(), read)
+        self.tried, self.due = not due, due
+        return spent
+
+    def _restore(self, block: Block, read: Callable[[range], bytes]) -> float:
+        kept = self.parity[block]
+        sources = {seq: data for seq in block.seqs if (data := self._source(block, seq)) is not None}
+        lost = len(block.seqs) - len(sources)
+        if not 0 < lost <= len(kept):
+            return 0.0
+        try:
+            found = restore(block, _fetched(sources, read), _fetched(kept, read))
+        except OSError:
+            return 0.0
+        for seq, data in found.items():
+            self._place(seq, block.place(seq)[0], data)
+        self.restored += len(found)
+        return work_s(block, lost, len(kept))
 
     def _wants(self, seq: int, metadata: int, size: int) -> Block | None:
         """The block of a parity frame, None when it brings nothing."""

@@ -23,8 +23,8 @@ from .partial import RECORD_COST, Partial
 LATE_S = 0.25
 #: Parity is used when nothing came for so long, seconds: longer than any pause that a sender makes.
 RESTORE_S = 0.25
-#: Records restored at once, each in a few milliseconds: then it is the frames' turn again.
-RESTORED = 16
+#: Seconds for which records are restored, then it is the frames' turn again; in all when the service stops.
+RESTORING_S, LAST_RESTORING_S = 0.02, 5.0
 #: How many finished and handed-out records are remembered; one costs about 500 bytes.
 REMEMBERED = 65536
 #: So many incomplete records that become idle, or have to make room, at once are no accident.
@@ -119,6 +119,11 @@ def _worth(partial: Partial) -> tuple[bool, bool, int, int]:
     return partial.first.sealed, not partial.alone, int(partial.heard), -partial.held
 
 
+def _dear(partial: Partial) -> tuple[bool, int]:
+    """What is restored last: what is not sealed, and has much parity, about as much as was lost."""
+    return not partial.first.sealed, sum(map(len, partial.parity.values()))
+
+
 class Reassembler:
     """``feed`` and ``tick`` return the records to store, complete or not; ``counts`` gets every drop.
 
@@ -147,6 +152,8 @@ class Reassembler:
         self._partials: dict[Key, Partial] = {}
         self._done = Recent(REMEMBERED)
         self._handed_out = Recent(REMEMBERED)
+        #: Records that wait for their parity to be used, the last one first.
+        self._to_restore: list[Partial] = []
         #: No record in flight becomes idle before this.
         self._next_idle = math.inf
 
@@ -215,20 +222,37 @@ class Reassembler:
 
     def tick(self, now: Instant) -> list[Record]:
         """Returns the records of which nothing was heard for a while: incomplete, or made whole by parity."""
+        records = self._restore_some()
         if now.mono < self._next_idle:
-            return []
+            return records
         expiry = {partial: self._expires(partial) for partial in self._partials.values()}
         quiet = [partial for partial, at in expiry.items() if at <= now.mono]
         self._next_idle = min((at for at in expiry.values() if at > now.mono), default=math.inf)
         idle = [partial for partial in quiet if partial.tried]
         flood = len(idle) > FLOOD
-        records = [record for partial in idle for record in self._hand_out(partial, drop_loners=flood)]
-        to_restore = [partial for partial in quiet if not partial.tried]
-        for partial in to_restore[:RESTORED]:
-            records += self._restore(partial)
-            self.wake(self._expires(partial))
-        if len(to_restore) > RESTORED:
-            self.wake(now.mono)
+        for partial in idle:
+            records += self._hand_out(partial, drop_loners=flood)
+        waiting = {id(partial) for partial in self._to_restore}
+        new = [partial for partial in quiet if not partial.tried and id(partial) not in waiting]
+        self._to_restore = sorted([*self._to_restore, *new], key=_dear, reverse=True)
+        return records if waiting else records + self._restore_some()
+
+    def _restore_some(self) -> list[Record]:
+        """Use parity for a while, that of sealed records first, then where little is lost: forged parity must
+        keep neither frames nor honest records waiting."""
+        records: list[Record] = []
+        spent = 0.0
+        while self._to_restore and spent < RESTORING_S:
+            partial = self._to_restore.pop()
+            if partial.tried or self._partials.get(partial.first.key) is not partial:
+                continue
+            more, took = self._restore(partial, RESTORING_S - spent)
+            records += more
+            spent += took
+            if not partial.tried:
+                self._to_restore.append(partial)
+            else:
+                self.wake(self._expires(partial))
         return records
 
     def _expires(self, partial: Partial) -> float:
@@ -240,7 +264,12 @@ class Reassembler:
         """Returns everything in flight: the service stops."""
         left = list(self._partials.values())
         flood = len(left) > FLOOD
-        return [record for partial in left for record in self._hand_out(partial, drop_loners=flood)]
+        records, left_s = list[Record](), LAST_RESTORING_S
+        for partial in left:
+            more, took = self._restore_or_hand_out(partial, flood, left_s)
+            records += more
+            left_s -= took
+        return records
 
     def make_room(self) -> list[Record]:
         """Keeps the limits: spills the longest idle records, or returns them when that cannot be."""
@@ -255,11 +284,14 @@ class Reassembler:
                 break
         if self.memory <= limit and len(idle) <= self.limits.records:
             return records
+        left_s = RESTORING_S
         for partial in idle:
             if self.memory <= enough and len(self._partials) <= few:
                 break
             self._counts["handed out early for room"] += 1
-            records += self._hand_out(partial, drop_loners=len(idle) > FLOOD)
+            more, took = self._restore_or_hand_out(partial, len(idle) > FLOOD, left_s)
+            records += more
+            left_s -= took
         return records
 
     def _begin(self, frame: Frame, source: Source, now: Instant) -> Partial:
@@ -285,13 +317,17 @@ class Reassembler:
         self._counts["spilled to disk"] += partial.spilled > before
         return done
 
+    def _restore_or_hand_out(
+        self, partial: Partial, drop_loners: bool, most_s: float
+    ) -> tuple[list[Record], float]:
+        """Take a record out, whole by parity where that is to be had within so many seconds, or incomplete;
+        and how many it took."""
+        records, took = ([], 0.0) if partial.tried else self._restore(partial, most_s)
+        return records or self._hand_out(partial, drop_loners), took
+
     def _hand_out(self, partial: Partial, drop_loners: bool = False) -> list[Record]:
-        """Take a record out, whole by parity or incomplete; on wish none if it is one frame that stayed alone
-        and is not sealed: a flood of forged ones would otherwise fill the store."""
-        if not partial.tried:
-            records = self._restore(partial)
-            if partial.ready:
-                return records
+        """Take a record out, incomplete; on wish none if it is one frame that stayed alone and is not sealed:
+        a flood of forged ones would otherwise fill the store."""
         self.memory -= partial.cost
         drop = drop_loners and partial.alone and not partial.first.sealed
         partial.settle()
@@ -303,12 +339,12 @@ class Reassembler:
         self._handed_out.add(partial.first.key)
         return self._out(partial)
 
-    def _restore(self, partial: Partial) -> list[Record]:
-        """The record of ``partial``, if parity makes it whole."""
+    def _restore(self, partial: Partial, most_s: float) -> tuple[list[Record], float]:
+        """The record of ``partial``, if parity makes it whole, and how many seconds that took."""
         self.memory -= partial.cost
-        partial.restore(self._spill.read)
+        took = partial.restore(self._spill.read, most_s)
         self.memory += partial.cost
-        return self.settle(partial) if partial.ready else []
+        return (self.settle(partial) if partial.ready else []), took
 
     def _out(self, partial: Partial) -> list[Record]:
         try:

@@ -239,8 +239,10 @@ class Store:
         if self._db.execute("PRAGMA auto_vacuum").fetchone()[0] and free > max(_SHRUNK_PAGES, pages // 4):
             self._db.executescript(f"PRAGMA incremental_vacuum({_SHRUNK_PAGES})")
             return True
-        # The log keeps up to LOG_BYTES: on a full disk there is room for what deletes records.
-        self._db.execute("PRAGMA wal_checkpoint(RESTART)")
+        # Up to LOG_BYTES are left of the log: on a full disk what deletes records is written there.
+        log = self.path.with_name(f"{self.path.name}-wal")
+        large = log.exists() and log.stat().st_size > schema.LOG_BYTES
+        self._db.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if large else 'RESTART'})")
         return False
 
     def _take_folder(self) -> tuple[TextIO, NamedFile]:

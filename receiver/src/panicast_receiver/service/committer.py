@@ -54,7 +54,7 @@ class Committer(threading.Thread):
         self._store = store
         self._tell = tell
         self._retention = Retention()
-        self._calendar = Calendar(store.expired_ns())
+        self._calendar: Calendar | None = None
         self._retain_at = 0.0
         turns = Turns()
         store.at_once = lambda record: turns.at_once(record, time.monotonic())
@@ -159,7 +159,7 @@ class Committer(threading.Thread):
             if time.monotonic() < self._retain_at:
                 return
             try:
-                deleted = self._store.expire(self._retention, self._calendar.now_ns())
+                deleted = self._store.expire(self._retention, self._now_ns())
                 more = bool(deleted) or (most_batches == 1 and self._store.shrink())
             except sqlite3.DatabaseError as error:
                 if not self._is_damage(error):
@@ -188,10 +188,14 @@ class Committer(threading.Thread):
         now = time.monotonic()
         self._let_go_at = now + max(LET_GO_S, (now - began) / LET_GO_SHARE)
 
+    def _now_ns(self) -> int:
+        self._calendar = self._calendar or Calendar(self._store.expired_ns())
+        return self._calendar.now_ns()
+
     def _make_room(self) -> None:
         """What need not be kept is deleted on a full disk, too: the file has room then, if not the disk."""
         with contextlib.suppress(sqlite3.Error, OSError):
-            deleted = self._store.make_room(self._retention, self._calendar.now_ns())
+            deleted = self._store.make_room(self._retention, self._now_ns())
             self.counts["deleted by retention"] += deleted
 
     def _write(self, batch: list[Record]) -> list[Stored]:

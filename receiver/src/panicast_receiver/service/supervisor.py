@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -21,12 +22,15 @@ from ..capture import Capture
 from ..capture.bpf import frames_for
 from ..capture.ring import RingCapture
 from ..capture.udp import UdpCapture
+from ..db import schema
+from ..db.damage import DamagedError, is_damage
 from ..db.retention import Retention
 from ..db.store import Store
 from ..errors import ReceiverError
 from ..log import logger
 from ..settings import SERVE, Settings, exposure
 from ..settings.kinds import parse_interfaces, parse_listen, parse_names
+from ..sinks import Sink
 from ..sinks.cursors import feed_only
 from ..sinks.feeder import Feeder
 from ..wire.sealing import Keys
@@ -85,10 +89,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         explainer = Explainer(store.path, busy, store.is_usable)
         committer = Committer(handoff, store, explainer.wake)
         _put_into_force(settings, listener.intake, committer, ready.keys)
-        feeders = [
-            Feeder(sink, store.path.parent, busy, committer.suspect, store.is_usable) for sink in ready.sinks
-        ]
-        feed_only(store.path.parent, [feeder.name for feeder in feeders])
+        feeders = _feeders(ready.sinks, store, busy, committer)
         committer.start()
         listener.start()
         explainer.start()
@@ -108,6 +109,26 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         for feeder in feeders:
             feeder.stop()
         return 0 if alive and not committer.failed else 1
+
+
+def _feeders(
+    sinks: Sequence[Sink], store: Store, busy: Callable[[], bool], committer: Committer
+) -> list[Feeder]:
+    """A feeder for each sink, and no other is fed: the first to read the file. Raises ReceiverError."""
+    folder = store.path.parent
+
+    def made() -> list[Feeder]:
+        found = [Feeder(sink, folder, busy, committer.suspect, store.is_usable) for sink in sinks]
+        feed_only(folder, [feeder.name for feeder in found])
+        return found
+
+    try:
+        return made()
+    except (sqlite3.DatabaseError, DamagedError) as error:
+        if isinstance(error, sqlite3.Error) and not is_damage(error, store.path):
+            raise ReceiverError(schema.explain(error, store.path)) from error
+        store.begin_anew(error)
+        return made()
 
 
 def _ask_for_time() -> Callable[[], None]:

@@ -21,6 +21,8 @@ EXTRA = 4
 _TRIES = 8
 #: So many lost frames are looked for in every way.
 _FEW = 16
+#: Seconds that one step of a restoration takes, and for each byte of a frame: it has work() of them.
+_STEP_S, _BYTE_S = 1.2e-6, 0.4e-9
 
 
 def blocks_of(count: int) -> int:
@@ -64,6 +66,18 @@ def block_of(seq: int, count: int, metadata: int, size: int, text: int) -> Block
     return Block(count, metadata, size, text, (seq - count) % blocks) if fits else None
 
 
+def _tries(lost: int) -> int:
+    # The work grows with the square of what is lost: where that is much, forged parity must not have it done
+    # again and again.
+    return _TRIES if lost <= _FEW else 1
+
+
+def work_s(block: Block, lost: int, parity: int) -> float:
+    """About how many seconds restore() takes at most."""
+    steps = parity * (len(block.seqs) - lost) + _tries(lost) * lost * (lost + EXTRA)
+    return steps * (_STEP_S + block.size * _BYTE_S)
+
+
 def restore(block: Block, sources: Mapping[int, bytes], parity: Mapping[int, bytes]) -> dict[int, bytes]:
     """The payloads of a block's source frames that are not among ``sources``; both by seq, parity by its
     number in the block.
@@ -81,10 +95,8 @@ def restore(block: Block, sources: Mapping[int, bytes], parity: Mapping[int, byt
     # What the sources leave of each parity: the sum of the lost ones alone.
     rest = {p: int.from_bytes(data, "big") ^ _sum(block.size, p, known) for p, data in parity.items()}
     numbers, more = list(rest), len(rest) - len(lost)
-    # In each way others are left out, and all in turn. The work grows with the square of what is lost: where
-    # that is much, forged parity must not have it done again and again.
-    tries = _TRIES if len(lost) <= _FEW else 1
-    for first in range(0, min(len(numbers), tries * more) or 1, more or 1):
+    # In each way others are left out, and all in turn.
+    for first in range(0, min(len(numbers), _tries(len(lost)) * more) or 1, more or 1):
         turned = numbers[first:] + numbers[:first]
         chosen, others = turned[: len(lost)], turned[len(lost) :]
         found = _solve(block.size, [seq // step for seq in lost], {p: rest[p] for p in chosen})
