@@ -20,6 +20,7 @@ from pathlib import Path
 from panicast_build.core import tools
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.records.record import ID_BYTES
+from panicast_receiver.sinks.cursors import overview
 from panicast_receiver.wire import v1 as wire
 
 from ..unit.receiver.conftest import Receiver, udp_frame
@@ -73,12 +74,6 @@ class World:
         #: What a power cut leaves.
         self._disk = folder / "disk"
         self._disk.mkdir()
-        #: The ids that the service's hook was told.
-        self._told = folder / "told"
-        self._told.touch()
-        self._hook = folder / "hook"
-        self._hook.write_text(f"#!/bin/sh\nunset LD_PRELOAD\necho $PANICAST_ID >> {self._told}\n")
-        self._hook.chmod(0o755)
         self._events = [0] * HOSTS
         self._boots = [self.random.randbytes(16) for _ in range(HOSTS)]
         self._seen = 0
@@ -116,7 +111,7 @@ class World:
             *("--listen", f"127.0.0.1:{PORT}", "--interface", "pc-a,lo", "--capture", "ring"),
             *("--netconsole-port", str(NETCONSOLE), "--receive-buffer-mib", "4", "--memory-mib", "16"),
             *("--idle-s", "0.3", "--source-records-per-minute", "0"),
-            *("--hook", str(self._hook)),
+            *("--hook", "/bin/true"),
             prefix=(*self._enter, "env", *self._preloaded),
         )
         self._seen = 0
@@ -175,18 +170,21 @@ class World:
             self.read_log(0.1)
 
     def wait_told(self) -> None:
-        """Wait until all that is kept was told and looked at, as long as there is less and less of it."""
-        least, deadline = len(self.kept) + 1, 0.0
-        while missing := set(self.kept) - set(self._told.read_text().split()) or self._pending():
-            if len(missing) < least:
-                least, deadline = len(missing), time.monotonic() + PATIENCE_S
-            assert time.monotonic() < deadline, (len(missing), len(self.kept))
+        """Wait until all that is there was told and looked at, as long as there is less and less of it."""
+        least, deadline = 1 << 30, 0.0
+        while waiting := self._untold():
+            if waiting < least:
+                least, deadline = waiting, time.monotonic() + PATIENCE_S
+            assert time.monotonic() < deadline, (waiting, self.receiver and self.receiver.log[-5:])
             time.sleep(0.2)
+        (sink,) = overview(self.state)
+        assert (sink["state"], sink["aside"]) == ("works", [])
 
-    def _pending(self) -> set[str]:
+    def _untold(self) -> int:
         with contextlib.closing(Reader(self.state)) as reader:
-            found = [entry.summary for entry in reader.select(Query())]
-        return {one["id"] for one in found if one["meaning"] == "pending"}
+            found = [entry.summary["meaning"] for entry in reader.select(Query())]
+        (sink,) = overview(self.state)
+        return found.count("pending") + int(sink["waiting"])
 
     def prune(self) -> None:
         """Delete old records, as administrators do; what was kept is what is left of it."""
