@@ -17,8 +17,8 @@ def collect(
     listener: Listener, committer: Committer, explainer: Explainer, feeders: Sequence[Feeder]
 ) -> Stats:
     """The counts since the start: ``packets`` by what became of them, ``lost`` by the kernel, ``records`` by
-    outcome, ``crashes`` by severity, ``sinks`` by name; the ways of ``capture``; the numbers and bytes of what
-    is in flight and queued now; and the ``trouble`` that keeps records from being stored, if any."""
+    outcome, ``crashes`` by severity, ``sinks`` by name; the ways of ``capture``; the numbers and bytes of
+    what is in flight and queued now; and the ``trouble`` that keeps records from being stored, if any."""
     reassembler = listener.intake.reassembler
     return {
         "written": time.time(),
