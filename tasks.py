@@ -222,6 +222,7 @@ def reproduce(_: Context, distro: str = "", rpm_host: str = "auto", jobs: int = 
     url="where that folder will be served (else as packaging/metadata.toml says)",
     valid_days="how long apt takes the indexes for good",
     kernels="the targets whose patched kernels are published too, in a place of their own (none)",
+    trust="more keys that users shall trust, a comma list: the next one, or the last",
 )
 def repo(
     _: Context,
@@ -231,9 +232,10 @@ def repo(
     url: str = "",
     valid_days: int = 30,
     kernels: str = "",
+    trust: str = "",
 ) -> None:
     """Publish what is in dist/ as apt and dnf repositories."""
-    repositories.run(sign, distro, into, url, valid_days, kernel_names=kernels)
+    repositories.run(sign, distro, into, url, valid_days, kernel_names=kernels, trust=trust)
 
 
 @command(distro="only these of Debian's family (all)")

@@ -51,6 +51,8 @@ def test_lintian(client: docker.DockerClient, lint_image: str, packaged: Callabl
         box.put(folder, "/tmp")
         changes = sorted(f"/tmp/{path.name}" for path in folder.glob("*.changes"))
         assert len(changes) == 2
-        argv = ["lintian", "--allow-root", "--no-cfg", "--fail-on", "error,warning", *changes]
+        argv = ["lintian", "--allow-root", "--no-cfg", "--fail-on", "error,warning,info,pedantic"]
+        # The packages follow a newer policy than this lintian knows.
+        argv += ["--display-level", ">=pedantic", "--suppress-tags", "newer-standards-version", *changes]
         result = box.run(argv, check=False)
     assert result.code == 0, result.output

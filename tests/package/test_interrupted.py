@@ -186,3 +186,31 @@ def test_purge_when_a_power_cut_emptied_the_notes_of_links(package: str, machine
     machine.apt("remove", package)
     machine.apt("purge", package)
     assert machine.files() - before == set()
+
+
+def test_an_upgrade_that_is_refused_leaves_the_old_module(machine, distro, newer: Callable) -> None:
+    machine.apt("install", DKMS)
+    (deb,) = newer(distro.name).glob(f"{DKMS}_*.deb")
+    machine.put(deb, "/root")
+    spoil = "dpkg-deb -R /root/{0} /root/tree && printf '#!/bin/sh\\nexit 1\\n' >/root/tree/DEBIAN/preinst"
+    machine.run(["sh", "-c", f"{spoil.format(deb.name)} && chmod 755 /root/tree/DEBIAN/preinst"])
+    machine.run(["dpkg-deb", "--build", "/root/tree", "/root/spoilt.deb"])
+    assert machine.run(["dpkg", "-i", "/root/spoilt.deb"], check=False).code != 0
+    assert machine.run(["dpkg", "--audit"]).output == ""
+    assert len(machine.modules()) == 2 and ": installed" in machine.run(["dkms", "status"]).output
+
+
+def test_a_module_of_another_package_stays(machine) -> None:
+    """Whatever it is called: DKMS did not make it."""
+    machine.run(["mkdir", "-p", "/root/tree/DEBIAN"])
+    control = b"Package: theirs\nVersion: 1\nArchitecture: all\nMaintainer: them\nDescription: test\n"
+    machine.write({"control": control}, "/root/tree/DEBIAN")
+    kernel = machine.run(["sh", "-c", "basename /lib/modules/*"]).output.strip()
+    folder = f"/lib/modules/{kernel}/updates/dkms"
+    machine.run(["mkdir", "-p", f"/root/tree{folder}"])
+    machine.write({"panicast.ko": b"theirs"}, f"/root/tree{folder}")
+    machine.run(["dpkg-deb", "--build", "/root/tree", "/root/theirs.deb"])
+    machine.run(["dpkg", "-i", "/root/theirs.deb"])
+    machine.apt("install", DKMS)
+    machine.apt("purge", DKMS)
+    assert machine.modules() == [f"{folder}/panicast.ko"]

@@ -51,6 +51,12 @@ def test_life(machine, distro, newer) -> None:
     machine.apt("remove", "panicast-receiver")
     assert machine.read("/var/lib/panicast/panicast.db") == b"records"
 
+    # It is evidence: a purge that nobody is there to be asked about leaves it.
+    machine.apt("purge", "panicast-receiver")
+    assert machine.files() - before == {"/var/lib/panicast", "/var/lib/panicast/panicast.db"}
+    machine.apt("install", "panicast-receiver")
+    answer = "panicast-receiver panicast-receiver/remove-records boolean true"
+    machine.run(["sh", "-c", f"echo {answer} | debconf-set-selections"])
     machine.apt("purge", "panicast-receiver")
     assert machine.files() - before == set()
     verified.add_life(distro.name, ["panicast-receiver"], machine.built, machine.seen())

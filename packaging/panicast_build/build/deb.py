@@ -96,7 +96,7 @@ class Build:
         self._name = f"{component.package}-{project.version}"
         self._orig_name = f"{component.package}_{project.version}.orig.tar"
         self._orig = io.BytesIO()
-        files = {**order.files, **taken_along(component, distro)}
+        files = {**order.files, **taken_along(component, distro), "LICENSE": ROOT / "LICENSE"}
         archive.write_tar(self._orig, files, mtime=self._epoch, prefix=f"{self._name}/")
         self._debian = render(project, component, distro, self._epoch)
         self._image = image(order.client, project, distro, order.packages)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import docker
@@ -13,6 +13,7 @@ from panicast_build.build import dist
 from panicast_build.core import files
 from panicast_build.core.errors import UserError
 from panicast_build.core.paths import CACHE
+from panicast_build.engine import images
 from panicast_build.engine.container import Container
 
 # Whichever of them an image has: NAME=VERSION lines.
@@ -27,17 +28,27 @@ FEW = 5
 
 def of(client: docker.DockerClient, tag: str) -> dict[str, Any]:
     """{"tag", "id", "base": {"layer", "digests"}, "packages": {NAME:ARCHITECTURE: VERSION}}: layer is the
-    SHA-256 of the base's root file system as a tar archive, digests are what registries call it."""
+    SHA-256 of the base's root file system as a tar archive; digests are what registries call the base, and
+    of one that no registry has its own."""
     image = client.images.get(tag)
     return {
         "tag": tag,
         "id": image.id,
         "base": {
             "layer": image.attrs["RootFS"]["Layers"][0],
-            "digests": sorted(image.attrs.get("RepoDigests") or []),
+            "digests": _digests(client, image.attrs["RootFS"]["Layers"]),
         },
         "packages": _packages(client, str(image.id)),
     }
+
+
+def _digests(client: docker.DockerClient, layers: Sequence[str]) -> list[str]:
+    """What tells the base that an image of these layers was made of."""
+    for base in client.images.list(images.BASES):
+        below = base.attrs["RootFS"]["Layers"]
+        if layers[: len(below)] == below:
+            return sorted(base.attrs.get("RepoDigests") or [f"{images.BASES}@{base.id}"])
+    raise UserError("the base image of a build image is gone", "run the same again: it is made anew")
 
 
 def _packages(client: docker.DockerClient, image_id: str) -> dict[str, str]:

@@ -26,6 +26,8 @@ from panicast_build.targets.distros import Base
 
 CONTAINERFILES = ROOT / "containers"
 REGISTRY_SECONDS = 8
+# What the base images are called, before their tags.
+BASES = "panicast/base"
 
 
 def digest(value: object) -> str:

@@ -84,7 +84,6 @@ def _smoke(release: Release, log: TextIO) -> None:
 
 def _collect(release: Release, log: TextIO) -> None:
     """Takes what was built, if it was built of this commit and is whole; nothing stays of an earlier try."""
-    commit = source.commit()
     shutil.rmtree(release.folder)
     for distro in release.distros:
         stated = dist.read(distro.name)
@@ -99,17 +98,12 @@ def _collect(release: Release, log: TextIO) -> None:
         shutil.copytree(
             paths.dist_dir(distro.name), into, ignore=lambda top, names: _folders(Path(top), names)
         )
+        # The release's own sums are over the packages as users get them.
+        (into / dist.SUMS).unlink()
         log.write(f"{distro.name}: {len(list(into.iterdir()))} files\n")
-    project, now = metadata.load(), datetime.now(UTC)
     entry = changelog.parse(changelog.PATH.read_text())[0]
-    texts = {
-        statements.SBOM: statements.sbom(project, release.distros, release.folder, now),
-        statements.NOTES: statements.notes(project, entry, release.distros, release.smoked),
-    }
-    for name, text in texts.items():
-        (release.folder / name).write_text(text)
-    stated_ = statements.provenance(project, release.distros, release.folder, str(commit["commit"]), now)
-    (release.folder / statements.PROVENANCE).write_text(stated_)
+    notes = statements.notes(metadata.load(), entry, release.distros, release.smoked)
+    (release.folder / statements.NOTES).write_text(notes)
 
 
 def _folders(top: Path, names: Sequence[str]) -> set[str]:
@@ -122,12 +116,31 @@ def _sign(release: Release, log: TextIO) -> None:
     shutil.rmtree(release.folder / "repo", ignore_errors=True)
     shutil.copytree(DIST / "repo", release.folder / "repo", symlinks=True)
     (release.folder / "repo" / ".lock").unlink(missing_ok=True)
+    _take_signed(release)
+    state(release, str(source.commit()["commit"]), datetime.now(UTC))
     summed = release.folder / statements.SUMS
     summed.write_text(statements.sums(release.folder))
     if release.sign:
         found = key.find(release.sign)
         for name in (statements.SUMS, statements.PROVENANCE):
             found.detached(release.folder / name, release.folder / f"{name}.asc")
+
+
+def _take_signed(release: Release) -> None:
+    """Signing changes an RPM: the release has it as the repository does."""
+    published = {path.name: path for path in (release.folder / "repo/current/").rglob("*.rpm")}
+    for distro in release.distros:
+        for path in (release.folder / distro.name).glob("*.rpm"):
+            shutil.copyfile(published[path.name], path)
+
+
+def state(release: Release, commit: str, now: datetime) -> None:
+    """Writes SBOM and provenance over the files as users get them. Only the sums are made later."""
+    project, folder = metadata.load(), release.folder
+    (folder / statements.SBOM).write_text(statements.sbom(project, release.distros, folder, now))
+    (folder / statements.PROVENANCE).write_text(
+        statements.provenance(project, release.distros, folder, commit, now)
+    )
 
 
 def tagged(release: Release) -> str:
@@ -149,7 +162,12 @@ STEPS = (
     Step("lint", "run every linter: ./inv lint", _lint),
     Step("test", "run every test: ./inv test", _test),
     Step("smoke", "crash machines that have them installed: ./inv smoke", _smoke),
-    Step("collect", "gather packages, SBOM, provenance and release notes", _collect),
-    Step("sign", "make and sign the repositories and SHA256SUMS", _sign, secrets=True),
+    Step("collect", "gather packages and release notes", _collect),
+    Step(
+        "sign",
+        "make the repositories, SBOM and provenance; sign what is signed",
+        _sign,
+        secrets=True,
+    ),
     Step("tag", "tag the commit", _tag, secrets=True),
 )

@@ -25,7 +25,7 @@ SUFFIXES: tuple[str, ...] = (".rpm",)
 
 def place(distro: Distro, name: str, kernel: bool) -> str:
     """See Archive."""
-    folder = f"{TOP}/{distro.name}" + (f"/{kernels.COMPONENT}" if kernel else "")
+    folder = f"{TOP}/{distro.folder}" + (f"/{kernels.COMPONENT}" if kernel else "")
     return folder + (f"/{SOURCE}" if name.endswith(".src.rpm") else "")
 
 
@@ -34,7 +34,7 @@ def make(
 ) -> None:
     """Makes the indexes of a target's packages, which are in the snapshot already, and signs them."""
     for below in ("", f"/{SOURCE}", f"/{kernels.COMPONENT}", f"/{kernels.COMPONENT}/{SOURCE}"):
-        where = f"{TOP}/{distro.name}{below}"
+        where = f"{TOP}/{distro.folder}{below}"
         folder = made.folder / where
         if not folder.is_dir():
             continue

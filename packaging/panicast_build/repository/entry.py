@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,9 +14,11 @@ import docker
 
 from panicast_build.build import assemble, dist, package, rpmroot
 from panicast_build.build.order import Order
-from panicast_build.core import templating
+from panicast_build.core import archive, templating
 from panicast_build.core.paths import ROOT, dist_dir
+from panicast_build.repository import key
 from panicast_build.repository.key import Key
+from panicast_build.repository.publish import Snapshot
 from panicast_build.targets.distros import Distro
 from panicast_build.targets.metadata import Component, Project
 
@@ -27,10 +30,10 @@ COMPONENTS = {
         Component("archive", "panicast-release", ("rpm",)),
     )
 }
-# How the key is exported, and the names of its file and of the source entry.
-FILES: dict[str, tuple[Callable[[Key, Path], None], str, str]] = {
-    "deb": (Key.export, "{package}.pgp", "{project}.sources"),
-    "rpm": (Key.export_text, "RPM-GPG-KEY-{project}", "{project}.repo"),
+# How the keys are exported, and the names of their file and of the source entry.
+FILES: dict[str, tuple[Callable[[Sequence[Key], Path], None], str, str]] = {
+    "deb": (key.export, "{package}.pgp", "{project}.sources"),
+    "rpm": (key.export_text, "RPM-GPG-KEY-{project}", "{project}.repo"),
 }
 
 
@@ -39,7 +42,7 @@ def target(distro: Distro) -> str:
     return f"{distro.name}/archive"
 
 
-def _sources(project: Project, distro: Distro, key: Key, url: str) -> dict[str, Path | bytes]:
+def _sources(project: Project, distro: Distro, keys: Sequence[Key], url: str) -> dict[str, Path | bytes]:
     """What the package of a distro has in it."""
     package_name = COMPONENTS[distro.family].package
     values = {
@@ -52,21 +55,52 @@ def _sources(project: Project, distro: Distro, key: Key, url: str) -> dict[str, 
     with tempfile.TemporaryDirectory() as folder:
         exported = Path(folder) / "key"
         export, key_name, entry_name = FILES[distro.family]
-        export(key, exported)
+        export(keys, exported)
         names = [name.format(package=package_name, project=project.name) for name in (key_name, entry_name)]
         entry = templating.environment(TEMPLATES).get_template(names[1]).render(values)
         return {names[0]: exported.read_bytes(), names[1]: entry.encode()}
 
 
-def build(client: docker.DockerClient, project: Project, distro: Distro, key: Key, url: str) -> Path:
-    """Builds the package of a distro, if something has changed; its folder."""
+def _content(sources: dict[str, Path | bytes], distro: Distro) -> str:
+    """The SHA-256 of all that a package is made from, but for its version."""
+    top = ROOT / "packaging" / "templates" / distro.family / COMPONENTS[distro.family].package
+    made_from = {**sources, **{f"{distro.family}/{name}": top / name for name in archive.read_tree(top)}}
+    digest = hashlib.sha256()
+    for name, data in sorted(made_from.items()):
+        text = data if isinstance(data, bytes) else data.read_bytes()
+        digest.update(f"{name} {len(text)}\n".encode() + text)
+    return digest.hexdigest()
+
+
+def _version(published: tuple[str, int] | None, content: str, changed: int, now: int) -> int:
+    """The seconds since 1970 that a package's version says: the key's change for the first, the time of
+    the publication for each that has another content than the one before, which it must be newer than."""
+    if published is None:
+        return changed
+    before, version = published
+    return version if content == before else max(now, version + 1)
+
+
+def build(
+    client: docker.DockerClient,
+    project: Project,
+    distro: Distro,
+    keys: Sequence[Key],
+    url: str,
+    made: Snapshot,
+    now: int,
+) -> Path:
+    """Builds the package of a distro for a publication, if something has changed; its folder. A machine that
+    has it trusts the keys; the first is the one that signs."""
     component, where = COMPONENTS[distro.family], target(distro)
-    sources, changed = _sources(project, distro, key, url), key.changed()
-    # Of a version of its own: it is new when the key is, and only then.
-    versioned = replace(project, version=datetime.fromtimestamp(changed, UTC).strftime("%Y%m%d.%H%M%S"))
+    sources = _sources(project, distro, keys, url)
+    content = _content(sources, distro)
+    epoch = _version(made.entries.get(distro.name), content, keys[0].changed(), now)
+    made.entries[distro.name] = (content, epoch)
+    versioned = replace(project, version=datetime.fromtimestamp(epoch, UTC).strftime("%Y%m%d.%H%M%S"))
     with dist.locked(where):
-        order = Order(client, versioned, component, sources=sources, epoch=changed)
-        made = package.builder(order, distro)
+        order = Order(client, versioned, component, sources=sources, epoch=epoch)
+        builder = package.builder(order, distro)
         title = f"{component.package} for {distro.name}"
-        assemble.fill(where, versioned, {component.name: made}, {component.name: title})
+        assemble.fill(where, versioned, {component.name: builder}, {component.name: title})
     return dist_dir(where)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,17 +21,9 @@ def _gpg(*arguments: str | Path) -> str:
 
 @dataclass(frozen=True)
 class Key:
-    """A secret key in the user's GnuPG keyring, by its fingerprint."""
+    """A key in the user's GnuPG keyring, by its fingerprint. To sign takes a secret one."""
 
     fingerprint: str
-
-    def export(self, into: Path) -> None:
-        """Writes the public key, in binary form, to a file."""
-        _gpg("--output", into, "--export-options", "export-minimal", "--export", self.fingerprint)
-
-    def export_text(self, into: Path) -> None:
-        """Writes the public key, armored, to a file."""
-        _gpg("--armor", "--output", into, "--export-options", "export-minimal", "--export", self.fingerprint)
 
     def changed(self) -> int:
         """When the key was last changed, e.g. made to live longer, in seconds since 1970."""
@@ -59,16 +52,42 @@ class Key:
         run([tools.find("rpmsign") or "", "--addsign", *defines, *paths])
 
 
+def export(keys: Sequence[Key], into: Path) -> None:
+    """Writes public keys, in binary form, to a file."""
+    fingerprints = [key.fingerprint for key in keys]
+    _gpg("--output", into, "--export-options", "export-minimal", "--export", *fingerprints)
+
+
+def export_text(keys: Sequence[Key], into: Path) -> None:
+    """Writes public keys, armored, to a file. Each by itself: rpm reads the first one of a block."""
+    with tempfile.TemporaryDirectory() as folder:
+        part, blocks = Path(folder) / "key", []
+        for key in keys:
+            options = ("--armor", "--export-options", "export-minimal")
+            _gpg(*options, "--output", part, "--export", key.fingerprint)
+            blocks.append(part.read_text())
+    into.write_text("".join(blocks))
+
+
 def find(name: str) -> Key:
     """The secret key that GnuPG knows by a name, an address or a fingerprint; UserError unless it is one."""
+    return _find(name, "secret", "sec")
+
+
+def find_public(name: str) -> Key:
+    """The same, of those whose public half is enough."""
+    return _find(name, "public", "pub")
+
+
+def _find(name: str, kind: str, record: str) -> Key:
     try:
-        listed = _gpg("--with-colons", "--list-secret-keys", name)
+        listed = _gpg("--with-colons", f"--list-{kind}-keys", name)
     except UserError as error:
         raise UserError(
-            f"GnuPG has no secret key {name}", "gpg --list-secret-keys lists those that it has (GNUPGHOME)"
+            f"GnuPG has no {kind} key {name}", f"gpg --list-{kind}-keys lists those that it has (GNUPGHOME)"
         ) from error
     # A fingerprint follows each key, and each of its subkeys.
-    found = re.findall(r"^sec:(?:.*\n)+?fpr:+([0-9A-F]+):", listed, re.MULTILINE)
+    found = re.findall(rf"^{record}:(?:.*\n)+?fpr:+([0-9A-F]+):", listed, re.MULTILINE)
     if len(found) != 1:
-        raise UserError(f"{len(found)} secret keys are called {name}", "name one by its fingerprint")
+        raise UserError(f"{len(found)} {kind} keys are called {name}", "name one by its fingerprint")
     return Key(found[0])

@@ -29,13 +29,15 @@ SNAPSHOTS, CURRENT, MANIFEST = "snapshots", "current", "manifest.json"
 
 @dataclass
 class Snapshot:
-    """A publication: its folder, its name, the packages in it (path -> SHA-256 before they were signed), and
-    the indexes that were made for it and are named by a hash."""
+    """A publication: its folder, its name, the packages in it (path -> SHA-256 before they were signed), the
+    indexes that were made for it and are named by a hash, and what the newest package that brings a distro
+    this archive was made from (distro -> its content's SHA-256 and its version, in seconds since 1970)."""
 
     folder: Path
     name: str
     packages: dict[str, str] = field(default_factory=dict)
     indexes: list[str] = field(default_factory=list)
+    entries: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -62,12 +64,19 @@ def publishing(out: Path) -> Iterator[Snapshot]:
         part.mkdir(parents=True)
         made = Snapshot(part, name)
         if earlier:
-            made.packages = dict(_manifest(earlier[-1])["packages"])
+            before = _manifest(earlier[-1])
+            made.packages = dict(before["packages"])
+            # Earlier versions did not state them.
+            made.entries = {distro: tuple(stated) for distro, stated in before.get("entries", {}).items()}
             for path in made.packages:
                 link(earlier[-1] / path, part / path)
         yield made
         _retain(made, earlier[-KEEP:])
-        stated = {"packages": dict(sorted(made.packages.items())), "indexes": sorted(made.indexes)}
+        stated = {
+            "packages": dict(sorted(made.packages.items())),
+            "indexes": sorted(made.indexes),
+            "entries": dict(sorted(made.entries.items())),
+        }
         files.write(part / MANIFEST, json.dumps(stated, indent=2) + "\n")
         part.rename(folder)
         _point(out / CURRENT, f"{SNAPSHOTS}/{name}")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
@@ -56,10 +57,12 @@ def run(
     valid_days: int = apt.VALID_DAYS,
     now: int = 0,
     kernel_names: str = "",
+    trust: str = "",
 ) -> Path:
     """Publishes what is in dist/ of a comma list of distros ("": of all that were built) to the folder into
     ("": dist/repo), signed with the key that GnuPG knows as sign; "" signs nothing. Of kernel_names, a comma
-    list of distros, the patched kernels are published too, each in a place of its own.
+    list of distros, the patched kernels are published too, each in a place of its own. Who installs the
+    package that brings the archive trusts the keys of trust, a comma list, too: the next one or the last.
 
     url is where the folder will be served ("": as metadata.toml says); an apt index is good for valid_days
     from now on (seconds since 1970; 0: the clock's).
@@ -82,22 +85,27 @@ def run(
             )
     out = Path(into).resolve() if into else paths.DIST / "repo"
     signing = key.find(sign) if sign else None
+    others = [key.find_public(name.strip()) for name in trust.split(",") if name.strip()]
+    if others and not signing:
+        raise UserError("--trust names keys, but nothing is signed", "name the key that signs: --sign KEY")
     where = (url or project.archive).rstrip("/")
-    if signing:
-        client = engine.connect()
-        for distro in chosen:
-            entry.build(client, project, distro, signing, where)
-    else:
+    at = now or int(time.time())
+    if not signing:
         progress.say("not signed: apt and dnf take nothing from it unless they are told to trust it (--sign)")
-    with progress.step(f"publishing to {out}"), publish.publishing(out) as made:
+    with publish.publishing(out) as made, ExitStack() as step:
+        if signing:
+            client = engine.connect()
+            for distro in chosen:
+                entry.build(client, project, distro, [signing, *others], where, made, at)
+        step.enter_context(progress.step(f"publishing to {out}"))
         _withdraw(made, project)
         for distro in chosen:
             _take(made, distro, signing, distro in with_kernels)
         # Those too of which nothing is new: their indexes are for this publication.
         for distro in distros.load().values():
-            _index(made, project, distro, signing, where, valid_days, now or int(time.time()))
+            _index(made, project, distro, signing, where, valid_days, at)
         if signing:
-            signing.export_text(made.folder / PUBLIC_KEY)
+            key.export_text([signing, *others], made.folder / PUBLIC_KEY)
     progress.say(f"published {made.name} in {out}; serve that folder as {where}")
     return out
 
@@ -148,7 +156,7 @@ def _take(made: Snapshot, distro: Distro, signing: Key | None, with_kernel: bool
     for path, folder in found:
         place = f"{folder}/{path.name}"
         if place in made.packages and path.parent == paths.dist_dir(entry.target(distro)):
-            # Its version is the key's: whoever has it has the key.
+            # Its version says what is in it: whoever has it has the same.
             continue
         sha256 = dist.sha256(path)
         before = made.packages.setdefault(place, sha256)

@@ -40,6 +40,17 @@ class Distro(Base):
     kernel: str
     vendored: list[str] = field(kw_only=True)
     components: tuple[str, ...] = field(default=(), kw_only=True)
+    repository: str = field(default="", kw_only=True)
+
+    @property
+    def folder(self) -> str:
+        """The folder of its packages in the archive of RPMs."""
+        return self.entry_folder.replace("$releasever", self.suite)
+
+    @property
+    def entry_folder(self) -> str:
+        """The same, as its source entry names it: the machine knows its $releasever."""
+        return self.repository or self.name
 
 
 @dataclass(frozen=True)

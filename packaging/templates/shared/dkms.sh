@@ -10,15 +10,42 @@ forget_tree() {
     find /var/lib/dkms/panicast -maxdepth 1 -xtype l -delete 2>/dev/null || true
 }
 
-# Modules that it does not know of any more, in these folders of a kernel's: its own removal of them was cut off.
+# Whether a package brought this file of /lib/modules, which may be /usr/lib/modules.
+owned() { # FILE
+    { dpkg-query -S "$1" || dpkg-query -S "/usr$1" || rpm -qf "$1"; } >/dev/null 2>&1
+}
+
+modules() { # FOLDER [TEST...]
+    folder=$1
+    shift
+    find "$folder" \( -name 'panicast.ko*' -o -name 'panicast_seal.ko*' \) "$@" 2>/dev/null || true
+}
+
+drop() { # KERNEL MODULE...
+    kernel=$1
+    shift
+    for module in "$@"; do
+        rm "$module"
+        (cd "$kernel" && module=${module#"$kernel"} && rmdir -p "${module%/*}" 2>/dev/null) || true
+    done
+    [ $# = 0 ] || depmod "$(basename "$kernel")" || true
+}
+
+# Modules that it does not know of any more, in these folders of a kernel's: its own removal of them was cut off. What
+# a package brought is that package's. Links of other kernels to them would be found by depmod for ever.
 remove_left() { # FOLDER...
     for kernel in /lib/modules/*/; do
-        found=$(cd "$kernel" 2>/dev/null && find "$@" \( -name 'panicast.ko*' -o -name 'panicast_seal.ko*' \) 2>/dev/null) ||
-            true
-        for module in $found; do
-            rm "$kernel$module"
-            rmdir -p "$kernel${module%/*}" 2>/dev/null || true
+        left=
+        for folder in "$@"; do
+            for module in $(modules "$kernel$folder"); do
+                owned "$module" || left="$left $module"
+            done
         done
-        [ ! "$found" ] || depmod "$(basename "$kernel")" || true
+        # shellcheck disable=SC2086 # A list of words.
+        drop "$kernel" $left
+    done
+    for kernel in /lib/modules/*/; do
+        # shellcheck disable=SC2046 # Likewise.
+        drop "$kernel" $(modules "${kernel}weak-updates" -xtype l)
     done
 }

@@ -16,7 +16,7 @@ from panicast_build.core.errors import UserError
 from panicast_build.core.run import run
 from panicast_build.repository import apt as suites
 from panicast_build.repository import publish, task
-from panicast_build.repository.key import Key
+from panicast_build.repository.key import Key, export
 from panicast_build.targets import metadata
 from panicast_build.targets.distros import get
 
@@ -120,7 +120,7 @@ def test_refuses_an_unknown_key_and_no_signature(apt, copy: Path, keys: dict[str
 def test_refuses_a_key_that_has_expired(apt, tmp_path: Path, expired: Key) -> None:
     """As the client's copy of the key says."""
     exported = tmp_path / "panicast-archive-keyring.pgp"
-    expired.export(exported)
+    export([expired], exported)
     apt.write({exported.name: exported}, "/usr/share/keyrings")
     taken, said = update(apt)
     assert not taken and "EXPKEYSIG" in said
@@ -168,3 +168,52 @@ def test_what_was_published_never_changes(
     with pytest.raises(UserError, match="was published with other bytes"):
         task.run("", DEB, str(copy), URL)
     assert (copy / "current").resolve() == before
+
+
+def entries(folder: Path) -> list[str]:
+    """The packages that bring the archive, the oldest first."""
+    return sorted(path.name for path in (folder / "deb/pool/bookworm").glob("panicast-archive-keyring_*.deb"))
+
+
+def test_a_corrected_address_reaches_who_has_the_archive(apt, copy: Path) -> None:
+    moved = "http://127.0.0.1:8000/./"
+    task.run(OURS, DEB, str(copy), URL)
+    assert len(entries(copy)) == 1
+    task.run(OURS, DEB, str(copy), moved)
+    assert len(entries(copy)) == 2
+    apt.serve(copy)
+    assert update(apt)[0]
+    apt.run(["apt-get", "upgrade", "-y"])
+    assert moved in apt.read("/etc/apt/sources.list.d/panicast.sources").decode()
+    assert update(apt)[0]
+
+
+def test_a_new_key_takes_over_from_the_old_one(apt, copy: Path, tmp_path: Path) -> None:
+    """As docs/release.md says: the old key brings the new one, the new one signs, the old one goes."""
+    late = tmp_path / "late"
+    task.run(OURS, DEB, str(copy), URL, trust=THEIRS)
+    shutil.copytree(copy, late, symlinks=True)
+    apt.serve(copy)
+    assert update(apt)[0]
+    before = apt.read("/usr/share/keyrings/panicast-archive-keyring.pgp")
+    apt.run(["apt-get", "upgrade", "-y"])
+    both = apt.read("/usr/share/keyrings/panicast-archive-keyring.pgp")
+    assert len(both) > len(before)
+
+    task.run(THEIRS, DEB, str(copy), URL, trust=OURS)
+    apt.serve(copy)
+    taken, said = update(apt)
+    assert taken, said
+
+    task.run(THEIRS, DEB, str(copy), URL)
+    apt.serve(copy)
+    assert update(apt)[0]
+    apt.run(["apt-get", "upgrade", "-y"])
+    assert len(apt.read("/usr/share/keyrings/panicast-archive-keyring.pgp")) < len(both)
+    taken, said = update(apt)
+    assert taken, said
+
+    # What the old key signed after that is a stranger's.
+    apt.serve(late)
+    taken, said = update(apt)
+    assert not taken and "NO_PUBKEY" in said

@@ -9,7 +9,7 @@ from pathlib import Path
 from panicast_build.core.run import run
 from panicast_build.repository import dnf as repositories
 from panicast_build.repository import task
-from panicast_build.repository.key import Key
+from panicast_build.repository.key import Key, export_text
 from panicast_build.repository.publish import Snapshot
 from panicast_build.targets import distros, metadata
 
@@ -80,7 +80,7 @@ def test_refuses_an_unknown_key_and_no_signature(dnf, copy: Path, keys: dict[str
 
 def test_refuses_a_key_that_has_expired(dnf, tmp_path: Path, expired: Key) -> None:
     """As the client's copy of the key says."""
-    expired.export_text(tmp_path / KEY)
+    export_text([expired], tmp_path / KEY)
     dnf.write({KEY: tmp_path / KEY}, "/etc/pki/rpm-gpg")
     installed, said = install(dnf)
     assert not installed, said
@@ -109,3 +109,15 @@ def test_a_client_in_the_middle_of_a_publication_ends_with_what_it_began(dnf, co
             assert path.read_bytes() == text
     dnf.serve(copy)
     assert install(dnf)[0]
+
+
+def test_a_new_key_takes_over_from_the_old_one(dnf, copy: Path) -> None:
+    task.run(OURS, RPM, str(copy), URL, trust=THEIRS)
+    dnf.serve(copy)
+    dnf.run([*DNF, "clean", "all"])
+    dnf.run([*DNF, "upgrade", "panicast-release"])
+    assert dnf.read(f"/etc/pki/rpm-gpg/{KEY}").decode().count("BEGIN PGP") == 2
+    task.run(THEIRS, RPM, str(copy), URL, trust=OURS)
+    dnf.serve(copy)
+    installed, said = install(dnf)
+    assert installed, said
