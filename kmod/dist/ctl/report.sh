@@ -28,8 +28,13 @@ now_ms() {
 
 # What a receiver on this machine, or the web page of another, has of the test: an answer in words.
 heard() { # WORD WEB
-	if [ -n "$2" ]; then
+	if [ -n "$2" ] && has_command curl; then
 		ask="curl -fsS $2/api/v1/records?search=$1" asked="its web page says so"
+	elif [ -n "$2" ] && has_command wget; then
+		ask="wget -qO- $2/api/v1/records?search=$1" asked="its web page says so"
+	elif [ -n "$2" ]; then
+		echo "not asked: neither curl nor wget is installed; look at $2/?search=$1"
+		return
 	elif has_command panicast-receiver; then
 		ask="panicast-receiver list --search $1 --all --json" asked="that of this machine"
 	else
