@@ -22,6 +22,7 @@ from panicast_build.core.choice import choose
 from panicast_build.core.errors import reported
 from panicast_build.core.termination import terminable
 from panicast_build.crash import matrix as crash_matrix
+from panicast_build.crash import reach
 from panicast_build.crash import tree as crashed_trees
 from panicast_build.kernel import task as kernels
 from panicast_build.pages import listing
@@ -141,6 +142,7 @@ def kernel(
     case="only these ways to crash, e.g. sysrq,nmi; quick: those of every test run (with --matrix)",
     tree="crash the kernel that this folder is the source of, built in a container (with --matrix)",
     config="the file that configures --tree's kernel, its distribution's own (the tree's .config)",
+    places="find instead the functions that are crashed in, for every --kernel and --nic that has some",
 )
 def smoke(
     _: Context,
@@ -151,9 +153,12 @@ def smoke(
     case: str = "",
     tree: str = "",
     config: str = "",
+    places: bool = False,
 ) -> None:
     """Install the built packages in two VMs, crash one, read its last words on the other."""
-    if matrix or tree or config:
+    if places:
+        reach.run(kernel, nic)
+    elif matrix or tree or config:
         crash_matrix.run(kernel, nic, case, tree, config)
     else:
         smoke_test.run(distro, nic or "virtio-net-pci", kernel or smoke_test.STOCK)

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from panicast_build.core import tables
 from panicast_build.core.choice import choose
+from panicast_build.crash import places
+from panicast_build.crash.places import Where
 
 # What cases that seal do it with; the guest has the key in /key.
 KEY_ID, KEY = 7, bytes(range(0x20, 0x40))
@@ -19,7 +21,8 @@ TABLE = Path(__file__).with_name("cases.toml")
 
 @dataclass(frozen=True)
 class Case:
-    """One way to crash: see cases.toml."""
+    """One way to crash: see cases.toml. way is the name of its table; place, of a table with places, the
+    function; where has the kernels and network cards in whose list that is, none for all."""
 
     name: str
     says: str = "sysrq triggered crash"
@@ -43,15 +46,19 @@ class Case:
     sealed: bool = False
     clean: bool = False
     life: int = 120
-    sends: bool = True
+    record: str = "whole"
     oops: str = ""
     heard: tuple[str, ...] = ()
     silent: int = 0
     nmi: bool = False
+    machine: str = ""
     driver: str = ""
     series: tuple[str, ...] = ()
     quick: bool = False
     named: str = ""
+    way: str = ""
+    place: str = ""
+    where: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def triggers(self) -> list[str]:
@@ -61,9 +68,9 @@ class Case:
 
 @dataclass(frozen=True)
 class Places:
-    """Where a table makes a case for each place: see cases.toml."""
+    """Where a table makes a case for each place, see cases.toml; by name a list of places.toml."""
 
-    places: tuple[str, ...] = ()
+    places: tuple[str, ...] | str = ()
     sample: tuple[str, ...] = ()
 
 
@@ -82,19 +89,27 @@ def select(names: str) -> list[Case]:
 
 
 def modules() -> list[str]:
-    """Every module that a case wants."""
-    return sorted({module for case in load().values() for module in case.modules})
+    """Every module that a case wants, or a test of its own."""
+    return sorted({"vmgenid", *(module for case in load().values() for module in case.modules)})
 
 
 def _expanded(name: str, fields: dict[str, Any]) -> list[Case]:
     """The case of a table, or, of one with places, a case for each place."""
-    where: dict[str, Any] = {key: fields.pop(key) for key in ("places", "sample") if key in fields}
-    at = tables.value(TABLE, name, where, Places)
+    own: dict[str, Any] = {key: fields.pop(key) for key in ("places", "sample") if key in fields}
+    at = tables.value(TABLE, name, own, Places)
     if not at.places:
-        return [tables.value(TABLE, name, fields, Case)]
+        return [replace(tables.value(TABLE, name, fields, Case), way=name)]
+    everywhere: Where = frozenset()
+    found = places.of(at.places) if isinstance(at.places, str) else dict.fromkeys(at.places, everywhere)
     return [
-        tables.value(TABLE, f"{name}-{place}", {**_put(fields, place), "quick": place in at.sample}, Case)
-        for place in at.places
+        replace(
+            tables.value(TABLE, f"{name}-{place}", _put(fields, place), Case),
+            quick=place in at.sample,
+            way=name,
+            place=place,
+            where=where,
+        )
+        for place, where in found.items()
     ]
 
 

@@ -8,7 +8,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -18,8 +19,10 @@ import dpkt
 from panicast_build.core import tools
 from panicast_build.core.paths import ROOT
 from panicast_build.crash import initramfs
+from panicast_build.crash.architectures import Architecture
 from panicast_build.crash.cases import KEY, Case
 from panicast_build.crash.kit import NICS, OWN, PROGRAMS, Kit
+from panicast_build.smoke.failure import wait_for
 
 READY = "READY-TO-CRASH"  # init says it
 LIVES = 3
@@ -68,30 +71,61 @@ def crash(kit: Kit, nic: str, case: Case) -> Outcome:
     sometimes run a breakpoint that the kernel, which patches itself, has already taken back ("Oops: int3").
     """
     for _ in range(LIVES):
-        outcome = _live(kit, nic, case)
+        with tempfile.TemporaryDirectory(prefix="panicast-crash-") as name:
+            outcome = _live(kit, nic, case, Path(name) / "guest")
         if READY in outcome.console:
             break
     return outcome
 
 
-def _live(kit: Kit, nic: str, case: Case) -> Outcome:
+def clone(kit: Kit, nic: str, case: Case, copies: int) -> list[Outcome]:
+    """A guest until it is ready to crash, and copies that go on from there until they have crashed: as when a
+    virtual machine is cloned, or reverted. All have the memory of the first."""
     with tempfile.TemporaryDirectory(prefix="panicast-crash-") as name:
-        folder, started = Path(name), time.monotonic()
-        (folder / "initrd").write_bytes(_initrd(kit, nic, case))
-        argv = ["setpriv", "--pdeathsig", "KILL", "--", *_argv(kit, nic, case, folder)]
-        with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as process:
-            try:
-                rebooted = _watch(process, folder, case)
-            finally:
-                process.kill()
-        cards = tuple(_frames(folder / f"pcap{card}") for card in range(case.cards))
-        return Outcome(
-            frames=[frame for card in cards for frame in card],
-            console=_said(folder / "console"),
-            rebooted=rebooted,
-            seconds=time.monotonic() - started,
-            cards=cards,
-        )
+        first, memory = Path(name) / "first", Path(name) / "memory"
+        with _qemu(kit, nic, case, first) as process:
+            wait_for("the guest to be ready", case.life, lambda: READY in _said(first / "console"))
+            with _monitor(first) as monitor:
+                monitor.sendall(f'migrate "exec:cat > {memory}"\nquit\n'.encode())
+                process.wait(case.life)
+        outcomes = [_outcome(first, case, rebooted=False, started=time.monotonic())]
+        for number in range(copies):
+            outcomes.append(_live(kit, nic, case, Path(name) / f"copy{number}", memory))
+        return outcomes
+
+
+def _live(kit: Kit, nic: str, case: Case, folder: Path, memory: Path | None = None) -> Outcome:
+    started = time.monotonic()
+    with _qemu(kit, nic, case, folder, memory) as process:
+        rebooted = _watch(process, folder, case)
+    return _outcome(folder, case, rebooted, started)
+
+
+@contextmanager
+def _qemu(
+    kit: Kit, nic: str, case: Case, folder: Path, memory: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A guest with all its files in a new folder; it boots, or goes on where one left this memory."""
+    folder.mkdir()
+    (folder / "initrd").write_bytes(_initrd(kit, nic, case))
+    argv = ["setpriv", "--pdeathsig", "KILL", "--", *_argv(kit, nic, case, folder)]
+    argv += ["-incoming", f"exec:cat {memory}"] if memory else []
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _outcome(folder: Path, case: Case, rebooted: bool, started: float) -> Outcome:
+    cards = tuple(_frames(folder / f"pcap{card}") for card in range(case.cards))
+    return Outcome(
+        frames=[frame for card in cards for frame in card],
+        console=_said(folder / "console"),
+        rebooted=rebooted,
+        seconds=time.monotonic() - started,
+        cards=cards,
+    )
 
 
 def _initrd(kit: Kit, nic: str, case: Case) -> bytes:
@@ -134,13 +168,15 @@ def _argv(kit: Kit, nic: str, case: Case, folder: Path) -> list[str]:
     # fmt: off
     argv = [
         tools.find(machine.qemu) or machine.qemu, "-nodefaults", "-no-user-config", "-display", "none",
-        *machine.machine, *(("-cpu", case.cpu) if case.cpu else ()), "-smp", CPUS, "-m", str(MEMORY_MIB),
+        *_machine(machine, case), "-smp", CPUS, "-m", str(MEMORY_MIB),
         "-no-reboot", "-action", "panic=none",
         "-kernel", str(kit.folder / "vmlinuz"), "-initrd", str(folder / "initrd"),
         "-append", append,
         "-serial", f"file:{folder / 'console'}",
         "-monitor", f"unix:{folder / 'monitor'},server=on,wait=off",
     ]
+    # An IOMMU comes before the cards behind it.
+    argv += [word for device in case.devices for word in ("-device", device)]
     card = NICS[nic]
     for number in range(case.cards):
         argv += [
@@ -150,7 +186,12 @@ def _argv(kit: Kit, nic: str, case: Case, folder: Path) -> list[str]:
             "-device", f"{card.device},netdev=segment{number},mac=52:54:00:12:34:{0x56 + number:02x}",
         ]
     # fmt: on
-    return argv + [word for device in case.devices for word in ("-device", device)]
+    return argv
+
+
+def _machine(architecture: Architecture, case: Case) -> list[str]:
+    _, usual, *more = architecture.machine
+    return ["-machine", case.machine or usual, *more, *(("-cpu", case.cpu) if case.cpu else ())]
 
 
 def _watch(process: subprocess.Popen[bytes], folder: Path, case: Case) -> bool:
@@ -164,7 +205,7 @@ def _watch(process: subprocess.Popen[bytes], folder: Path, case: Case) -> bool:
             pass
         # A console may have grown to megabytes: only who waits for a word reads it.
         if to_inject and READY in _said(folder / "console"):
-            _inject_nmi(folder / "monitor")
+            _inject_nmi(folder)
             to_inject = False
         if case.panic == 0 and END in _said(folder / "console"):
             return False
@@ -180,9 +221,15 @@ def _frames(pcap: Path) -> list[Frame]:
         return [Frame(float(at), data) for at, data in dpkt.pcap.Reader(stream)]
 
 
-def _inject_nmi(path: Path) -> None:
+@contextmanager
+def _monitor(folder: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as monitor:
-        monitor.connect(str(path))
+        monitor.connect(str(folder / "monitor"))
+        yield monitor
+
+
+def _inject_nmi(folder: Path) -> None:
+    with _monitor(folder) as monitor:
         monitor.sendall(b"nmi\n")
         # The prompt after the echo: QEMU has done it.
         while b"nmi" not in monitor.recv(4096):

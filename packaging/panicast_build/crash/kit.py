@@ -36,10 +36,12 @@ STRICT = ("W=1", "KCFLAGS=-Werror")
 
 @dataclass(frozen=True)
 class Nic:
-    """A network card: QEMU's device, which is a model and its properties, and the modules that drive it."""
+    """A network card: QEMU's device, which is a model and its properties, and the modules that drive it;
+    locks says that they have locks of their own to send or to poll, see kmod/driver.c."""
 
     device: str
     drivers: tuple[str, ...]
+    locks: bool = False
 
     @property
     def model(self) -> str:
@@ -53,22 +55,23 @@ NICS = {
     "virtio-net-pci": Nic("virtio-net-pci,speed=1000,duplex=full", ("virtio_pci", "virtio_net")),
     "e1000": Nic("e1000", ("e1000",)),
     "e1000e": Nic("e1000e", ("e1000e",)),
-    "rtl8139": Nic("rtl8139", ("8139cp",)),
-    "rtl8139-8139too": Nic("rtl8139", ("8139too",)),
-    "vmxnet3": Nic("vmxnet3", ("vmxnet3",)),
-    "i82557b": Nic("i82557b", ("e100",)),
-    "pcnet": Nic("pcnet", ("pcnet32",)),
-    "ne2k_pci": Nic("ne2k_pci", ("ne2k-pci",)),
+    "rtl8139": Nic("rtl8139", ("8139cp",), locks=True),
+    "rtl8139-8139too": Nic("rtl8139", ("8139too",), locks=True),
+    "vmxnet3": Nic("vmxnet3", ("vmxnet3",), locks=True),
+    "i82557b": Nic("i82557b", ("e100",), locks=True),
+    "pcnet": Nic("pcnet", ("pcnet32",), locks=True),
+    "ne2k_pci": Nic("ne2k_pci", ("ne2k-pci",), locks=True),
     "igb": Nic("igb", ("igb",)),
 }
 
 
 @dataclass(frozen=True)
 class Kit:
-    """A folder with vmlinuz, programs, our modules, those of the kernel that guests want; and orders: by the
-    kernel's name of a module, the files to load for it, in their order. config has the lines of its .config;
-    append is for its command line, architecture whose machine it wants."""
+    """Of the kernel with this name: a folder with vmlinuz, programs, our modules, those of the kernel that
+    guests want; and orders: by the kernel's name of a module, the files to load for it, in order. config
+    has the lines of its .config; append is for its command line, architecture whose machine it wants."""
 
+    name: str
     folder: Path
     release: str
     orders: Mapping[str, list[str]]
@@ -88,8 +91,14 @@ class Kit:
             and self.config.issuperset(case.config)
             and (not case.series or self.release.startswith(tuple(f"{name}." for name in case.series)))
             and (not case.driver or case.driver in NICS[nic].drivers)
+            and (not case.where or (self.name, nic) in case.where)
             and all(f"{trigger}\0".encode() in self._lkdtm for trigger in case.triggers)
         )
+
+    def locking(self, nic: str) -> list[str]:
+        """The modules of a card's driver, as call traces name them, where they have locks of their own."""
+        loaded = self.order(*NICS[nic].drivers) if NICS[nic].locks else []
+        return [Path(name).stem.replace("-", "_") for name in loaded]
 
     def order(self, *modules: str) -> list[str]:
         """The files of modules and of what they need, in the order in which they load."""
@@ -98,7 +107,12 @@ class Kit:
 
 def kit(client: docker.DockerClient, kernel: Kernel) -> Kit:
     """The kit of a kernel of the table: see of_image()."""
-    arguments = {"SERIES": kernel.series, "SUITE": kernel.suite, "ARCHIVE": kernel.archive}
+    arguments = {
+        "SERIES": kernel.series,
+        "FLAVOUR": kernel.flavour,
+        "SUITE": kernel.suite,
+        "ARCHIVE": kernel.archive,
+    }
     tag = images.build(client, kernel, kernel.recipe, buildargs=arguments)
     return of_image(client, kernel.name, tag, kernel.append, kernel.arch)
 
@@ -122,7 +136,7 @@ def of_image(client: docker.DockerClient, name: str, tag: str, append: str = "",
     files.cached(folder, partial(_make, client, tag, architecture, sources, wanted, log_path))
     orders = json.loads((folder / "orders.json").read_text())
     config = frozenset((folder / "config").read_text().splitlines())
-    return Kit(folder, (folder / "release").read_text(), orders, config, append, architecture)
+    return Kit(name, folder, (folder / "release").read_text(), orders, config, append, architecture)
 
 
 def _make(

@@ -38,14 +38,18 @@ CONSOLES = LOGS / "crashes"
 
 @dataclass(frozen=True)
 class Crash:
-    """One crash: fault is "" when it was delivered; frames is how many passed the cards; seconds are wall
-    clock from the guest's start to its reset; built says of a kernel that was built for it how."""
+    """One crash: way is the table that its case is in, fault is "" when it was delivered; alone says that
+    nothing was sent, for it was in a driver that has a lock of its own; frames is how many passed the cards;
+    seconds are wall clock from the guest's start to its reset; built says of a kernel that was built for it
+    how."""
 
     kernel: str
     release: str
     nic: str
     case: str
+    way: str
     fault: str
+    alone: bool
     frames: int
     seconds: float
     date: str
@@ -125,13 +129,15 @@ def _crash_all(subject: Subject, made: Kit, nic: str, chosen: Sequence[Case]) ->
 
 
 def _crash(subject: Subject, made: Kit, nic: str, case: Case) -> Crash:
-    outcome = guest.crash(made, nic, case)
+    outcome, drivers = guest.crash(made, nic, case), made.locking(nic)
     crash = Crash(
         kernel=subject.name,
         release=made.release,
         nic=nic,
         case=case.name,
-        fault=verdict.fault(case, outcome),
+        way=case.way,
+        fault=verdict.fault(case, outcome, drivers),
+        alone=bool(case.place) and verdict.left_alone(case, outcome, drivers),
         frames=len(outcome.frames),
         seconds=round(outcome.seconds, 1),
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
@@ -151,8 +157,10 @@ def _console(crash: Crash) -> Path:
 def _remember(crashes: Sequence[Crash]) -> None:
     """Puts crashes in the place of older ones of their kind in dist/crashes.json, and writes docs/crashes.md
     of all that are there."""
-    earlier = json.loads(REPORT.read_text()) if REPORT.exists() else []
-    known = {(one["kernel"], one["nic"], one["case"]): {"built": "", **one} for one in earlier}
+    read = json.loads(REPORT.read_text()) if REPORT.exists() else []
+    # Reports of before there were trees, and places.
+    earlier = [{"built": "", "way": one["case"], "alone": False, **one} for one in read]
+    known = {(one["kernel"], one["nic"], one["case"]): one for one in earlier}
     known |= {(crash.kernel, crash.nic, crash.case): asdict(crash) for crash in crashes}
     rank = {name: place for place, name in enumerate([*kernels.load(), *NICS, *cases.load()])}
     # Trees are in no table: behind those that are.

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import dpkt
 
@@ -63,8 +63,22 @@ def _netconsole_said(text: bytes, frames: Iterable[Frame]) -> bool:
     return any(udp.dport == NETCONSOLE_PORT and text in udp.data for udp in datagrams(frames)) or not text
 
 
-def fault(case: Case, outcome: Outcome) -> str:
-    """What is wrong with how a crash was delivered, in words; "" if nothing."""
+def crashed_itself(case: Case, outcome: Outcome) -> bool:
+    """Whether nobody came by the case's function until panicast did, which then panicked there itself."""
+    said = (f"nobody came by {case.place}", f"panics at {case.place}")
+    return bool(case.place) and all(words in outcome.console for words in said)
+
+
+def left_alone(case: Case, outcome: Outcome, drivers: Sequence[str]) -> bool:
+    """Whether no record came, and the panic was in one of these drivers, which have locks of their own."""
+    trace = outcome.console.partition(PANIC_LINE)[2]
+    inside = any(f"[{driver}]" in trace for driver in drivers)
+    return inside and not any(record.type == "panic" for record in records(outcome.frames, case.sealed))
+
+
+def fault(case: Case, outcome: Outcome, drivers: Sequence[str] = ()) -> str:
+    """What is wrong with how a crash was delivered, in words; "" if nothing. drivers are those of the card
+    that have a lock of their own: a panic in one of them may have no record."""
     if outcome.rebooted == (case.panic == 0):
         return "the machine did not reboot" if case.panic else "the machine rebooted"
     before = outcome.console.partition(PANIC_LINE)[0]
@@ -87,8 +101,12 @@ def fault(case: Case, outcome: Outcome) -> str:
     if case.silent and (said := {record.type for record in records(outcome.cards[case.silent])} - {"panic"}):
         return f"card {case.silent} is to be silent and said {', '.join(sorted(said))}"
     panics = [record for record in found if record.type == "panic"]
-    if not case.sends:
+    if case.record == "any" or crashed_itself(case, outcome):
+        return ""
+    if case.record == "none":
         return "a record of a panic arrived" if panics else ""
+    if case.place and left_alone(case, outcome, drivers):
+        return ""
     if not panics:
         return "no record of a panic arrived"
     record = panics[0]

@@ -20,6 +20,7 @@ class Kernel(Base):
     archive: str = ""
     recipe: str = "crash-deb"
     arch: str = "amd64"
+    flavour: str = "amd64"
     append: str = ""
     quick: bool = False
 

@@ -10,6 +10,7 @@
 #include <linux/irq.h>
 #include <linux/irq_work.h>
 #include <linux/irqdesc.h>
+#include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
@@ -27,7 +28,7 @@ MODULE_PARM_DESC(how, "name of the crash");
 
 static char *symbol = "";
 module_param(symbol, charp, 0);
-MODULE_PARM_DESC(symbol, "a function: where how=at panics, and how=stopped_at holds a CPU");
+MODULE_PARM_DESC(symbol, "a function: at which how=at panics, stopped_at holds a CPU; as it gives a lock back, holding and stopped_holding do");
 
 static bool held;
 
@@ -236,7 +237,7 @@ static int holds_at(struct kprobe *probe, struct pt_regs *regs)
 	return smp_processor_id() == holder_cpu ? hold() : 0;
 }
 
-static void probe_symbol(kprobe_pre_handler_t handler)
+static void *probe_symbol(kprobe_pre_handler_t handler)
 {
 	static struct kprobe probe;
 
@@ -244,19 +245,97 @@ static void probe_symbol(kprobe_pre_handler_t handler)
 	probe.pre_handler = handler;
 	if (register_kprobe(&probe))
 		panic("no probe at %s", symbol);
+	return probe.addr;
+}
+
+/* Who called the function at whose beginning a probe is. */
+static unsigned long caller(struct pt_regs *regs)
+{
+#ifdef CONFIG_X86
+	return *(unsigned long *)regs->sp;
+#else
+	return procedure_link_pointer(regs);
+#endif
+}
+
+static unsigned long holder, holder_end;
+
+static int nothing(struct kprobe *probe, struct pt_regs *regs)
+{
+	return 0;
+}
+
+/* Where @symbol is, from its beginning to its end. */
+static void find_holder(void)
+{
+	char name[KSYM_SYMBOL_LEN];
+	unsigned int size;
+
+	holder = (unsigned long)probe_symbol(nothing);
+	sprint_symbol(name, holder);
+	if (sscanf(strchrnul(name, '/'), "/%x", &size) != 1)
+		panic("no end of %s", symbol);
+	holder_end = holder + size;
+}
+
+static bool by_holder(struct pt_regs *regs)
+{
+	unsigned long address = caller(regs);
+
+	return address >= holder && address < holder_end;
+}
+
+/* Whatever gives a lock back still has it there. */
+static void probe_unlocks(kprobe_pre_handler_t handler)
+{
+	static const char * const names[] = {
+		"_raw_spin_unlock", "_raw_spin_unlock_bh",
+		"_raw_spin_unlock_irq", "_raw_spin_unlock_irqrestore",
+		"_raw_read_unlock", "_raw_read_unlock_bh",
+		"_raw_read_unlock_irq", "_raw_read_unlock_irqrestore",
+		"_raw_write_unlock", "_raw_write_unlock_bh",
+		"_raw_write_unlock_irq", "_raw_write_unlock_irqrestore",
+	};
+	static struct kprobe probes[ARRAY_SIZE(names)];
+	unsigned int i, found = 0;
+
+	find_holder();
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		probes[i].symbol_name = names[i];
+		probes[i].pre_handler = handler;
+		found += !register_kprobe(&probes[i]);
+	}
+	if (!found)
+		panic("no probe at unlocks");
 }
 
 /* A function is reached by sending, or by what the shell does meanwhile. */
-static void at(void)
+static void send_until_somebody_comes(void)
 {
 	unsigned int n;
 
-	probe_symbol(panics_at);
-	for (n = 0; n < 20000; n++) {
+	for (n = 0; n < 5000; n++) {
 		send_something(card());
 		usleep_range(500, 1000);
 	}
 	panic("nobody came by %s", symbol);
+}
+
+static void at(void)
+{
+	probe_symbol(panics_at);
+	send_until_somebody_comes();
+}
+
+static int panics_holding(struct kprobe *probe, struct pt_regs *regs)
+{
+	return by_holder(regs) ? panics_at(probe, regs) : 0;
+}
+
+static void holding(void)
+{
+	probe_unlocks(panics_holding);
+	send_until_somebody_comes();
 }
 
 static irqreturn_t panics_in_handler(int irq, void *data)
@@ -399,6 +478,21 @@ static void stopped_at(void)
 	beside(sends_to_symbol, "another CPU was stopped there");
 }
 
+static int holds_holding(struct kprobe *probe, struct pt_regs *regs)
+{
+	return by_holder(regs) ? holds_at(probe, regs) : 0;
+}
+
+static void stopped_holding(void)
+{
+	unsigned int here = raw_smp_processor_id();
+
+	set_cpus_allowed_ptr(current, cpumask_of(here));
+	holder_cpu = cpumask_any_but(cpu_online_mask, here);
+	probe_unlocks(holds_holding);
+	beside(sends_to_symbol, "another CPU was stopped with a lock");
+}
+
 static const struct {
 	const char *name;
 	/* what this CPU does; it panics here or soon */
@@ -427,7 +521,9 @@ static const struct {
 	{ "oops", .alone = oops },
 	{ "sending", .alone = sending },
 	{ "at", .alone = at },
+	{ "holding", .alone = holding },
 	{ "stopped_at", .alone = stopped_at },
+	{ "stopped_holding", .alone = stopped_holding },
 	{ "irq_own", .alone = irq_own },
 	{ "irq_other", .alone = irq_other },
 	{ "mark", .alone = mark },

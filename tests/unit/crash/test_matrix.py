@@ -19,7 +19,8 @@ from panicast_build.targets import kernels
 
 def crash(**fields: object) -> dict[str, object]:
     plain = {"kernel": "6.1", "release": "6.1.0-1-amd64", "nic": "e1000", "case": "sysrq", "fault": ""}
-    return {**plain, "frames": 42, "seconds": 8.0, "date": "2026-11-24", "built": "", **fields}
+    more = {"way": fields.get("case", "sysrq"), "alone": False, "built": ""}
+    return {**plain, **more, "frames": 42, "seconds": 8.0, "date": "2026-11-24", **fields}
 
 
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *crashes: dict[str, object]) -> str:
@@ -92,6 +93,13 @@ def test_quick_ways_are_those_of_every_test_run() -> None:
     assert chosen and all(case.quick for case in chosen)
     assert len(chosen) < len(cases.select(""))
     assert [case.name for case in cases.select("sysrq,nmi")] == ["sysrq", "nmi"]
+
+
+def test_where_a_card_was_left_alone_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crashes = [crash(case=f"at-{name}", way="at", alone=name != "up") for name in ("lock", "up", "unlock")]
+    shown = page(tmp_path, monkeypatch, *crashes)
+    assert "| e1000 | at-lock, at-unlock |" in shown and "| at |  | 3 of 3 |" in shown
+    assert "## Where a card was left alone" not in page(tmp_path, monkeypatch, crash())
 
 
 def test_no_two_tables_share_a_name() -> None:

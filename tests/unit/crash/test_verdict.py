@@ -74,6 +74,26 @@ def test_anything_less_is_a_fault(case: Case, seen: Outcome, fault: str) -> None
     assert fault in verdict.fault(case, seen)
 
 
+AT = Case(name="at-send", place="send", says="panics at send")
+INSIDE = "Kernel panic - not syncing: panics at send\nCall Trace:\n card_send+0x1/0x2 [card]\n"
+
+
+def test_a_panic_inside_a_driver_with_a_lock_may_have_no_record() -> None:
+    silent = Outcome([], INSIDE, True, 1.0)
+    assert verdict.fault(AT, silent, ["card"]) == "" and verdict.left_alone(AT, silent, ["card"])
+    assert verdict.fault(AT, silent, ["other"]) == verdict.fault(AT, silent) == "no record of a panic arrived"
+    assert verdict.fault(AT, Outcome([], INSIDE, False, 1.0), ["card"]) == "the machine did not reboot"
+
+
+def test_where_only_panicast_comes_by_the_machine_reboots() -> None:
+    twice = f"Kernel panic - not syncing: nobody came by send\n{INSIDE}"
+    assert verdict.fault(AT, Outcome(FRAMES[1:], twice, True, 1.0)) == ""
+    assert verdict.fault(AT, Outcome([], twice, False, 1.0)) == "the machine did not reboot"
+    # Nobody at all: the list is wrong.
+    once = twice.partition("\n")[0]
+    assert "does not hold" in verdict.fault(AT, Outcome(FRAMES, once, True, 1.0))
+
+
 def test_datagrams_end_where_the_packet_does_not_where_the_frame_is_padded() -> None:
     padded = Frame(0.0, ethernet(b"short").data + bytes(13))
     assert [datagram.data for datagram in verdict.datagrams([padded])] == [b"short"]
