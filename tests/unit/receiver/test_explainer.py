@@ -2,6 +2,7 @@
 """What a text may do to whoever looks what it means: nothing that anybody else notices."""
 
 import importlib
+import re
 import signal
 import sqlite3
 import time
@@ -62,7 +63,8 @@ def process(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("pattern", "processor time"),
+        # Of the two bounds, where others keep the processor busy, the second may come first.
+        ("pattern", "processor time|longer than 2 s"),
         ("sleep", "longer than 2 s"),
         ("memory", "MemoryError"),
         ("die", "ended with 7"),
@@ -71,7 +73,7 @@ def process(tmp_path, monkeypatch):
 def test_a_text_that_breaks_it_costs_only_its_own_meaning(process, text, why):
     process.start()
     assert process.ask(b"before", "").title == "before"
-    assert why in process.ask(text.encode(), "")
+    assert re.search(why, process.ask(text.encode(), ""))
     process.start()
     assert process.ask(b"after", "") == Meaning(title="after", trace=("a", "b"))
 
