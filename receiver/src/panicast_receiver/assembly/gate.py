@@ -47,7 +47,10 @@ class Gate(Generic[T]):
         ``key`` stands for the record, of which ``count`` frames are to come; ``spent``: its sender may begin
         none, so that only a large one may yet.
         """
-        held = self._held.get(key) or self._older.get(key)
+        held = None
+        # Mostly none are, and to look a key up is dear.
+        if self._held or self._older:
+            held = self._held.get(key) or self._older.get(key)
         if held is None:
             if not spent and self._shut_at != now:
                 if self._rates[1].allows(None, now):

@@ -22,6 +22,9 @@ from .rates import Guard
 from .rawrecords import RawRecords
 from .reassembly import Limits, Reassembler, Spilling
 
+#: Looked up once: that takes longer than to look up a count.
+_RATE = Drop.RATE.value
+
 
 class Packet(NamedTuple):
     """What a capture hands over: the payload of a datagram to ``port`` (0: ours), or a whole frame when
@@ -67,15 +70,15 @@ class Intake:
         """Take the frames of one block of a packet ring, the first at offset ``at``."""
 
         def slow(frame: bytes, index: int, now: Instant, may_begin: bool = False) -> list[Record] | None:
-            refused = self.counts[Drop.RATE.value]
+            refused = self.counts[_RATE]
             records = self._frame(frame, interface(index), now, may_begin)
-            return records if self.counts[Drop.RATE.value] == refused else None
+            return records if self.counts[_RATE] == refused else None
 
         self.counts["packets"] += frames
         walk = ringblock.Walk(ring, at, self.reassembler, now, slow, self._ring_gates)
         walk.run(frames)
         self.counts["duplicate"] += walk.duplicates
-        self.counts[Drop.RATE.value] += walk.refused
+        self.counts[_RATE] += walk.refused
         self._count_refused()
         return walk.records
 
@@ -126,9 +129,9 @@ class Intake:
         count, gate = int.from_bytes(key[1], "big"), self._gates[data[6] & FLAG_SEALED]
         records: list[Record] = []
         for item in gate.through(key, count, (data, source), len(data), now.mono, spent=False):
-            refused = self.counts[Drop.RATE.value]
+            refused = self.counts[_RATE]
             records += self._datagram(item[0], packet.port, item[1], now)
-            if self.counts[Drop.RATE.value] == refused or count < LARGE:
+            if self.counts[_RATE] == refused or count < LARGE:
                 continue
             # Its sender began too many; it is large, perhaps.
             for frame, sender in gate.through(key, count, item, len(data), now.mono, spent=True):
@@ -159,7 +162,9 @@ class Intake:
     def _open(self, frame: Frame, data: bytes) -> Frame | Drop:
         """The frame with its payload opened, if it is sealed and new."""
         if not frame.sealed:
-            unwanted = self.require_sealed or matches(frame.host, self.sealed_hosts)
+            hosts = self.sealed_hosts
+            # To tell the host takes longer than to see that none is named.
+            unwanted = self.require_sealed or (hosts and matches(frame.host, hosts))
             return Drop.UNSEALED if unwanted else frame
         if self.reassembler.knows(frame):
             return Drop.DUPLICATE

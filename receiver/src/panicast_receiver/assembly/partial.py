@@ -49,9 +49,6 @@ class Partial:
         *("parity", "tried", "due", "restored"),
     )
 
-    #: See Done.
-    tail: tuple[int, bytes] | tuple[()] = ()
-
     def __init__(self, frame: Frame, source: Source, received_ns: int) -> None:
         self.first = frame
         self.source = source

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Callable, NamedTuple, Protocol
 
 from ..records.record import Instant, Record, Source
@@ -77,16 +77,12 @@ def _nobody() -> Partial:
 UNKNOWN = _nobody()
 
 
-class Done:
-    """Stands among the records in flight for one that is complete. ``tail``: count and suffix of its frames,
-    by which the fast path knows that one of them repeats it."""
+class Done(tuple[int, bytes]):
+    """Stands among the records in flight for one that is complete: count and suffix of its frames, by which
+    the fast path knows that one of them repeats it."""
 
-    __slots__ = ("prefix", "tail")
+    __slots__ = ()
     suffix = b""
-
-    def __init__(self, frame: Frame) -> None:
-        self.prefix = frame.key[0]
-        self.tail = (frame.frames, frame.key[2])
 
 
 class Recent:
@@ -94,21 +90,21 @@ class Recent:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._keys: OrderedDict[Hashable, Done | None] = OrderedDict()
+        self._keys: OrderedDict[Key, Done | None] = OrderedDict()
 
-    def __contains__(self, key: Hashable) -> bool:
+    def __contains__(self, key: Key) -> bool:
         return key in self._keys
 
     def __len__(self) -> int:
         return len(self._keys)
 
-    def add(self, key: Hashable, value: Done | None = None) -> Done | None:
-        """Remember ``key`` as the newest; returns the value of the one that is forgotten for it."""
+    def add(self, key: Key, value: Done | None = None) -> tuple[Key, Done | None] | None:
+        """Remember ``key`` as the newest; returns the one that is forgotten for it, with its value."""
         self._keys[key] = value
         self._keys.move_to_end(key)
-        return self._keys.popitem(last=False)[1] if len(self._keys) > self._limit else None
+        return self._keys.popitem(last=False) if len(self._keys) > self._limit else None
 
-    def discard(self, key: Hashable) -> None:
+    def discard(self, key: Key) -> None:
         """Forget ``key`` if it is here."""
         self._keys.pop(key, None)
 
@@ -210,13 +206,15 @@ class Reassembler:
             self.memory += partial.cost
             return []
         self._remove(partial)
-        done = Done(partial.first)
+        key = partial.first.key
+        done = Done((partial.count, key[2]))
         # Another record in flight of that prefix keeps its place there.
-        if not isinstance(self.by_prefix.get(done.prefix), Partial):
-            self.by_prefix[done.prefix] = done
-        forgotten = self._done.add(partial.first.key, done)
-        if forgotten is not None and self.by_prefix.get(forgotten.prefix) is forgotten:
-            del self.by_prefix[forgotten.prefix]
+        if not isinstance(self.by_prefix.get(key[0]), Partial):
+            self.by_prefix[key[0]] = done
+        if forgotten := self._done.add(key, done):
+            (prefix, *_), value = forgotten
+            if self.by_prefix.get(prefix) is value:
+                del self.by_prefix[prefix]
         self._handed_out.discard(partial.first.key)
         return self._out(partial)
 

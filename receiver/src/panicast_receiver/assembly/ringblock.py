@@ -14,16 +14,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import chain, repeat
+from itertools import repeat
 from mmap import mmap
-from operator import attrgetter
+from operator import eq
 from typing import Callable, Optional, Protocol, cast
 
 from ..records.record import Instant, Record
 from ..wire.v1 import COUNT, FLAG_SEALED, HEADER, OURS, PIECE_END, PREFIX_END, SEQ_BITS
 from .gate import LARGE, Gate
 from .partial import PIECE_COST, Partial
-from .reassembly import RESTORE_S, UNKNOWN, Reassembler
+from .reassembly import RESTORE_S, UNKNOWN, Done, Reassembler
 
 #: <linux/if_packet.h>: tpacket3_hdr and sockaddr_ll come first, then, at 82 on Ethernet, the frame.
 _MAC = 82
@@ -33,10 +33,11 @@ _PAYLOAD = _HEADER + HEADER.size
 _OVERHEAD = _PAYLOAD - _MAC
 #: Where the sender's addresses are.
 _SENDER_MAC, _SENDER_IP = _MAC + 6, _MAC + 14 + 12
+_SUFFIX = HEADER.size - PIECE_END
 #: tp_next_offset, tp_snaplen; the wire header's prefix.
 _FAST = struct.Struct(f"=I8xI{_HEADER - 16}x{PREFIX_END}s")
 #: The rest of the wire header: seq, count, offset; suffix.
-_PIECE = struct.Struct(">HHI44s")
+_PIECE = struct.Struct(f">HHI{_SUFFIX}s")
 #: tp_next_offset, tp_snaplen, tp_mac, sll_ifindex.
 _SLOW = struct.Struct("=I8xI8xH26xi")
 #: The bytes of tp_next_offset and tp_snaplen, which are the same in all frames of a run.
@@ -47,8 +48,6 @@ assert _FAST.size + _PIECE.size == _PAYLOAD and _SLOW.size == 56
 _RUN = 256
 #: A run that ends earlier was not worth it.
 _SHORT = 8
-
-_tail_of = attrgetter("tail")
 
 
 class Slow(Protocol):
@@ -67,24 +66,18 @@ Name = Callable[[int], Optional[str]]
 
 
 @lru_cache(maxsize=512)
-def _prefixes(step: int, count: int) -> struct.Struct:
-    """Takes the wire headers' prefixes out of so many frames, ``step`` bytes after one another: in one call,
-    at a third of what one for each costs."""
-    return struct.Struct(f"{_HEADER}x{PREFIX_END}s{step - _HEADER - PREFIX_END}x" * count)
-
-
-@lru_cache(maxsize=512)
-def _tails(step: int, count: int) -> struct.Struct:
-    """Takes count and suffix out of so many of them, in the same way."""
-    before, after = _HEADER + PREFIX_END + 2, step - _HEADER - HEADER.size
-    return struct.Struct(">" + f"{before}xH4x44s{after}x" * count)
+def _heads(step: int, count: int) -> struct.Struct:
+    """Takes the wire headers' prefixes, counts and suffixes out of so many frames, ``step`` bytes after one
+    another: in one call, at a third of what one for each costs."""
+    after = step - _HEADER - HEADER.size
+    return struct.Struct(">" + f"{_HEADER}x{PREFIX_END}s2xH4x{_SUFFIX}s{after}x" * count)
 
 
 @lru_cache(maxsize=256)
 def _rest(step: int, length: int) -> struct.Struct:
     """Takes the rest of the header, and the payload, out of one such frame, ``length`` bytes long."""
     payload, after = length - _OVERHEAD, step - _MAC - length
-    return struct.Struct(f">{_HEADER + PREFIX_END}xHHI44s{payload}s{after}x")
+    return struct.Struct(f">{_HEADER + PREFIX_END}xH2xI{_SUFFIX}x{payload}s{after}x")
 
 
 class Walk:
@@ -142,28 +135,26 @@ class Walk:
             # To compare all at once takes a fraction of what it takes to look for the first that differs.
             if column != column[:1] * count:
                 count -= len(column.lstrip(column[:1]))
-        prefixes = _prefixes(step, count).unpack_from(ring, at)
-        found = cast("list[Partial]", list(map(self._reassembler.by_prefix.get, prefixes, repeat(UNKNOWN))))
+        heads = _heads(step, count).unpack_from(ring, at)
+        found = cast("list[Partial]", list(map(self._reassembler.by_prefix.get, heads[::3], repeat(UNKNOWN))))
+        counts, suffixes = heads[1::3], heads[2::3]
         # A run of repetitions. The first one tells whether it is worth a look at all of them.
-        if found[0].tail:
-            tails = _tails(step, count).unpack_from(ring, at)
-            if tuple(chain.from_iterable(map(_tail_of, found))) == tails:
-                self.duplicates += count
-                self._at = at + count * step
-                return count
+        if isinstance(found[0], Done) and all(map(eq, found, zip(counts, suffixes))):
+            self.duplicates += count
+            self._at = at + count * step
+            return count
         rest = _rest(step, length).iter_unpack(view[at : at + count * step])
-        return self._keep(found, rest, step, length - _OVERHEAD)
+        return self._keep(zip(found, counts, suffixes, rest), step, length - _OVERHEAD)
 
     def _keep(
         self,
-        found: Sequence[Partial],
-        rest: Iterable[tuple[int, int, int, bytes, bytes]],
+        frames: Iterable[tuple[Partial, int, bytes, tuple[int, int, bytes]]],
         step: int,
         size: int,
     ) -> int:
-        """Take the frames of these records, as far as they are what they usually are; how many they were."""
+        """Take these frames of records, as far as they are what they usually are; how many they were."""
         stamp, taken, duplicates = self._now.mono, 0, 0
-        for partial, (seq, count, offset, suffix, payload) in zip(found, rest):
+        for partial, count, suffix, (seq, offset, payload) in frames:
             if partial.suffix == suffix and partial.count == count and 0 < seq < count:
                 order = partial.order
                 if offset + size == partial.end and seq == len(order):
@@ -185,7 +176,7 @@ class Walk:
                         duplicates += 1
                     else:
                         break
-            elif partial.tail == (count, suffix):
+            elif eq(partial, (count, suffix)):
                 duplicates += 1
             elif partial.suffix == suffix and partial.count == count and seq:
                 if partial.take_parity(seq, offset, payload) is not None:
@@ -213,8 +204,9 @@ class Walk:
             partial = cast(Partial, self._reassembler.by_prefix.get(prefix, UNKNOWN))
             if partial is not UNKNOWN and length >= _OVERHEAD:
                 payload = ring[at + _PAYLOAD : at + _MAC + length]
-                piece = *_PIECE.unpack_from(ring, at + _HEADER + PREFIX_END), payload
-                if self._keep([partial], [piece], step, length - _OVERHEAD):
+                seq, count, offset, suffix = _PIECE.unpack_from(ring, at + _HEADER + PREFIX_END)
+                frame = partial, count, suffix, (seq, offset, payload)
+                if self._keep([frame], step, length - _OVERHEAD):
                     return
             if prefix[:5] == OURS and self._begin(prefix):
                 return

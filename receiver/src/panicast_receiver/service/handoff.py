@@ -12,7 +12,7 @@ takes what arrives meanwhile. What took hardly a frame and is not sealed is not 
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Hashable, Sequence
 from threading import Condition
 from typing import Callable, NamedTuple
@@ -49,7 +49,7 @@ class Handoff:
         #: Records that were not worth waiting for.
         self.dropped = 0
         self._lanes: dict[_Lane, deque[Record]] = {}
-        self._of_sender: Counter[Hashable] = Counter()
+        self._of_sender: dict[Hashable, int] = {}
         self._length = 0
         self._changed = Condition()
         self._closed = False
@@ -102,10 +102,12 @@ class Handoff:
 
     def _append(self, record: Record) -> None:
         sender = _sender(record)
-        turn = self._of_sender[sender] // _TURN
-        lane = _Lane(not record.sealed, record.type in STATE_TYPES, turn, -weight(record))
-        self._lanes.setdefault(lane, deque()).append(record)
-        self._of_sender[sender] += 1
+        waiting = self._of_sender.get(sender, 0)
+        lane = _Lane(not record.sealed, record.type in STATE_TYPES, waiting // _TURN, -weight(record))
+        if lane not in self._lanes:
+            self._lanes[lane] = deque()
+        self._lanes[lane].append(record)
+        self._of_sender[sender] = waiting + 1
         self._length += 1
 
     def _pop(self, lane: _Lane, newest: bool) -> Record:
