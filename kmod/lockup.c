@@ -175,8 +175,14 @@ int pc_lockup_config_changed(void)
 /** pc_lockup_init() - from here on lockups are reported, if that is asked for */
 int pc_lockup_init(void)
 {
+	int err;
+
 	live = true;
-	return pc_lockup_config_changed();
+	err = pc_lockup_config_changed();
+	/* one thread may run where there is none for the other */
+	if (err)
+		pc_lockup_exit();
+	return err;
 }
 
 /** pc_lockup_exit() - the opposite of pc_lockup_init() */
