@@ -10,6 +10,7 @@
 #include <linux/io.h>
 #include <linux/kernel.h>
 #include <linux/string.h>
+#include <xen/xen.h>
 
 #include "compat/compat.h"
 #include "kaslr.h"
@@ -44,7 +45,8 @@ void pc_kaslr_init(void)
 	const char *text;
 	size_t size;
 
-	if (!where)
+	/* there the address is the hypervisor's, and nothing to be read with */
+	if (!where || xen_pv_domain())
 		return;
 	note = phys_to_virt(where);
 	text = (const char *)(note + 1) + ALIGN(note->n_namesz, 4);
