@@ -147,8 +147,6 @@ static void put_text(struct pc_draft *draft, enum pc_slot slot)
 	struct pc_log_text log;
 	struct pc_iface *iface;
 
-	if (!limit)
-		return;
 	pc_for_each_iface(iface) {
 		const struct pc_burst *burst = pc_iface_burst(iface, slot);
 
@@ -156,6 +154,9 @@ static void put_text(struct pc_draft *draft, enum pc_slot slot)
 			limit = min_t(size_t, limit,
 				      (burst->shape.source - 1) * rec->chunk);
 	}
+	/* frames that lie there for raw have room for metadata alone */
+	if (limit <= END)
+		return;
 
 	pc_log_read(draft->log, limit - END, draft->about, &log);
 	rec->text = log.start;
