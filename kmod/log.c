@@ -132,10 +132,11 @@ static void read_from(char *buf, size_t limit, const char *about, size_t lead,
 	compat_log_begin(&place);
 	while (compat_log_line_then(&place, buf + len,
 				    limit + PC_LOG_SLACK - len, &got)) {
-		if (len + got > limit)
-			break;
-		if (seen >= at)
+		if (seen >= at) {
+			if (len + got > limit)
+				break;
 			len += got;
+		}
 		seen += got;
 	}
 	text->start = buf;
