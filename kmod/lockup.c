@@ -152,12 +152,11 @@ static int start(struct watcher *watcher, unsigned int cpu)
  */
 int pc_lockup_config_changed(void)
 {
-	bool wanted = pc_config()->reasons & PC_REASON_LOCKUP;
 	unsigned int cpu, i = 0;
 	int err = 0;
 
 	mutex_lock(&watcher_lock);
-	if (!wanted || !live) {
+	if (!live || !(pc_config()->reasons & PC_REASON_LOCKUP)) {
 		for (i = 0; i < ARRAY_SIZE(watchers); i++)
 			stop(&watchers[i]);
 	} else {

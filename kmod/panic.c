@@ -67,11 +67,14 @@ static struct notifier_block panic_nb = {
  */
 int pc_panic_config_changed(void)
 {
-	const struct pc_config *cfg = pc_config();
-	size_t text = cfg->kib * 1024;
+	const struct pc_config *cfg;
 	int slot, err = 0;
+	size_t text;
 
 	mutex_lock(&stock_lock);
+	/* not before: who changes it and was faster would be undone */
+	cfg = pc_config();
+	text = cfg->kib * 1024;
 	for (slot = PC_SLOT_PANIC; live && slot <= PC_SLOT_OOPS; slot++) {
 		struct pc_draft *draft = READ_ONCE(drafts[slot]);
 		bool wanted = slot == PC_SLOT_PANIC ||
