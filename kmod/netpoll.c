@@ -2,14 +2,16 @@
 /*
  * Our share of a device's netpoll, which netconsole may have one of, too.
  *
- * Up to 6.8 whoever gives up a share makes the device forget what all share.
- * The others are silent then, their memory is lost, and the device's polls no
- * longer say whose they are.  So we don't make it forget, and remind it.
+ * Up to 6.17, where it wasn't mended later, whoever gives up a share makes the
+ * device forget what all share.  The others are silent then, their memory is
+ * lost, and the device's polls no longer say whose they are.  So we don't make
+ * it forget, and remind it.
  */
 #include <linux/netpoll.h>
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
 
+#include "compat/compat.h"
 #include "netpoll.h"
 
 /**
@@ -78,5 +80,6 @@ void pc_netpoll_give(struct pc_iface *iface, struct netpoll *np)
 		skb_queue_purge(&info->txq);
 		kfree_rcu(info, rcu);
 	}
+	compat_netpoll_flush(np);
 	kfree(np);
 }

@@ -12,6 +12,7 @@
 #include <linux/kernel.h>
 #include <linux/kmsg_dump.h>
 #include <linux/netdevice.h>
+#include <linux/netpoll.h>
 #include <linux/notifier.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
@@ -234,6 +235,16 @@ static inline void compat_nmi_show(unsigned int nmi)
 		__preempt_count_sub(SOFTIRQ_OFFSET);
 		__preempt_count_add(nmi);
 	}
+}
+
+/* Frees what netpoll laid ready for @np, whose end it is not told of. */
+static inline void compat_netpoll_flush(struct netpoll *np)
+{
+#ifdef HAVE_NETPOLL_POOL
+	/* where netconsole fills its own, ours was never begun */
+	if (np->skb_pool.next)
+		skb_queue_purge(&np->skb_pool);
+#endif
 }
 
 /* Whether the transmit queues of a device have no lock. */
