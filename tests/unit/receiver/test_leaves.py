@@ -30,6 +30,7 @@ from panicast_receiver.text import escape
 from panicast_receiver.web.access import Access
 from panicast_receiver.web.server import application
 from panicast_receiver.web.site import Site
+from panicast_receiver.web.visitors import Visitors
 
 from .conftest import explain
 from .test_fleet import record
@@ -269,7 +270,7 @@ def test_page(state):
 
 
 def test_every_path_of_the_page_is_listed(state):
-    app = application(Site("", state, 900.0, Access(None), None, None))
+    app = application(Site("", state, 900.0, Access(None), None, None), Visitors())
     found = {re.sub(r":[^/]*\}", "}", resource.canonical) for resource in app.router.resources()}
     assert found == set(PATHS)
 

@@ -2,6 +2,8 @@
 """What the page does while much is asked of it: who asks whether it lives is told; nobody waits for ever."""
 
 import asyncio
+import contextlib
+import resource
 import statistics
 import threading
 import time
@@ -13,6 +15,7 @@ from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError
 from panicast_receiver.web import database
 from panicast_receiver.web.database import Database, check
+from panicast_receiver.web.visitors import Visitors
 
 from .test_fleet import record
 from .website import website
@@ -77,3 +80,44 @@ def test_a_page_that_takes_too_long_is_ended(tmp_path, monkeypatch):
     with pytest.raises(ReceiverError, match="takes too long"):
         asyncio.run(made.make(endless))
     made.close()
+
+
+def test_strangers_who_say_nothing_keep_nobody_out(tmp_path):
+    """More than the page has files to open; the half of them began to ask, or to say a token."""
+    Store(tmp_path).close()
+    asked = b"GET /healthz HTTP/1.1\r\n"
+    words = (b"", asked, b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, limits[1]))
+    try:
+        started = website(tmp_path)
+        site = started.__enter__()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(limits[1], 4096), limits[1]))
+        with contextlib.ExitStack() as stack:
+            stack.push(started)
+            for number in range(1200):
+                connection = stack.enter_context(closing(site.connect()))
+                connection.connect()
+                with contextlib.suppress(ConnectionError):
+                    connection.sock.sendall(words[number % len(words)])
+            assert site.ask("/healthz").status == 200
+            assert site.ask("/api/v1/records").status == 200
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_who_may_read_is_let_be_while_it_is_answered(tmp_path):
+    ended = []
+
+    class Connection:
+        def force_close(self):
+            ended.append(self)
+
+    visitors, reader, strangers = Visitors(most=2), Connection(), [Connection() for _ in range(4)]
+    visitors.heard(reader)
+    with visitors.answering(reader):
+        for stranger in strangers:
+            visitors.heard(stranger)
+    assert ended == strangers[:3]
+    visitors.heard(Connection())
+    assert reader not in ended

@@ -23,6 +23,7 @@ from .database import Database
 from .live import Feed
 from .pages import Pages
 from .site import Site, add_headers, status_of
+from .visitors import Visitors
 
 #: Seconds between signs of life to systemd, and for requests that are being answered when we stop.
 _ALIVE_S, _LAST_ANSWERS_S = 10.0, 5.0
@@ -48,16 +49,20 @@ def run(settings: Settings) -> int:
     return asyncio.run(_serve(settings.web_listen, site))
 
 
-def application(site: Site) -> web.Application:
+def application(site: Site, visitors: Visitors) -> web.Application:
     """The page as aiohttp serves it."""
     pages = Pages(site)
 
     @web.middleware
     async def answer(request: web.Request, handler: _Handler) -> web.StreamResponse:
         """Refuse, or answer; tell errors as the reader wants them."""
+        visitors.heard(request.protocol)
         try:
             site.check(request)
-            return await handler(request)
+            if site.is_open(request):
+                return await handler(request)
+            with visitors.answering(request.protocol):
+                return await handler(request)
         except web.HTTPException as error:
             return _told(request, error)
         except ReceiverError as error:
@@ -101,18 +106,27 @@ async def _serve(listen: str, site: Site) -> int:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    runner = web.AppRunner(application(site), access_log=None)
+    visitors = Visitors()
+    runner = web.AppRunner(application(site, visitors), access_log=None)
     await runner.setup()
+    serve = runner.server
+    assert serve is not None
+
+    def begin() -> web.RequestHandler:
+        connection = serve()
+        visitors.heard(connection)
+        return connection
+
     address, port = host_and_port(listen)
+    listener: asyncio.AbstractServer | None = None
     try:
-        listener = web.TCPSite(runner, address, port)
         try:
-            await listener.start()
+            listener = await loop.create_server(begin, address, port)
         except OSError as error:
             raise ReceiverError(
                 f"cannot listen on {listen}: {error.strerror}; another address: web_listen"
             ) from error
-        port = runner.addresses[0][1]
+        port = listener.sockets[0].getsockname()[1]
         shown = f"[{address}]" if ":" in address else address
         logger.info("web page: http://%s:%d%s/", shown, port, site.base)
         logger.info("records are read from %s", site.state_dir)
@@ -127,6 +141,8 @@ async def _serve(listen: str, site: Site) -> int:
         notifier.notify("STOPPING=1")
         return 0
     finally:
+        if listener is not None:
+            listener.close()
         site.feed.stop()
         await runner.cleanup()
         site.database.close()
