@@ -4,6 +4,7 @@
 import os
 import sqlite3
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panicast_receiver.assembly.reassembly import Limits, Reassembler
-from panicast_receiver.db import damage
+from panicast_receiver.db import damage, schema
+from panicast_receiver.db.meanings import Meanings
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store, from_signed, to_signed
 from panicast_receiver.errors import ReceiverError
@@ -233,6 +235,16 @@ def test_what_took_its_sender_most_goes_first_and_each_sender_has_its_turn():
     assert [name for name in first if name[1] == "-"] == [f"f-{n}" for n in range(37)]
 
 
+def test_a_sender_of_ever_so_many_does_not_make_it_slow():
+    """What the queue does for each record takes as long as there are lanes."""
+    handoff = Handoff()
+    handoff.put([raw_record(identity=n.to_bytes(20, "big")) for n in range(5000)])
+    assert len(handoff._lanes) <= 65
+    other = raw_record(mac="52:54:00:00:00:01")
+    handoff.put([other])
+    assert other in handoff.take(32, 0)
+
+
 def test_a_flood_of_small_records_drops_its_own_and_keeps_nobody_waiting():
     large = replace(raw_record(b"x" * 40000, mac="52:54:00:00:00:02"), frames=40, header_host="large")
     handoff = Handoff(limit_bytes=100_000)
@@ -264,6 +276,20 @@ def test_more_than_can_be_told_waits_for_its_turn(store, tmp_path):
     assert len(reader.changed_since(0, Query())) == 32
 
 
+def test_what_was_begun_and_never_ended_does_not_keep_the_others_from_their_turn(store, tmp_path):
+    """Whoever looked what they mean was ended; in a flood it is long until somebody looks again."""
+    store.at_once = lambda record: False
+    cursors.begin(store._db, "hook")
+    cursors.feed_only(tmp_path, ["hook"])
+    store.write([raw_record(identity=bytes([1, n]) * 10) for n in range(16)])
+    with closing(Meanings(tmp_path / schema.FILE_NAME)) as meanings:
+        assert len(meanings.begin(16)) == 16
+    other = raw_record(identity=b"o" * 20)
+    store.write([other])
+    assert store.let_go(256) == (1, True)
+    assert [entry.identity for entry in Reader(tmp_path).changed_since(0, Query())] == [other.identity]
+
+
 def test_small_records_do_not_use_up_the_turns_of_large_ones():
     turns = Turns()
     small = [raw_record(mac=f"52:54:00:00:{n >> 8:02x}:{n & 255:02x}") for n in range(1000)]
@@ -273,3 +299,7 @@ def test_small_records_do_not_use_up_the_turns_of_large_ones():
     assert told < 200 and turns.at_once(large, 1.0) and all(turns.at_once(one, 1.0) for one in sealed)
     lying = [replace(one, frames=1000) for one in small]
     assert not any(turns.at_once(record, 1.0) for record in lying)
+    in_its_name = [raw_record(mac="52:54:01:00:00:03") for _ in range(100)]
+    its_own = replace(raw_record(b"x" * 40000, mac="52:54:01:00:00:03"), frames=40)
+    assert sum(turns.at_once(record, 60.0) for record in in_its_name) < 100
+    assert turns.at_once(its_own, 60.0)

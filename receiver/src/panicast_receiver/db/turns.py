@@ -13,31 +13,32 @@ from typing import Callable
 
 #: Told at once; waits; had to wait: its meaning, if there is none yet, holds nobody up.
 AT_ONCE, WAITS, WAITED = 0, 1, 2
+#: What may be let go: not while somebody looks what it means, and knows it by its change; nor does what was
+#: begun and never ended stand before the others.
+_MAY_GO = f"turn = {WAITS} AND (tries = 0 OR signature IS NOT NULL)"
 SCHEMA = f"""
-CREATE INDEX records_in_turn ON records (source_mac, source_ip, changed) WHERE turn = {WAITS};
+CREATE INDEX records_in_turn ON records (source_mac, source_ip, changed) WHERE {_MAY_GO};
 """
 #: So many records that were let go may lie before a sink.
 _BEFORE_A_SINK = 16
 _NEXT = (
     "SELECT rowid FROM (SELECT rowid, changed, row_number() OVER "
     "(PARTITION BY source_mac, source_ip ORDER BY changed) AS place "
-    f"FROM records WHERE turn = {WAITS}) ORDER BY place, changed LIMIT ?"
+    f"FROM records WHERE {_MAY_GO}) ORDER BY place, changed LIMIT ?"
 )
-#: Not while somebody looks what it means, and knows it by its change.
-_LET_GO = (
-    f"UPDATE records SET turn = {WAITED}, changed = ? "
-    "WHERE rowid = ? AND (tries = 0 OR signature IS NOT NULL)"
-)
+_LET_GO = f"UPDATE records SET turn = {WAITED}, changed = ? WHERE rowid = ?"
 
 
 def any_wait(db: sqlite3.Connection) -> bool:
-    """Whether a record waits."""
-    return db.execute(f"SELECT 1 FROM records WHERE turn = {WAITS} LIMIT 1").fetchone() is not None
+    """Whether a record waits that may be let go."""
+    return db.execute(f"SELECT 1 FROM records WHERE {_MAY_GO} LIMIT 1").fetchone() is not None
 
 
 def let_go(db: sqlite3.Connection, most: int, change: Callable[[], int]) -> int:
     """Let some records go that wait, within a transaction; how many that are."""
-    rows = db.execute(_NEXT, (min(most, _room(db, most)),)).fetchall()
+    room = min(most, _room(db, most))
+    # To find who is next takes a look at all that wait.
+    rows = db.execute(_NEXT, (room,)).fetchall() if room else []
     return sum(db.execute(_LET_GO, (change(), row[0])).rowcount for row in rows)
 
 

@@ -24,8 +24,9 @@ from ..wire.v1 import STATE_TYPES
 from .turns import WORTH, weight
 
 LIMIT_BYTES = 64 << 20
-#: Records of one sender that count as equal.
-_TURN = 16
+#: Records of one sender that count as equal, and turns of his: what is behind the last one is equal, too, for
+#: to find the lane that goes first takes as long as there are lanes.
+_TURN, _TURNS = 16, 64
 
 
 class _Lane(NamedTuple):
@@ -103,7 +104,8 @@ class Handoff:
     def _append(self, record: Record) -> None:
         sender = _sender(record)
         waiting = self._of_sender.get(sender, 0)
-        lane = _Lane(not record.sealed, record.type in STATE_TYPES, waiting // _TURN, -weight(record))
+        turn = min(waiting // _TURN, _TURNS)
+        lane = _Lane(not record.sealed, record.type in STATE_TYPES, turn, -weight(record))
         if lane not in self._lanes:
             self._lanes[lane] = deque()
         self._lanes[lane].append(record)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which records are told at once: as many as can be told before a person would wait.
 
-A sender has its allowance, and so have all records together that took about as many frames: a flood of small
-ones does not use up what large ones have, which cost a forger as many frames. What is sealed has none but its
-host's own. Pure.
+A sender has its allowance of those that took about as many frames, and so have all senders together: a flood
+of small ones, in whosever name, does not use up what large ones have, which cost a forger as many frames. What
+is sealed has none but its host's own. Pure.
 """
 
 from __future__ import annotations
@@ -41,4 +41,4 @@ class Turns:
             return self._senders.allows(record.header_host, now)
         size = weight(record)
         sizes = self._large if size >= WORTH else self._small
-        return self._senders.allows(record.source[:2], now) and sizes.allows(size, now)
+        return self._senders.allows((*record.source[:2], size), now) and sizes.allows(size, now)
