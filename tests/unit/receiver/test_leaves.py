@@ -281,6 +281,7 @@ def test_every_path_of_the_page_is_listed(state):
 WAYS = {"print", "Popen", "sendto", "sendall", "write_text", "write_bytes", "execv", "execvp"}
 WHO = {
     "cli": {"check", "commands", "doctor", "main", "operations", "regroup"},
+    "db": {"damage"},
     "meaning": {"process"},
     "service": {"memory"},
     "sinks": {"confined", "hook", "journal", "syslog"},

@@ -2,8 +2,8 @@
 """Which records are told at once: as many as can be told before a person would wait.
 
 A sender has its allowance of those that took about as many frames, and so have all senders together: a flood
-of small ones, in whosever name, does not use up what large ones have, which cost a forger as many frames. What
-is sealed has none but its host's own. Pure.
+of small ones, in whosever name, does not use up what large ones have, which cost a forger as many frames.
+What is sealed has none but its host's own. Pure.
 """
 
 from __future__ import annotations
