@@ -51,7 +51,14 @@ def test_two_receivers_make_one_row_of_a_panic_each_heard_a_part_of(serve, big, 
     assert "[panicast: 1392 bytes missing]" in rows()[0][4]
     # Less does not take its place, more does, and less again does not.
     second.send(big["frames"][:2])
-    second.wait_for("postgresql|incomplete")
+
+    def told() -> bool:
+        second.process.send_signal(signal.SIGUSR1)
+        second.read(1)
+        return any("postgresql delivered 1;" in line for line in second.log)
+
+    wait_until(told, "the second one has told of its part")
+    assert [row[:4] for row in rows()] == [(False, 6006 - 1392, 6006, False)]
     second.send(big["frames"][2:])
     wait_until(lambda: rows() == [(True, 6006, 6006, True, big["text"])], "the whole is there")
     for receiver in (first, second):

@@ -21,7 +21,7 @@ from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError
 from panicast_receiver.records.record import Instant, Source
 from panicast_receiver.wire.sealing import MasterKey, SharedKey, host_field, open_frame, read_keys, seal_frame
-from panicast_receiver.wire.v1 import FLAG_SEALED, decode, encode
+from panicast_receiver.wire.v1 import FLAG_SEALED, TAG_BYTES, Drop, decode, encode
 
 from .conftest import ring_block, udp_frame
 from .test_fleet import record
@@ -400,6 +400,9 @@ def test_garbage_under_a_seal_never_raises(data):
     intake = Intake(Limits(), 60)
     intake.keys = {1: SharedKey(b"k" * 32)}
     header = encode("panic", b"b" * 16, 1, 1, "h", b"", b"x")[0][:80]
-    fed(intake, [header[:6] + b"\x01\x01" + header[8:] + data])
-    assert intake.reassembler.memory == 0
-    assert decode(header[:6] + b"\x01\x01" + header[8:] + data) is not None
+    datagram = header[:6] + b"\x01\x01" + header[8:] + data
+    assert fed(intake, [datagram]) == [] and intake.reassembler.memory == 0
+    # Shorter than what a seal adds, it is no frame.
+    why = Drop.FORGED if len(data) >= TAG_BYTES else Drop.SHORT
+    assert intake.counts == {"packets": 1, why.value: 1}
+    assert (decode(datagram) is Drop.SHORT) == (why is Drop.SHORT)

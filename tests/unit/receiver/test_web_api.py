@@ -115,12 +115,50 @@ def test_errors_are_json(site, path, status, words):
     assert words in json.loads(answer.body)["error"]
 
 
-@given(st.lists(st.tuples(st.sampled_from(["since", "limit", "before", "group", "all", "x"]), st.text())))
-def test_parameters_are_right_or_explained(pairs):
-    known = (*parameters.FILTERS, parameters.LIMIT, parameters.BEFORE)
-    with contextlib.suppress(UsageError):
-        query = parameters.query_of(parameters.parse(pairs, known))
-        assert 0 <= (query.since_ns or 0) < 1 << 63 and 1 <= query.limit <= parameters.MOST
+KNOWN = (*parameters.FILTERS, parameters.LIMIT, parameters.BEFORE)
+#: What is right at the bounds of each.
+NUMBERS = st.integers(0, (1 << 63) - 1)
+RIGHT = {
+    "since": st.builds("{}{}".format, st.integers(0, 999_999_999), st.sampled_from("smhdw")),
+    "limit": st.integers(1, parameters.MOST).map(str),
+    "before": st.builds("{}-{}".format, NUMBERS, NUMBERS),
+    "group": st.text("0123456789abcdef", min_size=1, max_size=12),
+    "all": st.sampled_from(["true", "false"]),
+}
+
+
+@given(st.fixed_dictionaries({}, optional=RIGHT))
+def test_right_parameters_are_what_is_asked_for(pairs):
+    query = parameters.query_of(parameters.parse(pairs.items(), KNOWN))
+    assert 0 <= (query.since_ns or 0) < 1 << 63 and ("since" in pairs) == (query.since_ns is not None)
+    assert query.limit == int(pairs.get("limit", parameters.FEW))
+    assert query.group == pairs.get("group") and query.everything == (pairs.get("all") == "true")
+    assert (parameters.show_place(query.before) if query.before else None) == (
+        "-".join(str(int(part)) for part in pairs["before"].split("-")) if "before" in pairs else None
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *(("limit", text) for text in ("0", "1001", "-1", "1.0", "", "\u0661")),
+        *(("since", text) for text in ("", "1", "1y", "-1h", "9" * 10 + "w")),
+        *(("before", text) for text in ("1", "1-", "-1", "1-2-3", "9" * 20 + "-1")),
+        *(("group", text) for text in ("", "x", "A", "a" * 13)),
+        *[("all", "yes"), ("host", "h" * 256), ("host", "\udcff"), ("x", "1")],
+    ],
+)
+def test_wrong_parameters_are_named(name, text):
+    with pytest.raises(UsageError, match=name):
+        parameters.parse([(name, text)], KNOWN)
+
+
+@given(st.lists(st.tuples(st.sampled_from([*RIGHT, "x"]), st.text()), min_size=1))
+def test_any_parameters_are_right_or_explained(pairs):
+    try:
+        parameters.query_of(parameters.parse(pairs, KNOWN))
+    except UsageError as error:
+        assert any(name in str(error) for name, _ in pairs)
 
 
 @contextlib.contextmanager

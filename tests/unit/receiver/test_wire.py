@@ -92,6 +92,15 @@ def test_garbage_never_raises(datagram):
     assert isinstance(decode(datagram), (Frame, Drop))
 
 
+@given(st.binary(min_size=32, max_size=32))
+def test_any_bytes_are_a_name_that_can_be_shown(field):
+    frame = decode(header(host=field) + b"x")
+    assert isinstance(frame, Frame) and frame.host_field == field
+    name = field[: field.index(0)] if 0 in field else field
+    assert frame.host == name.decode("utf-8", "replace") and "\0" not in frame.host
+    frame.host.encode()
+
+
 @given(st.data())
 def test_truncation_never_raises_and_never_invents_bytes(big, data):
     frame = data.draw(st.sampled_from(big["frames"]))
