@@ -25,6 +25,7 @@ from panicast_receiver.web.database import Database
 from panicast_receiver.web.live import MOST_STREAMS, Feed
 from panicast_receiver.web.server import application
 from panicast_receiver.web.site import Site
+from panicast_receiver.web.visitors import Visitors
 
 from .conftest import explain
 from .test_crash import OOPS, SYSRQ
@@ -199,7 +200,7 @@ def asked(folder, feed, *paths):
         database = Database(folder)
         site = Site("", folder, 900.0, Access(None), database, feed)
         found = []
-        async with TestClient(TestServer(application(site))) as client:
+        async with TestClient(TestServer(application(site, Visitors()))) as client:
             for path in paths:
                 async with client.get(path) as answer:
                     stream = answer.content_type == "text/event-stream"
