@@ -156,7 +156,7 @@ def _make(
         Container(client, tag) as box,
     ):
         release = box.run(["ls", "/lib/modules"]).output.strip()
-        box.run(["mkdir", "/build", "/build/kit"])
+        box.run(["mkdir", "--parents", "/build/kit"])
         box.write(sources, "/build")
         for module in OURS:
             make = [

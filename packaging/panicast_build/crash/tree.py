@@ -122,3 +122,5 @@ def _install(box: Container, asked: Configured, log: TextIO) -> None:
         cwd=LINUX,
     )
     box.run(["find", ".", "-name", "*.o", "-delete"], log=log, cwd=LINUX)
+    # It was built to see that it can be: what is crashed has the module of that day.
+    box.run(["rm", "-r", MODULE], log=log)
