@@ -45,6 +45,16 @@ def test_checkpatch(client: docker.DockerClient, lint_image: str) -> None:
     assert result.code == 0, result.output
 
 
+# The packages follow a newer policy than this lintian knows, for systems that boot by systemd; nobody publishes an
+# archive to watch yet, nor has anybody translated the one question.
+NOT_OURS = (
+    "newer-standards-version",
+    "package-supports-alternative-init-but-no-init.d-script",
+    "debian-watch-file-is-missing",
+    "no-complete-debconf-translation",
+)
+
+
 def test_lintian(client: docker.DockerClient, lint_image: str, packaged: Callable[[Distro], Path]) -> None:
     folder = packaged(distros.load()["debian-12"])
     with Container(client, lint_image) as box:
@@ -52,7 +62,6 @@ def test_lintian(client: docker.DockerClient, lint_image: str, packaged: Callabl
         changes = sorted(f"/tmp/{path.name}" for path in folder.glob("*.changes"))
         assert len(changes) == 2
         argv = ["lintian", "--allow-root", "--no-cfg", "--fail-on", "error,warning,info,pedantic"]
-        # The packages follow a newer policy than this lintian knows.
-        argv += ["--display-level", ">=pedantic", "--suppress-tags", "newer-standards-version", *changes]
+        argv += ["--display-level", ">=pedantic", "--suppress-tags", ",".join(NOT_OURS), *changes]
         result = box.run(argv, check=False)
     assert result.code == 0, result.output
