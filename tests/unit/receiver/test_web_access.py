@@ -172,6 +172,11 @@ def test_who_is_wrong_too_often_waits_and_nobody_else_does(state, token_file):
         assert site.ask("/", Cookie=session, X_Forwarded_For="10.0.0.2").status == 200
         assert login("10.0.0.2", TOKEN, Cookie=known).status == 303
         assert login("10.0.0.4", TOKEN).status == 303
+        # Nor a program that was right before, where others guess from its address.
+        program = {"Authorization": f"Bearer {TOKEN}", "X_Forwarded_For": "10.0.0.5"}
+        assert site.ask("/metrics", **program).status == 200
+        assert [login("10.0.0.5", "wrong").status for _ in range(12)] == [401] * 10 + [429] * 2
+        assert site.ask("/metrics", **program).status == 200
         assert site.ask("/metrics", Authorization=f"Bearer {TOKEN}").status == 200
 
 
