@@ -45,8 +45,8 @@ def test_checkpatch(client: docker.DockerClient, lint_image: str) -> None:
     assert result.code == 0, result.output
 
 
-# The packages follow a newer policy than this lintian knows, for systems that boot by systemd. Nobody publishes
-# an archive to watch yet, nor has anybody translated the one question, which is the purge's.
+# The packages follow a newer policy than this lintian knows, for systems that boot by systemd. Nobody
+# publishes an archive to watch yet, nor has anybody translated the one question, which is the purge's.
 NOT_OURS = (
     "newer-standards-version",
     "package-supports-alternative-init-but-no-init.d-script",
