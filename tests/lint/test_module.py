@@ -62,7 +62,8 @@ def test_lintian(client: docker.DockerClient, lint_image: str, packaged: Callabl
         box.put(folder, "/tmp")
         changes = sorted(f"/tmp/{path.name}" for path in folder.glob("*.changes"))
         assert len(changes) == 2
-        argv = ["lintian", "--allow-root", "--no-cfg", "--fail-on", "error,warning,info,pedantic"]
+        argv = ["lintian", "--allow-root", "--no-cfg", "--fail-on", "none"]
+        # What it counts as failed includes what it was told to suppress.
         argv += ["--display-level", ">=pedantic", "--suppress-tags", ",".join(NOT_OURS), *changes]
         result = box.run(argv, check=False)
-    assert result.code == 0, result.output
+    assert (result.code, result.output) == (0, "")
