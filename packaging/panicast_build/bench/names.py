@@ -21,11 +21,13 @@ _SUFFIX = re.compile(r"\.(?:cold|isra|constprop|part)\b.*")
 
 
 class Log(NamedTuple):
-    """``title`` is the right answer, empty for a log without a crash; ``first`` satyr's first function."""
+    """``title`` is the right answer, empty for a log without a crash, ``others`` what else it may be called;
+    ``first`` satyr's first function."""
 
     text: str
     title: str
     first: str = ""
+    others: frozenset[str] = frozenset()
 
 
 class Named(NamedTuple):
@@ -46,7 +48,10 @@ def syzkaller(corpus: Path) -> Iterator[Log]:
             head, body = "", f"{head}\n\n{body}"
         if "CORRUPTED: Y" not in head:
             found = re.search(r"^TITLE: *(.*)$", head, re.MULTILINE)
-            yield Log(body.partition("\n\nREPORT:\n")[0] + "\n", found[1].strip() if found else "")
+            others = frozenset(re.findall(r"^ALT: *(.*\S)", head, re.MULTILINE))
+            yield Log(
+                body.partition("\n\nREPORT:\n")[0] + "\n", found[1].strip() if found else "", others=others
+            )
 
 
 def satyr(corpus: Path) -> Iterator[Log]:
@@ -78,6 +83,7 @@ def table(named: Sequence[Named]) -> list[tuple[str, int, int]]:
     pairs = list(combinations(crashes, 2))
     same = [(one, two) for one, two in pairs if one.log.title == two.log.title]
     ours = [(one, two) for one, two in pairs if one.signature == two.signature]
+    alike = [(one, two) for one, two in pairs if one.log.title != two.log.title and _share(one, two)]
     quiet = [one for one in named if not one.log.title]
     return [
         ("the function of the title in ours", sum(name in one.title for one, name in asked), len(asked)),
@@ -92,8 +98,23 @@ def table(named: Sequence[Named]) -> list[tuple[str, int, int]]:
             sum(a.log.title != b.log.title for a, b in ours),
             len(ours),
         ),
+        (
+            "those of them that share no other name either",
+            sum(a.log.title != b.log.title and not _share(a, b) for a, b in ours),
+            len(ours),
+        ),
+        (
+            "pairs with two titles and another name in common in one group",
+            sum(a.signature == b.signature for a, b in alike),
+            len(alike),
+        ),
         ("logs without a crash that get a title", sum(bool(one.title) for one in quiet), len(quiet)),
     ]
+
+
+def _share(one: Named, two: Named) -> bool:
+    """Whether the answers have a name in common."""
+    return bool({one.log.title, *one.log.others} & {two.log.title, *two.log.others})
 
 
 def run(corpus: str, answers: str) -> None:
@@ -107,6 +128,6 @@ def run(corpus: str, answers: str) -> None:
     if not named:
         raise UserError(f"bench names: no logs in {folder}")
     for what, hits, total in table(named):
-        print(f"{what:<50} {hits:>5} of {total}")
+        print(f"{what:<62} {hits:>5} of {total}")
     times = sorted(one.seconds * 1000 for one in named)
-    print(f"{'CPU milliseconds a log: median, worst':<50} {times[len(times) // 2]:.2f}, {times[-1]:.2f}")
+    print(f"{'CPU milliseconds a log: median, worst':<62} {times[len(times) // 2]:.2f}, {times[-1]:.2f}")

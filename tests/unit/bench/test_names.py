@@ -10,6 +10,7 @@ import pytest
 from panicast_build.bench import names
 from panicast_build.core.errors import UserError
 
+STUCK = "{}\nRIP: 0010:f+0x1/0x2\n"
 WARNING = "WARNING: CPU: 1 PID: 7 at net/a.c:7 {}+0x1/0x2\n"
 
 
@@ -22,7 +23,7 @@ def corpus(folder: Path, logs: dict[str, str]) -> Path:
 
 def told(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     rows = capsys.readouterr().out.splitlines()
-    return {row[:50].strip(): row[50:].strip() for row in rows}
+    return {row[:62].strip(): row[62:].strip() for row in rows}
 
 
 def test_what_is_right_and_what_is_wrong_is_counted(
@@ -36,15 +37,21 @@ def test_what_is_right_and_what_is_wrong_is_counted(
             "4": "TITLE: WARNING in two\n\n" + WARNING.format("one"),
             "6": "TITLE: kernel panic: corrupted\nCORRUPTED: Y\n\n" + WARNING.format("three"),
             "8": "TITLE: unexpected kernel reboot\n\neth0: link is up\n",
+            "12": "TITLE: BUG: soft lockup in f\nALT: stall in f\n\n"
+            + STUCK.format("BUG: soft lockup - CPU#1 stuck"),
+            "14": "TITLE: INFO: rcu stall in f\nALT: stall in f\n\n"
+            + STUCK.format("INFO: rcu_sched self-detected stall on CPU"),
             "10": "\neth0: link is up\n",
         },
     )
     names.run(str(folder), "syzkaller")
     found = told(capsys)
-    assert found["the function of the title in ours"] == "2 of 3"
-    assert found["any title at all"] == "3 of 4"
+    assert found["the function of the title in ours"] == "4 of 5"
+    assert found["any title at all"] == "5 of 6"
     assert found["pairs of logs with one title in one group"] == "1 of 1"
-    assert found["pairs in one of our groups that have two titles"] == "2 of 3"
+    assert found["pairs in one of our groups that have two titles"] == "3 of 4"
+    assert found["those of them that share no other name either"] == "2 of 4"
+    assert found["pairs with two titles and another name in common in one group"] == "1 of 1"
     assert found["logs without a crash that get a title"] == "0 of 1"
 
 

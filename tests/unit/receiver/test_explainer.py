@@ -223,7 +223,7 @@ def test_a_better_algorithm_names_anew_only_when_it_is_told_to(tmp_path, cli, mo
         store.write([record("oops", host, 1, number, 0, OLDER) for number, host in enumerate(("a", "b"))])
     algorithm = importlib.import_module("panicast_receiver.meaning.understand")
     monkeypatch.setattr(algorithm, "VERSION", 1)
-    monkeypatch.setattr(algorithm, "key", lambda form, name: "0123456789ab")
+    monkeypatch.setattr(algorithm, "digest", lambda name: "0123456789ab")
     explain(state)
     monkeypatch.undo()
     before = named(state)

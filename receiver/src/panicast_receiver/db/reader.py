@@ -127,7 +127,9 @@ class Reader:
         sql = (
             "SELECT signature, title, count(*) AS records, count(DISTINCT host) AS hosts, "
             "min(received_ns) AS first_ns, max(received_ns) AS last_ns, "
-            "group_concat(DISTINCT kernel) AS kernels "
+            "group_concat(DISTINCT kernel) AS kernels, "
+            # What is told apart by commas may have none; a title is a line.
+            "group_concat(DISTINCT replace(title, ',', char(10))) AS titles "
             f"FROM records WHERE {where} AND signature != '' GROUP BY signature ORDER BY last_ns DESC LIMIT ?"
         )
         rows = list(self._rows(sql, [*values, _limit(query)]))
@@ -135,6 +137,7 @@ class Reader:
             {
                 "signature": row["signature"],
                 "title": row["title"],
+                "titles": _titles(row["titles"]),
                 "records": row["records"],
                 "hosts": row["hosts"],
                 "first": iso_time(row["first_ns"]),
@@ -265,6 +268,10 @@ def _crash(text: str | None) -> Any:
         return json.loads(text) if text else None
     except ValueError:
         return None
+
+
+def _titles(text: str | None) -> list[str]:
+    return sorted(title.replace("\n", ",") for title in (text or "").split(",") if title)
 
 
 def _limit(query: Query) -> int:

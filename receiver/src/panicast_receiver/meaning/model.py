@@ -8,7 +8,7 @@ from typing import Any
 
 #: The algorithm that names and groups. Raise it when a change may give a text another name or group: each
 #: record keeps the name it was given, and says by which version.
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Meaning:
     ``title``: what happened and where, in a line. ``signature``: the same for the same crash.
     ``kind``: a word for what happened; ``severity`` goes with it. ``at``: the guilty function;
     ``trace``: reliable frames, innermost first. ``module`` and ``file`` are the guilty function's.
-    ``modules``: those that taint. ``version``: of the algorithm; 0 where nothing crashed.
+    ``modules``: those that taint. ``names``: the title, and what else the crash may be called; crashes that
+    share one are one group. ``version``: of the algorithm; 0 where nothing crashed.
     """
 
     title: str = ""
@@ -35,6 +36,7 @@ class Meaning:
     module: str = ""
     file: str = ""
     taint: str = ""
+    names: tuple[str, ...] = ()
     version: int = 0
 
     def as_json(self) -> dict[str, Any]:
@@ -56,5 +58,6 @@ def not_understood(title: str = "not understood", reason: str = "") -> Meaning:
         reason=reason,
         kind="unknown",
         severity="high",
+        names=(title,),
         version=VERSION,
     )

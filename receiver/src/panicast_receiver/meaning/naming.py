@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import blake2b
 
 from .format import Format
 from .frames import Frame, symbol_in
@@ -19,8 +18,6 @@ _SYSCALL = re.compile(
 )
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+\b|\b[0-9a-f]{8,32}\b|\b\d+\b")
 _SPACES = re.compile(r"\s{2,}")
-#: One CPU waits for others in these: which of them it is depends on how many others there are.
-_FAMILIES = ("smp_call_function", "synchronize_rcu")
 #: One waits for the same in all of these.
 _SAME_WAIT = ("synchronize_srcu", "synchronize_net", "synchronize_sched")
 
@@ -163,12 +160,3 @@ def title(form: Format, values: dict[str, str], report: Report, culprit: Frame |
 def _both(named: str) -> str:
     """The functions of a race, in one order whoever came first."""
     return " / ".join(sorted(symbol_in(part) or part.strip() for part in named.split(" / ")))
-
-
-def key(form: Format, name: str) -> str:
-    """A digest of a name: the same for functions that stand for each other."""
-    if form.pick != "first":
-        for family in _FAMILIES:
-            if family in name:
-                name = name[: name.index(family) + len(family)]
-    return blake2b(name.encode("utf-8", "backslashreplace"), digest_size=6).hexdigest()

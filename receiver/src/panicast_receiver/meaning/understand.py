@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from .families import digest, names
 from .format import CONSEQUENCES, NOISE, PANIC, Format
 from .formats import FORMATS, LEAD_INS, SEVERITIES, better
 from .frames import begins_trace, frame, place, symbol_in
 from .innocent import LAST_RESORT
 from .lines import Line, read
 from .model import NOT_UNDERSTOOD, VERSION, Meaning
-from .naming import function_name, guilty, key, title
+from .naming import function_name, guilty, title
 from .report import machine, take_apart, trace_of
 
 #: Two complaints further apart than this, in seconds or where no times are told in lines, are of two faults.
@@ -220,7 +221,8 @@ def _meaning(lines: Sequence[Line], named: Complaint, reason: str) -> Meaning:
         culprit = None
     called = title(form, values, report, culprit)
     unknown = culprit is None and "{in}" in form.title
-    signature = NOT_UNDERSTOOD if unknown or not called else key(form, called)
+    alike = (called,) if unknown or not called else names(called)
+    signature = NOT_UNDERSTOOD if unknown or not called else digest(alike[-1])
     about = machine(lines, named.number)
     trace = [one.shown() for one in trace_of(report) if one.sure]
     return Meaning(
@@ -238,6 +240,7 @@ def _meaning(lines: Sequence[Line], named: Complaint, reason: str) -> Meaning:
         module=culprit.module if culprit else "",
         file=values.get("file") or (culprit.file if culprit else ""),
         taint=about.taint,
+        names=alike,
         version=VERSION,
     )
 

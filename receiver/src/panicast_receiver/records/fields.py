@@ -49,7 +49,7 @@ class Field(NamedTuple):
 
 
 #: What older receivers did not find out about a crash.
-_NEWER = ("kind", "severity", "module", "file", "taint", "version")
+_NEWER = ("kind", "severity", "module", "file", "taint", "names", "version")
 _PARTS: Mapping[str, Schema] = {"str": STRING, "int": WHOLE, "tuple[str, ...]": STRINGS}
 
 

@@ -60,8 +60,9 @@ def _meaning(summary: dict[str, Any]) -> list[tuple[str, str]]:
     if not crash or not crash["signature"]:
         return []
     trace = " < ".join(crash["trace"][:6])
-    said = [("crash", crash["title"]), ("trace", trace), ("modules", " ".join(crash["modules"]))]
-    said += [("hardware", crash["hardware"]), ("group", crash["signature"])]
+    said = [("crash", crash["title"]), ("also called", ", ".join(crash.get("names", ())[1:]))]
+    said += [("trace", trace), ("modules", " ".join(crash["modules"])), ("hardware", crash["hardware"])]
+    said += [("group", crash["signature"])]
     return [(name, value) for name, value in said if value]
 
 
@@ -78,7 +79,7 @@ def groups_table(groups: Sequence[dict[str, Any]]) -> str:
                 _short(item["first"]),
                 _short(item["last"]),
                 " ".join(item["kernels"][:3]) + (" …" if len(item["kernels"]) > 3 else ""),
-                item["title"],
+                " / ".join(item["titles"]),
             )
             for item in groups
         ],

@@ -49,6 +49,7 @@ _SCHEMAS: Mapping[str, Schema] = {
         {
             "signature": digits(12),
             "title": STRING,
+            "titles": STRINGS,
             "records": WHOLE,
             "hosts": WHOLE,
             "first": TIME,
