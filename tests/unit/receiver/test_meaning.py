@@ -328,6 +328,12 @@ def test_other_cpus_are_heard_once_they_are_asked():
     assert understand(text).title == "RCU stall in my_run"
 
 
+def test_a_cpu_that_a_file_of_debugfs_keeps_is_named_by_whose_file_it_is():
+    text = "watchdog: BUG: soft lockup - CPU#1 stuck for 23s! [a:7]\nRIP: 0010:my_loop+0x1/0x2 [my]\n"
+    text += traced("my_entry", "full_proxy_write", "vfs_write", "ksys_write", "do_syscall_64")
+    assert understand(text).title == "soft lockup in my_entry"
+
+
 def test_words_that_may_be_a_complaint_name_a_crash_only_where_nothing_else_does():
     words = "INFO: something odd\nfatal error: something\n"
     assert understand(words).title == "INFO: something odd"

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What cases.toml says holds together."""
+
+from __future__ import annotations
+
+from panicast_build.crash import cases
+from panicast_receiver.meaning import understand
+
+CASES = cases.load()
+
+
+def test_every_name_is_tried() -> None:
+    """A name that no record is compared with would be shown as if it were right."""
+    named = [case for case in CASES.values() if case.named]
+    assert len(named) > 60
+    assert [case.name for case in named if case.record != "whole" or not case.says] == []
+
+
+def test_a_panic_that_nothing_comes_before_has_the_name_that_its_line_gives() -> None:
+    plain = [case for case in CASES.values() if case.named.startswith(("panic: ", "NMI: "))]
+    assert len(plain) > 50
+    called = {case.name: understand(f"Kernel panic - not syncing: {case.says}\n").title for case in plain}
+    assert called == {case.name: case.named for case in plain}
