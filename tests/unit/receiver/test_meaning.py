@@ -167,6 +167,34 @@ TITLES = {
     + traced(
         "_RNvNtCs9jEwPDbx20M_4core9panicking9panic_fmt", "_RNvMs3_NtCsabc_8my_crate4nodeNtB5_4Node8drop_ref"
     ),
+    # What the field's logs had and nobody knew.
+    "unaligned access in my_load": "Unhandled kernel unaligned access[#1]:\n"
+    "epc   : 8119bd54 my_load+0xe4/0x5b8\n",
+    "machine check in my_early": "Oops: Machine check, sig: 7 [#1]\nNIP [c0000000] my_early+0x1/0x2\n",
+    "ZFS panic in my_verify": "PANIC at range_tree.c:503:my_verify()\nShowing stack for process 7\n"
+    + traced("spl_panic", "my_load"),
+    "ZFS panic in my_map": "SPLError: 12831:0:(space_map.c:334:my_map()) SPL PANIC\n",
+    "panic: EXT4-fs error in my_release": "Kernel panic - not syncing: EXT4-fs (device sda1): panic forced "
+    "after error\n"
+    + traced("panic", "ext4_handle_error", "__ext4_error", "__ext4_journal_start_sb", "my_release"),
+    "hard lockup in my_watched": "WARNING: CPU: 3 PID: 0 at /build/linux-3.16.7/kernel/watchdog.c:265 "
+    "watchdog_overflow_callback+0x98/0xc0()\nWatchdog detected hard LOCKUP on cpu 3\n"
+    + traced(
+        "watchdog_overflow_callback", "__perf_event_overflow", "intel_pmu_handle_irq", "do_nmi", "my_watched"
+    )
+    + " vfs_ioctl+0x1/0x2\n",
+    "list corruption in my_elsewhere": "WARNING: CPU: 3 PID: 7 at /build/linux-3.16.7/lib/list_debug.c:59 "
+    "__list_del_entry+0x82/0xd0()\n" + traced("__list_del_entry", "my_elsewhere"),
+    "soft lockup in my_rest": "watchdog: BUG: soft lockup - CPU#2 stuck for 23s! [a:7]\n"
+    + traced("watchdog_timer_fn", "my_rest"),
+    "WARNING in my_decoded": "WARNING: CPU: 0 PID: 13 at kernel/my.c:7244 my_decoded (src/kernel/my.c:7244)\n"
+    "EIP: my_decoded (src/kernel/my.c:7244)\n" + traced("my_caller"),
+    "NULL pointer dereference in my_eip": "BUG: kernel NULL pointer dereference, address: 00000008\n"
+    "EIP: my_eip (src/kernel/my.c:7244)\n",
+    "RCU stall in my_state": "INFO: rcu_sched_state detected stall on CPU 0 (t=15000 jiffies)\n"
+    + traced("apic_timer_interrupt", "my_state"),
+    "bad paging request in my_old": "Oops: efitime: can't read time!\n"
+    "BUG: unable to handle kernel paging request at 12005456\nOops: 0002 [#1]\nEIP is at my_old+0x1/0x2\n",
 }
 
 
@@ -192,6 +220,42 @@ def test_dress_changes_nothing(text):
         if "Rust" in plain.title and "\ufffd" in other:
             continue
         assert understand(other).signature == plain.signature
+
+
+CARRIERS = (
+    *("Apr 15 13:58:08 a-host kernel: ", "Apr 15 13:58:08.549417 a-host kernel: ", "kernel: "),
+    *("2026-04-15T13:58:08.549417+00:00 a-host kernel: ", "2026-04-15T13:58:08+0200 a-host kernel: "),
+    *(
+        "May 17 18:48:11 kernel: [ 6141.921740] ",
+        "Thu Jan 11 09:00:51 2024 kern.alert kernel: [  303.219007] ",
+    ),
+    *("kern  :alert : [    5.464036] ", " kernel:[  840.275175] "),
+)
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_who_carried_the_lines_changes_nothing(carrier):
+    for title in (
+        "NULL pointer dereference in my_eip",
+        "list corruption in my_elsewhere",
+        "ZFS panic in my_map",
+    ):
+        text = "".join(f"{carrier}{line}\n" for line in TITLES[title].splitlines())
+        assert understand(text).title == title
+
+
+def test_a_panic_over_others_is_not_in_the_thread_that_watches():
+    text = "Kernel panic - not syncing: hung_task: blocked tasks\n" + traced("panic", "watchdog", "kthread")
+    assert understand(text).title == "panic: hung_task: blocked tasks"
+
+
+def test_what_sounds_like_a_complaint_is_none():
+    for words in (
+        "Oops: efitime: can't read time!",
+        "ALSA sound/core/pcm_lib.c:181: BUG: pcmC0D0p:0, pos = 0x4000, buffer size = 0x4000",
+        "WARNING: Caches not enabled\nTFTP from server 10.0.0.1; our IP address is 10.0.0.2",
+    ):
+        assert understand(words + "\n").title == ""
 
 
 def test_the_first_complaint_names_the_crash_and_its_consequences_do_not():

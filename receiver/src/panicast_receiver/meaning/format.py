@@ -37,7 +37,14 @@ NOISE = (
         "stall ended before state",
     ),
     *("nmi handler", "recovery required on readonly", "took too long", "is not present in /proc/kallsyms"),
-    *("no syscalls can create", "parsing elf", "cannot create timer", "alsa", "decompressing linux"),
+    *(
+        "no syscalls can create",
+        "parsing elf",
+        "cannot create timer",
+        "alsa",
+        "decompressing linux",
+        "caches not enabled",
+    ),
 )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from . import formats_checkers, formats_faults, formats_locks, formats_others, formats_stuck
-from .format import AT, Format
+from .format import AT, RUNNING, Format
 from .innocent import (
     ALLOCATING,
     COMMON,
@@ -19,6 +19,7 @@ from .innocent import (
     PROC,
     REFERENCES,
     SOCKETS,
+    STUCK,
     URBS,
     Names,
 )
@@ -58,6 +59,7 @@ class Better(NamedTuple):
     title: str
     innocent: Names
     look: tuple[str, ...] = AT
+    pick: str = "first"
 
 
 #: Whose complaint it is: where it stands tells more than that it was one.
@@ -69,6 +71,10 @@ BETTER = (
     Better("mm/usercopy.c", (), "memory corruption", "bad usercopy{in}", COPYING, ("trace",)),
     Better("kernel/locking/lockdep.c", ("lock_",), "locking", "locking bug{in}", SOCKETS),
     Better("kernel/lockdep.c", ("lock_",), "locking", "locking bug{in}", SOCKETS),
+    Better(
+        *("kernel/watchdog.c", ("watchdog_overflow_callback",), "lockup", "hard lockup{in}"),
+        *(STUCK, RUNNING, "called"),
+    ),
     Better("lib/kobject.c", (), "warning", "kobject bug{in}", COMMON),
     Better("fs/proc/generic.c", (), "warning", "proc registration bug{in}", PROC),
     Better("mm/", ("kmalloc", "kvmalloc"), "warning", "kmalloc bug{in}", ALLOCATING),
@@ -80,8 +86,13 @@ BETTER = (
 def better(form: Format, file: str, function: str) -> Format:
     """The format, said better where it can be."""
     for one in BETTER:
-        if file.startswith(one.file) and (
-            not one.functions or any(word in function for word in one.functions)
-        ):
-            return form._replace(kind=one.kind, title=one.title, innocent=one.innocent, look=one.look)
+        if _of(one, file) and (not one.functions or any(word in function for word in one.functions)):
+            return form._replace(
+                kind=one.kind, title=one.title, innocent=one.innocent, look=one.look, pick=one.pick
+            )
     return form
+
+
+def _of(one: Better, file: str) -> bool:
+    """Whether a file is meant: distributions name the folder in which they built the kernel, too."""
+    return file.startswith(one.file) or (file.startswith(("/", "../")) and f"/{one.file}" in file)

@@ -146,6 +146,7 @@ ROWS = (
             "Kernel ade access[#": "bad address{in}",
             "Kernel ale access[#": "unaligned access{in}",
             "Kernel unaligned ": "unaligned access{in}",
+            "Unhandled kernel unaligned access": "unaligned access{in}",
             "Reserved instruction in kernel code": "invalid opcode{in}",
             "Break instruction in kernel code": "break instruction{in}",
         },
@@ -220,5 +221,5 @@ ROWS = (
             "rust_kernel: panicked at ": "Rust panic: {next}{in}",
         },
     ),
-    Format("Oops", "fault", "oops{in}", AT, detail=detail(r"(?:\[#| - |: )")),
+    Format("Oops", "fault", "oops{in}", AT, detail=detail(r"(?:\[#| - |: (?:[0-9a-f]{4}\b|.{1,120}?\[#))")),
 )

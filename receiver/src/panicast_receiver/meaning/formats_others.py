@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from .format import AT, CONSEQUENCES, PANIC, RUNNING, TRACE, Format, detail, rows
-from .innocent import DEEP, OBJECTS, REFERENCES, STUCK
+from .innocent import DEEP, EXT, OBJECTS, REFERENCES, STUCK
 
 ROWS = (
     Format(
@@ -34,6 +34,7 @@ ROWS = (
         AT,
         {
             "Machine check in kernel mode": "machine check{in}",
+            "Machine check, sig: ": "machine check{in}",
         },
     ),
     *rows(
@@ -232,6 +233,31 @@ ROWS = (
         {
             PANIC + "VFS: Unable to mount root fs": "panic: VFS: Unable to mount root fs",
         },
+    ),
+    *(
+        Format(
+            f"{PANIC}EXT{version}-fs ",
+            "disk",
+            f"panic: EXT{version}-fs error{{in}}",
+            TRACE,
+            EXT,
+            detail(r"(?:\(device [^)]{1,80}\): )?panic (?:forced after error|from previous error)"),
+        )
+        for version in (2, 3, 4)
+    ),
+    Format(
+        "PANIC at ",
+        "bug",
+        "ZFS panic{in}",
+        ("named",),
+        detail=detail(r"[\w.-]{1,80}:\d+:(?P<where>\w{1,120})\(\)"),
+    ),
+    Format(
+        "SPLError: ",
+        "bug",
+        "ZFS panic{in}",
+        ("named",),
+        detail=detail(r"\d+:\d+:\([\w.-]{1,80}:\d+:(?P<where>\w{1,120})\(\)\) SPL PANIC"),
     ),
     *rows(
         "init",

@@ -45,7 +45,9 @@ ROWS = (
         INTERRUPTED,
         innocent=STALLED,
         pick="called",
-        detail=detail(r"(?:preempt|sched|bh|state|tasks\w*) (?:self-detected|detected).{0,32} stall"),
+        detail=detail(
+            r"(?:preempt|sched|bh|state|tasks\w*)(?:_state)? (?:self-detected|detected).{0,32} stall"
+        ),
     ),
     Format(
         "rcu_",

@@ -16,6 +16,8 @@ _AT = (
 )
 #: The code segments in which x86 runs programs: such a RIP is none of the kernel's.
 _USER = ("RIP: 0033:", "RIP: 002b:", "RIP: 0023:", "EIP: 0073:", "EIP: 0023:", "EIP: 0033:")
+#: What stands before the function, with and without the code segment.
+_SEGMENT = re.compile(r"[RE]IP: (?:[0-9a-f]{4}:)?")
 #: What begins a trace.
 _TRACES = ("Call Trace:", "Call trace:", "Backtrace:", "backtrace:", "stack backtrace:", "Call Backtrace:")
 #: What ends it.
@@ -34,11 +36,12 @@ _LOCATED = re.compile(
     r"\s{0,9}(\? )?([A-Za-z_][\w.$]{1,200}) \(?([\w+./-]{3,300}\.[chS]:\d{1,6})(?:\)|:\d{1,4}|(?= )|$)"
 )
 #: arm of today: the callee, then where it was called from.
-_FROM = re.compile(r"\s{0,9}([A-Za-z_][\w.$]{1,200}) from [A-Za-z_]")
+_FROM = re.compile(r"\s{0,9}([A-Za-z_][\w.$]{1,200}) from [A-Za-z_][\w.$]{0,200}(?:\+0x| \(|$)")
 _ARM = re.compile(
     r"\s{0,9}\[<[0-9a-f]{8}>\] \(([A-Za-z_][\w.$]{1,200})(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?\) from "
 )
 _NAME = re.compile(r"[A-Za-z_$<][\w.$<>:]{0,500}")
+_BARE = re.compile(r"(?![0-9a-f]{8,16}$)[A-Za-z_]\w{1,200}(?:\.\w{1,40}){0,4}")
 _MODULE = re.compile(r"\)? \[([\w-]{1,64})(?: [0-9a-f]{1,64})?\]")
 #: What the compiler adds to a function's name: parts of it, and copies for special cases.
 _SUFFIX = re.compile(r"\.(?:cold|isra|constprop|part|llvm|lto_priv|clone)\b.*|\.\d+$")
@@ -82,6 +85,11 @@ def symbol_in(text: str) -> str:
             return normal(name)
         place = text.find("+0x", place + 3)
     return ""
+
+
+def named_in(text: str) -> str:
+    """The function that a complaint names, with an offset or, where a script took it off, bare."""
+    return symbol_in(text) or (normal(text) if _BARE.fullmatch(text) else "")
 
 
 def _module_after(rest: str) -> str:
@@ -136,7 +144,7 @@ def place(line: str) -> Frame | None:
         return None
     if name := symbol_in(text):
         return Frame(name, _module_after(text[text.find("+0x") :]), at=True)
-    rest = text.split(":", 2)[-1] if text.startswith("RIP: ") else ""
+    rest = _SEGMENT.sub("", text, count=1) if text.startswith(("RIP: ", "EIP: ")) else ""
     found = _LOCATED.match(rest) if rest else None
     return Frame(normal(found[2]), "", True, found[3], True) if found else None
 

@@ -192,7 +192,12 @@ PAGES = common(
 LEAKING = common(
     "*kmemleak* *mmap* *kmem* *slab* *alloc* *create_object* *idr_get* *list_lru_init* *pcpu_create*"
 )
-STUCK = common("*apic_timer_interrupt*")
+EXT = common(
+    "ext3_handle_error ext4_handle_error *ext4_error* *ext3_error* *ext4_journal_* *ext4_abort* *ext3_abort*"
+)
+STUCK = common(
+    "*apic_timer_interrupt* watchdog_timer_fn watchdog_overflow_callback *perf_event_* *_pmu_handle_irq"
+)
 STALLED = common("*apic_timer_interrupt* *rcu*")
 DEEP = common("*schedule* *retint_kernel* *bad_stack*")
 ASLEEP = common()

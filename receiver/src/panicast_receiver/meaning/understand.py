@@ -11,8 +11,8 @@ from typing import NamedTuple
 from .families import digest, names
 from .format import CONSEQUENCES, NOISE, PANIC, Format
 from .formats import FORMATS, LEAD_INS, SEVERITIES, better
-from .frames import begins_trace, frame, place, symbol_in
-from .innocent import LAST_RESORT
+from .frames import begins_trace, frame, named_in, place
+from .innocent import ANCHOR, LAST_RESORT
 from .lines import Line, read
 from .model import NOT_UNDERSTOOD, VERSION, Meaning
 from .naming import function_name, guilty, title
@@ -141,6 +141,7 @@ def _in_the_middle(lines: Sequence[Line]) -> Iterator[Complaint]:
                 and (one := complaint(line.text[place:], number))
                 and not one.form.confirm
                 and not one.form.last
+                and not any(words in line.text.lower() for words in NOISE)
             ):
                 yield one
                 break
@@ -209,7 +210,7 @@ def _reason(line: str) -> str:
 
 def _meaning(lines: Sequence[Line], named: Complaint, reason: str) -> Meaning:
     form, values = named.form, named.values
-    where = symbol_in(values.get("where") or "")
+    where = named_in(values.get("where") or "")
     form = better(form, values.get("file") or values["rest"].partition(":")[0], where)
     begin = max(0, named.number - _BEFORE) if _names_nothing(named) else named.number
     report = take_apart(_of_one(lines, begin, lines[named.number].caller))
@@ -217,7 +218,7 @@ def _meaning(lines: Sequence[Line], named: Complaint, reason: str) -> Meaning:
     if culprit is None and lines[named.number].caller:
         report = take_apart(lines[begin:])
         culprit = guilty(form, where, report)
-    if culprit and _names_nothing(named) and culprit.name in LAST_RESORT:
+    if culprit and _names_nothing(named) and (culprit.name in LAST_RESORT or culprit.name in ANCHOR):
         culprit = None
     called = title(form, values, report, culprit)
     unknown = culprit is None and "{in}" in form.title
