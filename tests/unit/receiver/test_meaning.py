@@ -187,6 +187,11 @@ TITLES = {
     "__list_del_entry+0x82/0xd0()\n" + traced("__list_del_entry", "my_elsewhere"),
     "soft lockup in my_rest": "watchdog: BUG: soft lockup - CPU#2 stuck for 23s! [a:7]\n"
     + traced("watchdog_timer_fn", "my_rest"),
+    "bus error in my_bus": "Data bus error, epc == 8033539c, ra == 820a2cf4\nOops[#1]:\n"
+    "epc   : 8033539c my_bus+0x1/0x2\n",
+    "SError in my_write": "Kernel panic - not syncing: Asynchronous SError Interrupt\n"
+    + traced("vpanic", "abort", "add_taint", "arm64_serror_panic", "arm64_is_fatal_ras_serror", "do_serror")
+    + " el1h_64_error_handler+0x1/0x2\n el1h_64_error+0x1/0x2\n my_write+0x1/0x2 (P)\n",
     "WARNING in my_decoded": "WARNING: CPU: 0 PID: 13 at kernel/my.c:7244 my_decoded (src/kernel/my.c:7244)\n"
     "EIP: my_decoded (src/kernel/my.c:7244)\n" + traced("my_caller"),
     "NULL pointer dereference in my_eip": "BUG: kernel NULL pointer dereference, address: 00000008\n"
@@ -229,6 +234,7 @@ CARRIERS = (
         "May 17 18:48:11 kernel: [ 6141.921740] ",
         "Thu Jan 11 09:00:51 2024 kern.alert kernel: [  303.219007] ",
     ),
+    *("Mar 31 19:59:53 a-host.lan 4,1789,1531218013,-;", "[sam mar 10 14:43:50 2026] "),
     *("kern  :alert : [    5.464036] ", " kernel:[  840.275175] "),
 )
 

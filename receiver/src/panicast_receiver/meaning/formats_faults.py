@@ -147,6 +147,8 @@ ROWS = (
             "Kernel ale access[#": "unaligned access{in}",
             "Kernel unaligned ": "unaligned access{in}",
             "Unhandled kernel unaligned access": "unaligned access{in}",
+            "Data bus error, epc ": "bus error{in}",
+            "Instruction bus error, epc ": "bus error{in}",
             "Reserved instruction in kernel code": "invalid opcode{in}",
             "Break instruction in kernel code": "break instruction{in}",
         },

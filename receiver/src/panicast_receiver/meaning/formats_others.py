@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from .format import AT, CONSEQUENCES, PANIC, RUNNING, TRACE, Format, detail, rows
-from .innocent import DEEP, EXT, OBJECTS, REFERENCES, STUCK
+from .innocent import DEEP, EXT, OBJECTS, REFERENCES, SERRORS, STUCK
 
 ROWS = (
     Format(
@@ -292,6 +292,14 @@ ROWS = (
             PANIC + "NMI: Not continuing": "NMI: not continuing",
             PANIC + "NMI IOCK error": "NMI: IOCK error",
         },
+    ),
+    *rows(
+        "hardware",
+        AT,
+        {
+            PANIC + "Asynchronous SError Interrupt": "SError{in}",
+        },
+        SERRORS,
     ),
     *rows(
         "stack",

@@ -195,6 +195,8 @@ LEAKING = common(
 EXT = common(
     "ext3_handle_error ext4_handle_error *ext4_error* *ext3_error* *ext4_journal_* *ext4_abort* *ext3_abort*"
 )
+#: What never returns is shown as whatever the linker put behind it.
+SERRORS = common("abort add_taint *fatal_ras_serror* el1h_64_error* el1_error*")
 STUCK = common(
     "*apic_timer_interrupt* watchdog_timer_fn watchdog_overflow_callback *perf_event_* *_pmu_handle_irq"
 )

@@ -8,18 +8,18 @@ from typing import NamedTuple
 
 #: Longer lines say nothing more: printk cuts its own at 1 KiB.
 MOST_LINE = 1024
-#: Whoever carried the line: syslog of old and of now, journalctl, logread, /dev/kmsg, dmesg -x.
+#: Whoever carried the line: syslog of old and of now, journalctl, logread, dmesg -x; /dev/kmsg.
 _CARRIER = (
     r"(?:(?:(?:(?:[A-Z][a-z]{2} )?[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9}| \d{4})?"
     r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?) "
-    r"(?:[^\s:]{1,64} ){0,2})?kernel: ?"
-    r"|\d{1,3},\d{1,20},\d{1,20},[^;\s]{1,80};|(?:kern|user|daemon) {0,2}:[a-z]{3,6} {0,3}: )?"
+    r"(?:[^\s:,]{1,64} ){0,2})?(?:kernel: ?|\d{1,3},\d{1,20},\d{1,20},[^;\s]{1,80};)"
+    r"|(?:kern|user|daemon) {0,2}:[a-z]{3,6} {0,3}: )?"
 )
 #: Level, time (also dmesg -T's), with CONFIG_PRINTK_CALLER who logged it, ours as T12 or C3, vendors' as
 #: T1@C0.
 _STAMP = re.compile(
     _CARRIER + r"(?:<\d{1,4}>)?"
-    r"(?:\[ {0,12}(\d{1,10}\.\d{1,9})\]|\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\])?"
+    r"(?:\[ {0,12}(\d{1,10}\.\d{1,9})\]|\[[^\W\d]{2,4} [^\W\d]{3,5} [ \d]\d \d\d:\d\d:\d\d \d{4}\])?"
     r"(?: ?\[ {0,12}([TC]\d{1,10}(?:@C\d{1,5})?)\])?"
     r" ?"
 )
