@@ -417,6 +417,7 @@ HOSTILE = (
     *("a+0x1/0x2 ", "[<[<[<", "(" * 8, "[ 1.1] ", "[1.1][T1] ", " at: ", "\x1b[", "<IRQ> ", "a from "),
     *("CPU: 1 PID: 1 Comm: ", "BUG: x/1 ", "Tainted: (", "a/b.c:1 ", "a.c:1 at ", "a_", ". ", "_R1a"),
     *("Hardware name: ", "mce: [Hardware Error]: ", "WARNING: [] ", "trusty: panic (", "RIP: 0010:", "\r"),
+    *("RIP: ", "IP:  :a:b+0x1/0x2 ", ":a:" * 9, "a [b] from c "),
     *("Modules linked in: a(O) ", "x" * 8191, "\udcff", "\ufffd", "page last allocated", "-> #1 (", ""),
 )
 SMALL, LARGE = 16 << 10, 64 << 10

@@ -36,10 +36,15 @@ _LOCATED = re.compile(
     r"\s{0,9}(\? )?([A-Za-z_][\w.$]{1,200}) \(?([\w+./-]{3,300}\.[chS]:\d{1,6})(?:\)|:\d{1,4}|(?= )|$)"
 )
 #: arm of today: the callee, then where it was called from.
-_FROM = re.compile(r"\s{0,9}([A-Za-z_][\w.$]{1,200}) from [A-Za-z_][\w.$]{0,200}(?:\+0x| \(|$)")
-_ARM = re.compile(
-    r"\s{0,9}\[<[0-9a-f]{8}>\] \(([A-Za-z_][\w.$]{1,200})(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?\) from "
+_FROM = re.compile(
+    r"\s{0,9}([A-Za-z_][\w.$]{1,200})(?: \[([\w-]{1,64})\])? from [A-Za-z_][\w.$]{0,200}(?:\+0x| \(|$)"
 )
+_ARM = re.compile(
+    r"\s{0,9}\[<[0-9a-f]{8}>\] \(([A-Za-z_][\w.$]{1,200})(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?"
+    r"(?: \[([\w-]{1,64})\])?\) from "
+)
+#: Before 2.6.20 x86-64 put the module first.
+_MODULE_FIRST = re.compile(r":([\w-]{1,64}):(?=[A-Za-z_])")
 _NAME = re.compile(r"[A-Za-z_$<][\w.$<>:]{0,500}")
 _BARE = re.compile(r"(?![0-9a-f]{8,16}$)[A-Za-z_]\w{1,200}(?:\.\w{1,40}){0,4}")
 _MODULE = re.compile(r"\)? \[([\w-]{1,64})(?: [0-9a-f]{1,64})?\]")
@@ -113,17 +118,20 @@ def frame(line: str) -> Frame | None:
         if "[ " in line or line.startswith("["):
             line = _INNER_STAMP.sub("", line, count=1)
     if " from " in line and (found := _ARM.match(line) or _FROM.match(line)):
-        return Frame(normal(found[1]))
+        return Frame(normal(found[1]), found[2] or "")
     place = line.find("+0x")
     if place > 0:
         start = max(line.rfind(blank, 0, place) for blank in " \t(])") + 1
         name = line[start:place].lstrip(".")
+        first = _MODULE_FIRST.match(name)
+        if first:
+            line, place, name = line.replace(first[0], "", 1), place - len(first[0]), name[len(first[0]) :]
         lead = _LEAD.match(line[: place - len(name)])
         if not lead or not _NAME.fullmatch(name):
             return None
         rest = line[place:]
         sure = not lead[1] and "(unreliable)" not in rest
-        return Frame(normal(name), _module_after(rest), sure)
+        return Frame(normal(name), first[1] if first else _module_after(rest), sure)
     if (":" in line and "." in line) and (found := _LOCATED.match(line)):
         sure = not found[1] and not line.rstrip().endswith("[inline]")
         return Frame(normal(found[2]), _module_after(line[found.end() :]), sure, found[3])
@@ -134,7 +142,7 @@ def caller(line: str) -> Frame | None:
     """arm's traces say in a line who was called, and by whom."""
     _, called, by = line.partition(" from ")
     name = symbol_in(by) if called else ""
-    return Frame(name) if name else None
+    return Frame(name, _module_after(by)) if name else None
 
 
 def place(line: str) -> Frame | None:
@@ -143,7 +151,8 @@ def place(line: str) -> Frame | None:
     if not text.startswith(_AT) or text.startswith(_USER):
         return None
     if name := symbol_in(text):
-        return Frame(name, _module_after(text[text.find("+0x") :]), at=True)
+        first = _MODULE_FIRST.search(text)
+        return Frame(name, first[1] if first else _module_after(text[text.find("+0x") :]), at=True)
     rest = _SEGMENT.sub("", text, count=1) if text.startswith(("RIP: ", "EIP: ")) else ""
     found = _LOCATED.match(rest) if rest else None
     return Frame(normal(found[2]), "", True, found[3], True) if found else None

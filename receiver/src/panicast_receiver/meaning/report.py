@@ -33,6 +33,8 @@ _ASIDE = (
         "page last free",
         "page allocated via",
     ),
+    # Where s390 last jumped from.
+    "Last Breaking-Event-Address",
     *("kfence-#", "Kernel stack of", "hardirqs last", "softirqs last", "stack of task", "Last related work"),
     *(
         "page last ",
@@ -49,7 +51,7 @@ _KTHREAD = ("RCU grace-period kthread stack dump", "Stack dump where RCU GP kthr
 _CPU = re.compile(
     r"(?:CPU: \d{1,5} )?(?:UID: \d{1,10} )?P(?:ID|id): \d{1,10},? [Cc]omm: (?P<comm>.{1,40}?) "
     r"(?:Kdump: loaded )?(?P<taint>Not tainted|Tainted: [A-Z ]{0,40}(?:\([A-Z]{1,12}\))? {0,40}) "
-    r"{0,40}(?P<kernel>\d{1,3}\.\d{1,3}\S{0,80})?"
+    r"{0,40}(?:-{1,40} {1,10})?(?P<kernel>\d{1,3}\.\d{1,3}\S{0,80})?"
 )
 _TAINTED_MODULE = re.compile(r"([\w-]{1,64})\(([A-Z+-]{1,16})\)")
 
@@ -91,6 +93,11 @@ def take_apart(lines: Sequence[Line]) -> Report:
         if number == 1:
             report.next = text.strip()
         if found := frame(text):
+            if number and lines[number - 1].text.endswith((" RIP:", " RIP: ")):
+                # Before 2.6.20 it had a line of its own.
+                report.ats.append(found._replace(at=True))
+                report.told.append(report.ats[-1])
+                continue
             if lock_follows:
                 report.locks.append(found)
                 lock_follows = False

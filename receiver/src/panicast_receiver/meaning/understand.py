@@ -119,7 +119,7 @@ def complaints(lines: Sequence[Line]) -> list[Complaint]:
             elif len(doubtful) < _MOST_DOUBTFUL and not any(words in text.lower() for words in NOISE):
                 sure = one.form.confirm and _confirmed(lines, number)
                 (found if sure else doubtful).append(one)
-    if found and not all(_names_nothing(one) for one in found):
+    if found and not all(_names_nothing(one) or one.form.begins == "Oops" for one in found):
         return found
     return sorted([*_in_the_middle(lines), *found], key=lambda one: one.number) or doubtful[:1]
 
@@ -148,7 +148,7 @@ def _in_the_middle(lines: Sequence[Line]) -> Iterator[Complaint]:
 
 
 def _inside_word(text: str, place: int) -> bool:
-    return text[place].isupper() and (text[place - 1].isalnum() or text[place - 1] in "_.")
+    return text[place].isupper() and (text[place - 1].isupper() or text[place - 1] in "0123456789_.")
 
 
 def _is_panic(one: Complaint) -> bool:
