@@ -118,13 +118,19 @@ def test_the_same_crash_of_many_hosts_is_one_group(keep, tmp_path, cli):
 def test_a_group_has_all_the_titles_that_its_crashes_have(keep, tmp_path, cli):
     begins = {
         "RCU stall in my_poll": "rcu: INFO: rcu_sched self-detected stall on CPU",
+        "hard lockup in my_poll": "NMI watchdog: Watchdog detected hard LOCKUP on cpu 3",
         "soft lockup in my_poll": "watchdog: BUG: soft lockup - CPU#1 stuck for 23s! [a:7]",
     }
     texts = [f"<4>[    1.0] {begin}\n<4>[    1.0] RIP: 0010:my_poll+0x1/0x2\n" for begin in begins.values()]
     keep(*(record("panic", f"h{n}", n, 1, n, text) for n, text in enumerate(texts, 1)))
     (group,) = Reader(tmp_path).groups(Query())
-    assert group["titles"] == sorted(begins) and group["title"] in begins and group["records"] == 2
-    assert "RCU stall in my_poll / soft lockup in my_poll" in cli("groups", state_dir=tmp_path).stdout
+    assert group["titles"] == sorted(begins) and group["title"] in begins and group["records"] == 3
+    assert (
+        "RCU stall in my_poll / hard lockup in my_poll / soft lockup in my_poll"
+        in cli("groups", state_dir=tmp_path).stdout
+    )
+    (seen,) = Reader(tmp_path).groups(Query(host="h1"))
+    assert seen["titles"] == ["RCU stall in my_poll"]
     listed = json.loads(cli("list", "--json", state_dir=tmp_path).stdout)
     assert "also called: stall in my_poll" in " ".join(
         cli("show", listed[0]["id"], state_dir=tmp_path).stdout.split()

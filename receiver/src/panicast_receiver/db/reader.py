@@ -127,9 +127,7 @@ class Reader:
         sql = (
             "SELECT signature, title, count(*) AS records, count(DISTINCT host) AS hosts, "
             "min(received_ns) AS first_ns, max(received_ns) AS last_ns, "
-            "group_concat(DISTINCT kernel) AS kernels, "
-            # What is told apart by commas may have none; a title is a line.
-            "group_concat(DISTINCT replace(title, ',', char(10))) AS titles "
+            "group_concat(DISTINCT kernel) AS kernels, min(title) AS least, max(title) AS most "
             f"FROM records WHERE {where} AND signature != '' GROUP BY signature ORDER BY last_ns DESC LIMIT ?"
         )
         rows = list(self._rows(sql, [*values, _limit(query)]))
@@ -137,7 +135,7 @@ class Reader:
             {
                 "signature": row["signature"],
                 "title": row["title"],
-                "titles": _titles(row["titles"]),
+                "titles": self._titles(row, where, values),
                 "records": row["records"],
                 "hosts": row["hosts"],
                 "first": iso_time(row["first_ns"]),
@@ -146,6 +144,13 @@ class Reader:
             }
             for row in reversed(rows)
         ]
+
+    def _titles(self, group: sqlite3.Row, where: str, values: list[Any]) -> list[str]:
+        """All titles of a group: most have one."""
+        if group["least"] == group["most"]:
+            return [group["title"]] if group["title"] else []
+        sql = f"SELECT DISTINCT title FROM records WHERE {where} AND signature = ? ORDER BY title"
+        return [row["title"] for row in self._rows(sql, [*values, group["signature"]]) if row["title"]]
 
     def timelines(self, query: Query, start_ns: int, width_ns: int) -> dict[str, dict[int, int]]:
         """How many records each group has in each ``width_ns`` from ``start_ns`` on: {signature: {number of
@@ -268,10 +273,6 @@ def _crash(text: str | None) -> Any:
         return json.loads(text) if text else None
     except ValueError:
         return None
-
-
-def _titles(text: str | None) -> list[str]:
-    return sorted(title.replace("\n", ",") for title in (text or "").split(",") if title)
 
 
 def _limit(query: Query) -> int:
