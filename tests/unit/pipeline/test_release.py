@@ -95,7 +95,7 @@ def released(version: str, dry: bool = False) -> None:
 
 
 def test_what_must_not_be_released_is_refused(tree: Path) -> None:
-    for version, words in (("1.1", "no version"), ("1.2.0", "newest entry")):
+    for version, words in (("1.1", "not a version"), ("1.2.0", "newest entry")):
         with pytest.raises(UserError, match=words):
             released(version)
     (tree / "new").touch()
