@@ -146,7 +146,7 @@ def test_a_client_in_the_middle_of_a_publication_ends_with_what_it_began(copy: P
     """What the earlier index names by its hash is there after the next publication, as are its packages."""
     before = (copy / "current").resolve()
     with publish.publishing(copy) as made:
-        suites.make(made, metadata.load(), get(DEB), None, int(time.time()), 1)
+        suites.make(made, metadata.load(), get(DEB), None, int(time.time()), 1, URL)
     after = (copy / "current").resolve()
     assert after != before
     named = [*(before / INDEX).rglob("by-hash/*/*"), *(before / "deb/pool").rglob("*.deb")]
