@@ -107,7 +107,7 @@ assert zstandard.ZstdDecompressor().decompress(packed, max_output_size=len(text)
 sys.exit(cli.main(["list", "--state-dir", "/tmp/state"]))
 """
     (path,) = packaged(TARGETS["el8"]).glob("panicast-receiver-*.noarch.rpm")
-    with Container(client, rpmroot.image(client, rpmroot.BOOKWORM)) as box:
+    with Container(client, rpmroot.image(client, rpmroot.MANAGERS["dnf"].root)) as box:
         box.put(path, "/tmp")
         box.run(["rpm", "-i", "--nodeps", "--noscripts", f"/tmp/{path.name}"])
         said = box.run(["python3", "-IB", "-c", script], check=False)
