@@ -70,6 +70,6 @@ def test_the_enrolled_module_was_heard(report: dict[str, Any]) -> None:
 
 def test_refusal_enrolling_and_own_key_were_gone_through(report: dict[str, Any]) -> None:
     steps = [step["step"] for step in report["steps"]]
-    told = ("not enrolled", "very same module", "without signature", "their own key set")
+    told = ("not enrolled", "the same module loads", "without signature", "their own key set")
     order = [next(number for number, step in enumerate(steps) if words in step) for words in told]
     assert order == sorted(order)
