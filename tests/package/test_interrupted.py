@@ -198,19 +198,3 @@ def test_an_upgrade_that_is_refused_leaves_the_old_module(machine, distro, newer
     assert machine.run(["dpkg", "-i", "/root/spoilt.deb"], check=False).code != 0
     assert machine.run(["dpkg", "--audit"]).output == ""
     assert len(machine.modules()) == 2 and ": installed" in machine.run(["dkms", "status"]).output
-
-
-def test_a_module_of_another_package_stays(machine) -> None:
-    """Whatever it is called: DKMS did not make it."""
-    machine.run(["mkdir", "-p", "/root/tree/DEBIAN"])
-    control = b"Package: theirs\nVersion: 1\nArchitecture: all\nMaintainer: them\nDescription: test\n"
-    machine.write({"control": control}, "/root/tree/DEBIAN")
-    kernel = machine.run(["sh", "-c", "basename /lib/modules/*"]).output.strip()
-    folder = f"/lib/modules/{kernel}/updates/dkms"
-    machine.run(["mkdir", "-p", f"/root/tree{folder}"])
-    machine.write({"panicast.ko": b"theirs"}, f"/root/tree{folder}")
-    machine.run(["dpkg-deb", "--build", "/root/tree", "/root/theirs.deb"])
-    machine.run(["dpkg", "-i", "/root/theirs.deb"])
-    machine.apt("install", DKMS)
-    machine.apt("purge", DKMS)
-    assert machine.modules() == [f"{folder}/panicast.ko"]
