@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panicast_receiver.web.access import COOKIE, KNOWN_COOKIE, Access, inside
+from panicast_receiver.web.access import COOKIE, KNOWN_COOKIE, Access, bearer, inside
 from panicast_receiver.web.sessions import LASTS_S, Sessions
 from panicast_receiver.web.tries import Tries, whose
 
@@ -180,6 +180,13 @@ def test_who_is_wrong_too_often_waits_and_nobody_else_does(state, token_file):
         assert site.ask("/metrics", Authorization=f"Bearer {TOKEN}").status == 200
 
 
+def test_what_anybody_may_see_does_not_tell_whether_a_token_is_right(guarded):
+    """Nobody counts how often it is asked for."""
+    for path in ("/login", "/healthz", "/static/style.css"):
+        right, wrong = (guarded.ask(path, Authorization=f"Bearer {token}") for token in (TOKEN, "x" * 20))
+        assert (right.status, right.text) == (wrong.status, wrong.text)
+
+
 def test_a_form_that_is_too_long_is_not_read(guarded):
     form = {"Content_Type": "application/x-www-form-urlencoded"}
     assert guarded.ask("/login", "POST", "token=" + "x" * 5000, **form).status == 413
@@ -245,13 +252,13 @@ def test_foreign_names_are_refused_where_there_is_no_token(state):
 @given(*[st.binary().map(lambda header: header.decode("utf-8", "surrogateescape"))] * 2)
 def test_only_the_token_and_its_session_open(authorization, cookie):
     access = Access(TOKEN)
-    assert not access.may_read(authorization, cookie)
-    assert not access.may_read(f"Bearer {authorization}", cookie)
+    assert not access.is_token(bearer(authorization)) and not access.may_read(cookie)
+    assert not access.is_token(bearer(f"Bearer {authorization}"))
     session = access.sessions.begin()
-    assert access.may_read(f"Bearer {TOKEN}", "") and access.may_read("", session)
-    assert not Access(TOKEN).may_read("", session)
+    assert access.is_token(bearer(f"Bearer {TOKEN}")) and access.may_read(session)
+    assert not Access(TOKEN).may_read(session)
     access.sessions.end(session)
-    assert not access.may_read("", session)
+    assert not access.may_read(session)
 
 
 def test_sessions_end_by_themselves_and_are_bounded():

@@ -37,9 +37,9 @@ class Access:
         """Whether this is the token; takes as long whatever is wrong with it."""
         return self.token is not None and _same(text, self.token)
 
-    def may_read(self, authorization: str, cookie: str) -> bool:
-        """Whether a request with this header and this cookie may read."""
-        return self.token is None or self.sessions.is_open(cookie) or self.is_token(bearer(authorization))
+    def may_read(self, cookie: str) -> bool:
+        """Whether a request with this cookie may read; the token itself is told by ``is_token``."""
+        return self.token is None or self.sessions.is_open(cookie)
 
     def may_be_called(self, host: str) -> bool:
         """Whether the page answers to the name in a request's Host header.

@@ -86,7 +86,7 @@ class Pages:
 
     def error(self, request: web.Request, status: int, text: str) -> web.Response:
         """The page that says what went wrong."""
-        return self._page(request, "error.html", status=status, code=status, text=text)
+        return self._page(request, "error.html", status=status, let_through=False, code=status, text=text)
 
     async def _made(self, request: web.Request, template: str, **values: Any) -> web.Response:
         """A page that may be long: made in a thread, so that nobody else waits."""
@@ -100,6 +100,7 @@ class Pages:
         template: str,
         status: int = 200,
         deadline: float = math.inf,
+        let_through: bool = True,
         **values: Any,
     ) -> web.Response:
         site = self._site
@@ -111,9 +112,7 @@ class Pages:
             query_string=request.query_string,
             receiver=stats.read(site.state_dir),
             secured=site.access.token is not None,
-            known=site.access.may_read(
-                request.headers.get("Authorization", ""), request.cookies.get(COOKIE, "")
-            ),
+            known=site.has_session(request) or (let_through and not site.is_open(request)),
             **values,
         )
         html = []

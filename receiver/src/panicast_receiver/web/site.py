@@ -59,17 +59,20 @@ class Site(NamedTuple):
         resource = request.match_info.route.resource
         return resource is not None and resource.canonical in [f"{self.base}{path}" for path in _OPEN]
 
+    def has_session(self, request: web.Request) -> bool:
+        """Whether who asks may read without saying the token."""
+        return self.access.may_read(request.cookies.get(COOKIE, ""))
+
     def check(self, request: web.Request) -> None:
-        """Raise the error with which a request is refused, if it is."""
+        """Raise the error with which a request is refused, if it is. Nowhere else is the token of a header
+        looked at: how often it was wrong is counted here."""
         if not self.access.may_be_called(request.headers.get("Host", "")):
             raise web.HTTPMisdirectedRequest(
                 text="this page does not answer to that name; if it is a reverse proxy's, set web_names"
             )
-        authorization = request.headers.get("Authorization", "")
-        cookie = request.cookies.get(COOKIE, "")
-        if self.is_open(request) or self.access.token is None or self.access.sessions.is_open(cookie):
+        if self.is_open(request) or self.has_session(request):
             return
-        if (shown := bearer(authorization)) and self.try_token(request, shown):
+        if (shown := bearer(request.headers.get("Authorization", ""))) and self.try_token(request, shown):
             return
         raise web.HTTPUnauthorized(
             text="this page wants a token", headers={"WWW-Authenticate": 'Bearer realm="panicast"'}
