@@ -185,24 +185,27 @@ def identity_of(
     host: str,
 ) -> bytes:
     """The identity of a record of which these are known; its key id is 0."""
-    field = host.encode("utf-8", "backslashreplace")[:HOST_BYTES]
-    head = (
-        MAGIC,
-        VERSION,
-        _TYPE_IDS[kind],
-        flags,
-        0,
-        boot_id,
-        event,
-        0,
-        frames,
-        0,
-        text_length,
-        time_ns,
-        field,
-    )
     # Not decoded: what another version has taken need not be what this one would take.
-    return _identity(boot_id, event, _key(HEADER.pack(*head)))
+    header = _header(kind, flags, boot_id, event, 0, frames, 0, text_length, time_ns, host)
+    return _identity(boot_id, event, _key(header))
+
+
+def _header(
+    kind: str,
+    flags: int,
+    boot_id: bytes,
+    event: int,
+    seq: int,
+    frames: int,
+    offset: int,
+    text_length: int,
+    time_ns: int,
+    host: str,
+) -> bytes:
+    """The header of a frame whose key id is 0."""
+    field = host.encode("utf-8", "backslashreplace")[:HOST_BYTES]
+    place = (boot_id, event, seq, frames, offset, text_length, time_ns, field)
+    return HEADER.pack(MAGIC, VERSION, _TYPE_IDS[kind], flags, 0, *place)
 
 
 def encode(
@@ -212,22 +215,7 @@ def encode(
     ends = range(len(text), 0, -_PAYLOAD)
     pieces = [(0, metadata), *((max(0, end - _PAYLOAD), text[max(0, end - _PAYLOAD) : end]) for end in ends)]
     return [
-        HEADER.pack(
-            MAGIC,
-            VERSION,
-            _TYPE_IDS[type_name],
-            0,
-            0,
-            boot_id,
-            event,
-            seq,
-            len(pieces),
-            offset,
-            len(text),
-            time_ns,
-            host.encode("utf-8", "backslashreplace")[:HOST_BYTES],
-        )
-        + payload
+        _header(type_name, 0, boot_id, event, seq, len(pieces), offset, len(text), time_ns, host) + payload
         for seq, (offset, payload) in enumerate(pieces)
     ]
 
