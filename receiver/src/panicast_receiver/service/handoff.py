@@ -18,10 +18,9 @@ from threading import Condition
 from typing import Callable, NamedTuple
 
 from ..assembly.partial import RECORD_COST
-from ..records.extents import size_of
 from ..records.record import Record
 from ..wire.v1 import STATE_TYPES
-from .turns import WORTH, weight
+from .turns import WORTH, came, weight
 
 LIMIT_BYTES = 64 << 20
 #: Records of one sender that count as equal, and turns of his: what is behind the last one is equal, too, for
@@ -61,7 +60,8 @@ class Handoff:
         only once abandoned."""
         with self._changed:
             for taken, record in enumerate(records):
-                cost = _cost(record)
+                size = came(record)
+                cost = RECORD_COST + size
                 while self._length and self.bytes + cost > self.limit + self.spare and not self._abandoned:
                     if self._drop_one():
                         continue
@@ -70,8 +70,7 @@ class Handoff:
                     self._changed.wait(0.5)
                 if self._abandoned:
                     return taken
-                self._append(record)
-                self.bytes += cost
+                self._append(record, size)
             self._changed.notify_all()
             return len(records)
 
@@ -101,16 +100,17 @@ class Handoff:
             self._changed.notify_all()
             return self._length
 
-    def _append(self, record: Record) -> None:
+    def _append(self, record: Record, size: int) -> None:
         sender = _sender(record)
         waiting = self._of_sender.get(sender, 0)
         turn = min(waiting // _TURN, _TURNS)
-        lane = _Lane(not record.sealed, record.type in STATE_TYPES, turn, -weight(record))
+        lane = _Lane(not record.sealed, record.type in STATE_TYPES, turn, -weight(record.frames, size))
         if lane not in self._lanes:
             self._lanes[lane] = deque()
         self._lanes[lane].append(record)
         self._of_sender[sender] = waiting + 1
         self._length += 1
+        self.bytes += RECORD_COST + size
 
     def _pop(self, lane: _Lane, newest: bool) -> Record:
         records = self._lanes[lane]
@@ -122,7 +122,7 @@ class Handoff:
         if not self._of_sender[sender]:
             del self._of_sender[sender]
         self._length -= 1
-        self.bytes -= _cost(record)
+        self.bytes -= RECORD_COST + came(record)
         return record
 
     def _drop_one(self) -> bool:
@@ -137,7 +137,3 @@ class Handoff:
 
 def _sender(record: Record) -> Hashable:
     return record.header_host if record.sealed else record.source[:2]
-
-
-def _cost(record: Record) -> int:
-    return RECORD_COST + len(record.metadata or b"") + size_of(record.runs)

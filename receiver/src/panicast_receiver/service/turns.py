@@ -22,10 +22,14 @@ _FRAME_BYTES = 512
 WORTH = 3
 
 
-def weight(record: Record) -> int:
-    """How many frames a record took, in powers of two: by what came, whatever it says of itself."""
-    size = len(record.metadata or b"") + size_of(record.runs)
-    return min(record.frames, size // _FRAME_BYTES + 1).bit_length()
+def came(record: Record) -> int:
+    """Bytes that came of a record."""
+    return len(record.metadata or b"") + size_of(record.runs)
+
+
+def weight(frames: int, size: int) -> int:
+    """How many frames a record took, in powers of two: by the bytes that came, whatever it says of itself."""
+    return min(frames, size // _FRAME_BYTES + 1).bit_length()
 
 
 class Turns:
@@ -39,6 +43,6 @@ class Turns:
         """Whether this one is told at once."""
         if record.sealed:
             return self._senders.allows(record.header_host, now)
-        size = weight(record)
+        size = weight(record.frames, came(record))
         sizes = self._large if size >= WORTH else self._small
         return self._senders.allows((*record.source[:2], size), now) and sizes.allows(size, now)
