@@ -283,9 +283,8 @@ WHO = {
     "cli": {"check", "commands", "doctor", "main", "operations", "regroup"},
     "db": {"damage"},
     "meaning": {"process"},
-    "service": {"memory"},
     "sinks": {"confined", "hook", "journal", "syslog"},
-    "": {"stats", "threads"},
+    "": {"programs", "stats", "threads"},
 }
 
 

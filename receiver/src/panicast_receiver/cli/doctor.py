@@ -8,12 +8,11 @@ import os
 import shutil
 import socket
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from .. import stats
+from .. import programs, stats
 from ..capture.holder import holders
 from ..db import schema
 from ..service import memory
@@ -158,15 +157,8 @@ def _database(state_dir: Path) -> Finding:
 
 def _clock() -> Finding:
     """Records are told by the sender's clock and by ours."""
-    try:
-        told = subprocess.run(
-            ["timedatectl", "show", "--property=NTPSynchronized", "--value"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        ).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
+    told = programs.said("timedatectl", "show", "--property=NTPSynchronized", "--value")
+    if told is None:
         return Finding("whether the clock is synchronised cannot be told here (no timedatectl)")
     fix = "" if told == "yes" else "timedatectl set-ntp true"
     return Finding(f"the clock is {'' if told == 'yes' else 'not '}synchronised", fix)

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
+from .. import programs
 from ..settings import Settings
 from ..settings.kinds import parse_interfaces
 from .handoff import LIMIT_BYTES
@@ -57,15 +57,6 @@ def own_limit() -> int | None:
 
 def units_limit() -> int | None:
     """What systemd would give the unit; None where it says no number, or is not there."""
-    try:
-        said = subprocess.run(
-            ["systemctl", "show", "--property=MemoryMax", "--value", UNIT],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        ).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
+    limit = programs.said("systemctl", "show", "--property=MemoryMax", "--value", UNIT) or ""
     # Of a unit that is not there it is infinity, or the highest number that there is.
-    return int(said) if said.isascii() and said.isdigit() and int(said) < 1 << 62 else None
+    return int(limit) if limit.isascii() and limit.isdigit() and int(limit) < 1 << 62 else None
