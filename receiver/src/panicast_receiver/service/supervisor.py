@@ -95,16 +95,18 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         explainer.start()
         stack.callback(explainer.join, _END_S)
         stack.callback(explainer.stop)
+
+        def count() -> stats.Stats:
+            return counts.collect(listener, committer, explainer, feeders)
+
+        # Who hears that it listens may ask how: doctor does.
+        stats.write(store.path.parent, count())
         for capture in captures:
             logger.info("listening: %s", capture.name)
         logger.info("records are kept in %s", store.path)
         for feeder in feeders:
             feeder.start()
             logger.info("records are told to: %s", feeder.name)
-
-        def count() -> stats.Stats:
-            return counts.collect(listener, committer, explainer, feeders)
-
         alive = _Supervisor(store.path.parent, listener, committer, settings, reread, count).run()
         for feeder in feeders:
             feeder.stop()
@@ -255,7 +257,8 @@ class _Supervisor:
         listener, committer = self._listener, self._committer
         self._notifier.notify("READY=1")
         next_stats = time.monotonic() + self._settings.stats_s
-        next_write = 0.0
+        next_write = time.monotonic() + stats.EVERY_S
+        self._say_state()
         alive = True
         while alive:
             if time.monotonic() >= next_write:
