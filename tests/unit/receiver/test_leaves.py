@@ -33,9 +33,9 @@ from panicast_receiver.web.site import Site
 from panicast_receiver.web.visitors import Visitors
 
 from .conftest import explain
-from .test_fleet import record
-from .test_web import Markup
-from .website import website
+from .db.test_fleet import record
+from .web.test_web import Markup
+from .web.website import website
 
 #: A line of its own, a terminal's command, an end of text, a format, markup, words of a shell and a template,
 #: an end of a quotation, letters from right to left, a line separator and a path.

@@ -24,7 +24,7 @@ from panicast_receiver.wire.sealing import MasterKey, SharedKey, host_field, ope
 from panicast_receiver.wire.v1 import FLAG_SEALED, TAG_BYTES, Drop, decode, encode
 
 from .conftest import ring_block, udp_frame
-from .test_fleet import record
+from .db.test_fleet import record
 
 NOW = Instant(100.0, 1_700_000_000_000_000_000)
 HERE = Source("52:54:00:12:34:56", "10.0.0.7", "eth0")

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Groups and hosts over restarts; a database of each released version."""
+
+import json
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from panicast_receiver.db.reader import Query, Reader
+from panicast_receiver.db.store import Store
+from panicast_receiver.errors import ReceiverError
+from panicast_receiver.records.extents import Run
+from panicast_receiver.records.record import Record, Source
+
+from ..conftest import explain
+from ..meaning.test_crash import OOPS, SYSRQ
+
+SECOND = 10**9
+START = 1_700_000_000 * SECOND
+RELEASED = sorted(Path(__file__).parent.glob("database-*.sql"))
+
+
+def record(kind, host, boot, event, at, text="", **meta):
+    """A whole record ``at`` seconds after the start."""
+    told = {
+        "host": host,
+        "release": "6.1.0-56-amd64",
+        "module": "0.1.0",
+        "iface": "eth0",
+        "mac": "52:54:00:00:00:01",
+    }
+    return Record(
+        identity=bytes([boot]) * 16 + event.to_bytes(4, "big"),
+        format="v1",
+        type=kind,
+        header_host=host,
+        boot_id=bytes([boot]) * 16,
+        event=event,
+        flags=0,
+        frames=1,
+        time_ns=START,
+        received_ns=START + at * SECOND,
+        text_length=len(text),
+        metadata="".join(f"{key}={value}\n" for key, value in {**told, **meta}.items()).encode(),
+        runs=(Run(0, text.encode()),) if text else (),
+        source=Source(ip="10.0.0.7", iface="eth0"),
+    )
+
+
+@pytest.fixture
+def keep(tmp_path):
+    """Store records, each call by a service of its own, and explain them."""
+
+    def keep(*records):
+        store = Store(tmp_path)
+        for one in records:
+            store.write([one])
+        store.close()
+        explain(tmp_path)
+
+    return keep
+
+
+def states(tmp_path, at):
+    """host: state, so many seconds after the start."""
+    return {host["host"]: host["state"] for host in Reader(tmp_path).hosts(900, START + at * SECOND)}
+
+
+def test_hosts_through_their_lives(keep, tmp_path):
+    keep(record("hello", "a", 1, 1, 0), record("hello", "b", 2, 1, 0), record("hello", "c", 3, 1, 0))
+    assert states(tmp_path, 899) == dict.fromkeys("abc", "armed")
+    keep(record("bye", "b", 2, 2, 100), record("panic", "c", 3, 2, 100, SYSRQ))
+    keep(record("hello", "b", 2, 1, 101), record("hello", "c", 3, 1, 101))
+    assert states(tmp_path, 899) == {"a": "armed", "b": "goodbye", "c": "panicked"}
+    assert states(tmp_path, 2000) == {"a": "silent", "b": "goodbye", "c": "panicked"}
+    keep(record("hello", "a", 1, 2, 1990), record("hello", "c", 4, 1, 1990), record("panic", "d", 9, 1, 1990))
+    assert states(tmp_path, 2000) == {"a": "armed", "b": "goodbye", "c": "armed", "d": "panicked"}
+
+
+def test_interfaces_add_up_and_an_oops_is_no_panic(keep, tmp_path):
+    keep(
+        record("hello", "a", 1, 1, 0),
+        record("hello", "a", 1, 2, 1, iface="eth1", mac="52:54:00:00:00:02", module="0.2.0"),
+        record("oops", "a", 1, 3, 2, OOPS),
+    )
+    (host,) = Reader(tmp_path).hosts(900, START)
+    assert host["interfaces"] == {"eth0": "52:54:00:00:00:01", "eth1": "52:54:00:00:00:02"}
+    assert (host["state"], host["module"], host["panicked"]) == ("armed", "0.2.0", None)
+
+
+def test_two_machines_of_one_name_are_two_rows_while_both_say_hello(keep, tmp_path):
+    keep(record("hello", "a", 1, 1, 0), record("hello", "a", 2, 1, 10), record("hello", "a", 1, 2, 20))
+    assert len(Reader(tmp_path).hosts(900, START)) == 2
+    keep(record("hello", "a", 3, 1, 30))
+    assert [host["boot_id"][:2] for host in Reader(tmp_path).hosts(900, START)] == ["03"]
+
+
+def test_the_same_crash_of_many_hosts_is_one_group(keep, tmp_path, cli):
+    keep(
+        *(record("panic", f"h{n}", n, 1, n, SYSRQ, release=f"6.1.0-{n % 2}") for n in range(1, 6)),
+        record("panic", "h1", 1, 2, 50, OOPS),
+        record("test", "h1", 1, 3, 60, SYSRQ),
+    )
+    many, one = Reader(tmp_path).groups(Query())
+    assert (many["hosts"], many["records"], many["kernels"]) == (5, 5, ["6.1.0-0", "6.1.0-1"])
+    assert (many["title"], one["hosts"]) == ("panic: sysrq triggered crash", 1)
+    assert many["first"] < many["last"] < one["first"]
+    printed = cli("groups", state_dir=tmp_path).stdout
+    assert printed.splitlines()[1].startswith(f"{many['signature']}  5      5")
+    listed = json.loads(cli("list", "--json", "--group", many["signature"][:6], state_dir=tmp_path).stdout)
+    assert {entry["host"] for entry in listed} == {f"h{n}" for n in range(1, 6)}
+    assert listed[0]["crash"]["trace"][2] == "sysrq_handle_crash"
+    assert "trace:" in cli("show", listed[0]["id"], state_dir=tmp_path).stdout
+
+
+def test_a_group_has_all_the_titles_that_its_crashes_have(keep, tmp_path, cli):
+    begins = {
+        "RCU stall in my_poll": "rcu: INFO: rcu_sched self-detected stall on CPU",
+        "hard lockup in my_poll": "NMI watchdog: Watchdog detected hard LOCKUP on cpu 3",
+        "soft lockup in my_poll": "watchdog: BUG: soft lockup - CPU#1 stuck for 23s! [a:7]",
+    }
+    texts = [f"<4>[    1.0] {begin}\n<4>[    1.0] RIP: 0010:my_poll+0x1/0x2\n" for begin in begins.values()]
+    keep(*(record("panic", f"h{n}", n, 1, n, text) for n, text in enumerate(texts, 1)))
+    (group,) = Reader(tmp_path).groups(Query())
+    assert group["titles"] == sorted(begins) and group["title"] in begins and group["records"] == 3
+    assert (
+        "RCU stall in my_poll / hard lockup in my_poll / soft lockup in my_poll"
+        in cli("groups", state_dir=tmp_path).stdout
+    )
+    (seen,) = Reader(tmp_path).groups(Query(host="h1"))
+    assert seen["titles"] == ["RCU stall in my_poll"]
+    listed = json.loads(cli("list", "--json", state_dir=tmp_path).stdout)
+    assert "also called: stall in my_poll" in " ".join(
+        cli("show", listed[0]["id"], state_dir=tmp_path).stdout.split()
+    )
+
+
+def test_a_completed_record_is_explained_again(keep, tmp_path):
+    whole = record("panic", "a", 1, 1, 0, OOPS)
+    end = OOPS.index("<4>[   92.100000][  T455] RIP:")
+    keep(replace(whole, runs=(Run(0, OOPS[:end].encode()),)))
+    (before,) = Reader(tmp_path).groups(Query())
+    keep(replace(whole, runs=(Run(end, OOPS[end:].encode()),)))
+    (after,) = Reader(tmp_path).groups(Query())
+    assert before["signature"] != after["signature"]
+
+
+def test_hosts_on_the_command_line(keep, tmp_path, cli):
+    keep(record("hello", "a\x1b[2J", 1, 1, 0), record("bye", "b", 2, 1, 0))
+    printed = cli("hosts", state_dir=tmp_path).stdout
+    assert "\x1b" not in printed and "silent" in printed and "goodbye" in printed
+    (host,) = json.loads(cli("hosts", "--json", "--state", "goodbye", state_dir=tmp_path).stdout)
+    assert host["host"] == "b" and host["last_seen"] == "2023-11-14T22:13:20.000000000Z"
+
+
+@pytest.mark.parametrize("dump", RELEASED, ids=lambda path: path.stem)
+def test_the_database_of_a_released_version_is_kept(dump, tmp_path, big, cli):
+    with sqlite3.connect(tmp_path / "panicast.db") as db:
+        db.executescript(dump.read_text())
+    db.close()
+    with pytest.raises(ReceiverError, match="start the service once"):
+        Reader(tmp_path)
+    store = Store(tmp_path)
+    store.close()
+    explain(tmp_path)
+    reader = Reader(tmp_path)
+    entries = {entry.summary["boot_id"]: entry for entry in reader.select(Query(everything=True))}
+    assert len(entries) == 5
+    record = reader.load(entries[big["boot_id"]])
+    assert [gap.length for gap in record.gaps] == [1392]
+    for run in record.runs:
+        assert big["text"].encode()[run.offset : run.end] == run.data
+    assert entries[big["boot_id"]].summary["signature"]
+    assert {host["state"] for host in reader.hosts(900, START)} >= {"armed", "goodbye"}
+    assert cli("groups", state_dir=tmp_path).returncode == 0
+
+
+def test_a_new_database_is_like_one_brought_up_to_date(tmp_path):
+    def columns(path):
+        with sqlite3.connect(path) as db:
+            tables = [
+                row[0]
+                for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+            ]
+            return {
+                table: sorted(row[1:] for row in db.execute(f"PRAGMA table_info({table})"))
+                for table in tables
+            }
+
+    folders = [tmp_path / "new", *(tmp_path / dump.stem for dump in RELEASED)]
+    for folder, dump in zip(folders, [None, *RELEASED], strict=True):
+        folder.mkdir()
+        if dump:
+            with sqlite3.connect(folder / "panicast.db") as db:
+                db.executescript(dump.read_text())
+        Store(folder).close()
+    new, *old = [
+        {name: [column[:3] for column in table] for name, table in columns(folder / "panicast.db").items()}
+        for folder in folders
+    ]
+    assert old and all(one == new for one in old)

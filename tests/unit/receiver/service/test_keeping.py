@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is kept is kept safely, by the settings, and by nobody else's leave."""
+
+import contextlib
+import os
+import sqlite3
+import stat
+import threading
+import time
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from panicast_receiver.assembly.intake import Intake, Packet
+from panicast_receiver.assembly.reassembly import Limits
+from panicast_receiver.db.reader import Query, Reader
+from panicast_receiver.db.retention import Retention
+from panicast_receiver.db.store import Store
+from panicast_receiver.errors import ReceiverError, UsageError
+from panicast_receiver.records.record import Instant, Source
+from panicast_receiver.service import supervisor
+from panicast_receiver.service.committer import Committer
+from panicast_receiver.service.handoff import Handoff
+from panicast_receiver.service.listener import Listener
+from panicast_receiver.settings import SETTINGS, Settings
+from panicast_receiver.settings.kinds import host_and_port, parse_listen
+from panicast_receiver.settings.targets import parse_target
+from panicast_receiver.wire.sealing import read_keys
+from panicast_receiver.wire.v1 import encode
+
+from ..conftest import PATIENCE_S
+from ..db.test_store import raw_record
+
+NOW = Instant(100.0, 1_700_000_000_000_000_000)
+
+
+def numbered(number, text=b"Kernel panic - not syncing: x", **changes):
+    return replace(
+        raw_record(text, identity=bytes([number]) * 20), received_ns=NOW.wall_ns + number, **changes
+    )
+
+
+def wait_until(what):
+    deadline = time.monotonic() + PATIENCE_S
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store in a folder of its own."""
+    with contextlib.closing(Store(tmp_path)) as opened:
+        yield opened
+
+
+def test_a_commit_is_on_the_disk(store):
+    """2: FULL, of which SQLite says that a commit survives a power cut."""
+    assert store._db.execute("PRAGMA synchronous").fetchone()[0] == 2
+
+
+def test_nobody_writes_between_the_first_look_and_the_last_word(store):
+    """Who looks first and writes then finds that another has written meanwhile, and its batch is lost."""
+    tries = []
+
+    def other(_):
+        with contextlib.closing(sqlite3.connect(store.path, timeout=0, isolation_level=None)) as second:
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                second.execute("BEGIN IMMEDIATE")
+            tries.append(1)
+        return True
+
+    store.at_once = other
+    assert [one.outcome for one in store.write([numbered(1)])] == ["new"] and tries == [1]
+
+
+def test_of_a_batch_that_fails_nothing_is_kept(store, tmp_path):
+    def fail(record):
+        if record.identity[0] == 2:
+            raise sqlite3.OperationalError("database or disk is full")
+        return True
+
+    batch = [numbered(1), numbered(2), numbered(3)]
+    store.at_once = fail
+    with pytest.raises(sqlite3.OperationalError):
+        store.write(batch)
+    with contextlib.closing(Reader(tmp_path)) as reader:
+        assert reader.select(Query()) == []
+    store.at_once = lambda record: True
+    assert [one.outcome for one in store.write(batch)] == ["new"] * 3
+
+
+def test_the_service_deletes_what_need_not_be_kept(store):
+    store.write([numbered(number) for number in range(1, 11)])
+    handoff = Handoff()
+    thread = Committer(handoff, store)
+    thread.retain(Retention(per_host=3))
+    thread.start()
+    wait_until(lambda: thread.counts["deleted by retention"] == 7)
+    handoff.close()
+    thread.join(PATIENCE_S)
+    assert store.surplus(None, 3, -1) == [] and len(store.surplus(None, 1, -1)) == 2
+
+
+def test_the_quota_takes_what_is_not_sealed_first(store, tmp_path):
+    text = os.urandom(3000).hex().encode()
+    store.write([numbered(n, text, flags=n % 2) for n in range(1, 61)])
+    while store.expire(Retention(size=130_000), NOW.wall_ns):
+        pass
+    with contextlib.closing(Reader(tmp_path)) as reader:
+        kept = Counter(entry.summary["sealed"] for entry in reader.select(Query(limit=100)))
+    assert kept[True] and kept[False] < 30
+    assert kept[True] == 30 or not kept[False], kept
+
+
+def test_who_waits_for_the_store_says_that_it_lives():
+    handoff = Handoff(limit_bytes=1)
+    large = replace(raw_record(b"x" * 4096), frames=9)
+    handoff.put([large])
+    listener = Listener([], Intake(Limits(), 60), handoff)
+    listener.intake.set_limits(Limits(memory=0), 60)
+    listener.beat_at = 0.0
+    thread = threading.Thread(target=listener._give, args=([large],), daemon=True)
+    thread.start()
+    wait_until(lambda: listener.beat_at)
+    assert thread.is_alive()
+    handoff.abandon()
+    thread.join(PATIENCE_S)
+    assert listener.intake.counts["records lost: store failed"] == 1
+
+
+def test_a_store_that_failed_is_an_exit_code(serve):
+    """No file may grow: that is what a quota of the file system does."""
+    receiver = serve(prefix=["prlimit", "--fsize=400000"])
+    large = encode("panic", b"b" * 16, 1, 5, "h", b"host=h\n", os.urandom(500_000).hex().encode())
+    for part in range(0, len(large), 64):
+        receiver.send(large[part : part + 64])
+        time.sleep(0.01)
+    receiver.wait_for("trying again until it works")
+    assert receiver.stop() == 1
+    assert any("could not be kept" in line for line in receiver.log)
+
+
+def test_only_owner_and_group_may_look(serve, tmp_path, big):
+    """Even where the one who starts it lets all read everything."""
+    receiver = serve(prefix=["sh", "-c", 'umask 0; exec "$@"', "sh"])
+    receiver.send(big["frames"])
+    receiver.wait_for("record .* complete")
+    found = [tmp_path / "state", *(tmp_path / "state").iterdir()]
+    assert len(found) > 2
+    assert [path for path in found if stat.S_IMODE(path.stat().st_mode) & 0o027] == []
+    assert receiver.stop() == 0
+
+
+def test_the_folder_is_made_for_owner_and_group(tmp_path):
+    before = os.umask(0)
+    try:
+        Store(tmp_path / "new").close()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o750
+
+
+def in_force(store, **values):
+    """An intake and a committer with these settings in force."""
+    intake, committer = Intake(Limits(), 60), Committer(Handoff(), store)
+    supervisor._put_into_force(Settings(values), intake, committer, {})
+    return intake, committer
+
+
+def began(intake, number):
+    """How many records a sender's frames begin."""
+    for event in range(number):
+        (first, _) = encode("panic", b"b" * 16, event, 5, "h", b"host=h\n", b"x")
+        intake.feed(Packet(first, Source("52:54:00:12:34:56", "10.0.0.7")), NOW)
+    return intake.reassembler.in_flight
+
+
+def test_settings_are_in_force(store):
+    assert began(in_force(store)[0], 9) == 9
+    assert began(in_force(store, require_sealed=True)[0], 9) == 0
+    assert began(in_force(store, sealed_hosts="a, h")[0], 9) == 0
+    assert began(in_force(store, source_records_per_minute=4)[0], 9) == 4
+    assert began(in_force(store, mac_records_per_minute=3)[0], 9) == 3
+    assert began(in_force(store, max_in_flight=5)[0], 9) <= 5
+    committer = in_force(store, keep_mib=3, keep_days=2.0, records_per_host=7)[1]
+    assert committer._retention == Retention(2.0, 3 << 20, 7)
+
+
+@pytest.mark.parametrize("parse", [parse_listen, host_and_port, lambda text: parse_target(f"tcp:{text}")])
+def test_a_port_has_16_bits(parse):
+    assert 65535 in parse("127.0.0.1:65535")
+    for wrong in ("127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:", "127.0.0.1:\u0661"):
+        with pytest.raises(ValueError):
+            parse(wrong)
+
+
+def test_netconsoles_port_has_16_bits():
+    (setting,) = [one for one in SETTINGS if one.key == "netconsole_port"]
+    assert setting.convert(65535, "here") == 65535
+    with pytest.raises(UsageError, match="from 0 to 65535"):
+        setting.convert(65536, "here")
+
+
+@pytest.mark.parametrize("number", [0, 256, 999])
+def test_a_key_id_is_what_the_header_can_hold(tmp_path, number):
+    path = tmp_path / "keys"
+    path.touch(0o600)
+    path.write_text(f"255 {'0a' * 32}\n")
+    assert list(read_keys(path)) == [255]
+    path.write_text(f"{number} {'0a' * 32}\n")
+    with pytest.raises(ReceiverError, match="from 1 to 255"):
+        read_keys(path)

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Records on their way to other stores: documents, messages, rows. The servers are in tests/servers."""
+
+import json
+import os
+from contextlib import closing
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from panicast_receiver.db.reader import Query, Reader
+from panicast_receiver.db.store import Store
+from panicast_receiver.errors import ReceiverError, UsageError
+from panicast_receiver.settings import load
+from panicast_receiver.settings.kinds import parse_servers, without_password
+from panicast_receiver.sinks import Refused, Told, central, hand_over
+from panicast_receiver.sinks.broker import Login, message_id, pack, read_login, subject, unpack
+from panicast_receiver.sinks.document import checked
+from panicast_receiver.sinks.telling import told
+
+from ..conftest import explain
+from ..db.test_store import raw_record
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@pytest.fixture
+def document_of(tmp_path):
+    """Called with a text: the document of a stored raw record with it."""
+
+    def document_of(text):
+        with closing(Store(tmp_path)) as store:
+            store.write([raw_record(text, identity=os.urandom(20))])
+        explain(tmp_path)
+        with closing(Reader(tmp_path)) as reader:
+            return told(reader, reader.select(Query())[-1]).record
+
+    return document_of
+
+
+DOCUMENT = {
+    "identity": "00ff",
+    "id": "abc",
+    "type": "panic",
+    "format": "v1",
+    "host": "h",
+    "boot_id": None,
+    "event": None,
+    "reason": "",
+    "title": "",
+    "signature": "",
+    "release": "",
+    "time": None,
+    "received": "2026-11-26T20:00:00.000000000Z",
+    "complete": False,
+    "sealed": False,
+    "contested": False,
+    "doubted": False,
+    "older_text": False,
+    "metadata_missing": True,
+    "bytes": 10,
+    "frames": 2,
+    "restored": 0,
+    "gaps": [{"offset": 2, "bytes": 3}],
+    "source": {},
+    "meta": {},
+    "crash": None,
+    "text": "x",
+    "raw": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "exact"),
+    [(b"plain \\x00 text\n", True), (b"a\0b", False), (b"\xff\xfe", False), ("ü".encode(), True)],
+)
+def test_no_byte_is_lost_on_the_way(document_of, text, exact):
+    made = document_of(text)
+    assert (made["raw"] is None) == exact
+    data, headers = pack(made, 1 << 20)
+    arrived = unpack(data, headers)
+    assert arrived == made
+    fields = dict(zip(central.COLUMNS, central.line(arrived).rstrip("\n").split("\t"), strict=True))
+    if exact:
+        assert fields["raw"] == "\\N" and fields["known"] == str(len(text))
+    else:
+        assert bytes.fromhex(fields["raw"][3:]) == text
+    assert "\0" not in central.line(arrived)
+
+
+@given(
+    st.text(), st.dictionaries(st.text(), st.text()), st.one_of(st.none(), st.dictionaries(st.text(), JSON))
+)
+def test_a_row_is_a_line_of_as_many_fields_whatever_a_host_sends(text, meta, crash):
+    row = central.line({**DOCUMENT, "host": text, "text": text, "reason": text, "meta": meta, "crash": crash})
+    assert row.endswith("\n") and row.count("\n") == 1 and row.count("\t") == len(central.COLUMNS) - 1
+    assert "\0" not in row and "\r" not in row
+    row.encode("utf-8")
+
+
+def test_what_is_known_is_counted():
+    fields = dict(zip(central.COLUMNS, central.line(DOCUMENT).rstrip("\n").split("\t"), strict=True))
+    assert fields["known"] == "7" and fields["identity"] == "\\\\x00ff"
+
+
+@given(JSON | st.builds(lambda key, value: {**DOCUMENT, key: value}, st.sampled_from(sorted(DOCUMENT)), JSON))
+def test_a_document_is_checked_and_then_fits_a_row(value):
+    try:
+        found = checked(json.loads(json.dumps(value)))
+    except ValueError:
+        return
+    central.line(found)
+    message_id(found)
+
+
+@given(st.binary(max_size=200), st.sampled_from([{}, {"Content-Encoding": "zstd"}]))
+def test_a_message_of_another_is_refused(data, headers):
+    with pytest.raises(ValueError):
+        unpack(data, headers)
+
+
+def test_a_bomb_and_a_tower_are_refused():
+    bomb = zstandard.ZstdCompressor().compress(b" " * (64 << 20))
+    for data, headers in ((bomb, {"Content-Encoding": "zstd"}), (b"[" * 100000, {})):
+        with pytest.raises(ValueError):
+            unpack(data, headers)
+
+
+def test_a_message_is_compressed_where_it_must_be_and_not_sent_where_that_does_not_help():
+    large = {**DOCUMENT, "text": "x" * 100_000}
+    plain, headers = pack(large, 200_000)
+    assert json.loads(plain) == large and "Content-Encoding" not in headers
+    packed, headers = pack(large, 50_000)
+    assert len(packed) < 50_000 and unpack(packed, headers) == large
+    assert pack({**DOCUMENT, "text": os.urandom(50_000).hex()}, 20_000) is None
+
+
+def test_messages_are_told_apart_by_what_is_missing():
+    whole = {**DOCUMENT, "gaps": [], "metadata_missing": False, "complete": True}
+    heard_elsewhere = {**whole, "received": "later", "source": {"mac": "other"}}
+    ids = [
+        message_id(one) for one in (DOCUMENT, whole, {**whole, "sealed": True}, {**whole, "identity": "01"})
+    ]
+    assert len(set(ids)) == 4 and message_id(heard_elsewhere) == message_id(whole)
+    assert subject(whole) == "panicast.records.panic"
+
+
+class Picky:
+    """A sink that refuses one record for ever."""
+
+    name = "picky"
+    most = 10
+
+    def __init__(self):
+        self.got = []
+
+    def deliver(self, batch):
+        if any(told.record["id"] == "bad" for told in batch):
+            raise Refused("no")
+        self.got += [told.record["id"] for told in batch]
+
+
+def test_a_record_that_is_refused_keeps_no_other():
+    from collections import Counter
+
+    sink, counts = Picky(), Counter()
+    hand_over(sink, [Told({"id": name}, "") for name in ("a", "bad", "b")], counts)
+    assert sink.got == ["a", "b"] and counts == {"delivered": 2, "refused": 1}
+
+
+def test_a_login_has_a_file_of_its_own(tmp_path):
+    path = tmp_path / "login"
+    path.write_text("me:se:cret\n")
+    path.chmod(0o644)
+    with pytest.raises(ReceiverError, match="others may read the login"):
+        read_login(str(path))
+    path.chmod(0o600)
+    assert read_login(str(path)) == Login("me", "se:cret")
+    path.write_text("token\n\n")
+    assert read_login(str(path)) == Login(token="token") and read_login("") == Login()
+    path.write_text("a\nb\n")
+    with pytest.raises(UsageError, match="one line"):
+        read_login(str(path))
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    ["host=x password=y", "postgresql://me:word@db/x", "postgres://:word@db/x", "host=x PASSWORD = 'y'"],
+)
+def test_a_password_is_refused_and_not_repeated(dsn, tmp_path):
+    config = tmp_path / "c.toml"
+    config.write_text(f'postgresql = "{dsn}"\n')
+    with pytest.raises(UsageError, match="passfile") as caught:
+        load({}, str(config))
+    assert "word@" not in str(caught.value) and "y'" not in str(caught.value)
+
+
+@pytest.mark.parametrize("dsn", ["", "dbname=panicast", "postgresql://me@db:5433/x?passfile=/a", "service=s"])
+def test_connection_strings_without_one(dsn):
+    without_password(dsn)
+
+
+@pytest.mark.parametrize("servers", ["http://n1", "n1:4222", "nats://me:word@n1", "nats://a,,nats://b"])
+def test_wrong_servers(servers):
+    with pytest.raises(ValueError):
+        parse_servers(servers)
+
+
+def test_right_servers():
+    assert parse_servers("nats://n1:4222, tls://[::1]:4222") == ["nats://n1:4222", "tls://[::1]:4222"]
+    assert parse_servers("") == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "set nats"),
+        (["--nats", "nats://127.0.0.1:1"], "set postgresql"),
+        (["--nats", "nats://127.0.0.1:1", "--postgresql", "nonsense"], "right is what libpq takes"),
+    ],
+)
+def test_collect_says_what_it_needs(cli, flags, message):
+    done = cli("collect", *flags, state_dir=None)
+    assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "flags"),
+    [("psycopg2", ["--postgresql", "dbname=x"]), ("nats", ["--nats", "nats://127.0.0.1:1"])],
+)
+def test_a_missing_library_is_named(cli, tmp_path, module, flags):
+    """As on a machine without it: an import that fails."""
+    (tmp_path / f"{module}.py").write_text(f"raise ModuleNotFoundError(name={module!r})\n")
+    hidden = {"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+    for argv in (["serve", "--listen", "127.0.0.1:0", *flags], ["collect", *flags]):
+        done = cli(*argv, state_dir=tmp_path / "state" if argv[0] == "serve" else None, env=hidden)
+        assert done.returncode in (1, 2) and "pip install" in done.stderr, done.stderr
+        assert "Traceback" not in done.stderr

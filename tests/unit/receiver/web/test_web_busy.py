@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the page does while much is asked of it: who asks whether it lives is told; nobody waits for ever."""
+
+import asyncio
+import contextlib
+import resource
+import statistics
+import threading
+import time
+from contextlib import closing
+
+import pytest
+
+from panicast_receiver.db.store import Store
+from panicast_receiver.errors import ReceiverError
+from panicast_receiver.web import database
+from panicast_receiver.web.database import Database, check
+from panicast_receiver.web.visitors import Visitors
+
+from ..db.test_fleet import record
+from .website import website
+
+_ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) AS x FROM n"
+
+
+def _timed(site, path):
+    began = time.monotonic()
+    answer = site.ask(path)
+    assert answer.status == 200 or path != "/healthz"
+    return time.monotonic() - began
+
+
+def test_it_says_that_it_lives_beside_the_heaviest_pages(tmp_path):
+    """Not how fast this machine is: how much longer a page takes than the word that all is well."""
+    with closing(Store(tmp_path)) as store:
+        large = record("panic", "h", 1, 1, 1, "\n" * (1 << 20))
+        store.write([large])
+        store.write(
+            [record("panic", f"h-{n}", n % 200, 9 + n, n, "<6>[    1.0] x\n" * 99) for n in range(1500)]
+        )
+    with website(tmp_path) as site:
+        paths = [f"/records/{large.id}?part=9", "/?limit=1000", f"/api/v1/records/{large.id}", "/metrics"]
+        pages, stop = [], threading.Event()
+
+        def ask(path):
+            while not stop.is_set():
+                pages.append(_timed(site, path))
+
+        threads = [threading.Thread(target=ask, args=(path,)) for path in paths * 2]
+        for thread in threads:
+            thread.start()
+        try:
+            time.sleep(0.5)
+            words = [_timed(site, "/healthz") for _ in range(41)]
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+    assert statistics.median(words) < statistics.median(pages) / 8
+
+
+def test_a_question_that_takes_too_long_is_ended_and_said_to(tmp_path, monkeypatch):
+    Store(tmp_path).close()
+    monkeypatch.setattr(database, "DEADLINE_S", 0.1)
+    asked = Database(tmp_path)
+    with pytest.raises(ReceiverError, match="takes too long; ask for less"):
+        asyncio.run(asked.ask(lambda reader: list(reader._rows(_ENDLESS, []))))
+    assert asyncio.run(asked.ask(lambda reader: reader.cursor())) == 0
+    asked.close()
+
+
+def test_a_page_that_takes_too_long_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(database, "DEADLINE_S", 0.1)
+    made = Database(tmp_path)
+
+    def endless(deadline):
+        while True:
+            check(deadline)
+
+    with pytest.raises(ReceiverError, match="takes too long"):
+        asyncio.run(made.make(endless))
+    made.close()
+
+
+def test_strangers_who_say_nothing_keep_nobody_out(tmp_path):
+    """More than the page has files to open; the half of them began to ask, or to say a token."""
+    Store(tmp_path).close()
+    asked = b"GET /healthz HTTP/1.1\r\n"
+    words = (b"", asked, b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, limits[1]))
+    try:
+        started = website(tmp_path)
+        site = started.__enter__()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(limits[1], 4096), limits[1]))
+        with contextlib.ExitStack() as stack:
+            stack.push(started)
+            for number in range(1200):
+                connection = stack.enter_context(closing(site.connect()))
+                connection.connect()
+                with contextlib.suppress(ConnectionError):
+                    connection.sock.sendall(words[number % len(words)])
+            assert site.ask("/healthz").status == 200
+            assert site.ask("/api/v1/records").status == 200
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_who_may_read_is_let_be_while_it_is_answered(tmp_path):
+    ended = []
+
+    class Connection:
+        def force_close(self):
+            ended.append(self)
+
+    visitors, reader, strangers = Visitors(most=2), Connection(), [Connection() for _ in range(4)]
+    visitors.heard(reader)
+    with visitors.answering(reader):
+        for stranger in strangers:
+            visitors.heard(stranger)
+    assert ended == strangers[:3]
+    visitors.heard(Connection())
+    assert reader not in ended
