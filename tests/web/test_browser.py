@@ -21,7 +21,7 @@ from panicast_build.core import tools
 from panicast_build.core.paths import LOGS
 
 from ..unit.receiver.conftest import VECTORS, Receiver
-from ..unit.receiver.website import Website, fill, website
+from ..unit.receiver.web.website import Website, fill, website
 
 SHOTS = LOGS / "web"
 PATIENCE_SECONDS = 30
