@@ -65,8 +65,8 @@ FIELDS: Sequence[Field] = (
     Field(
         "identity",
         {"type": "string", "pattern": "^([0-9a-f]{2})+$"},
-        "what id is a digest of, in hexadecimal: boot id, event and a digest of what all headers have in "
-        "common, or only a digest",
+        "what id is a digest of, in hexadecimal: boot id, event and a digest of the fields that all headers "
+        "share; for the other formats only a digest",
         "bytea PRIMARY KEY",
     ),
     Field(
@@ -84,13 +84,13 @@ FIELDS: Sequence[Field] = (
     Field(
         "host",
         STRING,
-        "node name; of a raw record the name that its MAC gave in an earlier record or hello, else the MAC",
+        "node name; for a raw record the name from an earlier record or hello with its MAC, else the MAC",
         "text NOT NULL",
     ),
     Field(
         "boot_id", or_null(digits(32)), "the boot of a v1 record, 32 hexadecimal digits; null for raw", "uuid"
     ),
-    Field("event", or_null(WHOLE), "the number of a v1 record in its boot; null for raw", "bigint"),
+    Field("event", or_null(WHOLE), "number of a v1 record within its boot; null for raw", "bigint"),
     Field(
         "reason",
         STRING,
@@ -104,74 +104,74 @@ FIELDS: Sequence[Field] = (
         "timestamptz",
     ),
     Field("received", TIME, "our clock when the first frame came", "timestamptz NOT NULL"),
-    Field("complete", TRUTH, "neither text nor metadata is missing", "boolean NOT NULL"),
+    Field("complete", TRUTH, "true if neither text nor metadata is missing", "boolean NOT NULL"),
     Field(
         "gaps",
         {"type": "array", "items": with_properties({"offset": WHOLE, "bytes": WHOLE})},
         "array of {offset, bytes}: what is missing of the text",
         "jsonb NOT NULL",
     ),
-    Field("metadata_missing", TRUTH, "the metadata (seq 0) did not arrive", "boolean NOT NULL"),
+    Field("metadata_missing", TRUTH, "true if the metadata (seq 0) did not arrive", "boolean NOT NULL"),
     Field("bytes", WHOLE, "length of the whole text", "integer NOT NULL"),
     Field("frames", WHOLE, "how many frames arrived", "integer NOT NULL"),
     Field(
         "restored",
         WHOLE,
-        "how many frames were lost and came back by parity; 0 when none",
+        "how many lost frames parity restored",
         "integer NOT NULL DEFAULT 0",
         usual=0,
     ),
-    Field("sealed", TRUTH, "it was sealed with one of our keys", "boolean NOT NULL"),
+    Field("sealed", TRUTH, "true if it was sealed with one of our keys", "boolean NOT NULL"),
     Field(
         "contested",
         TRUTH,
-        "another record claims the same boot and event",
+        "true if another record claims the same boot and event",
         "boolean NOT NULL DEFAULT false",
         usual=False,
     ),
     Field(
         "doubted",
         TRUTH,
-        "it is not sealed, although its host has sealed others",
+        "true if it is not sealed although its host has sealed others",
         "boolean NOT NULL DEFAULT false",
         usual=False,
     ),
     Field(
         "older_text",
         TRUTH,
-        "the sender's log held older text, which is not part of the record",
+        "true if the sender's log held older text that is not part of the record",
         "boolean NOT NULL",
     ),
     Field("release", STRING, "kernel release, empty when unknown", "text NOT NULL"),
-    Field("title", STRING, "the crash in a line; the reason until the text was looked at", "text NOT NULL"),
+    Field("title", STRING, "the crash in one line; the reason until the text is analysed", "text NOT NULL"),
     Field(
         "signature",
         STRING,
-        "the group of the same crashes, empty when there is none (yet)",
+        "the group of the same crashes; empty if there is none (yet)",
         "text NOT NULL",
     ),
     Field(
         "crash",
         or_null(_crash()),
         f"what the text means: {{{', '.join(part.name for part in fields(Meaning))}}}; "
-        "null until it was looked at",
+        "null until the text is analysed",
         "jsonb",
     ),
     Field(
         "meaning",
         {"type": "string", "enum": ["found", "pending", "failed"]},
-        "`found`, `pending` or `failed`: whether the text was looked at",
+        "`found`, `pending` or `failed`: the state of the analysis",
     ),
     Field(
         "meaning_failure",
         or_null(STRING),
-        "why looking failed: the text took too long, too much memory, or ended the process; else null",
+        "why the analysis failed: the text took too long or too much memory, or ended the process; else null",
     ),
     Field(
         "source",
         with_properties({"mac": or_null(STRING), "ip": or_null(STRING), "iface": or_null(STRING)}),
         "{mac, ip, iface}: the sender's addresses and our interface that heard it, null when unknown; "
-        "a v1 record's mac is the one that its metadata states",
+        "a v1 record's mac is the one in its metadata",
         "jsonb NOT NULL",
     ),
     Field("meta", NAMED_STRINGS, "every metadata key and value as sent", "jsonb NOT NULL"),
