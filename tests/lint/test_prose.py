@@ -12,8 +12,11 @@ import pytest
 from panicast_build.build import source
 from panicast_build.core.paths import ROOT
 from panicast_build.core.run import run
+from panicast_build.targets import distros
 
 WIDTH = 100
+#: What CONTRIBUTING.md shortens.
+SHORT = (ROOT, ROOT / "packaging/panicast_build", ROOT / "receiver/src/panicast_receiver")
 PAGES = sorted(name for name in source.files(".") if name.endswith(".md"))
 # What cannot be wrapped: tables, addresses, and the lines of a template that are no text.
 UNBREAKABLE = re.compile(r"\s*\||.*https?://|.*\]\(|\s*\{%")
@@ -40,3 +43,34 @@ def test_width(page: str) -> None:
     text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text(), flags=re.M | re.S)
     wide = [line for line in text.splitlines() if len(line) > WIDTH and not UNBREAKABLE.match(line)]
     assert not wide
+
+
+def rows() -> list[str]:
+    return re.findall(r"^\| .*`.*", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.split("|")[1].strip())
+def test_each_path_that_contributing_names_exists(row: str) -> None:
+    """Also one that is short, or lies beside the one before it."""
+    paths = re.findall(r"`([\w.-]+/[\w./*-]*|[\w-]+\.(?:py|c|h|toml|sh|md|config))`", row)
+    beside: tuple[Path, ...] = ()
+    for path in paths:
+        found = [match for folder in (*SHORT, *beside) for match in folder.glob(path.rstrip("/"))]
+        assert found, f"{path} is nowhere: name it from the top of the tree"
+        beside = tuple(match if match.is_dir() else match.parent for match in found)
+
+
+def evidence(page: str, row: str, columns: tuple[int, ...]) -> dict[str, list[bool]]:
+    """What a page's table says of each target, column by column: whether it was seen."""
+    lines = [line for line in (ROOT / page).read_text().splitlines() if re.match(row, line)]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {
+        cell[0].partition(" ")[0]: [cell[column] not in ("not yet", "not verified") for column in columns]
+        for cell in cells
+    }
+
+
+def test_the_readme_claims_of_each_target_what_the_evidence_says() -> None:
+    """docs/support.md is made from the evidence."""
+    target = rf"\| ({'|'.join(distros.load())})\b"
+    assert evidence("README.md", target, (3, 4, 5)) == evidence("docs/support.md", target, (2, 4, 5))
