@@ -6,13 +6,11 @@ from __future__ import annotations
 import array
 import socket
 import struct
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from ..assembly.intake import Intake
-from ..log import logger
 from ..records.record import Instant, Record
 
 _SO_ATTACH_FILTER = 26
@@ -50,40 +48,6 @@ class Capture(Protocol):
         """Give the socket back."""
 
 
-class OnInterface(ABC):
-    """What captures share that may be narrowed to one interface: it is found again when it went and came,
-    with another index."""
-
-    def __init__(self, name: str, interface: str, sock: socket.socket) -> None:
-        self.name = name
-        self._interface = interface
-        self._sock = sock
-        self._index = 0
-
-    @abstractmethod
-    def _bind(self) -> None:
-        """Bind the socket to the interface; raises OSError."""
-
-    def fileno(self) -> int:
-        """See Capture."""
-        return self._sock.fileno()
-
-    def refresh(self) -> None:
-        """See Capture."""
-        if not self._interface:
-            return
-        try:
-            if socket.if_nametoindex(self._interface) != self._index:
-                self._narrow()
-                logger.info("%s: heard again", self.name)
-        except OSError:
-            self._index = 0
-
-    def _narrow(self) -> None:
-        self._bind()
-        self._index = socket.if_nametoindex(self._interface)
-
-
 @lru_cache(maxsize=256)
 def interface_name(index: int) -> str | None:
     """Name of the interface with this index, None when it is gone. The kernel does not reuse indexes."""
@@ -91,6 +55,14 @@ def interface_name(index: int) -> str | None:
         return socket.if_indextoname(index)
     except OSError:
         return None
+
+
+def interface_index(name: str) -> int:
+    """Index of the interface with this name, 0 while there is none."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return 0
 
 
 def grow_receive_buffer(sock: socket.socket, wanted: int) -> int:

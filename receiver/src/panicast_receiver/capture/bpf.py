@@ -31,6 +31,17 @@ _HEADERS = 14 + 20 + 8
 
 NOTHING: Program = ((_RET, 0, 0, 0),)
 
+#: SKF_AD_OFF + SKF_AD_IFINDEX: where a load finds the index of the interface that a packet came in by.
+_INTERFACE_AT = 0xFFFFF000 + 8
+
+
+def from_interfaces(indexes: Sequence[int]) -> Program:
+    """Passes what came in by one of these interfaces."""
+    last = len(indexes)
+    matches = [(_JEQ, last - number, 0, index) for number, index in enumerate(indexes)]
+    return [(_LD, 0, 0, _INTERFACE_AT), *matches, (_RET, 0, 0, 0), (_RET, 0, 0, _ALL)]
+
+
 #: A label, an opcode, its constant; for a jump where to go if true and if false ("": the next line).
 _Line = tuple[str, int, int, str, str]
 

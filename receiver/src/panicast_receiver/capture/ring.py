@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Frames of both formats from a packet socket's TPACKET_V3 ring; needs CAP_NET_RAW.
+"""Frames of both formats from a packet socket's TPACKET_V3 ring.
 
 The kernel writes frames into memory that we share with it and hands them over by the block: no system call
 and no copy for each. It sees frames before the IP stack does, so also those with IP checksum 0, of senders to
@@ -15,10 +15,11 @@ import struct
 
 from ..assembly.intake import Intake
 from ..errors import ReceiverError
+from ..log import logger
 from ..records.record import Instant, Record
 from ..wire.ethernet import ETHERTYPE_IP
-from . import OnInterface, Read, attach_filter, interface_name
-from .bpf import NOTHING, Program
+from . import Read, attach_filter, interface_index, interface_name
+from .bpf import Program
 
 _SOL_PACKET = 263
 _PACKET_RX_RING, _PACKET_STATISTICS, _PACKET_VERSION = 5, 6, 10
@@ -35,28 +36,26 @@ _DESCRIPTOR = struct.Struct("=8xIII")
 _STATUS_AT, _OURS, _KERNELS = 8, 1, 0
 
 
-class RingCapture(OnInterface):
-    """Hears what ``program`` passes on ``interface``, or on every one when it is empty.
+class RingCapture:
+    """Hears on a packet socket what ``program`` passes on ``interface``, or on every one when it is empty.
 
-    Raises PermissionError without CAP_NET_RAW, ReceiverError when the interface or the ring cannot be had.
+    The socket lets nothing in before. Raises ReceiverError when the interface or the ring cannot be had.
     """
 
     way = "ring"
 
-    def __init__(self, interface: str, program: Program, ring_bytes: int) -> None:
-        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE_IP))
-        super().__init__(f"packet ring on {interface or 'every interface'}", interface, sock)
+    def __init__(self, sock: socket.socket, interface: str, program: Program, ring_bytes: int) -> None:
+        self.name = f"packet ring on {interface or 'every interface'}"
+        self._sock, self._interface, self._index = sock, interface, 0
         self._lost = 0
         self._next = 0
         try:
-            # A filter that passes nothing comes first: the socket hears from its making on.
-            attach_filter(sock, NOTHING)
             sock.setsockopt(_SOL_PACKET, _PACKET_VERSION, _TPACKET_V3)
             self.ring_bytes = self._make_ring(ring_bytes)
             self._ring = mmap.mmap(sock.fileno(), self.ring_bytes)
             self._rest_s = min(_REST_S, self.ring_bytes / _FASTEST)
             if interface:
-                self._narrow()
+                self._bind()
             attach_filter(sock, program)
         except OSError as error:
             sock.close()
@@ -95,8 +94,23 @@ class RingCapture(OnInterface):
         self._ring.close()
         self._sock.close()
 
+    def fileno(self) -> int:
+        """See Capture."""
+        return self._sock.fileno()
+
+    def refresh(self) -> None:
+        """See Capture."""
+        if self._interface and interface_index(self._interface) != self._index:
+            try:
+                self._bind()
+                logger.info("%s: heard again", self.name)
+            except OSError:
+                self._index = 0
+
     def _bind(self) -> None:
+        """To the interface that has the name now: its index is another when it went and came."""
         self._sock.bind((self._interface, ETHERTYPE_IP))
+        self._index = interface_index(self._interface)
 
     def _make_ring(self, wanted: int) -> int:
         """As many blocks as there is memory for, at most the wanted bytes; returns the bytes."""

@@ -6,12 +6,13 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+from collections.abc import Sequence
 
 from ..assembly.intake import Intake, Packet
 from ..errors import ReceiverError
 from ..records.record import Instant, Record, Source
-from . import OnInterface, Read, attach_filter, grow_receive_buffer, interface_name
-from .bpf import NOTHING
+from . import Read, attach_filter, grow_receive_buffer, interface_index, interface_name
+from .bpf import NOTHING, from_interfaces
 from .holder import holders
 
 # Linux values; the socket module of Python 3.9 lacks them.
@@ -22,17 +23,18 @@ _MAX_DATAGRAM = 65536
 _BATCH = 256
 
 
-class UdpCapture(OnInterface):
-    """Listens on ``address``:``port``; ``interface`` narrows it to one interface, empty hears all.
+class UdpCapture:
+    """Listens on ``address``:``port``; ``interfaces`` narrow it to what comes in by one of them.
 
-    Raises ReceiverError when the address, port or interface cannot be had.
+    They do so by a filter: an interface that went and came again is bound to by a privileged program alone.
+    Raises ReceiverError when the address or port cannot be had.
     """
 
     way = "udp"
 
-    def __init__(self, address: str, port: int, interface: str, buffer_bytes: int) -> None:
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        super().__init__(f"UDP {address}:{port}", interface, sock)
+    def __init__(self, address: str, port: int, interfaces: Sequence[str], buffer_bytes: int) -> None:
+        self._sock = sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._interfaces, self._indexes = interfaces, list[int]()
         self._lost = 0
         self._buffer = bytearray(_MAX_DATAGRAM)
         try:
@@ -40,25 +42,31 @@ class UdpCapture(OnInterface):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
             sock.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
-            if interface:
-                self._narrow()
+            self.refresh()
             self.buffer_bytes = grow_receive_buffer(sock, buffer_bytes)
             sock.bind((address, port))
         except OSError as error:
             sock.close()
-            where = f"{address}:{port}" + (f" on {interface}" if interface else "")
-            if error.errno == errno.EADDRINUSE:
-                raise ReceiverError(
-                    f"cannot listen on {where}: {_taken(port)}; end it, or choose another with --listen "
-                    "ADDR:PORT"
-                ) from error
+            what = _taken(port) if error.errno == errno.EADDRINUSE else error.strerror
+            first = "end it, or " if error.errno == errno.EADDRINUSE else ""
             raise ReceiverError(
-                f"cannot listen on {where}: {error.strerror}; choose another with --listen "
-                "ADDR:PORT or --interface NAME"
+                f"cannot listen on {address}:{port}: {what}; {first}choose another with --listen ADDR:PORT"
             ) from error
         sock.setblocking(False)
         self.port = int(sock.getsockname()[1])
-        self.name = "UDP {}:{}".format(*sock.getsockname()) + (f" on {interface}" if interface else "")
+        where = f" on {', '.join(interfaces)}" if interfaces else ""
+        self.name = "UDP {}:{}".format(*sock.getsockname()) + where
+
+    def fileno(self) -> int:
+        """See Capture."""
+        return self._sock.fileno()
+
+    def refresh(self) -> None:
+        """See Capture."""
+        indexes = [index for index in map(interface_index, self._interfaces) if index]
+        if self._interfaces and indexes != self._indexes:
+            attach_filter(self._sock, from_interfaces(indexes))
+            self._indexes = indexes
 
     def hold(self) -> None:
         """Keep the port, so that no other takes it and nobody is told it is unreachable, but hear nothing."""
@@ -86,9 +94,6 @@ class UdpCapture(OnInterface):
     def lost(self) -> int:
         """See Capture. Known as of the last packet read."""
         return self._lost
-
-    def _bind(self) -> None:
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._interface.encode() + b"\0")
 
     def close(self) -> None:
         """See Capture."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import web
+from ..capture import sockets
 from ..db.boots import STATES
 from ..db.reader import Query
 from ..errors import ReceiverError
@@ -214,6 +215,12 @@ def build_parser() -> Parser:
         "--postgresql 'dbname=panicast'\n",
         [setting for setting in SETTINGS if setting.key in _COLLECTING],
     )
+    command(
+        "sockets",
+        "make packet sockets and leave them to systemd for `serve`: the first step of its unit",
+        "  ExecStartPre=+/usr/bin/panicast-receiver sockets\n",
+        [],
+    )
     keygen = command(
         "keygen",
         "make a key for sealing frames",
@@ -324,6 +331,8 @@ def build_parser() -> Parser:
 
 
 def _run(args: argparse.Namespace) -> int:
+    if args.command == "sockets":
+        return sockets.leave()
     flags: dict[str, Value] = {
         setting.key: value
         for setting in SETTINGS

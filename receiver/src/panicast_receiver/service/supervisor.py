@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from ..assembly.intake import Intake
 from ..assembly.reassembly import Limits
 from ..assembly.spill import Spill
 from ..capture import Capture
+from ..capture import sockets as packet_sockets
 from ..capture.bpf import frames_for
 from ..capture.ring import RingCapture
 from ..capture.udp import UdpCapture
@@ -147,43 +149,42 @@ def _ask_for_time() -> Callable[[], None]:
     return ask
 
 
-def open_captures(settings: Settings, stack: ExitStack) -> list[Capture]:
+def open_captures(settings: Settings, stack: ExitStack) -> Sequence[Capture]:
     """The captures that the settings ask for, closed by ``stack``; raises ReceiverError."""
-    captures: list[Capture] = []
-    address, _ = parse_listen(settings.listen)
-    for interface, sockets in hold_ports(settings, stack):
-        ring = _ring(settings, interface, address, sockets) if settings.capture != "udp" else None
-        if ring:
-            stack.callback(ring.close)
-        else:
-            _say_what_was_granted(sockets[0], settings.receive_buffer_mib << 20)
-        captures += [ring] if ring else sockets
-    return captures
+    given = packet_sockets.given()
+    udps = hold_ports(settings, stack)
+    rings = _rings(settings, udps, given, stack) if settings.capture != "udp" else []
+    for sock in given:
+        sock.close()
+    if not rings:
+        _say_what_was_granted(udps[0], settings.receive_buffer_mib << 20)
+        return udps
+    for udp in udps:
+        udp.hold()
+    return rings
 
 
-def hold_ports(settings: Settings, stack: ExitStack) -> list[tuple[str, list[UdpCapture]]]:
-    """The sockets of each interface, closed by ``stack``; raises ReceiverError."""
-    found: list[tuple[str, list[UdpCapture]]] = []
+def hold_ports(settings: Settings, stack: ExitStack) -> list[UdpCapture]:
+    """A socket for each port, closed by ``stack``; raises ReceiverError."""
+    found: list[UdpCapture] = []
     address, port = parse_listen(settings.listen)
-    ports = [port, *([settings.netconsole_port] if settings.netconsole_port else [])]
-    for interface in parse_interfaces(settings.interface):
-        sockets: list[UdpCapture] = []
-        for one in ports:
-            sockets.append(UdpCapture(address, one, interface, settings.receive_buffer_mib << 20))
-            stack.callback(sockets[-1].close)
-        # Port 0 is any free one, but for every interface the same.
-        ports = [udp.port for udp in sockets]
-        found.append((interface, sockets))
+    interfaces = [name for name in parse_interfaces(settings.interface) if name]
+    for one in [port, *([settings.netconsole_port] if settings.netconsole_port else [])]:
+        found.append(UdpCapture(address, one, interfaces, settings.receive_buffer_mib << 20))
+        stack.callback(found[-1].close)
     return found
 
 
-def _ring(
-    settings: Settings, interface: str, address: str, sockets: Sequence[UdpCapture]
-) -> RingCapture | None:
-    """A ring in the place of UDP sockets, which then only keep their ports; None where it is not allowed."""
-    program = frames_for(address, [udp.port for udp in sockets], settings.raw_frames)
+def _rings(
+    settings: Settings, udps: Sequence[UdpCapture], given: list[socket.socket], stack: ExitStack
+) -> list[RingCapture]:
+    """A ring for each interface in the place of UDP sockets, which then only keep their ports; none where it
+    is not allowed. The sockets that we were ``given`` are used first."""
+    address, _ = parse_listen(settings.listen)
+    program = frames_for(address, [udp.port for udp in udps], settings.raw_frames)
+    interfaces = parse_interfaces(settings.interface)
     try:
-        ring = RingCapture(interface, program, settings.receive_buffer_mib << 20)
+        sockets = [given.pop() if given else packet_sockets.make() for _ in interfaces]
     except PermissionError:
         if settings.capture == "ring":
             raise ReceiverError(
@@ -193,12 +194,15 @@ def _ring(
             logger.warning("raw frames cannot be heard without CAP_NET_RAW; going on with UDP")
         else:
             logger.info("a packet ring needs CAP_NET_RAW; going on with UDP")
-        return None
-    for udp in sockets:
-        udp.hold()
-    names = ", ".join(udp.name for udp in sockets)
-    ring.name = f"{names}, packet ring of {ring.ring_bytes >> 20} MiB on {interface or 'every interface'}"
-    return ring
+        return []
+    names = ", ".join(udp.name for udp in udps)
+    rings: list[RingCapture] = []
+    for sock, interface in zip(sockets, interfaces):
+        ring = RingCapture(sock, interface, program, settings.receive_buffer_mib << 20)
+        stack.callback(ring.close)
+        ring.name = f"{names}, packet ring of {ring.ring_bytes >> 20} MiB on {interface or 'every interface'}"
+        rings.append(ring)
+    return rings
 
 
 def _say_what_was_granted(udp: UdpCapture, wanted: int) -> None:

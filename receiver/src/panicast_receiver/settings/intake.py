@@ -31,7 +31,7 @@ INTAKE: tuple[Setting, ...] = (
         "auto",
         "auto|ring|udp",
         "ring: from a packet socket, the way that loses nothing in a burst and hears both formats; needs "
-        "CAP_NET_RAW. udp: from a UDP socket. auto: ring where that is allowed, else udp.",
+        "the unit, or CAP_NET_RAW. udp: from a UDP socket. auto: ring where that is allowed, else udp.",
         check=one_of("auto", "ring", "udp"),
     ),
     Setting(
@@ -39,7 +39,7 @@ INTAKE: tuple[Setting, ...] = (
         bool,
         True,
         "",
-        "Hear frames of the raw format (IP protocol 255) too. Needs CAP_NET_RAW, goes on without.",
+        "Hear frames of the raw format (IP protocol 255) too. Needs a ring, goes on without.",
     ),
     Setting(
         "netconsole_port",

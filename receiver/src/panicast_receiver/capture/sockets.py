@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Packet sockets, which only CAP_NET_RAW may make. ``serve`` need not have it: the unit's first command has,
+makes some, and leaves them to systemd, which hands them on (sd_notify(3), FDSTORE; sd_listen_fds(3))."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import sdnotify
+
+from ..errors import ReceiverError
+from ..wire.ethernet import ETHERTYPE_IP
+from . import attach_filter
+from .bpf import NOTHING
+
+#: What systemd calls them, and how many it is given: one for each interface. The unit says it too.
+NAME, MOST = "packet", 32
+#: <systemd/sd-daemon.h>: the first descriptor that is handed on, and how it is told.
+_FIRST = 3
+_VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
+#: Seconds that systemd may take to say that it has them.
+_PATIENCE_S = 20.0
+
+
+def make() -> socket.socket:
+    """A packet socket that lets nothing in yet; raises PermissionError without CAP_NET_RAW."""
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE_IP))
+    # It hears from its making on.
+    attach_filter(sock, NOTHING)
+    return sock
+
+
+def leave() -> int:
+    """Make sockets and leave them to systemd; returns the exit code. Raises ReceiverError.
+
+    Returns when systemd has them: what comes of a process that has ended it cannot tell whose it is.
+    """
+    where = os.environ.get("NOTIFY_SOCKET", "")
+    if not where:
+        raise ReceiverError("sockets are made for systemd, by the receiver's unit; `serve` makes its own")
+    try:
+        made = [make() for _ in range(MOST)]
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+            systemd.connect("\0" + where[1:] if where[0] == "@" else where)
+            descriptors = [sock.fileno() for sock in made]
+            socket.send_fds(systemd, [f"FDSTORE=1\nFDNAME={NAME}".encode()], descriptors)
+            _wait_until_taken(systemd)
+    except OSError as error:
+        raise ReceiverError(f"cannot leave packet sockets to systemd: {error.strerror or error}") from error
+    return 0
+
+
+def given() -> list[socket.socket]:
+    """The sockets that systemd handed to this process: none where it is not ours. They are taken once: the
+    next start gets new ones, for a ring in one of these stays."""
+    pid, count, names = (os.environ.pop(name, "") for name in _VARIABLES)
+    if pid != str(os.getpid()) or not count.isdigit():
+        return []
+    found = []
+    for number, name in zip(range(_FIRST, _FIRST + int(count)), names.split(":")):
+        os.set_inheritable(number, False)
+        if name == NAME:
+            found.append(socket.socket(fileno=number))
+    if found:
+        sdnotify.SystemdNotifier().notify(f"FDSTOREREMOVE=1\nFDNAME={NAME}")
+    return found
+
+
+def _wait_until_taken(systemd: socket.socket) -> None:
+    """sd_notify_barrier(3): systemd closes the pipe's end once it has read what came before."""
+    reader, writer = socket.socketpair()
+    with reader:
+        with writer:
+            socket.send_fds(systemd, [b"BARRIER=1"], [writer.fileno()])
+        reader.settimeout(_PATIENCE_S)
+        reader.recv(1)
