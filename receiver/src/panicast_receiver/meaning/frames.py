@@ -9,7 +9,7 @@ from typing import NamedTuple
 from .rust import demangled
 
 #: How registers' lines name where the CPU was: x86, arm, arm64, riscv, ppc, s390, LoongArch and MIPS.
-_AT = (
+REGISTERS = (
     *("RIP: ", "RIP  [", "EIP: ", "EIP is at ", "IP: "),
     *("pc : ", "PC is at ", "epc : ", "epc   : ", "sepc: ", "NIP [", "NIP: ", "NIP  ", "Krnl PSW : "),
     *("era : ", "ERA: ", "era   : ", "pc   : "),
@@ -19,9 +19,9 @@ _USER = ("RIP: 0033:", "RIP: 002b:", "RIP: 0023:", "EIP: 0073:", "EIP: 0023:", "
 #: What stands before the function, with and without the code segment.
 _SEGMENT = re.compile(r"[RE]IP: (?:[0-9a-f]{4}:)?")
 #: What begins a trace.
-_TRACES = ("Call Trace:", "Call trace:", "Backtrace:", "backtrace:", "stack backtrace:", "Call Backtrace:")
+TRACES = ("Call Trace:", "Call trace:", "Backtrace:", "backtrace:", "stack backtrace:", "Call Backtrace:")
 #: What ends it.
-_ENDS = (
+ENDS = (
     *("---[ end ", "Modules linked in:", "Kernel Offset:", "Rebooting in ", "SMP: stopping "),
     *("======", "Kernel panic - not syncing", "Showing all locks held", "NMI backtrace for cpu "),
     *("Mem-Info:", "Memory state around "),
@@ -51,6 +51,8 @@ _MODULE = re.compile(r"\)? \[([\w-]{1,64})(?: [0-9a-f]{1,64})?\]")
 #: What the compiler adds to a function's name: parts of it, and copies for special cases.
 _SUFFIX = re.compile(r"\.(?:cold|isra|constprop|part|llvm|lto_priv|clone)\b.*|\.\d+$")
 _PREFIXES = ("__cfi_", "__pfx_", "__kprobes_text_", ".")
+#: What most frames look like; whatever differs is looked at piece by piece.
+_USUAL = re.compile(r" {1,4}(\? )?([A-Za-z_]\w*)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[([a-z]\w*)\])?$")
 
 
 class Frame(NamedTuple):
@@ -70,9 +72,10 @@ class Frame(NamedTuple):
 
 def normal(symbol: str) -> str:
     """A function's own name."""
-    for prefix in _PREFIXES:
-        if symbol.startswith(prefix) and len(symbol) > len(prefix):
-            symbol = symbol[len(prefix) :]
+    if symbol.startswith(_PREFIXES):
+        for prefix in _PREFIXES:
+            if len(symbol) > len(prefix):
+                symbol = symbol.removeprefix(prefix)
     if symbol.startswith("_R"):
         return demangled(symbol)
     return _SUFFIX.sub("", symbol) if "." in symbol else symbol
@@ -105,6 +108,8 @@ def _module_after(rest: str) -> str:
 
 def frame(line: str) -> Frame | None:
     """The frame that a line without its stamp shows; None for other lines."""
+    if usual := _USUAL.match(line):
+        return Frame(normal(usual[2]), usual[3] or "", not usual[1])
     if (
         "+0x" not in line
         and ".c:" not in line
@@ -148,7 +153,7 @@ def caller(line: str) -> Frame | None:
 def place(line: str) -> Frame | None:
     """Where the CPU was in the kernel, if this is the line of registers that says so."""
     text = line.lstrip()
-    if not text.startswith(_AT) or text.startswith(_USER):
+    if not text.startswith(REGISTERS) or text.startswith(_USER):
         return None
     if name := symbol_in(text):
         first = _MODULE_FIRST.search(text)
@@ -160,9 +165,9 @@ def place(line: str) -> Frame | None:
 
 def begins_trace(line: str) -> bool:
     """Whether frames follow."""
-    return line.lstrip().startswith(_TRACES)
+    return line.lstrip().startswith(TRACES)
 
 
 def ends_trace(line: str) -> bool:
     """Whether no more of the trace's frames follow."""
-    return line.startswith(_ENDS)
+    return line.startswith(ENDS)

@@ -23,24 +23,31 @@ _STAMP = re.compile(
     r"(?: ?\[ {0,12}([TC]\d{1,10}(?:@C\d{1,5})?)\])?"
     r" ?"
 )
+#: As most lines have it, where nobody but the kernel put anything before them.
+_USUAL = re.compile(
+    r"(?:<\d{1,4}>)?\[ {0,12}(\d{1,10}\.\d{1,9})\](?: ?\[ {0,12}([TC]\d{1,10}(?:@C\d{1,5})?)\])? "
+)
 #: The console may have had something in its line already, or another CPU.
 _LATE = re.compile(r"\[ {0,5}\d{1,6}\.\d{6}\](?: ?\[ {0,12}([TC]\d{1,10}(?:@C\d{1,5})?)\])? ")
 #: Colours and the like, as terminals take them; and what a serial console adds.
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]{0,16}[A-Za-z]|[\r\x00]")
 _GAP_ENDS = "bytes missing]"
+#: Without a bracket, a semicolon and the word kernel only these may begin what was put before a line.
+_DRESSED = frozenset("<0123456789kud")
 
 
 class Line(NamedTuple):
-    """``text`` has no stamp; ``caller`` and ``stamp`` are empty where the line states none."""
+    """``text`` has no stamp; ``caller`` and ``stamp`` are empty where the line states none; ``number`` counts
+    the record's lines from 0."""
 
     text: str
     caller: str
     stamp: str
+    number: int
 
 
-_BLANK = Line("", "", "")
-#: Nothing is said in fewer characters. Without a bracket only these may begin what was put before a line.
-_SHORTEST, _DRESSED = 4, frozenset("<0123456789JFMASONDTWk")
+#: Nothing is said in fewer characters.
+_SHORTEST = 6
 
 
 def split_stamp(line: str) -> tuple[str, str]:
@@ -51,36 +58,35 @@ def split_stamp(line: str) -> tuple[str, str]:
 
 
 def read(text: str) -> list[Line]:
-    """All lines of a record. What follows a gap up to the end of its line is the rest of a line: half a
-    symbol is none."""
+    """A record's lines, those left out that say nothing. What follows a gap up to the end of its line is the
+    rest of a line: half a symbol is none."""
     if "\x1b" in text or "\r" in text or "\x00" in text:
         text = _ESCAPES.sub("", text)
     found: list[Line] = []
-    after_gap = False
-    add = found.append
-    match = _STAMP.match
-    for line in text.split("\n"):
-        if len(line) < _SHORTEST:
-            after_gap = False
-            add(_BLANK)
+    after_gap = -1
+    add, make, match = found.append, tuple.__new__, _STAMP.match
+    usual = _USUAL.match
+    for number, line in enumerate(text.split("\n")):
+        if len(line) < _SHORTEST or number == after_gap:
             continue
-        if after_gap:
-            after_gap = False
-            add(_BLANK)
+        if len(line) > MOST_LINE:
+            line = line[:MOST_LINE]
+        if "[" not in line:
+            if line[0] not in _DRESSED and "kernel:" not in line and ";" not in line:
+                add(make(Line, (line, "", "", number)))
+                continue
+        elif line.startswith("[panicast: ") and line.endswith(_GAP_ENDS):
+            after_gap = number + 1
             continue
-        if "[" not in line and line[0] not in _DRESSED:
-            add(Line(line[:MOST_LINE], "", ""))
+        elif stamp := usual(line):
+            add(make(Line, (line[stamp.end() :], stamp[2] or "", stamp[1], number)))
             continue
-        if line.startswith("[panicast: ") and line.endswith(_GAP_ENDS):
-            after_gap = True
-            add(_BLANK)
-            continue
-        line = line[:MOST_LINE]
         stamp = match(line)
-        if stamp and stamp.end() < 8 and "[" in line and (late := _LATE.search(line)):
-            add(Line(line[late.end() :], late[1] or "", ""))
+        end = stamp.end() if stamp else 0
+        if end < 8 and "[" in line and (late := _LATE.search(line)):
+            add(make(Line, (line[late.end() :], late[1] or "", "", number)))
         elif stamp:
-            add(Line(line[stamp.end() :], stamp[2] or "", stamp[1] or ""))
+            add(make(Line, (line[end:], stamp[2] or "", stamp[1] or "", number)))
         else:
-            add(Line(line, "", ""))
+            add(make(Line, (line, "", "", number)))
     return found

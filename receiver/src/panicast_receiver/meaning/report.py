@@ -6,8 +6,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
-from .frames import Frame, begins_trace, caller, ends_trace, frame, place, symbol_in
+from .frames import (
+    ENDS,
+    REGISTERS,
+    TRACES,
+    Frame,
+    begins_trace,
+    caller,
+    ends_trace,
+    frame,
+    place,
+    symbol_in,
+)
 from .lines import Line
 
 #: Lines after the first in which a report ends, and frames of a trace that are kept.
@@ -47,12 +59,17 @@ _ASIDE = (
 )
 #: What arm says where an interrupt came.
 EXCEPTION = Frame("apic_timer_interrupt")
+_ACCESS = ("Read of size", "Read at addr", "Write of size", "Write at addr")
 _KTHREAD = ("RCU grace-period kthread stack dump", "Stack dump where RCU GP kthread")
+#: What a line that is no frame must begin with, or have in it, to tell anything.
+_TELLING = (*TRACES, *REGISTERS, *ENDS, *_ASIDE, *_ACCESS, *_KTHREAD, "rcu: ", "Exception stack", "at: ")
+_TELLING_WITHIN = (" at:", "[Hardware Error]: Machine check: ", " last function: ")
 _CPU = re.compile(
     r"(?:CPU: \d{1,5} )?(?:UID: \d{1,10} )?P(?:ID|id): \d{1,10},? [Cc]omm: (?P<comm>.{1,40}?) "
     r"(?:Kdump: loaded )?(?P<taint>Not tainted|Tainted: [A-Z ]{0,40}(?:\([A-Z]{1,12}\))? {0,40}) "
     r"{0,40}(?:-{1,40} {1,10})?(?P<kernel>\d{1,3}\.\d{1,3}\S{0,80})?"
 )
+_MACHINE = ("Hardware name: ", "Modules linked in:", "CPU: ", "Pid: ", "PID: ")
 _TAINTED_MODULE = re.compile(r"([\w-]{1,64})\(([A-Z+-]{1,16})\)")
 
 
@@ -89,11 +106,11 @@ def take_apart(lines: Sequence[Line]) -> Report:
     current: Trace | None = None
     aside = kthread = lock_follows = became = allocated = False
     for number, line in enumerate(lines[: MOST_LINES + 1]):
-        text = line.text
+        text = line[0]
         if number == 1:
             report.next = text.strip()
         if found := frame(text):
-            if number and lines[number - 1].text.endswith((" RIP:", " RIP: ")):
+            if number and lines[number - 1][0].endswith((" RIP:", " RIP: ")):
                 # Before 2.6.20 it had a line of its own.
                 report.ats.append(found._replace(at=True))
                 report.told.append(report.ats[-1])
@@ -113,12 +130,15 @@ def take_apart(lines: Sequence[Line]) -> Report:
                 report.traces.append(current)
             if len(current.frames) < MOST_FRAMES:
                 _append(current.frames, found)
-                if outer := caller(text):
+                if " from " in text and (outer := caller(text)):
                     _append(current.frames, outer)
             continue
-        if not text or text.isspace():
-            continue
         stripped = text.lstrip()
+        if not stripped:
+            continue
+        if not (stripped.startswith(_TELLING) or any(words in text for words in _TELLING_WITHIN)):
+            became = False
+            continue
         if begins_trace(text):
             if text.startswith("  backtrace") or stripped.startswith("backtrace"):
                 aside = False
@@ -153,7 +173,7 @@ def take_apart(lines: Sequence[Line]) -> Report:
             lock_follows = True
         elif stripped.startswith(_KTHREAD):
             kthread, current = True, None
-        elif stripped.startswith(("Read of size", "Read at addr", "Write of size", "Write at addr")):
+        elif stripped.startswith(_ACCESS):
             report.access = report.access or stripped.split(" ", 1)[0]
         elif "[Hardware Error]: Machine check: " in text:
             report.hardware = report.hardware or text.partition("Machine check: ")[2].strip()
@@ -189,13 +209,17 @@ def machine(lines: Sequence[Line], begin: int) -> Machine:
     """Of the crash that begins there; hardware and modules may stand anywhere."""
     comm = kernel = taint = hardware = ""
     modules: tuple[str, ...] = ()
-    for line in (*lines[begin:], *lines[:begin]):
-        text = line.text
-        if not hardware and text.startswith("Hardware name: "):
-            hardware = text[15:].strip()
-        elif not modules and text.startswith("Modules linked in:"):
-            modules = tuple(f"{name}({flags})" for name, flags in _TAINTED_MODULE.findall(text))
-        elif not comm and text.startswith(("CPU: ", "Pid: ", "PID: ")) and (found := _CPU.match(text)):
+    for line in chain(islice(lines, begin, None), islice(lines, begin)):
+        text = line[0]
+        if not text.startswith(_MACHINE):
+            continue
+        if text.startswith("Hardware name: "):
+            hardware = hardware or text[15:].strip()
+        elif text.startswith("Modules linked in:"):
+            modules = modules or tuple(f"{name}({flags})" for name, flags in _TAINTED_MODULE.findall(text))
+        elif not comm and (found := _CPU.match(text)):
             comm, kernel = found["comm"], found["kernel"] or ""
             taint = "" if found["taint"] == "Not tainted" else found["taint"][9:].replace(" ", "")
+        if comm and hardware and modules:
+            break
     return Machine(comm, kernel, taint, hardware, modules)

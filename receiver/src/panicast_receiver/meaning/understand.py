@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from .families import digest, names
 from .format import CONSEQUENCES, NOISE, PANIC, Format
@@ -20,88 +20,83 @@ from .report import machine, take_apart, trace_of
 
 #: Two complaints further apart than this, in seconds or where no times are told in lines, are of two faults.
 _NEAR_SECONDS, _NEAR_LINES = 60.0, 2000
-#: Characters of a line by which it is first sorted.
-_HEAD = 12
-#: So many lines that may be complaints are looked at closely.
-_MOST_DOUBTFUL = 100
+#: Characters of a line by which it is first sorted; so many more where those are a panic's.
+_HEAD, _PANIC_HEAD = 12, len(PANIC) + 6
+#: So many complaints count, and the last panic; so many that may be complaints are looked at closely.
+_MOST_COMPLAINTS, _MOST_DOUBTFUL = 1000, 100
 #: How far before a panic that names nothing the registers and the trace may stand.
 _BEFORE = 400
 #: Frames that a record keeps.
 _MOST_FRAMES = 64
 
 
-def _index() -> dict[str, list[Format]]:
-    rows: dict[str, list[Format]] = {}
-    for row in FORMATS:
-        rows.setdefault(row.begins[:3], []).append(row)
-    return rows
+_T = TypeVar("_T")
 
 
-_ROWS = _index()
-_LEADS = frozenset(
+def _index(all_of: Iterable[_T], start: Callable[[_T], str]) -> dict[str, list[_T]]:
+    found: dict[str, list[_T]] = {}
+    for one in all_of:
+        found.setdefault(start(one), []).append(one)
+    return found
+
+
+_ROWS = _index(FORMATS, lambda row: row.begins[:3])
+_LEADS = _index(LEAD_INS, lambda lead: lead[:2])
+#: What a line with a complaint begins with.
+_STARTS = frozenset(_ROWS) | frozenset(
     (begin + lead)[:3] for lead in (*LEAD_INS, "BUG: ", "INFO: ", "WARNING: ") for begin in ("", " ", "[ ")
 )
+_NOTHING = frozenset(PANIC + words for words in CONSEQUENCES)
 
 
 class Complaint(NamedTuple):
-    """A line with which a report begins; ``values`` are what the line says."""
+    """A line with which a report begins: ``rest`` of it follows the format's first characters."""
 
     number: int
     form: Format
-    values: dict[str, str]
+    rest: str
+    detail: re.Match[str] | None
+
+    def values(self) -> dict[str, str]:
+        """What the line says."""
+        return {"rest": self.rest, **(self.detail.groupdict("") if self.detail else {})}
 
 
 def complaint(text: str, number: int = 0) -> Complaint | None:
     """What a line without its stamp begins, if anything."""
     if text[:1] == " ":
         text = text[1:]
-    if text.startswith(LEAD_INS):
-        for lead in LEAD_INS:
-            if text.startswith(lead) and (found := _row(text[len(lead) :], number)):
+    for lead in _LEADS.get(text[:2], ()):
+        if text.startswith(lead):
+            rest = text[len(lead) :]
+            if rest[:3] in _ROWS and (found := _row(rest, number)):
                 return found
-    return _row(text, number)
+    return _row(text, number) if text[:3] in _ROWS else None
 
 
 @lru_cache(maxsize=512)
 def _candidates(head: str) -> tuple[Format, ...]:
     """Rows that may fit a line that begins so."""
-    return tuple(row for row in _ROWS.get(head[:3], ()) if head.startswith(row.begins[:_HEAD]))
+    length = _PANIC_HEAD if head.startswith(PANIC) else _HEAD
+    return tuple(row for row in _ROWS.get(head[:3], ()) if head.startswith(row.begins[:length]))
 
 
 def _row(text: str, number: int) -> Complaint | None:
-    for row in _candidates(text[:_HEAD]):
+    for row in _candidates(text[: _PANIC_HEAD if text.startswith(PANIC) else _HEAD]):
         if not text.startswith(row.begins):
             continue
         rest = text[len(row.begins) :]
         if row.detail is None:
-            return Complaint(number, row, {"rest": rest})
+            return Complaint(number, row, rest, None)
         if detail := row.detail.match(rest):
-            return Complaint(number, row, {"rest": rest, **detail.groupdict("")})
+            return Complaint(number, row, rest, detail)
     return None
 
 
 #: Where one CPU's line runs into another's, a complaint begins in the middle of one.
-_MIDDLE = re.compile(
-    "|".join(
-        re.escape(words)
-        for words in (
-            *(
-                "BUG: ",
-                "WARNING: ",
-                "Kernel panic - not syncing: ",
-                "kernel BUG at ",
-                "general protection fault",
-            ),
-            *(
-                "INFO: rcu_",
-                "INFO: task ",
-                "Unable to handle kernel ",
-                "Internal error: ",
-                "SYZFATAL: ",
-                "SYZFAIL: ",
-            ),
-        )
-    )
+_MIDDLE = (
+    *("BUG: ", "WARNING: ", PANIC, "kernel BUG at ", "general protection fault", "INFO: rcu_", "INFO: task "),
+    *("Unable to handle kernel ", "Internal error: ", "SYZFATAL: ", "SYZFAIL: "),
 )
 
 
@@ -109,16 +104,23 @@ def complaints(lines: Sequence[Line]) -> list[Complaint]:
     """All of a text, in order."""
     found: list[Complaint] = []
     doubtful: list[Complaint] = []
+    left = _MOST_COMPLAINTS
+    last = -1
     for number, line in enumerate(lines):
-        text = line.text
-        if not text:
+        text = line[0]
+        if text[:3] not in _STARTS:
             continue
-        if (text[:3] in _ROWS or text[:3] in _LEADS) and (one := complaint(text, number)):
+        if not left:
+            last = number if text.startswith(PANIC) else last
+        elif one := complaint(text, number):
+            left -= 1
             if not (one.form.confirm or one.form.last):
                 found.append(one)
             elif len(doubtful) < _MOST_DOUBTFUL and not any(words in text.lower() for words in NOISE):
                 sure = one.form.confirm and _confirmed(lines, number)
                 (found if sure else doubtful).append(one)
+    if last >= 0 and (one := complaint(lines[last].text, last)):
+        found.append(one)
     if found and not all(_names_nothing(one) or one.form.begins == "Oops" for one in found):
         return found
     return sorted([*_in_the_middle(lines), *found], key=lambda one: one.number) or doubtful[:1]
@@ -133,15 +135,17 @@ def _confirmed(lines: Sequence[Line], number: int) -> bool:
 
 
 def _in_the_middle(lines: Sequence[Line]) -> Iterator[Complaint]:
-    for number, line in enumerate(lines):
-        for begin in _MIDDLE.finditer(line.text, 1) if len(line.text) > 8 else ():
-            place = begin.start()
+    whole = "\n".join(["", *(line[0] for line in lines)])
+    said = [words for words in _MIDDLE if whole.count(words) > whole.count(f"\n{words}")]
+    for number, line in enumerate(lines) if said else ():
+        text = line[0]
+        for start in sorted(at for words in said if (at := text.find(words, 1)) > 0):
             if (
-                not _inside_word(line.text, place)
-                and (one := complaint(line.text[place:], number))
+                not _inside_word(text, start)
+                and (one := complaint(text[start:], number))
                 and not one.form.confirm
                 and not one.form.last
-                and not any(words in line.text.lower() for words in NOISE)
+                and not any(words in text.lower() for words in NOISE)
             ):
                 yield one
                 break
@@ -156,7 +160,7 @@ def _is_panic(one: Complaint) -> bool:
 
 
 def _names_nothing(one: Complaint) -> bool:
-    return one.form.begins[len(PANIC) :] in CONSEQUENCES and _is_panic(one)
+    return one.form.begins in _NOTHING
 
 
 def first(found: Sequence[Complaint], lines: Sequence[Line]) -> Complaint | None:
@@ -209,7 +213,7 @@ def _reason(line: str) -> str:
 
 
 def _meaning(lines: Sequence[Line], named: Complaint, reason: str) -> Meaning:
-    form, values = named.form, named.values
+    form, values = named.form, named.values()
     where = named_in(values.get("where") or "")
     form = better(form, values.get("file") or values["rest"].partition(":")[0], where)
     begin = max(0, named.number - _BEFORE) if _names_nothing(named) else named.number
@@ -266,7 +270,7 @@ def beginning(text: str) -> int | None:
     """The number of the line with which the crash begins; None where there is none."""
     lines = read(text)
     found = first(complaints(lines), lines)
-    return found.number if found else None
+    return lines[found.number].number if found else None
 
 
 def kind_of(line: str) -> str:
