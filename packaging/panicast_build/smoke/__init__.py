@@ -76,9 +76,8 @@ def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Re
     with tempfile.TemporaryDirectory(prefix="panicast-") as folder, _log(logs) as transcript:
         repository = Path(folder) / "repository"
         repo.fill(packages, family.index, repository)
-        if not make:
-            with account.step("the module is compiled here once, for the guest to find later"):
-                compiled.fill(client, tag, repository, family.tool, DKMS, transcript)
+        with account.step("the module is compiled here once, for the guests to find later"):
+            compiled.fill(client, tag, repository, family.tool, DKMS, transcript)
         repo.disk(repository, repository.with_suffix(".ext4"))
         specs = _specs(image, repository.with_suffix(".ext4"), Path(folder), logs, accelerator, nic)
         try:
@@ -166,7 +165,7 @@ def _installed(
 
     def install(box: Container) -> None:
         box.put(repository, repo.MOUNTED)
-        for argv in filter(None, (tool.refresh, (*tool.install, *names))):
+        for argv in filter(None, (tool.refresh, (*compiled.USED, *tool.install, *names))):
             box.run(argv, log=log)
         box.run(["find", repo.MOUNTED, "-mindepth", "1", "-delete"], log=log)
 

@@ -8,7 +8,7 @@ import base64
 from dataclasses import replace
 from pathlib import Path
 
-from panicast_build.smoke import uefi
+from panicast_build.smoke import compiled, uefi
 from panicast_build.smoke.failure import SmokeFailure
 from panicast_build.smoke.family import Tool
 from panicast_build.smoke.patched import Start
@@ -100,7 +100,8 @@ class Story(Stage):
             self._server.run(["tee", SETTING], stdin=SETTING_TEXT)
             version = self._server.run(["modinfo", "-F", "version", "panicast"]).out.strip()
             for action in ("build", "install"):
-                self._server.run(["dkms", action, "--force", f"panicast/{version}"], seconds=INSTALL_SECONDS)
+                signing = [*compiled.USED, "dkms", action, "--force", f"panicast/{version}"]
+                self._server.run(signing, seconds=INSTALL_SECONDS)
             self._is_signed_by(OWN_SIGNER)
             self._server.run(["modprobe", "panicast"])
             self._module_is_armed()
