@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The panicast pipeline: builds the packages in containers, tests them, crashes machines that have them."""
+"""Builds the panicast packages in containers, tests them, and crashes machines that have them."""

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv clean: says what the cache holds and what it takes to make it again; frees it with --yes."""
+"""./inv clean: shows what the cache holds and what it costs to make it again; deletes it with
+--yes."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ UNITS = ("bytes", "KiB", "MiB", "GiB")
 
 
 class Part(NamedTuple):
-    """One thing that can be freed: its size in bytes and what it is."""
+    """One part of the cache: its size in bytes and what it is."""
 
     name: str
     size: int
@@ -44,7 +45,7 @@ class Part(NamedTuple):
 
 
 def run(yes: bool) -> None:
-    """Show what can be freed, and with yes free it. What is in dist/ stays, and so does what a run uses."""
+    """Shows what can be deleted, and with yes deletes it. dist/ and everything in use stay."""
     parts = [*_folders(), *_images()]
     total = sum(part.size for part in parts)
     _show(parts, total)
@@ -59,7 +60,7 @@ def run(yes: bool) -> None:
 
 
 def shown(size: float) -> str:
-    """Return a number of bytes as people say it."""
+    """Returns a number of bytes in a readable unit."""
     for unit in UNITS[:-1]:
         if size < 1024:
             return f"{size:.0f} {unit}"
@@ -68,7 +69,7 @@ def shown(size: float) -> str:
 
 
 def used(folder: Path) -> int:
-    """Return how many bytes the files of a folder take on the disk; holes in them take none."""
+    """Returns how many bytes the files of a folder occupy on the disk; holes do not count."""
     total = 0
     for place, _, names in os.walk(folder):
         for name in names:
@@ -88,7 +89,8 @@ def _folders() -> list[Part]:
 
 
 def _empty(folder: Path) -> None:
-    """Remove all but locks: who waits for one would else hold a file that nobody sees."""
+    """Deletes everything but locks: a process that waits for a deleted lock would hold a file that
+    nobody sees."""
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -97,7 +99,7 @@ def _empty(folder: Path) -> None:
 
 
 def _images() -> list[Part]:
-    """The images in the engine, where one answers or can be started."""
+    """Returns the images in the engine, if one answers or can be started."""
     try:
         client = engine.connect()
     except UserError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv test and ./inv lint: one run of pytest, so that one line at the end says how it went."""
+"""./inv test and ./inv lint: one run of pytest, whose last line says how it went."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PARALLEL = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile", "--no-
 
 
 def _pytest(*arguments: str) -> None:
-    """Becomes pytest, whose exit code is then ours."""
+    """Replaces this process by pytest, whose exit code is then ours."""
     os.chdir(ROOT)
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv watch: builds the module for the newest kernels of the suites' archives, before users meet them."""
+"""./inv watch: builds the module for the newest kernels of the suites' archives, before users meet
+them."""
 
 from __future__ import annotations
 
@@ -31,10 +32,11 @@ BUILDERS = ("gcc", "libc6-dev", "make", "xz-utils")
 
 
 def run(names: str = "") -> None:
-    """Builds for the newest kernel of each suite of a comma list of distros ("": all of Debian's family).
+    """Builds for the newest kernel of each suite of a comma list of distros ("": all of Debian's
+    family).
 
-    BuildError, with what the compiler said, on the first that breaks; UserError at the end if archives did
-    not answer.
+    Raises BuildError with the compiler's output at the first that breaks, and UserError at the end
+    if an archive did not answer.
     """
     known = distros.of_family(DebDistro)
     chosen = [known[d.name] for d in distros.select(names) if d.name in known] if names else known.values()
@@ -51,7 +53,7 @@ def run(names: str = "") -> None:
 
 
 class _Silent(Exception):
-    """An archive that does not answer."""
+    """An archive does not answer."""
 
 
 def _suites(chosen: Iterable[DebDistro]) -> Iterator[tuple[DebDistro, str]]:
@@ -61,7 +63,7 @@ def _suites(chosen: Iterable[DebDistro]) -> Iterator[tuple[DebDistro, str]]:
 
 
 def _newest(client: docker.DockerClient, distro: DebDistro, suite: str) -> list[str]:
-    """Builds the module for the newest kernel of a suite; the kernel's name."""
+    """Builds the module for the newest kernel of a suite and returns the kernel's name."""
     LOGS.mkdir(parents=True, exist_ok=True)
     path = LOGS / f"watch-{suite}.log"
     try:
@@ -82,7 +84,8 @@ def _newest(client: docker.DockerClient, distro: DebDistro, suite: str) -> list[
 
 
 def compile_in(box: Container, sources: Mapping[str, Path | bytes], log: TextIO) -> list[str]:
-    """Builds the module for every kernel whose headers are in box; their names. BuildError if one breaks."""
+    """Builds the module for every kernel whose headers are in box and returns their names. Raises
+    BuildError if one breaks."""
     kernels = box.run(["sh", "-c", "ls -d /lib/modules/*/build"]).output.split()
     for build in kernels:
         box.run(["rm", "-rf", TREE], log=log)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv bench: the figures of docs/benchmarks.md, with the peers in the same run."""
+"""./inv bench: measures the figures of docs/benchmarks*.md, with the peers in the same run."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv bench build: what the pipeline adds to a kernel build that is made by hand."""
+"""./inv bench build: measures what the pipeline adds to a kernel build by hand."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FOLDER = CACHE / "bench"
 
 @dataclass(frozen=True)
 class Cost:
-    """What a build took: seconds of the clock and of CPUs; None where nobody counted."""
+    """The cost of a build: wall-clock seconds and CPU seconds; None if they were not measured."""
 
     wall: float
     cpu: float | None
@@ -41,7 +41,8 @@ class Cost:
 
 @dataclass(frozen=True)
 class Row:
-    """The medians of one kernel's builds: prepared is the tree made by hand, make is bindeb-pkg in it."""
+    """The medians of one kernel's builds. prepare is preparing the tree by hand, make is bindeb-pkg
+    in it."""
 
     kernel: str
     prepare: Cost
@@ -52,14 +53,15 @@ class Row:
 
     @property
     def overhead(self) -> float:
-        """What the pipeline takes of CPUs more than the same by hand, without anything in ccache: percent."""
+        """Returns how much more CPU time the pipeline uses with an empty ccache than a build by
+        hand, in percent."""
         assert self.prepare.cpu and self.make.cpu and self.cold.cpu
         return 100 * (self.cold.cpu / (self.prepare.cpu + self.make.cpu) - 1)
 
 
 def run(kernel: str, runs: int) -> None:
-    """Builds the trimmed kernels of the series of a comma list ("": all), runs times each, for
-    docs/benchmarks-build.md. UserError for a series that no target has."""
+    """Builds the trimmed kernels of a comma list of series ("": all), runs times each, and writes
+    docs/benchmarks-build.md. Raises UserError for a series that no target has."""
     known = {distro.kernel: distro for distro in distros.of_family(DebDistro).values()}
     client = engine.connect()
     rows = [_measure(client, distro, runs) for distro in choose("kernel", kernel, known)]
@@ -96,7 +98,7 @@ def _median(costs: list[Cost]) -> Cost:
 
 
 def _once(client: docker.DockerClient, distro: DebDistro, cache: Path, log: TextIO) -> dict[str, Cost]:
-    """One build of each kind, all in one ccache folder that is empty at first."""
+    """Builds once in each way, with one ccache folder that is empty at first."""
     wanted = Wanted(config.get(CONFIG))
     made = deb.Build(client, metadata.load(), distro, Options(wanted, cached=False))
     with progress.step(f"building {distro.kernel} by hand", log=Path(log.name)):
@@ -118,7 +120,7 @@ def _once(client: docker.DockerClient, distro: DebDistro, cache: Path, log: Text
 
 
 def _by_hand(client: docker.DockerClient, made: deb.Build, log: TextIO) -> tuple[Cost, Cost]:
-    """Unpacks, patches and configures the tree; then `make bindeb-pkg`."""
+    """Unpacks, patches and configures the tree, then runs `make bindeb-pkg`."""
     with build.workshop(client, made.image, made.options, log) as (box, jobs, _):
         started = box.cpu_seconds()
         wall, prepared = _timed(lambda: made.prepare(box, log))
@@ -128,7 +130,7 @@ def _by_hand(client: docker.DockerClient, made: deb.Build, log: TextIO) -> tuple
 
 
 def _timed(action: Callable[[], T]) -> tuple[float, T]:
-    """The seconds that action took, and what it returned."""
+    """Returns the seconds that action took, and its result."""
     started = time.monotonic()
     result = action()
     return time.monotonic() - started, result

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a network that loses frames leaves of last words: the frames of real crashes, lost at random."""
+"""Simulates a network that loses frames of real crashes at random, and counts the records that
+survive."""
 
 from __future__ import annotations
 
@@ -16,17 +17,18 @@ TRIALS = 1000
 
 @dataclass(frozen=True)
 class Loss:
-    """A share of the frames, 0 to 1, that is lost: each on its own, or so many in a row on average."""
+    """A share of lost frames, 0 to 1: lost one by one, or in bursts of an average length."""
 
     rate: float
     burst: int = 1
 
     def __str__(self) -> str:
-        """Its column's heading."""
+        """Returns its column's heading."""
         return f"{self.rate * 100:.0f} %" + (f" in bursts of {self.burst}" if self.burst > 1 else "")
 
     def arrive(self, frames: int, chance: random.Random) -> Iterator[bool]:
-        """Whether each of so many frames, one after the other, arrives. Bursts are Gilbert's."""
+        """Tells for each of so many consecutive frames whether it arrives. Bursts follow Gilbert's
+        model."""
         lost = chance.random() < self.rate
         for _ in range(frames):
             yield not lost
@@ -42,8 +44,8 @@ LOSSES = (Loss(0.01), Loss(0.05), Loss(0.1), Loss(0.2), Loss(0.1, 5), Loss(0.2, 
 
 
 def complete(parts: Sequence[Sequence[Frame]], loss: Loss, seed: int = 1) -> float:
-    """The share of records, 0 to 1, that the receiver completes of a record in parts: a burst that hits one
-    is over, spread_ms later, when the next one leaves."""
+    """Returns the share of records, 0 to 1, that the receiver completes. A record leaves in parts,
+    and a burst of losses is over when the next part leaves, spread_ms later."""
     packets, chance = [verdict.captured(part) for part in parts], random.Random(seed)
     whole = 0
     for _ in range(TRIALS):
@@ -54,6 +56,6 @@ def complete(parts: Sequence[Sequence[Frame]], loss: Loss, seed: int = 1) -> flo
 
 
 def whole(packets: int, loss: Loss, seed: int = 1) -> float:
-    """The share of panics, 0 to 1, of which none of the packets, each sent once, is lost."""
+    """Returns the share of panics, 0 to 1, that lose none of these packets, each sent once."""
     chance = random.Random(seed)
     return sum(all(loss.arrive(packets, chance)) for _ in range(TRIALS)) / TRIALS

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How often a crash gets its right name: logs that the user names, with the answers that came with them."""
+"""./inv bench names: counts how often a crash gets its right name, in logs that the user supplies
+with answers."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ _SUFFIX = re.compile(r"\.(?:cold|isra|constprop|part)\b.*")
 
 
 class Log(NamedTuple):
-    """``title`` is the right answer, empty for a log without a crash, ``others`` what else it may be called;
-    ``first`` satyr's first function."""
+    """One log: title is the right answer, empty for a log without a crash; others are alternative
+    names; first is satyr's first function."""
 
     text: str
     title: str
@@ -33,7 +34,7 @@ class Log(NamedTuple):
 
 
 class Named(NamedTuple):
-    """A log and what the receiver calls its crash."""
+    """A log and the receiver's name for its crash."""
 
     log: Log
     title: str
@@ -43,7 +44,7 @@ class Named(NamedTuple):
 
 
 def syzkaller(corpus: Path) -> Iterator[Log]:
-    """Logs that begin with lines such as ``TITLE: …``, those marked corrupted left out."""
+    """Returns the logs that begin with lines such as ``TITLE: …``, except those marked corrupted."""
     for path in sorted(corpus.iterdir()):
         head, _, body = path.read_text("utf-8", "backslashreplace").partition("\n\n")
         if not head.startswith(("TITLE:", "#", "ALT:", "TYPE:")) and "TITLE:" not in head:
@@ -57,14 +58,15 @@ def syzkaller(corpus: Path) -> Iterator[Log]:
 
 
 def satyr(corpus: Path) -> Iterator[Log]:
-    """Logs of which the table in koops_stacktrace.c, in the folder above, tells the first function."""
+    """Returns the logs whose first function is in the table of koops_stacktrace.c, in the parent
+    folder."""
     table = (corpus.parent / "koops_stacktrace.c").read_text("utf-8")
     for name, first in _ROW.findall(table):
         yield Log((corpus / name).read_text("utf-8", "backslashreplace"), "", _SUFFIX.sub("", first))
 
 
 def name(logs: Iterator[Log]) -> list[Named]:
-    """What the receiver of this tree makes of them."""
+    """Returns what the receiver of this tree calls them."""
     named = []
     for log in logs:
         begin = time.process_time()
@@ -76,7 +78,7 @@ def name(logs: Iterator[Log]) -> list[Named]:
 
 
 def table(named: Sequence[Named]) -> list[tuple[str, int, int]]:
-    """Rows: what is asked, how often it is so, of how many."""
+    """Returns rows: the question, how often the answer is yes, and of how many."""
     if any(one.log.first for one in named):
         hits = sum(one.log.first in one.frames for one in named)
         return [("its first function among our first frames", hits, len(named))]
@@ -115,12 +117,12 @@ def table(named: Sequence[Named]) -> list[tuple[str, int, int]]:
 
 
 def _share(one: Named, two: Named) -> bool:
-    """Whether the answers have a name in common."""
+    """Tells whether the answers have a name in common."""
     return bool({one.log.title, *one.log.others} & {two.log.title, *two.log.others})
 
 
 def run(corpus: str, answers: str) -> None:
-    """Print the table of a folder of logs. Raises UserError when there are none."""
+    """Prints the table of a folder of logs. Raises UserError if there are none."""
     folder = Path(corpus)
     if not corpus or not folder.is_dir():
         raise UserError("bench names: --corpus DIR: name a folder of logs with their answers")

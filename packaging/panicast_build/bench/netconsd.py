@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""netconsd, the peer of ./inv bench receiver, built from its own source."""
+"""Builds netconsd, the peer of ./inv bench receiver, from its own source."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ CHANGES = (
 
 
 def build(source: str, scratch: Path) -> Path | None:
-    """The program, built in scratch from the folder source ("": what PANICAST_NETCONSD names); None, said in
-    a line, when neither names one. UserError when it is not netconsd's source."""
+    """Builds the program in scratch from the folder source ("": PANICAST_NETCONSD) and returns its
+    path. Says so and returns None if neither names one. Raises UserError if the folder is not
+    netconsd's source."""
     source = source or os.environ.get(SETTING, "")
     if not source:
         progress.say(f"netconsd is left out: name its source with --netconsd FOLDER or {SETTING}")
@@ -51,5 +52,6 @@ def build(source: str, scratch: Path) -> Path | None:
 
 
 def command(program: Path) -> list[str]:
-    """One listener and one worker; without an output module it only reassembles netconsole's own format."""
+    """Returns the command: one listener and one worker. Without an output module it only
+    reassembles netconsole's own format."""
     return [str(program), "-l", "1", "-w", "1", "-u", str(PORT)]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv bench panic: what arrives of a panic, by kernel, network card, panic= and sender, and how soon."""
+"""./inv bench panic: measures what arrives of a panic, and how soon, by kernel, network card,
+panic= and sender."""
 
 from __future__ import annotations
 
@@ -33,8 +34,9 @@ MARK, MARKING, MARKED = "MARK-IN-TIME", "pc_crash mark", b"\x90\x00"
 
 @dataclass(frozen=True)
 class Shot:
-    """One crash: whether the panic line and the trace arrived; how many frames and bytes left after the panic
-    line, and the guest's milliseconds from that line to the last of them, None if there was none."""
+    """One crash: whether the panic line and the trace arrived, how many frames and bytes left after
+    the panic line, and the guest's milliseconds from that line to the last frame (None: there was
+    none)."""
 
     arrived: bool
     frames: int
@@ -54,30 +56,31 @@ class Cell:
 
     @property
     def arrived(self) -> int:
-        """How many crashes were heard."""
+        """Counts the crashes that arrived."""
         return sum(shot.arrived for shot in self.shots)
 
     @property
     def frames(self) -> float:
-        """The median of frames."""
+        """Returns the median number of frames."""
         return statistics.median(shot.frames for shot in self.shots)
 
     @property
     def bytes(self) -> float:
-        """The median of bytes."""
+        """Returns the median number of bytes."""
         return statistics.median(shot.bytes for shot in self.shots)
 
     @property
     def milliseconds(self) -> float | None:
-        """The median of what has a time."""
+        """Returns the median of the times that are known."""
         times = [shot.milliseconds for shot in self.shots if shot.milliseconds is not None]
         return statistics.median(times) if times else None
 
 
 def run(kernel: str, runs: int) -> None:
-    """Crashes guests of the kernels of a comma list ("": all), runs times each, for docs/benchmarks.md.
+    """Crashes guests of a comma list of kernels ("": all), runs times each, and writes
+    docs/benchmarks.md.
 
-    UserError for a kernel that is not known.
+    Raises UserError for an unknown kernel.
     """
     tools.need(vm.QEMU, "setpriv")
     client = engine.connect()
@@ -149,7 +152,7 @@ def _shoot(made: Kit, nic: str, panic: int, sender: Sender) -> Shot:
 
 
 def _panic_time(outcome: Outcome) -> float:
-    """When the panic line was logged, on the clock of the frames."""
+    """Returns when the panic line was logged, on the frames' clock."""
     said = {words: _stamp(outcome.console, words) for words in (MARK, verdict.PANIC_LINE)}
     marked = next(frame.at for frame in outcome.frames if frame.data[12:14] == MARKED)
     return marked + said[verdict.PANIC_LINE] - said[MARK]
@@ -163,7 +166,7 @@ def _stamp(console: str, words: str) -> float:
 
 
 def _losses(sample: Outcome, cells: Sequence[Cell]) -> list[tuple[str, list[float]]]:
-    """By way of sending: the share of whole last words for each loss."""
+    """Returns for each way of sending the share of complete records, for each loss."""
     heard = [cell for cell in cells if cell.sender == "netconsole" and cell.arrived]
     rows = [
         (name, [loss.complete(parts, each) for each in loss.LOSSES])
@@ -176,7 +179,8 @@ def _losses(sample: Outcome, cells: Sequence[Cell]) -> list[tuple[str, list[floa
 
 
 def ways(frames: Sequence[Frame]) -> dict[str, list[Sequence[Frame]]]:
-    """What a panic that was sent with as much parity as it has frames would have sent, part by part."""
+    """Returns the parts that a panic, recorded with as much parity as frames, would have sent in
+    each way."""
     datagrams = [frame for frame in frames if verdict.datagrams([frame])]
     panics = [frame for frame in datagrams if any(r.type == "panic" for r in verdict.records([frame]))]
     source, parity = panics[: len(panics) // 2], panics[len(panics) // 2 :]

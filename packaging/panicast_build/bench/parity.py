@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How long the kernel's encoder takes for the parity of a record, compiled for user space as for a kernel."""
+"""Measures how long the kernel's encoder takes for a record's parity, compiled for user space as
+for a kernel."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ TYPES = ROOT / "tests/unit/kmod/userspace.h"
 
 
 def milliseconds() -> float:
-    """The CPU's time for as many parity frames as a record has frames, the fastest of some tries."""
+    """Returns the CPU time, in milliseconds, for as many parity frames as the record has frames:
+    the fastest of several tries."""
     metadata, text = bytes(400), bytes(range(256)) * (FRAMES * CHUNK // 256)
     text = text[: (FRAMES - 1) * CHUNK]
     record = bytes(80) + struct.pack("=4I", CHUNK, FRAMES, len(metadata), len(text)) + metadata + text

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The pictures of docs/benchmarks.md."""
+"""Draws the pictures of docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from panicast_build.core import document, files
 
 
 def bars(name: str, title: str, rows: Sequence[tuple[str, Mapping[str, float]]]) -> None:
-    """Writes docs/NAME, an SVG: for each row a bar for each of its keys, in percent."""
+    """Writes docs/NAME, an SVG with a bar for each key of each row, in percent."""
     chart = pygal.HorizontalBar(
         title=title,
         style=CleanStyle(background="white"),

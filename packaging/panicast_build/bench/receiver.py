@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv bench receiver: what the receiver loses, uses and keeps of floods, beside netconsd."""
+"""./inv bench receiver: measures what the receiver loses, uses and keeps in floods, beside
+netconsd."""
 
 from __future__ import annotations
 
@@ -36,8 +37,8 @@ ROOMY = ("--memory-mib", "1024", "--reserve-mib", "768", "--receive-buffer-mib",
 
 @dataclass(frozen=True)
 class Use:
-    """Microseconds of CPU per packet that was not lost, of the thread that captures and of the
-    process; how many packets were lost."""
+    """Microseconds of CPU for each packet that was not lost, of the capturing thread and of the
+    whole process; and the number of lost packets."""
 
     capture: float
     whole: float
@@ -46,7 +47,7 @@ class Use:
 
 @dataclass(frozen=True)
 class Burst:
-    """A burst at full speed: how fast it came, what became of it, and what that took."""
+    """A burst at full speed: how fast it came, what became of it, and what it cost."""
 
     memory_mib: int
     packets: int
@@ -62,7 +63,7 @@ class Burst:
 
 @dataclass(frozen=True)
 class Forged:
-    """Honest records among a flood of forged frames, each of which begins a record of its own."""
+    """Honest records in a flood of forged frames, each of which begins a record."""
 
     packets: int
     seconds: float
@@ -73,14 +74,14 @@ class Forged:
 
 
 def _environment() -> list[str]:
-    """What the service's unit puts into its environment, NAME=VALUE."""
+    """Returns the environment of the service's unit, as NAME=VALUE."""
     unit = (ROOT / "receiver" / "dist" / "panicast-receiver.service").read_text()
     return re.findall(r"^Environment=(\S+)$", unit, re.MULTILINE)
 
 
 @contextmanager
 def _receiver(net: Segment, *flags: str) -> Iterator[tuple[Listener, Path]]:
-    """Our service, ready, and its state folder."""
+    """Yields our running service and its state folder."""
     with tempfile.TemporaryDirectory(dir=net.scratch) as folder:
         state = Path(folder)
         serve = [
@@ -107,7 +108,8 @@ def _netconsd(net: Segment, program: Path) -> Iterator[Listener]:
 
 
 def run(runs: int, source: str) -> None:
-    """Measures and writes docs/benchmarks-receiver.md; source is the folder of netconsd's ("": left out)."""
+    """Measures, and writes docs/benchmarks-receiver.md. source is netconsd's folder ("": leave it
+    out)."""
     with tempfile.TemporaryDirectory(prefix="panicast-bench-") as folder:
         scratch = Path(folder)
         peer = netconsd.build(source, scratch)
@@ -231,7 +233,7 @@ def _burst(net: Segment, texts: Sequence[bytes], memory_mib: int) -> Burst:
 
 
 def _forged(net: Segment) -> Forged:
-    """Both floods share the sending CPU: the honest records come twice each, as they would, in between."""
+    """Runs both floods on the sending CPU; the honest records come twice each, in between."""
     with _receiver(net, *ROOMY) as (listener, state), ThreadPoolExecutor(1) as pool:
         flooding = pool.submit(net.flood, FORGED_HOSTS, 1, 0, "1000000", "forge")
         honest = net.flood(PANICS_PER_SECOND, 2, PANICS_PER_SECOND * FRAMES, "0", "serial")
@@ -257,7 +259,7 @@ def _counted(log: str, name: str) -> int:
 
 
 def _exact(state: Path, texts: Sequence[bytes]) -> int:
-    """How many records are, byte for byte, what their host has sent."""
+    """Counts the records that equal what their host sent, byte for byte."""
     reader, exact = Reader(state), 0
     for entry in reader.select(Query()):
         number = int(entry.summary["host"].removeprefix("host-"))
@@ -267,7 +269,8 @@ def _exact(state: Path, texts: Sequence[bytes]) -> int:
 
 
 def _delays(net: Segment) -> dict[str, float]:
-    """Milliseconds from a record's last frame to its announcement, which comes after it is on the disk."""
+    """Returns the milliseconds from each record's last frame to its announcement, which comes after
+    it is on the disk."""
     with _receiver(net, *ROOMY) as (listener, _):
         flood = net.flood(10 * PANICS_PER_SECOND, 1, PANICS_PER_SECOND * FRAMES, "0", "serial")
         listener.wait_until_quiet()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A network of two ends for ./inv bench receiver: a listener at one, a flood from the other."""
+"""A network with two ends for ./inv bench receiver: a listener at one, a flood from the other."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ QUIET_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class Flood:
-    """What was sent: packets, in how many seconds; serial: when each host's last frame was, by its number."""
+    """What was sent: the number of packets and seconds; serial is when each host's last frame left,
+    by its number."""
 
     packets: int
     seconds: float
@@ -37,7 +38,7 @@ class Flood:
 
 
 class Segment:
-    """Two network namespaces joined by a veth pair; the flood comes from CPU 0, listeners run on CPU 1."""
+    """Two network namespaces joined by a veth pair. The flood runs on CPU 0, listeners on CPU 1."""
 
     def __init__(self, scratch: Path, corpus: Path) -> None:
         self.scratch = scratch
@@ -61,7 +62,7 @@ class Segment:
             self._inside(["sysctl", "-qw", f"net.ipv4.conf.{name}.rp_filter=0"])
 
     def remove(self) -> None:
-        """Removes what make() made, as far as it got."""
+        """Removes what make() made, even if it failed half-way."""
         for name in (self._listening, self._sending):
             run(["ip", "netns", "del", name], check=False)
 
@@ -70,7 +71,7 @@ class Segment:
 
     @contextmanager
     def listen(self, argv: Sequence[str]) -> Iterator[Listener]:
-        """A process at the listening end on CPU 1; killed at the end if it still runs."""
+        """Yields a process at the listening end on CPU 1, and kills it at the end if it still runs."""
         process = subprocess.Popen(
             ["ip", "netns", "exec", self._listening, "taskset", "-c", "1", *argv],
             stdin=subprocess.DEVNULL,
@@ -100,19 +101,19 @@ class Segment:
 
 @dataclass(frozen=True)
 class Listener:
-    """A process that listens, and the lines that it says, each with when it was read (ns since the epoch)."""
+    """A listening process, and its output lines with the time each was read (ns since the epoch)."""
 
     process: subprocess.Popen[str]
     said: list[tuple[int, str]] = field(default_factory=list)
 
     def read(self) -> None:
-        """Reads what it says until it ends; in a thread of its own."""
+        """Reads the output to its end; runs in a thread of its own."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.said.append((time.time_ns(), line.rstrip("\n")))
 
     def cpu(self, thread: str = "") -> float:
-        """Seconds of CPU that its threads, or those of this name, have used."""
+        """Returns the CPU seconds that its threads, or those of this name, have used."""
         total = 0
         for task in Path(f"/proc/{self.process.pid}/task").iterdir():
             if thread in ("", (task / "comm").read_text().strip()):
@@ -120,17 +121,17 @@ class Listener:
         return total / 1e9
 
     def udp_lost(self) -> int:
-        """Datagrams for which the UDP sockets of its network namespace had no room."""
+        """Returns the number of datagrams that its namespace's UDP sockets had no room for."""
         _, *sockets = Path(f"/proc/{self.process.pid}/net/udp").read_text().splitlines()
         return sum(int(line.split()[-1]) for line in sockets)
 
     def peak_mib(self) -> float:
-        """The most memory it had, RSS, the shared ring included."""
+        """Returns its peak resident memory in MiB, the shared ring included."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
     def wait_until_quiet(self) -> None:
-        """Waits until it uses no CPU any more, nor waits for one."""
+        """Waits until it no longer uses a CPU or waits for one."""
         deadline, before = time.monotonic() + PATIENCE_SECONDS, -1.0
         while (used := self.cpu()) > before + 0.005 or self._wants_cpu():
             if time.monotonic() > deadline:
@@ -143,7 +144,7 @@ class Listener:
         return any((task / "stat").read_text().rpartition(")")[2].split()[0] in "RD" for task in tasks)
 
     def wait_for(self, words: str) -> None:
-        """Waits until its output holds words."""
+        """Waits until its output contains words."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not any(words in line for _, line in list(self.said)):
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -151,7 +152,7 @@ class Listener:
             time.sleep(0.05)
 
     def last_words(self) -> str:
-        """The end of what it said."""
+        """Returns the end of its output."""
         return "\n".join(line for _, line in self.said[-5:])
 
     def signal(self, number: signal.Signals) -> None:
@@ -159,14 +160,14 @@ class Listener:
         self.process.send_signal(number)
 
     def stop(self) -> None:
-        """Ends it in good order."""
+        """Ends it gracefully."""
         self.signal(signal.SIGTERM)
         self.process.wait(PATIENCE_SECONDS)
 
 
 @contextmanager
 def segment(scratch: Path, corpus: Path) -> Iterator[Segment]:
-    """A network that is gone afterwards. UserError without root."""
+    """Yields a network and removes it. Raises UserError without root."""
     tools.need("gcc", "ip", "taskset", "sysctl")
     if os.geteuid() != 0:
         raise UserError("the bench makes network namespaces", "run it as root")
@@ -181,7 +182,8 @@ def segment(scratch: Path, corpus: Path) -> Iterator[Segment]:
 
 
 def write_corpus(path: Path, texts: int = 64) -> list[bytes]:
-    """Kernel logs of TEXT bytes each, made of this machine's own log, all different; returns them."""
+    """Writes different kernel logs of TEXT bytes each, made from this machine's own log, and
+    returns them."""
     sample = run(["dmesg", "--raw"], check=False).output if shutil.which("dmesg") else ""
     lines = [line for line in sample.splitlines() if line.startswith("<")] or [
         "<6>[    1.000000] no log here"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Who sends last words: how a guest loads each, and how the text is read from its frames."""
+"""The senders that are compared: how a guest loads each, and how its frames become text."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ NETCONSOLE_PORT = 6666
 
 @dataclass(frozen=True)
 class Sender:
-    """One sender: load is what init runs, modules what the kernel must have for it, armed the interfaces
-    that panicast says are ready, and text what a log host would have read from frames."""
+    """One sender: load is what init runs, modules the modules it needs, armed the interfaces that
+    panicast reports as ready, and text the function that turns frames into what a log host would
+    read."""
 
     name: str
     load: str
@@ -26,7 +27,7 @@ class Sender:
 
 
 def _recorded(frames: Sequence[Frame]) -> str:
-    """What the receiver would keep of panics."""
+    """Returns what the receiver would keep of panics."""
     panics = [record for record in verdict.records(frames) if record.type == "panic"]
     return "\n".join(run.data.decode(errors="replace") for record in panics for run in record.runs)
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Packages: the tree's sources in, .deb and .rpm with their evidence in dist/ out."""
+"""Builds .deb and .rpm packages from the tree's sources into dist/, with evidence of how."""

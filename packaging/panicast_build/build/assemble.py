@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Folders of dist/: what has changed is built into them, what has not is kept."""
+"""Fills the folders of dist/: builds what has changed and keeps what has not."""
 
 from __future__ import annotations
 
@@ -21,18 +21,21 @@ WIDE = 140
 
 
 class Builder(Protocol):
-    """What makes the packages of one component."""
+    """Makes the packages of one component."""
 
     def inputs(self) -> dict[str, object]:
-        """Everything the bytes of the packages depend on, as JSON can say it."""
+        """Returns everything that the packages' bytes depend on, as values that JSON can hold."""
 
     def run(self, into: Path, log: TextIO) -> None:
-        """Leaves the packages in the folder into; raises BuildError."""
+        """Writes the packages into the folder into. Raises BuildError."""
 
 
 def fill(target: str, project: Project, builds: Mapping[str, Builder], titles: Mapping[str, str]) -> None:
-    """Builds into dist/TARGET what has changed of builds, by the names of their components, and shows what
-    is there. Components that are there and not among builds are kept; titles says what a component is.
+    """Builds into dist/TARGET the components of builds (name -> Builder) that have changed, and
+    shows the result.
+
+    Components that are already there and not among builds are kept. titles describes each
+    component.
     """
     before = {
         name: built
@@ -79,7 +82,7 @@ def _log(target: str, component: str) -> Path:
 
 
 def _build(build: Builder, target: str, name: str, title: str, folder: Path) -> dict[str, Any]:
-    """Builds one component into folder; what metadata.json says of it."""
+    """Builds one component into folder and returns its entry for metadata.json."""
     LOGS.mkdir(parents=True, exist_ok=True)
     path, others, started = _log(target, name), set(folder.iterdir()), time.monotonic()
     with progress.step(f"building {title}", log=path), path.open("w") as log:
@@ -91,7 +94,7 @@ def _build(build: Builder, target: str, name: str, title: str, folder: Path) -> 
 
 
 def show(target: str) -> None:
-    """The table of the packages in dist/TARGET, on standard output."""
+    """Prints the table of the packages in dist/TARGET."""
     table = Table(box=SIMPLE, title=f"dist/{target}")
     table.add_column("package", no_wrap=True)
     table.add_column("bytes", justify="right", no_wrap=True)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Debian packages: sources and rendered packaging go into a container, packages come out."""
+"""Builds Debian packages: puts sources and rendered packaging into a container and takes the
+packages out."""
 
 from __future__ import annotations
 
@@ -31,12 +32,13 @@ REVISION = "1"
 
 
 def version(project: Project, distro: DebDistro) -> str:
-    """The version of the distro's packages, Debian revision included."""
+    """Returns the version of the distro's packages, Debian revision included."""
     return f"{project.version}-{REVISION}{distro.version_suffix}"
 
 
 def render(project: Project, component: Component, distro: DebDistro, epoch: int) -> dict[str, bytes]:
-    """The debian/ folder of a component by path within it, its templates filled in."""
+    """Returns the debian/ folder of a component (path within it -> contents), with its templates
+    rendered."""
     top = TEMPLATES / component.package
     environment = templating.environment(top, TEMPLATES / "shared", templating.SHARED, lines=False)
     values = {
@@ -58,13 +60,13 @@ def render(project: Project, component: Component, distro: DebDistro, epoch: int
 
 
 def taken_along(component: Component, distro: DebDistro) -> dict[str, Path]:
-    """The Python modules that the receiver's source has beside its own, by their path in it."""
+    """Returns the Python modules that are bundled with the receiver's source, by their path in it."""
     modules = distro.vendored if component.name == RECEIVER else []
     return {f"vendored/{name}": path for name, path in vendored.files(modules).items()}
 
 
 def build_depends(project: Project, distro: DebDistro) -> str:
-    """What the packages of all components ask for to be built, as one dependency list."""
+    """Returns the build dependencies of all components as one dependency list."""
     controls = [
         Deb822(render(project, component, distro, 0)["control"])
         for component in metadata.of_distro(distro.family, distro.components)
@@ -79,7 +81,7 @@ def image(
     distro: DebDistro,
     exactly: Mapping[str, str] | None = None,
 ) -> str:
-    """The tag of the image that packages are built in; made of exactly these packages if given."""
+    """Returns the tag of the image that builds packages; with packages given, it has exactly these."""
     arguments = {"DEPENDS": build_depends(project, distro)}
     if exactly is None:
         return images.build(client, distro, "build-deb", buildargs=arguments)
@@ -87,7 +89,8 @@ def image(
 
 
 class Build:
-    """One component's packages for one distro: inputs() tells builds apart, run() makes the files."""
+    """Builds one component's packages for one distro. Two builds with equal inputs() give the same
+    packages."""
 
     def __init__(self, order: Order, distro: DebDistro) -> None:
         project, component = order.project, order.component
@@ -107,7 +110,7 @@ class Build:
         }
 
     def inputs(self) -> dict[str, object]:
-        """Everything the bytes of the packages depend on: the same inputs give the same bytes."""
+        """Returns everything that the packages' bytes depend on."""
         return {
             "source": hashlib.sha256(self._orig.getvalue()).hexdigest(),
             "packaging": images.digest({name: text.decode() for name, text in self._debian.items()}),
@@ -117,7 +120,7 @@ class Build:
         }
 
     def run(self, into: Path, log: TextIO) -> None:
-        """Leaves the binary and source packages, .changes and .buildinfo in the folder into."""
+        """Writes the binary and source packages, .changes and .buildinfo into the folder into."""
         tree = f"{BUILD}/{self._name}"
         around = self._around
         with around.container(self._client, self._image, self._environment) as box:

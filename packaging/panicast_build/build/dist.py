@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""dist/DISTRO, and folders in it: filled beside and renamed, with the evidence of what was built from what.
+"""Fills dist/DISTRO and its subfolders atomically, with evidence of what was built from what.
 
-A target is the path of such a folder below dist/: debian-12, debian-12/kernel.
+A target is the path of such a folder below dist/: debian-12 or debian-12/kernel.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ def _beside(target: str, what: str) -> Path:
 
 @contextmanager
 def locked(target: str) -> Iterator[None]:
-    """One process at a time fills the folder of a target."""
+    """Lets only one process at a time fill a target's folder."""
     with files.locked(_beside(target, "lock")):
         yield
 
 
 def sha256(path: Path) -> str:
-    """The hash of a file, in hex."""
+    """Returns a file's SHA-256 in hex."""
     with path.open("rb") as data:
         return hashlib.file_digest(data, "sha256").hexdigest()
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """{"file": name, "size": bytes, "sha256": hex}."""
+    """Returns {"file": name, "size": bytes, "sha256": hex}."""
     return {"file": path.name, "size": path.stat().st_size, "sha256": sha256(path)}
 
 
 def read(target: str) -> dict[str, Any]:
-    """The metadata.json of what was built for a target last; {} if nothing was, or it cannot be read."""
+    """Returns the metadata.json of a target's last build; {} if there is none or it cannot be read."""
     try:
         found = json.loads((dist_dir(target) / METADATA).read_text())
     except (OSError, ValueError):
@@ -53,7 +53,7 @@ def read(target: str) -> dict[str, Any]:
 
 
 def intact(target: str, built: dict[str, Any]) -> bool:
-    """Whether every file of a built component lies in dist/ with the bytes it was built with."""
+    """Tells whether every file of a built component is in dist/ with the bytes it was built with."""
     folder = dist_dir(target)
     return all(
         (folder / entry["file"]).is_file() and describe(folder / entry["file"]) == entry
@@ -63,9 +63,10 @@ def intact(target: str, built: dict[str, Any]) -> bool:
 
 @contextmanager
 def staged(target: str) -> Iterator[Path]:
-    """An empty folder that becomes dist/TARGET when the block ends well, and vanishes when it does not.
+    """Yields an empty folder that becomes dist/TARGET if the block succeeds and is deleted if it
+    does not.
 
-    The folders that are in dist/TARGET are targets of their own and stay there.
+    Folders in dist/TARGET are targets of their own and stay there.
     """
     part = _beside(target, "part")
     shutil.rmtree(part, ignore_errors=True)
@@ -78,7 +79,7 @@ def staged(target: str) -> Iterator[Path]:
 
 
 def _publish(part: Path, target: str) -> None:
-    """Puts part in the place of dist/TARGET."""
+    """Replaces dist/TARGET by part."""
     final, old = dist_dir(target), _beside(target, "old")
     outer = target.partition("/")[0]
     # Where a folder is within another that is filled too, neither may move while the other does.
@@ -94,13 +95,13 @@ def _publish(part: Path, target: str) -> None:
 
 
 def finish(folder: Path, metadata: dict[str, Any]) -> None:
-    """Writes metadata.json, and SHA256SUMS over every file of the folder."""
+    """Writes metadata.json, and SHA256SUMS of every file in the folder."""
     (folder / METADATA).write_text(json.dumps(metadata, indent=2) + "\n")
     lines = [f"{sha256(path)}  {path.name}\n" for path in sorted(folder.iterdir())]
     (folder / SUMS).write_text("".join(lines))
 
 
 def keep(target: str, built: dict[str, Any], folder: Path) -> None:
-    """Takes the files of a component that need not be built again into the folder that is being filled."""
+    """Copies the files of an unchanged component into the folder that is being filled."""
     for entry in built["files"]:
         os.link(dist_dir(target) / entry["file"], folder / entry["file"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is asked of a build, whatever the family: of which component, from which sources, in which place."""
+"""What one build is asked for, in either family: the component, its sources and the surroundings."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from panicast_build.targets.metadata import Component, Project
 
 @dataclass(frozen=True)
 class Order:
-    """One component's packages for one distro.
+    """Asks for one component's packages for one distro.
 
-    packages are the only versions that the image may be made of (None: any). sources are the component's
-    files by name (None: those of the tree). epoch is the time in seconds since 1970 that the packages say
-    (None: that of the commit). around is what must not matter.
+    packages are the only versions that the image may contain (None: any). sources are the
+    component's files by name (None: those of the tree). epoch is the time that the packages state,
+    in seconds since 1970 (None: the commit's). around are the surroundings, which must not
+    influence the bytes.
     """
 
     client: docker.DockerClient
@@ -33,10 +34,10 @@ class Order:
 
     @property
     def files(self) -> Mapping[str, Path | bytes]:
-        """The sources of the component, by their path."""
+        """Returns the component's sources by their path."""
         return source.files(self.component.name) if self.sources is None else self.sources
 
     @property
     def time(self) -> int:
-        """The time that the packages say."""
+        """Returns the time that the packages state, in seconds since 1970."""
         return source.epoch() if self.epoch is None else self.epoch

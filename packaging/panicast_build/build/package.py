@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv package: builds what changed into dist/DISTRO and shows what is there; ./inv fetch: for later."""
+"""./inv package: builds what has changed into dist/DISTRO; ./inv fetch: downloads what that needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from panicast_build.targets.metadata import Component
 
 
 def builder(order: Order, distro: Distro, rpm_host: str = rpm.AUTO) -> Builder:
-    """Return what makes the packages that were ordered, for a distro."""
+    """Returns the builder of an ordered component, for the distro's family."""
     return distros.by_family(
         distro,
         deb=lambda target: deb.Build(order, target),
@@ -33,11 +33,11 @@ def run(
     pinned: bool = False,
     offline: bool = False,
 ) -> None:
-    """Builds the packages of a comma list of distros (or "all"); of one component, or of all for "".
+    """Builds the packages of a comma list of distros (or "all"), of one component or of all for "".
 
-    rpm_host says where RPMs are built: see panicast_build.build.rpm. With pinned they are built with the
-    versions that dist/DISTRO/metadata.json names, with offline without a network: with what fetch() has
-    brought.
+    rpm_host says where RPMs are built: see panicast_build.build.rpm. With pinned they are built
+    with the versions that dist/DISTRO/metadata.json recorded. With offline they are built without a
+    network, with what fetch() downloaded.
     """
     if offline:
         os.environ["PANICAST_OFFLINE"] = "1"
@@ -64,9 +64,10 @@ def run(
 
 
 def fetch(names: str, rpm_host: str = rpm.AUTO, jobs: int = 1, renew: bool = False) -> None:
-    """Bring all that package() needs of the network for a comma list of distros (or "all").
+    """Downloads all that run() needs from the network for a comma list of distros (or "all").
 
-    With renew the base images are pulled or made anew, and all that was made of the old ones is removed.
+    With renew the base images are pulled or built again, and all that was made from the old ones is
+    removed.
     """
     chosen = distros.select(names)
     if len(chosen) > 1:
@@ -88,7 +89,7 @@ def fetch(names: str, rpm_host: str = rpm.AUTO, jobs: int = 1, renew: bool = Fal
 
 
 def _components(distro: Distro, name: str) -> list[Component]:
-    """The component called name, or every one for "", of those that the distro has packages of."""
+    """Returns the component called name, or for "" all that the distro has packages of."""
     has = metadata.of_distro(distro.family, distro.components)
     wanted = [component for component in metadata.components(name) if component in has]
     if not wanted:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Images of Debian's family that are made of the versions an earlier build recorded (--locked)."""
+"""Builds images of Debian's family from the package versions that an earlier build recorded
+(--locked)."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ def image(
     arguments: Mapping[str, str],
     packages: Mapping[str, str],
 ) -> str:
-    """The tag of the image of containers/Containerfile.NAME with just these packages; UserError if the
-    archive has not all of them any more."""
+    """Returns the tag of the image of containers/Containerfile.NAME with exactly these packages.
+    Raises UserError if the archive no longer has all of them."""
     parent = images.build(client, distro, "pinned", more={"preferences": pins.preferences(packages)})
     tag = images.build(client, distro, name, buildargs=arguments, parent=parent)
     pins.check(client, tag, packages)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What an image is made of, to the version: written to metadata.json, and asked for by --locked."""
+"""Records the exact packages of an image in metadata.json, and checks an image against a record
+(--locked)."""
 
 from __future__ import annotations
 
@@ -27,9 +28,12 @@ FEW = 5
 
 
 def of(client: docker.DockerClient, tag: str) -> dict[str, Any]:
-    """{"tag", "id", "base": {"layer", "digests"}, "packages": {NAME:ARCHITECTURE: VERSION}}: layer is the
-    SHA-256 of the base's root file system as a tar archive; digests are what registries call the base, and
-    of one that no registry has its own."""
+    """Returns {"tag", "id", "base": {"layer", "digests"}, "packages": {NAME:ARCHITECTURE:
+    VERSION}}.
+
+    layer is the SHA-256 of the base's root file system as a tar archive. digests are the
+    registries' names of the base, or the engine's own id if no registry has it.
+    """
     image = client.images.get(tag)
     return {
         "tag": tag,
@@ -43,7 +47,7 @@ def of(client: docker.DockerClient, tag: str) -> dict[str, Any]:
 
 
 def _digests(client: docker.DockerClient, layers: Sequence[str]) -> list[str]:
-    """What tells the base that an image of these layers was made of."""
+    """Returns the names of the base that an image with these layers was made from."""
     for base in client.images.list(images.BASES):
         below = base.attrs["RootFS"]["Layers"]
         if layers[: len(below)] == below:
@@ -52,7 +56,7 @@ def _digests(client: docker.DockerClient, layers: Sequence[str]) -> list[str]:
 
 
 def _packages(client: docker.DockerClient, image_id: str) -> dict[str, str]:
-    """Asked once: what is in an image does not change."""
+    """Returns the packages of an image. It asks once, because an image does not change."""
     known = CACHE / "images" / f"{image_id.removeprefix('sha256:')}.json"
     if not known.exists():
         with Container(client, image_id) as box:
@@ -64,7 +68,8 @@ def _packages(client: docker.DockerClient, image_id: str) -> dict[str, str]:
 
 
 def recorded(distro: str, component: str) -> dict[str, str]:
-    """The packages of the image that a component of dist/DISTRO was built in; UserError if none was."""
+    """Returns the packages of the image in which a component of dist/DISTRO was built. Raises
+    UserError if it was not."""
     try:
         stated = dist.read(distro)["components"][component]["inputs"]["image"]["packages"]
     except KeyError:
@@ -76,7 +81,7 @@ def recorded(distro: str, component: str) -> dict[str, str]:
 
 
 def preferences(packages: Mapping[str, str]) -> bytes:
-    """apt's preferences that allow no other version of packages."""
+    """Returns apt preferences that allow only these versions."""
     return "\n".join(
         f"Package: {name}\nPin: version {version}\nPin-Priority: {PRIORITY}\n"
         for name, version in packages.items()
@@ -84,7 +89,7 @@ def preferences(packages: Mapping[str, str]) -> bytes:
 
 
 def check(client: docker.DockerClient, tag: str, wanted: Mapping[str, str]) -> None:
-    """UserError, with some of the differences, unless the image has just these packages."""
+    """Raises UserError, with some of the differences, unless the image has exactly these packages."""
     has = _packages(client, str(client.images.get(tag).id))
     other = [
         f"{name} {wanted.get(name, 'none')}, not {has.get(name, 'none')}"

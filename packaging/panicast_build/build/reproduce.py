@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv reproduce: builds the commit twice, in other surroundings that must not matter, and compares.
+"""./inv reproduce: builds the commit twice in different surroundings and compares the packages.
 
 Each build is a clone of the tree with its own pipeline, in a process of its own:
+
     python -m panicast_build.build.reproduce DISTRO RPM_HOST SURROUNDINGS INTO
 """
 
@@ -41,8 +42,8 @@ OTHER = Surroundings(
 
 @dataclass(frozen=True)
 class Place:
-    """Where a pipeline runs: the tree's folder, and the surroundings of the builds in their containers. The
-    pipeline has their umask, host name, time zone, language and CPUs too."""
+    """The folder of one clone, and the surroundings of its builds. The pipeline itself also runs
+    with their umask, host name, time zone, language and CPUs."""
 
     folder: str
     around: Surroundings
@@ -52,8 +53,8 @@ PLACES = (Place("first", USUAL), Place("another place/with a longer path", OTHER
 
 
 def run(names: str, rpm_host: str = rpm.AUTO, jobs: int = 1) -> None:
-    """Builds the packages of HEAD for a comma list of distros (or "all") twice and compares them; BuildError
-    with diffoscope's report where they differ."""
+    """Builds the packages of HEAD twice for a comma list of distros (or "all") and compares them.
+    Raises BuildError with diffoscope's report if they differ."""
     chosen = distros.select(names)
     if len(chosen) > 1:
         parallel.run_all("reproduce", [distro.name for distro in chosen], ["--rpm-host", rpm_host], jobs)
@@ -82,7 +83,7 @@ def _reproduce(distro: Distro, rpm_host: str) -> None:
 
 
 def _rpm_clock(distro: RpmDistro, rpm_host: str) -> str:
-    """How much later the second build's clock is; "" where it cannot be moved."""
+    """Returns how far ahead the second build's clock is; "" if the clock cannot be moved."""
     if rpm.host(engine.connect(), distro, rpm_host) != rpm.REAL:
         return OTHER.later
     progress.say(f"{distro.name}: both builds have the same clock: its own image has no faketime")
@@ -90,7 +91,7 @@ def _rpm_clock(distro: RpmDistro, rpm_host: str) -> str:
 
 
 def _elsewhere(distro: Distro, rpm_host: str, top: Path, place: Place, number: int) -> Path:
-    """The folder of what a clone of the tree has built at another place."""
+    """Returns the folder of what a clone of the tree has built at another place."""
     LOGS.mkdir(parents=True, exist_ok=True)
     root, into, around = top / place.folder, top / f"made-{number}", place.around
     into.mkdir()
@@ -120,12 +121,12 @@ def build(distro: Distro, rpm_host: str, around: Surroundings, into: Path) -> No
 
 
 def compared(folder: Path) -> list[str]:
-    """The names of the files of a build that must be the same."""
+    """Returns the names of a build's files that must be identical."""
     return sorted(path.name for path in folder.iterdir() if not path.name.endswith(BY_NATURE))
 
 
 def compare(name: str, first: Path, second: Path) -> Path | None:
-    """diffoscope's report on what differs in two folders; None where nothing does."""
+    """Returns diffoscope's report on the differences between two folders; None if there are none."""
     report = LOGS / f"reproduce-{name}.txt"
     parts = []
     for file in sorted({*compared(first), *compared(second)}):
@@ -143,7 +144,7 @@ def compare(name: str, first: Path, second: Path) -> Path | None:
 
 
 def _write_evidence(name: str, made: Path, later: str) -> None:
-    """Writes reproduced.json, if what is in dist/ is what was built."""
+    """Writes reproduced.json if dist/ holds the files that were compared."""
     known = verified.hashes(name)
     of = [{"file": file, "sha256": dist.sha256(made / file)} for file in compared(made)]
     if all(known.get(str(entry["file"])) == entry["sha256"] for entry in of):
@@ -158,7 +159,7 @@ def _write_evidence(name: str, made: Path, later: str) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Builds as a process of its own: see above."""
+    """Builds in a process of its own: see above."""
     name, rpm_host, around, into = arguments
     os.chdir(ROOT)
     build(distros.get(name), rpm_host, Surroundings(**json.loads(around)), Path(into))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""RPMs: sources and a rendered spec go into a container, packages come out.
+"""Builds RPMs: puts sources and a rendered spec into a container and takes the packages out.
 
-The container is the distro's own where a registry has its image (host "real"), else Debian with the macros
-that its rpmbuild lacks (host "debian").
+The container is the distro's own image if a registry has it (host "real"), else Debian with the
+macros that its rpmbuild lacks (host "debian").
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ REPRODUCIBLE = {
 def render(
     project: Project, component: Component, distro: RpmDistro, epoch: int, release: str = RELEASE
 ) -> dict[str, bytes]:
-    """The spec of a component and the sources that are templates too, by file name, filled in."""
+    """Returns the rendered spec of a component, and the sources that are templates, by file name."""
     top = TEMPLATES / component.package
     environment = templating.environment(top, templating.SHARED)
     values = {
@@ -65,7 +65,8 @@ def render(
 
 
 def host(client: docker.DockerClient, distro: RpmDistro, wanted: str) -> str:
-    """Where the RPMs of distro are built, REAL or DEBIAN; AUTO leaves it to whether a registry answers."""
+    """Returns where the RPMs of a distro are built, REAL or DEBIAN; AUTO asks whether a registry
+    has its image."""
     choice.check("--rpm-host", wanted, (REAL, DEBIAN, AUTO))
     if wanted != AUTO:
         return wanted
@@ -73,7 +74,7 @@ def host(client: docker.DockerClient, distro: RpmDistro, wanted: str) -> str:
 
 
 def base(client: docker.DockerClient, distro: Distro, wanted: str) -> Distro:
-    """Return the target whose base image the packages of distro are built on."""
+    """Returns the target on whose base image the packages of a distro are built."""
     return distros.by_family(
         distro,
         deb=lambda target: target,
@@ -82,7 +83,7 @@ def base(client: docker.DockerClient, distro: Distro, wanted: str) -> Distro:
 
 
 def build_requires(project: Project, distro: RpmDistro) -> list[str]:
-    """What the specs of all components ask for to be built."""
+    """Returns the build dependencies of all components' specs."""
     specs = [render(project, component, distro, 0) for component in metadata.of_family("rpm")]
     text = "\n".join(files[name].decode() for files in specs for name in files if name.endswith(".spec"))
     return sorted(set(re.findall(r"^BuildRequires:\s+(\S+)", text, re.MULTILINE)))
@@ -95,8 +96,8 @@ def host_image(
     kind: str,
     exactly: Mapping[str, str] | None = None,
 ) -> str:
-    """The tag of the image that rpmbuild runs in, for a kind of host(); made of exactly these packages where
-    they are given."""
+    """Returns the tag of the image that rpmbuild runs in, for a host(); with packages given, it has
+    exactly these."""
     if kind == DEBIAN:
         debian = distros.get(DEBIAN_HOST)
         if exactly is not None:
@@ -112,14 +113,15 @@ def host_image(
 
 
 def _archive(files: Mapping[str, Path | bytes], prefix: str, epoch: int) -> bytes:
-    """A .tar.gz whose bytes depend on nothing else."""
+    """Returns a .tar.gz whose bytes depend only on its contents."""
     tar = io.BytesIO()
     archive.write_tar(tar, files, mtime=epoch, prefix=prefix)
     return gzip.compress(tar.getvalue(), mtime=0)
 
 
 class Build:
-    """One component's packages for one distro: inputs() tells builds apart, run() makes the files."""
+    """Builds one component's packages for one distro. Two builds with equal inputs() give the same
+    packages."""
 
     def __init__(self, order: Order, distro: RpmDistro, wanted_host: str = AUTO) -> None:
         project, component = order.project, order.component
@@ -144,7 +146,7 @@ class Build:
         self._environment = {"SOURCE_DATE_EPOCH": str(self._epoch)}
 
     def inputs(self) -> dict[str, object]:
-        """Everything the bytes of the packages depend on: the same inputs give the same bytes."""
+        """Returns everything that the packages' bytes depend on."""
         return {
             "host": self._host,
             "sources": {name: hashlib.sha256(text).hexdigest() for name, text in self._files.items()},
@@ -165,7 +167,7 @@ class Build:
         return ["rpmbuild", "-ba", *extra, *defines, f"{BUILD}/SPECS/{self._spec}"]
 
     def run(self, into: Path, log: TextIO) -> None:
-        """Leaves the binary and source packages, and the spec as rendered, in the folder into."""
+        """Writes the binary and source packages and the rendered spec into the folder into."""
         around = self._around
         with around.container(self._client, self._image, self._environment) as box:
             box.run(["mkdir", "-p", f"{BUILD}/SPECS", f"{BUILD}/SOURCES"], log=log)

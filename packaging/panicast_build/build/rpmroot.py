@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Debian-hosted machines on which the RPMs' own tools install them: see containers/Containerfile.test-rpm."""
+"""Makes Debian-hosted machines on which the RPMs' own tools install them: see
+containers/Containerfile.test-rpm."""
 
 from __future__ import annotations
 
@@ -23,11 +24,11 @@ STUBS = "/srv/stubs"
 
 @dataclass(frozen=True)
 class Manager:
-    """A package manager: the target whose root has it, and how it is told what to do.
+    """Describes a package manager: the target whose root has it, and its commands.
 
-    repositories is the folder of its configuration, url how it spells a local folder, fresh what has it
-    read its index each time; exactly is a package of a version; steps are those that it calls by other words
-    than install, upgrade, reinstall, downgrade, remove.
+    repositories is its configuration folder, url its spelling of a local folder, fresh the option
+    that makes it read its index again. exactly spells a package of a given version. steps are the
+    steps that it names otherwise than install, upgrade, reinstall, downgrade, remove.
     """
 
     name: str
@@ -43,15 +44,15 @@ class Manager:
 
     @property
     def root(self) -> Base:
-        """The base of the machines that it is tried on."""
+        """Returns the base of the machines on which it is tried."""
         return distros.get(self.target)
 
     def command(self, step: str) -> list[str]:
-        """The command that does a step to the packages whose names are to be appended."""
+        """Returns the command for a step, to which the packages' names are appended."""
         return [*self.argv, *self.steps.get(step, (step,))]
 
     def configuration(self, folders: Mapping[str, str]) -> bytes:
-        """The file that makes folders (name -> path) of packages its repositories."""
+        """Returns the repository file for these folders (name -> path) of packages."""
         return "".join(
             f"[{name}]\nname={name}\nbaseurl={self.url}{path}\ngpgcheck=0\n{self.fresh}\n"
             for name, path in folders.items()
@@ -85,7 +86,8 @@ MANAGERS = {
 
 
 def stub_maker() -> dict[str, Path]:
-    """The files of rpmfluff for the context of an image: it runs there, where rpm's Python bindings are."""
+    """Returns rpmfluff's files for the build context of an image. It runs there, because rpm's
+    Python bindings are there."""
     found = find_spec("rpmfluff")
     if found is None or not found.submodule_search_locations:
         raise UserError("rpmfluff of requirements.lock is not installed", "run: ./inv --list")
@@ -95,7 +97,7 @@ def stub_maker() -> dict[str, Path]:
 
 
 def image(client: docker.DockerClient, root: Base) -> str:
-    """The tag of the image of a root, with all package managers that it is the root of."""
+    """Returns the tag of the image of a root, with all package managers that use this root."""
     names = sorted(manager.name for manager in MANAGERS.values() if manager.root == root)
     arguments = {"MANAGERS": " ".join(names), "KERNEL_HEADERS": KERNEL_HEADERS}
     return images.build(client, root, "test-rpm", buildargs=arguments, more=stub_maker())

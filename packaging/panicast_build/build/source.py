@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What git knows of the tree: the files of a component, the time of a build, the commit."""
+"""Asks git about the tree: the files of a component, the time of a build, the commit."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def _git(*arguments: str) -> str:
 
 
 def files(folder: str) -> dict[str, Path]:
-    """The files below folder (from the root of the tree) by their path within it, as they are on disk now:
-    tracked ones, and new ones that git does not ignore."""
+    """Returns the files below folder (from the root of the tree), by their path within it, as they
+    are on disk. Includes new files that git does not ignore."""
     listed = _git("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", folder).split("\0")
     top = ROOT / folder
     paths = (ROOT / name for name in sorted(filter(None, listed)))
@@ -27,7 +27,7 @@ def files(folder: str) -> dict[str, Path]:
 
 
 def epoch() -> int:
-    """SOURCE_DATE_EPOCH if set, else the time of the last commit, in seconds."""
+    """Returns SOURCE_DATE_EPOCH if set, else the time of the last commit, in seconds since 1970."""
     chosen = os.environ.get("SOURCE_DATE_EPOCH")
     if chosen and not chosen.isdigit():
         raise UserError(f"SOURCE_DATE_EPOCH must be a number of seconds, not {chosen}")
@@ -35,7 +35,7 @@ def epoch() -> int:
 
 
 def commit() -> dict[str, object]:
-    """{"commit": full hash, "dirty": whether the tree differs from it}."""
+    """Returns {"commit": full hash, "dirty": whether the tree differs from it}."""
     return {
         "commit": _git("rev-parse", "HEAD").strip(),
         "dirty": bool(_git("status", "--porcelain").strip()),

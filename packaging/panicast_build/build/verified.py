@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What was seen of the packages in dist/DISTRO, beside them; it counts for those very bytes only."""
+"""Keeps evidence of what was verified beside the packages in dist/DISTRO. It is valid for those
+bytes only."""
 
 from __future__ import annotations
 
@@ -20,13 +21,14 @@ LATER = (LIFE, SMOKE, PATCHED, SECURE_BOOT, REPRODUCED)
 
 
 def hashes(distro: str) -> dict[str, str]:
-    """The SHA-256 of every file that was built for a distro, by its name."""
+    """Returns the SHA-256 of every file that was built for a distro, by name."""
     parts = dist.read(distro).get("components", {}).values()
     return {entry["file"]: entry["sha256"] for part in parts for entry in part["files"]}
 
 
 def read(distro: str, name: str) -> dict[str, Any]:
-    """Evidence of what is in dist/ now; {} where there is none, or it is of other bytes.
+    """Returns the evidence about the files in dist/; {} if there is none or the files have changed
+    since.
 
     "packages" in it lists files of dist/, each with "file" and "sha256".
     """
@@ -40,16 +42,16 @@ def read(distro: str, name: str) -> dict[str, Any]:
 
 
 def today() -> str:
-    """The date that evidence is of, in UTC."""
+    """Returns today's date in UTC."""
     return datetime.now(UTC).date().isoformat()
 
 
 def add_life(distro: str, packages: Sequence[str], built: dict[str, str], seen: dict[str, Any]) -> None:
-    """Writes to life.json what was seen of packages (their names) from installation to removal; built are the
-    hashes() of then.
+    """Adds to life.json what was seen of packages (their names) from installation to removal. built
+    are the hashes() at that time.
 
-    {"packages": […], "lives": {name: seen}}; seen is {"tools": names and versions of the tools, "host": whose
-    root, "steps": what was done in turn}.
+    The file is {"packages": […], "lives": {name: seen}}; seen is {"tools": names and versions of
+    the tools, "host": the root's system, "steps": the steps in order}.
     """
     of = [{"file": file, "sha256": sha} for file, sha in sorted(built.items())]
     before = read(distro, LIFE)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What every room stands on: run a command, write a file, say an error, show progress, find the tree.
+"""What every room needs: run a command, write a file, report an error, show progress, find the
+tree.
 
-Nothing here knows of distributions, containers or kernels.
+Nothing here knows distributions, containers or kernels.
 """

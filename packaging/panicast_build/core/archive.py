@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Tar archives whose bytes depend on nothing but names, modes and contents."""
+"""Writes tar archives whose bytes depend only on names, modes and contents."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from typing import IO
 
 
 def read_tree(top: Path) -> dict[str, Path]:
-    """Every file below top by its path within it."""
+    """Returns the path of every file below top, by its path within it."""
     return {str(path.relative_to(top)): path for path in sorted(top.rglob("*")) if path.is_file()}
 
 
 def write_tar(out: IO[bytes], files: Mapping[str, Path | bytes], *, mtime: int = 0, prefix: str = "") -> None:
-    """Writes files (name -> path on this machine, or contents) sorted, as root's, at one time.
+    """Writes files (name -> path on this machine, or contents), sorted, owned by root, with one
+    time.
 
-    Of a mode only whether the file may be executed is kept; contents given as bytes may be if they begin
+    Of a mode only the executable bit is kept. Contents given as bytes are executable if they begin
     with "#!".
     """
     with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:

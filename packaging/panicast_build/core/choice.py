@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Comma lists of names, as tasks take them."""
+"""Parses comma lists of names, as tasks take them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ T = TypeVar("T")
 
 
 def check(what: str, name: str, known: Iterable[str]) -> None:
-    """UserError, with the right names, unless name is among the known."""
+    """Raises UserError, which lists the known names, if name is not one of them."""
     names = list(known)
     if name not in names:
         raise UserError(f"no {what} is called {name!r}", f"there are: {', '.join(names)}")
 
 
 def choose(what: str, names: str, known: Mapping[str, T]) -> list[T]:
-    """What a comma list names, all of it for ""; UserError, with the right names, for a wrong one."""
+    """Returns the names of a comma list, or all known ones for "". Raises UserError, which lists
+    the known names, for an unknown one."""
     wanted = [name.strip() for name in names.split(",") if name.strip()] or list(known)
     for name in wanted:
         check(what, name, known)

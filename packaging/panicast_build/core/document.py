@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Pages of docs/ that tasks write from what they measured."""
+"""Writes the pages of docs/ that tasks make from what they measured."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ TEMPLATES = ROOT / "packaging" / "templates" / "docs"
 
 
 def write(name: str, **figures: Any) -> None:
-    """Renders docs/NAME from its template; every figure that the template names must be there."""
+    """Renders docs/NAME from its template. Every value that the template names must be given."""
     template = templating.environment(TEMPLATES).get_template(name)
     files.write(DOCS / name, template.render(**figures))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The two ways in which a task may fail, and the one place that says so to the user."""
+"""The two ways in which a task may fail, and the one place that reports them to the user."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXIT_SIGNAL = 128
 
 
 class UserError(Exception):
-    """Something the user can put right: what is wrong, and in hint what to do about it."""
+    """Something the user can fix: the message says what is wrong, hint what to do."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -33,7 +33,7 @@ class UserError(Exception):
 
 
 class BuildError(Exception):
-    """A build or a test failed; log is the file that holds the whole story."""
+    """A build or a test has failed; log is the file with all of its output."""
 
     def __init__(self, message: str, log: Path) -> None:
         super().__init__(message)
@@ -41,7 +41,7 @@ class BuildError(Exception):
 
 
 class Terminated(KeyboardInterrupt):
-    """The task was told to end, not from the keyboard but by a signal, which number is."""
+    """The task got this signal, which did not come from the keyboard."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -49,20 +49,20 @@ class Terminated(KeyboardInterrupt):
 
 
 def _lines(log: Path) -> Iterator[str]:
-    """The lines of log; none when it cannot be read."""
+    """Returns the lines of log; none if it cannot be read."""
     with suppress(OSError), log.open(encoding="utf-8", errors="replace") as text:
         for line in text:
             yield line.rstrip("\n")
 
 
 def tail(log: Path, lines: int = LOG_TAIL_LINES) -> list[str]:
-    """The last lines of log; none when it cannot be read."""
+    """Returns the last lines of log; none if it cannot be read."""
     return list(deque(_lines(log), maxlen=lines))
 
 
 def cause(log: Path, lines: int = CAUSE_LINES) -> list[str]:
-    """The line with the first target that make could not make, and those before it, lines in all; none where
-    make says nothing of the kind."""
+    """Returns make's line for the first target that failed and the lines before it, `lines` in all;
+    none if make reported no failure."""
     before: deque[str] = deque(maxlen=lines)
     for line in _lines(log):
         before.append(line)
@@ -72,15 +72,16 @@ def cause(log: Path, lines: int = CAUSE_LINES) -> list[str]:
 
 
 def excerpt(log: Path) -> list[str]:
-    """What of a log tells why something failed: its end, and where make failed before that."""
+    """Returns the parts of a log that show why something failed: its end, and the first failure of
+    make."""
     end, first = tail(log), cause(log)
     return end if not first or first[-1] in end else [*first, "[…]", *end]
 
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turns a task's expected failures into words on stderr and an exit code: 2 user, 1 build, 130 Ctrl-C,
-    143 SIGTERM."""
+    """Prints a task's expected failures on stderr and exits: 2 for a user's mistake, 1 for a failed
+    build, 130 for Ctrl-C, 143 for SIGTERM."""
     try:
         yield
     except UserError as error:

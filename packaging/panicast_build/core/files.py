@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Files that are never seen half-written, and locks that processes and threads hold in turn."""
+"""Writes files atomically, and takes locks that exclude processes and threads."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ LOCK = ".lock"
 
 
 def write(path: Path, text: str) -> None:
-    """Writes beside path, then renames."""
+    """Writes a file beside path and renames it."""
     part = path.with_name(path.name + ".part")
     part.write_text(text)
     part.replace(path)
 
 
 def cached(folder: Path, fill: Callable[[Path], None]) -> Path:
-    """folder, whose name is NAME-HASH, of all that goes into it. Where it is not there, fill is given one
-    beside it, which takes its place; then what it replaces, of the same NAME, is removed: who works with that
-    has its files open."""
+    """Returns folder, whose name is NAME-HASH of all that goes into it. If it does not exist, fill
+    gets a temporary folder, which is then renamed. Older folders of the same NAME are deleted; who
+    uses one has its files open."""
     if folder.exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def cached(folder: Path, fill: Callable[[Path], None]) -> Path:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """One at a time holds the lock that the file path is; others wait."""
+    """Holds the lock file path; others wait."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

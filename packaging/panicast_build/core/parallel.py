@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The same task for many targets, side by side: one that fails does not stop the others.
+"""Runs one task for many targets in parallel; a failure does not stop the others.
 
-Each target is a process of its own, which Ctrl-C or a kill reaches as it does us, and has a log of its own.
+Each target is a process with a log of its own. Ctrl-C and signals reach it as well.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ WIDE = 140
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it went for a target: whether it failed, and in which words; the seconds."""
+    """The result for one target: whether it failed, its error's words, and its seconds."""
 
     target: str
     failed: bool
@@ -38,14 +38,15 @@ class Outcome:
 
     @property
     def words(self) -> str:
-        """The error's line; "" for none."""
+        """Returns the error's line; "" if there is none."""
         said = [line for line in tail(self.log, 60) if line.startswith(SAYS)]
         return said[-1].removeprefix(SAYS) if said and self.failed else ""
 
 
 def run_all(task: str, targets: Sequence[str], options: Sequence[str], jobs: int) -> None:
-    """Runs ./inv TASK --distro TARGET OPTIONS for each target, jobs (0: one on each CPU) at a time, and shows
-    a table of how it went; BuildError, with the log of the first that failed, if one did."""
+    """Runs ./inv TASK --distro TARGET OPTIONS for each target, jobs at a time (0: one for each
+    CPU), and shows a table of the results. Raises BuildError, with the log of the first that
+    failed."""
     if jobs < 0:
         raise UserError(f"--jobs must be 0 or more, not {jobs}", "0 means one on each CPU")
     LOGS.mkdir(parents=True, exist_ok=True)
@@ -70,7 +71,7 @@ def _one(task: str, target: str, options: Sequence[str]) -> Outcome:
 
 
 def show(task: str, outcomes: Sequence[Outcome]) -> None:
-    """The table, on standard output."""
+    """Prints the table."""
     table = Table("target", "result", "seconds", "why, and the whole log", box=SIMPLE, title=f"./inv {task}")
     for outcome in outcomes:
         result = "[red]failed[/]" if outcome.failed else "[green]ok[/]"

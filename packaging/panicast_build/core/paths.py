@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where things lie: the tree, what is built (dist/), what may be thrown away and made again (the cache)."""
+"""Where things are: the tree, dist/ for what is built, and the cache for what can be made again."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ LOGS = CACHE / "logs"
 
 
 def dist_dir(target: str) -> Path:
-    """The folder that holds what was built for a target: a distro, or DISTRO/kernel."""
+    """Returns the folder of what is built for a target: a distro, or DISTRO/kernel."""
     return DIST / target
 
 
 def kernel_target(distro: str) -> str:
-    """The target of a distro's patched kernel."""
+    """Returns the target of a distro's patched kernel."""
     return f"{distro}/kernel"

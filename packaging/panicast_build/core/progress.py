@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What runs, for how long, and where its log is: a live line on a terminal, plain lines elsewhere."""
+"""Shows which step runs, for how long, and where its log is: a live line on a terminal, plain lines
+elsewhere."""
 
 from __future__ import annotations
 
@@ -18,20 +19,20 @@ console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def duration(seconds: float) -> str:
-    """4.2 s, 75 s, 12 min: as exact as is worth reading."""
+    """Returns a duration with useful precision: 4.2 s, 75 s, 12 min."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"
 
 
 def say(text: str) -> None:
-    """One plain line."""
+    """Prints one plain line."""
     console.print(escape(text))
 
 
 @dataclass
 class Step:
-    """What is being done; detail is how far it is, for a terminal's line."""
+    """A step in progress; detail says how far it is, for a terminal's line."""
 
     text: str
     detail: str = ""
@@ -39,7 +40,7 @@ class Step:
 
 @contextmanager
 def step(text: str, log: Path | None = None) -> Iterator[Step]:
-    """Says that text is being done, and at its end how long it took or that it failed."""
+    """Shows that the step `text` runs, and at its end how long it took or that it failed."""
     started = time.monotonic()
     if not console.is_terminal:
         say(f"… {text}")
@@ -55,7 +56,7 @@ def step(text: str, log: Path | None = None) -> Iterator[Step]:
 
 @contextmanager
 def _live(step: Step, log: Path | None, started: float) -> Iterator[None]:
-    """The line that moves while a step runs; steps within steps each have theirs."""
+    """Yields the moving line of a running step; nested steps have a line each."""
     if not console.is_terminal:
         yield
         return

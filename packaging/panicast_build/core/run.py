@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The one door through which processes are started on this machine: argv lists, never shell strings."""
+"""The only place that starts processes on this machine: argv lists, never shell strings."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from panicast_build.core.errors import BuildError, UserError
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended: its exit code and, decoded, its standard output with standard error in it."""
+    """How a command ended: its exit code, and its standard output and standard error together,
+    decoded."""
 
     code: int
     output: str
 
 
 def _environment(env: Mapping[str, str] | None) -> dict[str, str]:
-    """The caller's environment with a fixed language, so that what tools print does not vary."""
+    """Returns the caller's environment with a fixed language, so that tools' output does not vary."""
     return {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
 
 
@@ -39,10 +40,10 @@ def run(
     check: bool = True,
     input: str | None = None,
 ) -> Result:
-    """Runs argv to its end; its output goes to log as it comes and is returned.
+    """Runs argv to its end, copies its output to log as it comes, and returns it.
 
-    env is added to the environment. With check an exit code other than 0 raises: BuildError if there is a
-    log, else UserError with the output. A command that does not exist raises UserError.
+    env is added to the environment. With check an exit code other than 0 raises BuildError if there
+    is a log, else UserError with the output. A missing command raises UserError.
     """
     words = [os.fspath(word) for word in argv]
     if log:
@@ -96,13 +97,14 @@ def _pump(process: subprocess.Popen[str], log: TextIO | None, input: str | None)
 
 
 def terminate() -> None:
-    """Asks the processes that run() waits for, in whichever thread, to end."""
+    """Asks all processes that run() waits for, in any thread, to end."""
     for process in list(_running):
         process.terminate()
 
 
 def spawn(argv: Sequence[str | os.PathLike[str]], *, log: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Starts argv in a session of its own, so that it outlives us and our Ctrl-C; its output goes to log."""
+    """Starts argv in a session of its own, so that it survives us and our Ctrl-C; its output goes
+    to log."""
     return subprocess.Popen(
         [os.fspath(word) for word in argv],
         env=_environment(None),

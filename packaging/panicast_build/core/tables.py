@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""TOML files of tables that we keep as data: read, inherited and checked, with errors for people."""
+"""Reads our TOML files of tables, applies inheritance and checks them, with errors for people."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _WORDS = {
 
 
 def read(path: Path, form: type[T]) -> dict[str, T]:
-    """Return the tables of a file by name, each as a value of the dataclass form."""
+    """Returns the tables of a file by name, each as an instance of the dataclass form."""
     return {name: value(path, name, fields, form) for name, fields in load(path).items()}
 
 
 def load(path: Path) -> dict[str, Fields]:
-    """Return the tables of a file by name, with the keys that they inherit."""
+    """Returns the tables of a file by name, with the keys that they inherit."""
     try:
         tables = tomllib.loads(path.read_text())
     except OSError as error:
@@ -51,11 +51,11 @@ def load(path: Path) -> dict[str, Fields]:
 
 
 def value(path: Path, name: str, fields: Fields, form: type[T], *, named: bool = True) -> T:
-    """Return the fields of table name as a value of the dataclass form.
+    """Returns the fields of table name as an instance of the dataclass form.
 
-    Where that has a name, it is the table's; without named it is a key like the others. A path is relative
-    to the file's folder. UserError names the file, the table and the key that is unknown, missing or of a
-    wrong type.
+    If form has a field `name`, it gets the table's name; without named it is a key like the others.
+    Paths are relative to the file's folder. Raises UserError with the file, the table and the key
+    that is unknown, missing or of a wrong type.
     """
     known = [field.name for field in dataclasses.fields(form)]  # type: ignore[arg-type]
     from_heading = {"name": name} if named and "name" in known else {}
@@ -72,7 +72,7 @@ def value(path: Path, name: str, fields: Fields, form: type[T], *, named: bool =
 
 
 def pick(path: Path, name: str, fields: Fields, key: str, known: dict[str, T]) -> T:
-    """Return what a table's key chooses among the known."""
+    """Returns the one of the known values that a table's key chooses."""
     if key not in fields:
         raise UserError(f"{shown(path)}: [{name}] lacks the key {key}", f"it is one of: {', '.join(known)}")
     if fields[key] not in known:
@@ -84,7 +84,7 @@ def pick(path: Path, name: str, fields: Fields, key: str, known: dict[str, T]) -
 
 
 def shown(path: Path) -> str:
-    """Return how people call a file: by its path in the tree."""
+    """Returns a file's path in the tree, for messages."""
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How every template of packaging/templates/ is read."""
+"""Reads the templates of packaging/templates/."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ SHARED = ROOT / "packaging" / "templates" / "shared"
 
 
 def environment(*folders: Path, lines: bool = True) -> jinja2.Environment:
-    """Templates of folders, the first that has one wins; what they name must be given. With lines, one that
-    has nothing but a block leaves none behind."""
+    """Returns an environment with the templates of folders; the first folder that has a template
+    wins. Undefined names are errors. With lines, a line that holds only a block disappears."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(folders),
         undefined=jinja2.StrictUndefined,

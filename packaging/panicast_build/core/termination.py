@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A polite kill (a CI job's timeout, a lost terminal) unwinds a task as Ctrl-C does: what it started goes."""
+"""Lets SIGTERM and SIGHUP (a CI job's timeout, a lost terminal) unwind a task as Ctrl-C does."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Turns such a signal into Terminated, in the main thread, and passes it on to the processes that run()
-    waits for. What nohup has us ignore stays ignored."""
+    """Turns such a signal into Terminated in the main thread, and passes it on to the processes
+    that run() waits for. Signals that nohup ignores stay ignored."""
     heeded = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Commands of this machine that are no Python packages: looked for when a task needs them."""
+"""Finds commands of this machine that are not Python packages, when a task needs them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ POSTGRESQL = Path("/usr/lib/postgresql")
 
 @dataclass(frozen=True)
 class Installer:
-    """A package manager of this machine: the key of PACKAGES, and the commands that install."""
+    """A package manager of this machine: its key in PACKAGES, and its install commands."""
 
     key: str
     command: str
@@ -76,27 +76,29 @@ INSTALLERS = (
 
 
 def find(command: str) -> str | None:
-    """The path of command, or None."""
+    """Returns the path of command, or None."""
     versions = sorted(POSTGRESQL.glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True)
     path = [os.environ.get("PATH", os.defpath), SBIN, *map(str, versions)]
     return shutil.which(command, path=":".join(path))
 
 
 def installer(which: Callable[[str], str | None] = find) -> Installer | None:
-    """The package manager of this machine."""
+    """Returns the package manager of this machine."""
     return next((known for known in INSTALLERS if which(known.command)), None)
 
 
 def packages_for(commands: list[str], key: str) -> list[str]:
-    """The packages, sorted, that have these commands for the package manager key."""
+    """Returns the packages, sorted, that contain these commands for the package manager key."""
     return sorted({package for command in commands for package in PACKAGES[command][key].split()})
 
 
 def need(*commands: str) -> None:
-    """Makes sure that commands exist: as root on an apt or dnf system it installs what is missing, saying so
-    in one line; else UserError names the command to run.
+    """Makes sure that commands exist. As root on an apt or dnf system it installs missing ones and
+    says so; otherwise UserError names the command to run.
 
-    One process at a time: what another is still installing may be there before it works."""
+    One process at a time: a command may exist before its installation by another process is
+    complete.
+    """
     with files.locked(CACHE / "tools.lock"):
         _need(*commands)
 

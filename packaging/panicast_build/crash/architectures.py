@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What machines of an architecture are made of: cross compiler, emulator, serial line."""
+"""What an architecture needs: cross compiler, emulator, serial line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from panicast_build.smoke import vm
 
 @dataclass(frozen=True)
 class Architecture:
-    """make has the variables that kbuild is given, compiler is that of the guests' own programs; machine are
+    """make holds kbuild's variables, compiler compiles the guests' own programs, machine holds
     QEMU's options, serial is the kernel's name of its first serial line."""
 
     make: tuple[str, ...]

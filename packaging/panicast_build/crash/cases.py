@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The ways to crash, read from cases.toml, which says what each field means."""
+"""Reads the ways to crash from cases.toml, which says what each field means."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ TABLE = Path(__file__).with_name("cases.toml")
 
 @dataclass(frozen=True)
 class Case:
-    """One way to crash: see cases.toml. way is the name of its table; place, of a table with places, the
-    function; where has the kernels and network cards in whose list that is, none for all."""
+    """One way to crash: see cases.toml. way is its table's name; place is the function, in a table
+    with places; where are the kernels and network cards whose list has it, none for all."""
 
     name: str
     says: str = "sysrq triggered crash"
@@ -62,26 +62,27 @@ class Case:
 
     @property
     def triggers(self) -> list[str]:
-        """What it asks the kernel's own crash test module for."""
+        """Returns what the case asks of the kernel's own crash test module."""
         return re.findall(r"\blkdtm ([A-Z_]+)", f"{self.after}\n{self.command}")
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where a table makes a case for each place, see cases.toml; by name a list of places.toml."""
+    """Says where a table makes a case for each place, see cases.toml; a string names a list of
+    places.toml."""
 
     places: tuple[str, ...] | str = ()
     sample: tuple[str, ...] = ()
 
 
 def load() -> dict[str, Case]:
-    """The cases by name, in the order of the table."""
+    """Returns the cases by name, in the order of the table."""
     cases = [case for name, fields in tables.load(TABLE).items() for case in _expanded(name, fields)]
     return {case.name: case for case in cases}
 
 
 def select(names: str) -> list[Case]:
-    """The cases of a comma list: every one for "", those of every test run for "quick"."""
+    """Returns the cases of a comma list: all for "", those of every test run for "quick"."""
     known = load()
     if names == QUICK:
         return [case for case in known.values() if case.quick]
@@ -89,12 +90,12 @@ def select(names: str) -> list[Case]:
 
 
 def modules() -> list[str]:
-    """Every module that a case wants, or a test of its own."""
+    """Returns every module that a case needs, or a test of its own."""
     return sorted({"vmgenid", *(module for case in load().values() for module in case.modules)})
 
 
 def _expanded(name: str, fields: dict[str, Any]) -> list[Case]:
-    """The case of a table, or, of one with places, a case for each place."""
+    """Returns the case of a table, or one case for each of its places."""
     own: dict[str, Any] = {key: fields.pop(key) for key in ("places", "sample") if key in fields}
     at = tables.value(TABLE, name, own, Places)
     if not at.places:
@@ -114,7 +115,7 @@ def _expanded(name: str, fields: dict[str, Any]) -> list[Case]:
 
 
 def _put(value: Any, place: str) -> Any:
-    """A value of a table with this place in it."""
+    """Returns a table's value with this place put in."""
     if isinstance(value, dict):
         return {key: _put(item, place) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One guest that crashes, and every frame that left its network card."""
+"""Runs one guest that crashes, and captures every frame that leaves its network cards."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ END = "end Kernel panic"
 
 
 class Frame(NamedTuple):
-    """An Ethernet frame without its checksum, and when it passed the card: seconds of the guest's time."""
+    """An Ethernet frame without its checksum, and when it passed the card, in seconds of the
+    guest's time."""
 
     at: float
     data: bytes
@@ -50,7 +51,8 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a guest ended. frames are all that passed its cards, the first first; cards has those of each."""
+    """How a guest ended. frames are all that passed its cards, in order; cards holds those of each
+    card."""
 
     frames: list[Frame]
     console: str
@@ -59,16 +61,19 @@ class Outcome:
     cards: tuple[list[Frame], ...] = ()
 
     def __str__(self) -> str:
-        """For whoever looks for a fault: the console from where init was ready to crash, or all of it."""
+        """Returns the console from where init was ready to crash, or all of it, for finding a
+        fault."""
         said = self.console[max(self.console.find(READY), 0) :]
         return f"{self.seconds:.1f} s, {len(self.frames)} frames, and the console said:\n{said}"
 
 
 def crash(kit: Kit, nic: str, case: Case) -> Outcome:
-    """Boots a guest with cards of this model, crashes it, and waits for its reset or the end of its time.
+    """Boots a guest with cards of this model, crashes it, and waits for its reset or the end of its
+    time.
 
-    A guest that dies before it is ready to crash has tried nothing and gets another life: emulated CPUs
-    sometimes run a breakpoint that the kernel, which patches itself, has already taken back ("Oops: int3").
+    A guest that dies before it is ready to crash has tried nothing and is started again: emulated
+    CPUs sometimes run a breakpoint that the self-patching kernel has already removed ("Oops:
+    int3").
     """
     for _ in range(LIVES):
         with tempfile.TemporaryDirectory(prefix="panicast-crash-") as name:
@@ -79,8 +84,8 @@ def crash(kit: Kit, nic: str, case: Case) -> Outcome:
 
 
 def clone(kit: Kit, nic: str, case: Case, copies: int) -> list[Outcome]:
-    """A guest until it is ready to crash, and copies that go on from there until they have crashed: as when a
-    virtual machine is cloned, or reverted. All have the memory of the first."""
+    """Runs a guest until it is ready to crash, and copies that continue from there until they have
+    crashed, as when a virtual machine is cloned or reverted. All have the first one's memory."""
     with tempfile.TemporaryDirectory(prefix="panicast-crash-") as name:
         first, memory = Path(name) / "first", Path(name) / "memory"
         with _qemu(kit, nic, case, first) as process:
@@ -105,7 +110,8 @@ def _live(kit: Kit, nic: str, case: Case, folder: Path, memory: Path | None = No
 def _qemu(
     kit: Kit, nic: str, case: Case, folder: Path, memory: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A guest with all its files in a new folder; it boots, or goes on where one left this memory."""
+    """Starts a guest with all its files in a new folder. It boots, or continues from a saved
+    memory."""
     folder.mkdir()
     (folder / "initrd").write_bytes(_initrd(kit, nic, case))
     argv = ["setpriv", "--pdeathsig", "KILL", "--", *_argv(kit, nic, case, folder)]
@@ -150,7 +156,7 @@ def _crash_initrd(kit: Kit) -> bytes:
 
 
 def case_file(case: Case, modules: Sequence[str]) -> str:
-    """What init reads: shell variables. modules are file names, in the order in which they load."""
+    """Returns what init reads: shell variables. modules are file names in the order of loading."""
     variables = {
         "modules": " ".join(modules),
         "setup": case.setup,
@@ -195,7 +201,7 @@ def _machine(architecture: Architecture, case: Case) -> list[str]:
 
 
 def _watch(process: subprocess.Popen[bytes], folder: Path, case: Case) -> bool:
-    """Waits until QEMU has ended, which is true, or the guest stays, or its time is over."""
+    """Waits for QEMU's end and returns True; returns False if the guest stays, or its time is over."""
     deadline = time.monotonic() + case.life
     to_inject = case.nmi
     while time.monotonic() < deadline:

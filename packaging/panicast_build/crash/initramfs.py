@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""An initramfs in the kernel's own format: Documentation/driver-api/early-userspace/buffer-format.rst."""
+"""Packs an initramfs in the kernel's own format:
+Documentation/driver-api/early-userspace/buffer-format.rst."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ def _entry(number: int, name: str, mode: int, content: bytes) -> bytes:
 
 
 def pack(folders: tuple[str, ...], files: Mapping[str, bytes]) -> bytes:
-    """An archive of folders and executable files, by their paths without a leading slash."""
+    """Returns an archive of folders and executable files, by their paths without a leading slash."""
     entries = [(name, stat.S_IFDIR | 0o755, b"") for name in folders]
     entries += [(name, stat.S_IFREG | 0o755, content) for name, content in files.items()]
     packed = [_entry(number, *entry) for number, entry in enumerate(entries, start=1)]

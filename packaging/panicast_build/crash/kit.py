@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What crash guests of one kernel boot from: the kernel itself, busybox, and modules, ours among them."""
+"""What the crash guests of one kernel boot from: the kernel, busybox, and modules, ours among them."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ STRICT = ("W=1", "KCFLAGS=-Werror")
 
 @dataclass(frozen=True)
 class Nic:
-    """A network card: QEMU's device, which is a model and its properties, and the modules that drive it;
-    locks says that they have locks of their own to send or to poll, see kmod/driver.c."""
+    """A network card: QEMU's device (a model and its properties), and the modules that drive it.
+    locks says that the driver takes locks of its own to send or to poll, see kmod/driver.c."""
 
     device: str
     drivers: tuple[str, ...]
@@ -45,7 +45,7 @@ class Nic:
 
     @property
     def model(self) -> str:
-        """The model alone."""
+        """Returns the model alone."""
         return self.device.partition(",")[0]
 
 
@@ -67,9 +67,12 @@ NICS = {
 
 @dataclass(frozen=True)
 class Kit:
-    """Of the kernel with this name: a folder with vmlinuz, programs, our modules, those of the kernel that
-    guests want; and orders: by the kernel's name of a module, the files to load for it, in order. config
-    has the lines of its .config; append is for its command line, architecture whose machine it wants."""
+    """The kit of the kernel with this name.
+
+    It is a folder with vmlinuz, programs, our modules and the kernel's modules that guests need.
+    orders maps a module's name to the files to load for it, in order. config holds the lines of the
+    kernel's .config, append is for its command line, architecture says which machine it needs.
+    """
 
     name: str
     folder: Path
@@ -84,7 +87,7 @@ class Kit:
         return (self.folder / f"{LKDTM}.ko").read_bytes()
 
     def can(self, case: Case, nic: str) -> bool:
-        """Whether the kernel can crash so, with this card."""
+        """Tells whether the kernel can run this case with this card."""
         modules = (*NICS[nic].drivers, *case.modules)
         return (
             all(module in self.orders for module in modules)
@@ -96,17 +99,18 @@ class Kit:
         )
 
     def locking(self, nic: str) -> list[str]:
-        """The modules of a card's driver, as call traces name them, where they have locks of their own."""
+        """Returns the modules of a card's driver, as call traces name them, if they take locks of
+        their own."""
         loaded = self.order(*NICS[nic].drivers) if NICS[nic].locks else []
         return [Path(name).stem.replace("-", "_") for name in loaded]
 
     def order(self, *modules: str) -> list[str]:
-        """The files of modules and of what they need, in the order in which they load."""
+        """Returns the files of modules and of what they need, in the order of loading."""
         return list(dict.fromkeys(name for module in modules for name in self.orders[module]))
 
 
 def kit(client: docker.DockerClient, kernel: Kernel) -> Kit:
-    """The kit of a kernel of the table: see of_image()."""
+    """Returns the kit of a kernel of the table: see of_image()."""
     arguments = {
         "SERIES": kernel.series,
         "FLAVOUR": kernel.flavour,
@@ -118,8 +122,8 @@ def kit(client: docker.DockerClient, kernel: Kernel) -> Kit:
 
 
 def of_image(client: docker.DockerClient, name: str, tag: str, append: str = "", arch: str = "amd64") -> Kit:
-    """The kit of the kernel in a container image like crash-deb, cached by all that goes into it. BuildError
-    with its log where a module does not compile."""
+    """Returns the kit of the kernel in a container image like crash-deb, cached by all that goes
+    into it. Raises BuildError with its log if a module does not compile."""
     sources = {
         f"{module}/{file}": path
         for module, folder in OURS.items()
@@ -192,8 +196,8 @@ def _make(
 
 
 def _orders(box: Container, release: str, modules: Iterable[str]) -> dict[str, list[str]]:
-    """By module: the paths of itself and of what it needs, in the order in which they load. What the kernel
-    has not is left out."""
+    """Returns for each module the paths of what it needs and of itself, in the order of loading.
+    Modules that the kernel lacks are left out."""
     orders: dict[str, list[str]] = {}
     for module in modules:
         shown = box.run(["modprobe", "--set-version", release, "--show-depends", module], check=False)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv smoke --matrix: every kernel, network card and way to crash, and a report of what was delivered."""
+"""./inv smoke --matrix: crashes every kernel with every network card in every way, and reports what
+was delivered."""
 
 from __future__ import annotations
 
@@ -38,10 +39,13 @@ CONSOLES = LOGS / "crashes"
 
 @dataclass(frozen=True)
 class Crash:
-    """One crash: way is the table that its case is in, fault is "" when it was delivered; alone says that
-    nothing was sent, for it was in a driver that has a lock of its own; frames is how many passed the cards;
-    seconds are wall clock from the guest's start to its reset; built says of a kernel that was built for it
-    how."""
+    """One crash.
+
+    way is its case's table. fault is "" if it was delivered. alone says that nothing was sent
+    because the panic was in a driver with a lock of its own. frames counts what passed the cards.
+    seconds is the wall-clock time from the guest's start to its reset. built says how a kernel was
+    built that was built for this.
+    """
 
     kernel: str
     release: str
@@ -58,8 +62,8 @@ class Crash:
 
 @dataclass(frozen=True)
 class Subject:
-    """A kernel that is crashed: its name, how what its guests boot from is made, the emulator, and how it was
-    built; "": by its distribution."""
+    """A kernel to crash: its name, how to make its guests' kit, its emulator, and how it was built
+    ("": by its distribution)."""
 
     name: str
     make: Callable[[docker.DockerClient], Kit]
@@ -68,7 +72,7 @@ class Subject:
 
 
 def subjects(kernel: str, tree: str, config: str) -> list[Subject]:
-    """The kernels of the table that a comma list names, or the one that is built from a tree."""
+    """Returns the kernels of the table that a comma list names, or the one built from a tree."""
     if tree:
         if kernel:
             raise UserError("--kernel and --tree are two things to crash", "give one of them")
@@ -83,11 +87,11 @@ def subjects(kernel: str, tree: str, config: str) -> list[Subject]:
 
 
 def run(kernel: str, nic: str, case: str, tree: str = "", config: str = "") -> None:
-    """Crashes a guest for each kernel, card and case: comma lists of names, of which "" is all. With a tree,
-    a source tree's kernel instead: see subjects().
+    """Crashes a guest for each kernel, card and case: comma lists of names, where "" means all.
+    With a tree, crashes that source tree's kernel instead: see subjects().
 
-    Adds to dist/crashes.json and so to docs/crashes.md, and keeps the console of each guest that was not
-    heard in the logs. Raises BuildError if there is one; UserError for a name that nothing has.
+    Adds to dist/crashes.json and so to docs/crashes.md, and keeps the console of each guest that
+    was not heard in the logs. Raises BuildError if there is one, and UserError for an unknown name.
     """
     chosen = subjects(kernel, tree, config)
     tools.need(vm.QEMU, *{subject.emulator for subject in chosen}, "setpriv")
@@ -121,7 +125,7 @@ def run(kernel: str, nic: str, case: str, tree: str = "", config: str = "") -> N
 
 
 def _crash_all(subject: Subject, made: Kit, nic: str, chosen: Sequence[Case]) -> Iterator[Crash]:
-    """In the order of the cases; one that the kernel was not built for is left out."""
+    """Runs the cases in order; leaves out those that the kernel was not built for."""
     possible = [case for case in chosen if made.can(case, nic)]
     # A guest has two CPUs but sleeps, or boots on one, most of its time.
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
@@ -155,8 +159,7 @@ def _console(crash: Crash) -> Path:
 
 
 def _remember(crashes: Sequence[Crash]) -> None:
-    """Puts crashes in the place of older ones of their kind in dist/crashes.json, and writes docs/crashes.md
-    of all that are there."""
+    """Replaces older crashes of the same kind in dist/crashes.json, and writes docs/crashes.md."""
     read = json.loads(REPORT.read_text()) if REPORT.exists() else []
     # Reports of before there were trees, and places.
     earlier = [{"built": "", "way": one["case"], "alone": False, **one} for one in read]
@@ -174,7 +177,7 @@ def _remember(crashes: Sequence[Crash]) -> None:
 
 
 def _show(crashes: Sequence[Crash]) -> None:
-    """How many crashes were delivered, by kernel and card."""
+    """Prints how many crashes were delivered, by kernel and card."""
     nics = list(dict.fromkeys(crash.nic for crash in crashes))
     made = Counter((crash.release, crash.nic) for crash in crashes)
     heard = Counter((crash.release, crash.nic) for crash in crashes if not crash.fault)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Functions to crash in, read from places.toml, which says what each list is."""
+"""Reads the functions to crash in from places.toml, which says what each list is."""
 
 from __future__ import annotations
 
@@ -31,13 +31,14 @@ Places = dict[tuple[str, str], Lists]
 
 @cache
 def load() -> Places:
-    """The lists by kernel and network card."""
+    """Returns the lists by kernel and network card."""
     tables = tomllib.loads(TABLE.read_text())
     return {(kernel, nic): lists for kernel, nics in tables.items() for nic, lists in nics.items()}
 
 
 def of(name: str) -> dict[str, Where]:
-    """By each function in the lists of this name: the kernels and network cards in whose list it is."""
+    """Returns for each function in the lists of this name the kernels and network cards whose list
+    has it."""
     found: dict[str, set[tuple[str, str]]] = {}
     for where, lists in load().items():
         for function in lists.get(name, ()):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv smoke --places: which functions panicast comes by when a kernel has panicked, and who holds the locks
-that are taken on the way, from the kernel's own function graph."""
+"""./inv smoke --places: finds the functions that panicast calls in a panic, and those that hold the
+locks it takes, from the kernel's own function graph."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ TRACED = Case(
 
 
 def run(kernel: str, nic: str) -> None:
-    """Traces a panic of each kernel, card and format, comma lists of names of which "" is all that are in
-    places.toml, and writes their functions there. BuildError for a guest that did not say them."""
+    """Traces a panic of each kernel, card and format and writes their functions to places.toml. The
+    comma lists of names mean all that are there for "". Raises BuildError for a guest that did not
+    report them."""
     tools.need(vm.QEMU, "setpriv")
     found, models = dict(places.load()), vm.devices()
     known = {name: name for name, card in NICS.items() if card.model in models}
@@ -59,7 +60,7 @@ def run(kernel: str, nic: str) -> None:
 
 
 def trace(made: Kit, nic: str) -> Lists:
-    """The lists of a kernel with a card: see places.toml."""
+    """Returns the lists of a kernel with a card: see places.toml."""
     lists: Lists = {}
     holders: set[str] = set()
     for form, crashes in FORMATS.items():
@@ -75,7 +76,7 @@ def trace(made: Kit, nic: str) -> Lists:
 
 
 def of_format(table: str) -> Case:
-    """The traced crash that sends as the cases of a table do."""
+    """Returns the traced crash that sends like the cases of a table."""
     like = {key: value for key, value in tables.load(TABLE)[table].items() if key in ("load", "modules")}
     known = tables.value(TABLE, table, like, Case)
     return replace(TRACED, load=known.load, modules=known.modules)
@@ -87,11 +88,11 @@ def _graph(outcome: Outcome) -> str:
 
 
 def reached(outcome: Outcome) -> set[str]:
-    """The functions in the function graph."""
+    """Returns the functions in the function graph."""
     return set(CALL.findall(PROBE.sub("", _graph(outcome))))
 
 
 def held(outcome: Outcome) -> set[str]:
-    """Who gave back a lock, before, that was taken on the way."""
+    """Returns the functions that released, before the panic, a lock that is taken on the way."""
     taken = set(TAKEN.findall(_graph(outcome)))
     return {function for lock, function in GIVEN.findall(outcome.console) if lock in taken}

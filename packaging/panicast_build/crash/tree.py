@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A kernel that is built to be crashed, from a source tree and a configuration of the user's.
+"""Builds a kernel to be crashed, from the user's source tree and configuration.
 
-The tree stays as it is: what is built is a copy in a container, which becomes an image like crash-deb.
+The tree does not change: a container builds a copy, and becomes an image like crash-deb.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ KEPT = ("Makefile*", "Kbuild", "Module.symvers", ".config", "arch", "include", "
 
 
 def run(name: str, config_name: str) -> None:
-    """Builds what guests of a tree's kernel boot from, if it was not, and says where it is."""
+    """Builds the kit of a tree's kernel if needed, and says where it is."""
     asked = folder.configured(name, config_name)
     made = make(engine.connect(), asked)
     progress.say(f"{asked.tree.title}, {made.release}, and the modules for it are in {made.folder}")
 
 
 def make(client: docker.DockerClient, asked: Configured) -> Kit:
-    """What guests of a tree's kernel boot from; built if it was not. BuildError with its log where the module
-    or the kernel cannot be built."""
+    """Returns the kit of a tree's kernel, built if needed. Raises BuildError with its log if the
+    module or the kernel does not compile."""
     parent = images.build(client, distros.get(BUILDER), "kernel-deb")
     parent = images.build(client, distros.get(BUILDER), "crash-tree", parent=parent)
     inputs = [asked.state(), asked.tree.release, parent, CHANGES.read_text(), Path(__file__).read_text()]
@@ -106,7 +106,7 @@ def _configure(box: Container, asked: Configured, log: TextIO) -> None:
 
 
 def _install(box: Container, asked: Configured, log: TextIO) -> None:
-    """Puts the kernel where those of packages are, and drops what modules are not built with."""
+    """Puts the kernel where packages put theirs, and deletes what modules do not need to be built."""
     modules = f"/lib/modules/{asked.tree.release}"
     box.run(["mkdir", "-p", f"{modules}/updates"], log=log)
     box.run(["cp", f"{LKDTM_FOLDER}/lkdtm.ko", f"{modules}/updates"], log=log, cwd=LINUX)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Whether a crash was delivered: the record of its frames, put together by the receiver's own code."""
+"""Decides whether a crash was delivered: the receiver's own code makes the record from its frames."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ RAW_WINDOW_SECONDS = 3600.0
 
 
 def ip_packets(frames: Iterable[Frame]) -> list[dpkt.ip.IP]:
-    """The IPv4 packets among Ethernet frames."""
+    """Returns the IPv4 packets among Ethernet frames."""
     inside = (dpkt.ethernet.Ethernet(frame.data).data for frame in frames)
     return [packet for packet in inside if isinstance(packet, dpkt.ip.IP)]
 
 
 def datagrams(frames: Iterable[Frame]) -> list[dpkt.udp.UDP]:
-    """The UDP datagrams among Ethernet frames."""
+    """Returns the UDP datagrams among Ethernet frames."""
     return [packet.data for packet in ip_packets(frames) if isinstance(packet.data, dpkt.udp.UDP)]
 
 
 def captured(frames: Iterable[Frame]) -> list[Packet]:
-    """What the receiver's captures make of frames: one packet each."""
+    """Returns the packets that the receiver's captures make from frames."""
     packets = []
     for frame in frames:
         udp = datagrams([frame])
@@ -47,13 +47,13 @@ def captured(frames: Iterable[Frame]) -> list[Packet]:
 
 
 def records(frames: Iterable[Frame], sealed: bool = False) -> list[Record]:
-    """Every record that a guest has sent, complete or not, as the receiver makes them; of one that is to
-    seal, only what is sealed."""
+    """Returns every record that a guest has sent, complete or not, as the receiver makes them. For
+    a case that seals, returns only sealed ones."""
     return received(captured(frames), sealed)
 
 
 def received(packets: Iterable[Packet], sealed: bool = False) -> list[Record]:
-    """The records that the receiver makes of packets, complete or not."""
+    """Returns the records that the receiver makes from packets, complete or not."""
     intake, now = Intake(Limits(), RAW_WINDOW_SECONDS), Instant(0.0, 0)
     intake.keys, intake.require_sealed = {KEY_ID: SharedKey(KEY)}, sealed
     return [record for packet in packets for record in intake.feed(packet, now)] + intake.reassembler.flush()
@@ -64,21 +64,22 @@ def _netconsole_said(text: bytes, frames: Iterable[Frame]) -> bool:
 
 
 def crashed_itself(case: Case, outcome: Outcome) -> bool:
-    """Whether nobody came by the case's function until panicast did, which then panicked there itself."""
+    """Tells whether only panicast called the case's function, and so panicked there itself."""
     said = (f"nobody came by {case.place}", f"panics at {case.place}")
     return bool(case.place) and all(words in outcome.console for words in said)
 
 
 def left_alone(case: Case, outcome: Outcome, drivers: Sequence[str]) -> bool:
-    """Whether no record came, and the panic was in one of these drivers, which have locks of their own."""
+    """Tells whether no record came and the panic was in one of these drivers, which have locks of
+    their own."""
     trace = outcome.console.partition(PANIC_LINE)[2]
     inside = any(f"[{driver}]" in trace for driver in drivers)
     return inside and not any(record.type == "panic" for record in records(outcome.frames, case.sealed))
 
 
 def fault(case: Case, outcome: Outcome, drivers: Sequence[str] = ()) -> str:
-    """What is wrong with how a crash was delivered, in words; "" if nothing. drivers are those of the card
-    that have a lock of their own: a panic in one of them may have no record."""
+    """Says in words what is wrong with how a crash was delivered; "" if nothing is. drivers are the
+    card's drivers with a lock of their own: a panic in one of them may have no record."""
     if outcome.rebooted == (case.panic == 0):
         return "the machine did not reboot" if case.panic else "the machine rebooted"
     before = outcome.console.partition(PANIC_LINE)[0]

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The container engine: find or start it, make images, run commands in containers."""
+"""Finds or starts the container engine, makes images, and runs commands in containers."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where a base image comes from when no registry answers: the distro's own signed archive, by family."""
+"""Makes base images from the distro's own signed archive, by family, if no registry answers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def _must_have_keys(distro: Base) -> None:
 
 
 def _mmdebstrap(distro: Base, mirror: str, tarball: Path, log_path: Path) -> None:
-    """mmdebstrap knows the archive of each suite, and adds a stable suite's updates and security ones."""
+    """Calls mmdebstrap, which knows each suite's archive and adds a stable suite's updates and
+    security."""
     tools.need("mmdebstrap")
     if not mirror:
         _must_have_keys(distro)
@@ -44,7 +45,7 @@ def _mmdebstrap(distro: Base, mirror: str, tarball: Path, log_path: Path) -> Non
 
 
 def _only_pulled(distro: Base, mirror: str, tarball: Path, log_path: Path) -> None:
-    """dnf and zypper make a root only where they are the system's own."""
+    """Refuses: dnf and zypper make a root only on their own systems."""
     raise UserError(
         f"no registry answers for {distro.image}, and a base image of {distro.title} comes from nowhere else",
         "let Debian's rpmbuild build the same packages: --rpm-host debian",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A throw-away container: started, given argv lists to run, and removed whatever happens."""
+"""A throw-away container: starts, runs argv lists, and is always removed."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ FRAME = struct.Struct(">BxxxL")
 
 
 class Container:
-    """with Container(client, image) as box: box.run(["make"]). The network is none, or host if asked for.
+    """with Container(client, image) as box: box.run(["make"]). It has no network unless asked for
+    the host's.
 
-    tmpfs are file systems in memory: where they are mounted, and with which options. mounts are folders of
-    this machine, and where they are in the container. cpus are those that it may use, e.g. 0 or 0-3.
+    tmpfs maps mount points in memory to their options. mounts maps folders of this machine to paths
+    in the container. cpus limits the CPUs, e.g. 0 or 0-3.
     """
 
     def __init__(
@@ -89,10 +90,10 @@ class Container:
         check: bool = True,
         watch: Callable[[str], None] | None = None,
     ) -> Result:
-        """Runs argv to its end; its output goes to log, and to watch, as it comes and is returned.
+        """Runs argv to its end, copies its output to log and watch as it comes, and returns it.
 
-        With check an exit code other than 0 raises: BuildError if there is a log, else UserError with the
-        output.
+        With check an exit code other than 0 raises BuildError if there is a log, else UserError
+        with the output.
         """
         if log:
             log.write(f"+ {shlex.join(argv)}\n")
@@ -117,10 +118,11 @@ class Container:
         return Result(code, "".join(output))
 
     def _output(self, exec_id: str) -> Iterator[bytes]:
-        """Starts what exec_create() prepared; its output as it comes, however long it is silent.
+        """Starts what exec_create() prepared and yields its output as it comes, however long it is
+        silent.
 
-        docker-py's own exec_start() now and then loses the beginning: it reads below the buffer that has
-        taken in what came together with the answer's headers (its issues 2042 and 3332).
+        docker-py's own exec_start() sometimes loses the beginning: it reads below the buffer that
+        already holds what came with the answer's headers (its issues 2042 and 3332).
         """
         api = self._client.api
         url = f"{api.base_url}/v{api.api_version}/exec/{exec_id}/start"
@@ -132,23 +134,24 @@ class Container:
                 yield answer.raw.read(size)
 
     def cpu_seconds(self) -> float:
-        """The time of CPUs that all its processes have taken up to now."""
+        """Returns the CPU time that all its processes have used so far, in seconds."""
         stats = cast(dict[str, Any], self._container.stats(stream=False))
         return float(stats["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e9
 
     def put(self, source: Path, dest: str) -> None:
-        """Copies a file, or what a folder holds, into the folder dest of the container, which must exist."""
+        """Copies a file, or the contents of a folder, into the existing folder dest of the
+        container."""
         self.write(archive.read_tree(source) if source.is_dir() else {source.name: source}, dest)
 
     def write(self, files: Mapping[str, Path | bytes], dest: str, *, mtime: int = 0) -> None:
-        """Writes files (name -> path here, or contents) into the folder dest, which must exist."""
+        """Writes files (name -> path here, or contents) into the existing folder dest."""
         with tempfile.TemporaryFile() as tar:
             archive.write_tar(tar, files, mtime=mtime)
             tar.seek(0)
             self._container.put_archive(dest, tar)
 
     def get(self, source: str, dest: Path) -> None:
-        """Copies a file of the container, or what a folder of it holds, into the folder dest here."""
+        """Copies a file of the container, or the contents of a folder, into the folder dest here."""
         with tempfile.TemporaryFile() as spool:
             chunks, _ = self._container.get_archive(source, chunk_size=CHUNK)
             for chunk in chunks:
@@ -169,7 +172,7 @@ class Container:
                         shutil.copyfileobj(content, out)
 
     def read(self, path: str) -> bytes:
-        """The contents of a file of the container."""
+        """Returns the contents of a file of the container."""
         chunks, _ = self._container.get_archive(path, chunk_size=CHUNK)
         with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
             member = tar.extractfile(tar.next() or "")
@@ -177,12 +180,12 @@ class Container:
             return member.read()
 
     def commit(self, tag: str) -> None:
-        """Makes an image of the container as it is, without what is mounted in it."""
+        """Makes an image of the container as it is, without its mounts."""
         repository, _, name = tag.partition(":")
         self._container.commit(repository, name)
 
     def export(self, dest: Path) -> None:
-        """Writes the container's whole file system to the tar archive dest, beside it first."""
+        """Writes the container's whole file system atomically to the tar archive dest."""
         part = dest.with_name(dest.name + ".part")
         with part.open("wb") as out:
             # They are bytes, whatever the type stubs say.

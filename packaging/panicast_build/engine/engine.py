@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The container engine: the one that answers, else a private dockerd of the pipeline's own.
+"""Connects to the container engine: the one that answers, else a private dockerd of the pipeline's
+own.
 
-The private engine keeps its data and its log in the cache folder and shares nothing with a system's daemon:
-no bridge and no firewall rule is made; containers have the machine's network while images are built, and none
-afterwards. What must vanish with a reboot (socket, pid file, runtime state) lies in /run, where paths are
-also short enough for a socket (108 bytes). It stays up for the next run.
+The private engine keeps its data and log in the cache folder and shares nothing with the system's
+daemon. It makes no bridge and no firewall rule: containers use the machine's network while images
+are built, and none afterwards. Its socket, pid file and runtime state are in /run, where they
+vanish at a reboot and where paths are short enough for a socket (108 bytes). It keeps running for
+the next task.
 """
 
 from __future__ import annotations
@@ -31,19 +33,20 @@ OWNER_LABEL = "panicast.owner"
 
 
 def owner() -> str:
-    """This process, as the label of its containers."""
+    """Returns the label of this process's containers."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def connect() -> docker.DockerClient:
-    """A client of the engine that answers: DOCKER_HOST if set, the system's or user's Docker, or our own."""
+    """Returns a client of DOCKER_HOST if set, else of the system's or user's Docker, else of our
+    own engine."""
     client = _first_answering() or _own()
     _remove_orphans(client)
     return client
 
 
 def _answers(url: str | None) -> docker.DockerClient | None:
-    """The client of the engine at url; None for what DOCKER_HOST and its companions say."""
+    """Returns the client of the engine at url; None means what DOCKER_HOST and its companions name."""
     try:
         # No version is pinned: the client takes the engine's. Builds may be silent for minutes.
         if url is None:
@@ -119,10 +122,10 @@ def _start(state: Path, url: str) -> docker.DockerClient:
 
 
 def _alive(pid_file: Path, state: Path) -> int | None:
-    """The process that pid_file names, if it is still one of ours; else the file is removed.
+    """Returns the process that pid_file names if it is still ours; else removes the file.
 
-    After a kill -9 the number may be another process's by now, or that of a corpse which nobody has buried
-    (it has no command line any more); dockerd would take either for its own.
+    After a kill -9 the number may belong to another process, or to a zombie, which has no command
+    line. dockerd would take either for its own.
     """
     try:
         pid = int(pid_file.read_text())

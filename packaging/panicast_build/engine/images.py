@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Container images: a distro's base, and what containers/Containerfile.NAME makes of it.
+"""Container images: a distro's base, and what containers/Containerfile.NAME makes from it.
 
-A tag is a hash of everything that goes into the image, so an image that exists is the right one.
+A tag is a hash of everything that goes into the image, so an existing image is the right one.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ BASES = "panicast/base"
 
 
 def digest(value: object) -> str:
-    """A short hash of anything that JSON can say."""
+    """Returns a short hash of a value that JSON can hold."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def mirror() -> str:
-    """The package archive the user asked for; "" for the distro's own."""
+    """Returns the package archive that the user named; "" for the distro's own."""
     return os.environ.get("PANICAST_MIRROR", "")
 
 
 def offline() -> bool:
-    """Whether the network must be left alone."""
+    """Tells whether the network must not be used."""
     return os.environ.get("PANICAST_OFFLINE", "") not in ("", "0")
 
 
 def _brought(tag: str) -> None:
-    """UserError when tag would have to be made, and that needs the network."""
+    """Raises UserError if tag does not exist and making it needs the network."""
     if offline():
         raise UserError(
             f"the image {tag} is not here, and --offline forbids to make it",
@@ -55,7 +55,7 @@ def _brought(tag: str) -> None:
 
 
 def exists(client: docker.DockerClient, tag: str) -> bool:
-    """Whether the engine has an image called tag."""
+    """Tells whether the engine has an image called tag."""
     try:
         client.images.get(tag)
     except ImageNotFound:
@@ -74,10 +74,11 @@ def _base_tag(distro: Base) -> str:
 
 
 def base(client: docker.DockerClient, distro: Base) -> str:
-    """Return the tag of the distro's base image.
+    """Returns the tag of the distro's base image.
 
-    It is pulled where a registry answers and no mirror is asked for, else bootstrapped from the package
-    archive and kept in the cache as a tarball."""
+    It pulls the image if a registry answers and no mirror is named. Otherwise it bootstraps the
+    image from the package archive, and keeps it in the cache as a tarball.
+    """
     tag = _base_tag(distro)
     with files.locked(_lock(tag)):
         if not exists(client, tag):
@@ -88,9 +89,10 @@ def base(client: docker.DockerClient, distro: Base) -> str:
 
 
 def renew(client: docker.DockerClient, distro: Base) -> str:
-    """Return the tag of the distro's base image, which is pulled or made anew.
+    """Pulls or bootstraps the distro's base image again and returns its tag.
 
-    The one that was there stays until then, and where no network answers."""
+    The old one stays until then, and if no network answers.
+    """
     tag = _base_tag(distro)
     if offline():
         raise UserError(f"{tag} cannot be renewed without a network", "unset PANICAST_OFFLINE")
@@ -113,23 +115,23 @@ def renew(client: docker.DockerClient, distro: Base) -> str:
 
 
 def forget(tag: str, image_id: str) -> None:
-    """Remove what is kept beside an image that is gone: its archive and the list of its packages."""
+    """Removes the files beside a deleted image: its archive and the list of its packages."""
     _tarball(tag).unlink(missing_ok=True)
     (CACHE / "images" / f"{image_id.removeprefix('sha256:')}.json").unlink(missing_ok=True)
 
 
 def _tarball(tag: str) -> Path:
-    """The archive that a base image was imported from."""
+    """Returns the archive from which a base image was imported."""
     return CACHE / "images" / f"{tag.rpartition(':')[2]}.tar"
 
 
 def _lock(tag: str) -> Path:
-    """What keeps processes from making the same image at the same time."""
+    """Returns the lock that keeps processes from making the same image at once."""
     return CACHE / "images" / f"{tag.replace('/', '-').replace(':', '-')}{files.LOCK}"
 
 
 def obtainable(client: docker.DockerClient, distro: Base) -> bool:
-    """Whether the distro's base image is here already, or a registry answers that it has it."""
+    """Tells whether the distro's base image is here, or a registry has it."""
     return exists(client, _base_tag(distro)) or _registry_has(client, distro.image)
 
 
@@ -178,7 +180,7 @@ def _bootstrap(client: docker.DockerClient, distro: Base, tag: str) -> None:
 
 
 def recipe(name: str) -> Path:
-    """The Containerfile called name."""
+    """Returns the path of Containerfile.NAME."""
     return CONTAINERFILES / f"Containerfile.{name}"
 
 
@@ -190,11 +192,11 @@ def build(
     more: Mapping[str, Path | bytes] | None = None,
     parent: str = "",
 ) -> str:
-    """Return the tag of the image that containers/Containerfile.NAME makes of parent, its argument BASE
-    ("": the distro's base).
+    """Returns the tag of the image that containers/Containerfile.NAME makes from parent, its
+    argument BASE ("": the distro's base).
 
-    What its COPY lines find is the folder containers/NAME, and more files by name. Raises BuildError with
-    its log.
+    Its COPY lines find the folder containers/NAME, and the given files by name. Raises BuildError
+    with its log.
     """
     parent = parent or base(client, distro)
     arguments = {"BASE": parent, **(buildargs or {})}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a build happens in, and its bytes must not depend on: user, host name, umask, language, time, CPUs."""
+"""The surroundings of a build, which its bytes must not depend on: user, host name, umask,
+language, time, CPUs."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ from panicast_build.engine.container import Container
 
 @dataclass(frozen=True)
 class Surroundings:
-    """environment is added to a build's; later is by how much its clock is ahead, as faketime says it ("":
-    not at all); cpus are those that it may use, as the engine says it ("": all)."""
+    """environment is added to a build's. later is how far its clock is ahead, in faketime's words
+    ("": not at all). cpus limits its CPUs, in the engine's words ("": all)."""
 
     user: str = "builder"
     hostname: str = "builder"
@@ -25,19 +26,19 @@ class Surroundings:
     cpus: str = ""
 
     def container(self, client: docker.DockerClient, image: str, env: Mapping[str, str]) -> Container:
-        """The container that is built in."""
+        """Returns the container for a build."""
         return Container(
             client, image, env={**env, **self.environment}, hostname=self.hostname, cpus=self.cpus
         )
 
     def give(self, box: Container, folder: str, log: TextIO) -> None:
-        """Makes the user, where the image has it not, the owner of a folder of the container."""
+        """Makes the user, whom it creates if needed, the owner of a folder of the container."""
         if box.run(["id", self.user], log=log, check=False).code:
             box.run(["useradd", "--create-home", self.user], log=log)
         box.run(["chown", "-R", f"{self.user}:", folder], log=log)
 
     def argv(self, argv: Sequence[str]) -> list[str]:
-        """The command that runs argv under the umask, and by the clock."""
+        """Returns the command that runs argv with this umask and clock."""
         clock = ["faketime", "-f", self.later] if self.later else []
         return ["sh", "-c", 'umask "$0" && exec "$@"', self.umask, *clock, *argv]
 

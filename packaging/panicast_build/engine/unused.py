@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Images of ours that nothing needs any more: how large they are, and how they are removed."""
+"""Finds and removes our images that nothing needs any more."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ OURS = "panicast/*"
 
 
 def ours(client: docker.DockerClient) -> list[Image]:
-    """Return every image that the pipeline made or pulled as a base."""
+    """Returns every image that the pipeline made or pulled as a base."""
     return client.images.list(filters={"reference": OURS})
 
 
 def outdated(client: docker.DockerClient) -> list[Image]:
-    """Return the bases that were renewed, and the images that were made of them."""
+    """Returns the bases that were renewed, and the images made from them."""
     bases = {_base(image) for image in client.images.list(filters={"reference": images.BASES})}
     replaced = {image.id for image in client.images.list(filters={"reference": images.REPLACED})}
     return [image for image in ours(client) if image.id in replaced or _base(image) not in bases]
 
 
 def size(client: docker.DockerClient) -> int:
-    """Return how many bytes the layers of all images of the engine take."""
+    """Returns how many bytes the layers of all images of the engine occupy."""
     return int(client.df()["LayersSize"] or 0)
 
 
 def remove(client: docker.DockerClient, unwanted: list[Image]) -> int:
-    """Remove images, except those that a container uses, and return how many are gone."""
+    """Removes images, except those that a container uses, and returns how many it removed."""
     removed = 0
     # An image that others are made of can go only after them: newest first.
     for image in sorted(unwanted, key=lambda image: str(image.attrs["Created"]), reverse=True):
@@ -49,5 +49,5 @@ def remove(client: docker.DockerClient, unwanted: list[Image]) -> int:
 
 
 def _base(image: Image) -> str:
-    """The layer at the bottom, which an image shares with the base that it was made of."""
+    """Returns the bottom layer, which an image shares with its base."""
     return str((image.attrs["RootFS"].get("Layers") or [""])[0])

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The patched kernel, which gives the panic module kernel_log_buffer()."""
+"""Builds the patched kernel, which gives the panic module kernel_log_buffer()."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What kernel builds of every package family share: what is asked for, and the container it is made in."""
+"""What kernel builds of every package family share: the user's options, and the container."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ BUILDER = ("build.py", "config.py", "deb.py", "rpm.py", "source.py", "tree.py")
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for: source is the path of a tarball ("": the distro's own source), jobs how many
-    processes compile (0: as many as there are CPUs), cached whether ccache is used, and cache its folder."""
+    """The user's options: source is a tarball's path ("": the distro's own source), jobs the number
+    of compilers (0: one for each CPU), cached whether ccache is used, cache its folder."""
 
     wanted: Wanted
     source: str = ""
@@ -39,7 +39,7 @@ class Options:
 
 
 class Workshop(NamedTuple):
-    """A container to build in, how many processes shall compile, and the variables that they have."""
+    """A container to build in, the number of compilers, and their environment variables."""
 
     box: Container
     jobs: int
@@ -47,7 +47,7 @@ class Workshop(NamedTuple):
 
 
 def inputs(client: docker.DockerClient, image: str, source: Source, options: Options) -> dict[str, object]:
-    """Everything that the bytes of a kernel's packages depend on."""
+    """Returns everything that the bytes of a kernel's packages depend on."""
     hashes = {name: _hash(path) for name, path in module_sources().items()} if options.wanted.key else {}
     return {
         "source": source.inputs(),
@@ -67,8 +67,8 @@ def _hash(path: Path) -> str:
 def workshop(
     client: docker.DockerClient, image: str, options: Options, log: TextIO, online: bool = False
 ) -> Iterator[Workshop]:
-    """A container of image in which there is room for the build. Its network is none, unless it shall be
-    online or ccache's server is asked for. UserError where there is no room."""
+    """Yields a container of image with room for the build. It has no network unless online, or
+    unless ccache uses a server. Raises UserError if there is no room."""
     network = "host" if online or (options.cached and ccache.remote()) else "none"
     if options.cached:
         options.cache.mkdir(parents=True, exist_ok=True)
@@ -86,13 +86,13 @@ def workshop(
 
 
 def entry(project: Project, version: str, options: Options) -> str:
-    """What the packages' changelogs say of a kernel of this version."""
+    """Returns the text of the packages' changelogs for a kernel of this version."""
     title = options.wanted.config.title
     return f"Linux {version} with kernel_log_buffer() ({project.name} {project.version}); {title}."
 
 
 def reword(box: Container, path: str, words: Mapping[str, str], log: Path) -> None:
-    """Has a script of the kernel that writes packaging say other words; BuildError where it lacks them."""
+    """Replaces words in a kernel script that writes packaging. Raises BuildError if it lacks them."""
     script = box.read(path).decode()
     for said, instead in words.items():
         if said not in script:
@@ -103,7 +103,8 @@ def reword(box: Container, path: str, words: Mapping[str, str], log: Path) -> No
 
 
 def reproducible(project: Project, prepared: Prepared) -> dict[str, str]:
-    """What makes the same source give the same kernel, whoever builds it and when."""
+    """Returns the variables that make the same source give the same kernel, whoever builds it and
+    when."""
     return {
         "KBUILD_BUILD_USER": project.name,
         "KBUILD_BUILD_HOST": project.name,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""ccache: what one kernel build has compiled the next need not.
+"""Configures ccache, so that a kernel build reuses what an earlier one compiled.
 
-On this machine or, with PANICAST_CCACHE_REMOTE, on any that asks the same server (redis://HOST,
-http://HOST/PATH: what ccache itself takes).
+The cache is on this machine, or on the server that PANICAST_CCACHE_REMOTE names (redis://HOST,
+http://HOST/PATH: what ccache itself accepts).
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ REMEMBERS = (4, 7, 4)
 
 
 def remote() -> str:
-    """The server that the user named; "" if none."""
+    """Returns the server that the user named; "" if none."""
     return os.environ.get(SETTING, "")
 
 
 def _number(version: str) -> tuple[int, ...]:
-    """The number in what `ccache --version` says, (0,) if there is none."""
+    """Returns the version number in the output of `ccache --version`; (0,) if there is none."""
     found = re.search(r"\bversion (\d+(?:\.\d+)+)", version)
     return tuple(map(int, found[1].split("."))) if found else (0,)
 
 
 def remote_variable(version: str) -> str:
-    """The variable by which a ccache, by what `ccache --version` says, is told its server. UserError where it
-    is too old to have one."""
+    """Returns the variable that tells a ccache its server, by its `ccache --version`. Raises
+    UserError if it is too old to have one."""
     number = _number(version)
     for since, variable in REMOTE:
         if number >= since:
@@ -64,21 +64,21 @@ def remote_variable(version: str) -> str:
 
 
 def remembering(version: str) -> dict[str, str]:
-    """The variables that let a ccache, by what `ccache --version` says, remember the hashes of headers in
-    MEMORY; none where it is too old to be trusted with it."""
+    """Returns the variables that let a ccache, by its `ccache --version`, keep the hashes of
+    headers in MEMORY; none if it is too old for that."""
     if _number(version) < REMEMBERS:
         return {}
     return {"CCACHE_INODECACHE": "1", "CCACHE_TEMPDIR": MEMORY}
 
 
 def _headers(box: Container) -> str:
-    """Tells the versions of the system's headers apart."""
+    """Returns a digest that tells versions of the system's headers apart."""
     asked = (box.run(argv, check=False) for argv in HEADERS)
     return digest(next(sorted(told.output.split("\n")) for told in asked if told.code == 0))
 
 
 def environment(box: Container) -> dict[str, str]:
-    """The variables with which compilers in box are ccache's."""
+    """Returns the variables that make the compilers in box use ccache."""
     version = box.run(["ccache", "--version"]).output
     variables = {
         "PATH": PATH,

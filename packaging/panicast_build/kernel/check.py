@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv kernel --check: every patch on the distros' own kernel sources, fresh from their archives, and on
-trees of the user's."""
+"""./inv kernel --check: tries every patch on the distros' newest kernel sources, or on trees of the
+user's."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ IGNORED = {
 
 
 class Unreachable(Exception):
-    """The source of a kernel cannot be had; the reason, in words."""
+    """The source of a kernel is not available; the message says why."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a kernel's source: the version of its package, what patch and checkpatch said against the
-    patch ("": nothing)."""
+    """The result for a kernel's source: its package's version, and what patch and checkpatch said
+    against the patch ("": nothing)."""
 
     version: str
     patch: str
@@ -56,12 +56,13 @@ class Result:
 
     @property
     def good(self) -> bool:
-        """Whether neither had anything to say."""
+        """Tells whether neither reported anything."""
         return not self.fuzz and not self.style
 
 
 def sources() -> list[Kernel]:
-    """The kernels, oldest first: those that are crashed and have a source package, and more."""
+    """Returns the kernels, oldest first: those that are crashed and have a source package, and
+    more."""
     stock = [kernel for kernel in kernels.load().values() if kernel.name == kernel.series]
     return sorted([*stock, *kernels.load(MORE).values()], key=lambda kernel: _numbers(kernel.series))
 
@@ -71,14 +72,14 @@ def _numbers(version: str) -> list[int]:
 
 
 def _tools(client: docker.DockerClient, kernel: Kernel) -> str:
-    """The image that has what patches are tried with, and a kernel's archive."""
+    """Returns the image with the tools that try patches, and with a kernel's archive."""
     arguments = {"SUITE": kernel.suite, "ARCHIVE": kernel.archive}
     return images.build(client, kernel, "source-deb", buildargs=arguments)
 
 
 @contextmanager
 def source(client: docker.DockerClient, log: TextIO, kernel: Kernel) -> Iterator[Unpacked]:
-    """The newest source package of a kernel, unpacked. Unreachable where there is none to be had."""
+    """Yields the newest source package of a kernel, unpacked. Raises Unreachable if there is none."""
     try:
         tag = _tools(client, kernel)
     except (BuildError, UserError) as error:
@@ -89,7 +90,7 @@ def source(client: docker.DockerClient, log: TextIO, kernel: Kernel) -> Iterator
 
 @contextmanager
 def folder_source(client: docker.DockerClient, log: TextIO, tree: Tree) -> Iterator[Unpacked]:
-    """A tree of the user's, which stays as it is."""
+    """Yields a copy of a tree of the user's."""
     with Container(client, _tools(client, kernels.load()[BASE]), mounts={tree.folder: f"{TREE}:ro"}) as box:
         yield Unpacked(box, tree.release, log)
 
@@ -103,7 +104,8 @@ class Unpacked:
     log: TextIO
 
     def try_patch(self, patch: Path) -> Result:
-        """What patch and the source's own checkpatch say of a patch; the source stays as it is."""
+        """Returns what patch and the source's own checkpatch say of a patch. Does not change the
+        source."""
         self.box.write({patch.name: patch}, "/tmp")
         inside = f"/tmp/{patch.name}"
         # With --force nothing is asked, and what was applied already is an error.
@@ -121,7 +123,7 @@ class Unpacked:
 
 
 def _fetch(box: Container, kernel: Kernel, log: TextIO) -> str:
-    """Unpacks the newest source package of a kernel into TREE; its version."""
+    """Unpacks the newest source package of a kernel into TREE and returns its version."""
     try:
         box.run(["apt-get", "update"], log=log)
         # Ubuntu's has the whole number in its name: linux-source-5.15.0.
@@ -144,7 +146,7 @@ def _fetch(box: Container, kernel: Kernel, log: TextIO) -> str:
 
 
 class Trial(NamedTuple):
-    """A source that the patch of its era is tried on: a name, the kernel's version, and how it is had."""
+    """A source to try its era's patch on: a name, the kernel's version, and how to get it."""
 
     name: str
     version: str
@@ -152,7 +154,7 @@ class Trial(NamedTuple):
 
 
 def _trials(names: str) -> list[Trial]:
-    """The trees in the folders of a comma list; for "" the distros' sources."""
+    """Returns the trees in the folders of a comma list; for "" the distros' sources."""
     if names:
         trees = [folder.look(name.strip()) for name in names.split(",") if name.strip()]
         return [Trial(tree.title, tree.version, partial(folder_source, tree=tree)) for tree in trees]
@@ -160,8 +162,9 @@ def _trials(names: str) -> list[Trial]:
 
 
 def run(trees: str = "") -> None:
-    """Shows how every patch fares on every source that can be had, or on trees: a comma list of folders.
-    BuildError where one does not apply as it is, is not in the kernel's style, or none could be tried."""
+    """Shows how every patch fares on every available source, or on trees, a comma list of folders.
+    Raises BuildError if a patch does not apply as it is or violates the kernel's style, or if none
+    could be tried."""
     trials = _trials(trees)
     client = engine.connect()
     LOGS.mkdir(parents=True, exist_ok=True)

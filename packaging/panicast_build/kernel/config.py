@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What kernels are configured with, read from kernel-patch/configs/configs.toml."""
+"""Reads kernel configurations from kernel-patch/configs/configs.toml."""
 
 from __future__ import annotations
 
@@ -42,24 +42,24 @@ class Config:
 
     @property
     def wanted(self) -> str:
-        """The lines of its fragment."""
+        """Returns the lines of its fragment."""
         return (CONFIGS / self.fragment).read_text() if self.fragment else ""
 
 
 def load() -> dict[str, Config]:
-    """The configurations by name."""
+    """Returns the configurations by name."""
     return tables.read(TABLE, Config)
 
 
 def get(name: str) -> Config:
-    """The configuration called name; UserError lists the right names."""
+    """Returns the configuration called name. Raises UserError, which lists the right names."""
     known = load()
     choice.check("configuration", name, known)
     return known[name]
 
 
 def must_have_base(config: Config, source: str) -> None:
-    """UserError if a configuration is a distro kernel's own, which does not come with a tarball."""
+    """Raises UserError for a configuration that comes from a distro's kernel: a tarball has none."""
     if not config.base:
         bases = ", ".join(each.name for each in load().values() if each.base)
         raise UserError(
@@ -69,8 +69,8 @@ def must_have_base(config: Config, source: str) -> None:
 
 
 def settings(config: Config, debug_info: bool, key: str) -> str:
-    """What is asked for besides the base and the fragment. key is the path of the key that signs modules,
-    where they are built; "" if none does."""
+    """Returns the options that are set besides the base and the fragment. key is the path of the
+    key that signs modules, as the build sees it; "" if none does."""
     signing = {"MODULE_SIG_KEY": f'"{key}"', "MODULE_SIG_ALL": "y" if key else "n"}
     if key:
         signing["MODULE_SIG"] = "y"
@@ -83,13 +83,13 @@ def settings(config: Config, debug_info: bool, key: str) -> str:
 
 
 def missing(wanted: str, got: str) -> list[str]:
-    """The options that wanted sets, and got, a .config, does not have so."""
+    """Returns the options that wanted sets and that got, a .config, has otherwise."""
     has = set(got.splitlines())
     return [line for line in wanted.splitlines() if line.startswith("CONFIG_") and line not in has]
 
 
 def check(box: Container, tree: str, wanted: str, debug_info: bool, log: Path) -> None:
-    """Raises BuildError unless the .config in tree has what was wanted."""
+    """Raises BuildError unless the .config in tree has all that was wanted."""
     got = box.read(f"{tree}/.config").decode()
     if lacking := missing(wanted, got):
         raise BuildError(f"this kernel cannot be configured with {', '.join(lacking)}", log)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The patched kernel as Debian packages, made by the kernel's own bindeb-pkg."""
+"""Builds the patched kernel as Debian packages, by the kernel's own bindeb-pkg."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ MKDEBIAN = f"{TREE}/scripts/package/mkdebian"
 
 
 class Build:
-    """One configuration of one distro's kernel: inputs() tells builds apart, run() makes the packages."""
+    """Builds one configuration of one distro's kernel. Two builds with equal inputs() give the same
+    packages."""
 
     def __init__(
         self, client: docker.DockerClient, project: Project, distro: DebDistro, options: Options
@@ -42,11 +43,11 @@ class Build:
         self.cpu_seconds = 0.0
 
     def inputs(self) -> dict[str, object]:
-        """Everything the bytes of the packages depend on."""
+        """Returns everything that the packages' bytes depend on."""
         return build.inputs(self._client, self.image, self._source, self.options)
 
     def run(self, into: Path, log: TextIO) -> None:
-        """Leaves the packages, .changes and .buildinfo in the folder into."""
+        """Writes the packages, .changes and .buildinfo into the folder into."""
         with build.workshop(self._client, self.image, self.options, log) as (box, jobs, environment):
             prepared = self.prepare(box, log)
             self.make(box, prepared, jobs, environment, log)
@@ -55,7 +56,7 @@ class Build:
             self.cpu_seconds = box.cpu_seconds()
 
     def prepare(self, box: Container, log: TextIO) -> Prepared:
-        """Makes the tree in box, to where `make` may begin."""
+        """Prepares the tree in box up to `make`."""
         prepared = tree.prepare(box, self._source, self.options.wanted, log)
         words = {
             build.ENTRY: build.entry(self._project, self._of(prepared), self.options),
@@ -79,11 +80,12 @@ class Build:
             )
 
     def _of(self, prepared: Prepared) -> str:
-        """The version of the source."""
+        """Returns the version of the source."""
         return self._source.version or prepared.version
 
     def _version(self, prepared: Prepared) -> str:
-        """Newer than the distro's own package of the same source, older than its next."""
+        """Returns a version newer than the distro's own package of the same source, and older than
+        its next."""
         suffix = self.options.wanted.config.version_suffix
         return f"{self._of(prepared)}+{self._project.name}{REVISION}{suffix}"
 

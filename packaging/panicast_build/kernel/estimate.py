@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a kernel build takes: said before, refused where there is no room, followed while it runs."""
+"""Says what a kernel build needs, refuses if there is no room, and follows its progress."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOLD_PERCENT = 10
 
 
 def announce(box: Container, folder: str, config: Config, debug_info: bool, jobs: int) -> None:
-    """Says what a build in folder of box takes; UserError where the disk cannot hold it."""
+    """Says what a build in folder of box needs. Raises UserError if the disk is too small."""
     gib = config.debug_gib if debug_info else config.gib
     minutes = config.debug_cpu_minutes if debug_info else config.cpu_minutes
     free = int(box.run(["df", "--output=avail", "--block-size=1", folder]).output.split()[-1])
@@ -31,7 +31,7 @@ def announce(box: Container, folder: str, config: Config, debug_info: bool, jobs
 
 
 def refuse_without(gib: int, free: int) -> None:
-    """UserError unless gib GiB fit into free bytes."""
+    """Raises UserError unless gib GiB fit into free bytes."""
     if free < gib * GIB:
         raise UserError(
             f"this kernel build takes about {gib} GiB, and {free / GIB:.1f} GiB are free where the container "
@@ -42,7 +42,8 @@ def refuse_without(gib: int, free: int) -> None:
 
 
 def follower(step: Step, objects: int) -> Callable[[str], None]:
-    """Takes a build's output as it comes and shows on step how far it is, of about so many objects."""
+    """Returns a function that reads a build's output and shows on step how far it is, of about so
+    many objects."""
     done, told, rest = 0, 0, ""
 
     def follow(text: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A kernel's source tree in a folder of the user's: what it is called, and what configures it."""
+"""A kernel's source tree in a folder of the user's: its name and its configuration."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ FOREIGN = re.compile(r"^CONFIG_(ARM|ARM64|LOONGARCH|MIPS|PPC|PPC64|RISCV|S390|X8
 
 
 class Naming(NamedTuple):
-    """How a distribution's tree tells its name: a file, what is found in it, and what that makes of the
-    kernel's release and title."""
+    """How a distribution's tree states its name: a file, a pattern to find in it, and the kernel's
+    release and title made from that."""
 
     file: str
     pattern: str
@@ -44,7 +44,7 @@ NAMINGS = (
 
 @dataclass(frozen=True)
 class Tree:
-    """A source tree: the kernel's version, release is what `uname -r` says, title its name for people."""
+    """A source tree: the kernel's version, its release (`uname -r`) and its title for people."""
 
     folder: Path
     version: str
@@ -54,14 +54,14 @@ class Tree:
 
 @dataclass(frozen=True)
 class Configured:
-    """A tree, and the file that configures it."""
+    """A tree and its configuration file."""
 
     tree: Tree
     config: Path
 
     def state(self) -> str:
-        """Tells one state of the tree from another: its files with their sizes and times, and the
-        configuration."""
+        """Returns what tells one state of the tree from another: its files with sizes and times,
+        and the configuration."""
         found = []
         for top, folders, names in os.walk(self.tree.folder):
             folders[:] = sorted(set(folders) - {".git"})
@@ -73,7 +73,7 @@ class Configured:
 
 
 def look(name: str) -> Tree:
-    """The tree in a folder; UserError where it is none."""
+    """Returns the tree in a folder. Raises UserError if there is none."""
     folder = Path(name).expanduser().resolve()
     if not all((folder / sign).exists() for sign in SIGNS):
         raise UserError(
@@ -93,8 +93,8 @@ def look(name: str) -> Tree:
 
 
 def configured(name: str, config_name: str = "") -> Configured:
-    """The tree in a folder, and its configuration: a file, "" for the tree's own .config. UserError where it
-    cannot be built here."""
+    """Returns the tree in a folder with its configuration: a file, or "" for the tree's own
+    .config. Raises UserError if it cannot be built here."""
     tree = look(name)
     config = Path(config_name).expanduser().resolve() if config_name else tree.folder / ".config"
     advice = f"give the kernel's own, e.g. its package's /boot/config-…: --config FILE{_candidates(tree)}"
@@ -112,7 +112,7 @@ def configured(name: str, config_name: str = "") -> Configured:
 
 
 def _candidates(tree: Tree) -> str:
-    """The configurations that a tree brings, in words; "" if none."""
+    """Names the configurations that a tree contains; "" if none."""
     patterns = ("*/*x86_64*.config", "arch/x86/configs/[!i]*_defconfig")
     paths = [path for pattern in patterns for path in sorted(tree.folder.glob(pattern))]
     found = [str(path.relative_to(tree.folder)) for path in paths]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The patched kernel as RPMs.
+"""Builds the patched kernel as RPMs.
 
-A tarball of a kernel's source is made into RPMs by the kernel's own binrpm-pkg. A source RPM, the distro's or
-a file of the user's, is built as its spec says, with our patch in the file that the spec keeps for one.
+The kernel's own binrpm-pkg packages a tarball of a kernel's source. A source RPM, the distro's or
+the user's, is built as its spec says, with our patch in the file that the spec reserves for one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ MACROS = {name: body for name, body in rpm.REPRODUCIBLE.items() if name != "_top
 def make(
     client: docker.DockerClient, project: Project, distro: RpmDistro, options: Options
 ) -> assemble.Builder:
-    """What builds the kernel that options ask for. UserError where there is no source to be had for it."""
+    """Returns the builder of the kernel that options ask for. Raises UserError if there is no
+    source for it."""
     host = rpm.host(client, distro, rpm.AUTO)
     given = source.own(options.source) if options.source else None
     image = _image(client, distro, host)
@@ -72,7 +73,7 @@ def _image(client: docker.DockerClient, distro: RpmDistro, host: str) -> str:
 
 
 class FromTarball:
-    """A kernel by its own binrpm-pkg: inputs() tells builds apart, run() makes the packages."""
+    """Builds a kernel by its own binrpm-pkg. Two builds with equal inputs() give the same packages."""
 
     def __init__(
         self, client: docker.DockerClient, project: Project, image: str, given: Source, options: Options
@@ -84,11 +85,11 @@ class FromTarball:
         self._options = options
 
     def inputs(self) -> dict[str, object]:
-        """Everything the bytes of the packages depend on."""
+        """Returns everything that the packages' bytes depend on."""
         return build.inputs(self._client, self._image, self._source, self._options)
 
     def run(self, into: Path, log: TextIO) -> None:
-        """Leaves the packages and the spec in the folder into."""
+        """Writes the packages and the spec into the folder into."""
         with build.workshop(self._client, self._image, self._options, log) as (box, jobs, environment):
             prepared = tree.prepare(box, self._source, self._options.wanted, log)
             self._word_changelog(box, prepared, Path(log.name))
@@ -114,7 +115,8 @@ class FromTarball:
 
 
 class FromSourcePackage:
-    """A kernel as its source package builds it: inputs() tells builds apart, run() makes the packages."""
+    """Builds a kernel as its source package does. Two builds with equal inputs() give the same
+    packages."""
 
     def __init__(
         self,
@@ -136,11 +138,11 @@ class FromSourcePackage:
         self._source = given or self._newest()
 
     def inputs(self) -> dict[str, object]:
-        """Everything the bytes of the packages depend on."""
+        """Returns everything that the packages' bytes depend on."""
         return build.inputs(self._client, self._image, self._source, self._options)
 
     def run(self, into: Path, log: TextIO) -> None:
-        """Leaves the packages in the folder into."""
+        """Writes the packages into the folder into."""
         with build.workshop(self._client, self._image, self._options, log, online=self._own_host) as (
             box,
             jobs,
@@ -167,7 +169,7 @@ class FromSourcePackage:
                 _take(box, f"{BUILD}/{folder}", into)
 
     def _newest(self) -> Source:
-        """The distro's newest kernel source package, out of its archive."""
+        """Downloads the distro's newest kernel source package from its archive."""
         with Container(self._client, self._image, network="host") as box:
             box.run(["mkdir", GIVEN])
             box.run(["dnf", "download", "--source", self._distro.kernel_srpm], cwd=GIVEN)
@@ -192,8 +194,8 @@ class FromSourcePackage:
         return f"{BUILD}/SPECS/{self._distro.kernel_srpm}.spec"
 
     def _fitting(self, box: Container, log: TextIO) -> Path:
-        """The patch that applies without fuzz to the tree that the spec prepares: enterprise kernels are not
-        what their versions say."""
+        """Returns the patch that applies without fuzz to the tree that the spec prepares: the
+        version of an enterprise kernel does not say which one will."""
         box.run(self._rpmbuild("-bp", 1), log=log, cwd=BUILD)
         found = box.run(["find", f"{BUILD}/BUILD", "-path", "*/kernel/printk/printk.c"]).output.split()
         if len(found) != 1:
@@ -215,7 +217,8 @@ class FromSourcePackage:
         raise BuildError("none of the patches applies to this kernel without fuzz", Path(log.name))
 
     def _rpmbuild(self, stage: str, jobs: int) -> list[str]:
-        """Both EL's and Fedora's spec append buildid to the release, and leave out what --without names."""
+        """Returns the rpmbuild command. Both EL's and Fedora's spec append buildid to the release,
+        and leave out what --without names."""
         without = ["debug"] if self._options.wanted.debug_info else ["debug", "debuginfo"]
         macros = {
             **MACROS,

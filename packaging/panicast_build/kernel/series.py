@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which patch of kernel-patch/ serves which kernel, read from series.toml there."""
+"""Reads from series.toml which patch of kernel-patch/ is for which kernels."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ TABLE = FOLDER / "series.toml"
 
 @dataclass(frozen=True)
 class Era:
-    """Kernels that one patch serves: a name for people, the patch, how the kernels' versions begin."""
+    """The kernels that one patch is for: a name for people, the patch, and how the kernels'
+    versions begin."""
 
     name: str
     patch: Path
     kernels: tuple[str, ...]
 
     def serves(self, version: str) -> bool:
-        """Whether a kernel's version, e.g. 6.1.192-2, is of this era."""
+        """Tells whether a kernel's version, e.g. 6.1.192-2, is of this era."""
         return any(f"{version}.".replace("-", ".").startswith(f"{kernel}.") for kernel in self.kernels)
 
 
 def load(table: Path = TABLE) -> list[Era]:
-    """The eras, oldest first."""
+    """Returns the eras, oldest first."""
     return list(tables.read(table, Era).values())
 
 
 def for_version(version: str) -> Era:
-    """The era of a kernel's version, e.g. 6.1.192 or 7.3.4-1~bpo13+1; UserError where no patch serves it."""
+    """Returns the era of a kernel's version, e.g. 6.1.192 or 7.3.4-1~bpo13+1. Raises UserError if
+    there is no patch for it."""
     eras = load()
     for era in eras:
         if era.serves(version):

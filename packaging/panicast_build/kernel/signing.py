@@ -26,20 +26,21 @@ MAKE = (
 
 @dataclass(frozen=True)
 class Key:
-    """A key to sign with; fingerprint is its certificate's, which tells keys apart and is no secret."""
+    """A key to sign with. fingerprint is its certificate's; it identifies the key and is not
+    secret."""
 
     pem: bytes
     fingerprint: str
 
     @property
     def path(self) -> str:
-        """Where it lies while modules are signed."""
+        """Returns where the key is while modules are signed."""
         return f"{FOLDER}/{NAME}"
 
 
 def load(name: str) -> Key | None:
-    """The key in the file called name, or in the one that PANICAST_MODULE_KEY names; None for neither.
-    UserError for a file that has not both parts."""
+    """Returns the key in the file called name, or in the one that PANICAST_MODULE_KEY names; None
+    for neither. Raises UserError for a file without both parts."""
     chosen = name or os.environ.get(SETTING, "")
     if not chosen:
         return None
@@ -55,5 +56,5 @@ def load(name: str) -> Key | None:
 
 
 def pin() -> dict[str, str]:
-    """The variable with the passphrase of a key, if there is one."""
+    """Returns the variable with a key's passphrase, if it has one."""
     return {PIN: os.environ[PIN]} if PIN in os.environ else {}

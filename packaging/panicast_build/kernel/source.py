@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where a kernel's source comes from: the newest source package of the distro, or a tarball of the user's."""
+"""Gets a kernel's source: the distro's newest source package, or the user's tarball."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ URI = re.compile(r"^'\S+' (\S+\.deb) \d+ \S+$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Source:
-    """Files of this machine: packages, or one tarball. version is the packages', "" for a tarball, whose
-    Makefile says it; config is where the distro's own configuration is unpacked to, "" for nowhere."""
+    """Files of this machine: packages, or one tarball. version is the packages' ("" for a tarball,
+    whose Makefile states it). config is where the distro's own configuration is unpacked ("" for
+    nowhere)."""
 
     files: tuple[Path, ...]
     version: str = ""
@@ -37,15 +38,15 @@ class Source:
 
     @property
     def packaged(self) -> bool:
-        """Whether it comes with packaging and a configuration of its own."""
+        """Tells whether it has packaging and a configuration of its own."""
         return bool(self.config) or all(fnmatch(path.name, SRPM) for path in self.files)
 
     def inputs(self) -> dict[str, str]:
-        """The hashes of the files by their names."""
+        """Returns the hashes of the files by name."""
         return {path.name: dist.sha256(path) for path in self.files}
 
     def unpack(self, box: Container, tree: str, user: str, log: TextIO) -> None:
-        """Unpacks the kernel's source, and where there are packages all that is in them, as user."""
+        """Unpacks the kernel's source, and of packages everything, as user."""
         box.run(["mkdir", "--mode=777", tree, UNPACKED, GIVEN], log=log)
         for path in self.files:
             box.put(path, GIVEN)
@@ -61,7 +62,7 @@ class Source:
 
 
 def own(name: str) -> Source:
-    """Return the user's tarball or source RPM; UserError if it is not there."""
+    """Returns the user's tarball or source RPM. Raises UserError if it does not exist."""
     path = Path(name).expanduser().resolve()
     if not path.is_file() or not any(fnmatch(path.name, pattern) for pattern in (TARBALL, SRPM)):
         raise UserError(
@@ -73,10 +74,11 @@ def own(name: str) -> Source:
 
 
 def newest(client: docker.DockerClient, image: str, distro: DebDistro, flavour: str = "") -> Source:
-    """The distro's newest kernel source and a flavour's configuration, from its archive or, if it has them,
+    """Returns the distro's newest kernel source and a flavour's configuration, from its archive or
     the cache.
 
-    Where the archive does not answer, what was newest when the image was made is, if it is in the cache.
+    If the archive does not answer, it uses the newest of the time when the image was made, if the
+    cache has it.
     """
     if not distro.kernel_source:
         raise UserError(
@@ -110,7 +112,8 @@ def newest(client: docker.DockerClient, image: str, distro: DebDistro, flavour: 
 
 
 def keep(box: Container, path: str, stem: str) -> Path:
-    """Takes a package out of box into the cache, beside first, and drops older ones that begin with stem."""
+    """Moves a package from box into the cache, atomically, and deletes older ones that begin with
+    stem."""
     name = Path(path).name
     with tempfile.TemporaryDirectory(dir=FOLDER, prefix=".part-") as part:
         box.get(path, Path(part))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv kernel: the patched kernel's packages into dist/DISTRO/kernel/."""
+"""./inv kernel: builds the patched kernel's packages into dist/DISTRO/kernel/."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def task(
     check_only: bool,
     trees: str = "",
 ) -> None:
-    """What the command line says, as a build or a check of the patches."""
+    """Runs what the command line asks for: a build, or a check of the patches."""
     if check_only:
         check.run(trees)
         return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A kernel's source tree in a container, from the tarball to where `make` may begin."""
+"""Prepares a kernel's source tree in a container, from the tarball up to `make`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ MODULE = "drivers/net/panicast"
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is built of a tree: the configuration, whether with debug info, the key that signs modules."""
+    """What to build from a tree: the configuration, whether with debug info, the key that signs
+    modules."""
 
     config: Config
     debug_info: bool = False
@@ -33,11 +34,11 @@ class Wanted:
 
     @property
     def settings(self) -> str:
-        """What is asked for besides the configuration."""
+        """Returns the options that are set besides the configuration."""
         return config.settings(self.config, self.debug_info, self.key.path if self.key else "")
 
     def inputs(self) -> dict[str, object]:
-        """What the bytes of a kernel depend on."""
+        """Returns what the bytes of a kernel depend on."""
         return {
             "config": [self.config.base, self.config.flavour, self.config.wanted, self.settings],
             "key": self.key.fingerprint if self.key else "",
@@ -46,20 +47,21 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A tree that was made: the kernel's version, and the time of its source in seconds."""
+    """A prepared tree: the kernel's version, and its source's time in seconds since 1970."""
 
     version: str
     epoch: int
 
 
 def module_sources() -> dict[str, Path]:
-    """The files of panicast.ko by their names."""
+    """Returns the files of panicast.ko by name."""
     return tree_source.files("kmod")
 
 
 def prepare(box: Container, source: Source, wanted: Wanted, log: TextIO) -> Prepared:
-    """Unpacks source into TREE, patches and configures it. With a key, panicast.ko becomes part of it, and so
-    is signed as the kernel's own modules are. BuildError with its log; UserError where no patch serves it."""
+    """Unpacks source into TREE, patches and configures it. With a key, adds panicast.ko to the
+    tree, so that it is signed like the kernel's own modules. Raises BuildError with its log, and
+    UserError if there is no patch for it."""
     source.unpack(box, TREE, USER, log)
     epoch = int(box.run(["stat", "--format=%Y", f"{TREE}/Makefile"]).output)
     version = box.run(["make", "--silent", "kernelversion"], cwd=TREE, user=USER).output.strip()

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What tasks write for people and CI systems from data: tables, pages of docs/, workflows."""
+"""Writes tables, pages of docs/ and workflows from data, for people and CI systems."""

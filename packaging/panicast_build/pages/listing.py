@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv distros: the targets, and what was last built for each."""
+"""./inv distros: lists the targets and what was last built for each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from panicast_build.targets.distros import Distro
 
 
 def show(as_json: bool = False) -> None:
-    """The table of targets, on standard output; as_json prints a list of objects for programs."""
+    """Prints the table of targets; with as_json a list of objects for programs."""
     if as_json:
         print(json.dumps([_described(distro) for distro in distros.load().values()], indent=2))
         return
@@ -28,7 +28,8 @@ def show(as_json: bool = False) -> None:
 
 
 def _described(distro: Distro) -> dict[str, str]:
-    """What a program may want to know of a target; built is the version in dist/, "" if there is none."""
+    """Returns what a program may want to know of a target; built is the version in dist/, "" if
+    there is none."""
     return {
         "name": distro.name,
         "title": distro.title,

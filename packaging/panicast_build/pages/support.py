@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv support: writes docs/support.md from the evidence in dist/; it claims nothing that was not run.
+"""./inv support: writes docs/support.md from the evidence in dist/; it claims nothing that was not
+run.
 
-For each target: metadata.json says where its packages were built, reproduced.json that two builds gave
-the same, life.json which package manager took them through install, upgrade and removal (tests/package),
-smoke.json where a machine that has them was crashed, smoke-secureboot.json that one with Secure Boot was.
-Evidence counts only for the very packages that are in dist/ now.
+The evidence of a target: metadata.json says where its packages were built, reproduced.json that two
+builds were identical, life.json which package manager installed, upgraded and removed them
+(tests/package), smoke.json where a machine that has them was crashed, smoke-secureboot.json that
+one with Secure Boot was. Evidence is valid only for the very packages that are in dist/.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ BUILT_ON = {rpm.REAL: "on the distribution", rpm.DEBIAN: "by Debian's rpmbuild"}
 
 @dataclass(frozen=True)
 class Row:
-    """A target's line of the table, each cell in words."""
+    """A target's row of the table, each cell in words."""
 
     name: str
     title: str
@@ -43,7 +44,7 @@ def _built(distro: Distro) -> str:
 
 
 def _on(date: str | None) -> str:
-    """When evidence is of, as far as it says so."""
+    """Returns the evidence's date in words; "" if it has none."""
     return f", {date[:10]}" if date else ""
 
 
@@ -80,7 +81,7 @@ def _secure_boot(distro: Distro) -> str:
 
 
 def rows() -> list[Row]:
-    """The table, a row for each target."""
+    """Returns the table, a row for each target."""
     return [
         Row(
             distro.name,

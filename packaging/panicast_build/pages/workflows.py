@@ -18,7 +18,7 @@ WRITTEN = {
 
 
 def render(name: str) -> str:
-    """The text of a template of WRITTEN for the targets of today."""
+    """Returns a rendered template of WRITTEN, for today's targets."""
     template = templating.environment(TEMPLATES).get_template(name)
     return template.render(distros=list(distros.load().values()))
 

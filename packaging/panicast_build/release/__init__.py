@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv release: from a clean tree to a signed release folder, in steps that are resumed where they ended."""
+"""./inv release: makes a signed release folder from a clean tree, in steps that it can resume."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a release says of itself: an SBOM (CycloneDX), its provenance (in-toto, SLSA), notes, checksums."""
+"""Writes a release's statements: an SBOM (CycloneDX), provenance (in-toto, SLSA), notes, checksums."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SBOM, PROVENANCE, NOTES, SUMS = "sbom.cdx.json", "provenance.intoto.json", "rele
 
 
 def files(folder: Path) -> list[Path]:
-    """Every file of a release but the checksums and what signs."""
+    """Returns every file of a release except the checksums and signatures of them."""
     return sorted(
         path
         for path in folder.rglob("*")
@@ -39,7 +39,8 @@ def files(folder: Path) -> list[Path]:
 
 
 def sbom(project: Project, distros: Sequence[Distro], folder: Path, now: datetime) -> str:
-    """The packages below folder/DISTRO with their hashes, and the Python modules that some take along."""
+    """Returns the packages below folder/DISTRO with their hashes, and the Python modules that they
+    bundle."""
     bom = Bom()
     bom.metadata.timestamp = now
     root = Component(name=project.name, version=project.version, type=ComponentType.APPLICATION)
@@ -75,7 +76,8 @@ def _package(project: Project, distro: Distro, path: Path) -> Component:
 
 
 def provenance(project: Project, distros: Sequence[Distro], folder: Path, commit: str, now: datetime) -> str:
-    """An in-toto statement: which files the release's build of a commit gave, and what it was made with."""
+    """Returns an in-toto statement: the files that a commit's build produced, and what it was built
+    with."""
     subjects = [
         ResourceDescriptor(name=str(path.relative_to(folder)), digest={"sha256": dist.sha256(path)}).pb
         for path in files(folder)
@@ -104,7 +106,7 @@ def provenance(project: Project, distros: Sequence[Distro], folder: Path, commit
 
 
 def _images(built: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The base images of all builds, by the hash of their root file system."""
+    """Returns the base images of all builds, by the hash of their root file system."""
     layers = {
         component["inputs"]["image"]["base"]["layer"]: component["inputs"]["image"]["tag"]
         for stated in built
@@ -117,7 +119,8 @@ def _images(built: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def notes(project: Project, entry: Entry, distros: Sequence[Distro], smoked: Sequence[str]) -> str:
-    """What is new, for whom, and on which of them it was smoked."""
+    """Returns the release notes: what is new, for which targets, and on which of them the smoke
+    test ran."""
     changes = "".join(f"- {change}\n" for change in entry.changes)
     seen = dict.fromkeys(smoked, "; a machine with these packages was crashed, and heard")
     targets = "".join(f"- {distro.name}: {distro.title}{seen.get(distro.name, '')}\n" for distro in distros)
@@ -125,5 +128,5 @@ def notes(project: Project, entry: Entry, distros: Sequence[Distro], smoked: Seq
 
 
 def sums(folder: Path) -> str:
-    """SHA256SUMS over every file of a release."""
+    """Returns SHA256SUMS of every file of a release."""
     return "".join(f"{dist.sha256(path)}  {path.relative_to(folder)}\n" for path in files(folder))

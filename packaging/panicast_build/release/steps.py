@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The steps of a release, in their order: each says what it does, and does it."""
+"""The steps of a release, in order: each says what it does, and does it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NO_KEYS = "/nonexistent"
 
 @dataclass(frozen=True)
 class Release:
-    """What is released: its version, its targets, those that are smoked, the key that signs, where to."""
+    """A release: its version, its targets, those to smoke-test, the key that signs, the folder."""
 
     version: str
     distros: tuple[Distro, ...]
@@ -38,18 +38,18 @@ class Release:
 
     @property
     def tag(self) -> str:
-        """What git calls it."""
+        """Returns the name of its tag in git."""
         return f"v{self.version}"
 
     @property
     def names(self) -> str:
-        """The targets as a comma list."""
+        """Returns the targets as a comma list."""
         return ",".join(distro.name for distro in self.distros)
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step: its name, what it does in words, and how; it writes to a log."""
+    """One step: its name, a description, and its function, which writes to a log."""
 
     name: str
     says: str
@@ -58,7 +58,7 @@ class Step:
 
 
 def inv(log: TextIO, *arguments: str, secrets: bool = False) -> None:
-    """Runs a task of ours; without what leads to keys, unless it must have that."""
+    """Runs one of our tasks; hides everything that leads to keys, unless it must have that."""
     env = {} if secrets else {name: NO_KEYS if name == "GNUPGHOME" else "" for name in SECRETS}
     run([sys.executable, "-m", "invoke", "--search-root", ROOT, *arguments], log=log, env=env)
 
@@ -83,7 +83,8 @@ def _smoke(release: Release, log: TextIO) -> None:
 
 
 def _collect(release: Release, log: TextIO) -> None:
-    """Takes what was built, if it was built of this commit and is whole; nothing stays of an earlier try."""
+    """Copies what was built, if it is complete and of this commit. Deletes what an earlier try
+    left."""
     shutil.rmtree(release.folder)
     for distro in release.distros:
         stated = dist.read(distro.name)
@@ -127,7 +128,7 @@ def _sign(release: Release, log: TextIO) -> None:
 
 
 def _take_signed(release: Release) -> None:
-    """Signing changes an RPM: the release has it as the repository does."""
+    """Replaces RPMs by the repository's, because signing changes them."""
     published = {path.name: path for path in (release.folder / "repo/current/").rglob("*.rpm")}
     for distro in release.distros:
         for path in (release.folder / distro.name).glob("*.rpm"):
@@ -135,7 +136,7 @@ def _take_signed(release: Release) -> None:
 
 
 def state(release: Release, commit: str, now: datetime) -> None:
-    """Writes SBOM and provenance over the files as users get them. Only the sums are made later."""
+    """Writes SBOM and provenance of the files as users get them. Only the sums are made later."""
     project, folder = metadata.load(), release.folder
     (folder / statements.SBOM).write_text(statements.sbom(project, release.distros, folder, now))
     (folder / statements.PROVENANCE).write_text(
@@ -144,7 +145,7 @@ def state(release: Release, commit: str, now: datetime) -> None:
 
 
 def tagged(release: Release) -> str:
-    """The commit that has the release's tag; "" if none has."""
+    """Returns the commit that has the release's tag; "" if none has."""
     name = f"refs/tags/{release.tag}^{{commit}}"
     return run(["git", "-C", ROOT, "rev-parse", "--quiet", "--verify", name], check=False).output.strip()
 

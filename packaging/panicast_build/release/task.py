@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What ./inv release does: refuses what must not be released, makes the version the tree's, takes the steps.
+"""./inv release: refuses what must not be released, sets the version, and runs the steps.
 
-An interrupted release goes on where it ended, as long as the commit and what is asked for are the same:
-.VERSION.part/ has what is made of it, and in steps/ a file for each step that is done.
+An interrupted release continues where it stopped, if the commit and the arguments are the same.
+.VERSION.part/ holds what is made so far, and in steps/ a file for each step that is done.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ STAMPS = "steps"
 
 
 def run(version: str, names: str, smoked: str, sign: str, dry: bool) -> None:
-    """Releases version for a comma list of distros ("": all), smoking those of another; dry only says how."""
+    """Releases version for a comma list of distros ("": all), and smoke-tests another list; dry
+    only lists the steps."""
     release = Release(
         version=version,
         distros=tuple(distros.select(names or distros.ALL)),
@@ -74,7 +75,7 @@ def _say(release: Release) -> None:
 
 
 def check(release: Release) -> None:
-    """UserError for what must not be released."""
+    """Raises UserError for what must not be released."""
     if not VERSION.fullmatch(release.version):
         raise UserError(f"{release.version!r} is not a version", "say MAJOR.MINOR.PATCH, e.g. 1.2.0")
     if (FOLDER / release.version).exists():
@@ -109,7 +110,7 @@ def _unreleased() -> bool:
 
 
 def state_version(release: Release) -> None:
-    """Makes the version the tree's in all places, dates its entry of CHANGELOG.md, and commits that."""
+    """Sets the tree's version in all places, dates its entry of CHANGELOG.md, and commits that."""
     today = datetime.now(UTC).date()
     if _stated(ROOT) == release.version and not _unreleased():
         return

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv repo: apt and dnf repositories of what is in dist/, signed, published whole or not at all."""
+"""./inv repo: publishes signed apt and dnf repositories of the packages in dist/, atomically."""

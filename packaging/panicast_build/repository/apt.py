@@ -26,7 +26,7 @@ DAY_SECONDS = 86400
 
 
 def pool(distro: Distro, component: str = MAIN) -> str:
-    """The folder of the packages of a component of a target, below TOP."""
+    """Returns the folder of the packages of a target's component, below TOP."""
     return f"pool/{distro.suite}" if component == MAIN else f"pool/{component}/{distro.suite}"
 
 
@@ -38,7 +38,7 @@ def place(distro: Distro, name: str, kernel: bool) -> str:
 def make(
     made: Snapshot, project: Project, distro: Distro, key: Key | None, now: int, valid_days: int, url: str
 ) -> None:
-    """Makes the indexes of a target's packages, which are in the snapshot already, and signs them."""
+    """Makes and signs the indexes of a target's packages, which are in the snapshot already."""
     top = made.folder / TOP
     suite = top / "dists" / distro.suite
     components = [name for name in (MAIN, kernels.COMPONENT) if (top / pool(distro, name)).is_dir()]
@@ -72,7 +72,7 @@ def make(
 
 
 def _index(path: Path, text: str) -> None:
-    """Writes an index, plain and packed, each also by its hash."""
+    """Writes an index, plain and compressed, each also by its hash."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = text.encode()
     forms = {"": data, ".gz": gzip.compress(data, mtime=0), ".xz": lzma.compress(data)}

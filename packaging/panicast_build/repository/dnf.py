@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The dnf repositories, which zypper reads too: one for each target of RPMs.
 
-dnf is sent to the folder of a publication by a metalink, which also says the hash of its index: it reads all
-of one publication, and an old index from elsewhere is refused.
+A metalink sends dnf to the folder of one publication and states the hash of its index. So dnf reads
+all of one publication, and refuses an old index from elsewhere.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def place(distro: Distro, name: str, kernel: bool) -> str:
 def make(
     made: Snapshot, project: Project, distro: Distro, key: Key | None, now: int, valid_days: int, url: str
 ) -> None:
-    """Makes the indexes of a target's packages, which are in the snapshot already, and signs them."""
+    """Makes and signs the indexes of a target's packages, which are in the snapshot already."""
     for below in ("", f"/{SOURCE}", f"/{kernels.COMPONENT}", f"/{kernels.COMPONENT}/{SOURCE}"):
         where = f"{TOP}/{distro.folder}{below}"
         folder = made.folder / where

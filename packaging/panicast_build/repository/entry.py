@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The packages that bring a machine the archive's key and its source entry."""
+"""The packages that give a machine the archive's key and its source entry."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ FILES: dict[str, tuple[Callable[[Sequence[Key], Path], None], str, str]] = {
 
 
 def target(distro: Distro) -> str:
-    """Where in dist/ they are."""
+    """Returns where in dist/ they are."""
     return f"{distro.name}/archive"
 
 
 def _sources(project: Project, distro: Distro, keys: Sequence[Key], url: str) -> dict[str, Path | bytes]:
-    """What the package of a distro has in it."""
+    """Returns the contents of a distro's package."""
     package_name = COMPONENTS[distro.family].package
     values = {
         "project": project,
@@ -62,7 +62,7 @@ def _sources(project: Project, distro: Distro, keys: Sequence[Key], url: str) ->
 
 
 def _content(sources: dict[str, Path | bytes], distro: Distro) -> str:
-    """The SHA-256 of all that a package is made from, but for its version."""
+    """Returns the SHA-256 of all that a package is made from, except its version."""
     top = ROOT / "packaging" / "templates" / distro.family / COMPONENTS[distro.family].package
     made_from = {**sources, **{f"{distro.family}/{name}": top / name for name in archive.read_tree(top)}}
     digest = hashlib.sha256()
@@ -73,8 +73,9 @@ def _content(sources: dict[str, Path | bytes], distro: Distro) -> str:
 
 
 def _version(published: tuple[str, int] | None, content: str, changed: int, now: int) -> int:
-    """The seconds since 1970 that a package's version says: the key's change for the first, the time of
-    the publication for each that has another content than the one before, which it must be newer than."""
+    """Returns a package's version, in seconds since 1970. The first one's is the time of the key's
+    last change. Later ones keep the version while the content is the same; otherwise it is the time
+    of the publication, or one more than the last version if that is newer."""
     if published is None:
         return changed
     before, version = published
@@ -90,8 +91,8 @@ def build(
     made: Snapshot,
     now: int,
 ) -> Path:
-    """Builds the package of a distro for a publication, if something has changed; its folder. A machine that
-    has it trusts the keys; the first is the one that signs."""
+    """Builds a distro's package for a publication if something has changed, and returns its folder.
+    A machine that has it trusts the keys; the first one signs."""
     component, where = COMPONENTS[distro.family], target(distro)
     sources = _sources(project, distro, keys, url)
     content = _content(sources, distro)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The indexes by which package managers find packages, made by the field's own tools."""
+"""Makes the indexes that package managers read, with the distributions' own tools."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNWANTED = dict.fromkeys((f"APT::FTPArchive::{name}" for name in ("MD5", "SHA1",
 
 
 def ftparchive(command: str, folder: str, top: Path, options: Mapping[str, str] | None = None) -> str:
-    """What apt-ftparchive COMMAND says of a folder below top."""
+    """Returns the output of apt-ftparchive COMMAND for a folder below top."""
     tools.need("apt-ftparchive")
     settings = {**UNWANTED, **(options or {})}
     words = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
@@ -22,12 +22,12 @@ def ftparchive(command: str, folder: str, top: Path, options: Mapping[str, str] 
 
 
 def packages(top: Path, folder: str = ".") -> str:
-    """The Packages file of the .debs in a folder below top, as a repository's at top."""
+    """Returns the Packages file of the .debs in a folder below top, as of a repository at top."""
     return ftparchive("packages", folder, top)
 
 
 def repodata(folder: Path, now: int = 0) -> None:
-    """Makes a folder of RPMs, those of its subfolders left out, a repository for dnf and zypper."""
+    """Makes a folder of RPMs, without its subfolders, a repository for dnf and zypper."""
     tools.need("createrepo_c")
     dated = ["--revision", str(now), "--set-timestamp-to-revision"]
     run([tools.find("createrepo_c") or "", "--quiet", "--excludes", "*/*", *dated, folder])

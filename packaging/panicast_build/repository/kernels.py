@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Patched kernels in a publication: those that are named, in a place that a machine must be told to use.
+"""Publishes patched kernels that the user names, where a machine must opt in to them.
 
-A kernel is newer than the distribution's own of the same source. In the repository that has the module, any
-upgrade would take it.
+A patched kernel is newer than the distribution's own of the same source. In the module's repository
+any upgrade would install it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ LEFT_OUT = ("linux-libc-dev_", "kernel-headers-")
 
 
 def built(distro: Distro, suffixes: tuple[str, ...]) -> Iterator[Path]:
-    """The files of the patched kernels in dist/ that are fit to be published. UserError where there is none:
-    what is trimmed to the tests' needs is not."""
+    """Returns the publishable files of the patched kernels in dist/. Raises UserError if there are
+    none; kernels that are trimmed for tests do not count."""
     target = paths.kernel_target(distro.name)
     components = dist.read(target).get("components", {})
     fit = [name for name in components if config.get(name).published]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The key that repositories are signed with: all that uses it is here, and GnuPG does it."""
+"""The key that signs repositories. All uses of it are here, and GnuPG does them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def _gpg(*arguments: str | Path) -> str:
 
 @dataclass(frozen=True)
 class Key:
-    """A key in the user's GnuPG keyring, by its fingerprint. To sign takes a secret one."""
+    """A key in the user's GnuPG keyring, by its fingerprint. Signing needs a secret key."""
 
     fingerprint: str
 
     def changed(self) -> int:
-        """When the key was last changed, e.g. made to live longer, in seconds since 1970."""
+        """Returns when the key was last changed, e.g. extended, in seconds since 1970."""
         listed = _gpg("--with-colons", "--list-sigs", self.fingerprint)
         return max(int(line.split(":")[5]) for line in listed.splitlines() if line.startswith("sig:"))
 
@@ -42,7 +42,7 @@ class Key:
         _gpg("--local-user", self.fingerprint, "--armor", "--output", into, how, path)
 
     def sign_rpms(self, paths: Sequence[Path]) -> None:
-        """Signs RPMs, each in its file."""
+        """Signs RPMs in place."""
         if not paths:
             return
         tools.need("rpmsign")
@@ -53,13 +53,14 @@ class Key:
 
 
 def export(keys: Sequence[Key], into: Path) -> None:
-    """Writes public keys, in binary form, to a file."""
+    """Writes public keys to a file, in binary form."""
     fingerprints = [key.fingerprint for key in keys]
     _gpg("--output", into, "--export-options", "export-minimal", "--export", *fingerprints)
 
 
 def export_text(keys: Sequence[Key], into: Path) -> None:
-    """Writes public keys, armored, to a file. Each by itself: rpm reads the first one of a block."""
+    """Writes public keys to a file, armored, each in a block of its own: rpm reads only the first
+    key of a block."""
     with tempfile.TemporaryDirectory() as folder:
         part, blocks = Path(folder) / "key", []
         for key in keys:
@@ -70,12 +71,13 @@ def export_text(keys: Sequence[Key], into: Path) -> None:
 
 
 def find(name: str) -> Key:
-    """The secret key that GnuPG knows by a name, an address or a fingerprint; UserError unless it is one."""
+    """Returns the secret key that GnuPG knows by a name, an address or a fingerprint. Raises
+    UserError unless there is exactly one."""
     return _find(name, "secret", "sec")
 
 
 def find_public(name: str) -> Key:
-    """The same, of those whose public half is enough."""
+    """Does the same, and a public key is enough."""
     return _find(name, "public", "pub")
 
 

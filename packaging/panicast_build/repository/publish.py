@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Publishing: a folder for each publication, and one symbolic link that says which is the current one.
+"""Publishes: makes a folder for each publication, and one symbolic link to the current one.
 
     OUT/snapshots/20261126T120000000000Z/…   as it was published, never changed afterwards
-    OUT/current -> snapshots/…               the one thing that changes, at once
+    OUT/current -> snapshots/…               the one thing that changes, atomically
     OUT/deb, OUT/rpm, … -> current/…         what a web server serves
 
-A client that began with the last publication ends with it: what an index names by its hash stays for KEEP
-publications, packages stay for ever.
+A client that started with the last publication finishes with it: what an index names by its hash
+stays for KEEP publications, packages stay for ever.
 """
 
 from __future__ import annotations
@@ -29,9 +29,13 @@ SNAPSHOTS, CURRENT, MANIFEST = "snapshots", "current", "manifest.json"
 
 @dataclass
 class Snapshot:
-    """A publication: its folder, its name, the packages in it (path -> SHA-256 before they were signed), the
-    indexes that were made for it and are named by a hash, and what the newest package that brings a distro
-    this archive was made from (distro -> its content's SHA-256 and its version, in seconds since 1970)."""
+    """A publication.
+
+    It has a folder, a name, and the packages in it (path -> SHA-256 before they were signed).
+    indexes are those that are named by their hash. entries says for each distro what its
+    newest keyring package was made from (distro -> its content's SHA-256 and its version, in
+    seconds since 1970).
+    """
 
     folder: Path
     name: str
@@ -46,13 +50,14 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 
 def published(out: Path) -> list[Path]:
-    """The folders of earlier publications, the oldest first."""
+    """Returns the folders of earlier publications, oldest first."""
     return sorted(path for path in (out / SNAPSHOTS).glob("[0-9]*") if (path / MANIFEST).exists())
 
 
 @contextmanager
 def publishing(out: Path) -> Iterator[Snapshot]:
-    """A snapshot with the packages of the current one, which becomes current when the block ends well."""
+    """Yields a snapshot with the current one's packages, which becomes current if the block
+    succeeds."""
     out.mkdir(parents=True, exist_ok=True)
     with files.locked(out / ".lock"):
         earlier = published(out)
@@ -87,7 +92,7 @@ def publishing(out: Path) -> Iterator[Snapshot]:
 
 
 def link(source: Path, dest: Path) -> None:
-    """The same file at another place; it must never be written to again."""
+    """Makes a hard link; nobody may write to the file again."""
     dest.parent.mkdir(parents=True, exist_ok=True)
     os.link(source, dest)
 
@@ -101,7 +106,7 @@ def _retain(made: Snapshot, earlier: list[Path]) -> None:
 
 
 def _point(path: Path, target: str) -> None:
-    """Makes path a symbolic link to target, at once."""
+    """Makes path a symbolic link to target, atomically."""
     part = path.with_name(f".{path.name}.part")
     part.unlink(missing_ok=True)
     part.symlink_to(target)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What ./inv repo does: takes over what is in dist/, signs what is new, makes the indexes, publishes."""
+"""./inv repo: takes the packages from dist/, signs new ones, makes the indexes and publishes."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ PUBLIC_KEY = "panicast-archive-keyring.asc"
 
 
 class Archive(Protocol):
-    """A kind of repository: the module of a package manager."""
+    """One kind of repository: the module of a package manager."""
 
     # What its packages' file names end with.
     SUFFIXES: tuple[str, ...]
 
     def place(self, distro: Distro, name: str, kernel: bool) -> str:
-        """Return the folder of a snapshot that the package with this file name belongs into."""
+        """Returns the folder of a snapshot for the package with this file name."""
 
     def make(
         self,
@@ -43,7 +43,7 @@ class Archive(Protocol):
         valid_days: int,
         url: str,
     ) -> None:
-        """Make and sign the indexes of a target's packages, which are in the snapshot already."""
+        """Makes and signs the indexes of a target's packages, which are in the snapshot already."""
 
 
 ARCHIVES: dict[str, Archive] = {"deb": apt, "rpm": dnf}
@@ -59,13 +59,14 @@ def run(
     kernel_names: str = "",
     trust: str = "",
 ) -> Path:
-    """Publishes what is in dist/ of a comma list of distros ("": of all that were built) to the folder into
-    ("": dist/repo), signed with the key that GnuPG knows as sign; "" signs nothing. Of kernel_names, a comma
-    list of distros, the patched kernels are published too, each in a place of its own. Who installs the
-    package that brings the archive trusts the keys of trust, a comma list, too: the next one or the last.
+    """Publishes the packages in dist/ of a comma list of distros ("": all that were built) to the
+    folder into ("": dist/repo).
 
-    url is where the folder will be served ("": as metadata.toml says); an apt index is good for valid_days
-    from now on (seconds since 1970; 0: the clock's).
+    They are signed with the key that GnuPG knows as sign; "" signs nothing. kernel_names is a comma
+    list of distros whose patched kernels are published too, each in a place of its own. trust is a
+    comma list of further keys, the next or the last one, that whoever installs the keyring package
+    trusts. url is where the folder will be served ("": as metadata.toml says). An apt index is
+    valid for valid_days from now on (seconds since 1970; 0: the clock's).
     """
     project = metadata.load()
     chosen = distros.select(names) if names else [d for d in distros.load().values() if dist.read(d.name)]
@@ -126,7 +127,7 @@ def _index(
 
 
 def _built(distro: Distro, signed: bool) -> Iterator[Path]:
-    """The packages of a distro in dist/, and with a key those that bring it."""
+    """Returns the packages of a distro in dist/, and with a key its keyring package."""
     suffixes = ARCHIVES[distro.family].SUFFIXES
     for target in [distro.name, *([entry.target(distro)] if signed else [])]:
         for built in dist.read(target).get("components", {}).values():
@@ -136,8 +137,8 @@ def _built(distro: Distro, signed: bool) -> Iterator[Path]:
 
 
 def _withdraw(made: Snapshot, project: Project) -> None:
-    """Takes away what earlier versions published beside the module: kernels, and the distribution's headers,
-    which any upgrade of a stranger's machine would take."""
+    """Removes what earlier versions published beside the module: kernels and the distribution's
+    headers, which any upgrade of a stranger's machine would install."""
     for place in list(made.packages):
         path = Path(place)
         if kernels.COMPONENT not in path.parts and not path.name.startswith(project.name):
@@ -146,7 +147,8 @@ def _withdraw(made: Snapshot, project: Project) -> None:
 
 
 def _take(made: Snapshot, distro: Distro, signing: Key | None, with_kernel: bool) -> None:
-    """Takes over what is new of a distro's packages; UserError if one was published with other bytes."""
+    """Copies what is new of a distro's packages. Raises UserError if one was published with other
+    bytes."""
     fresh = []
     archive = ARCHIVES[distro.family]
     found = [(path, archive.place(distro, path.name, False)) for path in _built(distro, signing is not None)]

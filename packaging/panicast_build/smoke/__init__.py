@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The smoke test: the built packages in two emulated machines; one crashes, the other has its last words."""
+"""The smoke test: two emulated machines with the built packages; one crashes, the other has its
+last words."""
 
 from __future__ import annotations
 
@@ -36,13 +37,13 @@ STOCK, PATCHED, SECURE_BOOT = "stock", "patched", "secureboot"
 
 
 def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Report:
-    """Tells the story with the packages in dist/DISTRO, with this QEMU network card, on stock kernels; or the
-    one of the patched kernel in dist/DISTRO/kernel, configured as config ("": distro if it was built); or the
-    one of a stock kernel that Secure Boot has started.
+    """Runs the scenario with the packages in dist/DISTRO and this QEMU network card: on stock
+    kernels; on the patched kernel in dist/DISTRO/kernel, configured as config ("": distro if it was
+    built); or on a stock kernel under Secure Boot.
 
-    Writes dist/DISTRO/smoke.json, smoke-patched.json or smoke-secureboot.json. Raises BuildError when the
-    story goes wrong, after the ends of both serial logs have been shown; UserError when the packages or a
-    tool are missing.
+    Writes dist/DISTRO/smoke.json, smoke-patched.json or smoke-secureboot.json. Raises BuildError if
+    the scenario fails, after showing the ends of both serial logs, and UserError if the packages or
+    a tool are missing.
     """
     check("kernel to smoke", kernel, (STOCK, PATCHED, SECURE_BOOT))
     distro = distros.get(distro_name)
@@ -111,7 +112,7 @@ def _family(client: docker.DockerClient, distro: Distro) -> Family:
 def _specs(
     image: GuestImage, repository: Path, folder: Path, logs: Path, accelerator: vm.Accelerator, nic: str
 ) -> list[vm.Spec]:
-    """The server and the log host: one root, one segment."""
+    """Returns the server and the log host: one root, one segment."""
     return [
         vm.Spec(
             name=name,
@@ -132,7 +133,7 @@ def _specs(
 
 @contextmanager
 def _guest(spec: vm.Spec, transcript: TextIO) -> Iterator[tuple[vm.Machine, System]]:
-    """A machine that runs, and the system in it."""
+    """Yields a running machine and its system."""
     with vm.Machine(spec, FOLDER) as machine, closing(System(machine, transcript)) as guest:
         yield machine, guest
 
@@ -146,7 +147,8 @@ def _tell(specs: list[vm.Spec], tool: Tool, transcript: TextIO, account: Report)
 def _tell_from_boot(
     make: Callable[..., Stage], server: vm.Spec, other: vm.Spec, transcript: TextIO, account: Report
 ) -> None:
-    """A story that starts its server itself, which keeps what it writes; made of start, spec and log_host."""
+    """Runs a scenario that starts its server itself, whose disk lasts. make makes it from start,
+    spec and log_host."""
     with _guest(other, transcript) as (_, log_host):
         _tell_and_report(make(partial(_guest, transcript=transcript), server, log_host=log_host), account)
 
@@ -160,8 +162,9 @@ def _installed(
     *names: str,
     log: TextIO,
 ) -> vm.Spec:
-    """spec with a disk of its own, on which packages are installed as on that of a machine that is yet to
-    boot: by the package manager and DKMS in the container, which compile at the speed of this machine."""
+    """Returns spec with a disk of its own, on which the package manager and DKMS have installed
+    packages before the first boot. They run in a container, and so compile at this machine's speed.
+    """
 
     def install(box: Container) -> None:
         box.put(repository, repo.MOUNTED)
@@ -173,14 +176,14 @@ def _installed(
 
 
 def _tell_and_report(story: Stage, account: Report) -> None:
-    """Has a story account, and what it saw reported."""
+    """Runs a scenario and reports what it saw."""
     account.kernels, account.records = story.kernels, story.records
     story.tell()
     account.result, account.failure = "pass", ""
 
 
 def _fresh(folder: Path) -> Path:
-    """An empty folder in the place of the last run's."""
+    """Replaces the last run's folder by an empty one."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder

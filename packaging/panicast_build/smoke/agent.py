@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A client of the QEMU guest agent: runs argv lists inside a guest, over a virtio serial port.
 
-One JSON object a line in each direction. The agent dies with its guest, and what it was told before it was
-started waits for it in the port: so every conversation begins with guest-sync-delimited, whose reply
-follows a byte 0xFF that no JSON has; whatever came before that byte was meant for somebody else.
+Each direction carries one JSON object a line. The agent dies with its guest, and what was sent
+before it started waits in the port. So every conversation begins with guest-sync-delimited, whose
+reply follows a byte 0xFF, which no JSON contains: what came before that byte was meant for somebody
+else.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ ENVIRONMENT = (
 
 @dataclass(frozen=True)
 class Output:
-    """How a command in a guest ended: exit code (128 + n after signal n), standard output, standard error."""
+    """How a command in a guest ended: exit code (128 + n after signal n), standard output, standard
+    error."""
 
     code: int
     out: str
@@ -52,25 +54,25 @@ class Refused(SmokeFailure):
 
 
 class Framer:
-    """Bytes from the port in, whole replies out."""
+    """Takes bytes from the port and returns whole replies."""
 
     def __init__(self) -> None:
         self._pending = b""
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
-        """The replies that data completes. Those before a delimiter are dropped, half ones and all."""
+        """Returns the replies that data completes. Drops those before a delimiter, even half ones."""
         self._pending = (self._pending + data).rpartition(DELIMITER)[2]
         *lines, self._pending = self._pending.split(b"\n")
         return [json.loads(line) for line in lines if line.strip()]
 
 
 def encode(command: str, arguments: dict[str, Any]) -> bytes:
-    """A request as it goes to the agent."""
+    """Returns a request as the agent expects it."""
     return json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n"
 
 
 def exec_arguments(argv: Sequence[str], stdin: str = "") -> dict[str, Any]:
-    """The arguments of guest-exec that run argv with stdin as its standard input."""
+    """Returns the arguments of guest-exec that run argv with stdin as its standard input."""
     arguments: dict[str, Any] = {
         "path": argv[0],
         "arg": list(argv[1:]),
@@ -83,7 +85,7 @@ def exec_arguments(argv: Sequence[str], stdin: str = "") -> dict[str, Any]:
 
 
 def output(status: dict[str, Any]) -> Output:
-    """What guest-exec-status says of a command that has ended."""
+    """Returns what guest-exec-status says of a command that has ended."""
 
     def text(key: str) -> str:
         return base64.b64decode(status.get(key, "")).decode(errors="replace")
@@ -92,7 +94,7 @@ def output(status: dict[str, Any]) -> Output:
 
 
 class Agent:
-    """The agent behind the unix socket at path; check is called in all waits, to raise when QEMU is gone."""
+    """The agent behind the unix socket at path. All waits call check, which raises if QEMU is gone."""
 
     def __init__(self, path: Path, check: Callable[[], None]) -> None:
         self._check = check
@@ -107,7 +109,7 @@ class Agent:
         self._socket.close()
 
     def sync(self) -> bool:
-        """Whether the agent answers now; drops what it still had to say to earlier questions."""
+        """Tells whether the agent answers now. Drops its answers to earlier questions."""
         wanted = next(self._ids)
         self._socket.sendall(DELIMITER + encode("guest-sync-delimited", {"id": wanted}))
         deadline = time.monotonic() + SYNC_SECONDS
@@ -117,7 +119,7 @@ class Agent:
         return False
 
     def call(self, command: str, *, within: float = REPLY_SECONDS, **arguments: Any) -> Any:
-        """The agent's reply. Raises Silent, or Refused with what the agent has against the command."""
+        """Returns the agent's reply. Raises Silent, or Refused with the agent's error."""
         self._socket.sendall(encode(command, arguments))
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
@@ -128,13 +130,14 @@ class Agent:
         raise Silent(f"the guest agent did not answer {command} within {within:.0f} s")
 
     def start(self, argv: Sequence[str], stdin: str = "") -> int:
-        """Starts argv in the guest; the pid that finish() takes."""
+        """Starts argv in the guest and returns the pid for finish()."""
         return int(self.call("guest-exec", **exec_arguments(argv, stdin))["pid"])
 
     def read(self, path: str, within: float) -> str:
-        """What a small file of the guest holds; Silent or Refused where it does not say so in time.
+        """Returns the contents of a small file of the guest. Raises Silent or Refused.
 
-        Three short questions, none of which starts a process: for asking a guest that may be about to die.
+        It takes three short questions, none of which starts a process: good for a guest that may be
+        about to die.
         """
         handle = self.call("guest-file-open", within=within, path=path, mode="r")
         try:
@@ -144,11 +147,13 @@ class Agent:
         return base64.b64decode(got["buf-b64"]).decode(errors="replace")
 
     def post(self, argv: Sequence[str], stdin: str = "") -> None:
-        """Starts argv in the guest without waiting for an answer: a guest that dies of it gives none."""
+        """Starts argv in the guest without waiting for an answer, because a guest that dies of it
+        gives none."""
         self._socket.sendall(encode("guest-exec", exec_arguments(argv, stdin)))
 
     def finish(self, pid: int, seconds: float) -> Output:
-        """How the command with this pid ended; Silent if it has not within seconds."""
+        """Returns how the command with this pid ended. Raises Silent if it has not ended within
+        seconds."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             status = self.call("guest-exec-status", pid=pid)

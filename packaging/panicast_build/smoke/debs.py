@@ -19,18 +19,19 @@ from panicast_build.targets.distros import DebDistro
 
 
 def control(path: Path) -> dict[str, str]:
-    """The control fields of a .deb in their order."""
+    """Returns the control fields of a .deb in order."""
     return {str(key): str(value) for key, value in DebFile(str(path)).debcontrol().items()}
 
 
 def read(path: Path) -> Package:
-    """The package in a .deb, by its own word."""
+    """Returns the package in a .deb, as it describes itself."""
     fields = control(path)
     return Package(path, fields["Package"], fields["Version"], sha256(path))
 
 
 def wants(controls: Sequence[dict[str, str]]) -> str:
-    """What apt would install along with packages of these control fields, as one dependency list."""
+    """Returns what apt would install along with packages of these control fields, as one dependency
+    list."""
     fields = ("Pre-Depends", "Depends", "Recommends")
     return ", ".join(sorted({fields_[name] for fields_ in controls for name in fields if fields_.get(name)}))
 
@@ -58,7 +59,7 @@ class Debs:
         return repo.built(dist, self._distro.name, "{name}_*.deb", lambda path: control(path)["Version"])
 
     def image(self, packages: Sequence[Package]) -> str:
-        """See Family. What packages depend on is downloaded there, not installed."""
+        """See Family. It downloads what packages depend on, and does not install it."""
         needed = wants([control(package.path) for package in packages])
         arguments = {"KERNEL": self._distro.kernel_image, "WANTS": needed}
         return images.build(self._client, self._distro, "guest-deb", buildargs=arguments)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How a smoke test ends badly, and the one way in which it waits."""
+"""How a smoke test fails, and the one way in which it waits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ POLL_SECONDS = 0.5
 
 
 class SmokeFailure(Exception):
-    """What was expected of a guest and did not happen, in one sentence."""
+    """Something expected of a guest did not happen; the message says what, in one sentence."""
 
 
 def wait_for(
@@ -23,7 +23,8 @@ def wait_for(
     pause: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Value:
-    """The first true value of probe; SmokeFailure names what was waited for when seconds have passed."""
+    """Returns the first true value of probe. Raises SmokeFailure, which names what was waited for,
+    after seconds."""
     deadline = clock() + seconds
     while not (value := probe()):
         if clock() >= deadline:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a package family makes of a smoke test: the guests' image, the repository, the commands in it."""
+"""What a package family supplies to a smoke test: the guests' image, the repository, the commands
+in it."""
 
 from __future__ import annotations
 
@@ -13,12 +14,13 @@ from panicast_build.smoke.repo import Package
 
 @dataclass(frozen=True)
 class Tool:
-    """How a guest's package manager is used: argv lists, which the package's name is appended to.
+    """How to use a guest's package manager: argv lists, to which the package's name is appended.
 
-    refresh is run before, start after the receiver has been installed (where that alone does not start it);
-    repair are whole commands that complete in turn an installation of panicast-dkms which was cut off;
-    purge removes what remove leaves; keeps are the files that are left even then, for the user to delete.
-    recommends says that a package brings along what it recommends, as the receiver its web page's libraries.
+    refresh runs before; start runs after the receiver's installation, if that alone does not start
+    it. repair are whole commands that in turn complete an installation of panicast-dkms that was
+    cut off. purge removes what remove leaves; keeps are the files that stay even then, for the user
+    to delete. recommends says that a package brings what it recommends, as the receiver its web
+    page's libraries.
     """
 
     name: str
@@ -40,10 +42,10 @@ class Family(Protocol):
     root: str
 
     def built(self, dist: Path) -> list[Package]:
-        """The packages under test in dist."""
+        """Returns the packages under test in dist."""
 
     def image(self, packages: Sequence[Package]) -> str:
-        """The tag of the guests' container image, in which all is there that packages depend on."""
+        """Returns the tag of the guests' container image, which has all that packages depend on."""
 
     def index(self, folder: Path) -> None:
         """Makes a folder of packages a repository."""

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The guests' root: a container image with a kernel and systemd, made a file system for QEMU to boot."""
+"""Makes the guests' root: a container image with a kernel and systemd becomes a file system for
+QEMU to boot."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ DISK_BYTES = 4 * 2**30
 
 @dataclass(frozen=True)
 class GuestImage:
-    """A root file system, and the kernel and initramfs out of it. Cached: open it for reading only."""
+    """A root file system, and the kernel and initramfs from it. Cached: open it for reading only."""
 
     root: Path
     kernel: Path
@@ -35,7 +36,7 @@ class GuestImage:
 
 
 def guest_image(client: docker.DockerClient, tag: str) -> GuestImage:
-    """The guests' image that a container image is made into.
+    """Returns the guests' image made from a container image.
 
     Cached by the container image's tag, which is a hash of all that goes into it.
     """
@@ -56,8 +57,8 @@ def guest_image(client: docker.DockerClient, tag: str) -> GuestImage:
 def prepared_image(
     client: docker.DockerClient, tag: str, prepare: Callable[[Container], None], folder: Path, log: TextIO
 ) -> GuestImage:
-    """A guest's image of its own, in folder, which is made: the one that a container image is made into after
-    prepare has worked on it, much faster than an emulated machine would. BuildError where a command fails."""
+    """Makes a guest's own image in folder from a container image in which prepare has worked, much
+    faster than in an emulated machine. Raises BuildError if a command fails."""
     folder.mkdir()
     with Container(client, tag, mounts={folder: OUT}) as box:
         prepare(box)
@@ -66,7 +67,7 @@ def prepared_image(
 
 
 def image_folder(tag: str) -> Path:
-    """Where that of a container image is kept which is needed outside of it."""
+    """Returns where files of a container image are kept that are needed outside of it."""
     return FOLDER / tag.rpartition("/")[2].replace(":", "-")
 
 

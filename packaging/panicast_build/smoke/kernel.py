@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The patched kernel under test, as it lies in dist/DISTRO/kernel."""
+"""The patched kernel under test, from dist/DISTRO/kernel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IMAGE, HEADERS, DEBUG = "linux-image-", "linux-headers-", "-dbg"
 
 @dataclass(frozen=True)
 class PatchedKernel:
-    """A patched kernel's packages, what `uname -r` calls it, and whether its modules are signed."""
+    """A patched kernel's packages, its `uname -r`, and whether its modules are signed."""
 
     packages: list[Package]
     release: str
@@ -27,13 +27,14 @@ class PatchedKernel:
 
     @property
     def installed(self) -> list[str]:
-        """The names of the packages that a machine which builds modules has."""
+        """Returns the names of the packages for a machine that builds modules."""
         return [p.name for p in self.packages if p.name.startswith((IMAGE, HEADERS))]
 
 
 def built(distro: Distro, wanted: str = "") -> PatchedKernel:
-    """The kernel configured as wanted; for "", the first of configs.toml that was built. UserError says how
-    to build it, or that it cannot be installed beside what the guests have."""
+    """Returns the kernel with the wanted configuration; for "", the first of configs.toml that was
+    built. Raises UserError, which says how to build it, or that it cannot be installed beside what
+    the guests have."""
     return distros.by_family(distro, deb=lambda target: _built(target, wanted), rpm=_refuse)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The story of the patched kernel: what a stock one forgets at `dmesg -c` it still sends."""
+"""The scenario of the patched kernel: it still sends what a stock one forgets at `dmesg -c`."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ Start = Callable[[Spec], AbstractContextManager[tuple[Machine, System]]]
 
 
 def boot_files(root: Path, release: str, folder: Path) -> GuestImage:
-    """The kernel of this release and its initramfs out of root, the disk of a guest that has crashed, into
-    folder."""
+    """Copies the kernel of this release and its initramfs into folder from root, the disk of a
+    guest that has crashed."""
     tools.need("e2fsck", "debugfs")
     # What is in the journal only. 1: mistakes were corrected.
     checked = run([tools.find("e2fsck") or "e2fsck", "-p", root], check=False)
@@ -50,8 +50,8 @@ def boot_files(root: Path, release: str, folder: Path) -> GuestImage:
 
 
 class Story(Stage):
-    """A stock and a patched kernel on one machine, with the module built for both; its disk, spec's image, is
-    written to."""
+    """A stock and a patched kernel on one machine, with the module built for both. It writes to its
+    disk, spec's image."""
 
     def __init__(
         self, start: Start, spec: Spec, kernel: PatchedKernel, log_host: System, tool: Tool, step: Step
@@ -106,7 +106,7 @@ class Story(Stage):
                 self._module_is_refused()
 
     def _crash_after_clearing(self, *, patched: bool, gone: Callable[[], None]) -> str:
-        """The text of the record of a crash after `dmesg -c`."""
+        """Returns the text of the record of a crash after `dmesg -c`."""
         status = self._server.run(["panicast-ctl", "status"]).out
         if LOG_SOURCE[patched] not in status:
             raise SmokeFailure(f"panicast-ctl status does not say {LOG_SOURCE[patched]}: {status}")
@@ -120,7 +120,7 @@ class Story(Stage):
         return self._record("v1", crash)
 
     def _tests_passed(self) -> None:
-        """KUnit ran at boot, if the kernel was built with it."""
+        """Checks that KUnit ran at boot, if the kernel was built with it."""
         config = self._server.run(["cat", f"/boot/config-{self._kernel.release}"]).out
         if TEST_OPTION not in config.splitlines():
             return

@@ -21,7 +21,8 @@ PACKAGES = ("panicast-dkms", "panicast-receiver")
 
 @dataclass(frozen=True)
 class Package:
-    """A built package: the file, its name and version as its package manager has them, the SHA-256 in hex."""
+    """A built package: the file, its name and version as its package manager has them, the SHA-256
+    in hex."""
 
     path: Path
     name: str
@@ -30,9 +31,10 @@ class Package:
 
 
 def built(dist: Path, distro: str, pattern: str, version: Callable[[Path], str]) -> list[Package]:
-    """The packages under test in dist, one of each name; UserError says how to build what is missing.
+    """Returns the packages under test in dist, one of each name. Raises UserError, which says how
+    to build what is missing.
 
-    pattern is what the file of a {name} is called, version tells a file's.
+    pattern is the file name of {name}; version returns a file's version.
     """
     found = []
     for name in PACKAGES:
@@ -45,7 +47,7 @@ def built(dist: Path, distro: str, pattern: str, version: Callable[[Path], str])
 
 
 def fill(packages: Sequence[Package], index: Callable[[Path], None], folder: Path) -> None:
-    """Makes a folder, which is a repository of packages by index."""
+    """Makes a folder a repository of packages, indexed by index."""
     folder.mkdir()
     for package in packages:
         shutil.copy(package.path, folder)
@@ -55,7 +57,7 @@ def fill(packages: Sequence[Package], index: Callable[[Path], None], folder: Pat
 
 
 def disk(repository: Path, dest: Path) -> None:
-    """Writes an ext4 file system with what the folder repository holds to dest."""
+    """Writes an ext4 file system with the contents of the folder repository to dest."""
     tools.need("mke2fs")
     size = sum(path.stat().st_size for path in repository.rglob("*")) // 2**20 + SLACK_MIB
     run([tools.find("mke2fs") or "mke2fs", "-q", "-t", "ext4", "-d", repository, dest, f"{size}M"])

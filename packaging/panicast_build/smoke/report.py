@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a smoke test leaves behind: smoke.json, and the logs of its guests."""
+"""What a smoke test leaves behind: smoke.json, and its guests' logs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,12 @@ CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b.")
 
 @dataclass
 class Report:
-    """smoke.json: kernel is which one crashes; result is "pass" or "fail", failure says why; seconds are wall
-    clock; records are the panics as `panicast-receiver list --json` has them; kernels are release names by
-    guest; root is whose file system the guests have."""
+    """The contents of smoke.json.
+
+    kernel says which one crashes. result is "pass" or "fail", failure says why. seconds are wall
+    clock. records are the panics as in `panicast-receiver list --json`. kernels are release names
+    by guest. root is whose file system the guests have.
+    """
 
     distro: str
     kernel: str
@@ -45,7 +48,7 @@ class Report:
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
-        """Times a step and shows it; a step that fails is kept too."""
+        """Times a step and shows it, even if it fails."""
         started = time.monotonic()
         try:
             with progress.step(f"smoke: {text}", log=Path(self.logs)):
@@ -56,12 +59,12 @@ class Report:
             self.seconds = round(self.seconds + seconds, 1)
 
     def write(self, dest: Path) -> None:
-        """Writes the report to dest, beside it first."""
+        """Writes the report to dest, atomically."""
         files.write(dest, json.dumps(asdict(self), indent=2) + "\n")
 
 
 def describe(packages: Sequence[Package]) -> list[dict[str, str]]:
-    """The packages under test, for the report."""
+    """Returns the packages under test, for the report."""
     return [
         {"name": built.name, "version": built.version, "file": built.path.name, "sha256": built.sha256}
         for built in packages
@@ -69,12 +72,12 @@ def describe(packages: Sequence[Package]) -> list[dict[str, str]]:
 
 
 def printable(line: str) -> str:
-    """A console's line without what moves a terminal's cursor or colours it."""
+    """Returns a console's line without escape sequences that move the cursor or set colours."""
     return "".join(character for character in CONTROL.sub("", line) if character.isprintable())
 
 
 def show_consoles(consoles: Sequence[Path]) -> None:
-    """The last lines that each guest said on its serial line, and where all of them are."""
+    """Prints each guest's last serial lines, and where all of them are."""
     for console in consoles:
         progress.say(f"--- {console.stem}, the end of {console}")
         for line in filter(None, map(printable, tail(console, TAIL_LINES))):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""RPMs in guests: a Debian root that the RPM package manager of the target manages (rpmroot.py)."""
+"""RPMs in guests: a Debian root that the target's RPM package manager manages (rpmroot.py)."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from panicast_build.targets.distros import Base, RpmDistro
 
 
 def version(path: Path) -> str:
-    """VERSION-RELEASE of NAME-VERSION-RELEASE.ARCH.rpm."""
+    """Returns VERSION-RELEASE of NAME-VERSION-RELEASE.ARCH.rpm."""
     return "-".join(path.name.rsplit("-", 2)[1:]).rsplit(".", 2)[0]
 
 
 def real_guest(distro: RpmDistro, manager: rpmroot.Manager) -> dict[str, str]:
-    """The arguments of Containerfile.guest-rpm-real."""
+    """Returns the arguments of Containerfile.guest-rpm-real."""
     # Dependencies may ask for versions, which the command that installs them is not told.
     needed = [dependency.split()[0] for dependency in (*distro.python_requires, *distro.python_suggests)]
     return {
@@ -39,7 +39,7 @@ def real_guest(distro: RpmDistro, manager: rpmroot.Manager) -> dict[str, str]:
 class Rpms:
     """The smoke test's family of RPMs: see family.Family.
 
-    The guests' root is the distro's own where a registry has its image, else Debian's (rpmroot.py).
+    The guests' root is the distro's own if a registry has its image, else Debian's (rpmroot.py).
     """
 
     def __init__(self, client: docker.DockerClient, distro: RpmDistro) -> None:
@@ -65,8 +65,8 @@ class Rpms:
         return repo.built(dist, self._distro.name, "{name}-*.noarch.rpm", version)
 
     def image(self, packages: Sequence[Package]) -> str:
-        """See Family. What packages depend on is installed there; on Debian rpm learns of it in the running
-        guest."""
+        """See Family. It installs what packages depend on; on Debian the running guest tells rpm of
+        it."""
         base: Base
         if self._real:
             base, recipe, stubs = self._distro, "guest-rpm-real", {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The story that a smoke test tells: two machines with the packages, a crash in each format, the records."""
+"""The smoke test's scenario: two machines with the packages, a crash in each format, the records."""
 
 from __future__ import annotations
 
@@ -37,9 +37,11 @@ Step = Callable[[str], AbstractContextManager[None]]
 
 
 class Stage(ABC):
-    """The two guests, and what was seen of them: records (panics, from list --json), kernels (by guest).
+    """The two guests, and what was seen of them: records (panics, from list --json), kernels (by
+    guest).
 
-    A story sets the server when it has one."""
+    A scenario sets server when it has one.
+    """
 
     _server: System
 
@@ -52,7 +54,7 @@ class Stage(ABC):
 
     @abstractmethod
     def tell(self) -> None:
-        """The whole story; SmokeFailure where it goes another way."""
+        """Runs the whole scenario. Raises SmokeFailure if it goes another way."""
 
     def _boot(self, *guests: System) -> None:
         for guest in guests:
@@ -79,7 +81,7 @@ class Stage(ABC):
         self._server.abandon(["tee", "/proc/sysrq-trigger"], stdin="c")
 
     def _record(self, form: str, crash: Callable[[], None]) -> str:
-        """The text of the one record, complete and with the evidence, that a crash has left."""
+        """Returns the text of the one complete record, with the evidence, that a crash left."""
         known = {record["id"] for record in self._of_type("panic")}
         crash()
         wait_for("a record of the crash", RECORD_SECONDS, lambda: self._new_panics(known))
@@ -105,7 +107,7 @@ class Stage(ABC):
 
 
 class Story(Stage):
-    """The packages through their life on stock kernels."""
+    """Takes the packages through their life on stock kernels."""
 
     def __init__(self, server: System, log_host: System, tool: Tool, step: Step) -> None:
         super().__init__(log_host, tool, step)
@@ -145,7 +147,7 @@ class Story(Stage):
             self._purge()
 
     def _install_in_a_power_cut(self) -> None:
-        """The server is cut off in the middle of a build: what is not on its disk by then is lost."""
+        """Cuts the server off in the middle of a build: what is not on its disk by then is lost."""
         pairs = ((self._server, DKMS), (self._log_host, RECEIVER))
         for guest, _ in pairs:
             if self._tool.refresh:
@@ -175,7 +177,8 @@ class Story(Stage):
         wait_for("a complete test record", RECORD_SECONDS, lambda: _complete(self._of_type("test")))
 
     def _crash(self, form: str) -> None:
-        """Crashes the server: it must come back by itself and leave one more record, with the evidence."""
+        """Crashes the server, which must come back by itself and leave one more record with the
+        evidence."""
 
         def crash() -> None:
             self._panic()

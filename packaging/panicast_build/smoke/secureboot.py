@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The story of a server that enforces Secure Boot: what its kernel refuses, what doctor says, what enrolling
-DKMS' key and one's own does."""
+"""The scenario of a server that enforces Secure Boot: what its kernel refuses, what doctor says,
+and what enrolling DKMS' key and the operator's own does."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ OFF_SECONDS = 120.0
 
 
 class Story(Stage):
-    """A server that the firmware and the loaders in a folder (uefi.chain) start, with the module built; its
-    disk, spec's image, is written to."""
+    """A server that boots by the firmware and loaders in a folder (uefi.chain), with the module
+    built. It writes to its disk, spec's image."""
 
     def __init__(
         self, start: Start, spec: Spec, loaders: Path, log_host: System, tool: Tool, step: Step
@@ -58,7 +58,7 @@ class Story(Stage):
             self._after_enrolling()
 
     def _before_enrolling(self) -> list[Path]:
-        """The certificates, brought here, of DKMS' key and of the operator's own."""
+        """Copies the certificates of DKMS' key and of the operator's own here and returns them."""
         with self._step("firmware, shim, GRUB and kernel start each other, Secure Boot enforcing"):
             self._boot(self._server, self._log_host)
             self._is_enforcing()
@@ -121,7 +121,7 @@ class Story(Stage):
             raise SmokeFailure(f"the module's signer is {signer!r}, not {wanted!r}")
 
     def _is_refused(self, words: str, advice: tuple[str, ...]) -> None:
-        """The kernel does not load the module, for the reason in words; doctor says what is in advice."""
+        """Checks that the kernel refuses the module for this reason, and that doctor says advice."""
         tried = self._server.run(["modprobe", "panicast"], check=False)
         if tried.code == 0 or words not in tried.err:
             raise SmokeFailure(f"modprobe ended with {tried.code}, not with {words!r}: {tried.err.strip()}")
@@ -135,7 +135,7 @@ class Story(Stage):
             raise SmokeFailure(f"panicast-ctl doctor ended with {said.code}, without {missing}: {said.out}")
 
     def _bring(self, path: str) -> Path:
-        """A file of the server, copied beside its disk."""
+        """Copies a file of the server to the folder of its disk."""
         text = self._server.run(["base64", path]).out
         copy = self._spec.folder / Path(path).name
         copy.write_bytes(base64.b64decode(text))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A guest as the story sees it: commands that succeed or fail the test, and boots that can be told apart."""
+"""The system in a guest: commands that succeed or fail the test, and boots that can be told apart."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Running:
 
 
 class System:
-    """The system inside a machine. All that is run in it is written to transcript with what it printed."""
+    """The system inside a machine. It writes all that runs in it, with its output, to transcript."""
 
     def __init__(self, machine: Machine, transcript: TextIO) -> None:
         self.name = machine.spec.name
@@ -39,27 +39,29 @@ class System:
         self._boot = ""
 
     def close(self) -> None:
-        """Hangs up; the machine goes on."""
+        """Hangs up; the machine continues."""
         self._agent.close()
 
     def wait_until_up(self) -> None:
-        """Waits until the guest has booted (anew, if it was up before) and has started all that it starts."""
+        """Waits until the guest has booted (again, if it was up before) and has started all its
+        services."""
         wait_for(f"{self.name} to boot", BOOT_SECONDS, self._has_new_boot)
         self.run(["systemctl", "is-system-running", "--wait"], seconds=BOOT_SECONDS, check=False)
 
     def run(
         self, argv: Sequence[str], *, stdin: str = "", seconds: float = COMMAND_SECONDS, check: bool = True
     ) -> Output:
-        """Runs argv to its end. With check, SmokeFailure unless it exits with 0."""
+        """Runs argv to its end. With check, raises SmokeFailure unless it exits with 0."""
         return self.finish(self.start(argv, stdin), seconds=seconds, check=check)
 
     def start(self, argv: Sequence[str], stdin: str = "") -> Running:
-        """Starts argv and goes on."""
+        """Starts argv and returns at once."""
         self._say(f"+ {shlex.join(argv)}")
         return Running(argv, self._agent.start(argv, stdin))
 
     def finish(self, running: Running, *, seconds: float = COMMAND_SECONDS, check: bool = True) -> Output:
-        """Waits for the end of what was started. With check, SmokeFailure unless it exits with 0."""
+        """Waits for the end of what was started. With check, raises SmokeFailure unless it exits
+        with 0."""
         what = f"{self.name}: {shlex.join(running.argv)}"
         try:
             output = self._agent.finish(running.pid, seconds)
@@ -72,7 +74,7 @@ class System:
         return output
 
     def abandon(self, argv: Sequence[str], stdin: str = "") -> None:
-        """Runs what ends this boot: neither an answer nor an end is waited for."""
+        """Runs a command that ends this boot; waits neither for an answer nor for its end."""
         self._say(f"+ {shlex.join(argv)} (ends this boot)")
         self._agent.post(argv, stdin)
 

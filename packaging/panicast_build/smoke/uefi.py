@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A machine whose firmware enforces Secure Boot, and the signed chain by which a Debian server boots on it:
-firmware, shim, GRUB, kernel; and the keys that its owner has enrolled with shim (MOK)."""
+"""A machine whose firmware enforces Secure Boot, the signed chain by which a Debian server boots on
+it (firmware, shim, GRUB, kernel), and the keys that its owner has enrolled with shim (MOK)."""
 
 from __future__ import annotations
 
@@ -38,10 +38,12 @@ BOOT_FOLDER = "EFI/BOOT"
 
 
 def chain(client: docker.DockerClient, distro: Distro) -> Path:
-    """The folder of the firmware (code.fd, vars.fd with Microsoft's keys) and the signed loaders
-    (shimx64.efi, mmx64.efi, grubx64.efi), out of distro's own packages. Cached: not to be written to.
+    """Returns the folder of the firmware (code.fd, vars.fd with Microsoft's keys) and the signed
+    loaders (shimx64.efi, mmx64.efi, grubx64.efi), from the distro's own packages. Cached: do not
+    write to it.
 
-    UserError for a distro whose loaders are not Debian's."""
+    Raises UserError for a distro whose loaders are not Debian's.
+    """
     if not distro.image.startswith("debian:"):
         raise UserError(
             f"the signed loaders of {distro.name} are not Debian's", "name a Debian: --distro debian-12"
@@ -56,13 +58,13 @@ def chain(client: docker.DockerClient, distro: Distro) -> Path:
 
 
 def grub_cfg(append: str) -> str:
-    """GRUB's configuration: the kernel that lies beside it, at once, with this command line."""
+    """Returns GRUB's configuration: it boots the kernel beside it at once, with this command line."""
     return f"set timeout=0\nlinux /vmlinuz {append}\ninitrd /initrd.img\nboot\n"
 
 
 def firmware(loaders: Path, image: GuestImage, append: str, folder: Path) -> Firmware:
-    """The firmware of a machine as it is delivered, and the system partition that starts image's kernel with
-    append as its command line; both in folder. loaders is what chain() returned."""
+    """Returns the firmware of a machine as delivered, and the system partition that boots image's
+    kernel with append as its command line, both in folder. loaders is what chain() returned."""
     made = Firmware(loaders / "code.fd", folder / "vars.fd", folder / "esp.img")
     shutil.copyfile(loaders / "vars.fd", made.variables)
     tools.need("mformat", "mcopy", "sfdisk")
@@ -93,8 +95,8 @@ def _partition(tree: Path, disk: Path) -> None:
 
 
 def enrol(variables: Path, certificates: Sequence[Path]) -> None:
-    """Adds certificates (DER or PEM) to the keys of the machine's owner, as shim's MokManager does when it is
-    answered at the screen; the machine must be off."""
+    """Adds certificates (DER or PEM) to the machine owner's keys, as shim's MokManager does at the
+    screen. The machine must be off."""
     store = Edk2VarStore(str(variables))
     known = store.get_varlist()
     for certificate in certificates:

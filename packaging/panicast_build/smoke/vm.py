@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A QEMU process: its command line, its start and its certain end."""
+"""Runs a QEMU process: its command line, its start and its certain end."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ PROBE_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Accelerator:
-    """How QEMU runs the guest's instructions: a word for reports, the options, and what helps it on the
-    kernel's command line."""
+    """How QEMU runs the guest's instructions: a word for reports, the options, and what helps it on
+    the kernel's command line."""
 
     name: str
     options: tuple[str, ...]
@@ -41,8 +41,8 @@ TCG = Accelerator("tcg", ("-accel", "tcg,thread=multi", "-cpu", "max,erms=off"),
 
 @dataclass(frozen=True)
 class Firmware:
-    """UEFI that enforces Secure Boot: its code; its variables, which the machine writes to; the disk with the
-    EFI system partition, from which it boots."""
+    """UEFI that enforces Secure Boot: its code, its variables (which the machine writes to), and
+    the disk with the EFI system partition from which it boots."""
 
     code: Path
     variables: Path
@@ -51,14 +51,15 @@ class Firmware:
 
 @dataclass(frozen=True)
 class Spec:
-    """A guest. number tells it apart on the segment (MAC and address: see containers/guest-deb); peer names
-    the guest at the other end; folder holds the sockets; console gets all that the serial line says.
+    """A guest. number identifies it on the segment (MAC and address: see containers/guest-deb).
+    peer names the guest at the other end. folder holds the sockets. console gets all serial output.
 
-    append is added to the kernel's command line; lasting says that what the guest writes goes into its image
-    and not away with QEMU; reboots, that a reset starts it again instead of ending QEMU.
+    append is added to the kernel's command line. lasting writes what the guest writes to its image,
+    instead of discarding it with QEMU. reboots lets a reset start it again instead of ending QEMU.
 
-    With firmware it is that which boots: image's kernel and initramfs are not used, and command_line is what
-    the system partition has to hand the kernel."""
+    With firmware, that boots: image's kernel and initramfs are not used, and command_line is what
+    the system partition must pass to the kernel.
+    """
 
     name: str
     number: int
@@ -78,20 +79,22 @@ class Spec:
 
     @property
     def command_line(self) -> str:
-        """What the kernel is told."""
+        """Returns the kernel's command line."""
         told = f"root=/dev/vda console=ttyS0 panic=-1 systemd.hostname={self.name}"
         return " ".join(filter(None, (told, self.accelerator.append, self.append)))
 
     @property
     def agent(self) -> Path:
-        """The unix socket of the guest agent's port."""
+        """Returns the unix socket of the guest agent's port."""
         return self.folder / f"{self.name}.agent"
 
 
 def qemu_argv(spec: Spec, qemu: str = QEMU) -> list[str]:
-    """A guest's command line. No pvpanic device and -action panic=none: the guest's own reboot ends a panic.
+    """Returns a guest's command line. It has no pvpanic device and -action panic=none: the guest's
+    own reboot ends a panic.
 
-    Disks are opened as snapshots: what a guest writes lasts over its resets and goes with the process.
+    Disks are opened as snapshots: what a guest writes survives its resets and is gone with the
+    process.
     """
     segment = ",".join(
         (
@@ -120,7 +123,7 @@ def qemu_argv(spec: Spec, qemu: str = QEMU) -> list[str]:
 
 
 def _boot(spec: Spec) -> list[str]:
-    """The machine, and what it boots."""
+    """Returns the options for the machine and what it boots."""
     if spec.firmware is None:
         kernel = ["-kernel", str(spec.image.kernel), "-initrd", str(spec.image.initrd)]
         return ["-machine", "q35", *kernel, "-append", spec.command_line]
@@ -139,24 +142,25 @@ def _boot(spec: Spec) -> list[str]:
 
 
 def version() -> str:
-    """What QEMU calls itself, e.g. "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)"."""
+    """Returns QEMU's name, e.g. "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)"."""
     return _told("--version")[0]
 
 
 def devices() -> set[str]:
-    """The models of devices that this QEMU has."""
+    """Returns the device models that this QEMU has."""
     return {line.split('"')[1] for line in _told("-device", "help") if line.startswith('name "')}
 
 
 def _told(*arguments: str) -> list[str]:
-    """The lines that QEMU answers to arguments."""
+    """Returns the lines that QEMU prints for these arguments."""
     argv = [tools.find(QEMU) or QEMU, *arguments]
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
 def choose_accelerator(kernel: Path) -> Accelerator:
-    """KVM where it really runs this kernel, else TCG. That /dev/kvm exists proves nothing: so the kernel is
-    started without a root file system, which it must get far enough to panic about and reset."""
+    """Returns KVM if it really runs this kernel, else TCG. /dev/kvm may exist and not work, so it
+    starts the kernel without a root file system: the kernel must get far enough to panic about that
+    and reset."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return TCG
     argv = [tools.find(QEMU) or QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35"]
@@ -177,7 +181,7 @@ def choose_accelerator(kernel: Path) -> Accelerator:
 
 
 class Machine:
-    """with Machine(spec, temporary): a guest that runs, and is killed at the end whatever happens.
+    """with Machine(spec, temporary): a running guest, which is killed at the end whatever happens.
 
     temporary is a folder with room for what the guest writes to its disks.
     """
@@ -214,14 +218,14 @@ class Machine:
         self._kill()
 
     def wait_until_ended(self, seconds: float) -> None:
-        """Waits for QEMU to end by itself, as it does at a reset if its guest is not to reboot."""
+        """Waits for QEMU to end by itself, as at a reset if its guest must not reboot."""
         wait_for(f"QEMU to end with {self.spec.name}", seconds, self._ended)
 
     def _ended(self) -> bool:
         return self._process is not None and self._process.poll() is not None
 
     def check(self) -> None:
-        """Raises SmokeFailure if QEMU has ended: no guest has any business to switch itself off here."""
+        """Raises SmokeFailure if QEMU has ended: no guest may power off here."""
         if self._process is not None and (code := self._process.poll()) is not None:
             said = self._complaints.read_text(errors="replace").strip()
             raise SmokeFailure(f"{self.spec.name}: QEMU ended with exit code {code} {said}".strip())

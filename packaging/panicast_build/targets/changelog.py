@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""CHANGELOG.md, and the changelogs of packages that are made of it."""
+"""Parses CHANGELOG.md, and makes the packages' changelogs from it."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ WIDTH = 76
 
 @dataclass(frozen=True)
 class Entry:
-    """A version's: when it was released (None: not yet), and what changed, each change as one line."""
+    """One version's entry: its date (None: not released yet) and its changes, each as one line."""
 
     version: str
     released: date | None
     changes: tuple[str, ...]
 
     def time(self, epoch: int) -> datetime:
-        """When it was released; epoch, in seconds since 1970, where it was not."""
+        """Returns when it was released, in seconds since 1970; epoch if it was not."""
         if self.released is None:
             return datetime.fromtimestamp(epoch, UTC)
         return datetime(self.released.year, self.released.month, self.released.day, tzinfo=UTC)
 
 
 def parse(text: str) -> list[Entry]:
-    """The entries of a CHANGELOG.md, the newest first; UserError if there are none."""
+    """Returns the entries of a CHANGELOG.md, newest first. Raises UserError if there are none."""
     parts = HEADING.split(text)[1:]
     if not parts:
         raise UserError("CHANGELOG.md has no entry", f"a heading is: ## VERSION (YYYY-MM-DD or {UNRELEASED})")
@@ -49,7 +49,7 @@ def parse(text: str) -> list[Entry]:
 
 
 def of(version: str, path: Path = PATH) -> list[Entry]:
-    """The entries up to that of version; where it has none yet, one that says so."""
+    """Returns the entries up to that of version; if it has none yet, adds one that says so."""
     entries = parse(path.read_text())
     known = [entry.version for entry in entries]
     if version in known:
@@ -63,7 +63,7 @@ def _changes(body: str) -> tuple[str, ...]:
 
 
 def release(text: str, version: str, today: date) -> str:
-    """CHANGELOG.md with the entry of version, which must be the newest, released today."""
+    """Returns CHANGELOG.md with the entry of version, which must be the newest, dated today."""
     newest = parse(text)[0]
     if newest.version != version:
         raise UserError(
@@ -76,7 +76,8 @@ def release(text: str, version: str, today: date) -> str:
 def debian(
     entries: Sequence[Entry], package: str, version: str, suite: str, maintainer: str, epoch: int
 ) -> str:
-    """debian/changelog: version is the newest's as the package has it, of which its entry's is a part."""
+    """Returns debian/changelog; version is the package's, of which the newest entry's version is a
+    part."""
     upstream = entries[0].version
     made = Changelog()
     for entry in reversed(entries):
@@ -94,7 +95,7 @@ def debian(
 
 
 def rpm(entries: Sequence[Entry], release_: str, maintainer: str, epoch: int) -> str:
-    """A spec's %changelog; release_ is the packages' release."""
+    """Returns a spec's %changelog; release_ is the packages' release."""
     paragraphs = []
     for entry in entries:
         heading = f"* {entry.time(epoch):%a %b %d %Y} {maintainer} - {entry.version}-{release_}"

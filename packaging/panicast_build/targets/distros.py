@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The targets, read from packaging/distros.toml, which says what each field means."""
+"""Reads the targets from packaging/distros.toml, which says what each field means."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ U = TypeVar("U")
 
 @dataclass(frozen=True)
 class Base:
-    """What a base image is made of: see distros.toml. name is for people, and in what is made of it."""
+    """What a base image is made from: see distros.toml. name is for people, and is part of what is
+    made from it."""
 
     name: str
     title: str
@@ -44,12 +45,12 @@ class Distro(Base):
 
     @property
     def folder(self) -> str:
-        """The folder of its packages in the archive of RPMs."""
+        """Returns the folder of its packages in the RPM repositories."""
         return self.entry_folder.replace("$releasever", self.suite)
 
     @property
     def entry_folder(self) -> str:
-        """The same, as its source entry names it: the machine knows its $releasever."""
+        """Returns the same folder for its source entry: the machine expands $releasever."""
         return self.repository or self.name
 
 
@@ -101,7 +102,7 @@ KINDS: dict[str, type[Distro]] = {"deb": DebDistro, "rpm": RpmDistro}
 
 
 def load(table: Path = TABLE) -> dict[str, Distro]:
-    """Return the targets by name, in the order of the table."""
+    """Returns the targets by name, in the order of the table."""
     return {
         name: tables.value(table, name, fields, tables.pick(table, name, fields, "family", KINDS))
         for name, fields in tables.load(table).items()
@@ -109,9 +110,10 @@ def load(table: Path = TABLE) -> dict[str, Distro]:
 
 
 def by_family(distro: Distro, *, deb: Callable[[DebDistro], T], rpm: Callable[[RpmDistro], U]) -> T | U:
-    """Return what the function of the distro's family returns for it.
+    """Returns what the function of the distro's family returns for it.
 
-    The one place that chooses: a new family is a new argument, which every caller must then give.
+    This is the one place that chooses by family: a new family is a new argument, which every caller
+    must then pass.
     """
     if isinstance(distro, RpmDistro):
         return rpm(distro)
@@ -120,12 +122,12 @@ def by_family(distro: Distro, *, deb: Callable[[DebDistro], T], rpm: Callable[[R
 
 
 def of_family(family: type[D]) -> dict[str, D]:
-    """Return the targets of one family by name, in the order of the table."""
+    """Returns the targets of one family by name, in the order of the table."""
     return {name: distro for name, distro in load().items() if isinstance(distro, family)}
 
 
 def get(name: str) -> Distro:
-    """Return the target called name; UserError lists the right names."""
+    """Returns the target called name. Raises UserError, which lists the right names."""
     known = load()
     if name in known:
         return known[name]
@@ -137,7 +139,7 @@ def get(name: str) -> Distro:
 
 
 def select(names: str) -> list[Distro]:
-    """Return the targets of a comma list, or every one for "all"."""
+    """Returns the targets of a comma list, or all of them for "all"."""
     if names == ALL:
         return list(load().values())
     chosen = [get(name.strip()) for name in names.split(",") if name.strip()]

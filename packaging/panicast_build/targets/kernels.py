@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The kernels that are crashed, read from kernels.toml, which says what each field means."""
+"""Reads the kernels that are crashed from kernels.toml, which says what each field means."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class Kernel(Base):
 
     @property
     def series(self) -> str:
-        """What its packages are called by, e.g. 6.1."""
+        """Returns the series in its packages' names, e.g. 6.1."""
         return self.name.partition("-")[0]
 
 
 def load(table: Path = TABLE) -> dict[str, Kernel]:
-    """The kernels by name, in the order of the table."""
+    """Returns the kernels by name, in the order of the table."""
     return tables.read(table, Kernel)
 
 
 def select(names: str) -> list[Kernel]:
-    """The kernels of a comma list; every one for ""."""
+    """Returns the kernels of a comma list, or all of them for ""."""
     return choose("kernel", names, load())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The project's name, version and addresses, and what the packages are made from."""
+"""The project's name, version and addresses, and the components that are packaged."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Project:
 
 @dataclass(frozen=True)
 class Component:
-    """A part that is packaged by itself: the folder of its sources, its (source) package's name, and the
+    """A part that is packaged by itself: its source folder, its (source) package's name, and the
     families that have it."""
 
     name: str
@@ -48,12 +48,12 @@ COMPONENTS = {
 
 
 def of_family(family: str) -> list[Component]:
-    """The components that a family of distros has packages of."""
+    """Returns the components that a family has packages of."""
     return [component for component in COMPONENTS.values() if family in component.families]
 
 
 def of_distro(family: str, only: tuple[str, ...]) -> list[Component]:
-    """The components that a distro has packages of; only names them, if not all of its family's."""
+    """Returns the components that a distro has packages of: those it names, or all of its family's."""
     return [component for component in of_family(family) if not only or component.name in only]
 
 
@@ -66,13 +66,13 @@ VERSION_COPIES = {
 
 
 def stated(root: Path = ROOT) -> Project:
-    """Return the project as its file states it, whatever other files say."""
+    """Returns the project as metadata.toml states it, whatever other files say."""
     path = root / METADATA
     return tables.value(path, "project", tables.load(path).get("project", {}), Project, named=False)
 
 
 def load(root: Path = ROOT) -> Project:
-    """The project; UserError when another file states another version."""
+    """Returns the project. Raises UserError if another file states another version."""
     project = stated(root)
     for path, pattern in VERSION_COPIES.items():
         found = pattern.search((root / path).read_text())
@@ -86,7 +86,7 @@ def load(root: Path = ROOT) -> Project:
 
 
 def set_version(version: str, root: Path = ROOT) -> None:
-    """Makes version the project's, in every file that states it."""
+    """Sets the project's version in every file that states it."""
     patterns = {METADATA: re.compile(r'^version = "(.+)"$', re.MULTILINE), **VERSION_COPIES}
     for path, pattern in patterns.items():
         text = (root / path).read_text()
@@ -98,7 +98,8 @@ def set_version(version: str, root: Path = ROOT) -> None:
 
 
 def components(name: str) -> list[Component]:
-    """The component called name, or all of them for ""; UserError lists the right names."""
+    """Returns the component called name, or all of them for "". Raises UserError, which lists the
+    right names."""
     if not name:
         return list(COMPONENTS.values())
     check("component", name, COMPONENTS)

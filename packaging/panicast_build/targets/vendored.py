@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Python modules that a package takes along because its distro has them not: see distros.toml."""
+"""Python modules that a package bundles because its distro lacks them: see distros.toml."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ LICENCES = {"License :: OSI Approved :: MIT License": "MIT"}
 
 
 def version(name: str) -> str:
-    """The version that the lock pins; "0" for a stand-in of our own."""
+    """Returns the version that the lock pins; "0" for a replacement of our own."""
     return "0" if (OWN / f"{name}.py").exists() else metadata.version(distribution(name))
 
 
 @cache
 def distribution(name: str) -> str:
-    """What the package registry calls a module; a stand-in is called like what it stands in for."""
+    """Returns a module's name in the package registry; a replacement has the name of what it
+    replaces."""
     return name if (OWN / f"{name}.py").exists() else metadata.packages_distributions()[name][0]
 
 
 def licences(names: list[str]) -> list[str]:
-    """The SPDX identifiers of the modules' licences, sorted; our own is not among them."""
+    """Returns the SPDX identifiers of the modules' licences, sorted, without our own."""
     described = [metadata.metadata(distribution(name)) for name in names if not (OWN / f"{name}.py").exists()]
     found = set()
     for about in described:
@@ -38,7 +39,7 @@ def licences(names: list[str]) -> list[str]:
 
 
 def files(names: list[str]) -> dict[str, Path]:
-    """The files of the modules by their path among the modules, each with its licence."""
+    """Returns the modules' files, each with its licence, by their path among the modules."""
     found: dict[str, Path] = {}
     for name in names:
         own = OWN / f"{name}.py"
@@ -47,7 +48,7 @@ def files(names: list[str]) -> dict[str, Path]:
 
 
 def _installed(name: str) -> dict[str, Path]:
-    """The pure Python of a module that the lock has installed here."""
+    """Returns the pure Python files of a module that the lock has installed here."""
     found = {}
     compiled = set()
     for path in metadata.files(distribution(name)) or ():
