@@ -12,6 +12,7 @@ from typing import Any
 
 import docker
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -29,6 +30,16 @@ SMOKE = HERE / "smoke"
 # A test that hangs ends alone, not the whole run: each has an hour, which building what it needs is part of.
 # pyproject.toml says so; these have less.
 LIMITS_S = {HERE / "unit": 600, HERE / "fuzz": 600}
+
+
+# A property is tried with the same values in every run, and takes the time that it takes: whoever changes
+# something else must not be stopped by one that was never tried before. Nightly, others are tried:
+# --hypothesis-profile=explore.
+for name, same in (("usual", True), ("explore", False)):
+    settings.register_profile(
+        name, derandomize=same, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+settings.load_profile("usual")
 
 
 class Scheduling(LoadFileScheduling):

@@ -56,7 +56,7 @@ def interface(world: World) -> None:
     world.read_log()
     said = len(world.receiver.log)
     world.unplug()
-    time.sleep(0.2)
+    world.receiver.wait_for("packet ring .*pc-a", since=said)
     world.plug()
     world.receiver.wait_for("heard again", since=said)
     quiet(world)

@@ -24,9 +24,8 @@ from panicast_receiver.records.record import ID_BYTES
 from panicast_receiver.sinks.cursors import overview
 from panicast_receiver.wire import v1 as wire
 
-from ..unit.receiver.conftest import Receiver, udp_frame
+from ..unit.receiver.conftest import PATIENCE_S, Receiver, udp_frame, wait_until
 
-PATIENCE_S = 30
 PORT, NETCONSOLE = 6664, 6666
 DISK_MIB = 96
 HOSTS = 20
@@ -169,11 +168,12 @@ class World:
 
     def wait_kept(self, ids: set[str]) -> None:
         """Wait until the service has said of these records that it keeps them whole."""
-        deadline = time.monotonic() + PATIENCE_S
-        while missing := {one for one in ids if not self.kept.get(one)}:
-            assert self.receiver
-            assert time.monotonic() < deadline, (len(missing), len(ids), self.receiver.log[-5:])
+
+        def all_kept() -> bool:
             self.read_log(0.1)
+            return all(self.kept.get(one) for one in ids)
+
+        wait_until(all_kept, "all is kept")
 
     def wait_told(self) -> None:
         """Wait until all that is told at once was told and looked at, as long as it gets less."""

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
 
 from panicast_build.build import verified
+
+from ..waiting import wait_until
 
 UNIT, WEB_UNIT = "panicast-receiver.service", "panicast-receiver-web.service"
 COLLECT_UNIT = "panicast-collect.service"
@@ -20,15 +21,11 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
     for frame in sys.argv[1:]:
         sock.sendto(bytes.fromhex(frame), ("127.0.0.1", 6664))
 """
-PATIENCE_SECONDS = 20
 
 
 def wait_for(machine, log: str, words: str) -> None:
     """Returns when a log has the words, fails when that takes too long."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while words not in (text := machine.read(log).decode()):
-        assert time.monotonic() < deadline, text
-        time.sleep(0.2)
+    wait_until(lambda: words in machine.read(log).decode(), f"{log} has {words!r}")
 
 
 def test_life(machine, distro, newer) -> None:
@@ -113,10 +110,7 @@ def test_the_web_page_is_served_by_a_user_who_can_only_read(machine) -> None:
     for path in ("/", "/hosts", f"/records/{record['id']}"):
         assert record["host"] in fetched(path)
     # What the crash is, another process of the service's finds out a moment later.
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while "sysrq triggered crash" not in (page := fetched("/groups")):
-        assert time.monotonic() < deadline, page
-        time.sleep(0.2)
+    wait_until(lambda: "sysrq triggered crash" in fetched("/groups"), "it is known what the crash is")
     assert "panicast_receiver_up 1.0" in fetched("/metrics")
     refused = machine.run(["touch", "/var/lib/panicast/x"], user="panicast-web", check=False)
     assert refused.code and "Permission denied" in refused.output

@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -23,27 +22,20 @@ import pytest
 from panicast_build.core import tools
 
 from ..unit.receiver.conftest import VECTORS, Receiver, big, cli, serve, vectors
+from ..waiting import PATIENCE_S, held_port, wait_until
 
-__all__ = ["big", "cli", "serve", "vectors"]
+__all__ = ["PATIENCE_S", "big", "cli", "serve", "vectors", "wait_until"]
 
-PATIENCE_S = 60
 PASSWORD = "correct horse"
 #: Who owns the servers' folders and runs them when root starts the tests: PostgreSQL refuses root.
 USER = "postgres"
 
 
-def wait_until(true: Callable[[], object], what: str, patience: float = PATIENCE_S) -> None:
-    """Wait; fails with ``what`` when it does not come true."""
-    deadline = time.monotonic() + patience
-    while not true():
-        assert time.monotonic() < deadline, f"not within {patience} s: {what}"
-        time.sleep(0.1)
-
-
-def free_port() -> int:
-    """A TCP port of the loopback that nobody uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+@pytest.fixture
+def port() -> Iterator[Callable[[], int]]:
+    """Called: a TCP port of the loopback that is the test's until its end, whoever listens there."""
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(held_port())
 
 
 class Server:
@@ -91,9 +83,9 @@ def folder() -> Iterator[Path]:
 class Postgres(Server):
     """A database server with the database panicast."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: int) -> None:
         tools.need("initdb", "postgres")
-        self.port = free_port()
+        self.port = port
         data = folder / "data"
         user = USER if os.geteuid() == 0 else None
         word = folder / "word"
@@ -141,10 +133,10 @@ class Postgres(Server):
 
 
 @pytest.fixture
-def postgres(folder: Path) -> Iterator[Postgres]:
+def postgres(folder: Path, port: Callable[[], int]) -> Iterator[Postgres]:
     """A running PostgreSQL with an empty database."""
     (folder / "postgres").mkdir()
-    server = Postgres(folder / "postgres")
+    server = Postgres(folder / "postgres", port())
     with contextlib.closing(server):
         server.start()
         server.ask("CREATE DATABASE panicast", "postgres")
@@ -154,9 +146,11 @@ def postgres(folder: Path) -> Iterator[Postgres]:
 class Nats(Server):
     """One node of a cluster."""
 
-    def __init__(self, folder: Path, name: str, port: int, route: int, routes: list[int]) -> None:
+    def __init__(
+        self, folder: Path, name: str, port: int, monitor: int, route: int, routes: list[int]
+    ) -> None:
         self.url = f"nats://127.0.0.1:{port}"
-        self._monitor = free_port()
+        self._monitor = monitor
         folder.mkdir()
         config = {
             "server_name": name,
@@ -182,7 +176,7 @@ class Nats(Server):
         """Whether it says that its part in the cluster is in order, streams caught up."""
         with contextlib.suppress(OSError):
             address = f"http://127.0.0.1:{self._monitor}/healthz"
-            with urllib.request.urlopen(address, timeout=1) as answer:
+            with urllib.request.urlopen(address, timeout=PATIENCE_S) as answer:
                 return json.load(answer).get("status") == "ok"
         return False
 
@@ -190,11 +184,11 @@ class Nats(Server):
 class Cluster:
     """Three nodes with JetStream."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: Callable[[], int]) -> None:
         tools.need("nats-server")
-        routes = [free_port() for _ in range(3)]
+        routes = [port() for _ in range(3)]
         self.nodes = [
-            Nats(folder / f"n{number}", f"n{number}", free_port(), route, routes)
+            Nats(folder / f"n{number}", f"n{number}", port(), port(), route, routes)
             for number, route in enumerate(routes)
         ]
         login = folder / "login"
@@ -210,9 +204,9 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(folder: Path) -> Iterator[Cluster]:
+def cluster(folder: Path, port: Callable[[], int]) -> Iterator[Cluster]:
     """A running cluster without a stream."""
-    made = Cluster(folder)
+    made = Cluster(folder, port)
     with contextlib.ExitStack() as stack:
         for node in made.nodes:
             stack.enter_context(contextlib.closing(node))

@@ -20,11 +20,10 @@ from selenium.webdriver.support.ui import WebDriverWait
 from panicast_build.core import tools
 from panicast_build.core.paths import LOGS
 
-from ..unit.receiver.conftest import VECTORS, Receiver
+from ..unit.receiver.conftest import PATIENCE_S, VECTORS, Receiver
 from ..unit.receiver.web.website import Website, fill, website
 
 SHOTS = LOGS / "web"
-PATIENCE_SECONDS = 30
 WIDE, NARROW = 1280, 390
 TALLEST = 2400
 TOKEN = "a-token-of-more-than-20-characters"
@@ -79,7 +78,7 @@ class Browser(webdriver.Chrome):
 
     def wait(self, true: Callable[[], object]) -> None:
         """Returns when it is, fails when that takes too long."""
-        WebDriverWait(self, PATIENCE_SECONDS).until(lambda _: true())
+        WebDriverWait(self, PATIENCE_S).until(lambda _: true())
 
     def texts(self, selector: str) -> list[str]:
         """What the elements say; of the page as it is in one moment."""

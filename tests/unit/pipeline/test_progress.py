@@ -10,22 +10,46 @@ from pathlib import Path
 
 import pytest
 
+from ...waiting import PATIENCE_S
+
 PLUGIN = Path(__file__).parents[2] / "progress.py"
+# What it says is in a file, too, so that a test can wait for it.
 CONFTEST = """
+from pathlib import Path
 from progress import Progress
+
+class Both:
+    def __init__(self, out):
+        self.out, self.said = out, ""
+
+    def write(self, text):
+        self.said += text
+        self.out.write(text)
+
+    def flush(self):
+        self.out.flush()
+        Path("said").write_text(self.said)
 
 def pytest_configure(config):
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Progress(config, every_s=0.2))
+        progress = Progress(config, every_s=0.2)
+        progress._out = Both(progress._out)
+        Path("said").write_text("")
+        config.pluginmanager.register(progress)
 """
 TESTS = """
 import time
+from pathlib import Path
+
+def wait_for(words):
+    while words not in Path("said").read_text():
+        time.sleep(0.01)
 
 def test_slow():
-    time.sleep(0.6)
+    wait_for("::test_slow for")
 
 def test_slower():
-    time.sleep(1.4)
+    wait_for("::test_slower for")
 """
 
 
@@ -34,7 +58,9 @@ def run(folder: Path, *arguments: str) -> str:
     (folder / "conftest.py").write_text(CONFTEST)
     (folder / "test_it.py").write_text(TESTS)
     argv = [sys.executable, "-m", "pytest", *arguments, "."]
-    return subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False, timeout=200).stdout
+    return subprocess.run(
+        argv, cwd=folder, capture_output=True, text=True, check=False, timeout=PATIENCE_S
+    ).stdout
 
 
 def test_a_run_says_where_it_is(tmp_path: Path) -> None:
@@ -49,9 +75,10 @@ def test_so_does_one_of_several_processes(tmp_path: Path) -> None:
 
 
 def test_a_test_that_hangs_ends_alone(tmp_path: Path) -> None:
-    (tmp_path / "test_it.py").write_text("import time\ndef test_a(): time.sleep(60)\ndef test_b(): pass\n")
+    tests = "import time\ndef test_a(): time.sleep(600)\ndef test_b(): pass\n"
+    (tmp_path / "test_it.py").write_text(tests)
     argv = [sys.executable, "-m", "pytest", "--timeout=1", "."]
-    ran = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=50)
+    ran = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert "Timeout" in ran.stdout and "1 failed, 1 passed" in ran.stdout
 
 

@@ -19,9 +19,11 @@ import pytest
 from panicast_receiver.db.meanings import CRASHES, Meanings
 from panicast_receiver.meaning import Meaning, understand
 
+from ...waiting import PATIENCE_S, held_port, wait_until
+
+__all__ = ["PATIENCE_S", "held_port", "wait_until"]
+
 VECTORS = json.loads((Path(__file__).parents[2] / "wire/vectors.json").read_text())
-#: What a cold Python start on a busy machine may take.
-PATIENCE_S = 20
 
 
 @pytest.fixture(scope="session")
@@ -97,6 +99,17 @@ class Receiver:
             assert data, f"the service ended: {self.log}"
             *lines, self._rest = (self._rest + data).split(b"\n")
             self.log += [line.decode() for line in lines]
+
+    def wait_counted(self, pattern):
+        """The first match in what the service counts, once it is there: it is asked again until then."""
+
+        def asked():
+            since = len(self.log)
+            self.process.send_signal(signal.SIGUSR1)
+            line = self.wait_for("^packets ", since).string
+            return re.search(pattern, line)
+
+        return wait_until(asked, pattern)
 
     def send(self, frames):
         """Send datagrams to the service's port."""

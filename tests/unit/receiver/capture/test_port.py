@@ -9,6 +9,8 @@ import pytest
 
 from panicast_receiver.capture.holder import holders
 
+from ..conftest import held_port
+
 RIGHTS = [(), (socket.SO_REUSEADDR,), (socket.SO_REUSEPORT,), (socket.SO_REUSEADDR, socket.SO_REUSEPORT)]
 
 
@@ -58,8 +60,7 @@ def test_a_port_that_is_taken_is_an_error_that_says_by_whom(cli, flag):
     assert f"(process {os.getpid()}, user " in done.stderr and "Traceback" not in done.stderr
 
 
-def test_nobody_has_a_free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    assert holders(port) == []
+def test_nobody_has_a_port_that_no_datagram_comes_to():
+    with held_port() as port:
+        taken = tried("127.0.0.1", port, ())
+        assert (holders(port) == []) == (not taken)

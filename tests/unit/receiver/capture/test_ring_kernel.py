@@ -10,7 +10,7 @@ import pytest
 
 from panicast_receiver.capture.bpf import frames_for
 
-from ..conftest import udp_frame
+from ..conftest import PATIENCE_S, udp_frame
 
 SETUP = (
     "ip link set lo up && ip link add pc-a type veth peer name pc-b && ip link set pc-a up && "
@@ -38,7 +38,7 @@ def inside(serve):
     enter = ("nsenter", f"--net=/proc/{receiver.process.pid}/ns/net")
 
     def run(*argv, **more):
-        subprocess.run([*enter, *argv], check=True, timeout=20, **more)
+        subprocess.run([*enter, *argv], check=True, timeout=PATIENCE_S, **more)
 
     def send(*frames):
         run(sys.executable, "-c", SENDER, input="\n".join(frame.hex() for frame in frames), text=True)

@@ -4,7 +4,6 @@
 import json
 import os
 import pwd
-import socket
 
 import pytest
 
@@ -14,6 +13,8 @@ from panicast_receiver.errors import ReceiverError, UsageError
 from panicast_receiver.service import memory
 from panicast_receiver.settings import SETTINGS, load
 from panicast_receiver.settings.nearest import suggestion
+
+from ..conftest import held_port
 
 TOKEN = "a-token-of-more-than-20-characters"
 KEY = "1 " + "ab" * 32 + "\n"
@@ -276,12 +277,10 @@ def test_root_finds_the_credentials_of_units_that_run(tmp_path, monkeypatch):
 
 
 def test_a_failing_webhook_does_not_tell_its_address(serve, big):
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
-    receiver = serve("--webhook", f"http://127.0.0.1:{port}/services/SECRET?token=SECRET")
-    receiver.wait_for("records are told to: webhook")
-    receiver.send(big["frames"])
-    receiver.wait_for("webhook: .*trying again")
-    assert receiver.stop() == 0
+    with held_port() as port:
+        receiver = serve("--webhook", f"http://127.0.0.1:{port}/services/SECRET?token=SECRET")
+        receiver.wait_for("records are told to: webhook")
+        receiver.send(big["frames"])
+        receiver.wait_for("webhook: .*trying again")
+        assert receiver.stop() == 0
     assert "SECRET" not in "".join(receiver.log)

@@ -24,6 +24,8 @@ from panicast_receiver.settings.sinks import WEBHOOK_FORMATS
 from panicast_receiver.sinks.webhook import FORMATS
 from panicast_receiver.text import escape, iso_time, render_log
 
+from ..conftest import PATIENCE_S
+
 RECEIVER = Path(__file__).parents[4] / "receiver"
 RECORD = Record(
     identity=b"i" * 20,
@@ -234,5 +236,5 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path, state):
         stderr=subprocess.PIPE,
     )
     listing.stdout.close()
-    assert listing.stderr.read() == b"" and listing.wait(20) == 0
+    assert listing.stderr.read() == b"" and listing.wait(PATIENCE_S) == 0
     listing.stderr.close()

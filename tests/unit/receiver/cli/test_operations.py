@@ -3,7 +3,6 @@
 
 import json
 import signal
-import time
 import zlib
 
 import pytest
@@ -16,6 +15,7 @@ from panicast_receiver.records.record import Instant, Source
 from panicast_receiver.settings import load
 from panicast_receiver.wire.v1 import encode
 
+from ..conftest import wait_until
 from ..db.test_fleet import record
 
 
@@ -83,8 +83,11 @@ def test_doctor_tells_good_from_bad(serve, tmp_path):
     found = findings("state", listen=f"127.0.0.1:{receiver.port}")
     assert [finding for finding in found if finding.fix and "clock" not in finding.what] == []
     assert any("a service keeps its records" in finding.what for finding in found)
-    bad = {finding.what: finding.fix for finding in findings("none", interface="nope0", capture="udp")}
-    assert "start the service" in bad["nobody listens on UDP port 6664"]
+    bad = {
+        finding.what: finding.fix
+        for finding in findings("none", listen="127.0.0.1:9", interface="nope0", capture="udp")
+    }
+    assert "start the service" in bad["nobody listens on UDP port 9"]
     assert bad["interface nope0 does not exist"]
     assert any("no service ever ran" in what for what in bad)
 
@@ -134,22 +137,28 @@ def test_what_firmware_kept_is_imported_once(cli, tmp_path):
     assert bad.returncode == 1 and "not deflated" in bad.stderr
 
 
-def test_sighup_reads_the_settings_again(serve, tmp_path, big):
+def test_sighup_reads_the_settings_again(serve, cli, tmp_path, big):
     config = tmp_path / "c.toml"
     config.write_text("idle_s = 3600\n")
     receiver = serve("--config", str(config))
     receiver.send(big["frames"][:2])
-    time.sleep(0.3)
+    receiver.wait_counted("^packets 2;")
     config.write_text("idle_s = 0\n")
     receiver.process.send_signal(signal.SIGHUP)
     receiver.wait_for("the settings stay as they are: .*idle_s: 0.0 is wrong")
-    config.write_text("idle_s = 0.2\nspill_mib = 1\n")
+    config.write_text("idle_s = 1\nspill_mib = 1\n")
     receiver.process.send_signal(signal.SIGHUP)
     receiver.wait_for("the settings were read again; restart for: spill_mib")
-    # A record that waits already waits as long as it was told; the next one does not.
+    # For a record that waits already, too.
     other = [frame[:24] + (99).to_bytes(4, "big") + frame[28:] for frame in big["frames"][:2]]
     receiver.send(other)
-    receiver.wait_for("record .* incomplete")
+
+    def both():
+        receiver.read(0.1)
+        return sum(" incomplete, " in line for line in receiver.log) == 2
+
+    wait_until(both)
+    assert {entry["event"] for entry in json.loads(cli("list", "--json").stdout)} == {7, 99}
     assert receiver.stop() == 0
 
 

@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from panicast_receiver.service.explainer import Explainer
 from panicast_receiver.service.handoff import Handoff
 from panicast_receiver.sinks.cursors import feed_only
 
+from ..conftest import wait_until
 from ..service.test_serve import records
 from .test_fleet import record
 
@@ -108,10 +108,7 @@ def test_damage_that_only_a_reader_meets_is_looked_for(tmp_path):
     committer = Committer(handoff, store)
     committer.suspect("a sink says so")
     committer.start()
-    deadline = time.monotonic() + 20
-    while not aside(tmp_path / "state"):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: aside(tmp_path / "state"))
     handoff.close()
     committer.join()
     store.close()
@@ -135,15 +132,13 @@ def test_the_new_file_gets_its_meanings_too(tmp_path):
 
 
 def wait_for_meaning(state, identity):
-    deadline = time.monotonic() + 20
-    while True:
+    def known():
         with closing(Reader(state)) as reader:
             (entry,) = reader.select(Query())
             assert entry.identity == identity
-            if entry.summary["meaning"] != "pending":
-                return
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+            return entry.summary["meaning"] != "pending"
+
+    wait_until(known)
 
 
 def test_each_row_on_a_sound_page_is_saved_whatever_the_others_hold(tmp_path):
@@ -318,10 +313,7 @@ def test_a_file_that_loses_its_name_is_noticed_and_a_new_one_begun(serve, cli, t
     receiver.send(second)
     receiver.wait_for("record .* test .* complete")
     assert [entry["type"] for entry in records(cli) if entry["host"][:1] != "h"] == ["test"]
-    deadline = time.monotonic() + 20
-    while any(entry["meaning"] == "pending" for entry in records(cli)):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: all(entry["meaning"] != "pending" for entry in records(cli)))
     if how != "deleted":
         # What was moved is whole by itself, and can be added.
         with closing(sqlite3.connect(f"file:{away}?mode=ro&immutable=1", uri=True)) as database:
@@ -425,11 +417,9 @@ def test_a_row_that_cannot_be_decoded_costs_nobody_else(serve, cli, tmp_path, bi
     receiver = serve()
     receiver.send(big["frames"])
     receiver.wait_for("record .* complete")
-    deadline = time.monotonic() + 20
     with closing(Reader(state)) as reader:
-        while reader.select(Query(host="web-eu-1.example.net"))[0].summary["meaning"] == "pending":
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        asked = Query(host="web-eu-1.example.net")
+        wait_until(lambda: reader.select(asked)[0].summary["meaning"] != "pending")
     assert receiver.stop() == 0
     assert len(records(cli)) >= 2
     assert cli("recover", str(state / NAME)).returncode == 1

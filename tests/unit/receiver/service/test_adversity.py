@@ -16,7 +16,6 @@ import pytest
 from panicast_receiver import stats
 from panicast_receiver.db import changes
 from panicast_receiver.db.follower import Follower
-from panicast_receiver.db.meanings import PATIENCE_S
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.retention import Retention
 from panicast_receiver.db.store import Store
@@ -24,8 +23,7 @@ from panicast_receiver.service.calendar import STAND_NS, Calendar
 from panicast_receiver.service.committer import Committer
 from panicast_receiver.service.handoff import Handoff
 
-from ..conftest import PATIENCE_S as PATIENCE
-from ..conftest import Receiver
+from ..conftest import PATIENCE_S, Receiver, wait_until
 from ..db.test_damage import NAME, with_text
 from ..db.test_fleet import record
 from ..meaning.test_crash import SYSRQ
@@ -45,15 +43,8 @@ def committer(tmp_path):
         handoff.close()
         thread.stop()
         if thread.ident:
-            thread.join(PATIENCE)
+            thread.join(PATIENCE_S)
             assert not thread.is_alive()
-
-
-def wait_until(what):
-    deadline = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_on_a_full_disk_what_need_not_be_kept_makes_room(tmp_path, committer):
@@ -144,6 +135,7 @@ def test_a_clock_that_jumps_ahead_deletes_nothing(tmp_path, committer, monkeypat
 
 def test_who_follows_misses_nothing_and_is_told_once_where_the_clock_was_ahead(tmp_path, monkeypatch):
     real = time.time_ns
+    monkeypatch.setattr("panicast_receiver.db.follower.PATIENCE_S", 3600.0)
     with closing(Store(tmp_path)) as store:
         monkeypatch.setattr("time.time_ns", lambda: real() + 9 * YEAR)
         store.write([record("panic", "a", 1, 1, 0, SYSRQ)])
@@ -154,7 +146,7 @@ def test_who_follows_misses_nothing_and_is_told_once_where_the_clock_was_ahead(t
         store.write([record("panic", "a", 1, 2, int(late), SYSRQ)])
         # It is kept back until it is understood, as ever.
         assert follower.after(cursor, Query()) == [] and follower.held
-        time.sleep(PATIENCE_S + 1)
+        monkeypatch.setattr("panicast_receiver.db.follower.PATIENCE_S", 0.0)
         assert [entry.summary["event"] for entry in follower.after(cursor, Query())] == [2]
         follower.close()
     assert changes.age_s(int(time.time() * 1e6) + 10**12, time.time_ns() + 10**18) == float("inf")

@@ -29,7 +29,7 @@ from panicast_receiver.settings.targets import parse_target
 from panicast_receiver.wire.sealing import read_keys
 from panicast_receiver.wire.v1 import encode
 
-from ..conftest import PATIENCE_S
+from ..conftest import PATIENCE_S, wait_until
 from ..db.test_store import raw_record
 
 NOW = Instant(100.0, 1_700_000_000_000_000_000)
@@ -39,13 +39,6 @@ def numbered(number, text=b"Kernel panic - not syncing: x", **changes):
     return replace(
         raw_record(text, identity=bytes([number]) * 20), received_ns=NOW.wall_ns + number, **changes
     )
-
-
-def wait_until(what):
-    deadline = time.monotonic() + PATIENCE_S
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from panicast_receiver.records.record import Instant
 from panicast_receiver.service.handoff import Handoff
 from panicast_receiver.service.listener import Listener
 
-from ..conftest import ring_block, udp_frame
+from ..conftest import ring_block, udp_frame, wait_until
 
 BLOCK = 1 << 20
 
@@ -77,7 +77,7 @@ def test_the_listener_rests_as_long_as_all_allow(rests, rest_s):
     captures = [Ready(one) for one in rests]
     listener = Listener(captures, Intake(Limits(), 60), Handoff())
     listener.start()
-    time.sleep(0.4)
+    wait_until(lambda: len(captures[0].at) > 5)
     listener.stop()
     listener.join()
     for capture in captures:

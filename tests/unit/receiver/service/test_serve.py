@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The real program over real sockets: what it announces it keeps, and what it keeps it shows."""
 
+import itertools
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
+
+from ..conftest import PATIENCE_S, wait_until
 
 
 def records(cli, *flags):
@@ -74,14 +77,14 @@ def test_an_announced_record_survives_kill_9(serve, cli, big):
 
 
 def test_a_late_frame_completes_a_record_after_a_restart(serve, cli, big):
-    receiver = serve("--idle-s", "0.2")
+    receiver = serve("--idle-s", "1")
     receiver.send(big["frames"][:3] + big["frames"][4:])
     receiver.wait_for("incomplete, 1392 of 6006 bytes missing")
     receiver.stop(signal.SIGKILL)
     (record,) = records(cli)
     assert [gap["bytes"] for gap in record["gaps"]] == [1392] and not record["complete"]
     assert "[panicast: 1392 bytes missing]" in cli("show", record["id"]).stdout
-    receiver = serve("--idle-s", "0.2")
+    receiver = serve("--idle-s", "1")
     receiver.send(big["frames"][3:4])
     receiver.wait_for("now complete")
     (completed,) = records(cli)
@@ -100,15 +103,13 @@ def test_sigterm_keeps_what_is_in_flight(serve, cli, big):
 def test_sigusr1_logs_the_counters(serve):
     receiver = serve()
     receiver.send([b"garbage"])
-    time.sleep(0.5)
-    receiver.process.send_signal(signal.SIGUSR1)
-    receiver.wait_for("packets 1; too short 1; in flight 0")
+    receiver.wait_counted("^packets 1; too short 1; in flight 0")
 
 
 def test_systemd_is_told_of_start_life_and_stop(serve, tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
-        systemd.settimeout(20)
+        systemd.settimeout(PATIENCE_S)
         receiver = serve(prefix=("env", f"NOTIFY_SOCKET={tmp_path / 'notify'}"))
         assert [systemd.recv(100), systemd.recv(100)] == [b"READY=1", b"WATCHDOG=1"]
         receiver.stop()
@@ -136,14 +137,15 @@ def test_follow_prints_what_is_stored(serve, tmp_path, big):
     )
     try:
         # Nothing tells when follow has opened the database: send other records until one shows.
-        os.set_blocking(follower.stdout.fileno(), False)
-        line, number = b"", 0
-        while not line.endswith(b"\n") and number < 40:
-            number += 1
-            receiver.send([frame[:24] + number.to_bytes(4, "big") + frame[28:] for frame in big["frames"]])
-            time.sleep(0.5)
-            line += follower.stdout.readline() or b""
-        assert json.loads(line)["reason"] == "sysrq triggered crash"
+        numbers = itertools.count(1)
+
+        def shown():
+            number = next(numbers).to_bytes(4, "big")
+            receiver.send([frame[:24] + number + frame[28:] for frame in big["frames"]])
+            return select.select([follower.stdout], [], [], 0.5)[0]
+
+        wait_until(shown, "follow prints a record")
+        assert json.loads(follower.stdout.readline())["reason"] == "sysrq triggered crash"
     finally:
         follower.kill()
         follower.communicate()
@@ -174,9 +176,9 @@ def test_raw_frames_through_the_kernel_filter(serve, cli):
     )
     receiver = serve("--interface", "pc-a,lo", prefix=("unshare", "--net", "sh", "-c", script, "sh"))
     inside = ("nsenter", f"--net=/proc/{receiver.process.pid}/ns/net")
-    subprocess.run([*inside, sys.executable, "-c", SENDER], check=True, timeout=20)
+    subprocess.run([*inside, sys.executable, "-c", SENDER], check=True, timeout=PATIENCE_S)
     receiver.wait_for("record .* panic from 52:54:00:12:34:56: sysrq triggered crash")
-    time.sleep(0.5)
+    receiver.wait_counted("^packets 5;")
     assert receiver.stop() == 0
     found = records(cli)
     assert {

