@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from ..db.reader import Reader
+from ..db.reader import Query, Reader
 from ..errors import UsageError
 from ..records import present
 from . import metrics, openapi, parameters
-from .live import MOST_STREAMS
+from .live import MOST_STREAMS, TAKES_S, Stream
 from .site import API, Site
 
 _ID = "{id:[0-9a-f]{12}}"
@@ -106,11 +107,19 @@ class _Handlers:
     async def events(self, request: web.Request) -> web.StreamResponse:
         query = parameters.query_of(parameters.parse(request.query.items(), parameters.FILTERS))
         feed = self._site.feed
-        if feed.streams >= MOST_STREAMS:
+        stream = feed.join()
+        if stream is None:
             raise web.HTTPServiceUnavailable(
                 text=f"{MOST_STREAMS} streams are open, and there are to be no more",
                 headers={"Retry-After": "60"},
             )
+        try:
+            return await self._told(request, query, stream)
+        finally:
+            feed.leave(stream)
+
+    async def _told(self, request: web.Request, query: Query, stream: Stream) -> web.StreamResponse:
+        feed = self._site.feed
         newest = await feed.newest()
         told = request.headers.get("Last-Event-ID", "")
         if told and not (told.isascii() and told.isdigit() and len(told) < 19):
@@ -125,17 +134,19 @@ class _Handlers:
         )
         await response.prepare(request)
         # A number of a database that was replaced since means nothing in this one.
-        events = feed.events(
-            query,
-            min(int(told), newest) if told else newest,
-            lambda: request.transport is None or request.transport.is_closing(),
-        )
+        events = feed.events(stream, query, min(int(told), newest) if told else newest)
         try:
             async for event in events:
-                await response.write(event.encode())
+                if request.transport is None or request.transport.is_closing():
+                    break
+                await asyncio.wait_for(response.write(event.encode()), TAKES_S)
         except ConnectionError:
             # Whoever listened has gone.
             pass
+        except asyncio.TimeoutError:
+            # Or does not read: what was not taken keeps memory, and a place.
+            if request.transport is not None:
+                request.transport.abort()
         finally:
             await events.aclose()
         return response

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The threads in which questions are asked of the database, and long pages are made: the one that serves all
-never waits for either. Each has a deadline, so that nobody waits for ever behind others.
+never waits for either. Each has a deadline, so that nobody waits for ever behind others, and visitors have
+their turns (fair.py).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Callable, TypeVar
 from ..db.reader import Reader
 from ..db.schema import TOO_LONG
 from ..errors import ReceiverError
+from .fair import FairThreads
 
 T = TypeVar("T")
 #: What is done at the same time; more waits. Each that works keeps Python's lock from whoever serves others.
@@ -28,7 +30,7 @@ class Database:
 
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
-        self._threads = ThreadPoolExecutor(THREADS, "reader")
+        self._threads = FairThreads(THREADS, "reader")
         #: For the one who asks whether we live: he does not queue behind those who ask for more.
         self._quick = ThreadPoolExecutor(1, "quick reader")
 
@@ -44,25 +46,24 @@ class Database:
             finally:
                 reader.close()
 
-        return await self._in(self._quick if quick else self._threads, answer)
+        if not quick:
+            return await self.make(answer)
+        deadline = time.monotonic() + DEADLINE_S
+        return await asyncio.get_running_loop().run_in_executor(self._quick, answer, deadline)
 
     async def make(self, work: Callable[[float], T]) -> T:
         """What ``work`` makes until the deadline that it is given; raises what it raises."""
-        return await self._in(self._threads, work)
-
-    @staticmethod
-    async def _in(threads: ThreadPoolExecutor, work: Callable[[float], T]) -> T:
         deadline = time.monotonic() + DEADLINE_S
 
         def begin() -> T:
             check(deadline)
             return work(deadline)
 
-        return await asyncio.get_running_loop().run_in_executor(threads, begin)
+        return await self._threads.run(begin)
 
     def close(self) -> None:
         """Let the threads end."""
-        self._threads.shutdown(wait=False)
+        self._threads.close()
         self._quick.shutdown(wait=False)
 
 

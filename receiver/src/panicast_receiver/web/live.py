@@ -2,7 +2,8 @@
 """Records as they come, as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 
 One thread looks whether the database has changed, as long as somebody listens; each stream then asks for what
-it has not sent.
+it has not sent. No stream is for ever: it ends after a while, or when its place is needed. Whoever listens
+goes on where it ended.
 """
 
 from __future__ import annotations
@@ -12,21 +13,22 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncGenerator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Callable, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from ..db.follower import Follower
-from ..db.reader import Entry, Query
+from ..db.reader import Entry, Query, Reader
 from ..errors import ReceiverError
 from ..log import logger
+from .fair import VISITOR, FairThreads, Places
 
-T = TypeVar("T")
 #: Seconds between looks at the database; without an event a stream says that it lives.
 LOOK_S, BEAT_S = 0.5, 15.0
 #: Streams at once: a browser keeps one for each tab.
 MOST_STREAMS = 100
+#: Seconds that a stream lasts, that who listens may take to take an event, and that a look may take.
+LASTS_S, TAKES_S, _LOOKS_S = 3600.0, 30.0, 2.0
 #: Records that a stream asks for at a time.
 _BATCH = 100
 
@@ -40,75 +42,105 @@ class News(NamedTuple):
     held: bool = False
 
 
+class Stream:
+    """One that listens."""
+
+    def __init__(self) -> None:
+        self.waker = asyncio.Event()
+        self.waker.set()
+        self._until = time.monotonic() + LASTS_S
+        self._ended = False
+
+    def end(self) -> None:
+        """No more events."""
+        self._ended = True
+        self.waker.set()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has lasted long enough."""
+        return self._ended or time.monotonic() > self._until
+
+
 class Feed:
     """Wakes its streams when the database has changed."""
 
     def __init__(self, state_dir: Path) -> None:
         self._follower = Follower(state_dir)
-        self._thread = ThreadPoolExecutor(1, "feed")
-        self._wakers: set[asyncio.Event] = set()
+        self._thread = FairThreads(1, "feed")
+        self._streams: set[Stream] = set()
+        self._places = Places(MOST_STREAMS)
         self._watcher: asyncio.Task[None] | None = None
-        self._stopping = False
 
     @property
     def streams(self) -> int:
         """How many listen."""
-        return len(self._wakers)
+        return len(self._streams)
+
+    def join(self) -> Stream | None:
+        """A stream for this visitor; None where there is no place for another one."""
+        stream = Stream()
+        if not self._places.take(stream, stream.end):
+            return None
+        self._streams.add(stream)
+        return stream
+
+    def leave(self, stream: Stream) -> None:
+        """Whoever listened has gone."""
+        self._streams.discard(stream)
+        self._places.leave(stream)
 
     def stop(self) -> None:
         """End all streams."""
-        self._stopping = True
-        for waker in self._wakers:
-            waker.set()
-        self._thread.shutdown(wait=False)
+        for stream in self._streams:
+            stream.end()
+        self._thread.close()
 
     async def newest(self) -> int:
         """Where a stream begins that has missed nothing; raises ReceiverError."""
-        return await self._in_thread(lambda: self._follower.reader().cursor())
+        return await self._thread.run(lambda: self._reader().cursor())
 
-    async def events(self, query: Query, cursor: int, gone: Callable[[], bool]) -> AsyncGenerator[str, None]:
-        """The records that match and come after ``cursor``, each an event; between them comments. Ends when
-        the listener is ``gone``."""
-        waker = asyncio.Event()
-        waker.set()
-        self._wakers.add(waker)
-        try:
-            if self._watcher is None or self._watcher.done():
-                self._watcher = asyncio.create_task(self._watch())
-            yield f"retry: 3000\nid: {cursor}\n\n"
-            told_at, held = time.monotonic(), False
-            while True:
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(waker.wait(), LOOK_S if held else BEAT_S)
-                waker.clear()
-                if self._stopping or gone():
-                    return
-                news = await self._in_thread(partial(self._look, query, cursor))
-                for entry in news.entries:
-                    cursor, told_at = entry.changed, time.monotonic()
-                    yield f"id: {cursor}\nevent: record\ndata: {json.dumps(entry.summary)}\n\n"
-                cursor, held = news.cursor, news.held
-                if len(news.entries) == _BATCH:
-                    waker.set()
-                if time.monotonic() >= told_at + BEAT_S:
-                    told_at = time.monotonic()
-                    yield ":\n\n"
-        finally:
-            self._wakers.discard(waker)
+    async def events(self, stream: Stream, query: Query, cursor: int) -> AsyncGenerator[str, None]:
+        """The records that match and come after ``cursor``, each an event; between them comments."""
+        if self._watcher is None or self._watcher.done():
+            self._watcher = asyncio.create_task(self._watch())
+        yield f"retry: 3000\nid: {cursor}\n\n"
+        told_at, held = time.monotonic(), False
+        while True:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(stream.waker.wait(), LOOK_S if held else BEAT_S)
+            stream.waker.clear()
+            if stream.is_over:
+                return
+            news = await self._thread.run(partial(self._look, query, cursor))
+            for entry in news.entries:
+                cursor, told_at = entry.changed, time.monotonic()
+                yield f"id: {cursor}\nevent: record\ndata: {json.dumps(entry.summary)}\n\n"
+            cursor, held = news.cursor, news.held
+            if len(news.entries) == _BATCH:
+                stream.waker.set()
+            if time.monotonic() >= told_at + BEAT_S:
+                told_at = time.monotonic()
+                yield ":\n\n"
 
     async def _watch(self) -> None:
         """Look for changes while anybody listens."""
-        while self._wakers and not self._stopping:
-            if await self._in_thread(self._has_changed):
-                for waker in self._wakers:
-                    waker.set()
+        # It looks for all of them: nobody's turn is used up by it.
+        VISITOR.set("")
+        while self._streams and not all(stream.is_over for stream in self._streams):
+            if await self._thread.run(self._has_changed):
+                for stream in self._streams:
+                    stream.waker.set()
             await asyncio.sleep(LOOK_S)
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+    def _reader(self) -> Reader:
+        reader = self._follower.reader()
+        reader.until(time.monotonic() + _LOOKS_S)
+        return reader
 
     def _has_changed(self) -> bool:
         try:
+            self._reader()
             return self._follower.changed()
         except ReceiverError as error:
             logger.debug("%s", error)
@@ -116,7 +148,7 @@ class Feed:
 
     def _look(self, query: Query, cursor: int) -> News:
         try:
-            newest = self._follower.reader().cursor()
+            newest = self._reader().cursor()
             entries = self._follower.after(cursor, query._replace(limit=_BATCH))
         except ReceiverError as error:
             logger.debug("%s", error)

@@ -20,9 +20,11 @@ from ..settings import Settings
 from ..settings.kinds import host_and_port
 from . import access, api
 from .database import Database
+from .fair import VISITOR
 from .live import Feed
 from .pages import Pages
 from .site import Site, add_headers, status_of
+from .tries import whose
 from .visitors import Visitors
 
 #: Seconds between signs of life to systemd, and for requests that are being answered when we stop.
@@ -57,6 +59,7 @@ def application(site: Site, visitors: Visitors) -> web.Application:
     async def answer(request: web.Request, handler: _Handler) -> web.StreamResponse:
         """Refuse, or answer; tell errors as the reader wants them."""
         visitors.heard(request.protocol)
+        VISITOR.set(whose(request.remote or "", request.headers.get("X-Forwarded-For", "")))
         try:
             site.check(request)
             if site.is_open(request):
