@@ -43,7 +43,7 @@ TARGET = "which target (./inv distros lists them)"
 def command(
     positional: Iterable[str] = (), **help: str
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A task with help on its arguments, whose expected failures end in words and an exit code."""
+    """A task with help on its arguments, whose expected failures become a message and an exit code."""
 
     def decorate(body: Callable[..., None]) -> Callable[..., None]:
         @wraps(body)
@@ -68,9 +68,9 @@ def distros(_: Context, json: bool = False) -> None:
     component="only this part: kmod, receiver or selinux (the others are kept as they are)",
     rpm_host="where RPMs are built: real (the distro's own image), debian (its rpmbuild, with "
     "macros of ours), or auto: real where a registry answers",
-    jobs="how many targets are built at a time (0: one on each CPU)",
-    locked="with the versions that dist/DISTRO/metadata.json recorded, or not at all",
-    offline="without a network, with what ./inv fetch has brought",
+    jobs="how many targets to build at once (0: one for each CPU)",
+    locked="build with exactly the versions that dist/DISTRO/metadata.json records, or fail",
+    offline="build without a network, with what ./inv fetch downloaded",
 )
 def package(
     _: Context,
@@ -81,22 +81,22 @@ def package(
     locked: bool = False,
     offline: bool = False,
 ) -> None:
-    """Build the packages into dist/DISTRO/, whatever has changed."""
+    """Build the packages that have changed into dist/DISTRO/."""
     packages.run(distro, component, rpm_host, jobs, pinned=locked, offline=offline)
 
 
 @command(
     distro=TARGETS,
     rpm_host="where RPMs will be built: see ./inv --help package",
-    jobs="for how many targets at a time (0: one on each CPU)",
-    renew="pull or make the base images anew, and remove what was made of the old ones",
+    jobs="how many targets to fetch for at once (0: one for each CPU)",
+    renew="pull or rebuild the base images, and remove what was made from the old ones",
 )
 def fetch(_: Context, distro: str = "", rpm_host: str = "auto", jobs: int = 1, renew: bool = False) -> None:
-    """Bring what ./inv package --offline builds with."""
+    """Download what ./inv package --offline builds with."""
     packages.fetch(distro, rpm_host, jobs, renew)
 
 
-@command(yes="remove it all; without, only say what there is")
+@command(yes="empty it; without --yes only show it")
 def clean(_: Context, yes: bool = False) -> None:
     """Show how large the cache is, and empty it with --yes. dist/ stays."""
     cleaning.run(yes)
@@ -109,10 +109,10 @@ def clean(_: Context, yes: bool = False) -> None:
     debug_info="build debug info too, into a package of its own",
     key="sign modules, panicast.ko too, with this PEM file's key and certificate (or PANICAST_MODULE_KEY)",
     source="a tarball of a kernel's source instead of the distribution's source package",
-    jobs="how many processes compile (one on each CPU)",
-    ccache="--no-ccache compiles all anew (PANICAST_CCACHE_REMOTE names a server to share what is compiled)",
-    check="only try every patch on the distributions' sources of today (with --tree: a comma list of trees)",
-    tree="build the kernel that this folder is the source of, unpatched, to be crashed: ./inv --help smoke",
+    jobs="how many compilers to run at once (one for each CPU)",
+    ccache="--no-ccache compiles everything again (PANICAST_CCACHE_REMOTE names a server to share results)",
+    check="only try every patch on the distributions' newest sources (with --tree: on a comma list of trees)",
+    tree="build the unpatched kernel of this source folder, to crash it: see ./inv --help smoke",
 )
 def kernel(
     _: Context,
@@ -126,7 +126,7 @@ def kernel(
     check: bool = False,
     tree: str = "",
 ) -> None:
-    """Build the patched kernel's packages into dist/DISTRO/kernel/, if something has changed."""
+    """Build the patched kernel's packages into dist/DISTRO/kernel/ if something has changed."""
     if tree and not check:
         crashed_trees.run(tree, config)
     else:
@@ -139,10 +139,10 @@ def kernel(
     matrix="crash every kernel with every card in every way instead, without installing anything",
     kernel="which one crashes: stock, patched, or secureboot (stock, started by Secure Boot); "
     "with --matrix only these series, e.g. 6.1,7.3",
-    case="only these ways to crash, e.g. sysrq,nmi; quick: those of every test run (with --matrix)",
-    tree="crash the kernel that this folder is the source of, built in a container (with --matrix)",
-    config="the file that configures --tree's kernel, its distribution's own (the tree's .config)",
-    places="find instead the functions that are crashed in, for every --kernel and --nic that has some",
+    case="only these ways to crash, e.g. sysrq,nmi; quick means those of every test run (with --matrix)",
+    tree="build the kernel of this source folder in a container and crash it (with --matrix)",
+    config="the configuration file for --tree's kernel: its distribution's own (the tree's .config)",
+    places="find the functions to crash in instead, for every --kernel and --nic that has some",
 )
 def smoke(
     _: Context,
@@ -166,10 +166,10 @@ def smoke(
 
 @command(
     positional=["what"],
-    what=f"what is measured: {', '.join(BENCHES)}, or names",
+    what=f"what to measure: {', '.join(BENCHES)}, or names",
     kernel="only these series, e.g. 6.1,7.3 (panic, build)",
-    runs="how many crashes, floods or builds make a figure (3)",
-    netconsd="folder of netconsd's source, to measure it too (receiver; else $PANICAST_NETCONSD)",
+    runs="how many crashes, floods or builds to take each figure from (3)",
+    netconsd="folder of netconsd's source, to measure it too ($PANICAST_NETCONSD; for receiver)",
     corpus="folder of logs of crashes with their answers (names)",
     answers=f"whose answers they are: {', '.join(bench_names.ANSWERS)} (names)",
 )
@@ -182,7 +182,7 @@ def bench(
     corpus: str = "",
     answers: str = "syzkaller",
 ) -> None:
-    """Measure, beside the field's other tools, the figures of docs/benchmarks*.md."""
+    """Measure the figures of docs/benchmarks*.md, beside other tools."""
     if what == "names":
         bench_names.run(corpus, answers)
         return
@@ -192,11 +192,11 @@ def bench(
 
 @command(
     positional=["version"],
-    version="what is released, e.g. 1.2.0; CHANGELOG.md must have its entry",
+    version="the version to release, e.g. 1.2.0; CHANGELOG.md must have its entry",
     distro="only these targets (all)",
-    smoke="the targets whose packages are installed and crashed in virtual machines",
+    smoke="the targets whose packages to install and crash in virtual machines",
     sign="the GnuPG key to sign with; without it nothing is signed",
-    dry_run="only check, and say every step",
+    dry_run="only check, and list every step",
 )
 def release(
     _: Context,
@@ -206,14 +206,14 @@ def release(
     sign: str = "",
     dry_run: bool = False,
 ) -> None:
-    """Test, build, smoke, sign and gather VERSION in release/VERSION; goes on where it was interrupted."""
+    """Test, build, smoke-test, sign and gather VERSION in release/VERSION; resumes if interrupted."""
     releases.run(version, distro, smoke, sign, dry_run)
 
 
 @command(
     distro=TARGETS,
     rpm_host="where RPMs are built: see ./inv --help package",
-    jobs="how many targets at a time (0: one on each CPU)",
+    jobs="how many targets to build at once (0: one for each CPU)",
 )
 def reproduce(_: Context, distro: str = "", rpm_host: str = "auto", jobs: int = 1) -> None:
     """Build the commit twice in different surroundings and compare, byte by byte."""
@@ -225,9 +225,9 @@ def reproduce(_: Context, distro: str = "", rpm_host: str = "auto", jobs: int = 
     distro="only these targets (else all that were built)",
     into="the folder to publish to (dist/repo)",
     url="where that folder will be served (else as packaging/metadata.toml says)",
-    valid_days="how long apt takes the indexes for good",
-    kernels="the targets whose patched kernels are published too, in a place of their own (none)",
-    trust="more keys that users shall trust, a comma list: the next one, or the last",
+    valid_days="how many days apt accepts the indexes",
+    kernels="the targets whose patched kernels to publish too, in a place of their own (none)",
+    trust="a comma list of more keys that users shall trust: the next one, or the last",
 )
 def repo(
     _: Context,
@@ -239,13 +239,13 @@ def repo(
     kernels: str = "",
     trust: str = "",
 ) -> None:
-    """Publish what is in dist/ as apt and dnf repositories."""
+    """Publish the packages in dist/ as apt and dnf repositories."""
     repositories.run(sign, distro, into, url, valid_days, kernel_names=kernels, trust=trust)
 
 
 @command(distro="only these of Debian's family (all)")
 def watch(_: Context, distro: str = "") -> None:
-    """Build the module for the newest kernel of every suite's archive; stop at the first that breaks."""
+    """Build the module for the newest kernel of every suite's archive; stop at the first failure."""
     kernel_watch.run(distro)
 
 
@@ -261,7 +261,7 @@ def support(_: Context) -> None:
     support_page.run()
 
 
-@command(unit="only what needs no container engine and no VM")
+@command(unit="only tests that need no container engine and no VM")
 def test(_: Context, unit: bool = False) -> None:
     """Run every test: linters, units, packages, the crash of a real kernel."""
     testing.test(unit)

@@ -33,7 +33,7 @@ def build(source: str, scratch: Path) -> Path | None:
     netconsd's source."""
     source = source or os.environ.get(SETTING, "")
     if not source:
-        progress.say(f"netconsd is left out: name its source with --netconsd FOLDER or {SETTING}")
+        progress.say(f"netconsd is left out: --netconsd FOLDER or {SETTING} names its source")
         return None
     tools.need("gcc", "make")
     folder = scratch / "netconsd"

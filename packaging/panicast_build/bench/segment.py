@@ -135,7 +135,7 @@ class Listener:
         deadline, before = time.monotonic() + PATIENCE_SECONDS, -1.0
         while (used := self.cpu()) > before + 0.005 or self._wants_cpu():
             if time.monotonic() > deadline:
-                raise UserError("a listener does not come to rest", self.last_words())
+                raise UserError("a listener does not become idle", self.last_words())
             before = used
             time.sleep(QUIET_SECONDS)
 
@@ -170,7 +170,7 @@ def segment(scratch: Path, corpus: Path) -> Iterator[Segment]:
     """Yields a network and removes it. Raises UserError without root."""
     tools.need("gcc", "ip", "taskset", "sysctl")
     if os.geteuid() != 0:
-        raise UserError("the bench makes network namespaces", "run it as root")
+        raise UserError("the bench needs network namespaces", "run it as root")
     if (os.cpu_count() or 1) < 2:
         raise UserError("the bench needs two CPUs", "one sends, the other listens")
     made = Segment(scratch, corpus)

@@ -79,7 +79,7 @@ def fetch(names: str, rpm_host: str = rpm.AUTO, jobs: int = 1, renew: bool = Fal
         if renew:
             images.renew(client, rpm.base(client, distro, rpm_host))
             gone = unused.remove(client, unused.outdated(client))
-            progress.say(f"{distro.name}: a new base image; {gone} images of older ones are removed")
+            progress.say(f"{distro.name}: a new base image; removed {gone} images of older ones")
         tag = distros.by_family(
             distro,
             deb=lambda target: deb.image(client, project, target),
@@ -95,6 +95,6 @@ def _components(distro: Distro, name: str) -> list[Component]:
     if not wanted:
         raise UserError(
             f"{distro.name} has no packages of {name}",
-            f"it has those of: {', '.join(component.name for component in has)}",
+            f"it has packages of: {', '.join(component.name for component in has)}",
         )
     return wanted

@@ -52,7 +52,7 @@ def _digests(client: docker.DockerClient, layers: Sequence[str]) -> list[str]:
         below = base.attrs["RootFS"]["Layers"]
         if layers[: len(below)] == below:
             return sorted(base.attrs.get("RepoDigests") or [f"{images.BASES}@{base.id}"])
-    raise UserError("the base image of a build image is gone", "run the same again: it is made anew")
+    raise UserError("the base image of a build image is gone", "run the command again: it rebuilds the image")
 
 
 def _packages(client: docker.DockerClient, image_id: str) -> dict[str, str]:
@@ -98,7 +98,7 @@ def check(client: docker.DockerClient, tag: str, wanted: Mapping[str, str]) -> N
     ]
     if other:
         raise UserError(
-            f"{tag} cannot be made of the recorded versions: {'; '.join(other[:FEW])}"
+            f"{tag} cannot be built from the recorded versions: {'; '.join(other[:FEW])}"
             + (f" and {len(other) - FEW} more" if len(other) > FEW else ""),
-            "the archive has them no more: name one that has with PANICAST_MIRROR, or leave out --locked",
+            "the archive no longer has them: name one that has with PANICAST_MIRROR, or leave out --locked",
         )

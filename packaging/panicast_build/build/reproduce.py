@@ -66,7 +66,7 @@ def run(names: str, rpm_host: str = rpm.AUTO, jobs: int = 1) -> None:
 def _reproduce(distro: Distro, rpm_host: str) -> None:
     tools.need("diffoscope", "unshare", "taskset", "git")
     if tree.commit()["dirty"]:
-        progress.say("what is not committed is left out: the commit is built")
+        progress.say("uncommitted changes are left out: the commit is built")
     later = distros.by_family(
         distro, deb=lambda _: OTHER.later, rpm=lambda target: _rpm_clock(target, rpm_host)
     )

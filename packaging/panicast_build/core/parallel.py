@@ -48,7 +48,7 @@ def run_all(task: str, targets: Sequence[str], options: Sequence[str], jobs: int
     CPU), and shows a table of the results. Raises BuildError, with the log of the first that
     failed."""
     if jobs < 0:
-        raise UserError(f"--jobs must be 0 or more, not {jobs}", "0 means one on each CPU")
+        raise UserError(f"--jobs must be 0 or more, not {jobs}", "0 means one for each CPU")
     LOGS.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
         outcomes = list(pool.map(lambda target: _one(task, target, options), targets))

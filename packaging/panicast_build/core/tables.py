@@ -95,11 +95,11 @@ def _inherited(path: Path, tables: dict[str, Fields], name: str, heirs: tuple[st
         return own
     if model not in tables:
         raise UserError(
-            f"{shown(path)}: [{name}] is like {model!r}, which is not there",
+            f"{shown(path)}: [{name}] is like {model!r}, which does not exist",
             f"there are: {', '.join(tables)}",
         )
     if model in (name, *heirs):
-        raise UserError(f"{shown(path)}: [{name}] is like [{model}], which is like it in turn")
+        raise UserError(f"{shown(path)}: [{name}] is like [{model}], which is itself like [{name}]")
     return {**_inherited(path, tables, model, (name, *heirs)), **own}
 
 

@@ -155,7 +155,7 @@ def _make(
     """Fills folder."""
     LOGS.mkdir(parents=True, exist_ok=True)
     with (
-        progress.step("building the modules that crash and report", log=log_path),
+        progress.step("building the modules for crash guests", log=log_path),
         log_path.open("w") as log,
         Container(client, tag) as box,
     ):

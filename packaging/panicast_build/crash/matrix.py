@@ -75,11 +75,11 @@ def subjects(kernel: str, tree: str, config: str) -> list[Subject]:
     """Returns the kernels of the table that a comma list names, or the one built from a tree."""
     if tree:
         if kernel:
-            raise UserError("--kernel and --tree are two things to crash", "give one of them")
+            raise UserError("--kernel and --tree cannot be used together", "give one of them")
         asked = folder.configured(tree, config)
         return [Subject(asked.tree.title, partial(trees.make, asked=asked), vm.QEMU, trees.BUILT)]
     if config:
-        raise UserError(f"--config {config} configures no kernel", "say which: --tree DIR")
+        raise UserError(f"--config {config} needs a kernel", "say which: --tree DIR")
     return [
         Subject(each.name, partial(kit, kernel=each), ARCHITECTURES[each.arch].qemu)
         for each in kernels.select(kernel)

@@ -69,7 +69,7 @@ def trace(made: Kit, nic: str) -> Lists:
         if not functions:
             console = LOGS / f"traced-{made.name}-{nic}-{form}.console"
             console.write_text(outcome.console)
-            raise BuildError(f"{made.release} with {nic} did not say what it came by", console)
+            raise BuildError(f"{made.release} with {nic} did not report its functions", console)
         lists[form] = sorted(functions - {name for known in lists.values() for name in known})
         holders |= held(outcome)
     return {**lists, "holders": sorted(holders)}

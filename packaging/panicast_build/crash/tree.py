@@ -78,7 +78,7 @@ def _build(client: docker.DockerClient, asked: Configured, parent: str, tag: str
             _make(box, asked, log, "bzImage")
             box.run(["sh", "-c", "[ ! -e vmlinux.symvers ] || cp vmlinux.symvers Module.symvers"], cwd=LINUX)
             _make(box, asked, log, f"M={LKDTM_FOLDER}", "modules")
-        with progress.step("keeping what crashes are made of", log=log_path):
+        with progress.step("saving the files that guests need", log=log_path):
             _install(box, asked, log)
             box.commit(tag)
 

@@ -23,7 +23,7 @@ def _must_have_keys(distro: Base) -> None:
     if not keyring.exists():
         raise UserError(
             f"the keys of {distro.title}'s archive are not on this machine: {keyring}",
-            f"install them (the package {package}, where there is one), or build where a registry answers "
+            f"install them (the package {package}, if there is one), or build where a registry answers "
             f"for {distro.image}",
         )
 
@@ -47,7 +47,7 @@ def _mmdebstrap(distro: Base, mirror: str, tarball: Path, log_path: Path) -> Non
 def _only_pulled(distro: Base, mirror: str, tarball: Path, log_path: Path) -> None:
     """Refuses: dnf and zypper make a root only on their own systems."""
     raise UserError(
-        f"no registry answers for {distro.image}, and a base image of {distro.title} comes from nowhere else",
+        f"no registry answers for {distro.image}, and no other place has a base image of {distro.title}",
         "let Debian's rpmbuild build the same packages: --rpm-host debian",
     )
 

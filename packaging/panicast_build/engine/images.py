@@ -49,8 +49,8 @@ def _brought(tag: str) -> None:
     """Raises UserError if tag does not exist and making it needs the network."""
     if offline():
         raise UserError(
-            f"the image {tag} is not here, and --offline forbids to make it",
-            "with a network run: ./inv fetch --distro …",
+            f"the image {tag} does not exist, and --offline forbids building it",
+            "run with a network: ./inv fetch --distro …",
         )
 
 

@@ -58,8 +58,8 @@ def remote_variable(version: str) -> str:
         if number >= since:
             return variable
     raise UserError(
-        f"{SETTING} is set, but ccache {'.'.join(map(str, number))} of this distro knows no servers",
-        f"unset {SETTING} for this distro: ccache knows them since 4.4",
+        f"{SETTING} is set, but ccache {'.'.join(map(str, number))} of this distro does not support servers",
+        f"unset {SETTING} for this distro: ccache supports them from 4.4 on",
     )
 
 

@@ -192,9 +192,9 @@ def run(trees: str = "") -> None:
     for name, why in reasons.items():
         progress.say(f"{name} was not checked: {why}")
     if not results:
-        raise BuildError("no kernel's source could be had", LOG)
+        raise BuildError("no kernel's source is available", LOG)
     if bad := sum(not result.good for result in results):
-        raise BuildError(f"{bad} of {len(results)} patches do not fit", LOG)
+        raise BuildError(f"{bad} of {len(results)} patches do not apply cleanly", LOG)
 
 
 def _verdict(objections: str) -> str:

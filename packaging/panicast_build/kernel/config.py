@@ -63,7 +63,7 @@ def must_have_base(config: Config, source: str) -> None:
     if not config.base:
         bases = ", ".join(each.name for each in load().values() if each.base)
         raise UserError(
-            f"--config {config.name} is that of a distro's own kernel, which does not come with {source}",
+            f"--config {config.name} belongs to a distro's own kernel, and {source} does not have it",
             f"say --config, and one of: {bases}",
         )
 

@@ -25,8 +25,9 @@ def announce(box: Container, folder: str, config: Config, debug_info: bool, jobs
     free = int(box.run(["df", "--output=avail", "--block-size=1", folder]).output.split()[-1])
     refuse_without(gib, free)
     progress.say(
-        f"about {minutes} minutes of CPU time, on an idle machine {progress.duration(minutes * 60 / jobs)} "
-        f"with {jobs} jobs, if nothing is in ccache; {gib} GiB of {free / GIB:.0f} GiB that are free"
+        f"needs about {minutes} minutes of CPU time, on an idle machine "
+        f"{progress.duration(minutes * 60 / jobs)} with {jobs} jobs, if nothing is in ccache; "
+        f"{gib} GiB of {free / GIB:.0f} free GiB"
     )
 
 
@@ -34,7 +35,7 @@ def refuse_without(gib: int, free: int) -> None:
     """Raises UserError unless gib GiB fit into free bytes."""
     if free < gib * GIB:
         raise UserError(
-            f"this kernel build takes about {gib} GiB, and {free / GIB:.1f} GiB are free where the container "
+            f"this kernel build needs about {gib} GiB, and {free / GIB:.1f} GiB are free where the container "
             "engine keeps its containers",
             "free some there, or move it: PANICAST_CACHE for the pipeline's own engine; a smaller build is "
             "--config smoke, or one without --debug-info",

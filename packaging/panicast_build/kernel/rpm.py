@@ -48,17 +48,17 @@ def make(
         )
     if not given and host != rpm.REAL:
         raise UserError(
-            f"no registry answers for {distro.image}, so {distro.name}'s kernel source package cannot be had",
+            f"no registry answers for {distro.image}, so {distro.name}'s kernel source is not available",
             "give one, or a tarball: --source kernel-*.src.rpm, --source linux-6.12.9.tar.xz --config smoke",
         )
     if options.wanted.config.base or options.wanted.config.flavour:
         raise UserError(
-            f"a source RPM has its own configuration: --config {options.wanted.config.name} is not for it",
+            f"a source RPM has its own configuration: --config {options.wanted.config.name} does not apply",
             "leave --config out, or build from a tarball: --source linux-6.12.9.tar.xz",
         )
     if options.wanted.key:
         raise UserError(
-            f"the spec of {distro.name}'s kernel signs modules with keys of its own making",
+            f"the spec of {distro.name}'s kernel signs modules with keys that it makes itself",
             "leave --key out, or build from a tarball: --source linux-6.12.9.tar.xz",
         )
     return FromSourcePackage(client, project, distro, image, given, options, own_host=host == rpm.REAL)
@@ -152,7 +152,7 @@ class FromSourcePackage:
             hook = f"{BUILD}/SOURCES/{self._distro.kernel_hook}"
             if box.run(["test", "-f", hook], check=False).code:
                 raise BuildError(
-                    f"{', '.join(self._source.inputs())} has no {self._distro.kernel_hook} for a patch",
+                    f"{', '.join(self._source.inputs())} has no {self._distro.kernel_hook} for the patch",
                     Path(log.name),
                 )
             patch = self._fitting(box, log)

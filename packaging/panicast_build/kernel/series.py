@@ -41,7 +41,7 @@ def for_version(version: str) -> Era:
         if era.serves(version):
             return era
     raise UserError(
-        f"no kernel patch serves Linux {version or '(no version)'}",
+        f"no kernel patch is for Linux {version or '(no version)'}",
         f"there are patches for {', '.join(era.name for era in eras)}; "
-        f"another kernel needs one, and a table in {TABLE}",
+        f"another kernel needs a patch and a table in {TABLE}",
     )

@@ -56,7 +56,7 @@ class Source:
         found = box.run(["find", *places], log=log).output.split()
         if len(found) != 1:
             raise BuildError(
-                f"{len(found)} tarballs of a kernel in {', '.join(self.inputs())}", Path(log.name)
+                f"{len(found)} kernel tarballs, not one, in {', '.join(self.inputs())}", Path(log.name)
             )
         box.run(["tar", "-xf", found[0], "-C", tree, "--strip-components=1"], user=user, log=log)
 
@@ -66,7 +66,7 @@ def own(name: str) -> Source:
     path = Path(name).expanduser().resolve()
     if not path.is_file() or not any(fnmatch(path.name, pattern) for pattern in (TARBALL, SRPM)):
         raise UserError(
-            f"{name} is not a kernel's source, or is not there",
+            f"{name} is not a kernel's source, or does not exist",
             "give the path of a tarball, e.g. linux-6.12.9.tar.xz, or of a .src.rpm, or leave --source out "
             "for the distro's own",
         )
@@ -81,9 +81,7 @@ def newest(client: docker.DockerClient, image: str, distro: DebDistro, flavour: 
     cache has it.
     """
     if not distro.kernel_source:
-        raise UserError(
-            f"no source package is known of {distro.name}'s kernel", "give one of your own: --source"
-        )
+        raise UserError(f"{distro.name} has no known kernel source package", "give your own: --source")
     packages = [distro.kernel_source, distro.kernel_config]
     FOLDER.mkdir(parents=True, exist_ok=True)
     LOGS.mkdir(parents=True, exist_ok=True)

@@ -56,6 +56,6 @@ def task(
         check.run(trees)
         return
     if jobs < 0:
-        raise UserError(f"--jobs must be 0 or more, not {jobs}", "leave it out for one process on each CPU")
+        raise UserError(f"--jobs must be 0 or more, not {jobs}", "leave it out for one process for each CPU")
     wanted = Wanted(config.get(config_name), debug_info, signing.load(key))
     run(distro, Options(wanted, source, jobs, cached))

@@ -86,7 +86,7 @@ def _find(name: str, kind: str, record: str) -> Key:
         listed = _gpg("--with-colons", f"--list-{kind}-keys", name)
     except UserError as error:
         raise UserError(
-            f"GnuPG has no {kind} key {name}", f"gpg --list-{kind}-keys lists those that it has (GNUPGHOME)"
+            f"GnuPG has no {kind} key {name}", f"gpg --list-{kind}-keys lists them (GNUPGHOME)"
         ) from error
     # A fingerprint follows each key, and each of its subkeys.
     found = re.findall(rf"^{record}:(?:.*\n)+?fpr:+([0-9A-F]+):", listed, re.MULTILINE)

@@ -81,8 +81,8 @@ def run(
     for distro in with_kernels:
         if distro not in chosen:
             raise UserError(
-                f"the kernel of {distro.name} is to be published, but not its packages",
-                f"name it in --distro, too, or run: ./inv package --distro {distro.name}",
+                f"the kernel of {distro.name} is named in --kernels, but its packages are not published",
+                f"name it in --distro too, or run: ./inv package --distro {distro.name}",
             )
     out = Path(into).resolve() if into else paths.DIST / "repo"
     signing = key.find(sign) if sign else None
@@ -92,7 +92,7 @@ def run(
     where = (url or project.archive).rstrip("/")
     at = now or int(time.time())
     if not signing:
-        progress.say("not signed: apt and dnf take nothing from it unless they are told to trust it (--sign)")
+        progress.say("not signed: apt and dnf refuse it unless they are told to trust it (--sign signs it)")
     with publish.publishing(out) as made, ExitStack() as step:
         if signing:
             client = engine.connect()
@@ -165,7 +165,7 @@ def _take(made: Snapshot, distro: Distro, signing: Key | None, with_kernel: bool
         if before != sha256:
             raise UserError(
                 f"{path.name} was published with other bytes",
-                f"what is published never changes: raise the version in {metadata.METADATA}",
+                f"a published package never changes: raise the version in {metadata.METADATA}",
             )
         dest = made.folder / place
         if not dest.exists():

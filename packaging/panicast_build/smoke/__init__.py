@@ -77,7 +77,7 @@ def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Re
     with tempfile.TemporaryDirectory(prefix="panicast-") as folder, _log(logs) as transcript:
         repository = Path(folder) / "repository"
         repo.fill(packages, family.index, repository)
-        with account.step("the module is compiled here once, for the guests to find later"):
+        with account.step("the module is compiled once here, so that the guests find it in ccache"):
             compiled.fill(client, tag, repository, family.tool, DKMS, transcript)
         repo.disk(repository, repository.with_suffix(".ext4"))
         specs = _specs(image, repository.with_suffix(".ext4"), Path(folder), logs, accelerator, nic)

@@ -66,7 +66,7 @@ class Story(Stage):
         # It ends with its first crash: the next kernel that boots is another.
         with self._start(replace(self._spec, reboots=False)) as (machine, self._server):
             self._on_stock_kernel(machine)
-        with self._step("the patched kernel is taken from the crashed disk"):
+        with self._step("the patched kernel is copied from the crashed disk"):
             image = boot_files(self._spec.image.root, self._kernel.release, self._spec.folder)
         append = "module.sig_enforce=1" if self._kernel.signed else ""
         with self._start(replace(self._spec, image=image, append=append)) as (_, self._server):
@@ -78,7 +78,7 @@ class Story(Stage):
         with self._step("the service is active, the module that was built for the stock kernel armed"):
             self._service_is_active()
             self._module_is_armed()
-        with self._step("stock kernel: what dmesg -c has cleared is missing from the record"):
+        with self._step("stock kernel: the record lacks what dmesg -c has cleared"):
             text = self._crash_after_clearing(
                 patched=False, gone=lambda: machine.wait_until_ended(RESET_SECONDS)
             )
@@ -95,9 +95,9 @@ class Story(Stage):
             self._tests_passed()
             self._module_is_armed()
         if self._kernel.signed:
-            with self._step("it loads nothing that is not signed, and panicast.ko is"):
+            with self._step("it loads only signed modules, and panicast.ko is signed"):
                 self._module_is_signed()
-        with self._step("patched kernel: what dmesg -c has cleared is in the record"):
+        with self._step("patched kernel: the record has what dmesg -c has cleared"):
             text = self._crash_after_clearing(patched=True, gone=self._server.wait_until_up)
             if BOOT + self._kernel.release not in text:
                 raise SmokeFailure("the record of the patched kernel does not reach back to its boot")

@@ -121,16 +121,16 @@ class Story(Stage):
             f"{self._tool.name} installs both packages; the server is cut off in the module's build"
         ):
             self._install_in_a_power_cut()
-        with self._step(f"what {self._tool.name} then asks for completes the installation"):
+        with self._step(f"the commands that {self._tool.name} asks for complete the installation"):
             for argv in self._tool.repair:
                 self._server.run([*compiled.USED, *argv], seconds=INSTALL_SECONDS)
         with self._step("the service is active, the module armed"):
             self._service_is_active()
             self._module_is_armed()
-        with self._step("the server is cut off once more; what was installed is on its disk, and loads"):
+        with self._step("the server is cut off once more; the installed module is on its disk and loads"):
             self._cut_off()
             self._module_is_armed()
-        with self._step("the server reboots in good order and says bye; the module loads by itself"):
+        with self._step("the server reboots gracefully and says bye; the module loads by itself"):
             self._reboot()
         with self._step("a test record arrives"):
             self._send_test()

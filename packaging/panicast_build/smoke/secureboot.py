@@ -59,13 +59,13 @@ class Story(Stage):
 
     def _before_enrolling(self) -> list[Path]:
         """Copies the certificates of DKMS' key and of the operator's own here and returns them."""
-        with self._step("firmware, shim, GRUB and kernel start each other, Secure Boot enforcing"):
+        with self._step("firmware, shim, GRUB and kernel boot with Secure Boot enforcing"):
             self._boot(self._server, self._log_host)
             self._is_enforcing()
         with self._step("DKMS has signed the module with its own key"):
             self._service_is_active()
             self._is_signed_by(DKMS_SIGNER)
-        with self._step("the kernel refuses it, since the key is not enrolled; doctor says what to do"):
+        with self._step("the kernel refuses it because its key is not enrolled; doctor says what to do"):
             self._is_refused("Key was rejected by service", NOT_ENROLLED)
             status = self._server.run(["panicast-ctl", "status"], check=False)
             if status.code != 1 or "secure boot  on" not in status.out:
@@ -96,7 +96,7 @@ class Story(Stage):
             self._server.run(["strip", "--strip-debug", path])
             self._is_signed_by("")
             self._is_refused("Key was rejected by service", UNSIGNED)
-        with self._step("with their own key set, what doctor says signs it with that; it loads"):
+        with self._step("with their own key set, doctor's advice signs the module with it; it loads"):
             self._server.run(["tee", SETTING], stdin=SETTING_TEXT)
             version = self._server.run(["modinfo", "-F", "version", "panicast"]).out.strip()
             for action in ("build", "install"):

@@ -67,7 +67,7 @@ def release(text: str, version: str, today: date) -> str:
     newest = parse(text)[0]
     if newest.version != version:
         raise UserError(
-            f"the newest entry of CHANGELOG.md is of {newest.version}, not {version}",
+            f"the newest entry of CHANGELOG.md is for {newest.version}, not {version}",
             f"write what is new under: ## {version} ({UNRELEASED})",
         )
     return HEADING.sub(f"## {version} ({today.isoformat()})", text, count=1)

@@ -92,7 +92,7 @@ def set_version(version: str, root: Path = ROOT) -> None:
         text = (root / path).read_text()
         found = pattern.search(text)
         if found is None:
-            raise UserError(f"{path} states no version")
+            raise UserError(f"{path} does not state a version")
         start, end = found.span(1)
         files.write(root / path, text[:start] + version + text[end:])
 

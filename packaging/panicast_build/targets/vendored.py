@@ -62,6 +62,6 @@ def _installed(name: str) -> dict[str, Path]:
     if missing := {f"{name}/__init__.py", *compiled} - set(found):
         raise UserError(
             f"the module {name} of the lock is not pure Python: it has no {', '.join(sorted(missing))}",
-            f"put a stand-in into {OWN.relative_to(ROOT)}/",
+            f"put a replacement into {OWN.relative_to(ROOT)}/",
         )
     return found

@@ -60,7 +60,7 @@ def test_a_specs_changelog_is_the_same() -> None:
 
 def test_only_the_newest_entry_is_released() -> None:
     assert "## 1.1.0 (2026-06-07)\n" in changelog.release(TEXT, "1.1.0", date(2026, 6, 7))
-    with pytest.raises(UserError, match=r"is of 1\.1\.0, not 1\.2\.0"):
+    with pytest.raises(UserError, match=r"is for 1\.1\.0, not 1\.2\.0"):
         changelog.release(TEXT, "1.2.0", date(2026, 6, 7))
     with pytest.raises(UserError, match="no entry"):
         changelog.parse("# Changelog\n")
