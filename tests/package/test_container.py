@@ -11,8 +11,11 @@ import pytest
 from urllib3.connection import HTTPConnection
 from urllib3.response import HTTPResponse
 
-from panicast_build.engine.container import Container
+from panicast_build.engine.container import PROCESSES, Container
 from panicast_build.targets.distros import DebDistro
+
+# In linux/capability.h: chown, dac_override, fowner, fsetid, kill, setgid, setuid, sys_chroot, setfcap.
+ALLOWED = (0, 1, 3, 4, 5, 6, 7, 18, 31)
 
 
 @pytest.fixture
@@ -36,6 +39,15 @@ def test_output_that_comes_with_the_answer_to_its_start(
     monkeypatch.setattr(HTTPConnection, "getresponse", late)
     result = box.run(["sh", "-c", "echo one; sleep 2; echo two >&2; exit 3"], check=False)
     assert (result.code, result.output) == (3, "one\ntwo\n")
+
+
+def test_root_of_it_may_do_what_package_managers_need_and_no_more(box: Container) -> None:
+    status = dict(line.split(":", 1) for line in box.run(["cat", "/proc/self/status"]).output.splitlines())
+    assert int(status["CapBnd"], 16) == int(status["CapEff"], 16) == sum(1 << bit for bit in ALLOWED)
+    assert status["NoNewPrivs"].strip() == "1"
+    refused = box.run(["mknod", "/tmp/null", "c", "1", "3"], check=False)
+    assert refused.code and "not permitted" in refused.output
+    assert box._client.api.inspect_container(box._container.id)["HostConfig"]["PidsLimit"] == PROCESSES
 
 
 def test_output_in_many_pieces(box: Container) -> None:

@@ -8,7 +8,6 @@ import email.utils
 import hashlib
 import io
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
@@ -17,6 +16,7 @@ from debian.deb822 import Deb822
 
 from panicast_build.build import pinned, pins
 from panicast_build.build.order import Order
+from panicast_build.build.pins import Pinned
 from panicast_build.core import archive, templating
 from panicast_build.core.paths import ROOT
 from panicast_build.engine import images
@@ -79,9 +79,9 @@ def image(
     client: docker.DockerClient,
     project: Project,
     distro: DebDistro,
-    exactly: Mapping[str, str] | None = None,
+    exactly: Pinned | None = None,
 ) -> str:
-    """Returns the tag of the image that builds packages; with packages given, it has exactly these."""
+    """Returns the tag of the image that builds packages; with exactly given, it is made of just that."""
     arguments = {"DEPENDS": build_depends(project, distro)}
     if exactly is None:
         return images.build(client, distro, "build-deb", buildargs=arguments)
@@ -102,7 +102,7 @@ class Build:
         files = {**order.files, **taken_along(component, distro), "LICENSE": ROOT / "LICENSE"}
         archive.write_tar(self._orig, files, mtime=self._epoch, prefix=f"{self._name}/")
         self._debian = render(project, component, distro, self._epoch)
-        self._image = image(order.client, project, distro, order.packages)
+        self._image = image(order.client, project, distro, order.pinned)
         self._around = order.around
         self._environment = {
             "SOURCE_DATE_EPOCH": str(self._epoch),

@@ -10,6 +10,7 @@ from pathlib import Path
 import docker
 
 from panicast_build.build import source
+from panicast_build.build.pins import Pinned
 from panicast_build.engine.surroundings import USUAL, Surroundings
 from panicast_build.targets.metadata import Component, Project
 
@@ -18,7 +19,7 @@ from panicast_build.targets.metadata import Component, Project
 class Order:
     """Asks for one component's packages for one distro.
 
-    packages are the only versions that the image may contain (None: any). sources are the
+    pinned is all that the image may be made of (None: anything). sources are the
     component's files by name (None: those of the tree). epoch is the time that the packages state,
     in seconds since 1970 (None: the commit's). around are the surroundings, which must not
     influence the bytes.
@@ -27,7 +28,7 @@ class Order:
     client: docker.DockerClient
     project: Project
     component: Component
-    packages: Mapping[str, str] | None = None
+    pinned: Pinned | None = None
     sources: Mapping[str, Path | bytes] | None = None
     epoch: int | None = None
     around: Surroundings = USUAL

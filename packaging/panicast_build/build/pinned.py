@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import docker
 
 from panicast_build.build import pins
+from panicast_build.build.pins import Pinned
 from panicast_build.engine import images
 from panicast_build.targets.distros import Base
 
@@ -18,11 +19,13 @@ def image(
     distro: Base,
     name: str,
     arguments: Mapping[str, str],
-    packages: Mapping[str, str],
+    wanted: Pinned,
 ) -> str:
-    """Returns the tag of the image of containers/Containerfile.NAME with exactly these packages.
-    Raises UserError if the archive no longer has all of them."""
-    parent = images.build(client, distro, "pinned", more={"preferences": pins.preferences(packages)})
+    """Returns the tag of the image of containers/Containerfile.NAME with exactly the wanted packages
+    and base. Raises UserError if the base is not here, or the archive no longer has all packages."""
+    base = pins.base(client, distro, wanted)
+    preferences = {"preferences": pins.preferences(wanted.packages)}
+    parent = images.build(client, distro, "pinned", more=preferences, parent=base)
     tag = images.build(client, distro, name, buildargs=arguments, parent=parent)
-    pins.check(client, tag, packages)
+    pins.check(client, tag, wanted.packages)
     return tag

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import docker
 
@@ -16,6 +16,7 @@ from panicast_build.core.errors import UserError
 from panicast_build.core.paths import CACHE
 from panicast_build.engine import images
 from panicast_build.engine.container import Container
+from panicast_build.targets.distros import Base
 
 # Whichever of them an image has: NAME=VERSION lines.
 LIST = """
@@ -48,7 +49,7 @@ def of(client: docker.DockerClient, tag: str) -> dict[str, Any]:
 
 def _digests(client: docker.DockerClient, layers: Sequence[str]) -> list[str]:
     """Returns the names of the base that an image with these layers was made from."""
-    for base in client.images.list(images.BASES):
+    for base in [*client.images.list(images.BASES), *client.images.list(images.REPLACED)]:
         below = base.attrs["RootFS"]["Layers"]
         if layers[: len(below)] == below:
             return sorted(base.attrs.get("RepoDigests") or [f"{images.BASES}@{base.id}"])
@@ -67,17 +68,43 @@ def _packages(client: docker.DockerClient, image_id: str) -> dict[str, str]:
     return found
 
 
-def recorded(distro: str, component: str) -> dict[str, str]:
-    """Returns the packages of the image in which a component of dist/DISTRO was built. Raises
-    UserError if it was not."""
+class Pinned(NamedTuple):
+    """Says what an image must be made of: packages by name with their versions, on a base's layer.
+    digests are the names of that base in registries."""
+
+    packages: Mapping[str, str]
+    layer: str
+    digests: Sequence[str]
+
+
+def recorded(distro: str, component: str) -> Pinned:
+    """Returns what the image was made of in which a component of dist/DISTRO was built. Raises
+    UserError if it was not built."""
     try:
-        stated = dist.read(distro)["components"][component]["inputs"]["image"]["packages"]
+        stated = dist.read(distro)["components"][component]["inputs"]["image"]
+        return Pinned(stated["packages"], stated["base"]["layer"], stated["base"]["digests"])
     except KeyError:
         raise UserError(
             f"dist/{distro}/metadata.json does not say what {component} was built with",
             "build it once without --locked, or put the metadata.json of the build to repeat there",
         ) from None
-    return dict(stated)
+
+
+def base(client: docker.DockerClient, distro: Base, wanted: Pinned) -> str:
+    """Returns the tag of the base image that has the recorded layer: the newest, one that was renewed
+    since, or the one that a registry has by its digest. Raises UserError if there is none."""
+    newest = images.base(client, distro)
+    others = [tag for image in client.images.list(images.REPLACED) for tag in image.tags]
+    for tag in (newest, *others):
+        if client.images.get(tag).attrs["RootFS"]["Layers"][0] == wanted.layer:
+            return tag
+    for name in wanted.digests:
+        if not name.startswith(images.BASES) and (tag := images.pull_old(client, name)):
+            return tag
+    raise UserError(
+        f"{distro.name}'s base image here is not the one that was recorded, {wanted.layer}",
+        "bring that one (docker save, docker load), or leave out --locked",
+    )
 
 
 def preferences(packages: Mapping[str, str]) -> bytes:

@@ -20,6 +20,7 @@ import docker
 
 from panicast_build.build import pinned, pins, rpmroot
 from panicast_build.build.order import Order
+from panicast_build.build.pins import Pinned
 from panicast_build.core import archive, choice, progress, templating
 from panicast_build.core.paths import ROOT
 from panicast_build.engine import images
@@ -94,10 +95,10 @@ def host_image(
     project: Project,
     distro: RpmDistro,
     kind: str,
-    exactly: Mapping[str, str] | None = None,
+    exactly: Pinned | None = None,
 ) -> str:
-    """Returns the tag of the image that rpmbuild runs in, for a host(); with packages given, it has
-    exactly these."""
+    """Returns the tag of the image that rpmbuild runs in, for a host(); with exactly given, it is made
+    of just that."""
     if kind == DEBIAN:
         debian = distros.get(DEBIAN_HOST)
         if exactly is not None:
@@ -105,10 +106,11 @@ def host_image(
         return images.build(client, debian, "build-rpm-debian")
     packages = " ".join(build_requires(project, distro))
     arguments = {"SETUP": distro.setup, "INSTALL": distro.install, "PACKAGES": packages}
-    tag = images.build(client, distro, "build-rpm", buildargs=arguments)
+    parent = pins.base(client, distro, exactly) if exactly else ""
+    tag = images.build(client, distro, "build-rpm", buildargs=arguments, parent=parent)
     if exactly is not None:
         # dnf cannot be held to versions as apt can: what it installed may not be what was recorded.
-        pins.check(client, tag, exactly)
+        pins.check(client, tag, exactly.packages)
     return tag
 
 
@@ -141,7 +143,7 @@ class Build:
             self._files["vendored.tar.gz"] = _archive(
                 vendored.files(distro.vendored), "vendored/", self._epoch
             )
-        self._image = host_image(order.client, project, distro, self._host, order.packages)
+        self._image = host_image(order.client, project, distro, self._host, order.pinned)
         self._around = order.around
         self._environment = {"SOURCE_DATE_EPOCH": str(self._epoch)}
 

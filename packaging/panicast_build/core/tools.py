@@ -47,6 +47,7 @@ PACKAGES: dict[str, dict[str, str]] = {
     "nats-server": {"apt": "nats-server", "dnf": "nats-server"},
     "rsyslogd": {"apt": "rsyslog rsyslog-gnutls", "dnf": "rsyslog rsyslog-gnutls"},
     "openssl": {"apt": "openssl", "dnf": "openssl"},
+    "jq": {"apt": "jq", "dnf": "jq"},
 }
 # Where tools of the administrator lie; an ordinary user's PATH may lack them.
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"

@@ -7,6 +7,7 @@ import codecs
 import io
 import shlex
 import shutil
+import socket
 import struct
 import tarfile
 import tempfile
@@ -24,6 +25,23 @@ from panicast_build.core.run import Result
 from panicast_build.engine import engine
 
 CHUNK = 1 << 20
+# What root of a container may do: that which dpkg and rpm need to unpack files of any owner and mode, and
+# package managers and tests to become another user, or to end what another began.
+CAPABILITIES = (
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETFCAP",
+    "SETGID",
+    "SETUID",
+    "SYS_CHROOT",
+)
+# No set-uid program gives more.
+SECURITY = ("no-new-privileges",)
+# Far more than the compilers of a kernel's build, far fewer than a machine has.
+PROCESSES = 8192
 # What is before each piece of output: the stream it is of, and its length (ContainerAttach in Docker's API).
 FRAME = struct.Struct(">BxxxL")
 
@@ -57,8 +75,10 @@ class Container:
             init=True,
             network_mode=network,
             environment={"LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", **(env or {})},
-            cap_add=list(cap_add),
-            security_opt=list(security_opt),
+            cap_drop=["ALL"],
+            cap_add=[*CAPABILITIES, *cap_add],
+            security_opt=[*SECURITY, *security_opt],
+            pids_limit=PROCESSES,
             tmpfs=dict(tmpfs or {}),
             hostname=hostname,
             cpuset_cpus=cpus or None,
@@ -132,6 +152,19 @@ class Container:
             while header := answer.raw.read(FRAME.size):
                 _, size = FRAME.unpack(header)
                 yield answer.raw.read(size)
+
+    def feed(self, argv: Sequence[str], data: bytes) -> None:
+        """Runs argv, which reads just as many bytes as data has from its standard input, and then ends. No
+        disk has them meanwhile, as it has what write() writes."""
+        api = self._client.api
+        started = api.exec_create(self._container.id, list(argv), stdin=True)
+        stream = api.exec_start(started["Id"], socket=True)
+        connection = cast(socket.socket, getattr(stream, "_sock", stream))
+        connection.sendall(data)
+        while connection.recv(CHUNK):
+            pass
+        if code := api.exec_inspect(started["Id"])["ExitCode"]:
+            raise UserError(f"{argv[0]} in a container failed with exit code {code}")
 
     def cpu_seconds(self) -> float:
         """Returns the CPU time that all its processes have used so far, in seconds."""

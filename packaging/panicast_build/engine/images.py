@@ -63,8 +63,6 @@ def exists(client: docker.DockerClient, tag: str) -> bool:
     return True
 
 
-# The tags of base images.
-BASES = "panicast/base"
 # What a base is called once another has its tag, until it is removed.
 REPLACED = "panicast/replaced"
 
@@ -158,6 +156,16 @@ def _pull(client: docker.DockerClient, distro: Base, tag: str) -> bool:
         repository, _, version = distro.image.partition(":")
         client.images.pull(repository, tag=version).tag(tag)
     return True
+
+
+def pull_old(client: docker.DockerClient, name: str) -> str:
+    """Return the tag of the base that a registry calls by a digest; "" where it has it not."""
+    if not _registry_has(client, name):
+        return ""
+    with progress.step(f"pulling {name}"):
+        tag = f"{REPLACED}:{digest(name)}"
+        client.images.pull(name).tag(tag)
+    return tag
 
 
 def _bootstrap(client: docker.DockerClient, distro: Base, tag: str) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple, TextIO
 
 import docker
 
+from panicast_build.core import progress
 from panicast_build.core.errors import BuildError
 from panicast_build.engine.container import Container
 from panicast_build.kernel import ccache, estimate, series, signing
@@ -68,17 +69,25 @@ def workshop(
     client: docker.DockerClient, image: str, options: Options, log: TextIO, online: bool = False
 ) -> Iterator[Workshop]:
     """Yields a container of image with room for the build. It has no network unless online, or
-    unless ccache uses a server. Raises UserError if there is no room."""
-    network = "host" if online or (options.cached and ccache.remote()) else "none"
+    unless ccache uses a server; if modules are signed in it, it never has one. Raises UserError if
+    there is no room."""
+    server = ccache.remote() if options.cached else ""
+    if options.wanted.key:
+        if server:
+            progress.say(
+                f"modules are signed in a container without a network: {ccache.SETTING} is not asked"
+            )
+        server, online = "", False
     if options.cached:
         options.cache.mkdir(parents=True, exist_ok=True)
     mounts = {options.cache: ccache.THERE} if options.cached else {}
     memory = {ccache.MEMORY: ccache.MEMORY_OPTIONS} if options.cached else {}
-    pin = signing.pin() if options.wanted.key else {}
-    with Container(client, image, network=network, mounts=mounts, tmpfs=memory, env=pin) as box:
+    memory |= signing.TMPFS if options.wanted.key else {}
+    network = "host" if online or server else "none"
+    with Container(client, image, network=network, mounts=mounts, tmpfs=memory) as box:
         jobs = options.jobs or int(box.run(["nproc"]).output)
         estimate.announce(box, "/", options.wanted.config, options.wanted.debug_info, jobs)
-        environment = ccache.environment(box) if options.cached else {}
+        environment = ccache.environment(box, server) if options.cached else {}
         box.run(["mkdir", "--mode=777", BUILD], log=log)
         yield Workshop(box, jobs, environment)
         if options.cached:

@@ -77,8 +77,8 @@ def _headers(box: Container) -> str:
     return digest(next(sorted(told.output.split("\n")) for told in asked if told.code == 0))
 
 
-def environment(box: Container) -> dict[str, str]:
-    """Returns the variables that make the compilers in box use ccache."""
+def environment(box: Container, server: str = "") -> dict[str, str]:
+    """Returns the variables that make the compilers in box use ccache, and a server ("": none)."""
     version = box.run(["ccache", "--version"]).output
     variables = {
         "PATH": PATH,
@@ -93,6 +93,6 @@ def environment(box: Container) -> dict[str, str]:
         "CCACHE_NAMESPACE": _headers(box),
         **remembering(version),
     }
-    if server := remote():
+    if server:
         variables[remote_variable(version)] = server
     return variables

@@ -9,13 +9,19 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from panicast_build.core import tools
 from panicast_build.core.errors import UserError
+from panicast_build.core.run import run
+from panicast_build.engine.container import Container
 
 SETTING = "PANICAST_MODULE_KEY"
-# Where it lies while modules are signed.
+# Where it lies while modules are signed: in memory.
 FOLDER, NAME = "/key", "module-signing-key.pem"
-# Kbuild's own variable for the passphrase of a key that has one.
+TMPFS = {FOLDER: "size=1m,mode=755"}
+# Kbuild's own variable for the passphrase of a key that has one. No container is given it.
 PIN = "KBUILD_SIGN_PIN"
+# Writes the key, as long as it is, to its file, which only its user can read.
+WRITE = 'umask 077 && head -c "$1" > "$0" && chown "$2" "$0"'
 PART = re.compile(rb"-----BEGIN ([A-Z ]+)-----.*?-----END \1-----", re.DOTALL)
 MAKE = (
     "make one: openssl req -new -x509 -newkey rsa:4096 -sha256 -nodes -days 3650 "
@@ -37,6 +43,10 @@ class Key:
         """Returns where the key is while modules are signed."""
         return f"{FOLDER}/{NAME}"
 
+    def give(self, box: Container, user: str) -> None:
+        """Writes the key into the memory of a container that has TMPFS. user can read it."""
+        box.feed(["sh", "-c", WRITE, self.path, str(len(self.pem)), user], self.pem)
+
 
 def load(name: str) -> Key | None:
     """Returns the key in the file called name, or in the one that PANICAST_MODULE_KEY names; None
@@ -50,11 +60,21 @@ def load(name: str) -> Key | None:
         raise UserError(f"the module key {chosen} cannot be read: {error.strerror}", MAKE) from error
     parts = {match[1].decode(): match[0] for match in PART.finditer(pem)}
     certificate = parts.get("CERTIFICATE")
-    if certificate is None or not any(name.endswith("PRIVATE KEY") for name in parts):
+    private = next((part for name, part in parts.items() if name.endswith("PRIVATE KEY")), None)
+    if certificate is None or private is None:
         raise UserError(f"{chosen} must hold a private key and its certificate, both in PEM", MAKE)
+    if b"ENCRYPTED" in private:
+        pem = pem.replace(private, _decrypted(chosen))
     return Key(pem, hashlib.sha256(certificate).hexdigest())
 
 
-def pin() -> dict[str, str]:
-    """Returns the variable with a key's passphrase, if it has one."""
-    return {PIN: os.environ[PIN]} if PIN in os.environ else {}
+def _decrypted(chosen: str) -> bytes:
+    """Returns the private key of a file without its passphrase, so that no container has to know that."""
+    if PIN not in os.environ:
+        raise UserError(f"the private key in {chosen} has a passphrase", f"set {PIN} to it")
+    tools.need("openssl")
+    openssl, path = tools.find("openssl") or "", str(Path(chosen).expanduser())
+    opened = run([openssl, "pkey", "-in", path, "-passin", f"env:{PIN}"], check=False)
+    if opened.code:
+        raise UserError(f"{PIN} is not the passphrase of the private key in {chosen}")
+    return opened.output.strip().encode()

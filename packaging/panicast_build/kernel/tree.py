@@ -77,14 +77,13 @@ def prepare(box: Container, source: Source, wanted: Wanted, log: TextIO) -> Prep
 
 
 def _add_key_and_module(box: Container, key: signing.Key, log: TextIO) -> None:
-    box.run(["mkdir", signing.FOLDER, f"{TREE}/{MODULE}"], log=log)
-    box.write({signing.NAME: key.pem}, signing.FOLDER)
+    key.give(box, USER)
+    box.run(["mkdir", f"{TREE}/{MODULE}"], log=log)
     box.write(module_sources(), f"{TREE}/{MODULE}")
     drivers = f"{MODULE}/.."
     makefile = box.read(f"{TREE}/{drivers}/Makefile") + f"obj-m += {Path(MODULE).name}/\n".encode()
     box.write({"Makefile": makefile}, f"{TREE}/{drivers}")
-    box.run(["chown", "--recursive", USER, signing.FOLDER, f"{TREE}/{MODULE}", f"{TREE}/{drivers}/Makefile"])
-    box.run(["chmod", "go=", f"{signing.FOLDER}/{signing.NAME}"])
+    box.run(["chown", "--recursive", USER, f"{TREE}/{MODULE}", f"{TREE}/{drivers}/Makefile"])
 
 
 def _configure(box: Container, source: Source, wanted: Wanted, log: TextIO) -> None:

@@ -26,16 +26,14 @@ from panicast_build.targets.metadata import Project
 
 PREDICATE = "https://slsa.dev/provenance/v1"
 PACKAGES = (".deb", ".rpm")
-SBOM, PROVENANCE, NOTES, SUMS = "sbom.cdx.json", "provenance.intoto.json", "release-notes.md", "SHA256SUMS"
+SBOM, PROVENANCE, NOTES, SUMS = "sbom.cdx.json", "provenance.intoto.jsonl", "release-notes.md", "SHA256SUMS"
 
 
 def files(folder: Path) -> list[Path]:
-    """Returns every file of a release except the checksums and signatures of them."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not path.is_symlink() and path.name != SUMS and path.suffix != ".asc"
-    )
+    """Returns every file of a release except the checksums and their signature."""
+    left_out = {folder / SUMS, folder / f"{SUMS}.asc"}
+    found = {path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()}
+    return sorted(found - left_out)
 
 
 def sbom(project: Project, distros: Sequence[Distro], folder: Path, now: datetime) -> str:

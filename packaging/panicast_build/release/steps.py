@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,13 +17,15 @@ from panicast_build.core import paths, progress
 from panicast_build.core.errors import UserError
 from panicast_build.core.paths import DIST, ROOT
 from panicast_build.core.run import run
-from panicast_build.release import statements
+from panicast_build.kernel import signing
+from panicast_build.release import attestation, statements
 from panicast_build.repository import key
+from panicast_build.repository.key import Key
 from panicast_build.targets import changelog, metadata
 from panicast_build.targets.distros import Distro
 
 # What leads to keys, and only the step that signs is given.
-SECRETS = ("GNUPGHOME", "GPG_TTY", "GPG_AGENT_INFO", "SSH_AUTH_SOCK", "PANICAST_MODULE_KEY")
+SECRETS = ("GNUPGHOME", "GPG_TTY", "GPG_AGENT_INFO", "SSH_AUTH_SOCK", signing.SETTING, signing.PIN)
 NO_KEYS = "/nonexistent"
 
 
@@ -58,9 +61,12 @@ class Step:
 
 
 def inv(log: TextIO, *arguments: str, secrets: bool = False) -> None:
-    """Runs one of our tasks; hides everything that leads to keys, unless it must have that."""
-    env = {} if secrets else {name: NO_KEYS if name == "GNUPGHOME" else "" for name in SECRETS}
-    run([sys.executable, "-m", "invoke", "--search-root", ROOT, *arguments], log=log, env=env)
+    """Runs one of our tasks. Unless it must have keys, hides what leads to them and gives it an empty
+    home."""
+    with tempfile.TemporaryDirectory(prefix="panicast-home-") as home:
+        none = {name: NO_KEYS if name == "GNUPGHOME" else "" for name in SECRETS}
+        env = {} if secrets else {**none, "HOME": home, "PANICAST_CACHE": str(paths.CACHE)}
+        run([sys.executable, "-m", "invoke", "--search-root", ROOT, *arguments], log=log, env=env)
 
 
 def _test(_: Release, log: TextIO) -> None:
@@ -118,13 +124,12 @@ def _sign(release: Release, log: TextIO) -> None:
     shutil.copytree(DIST / "repo", release.folder / "repo", symlinks=True)
     (release.folder / "repo" / ".lock").unlink(missing_ok=True)
     _take_signed(release)
-    state(release, str(source.commit()["commit"]), datetime.now(UTC))
+    signing = key.find(release.sign) if release.sign else None
+    state(release, signing, str(source.commit()["commit"]), datetime.now(UTC))
     summed = release.folder / statements.SUMS
     summed.write_text(statements.sums(release.folder))
-    if release.sign:
-        found = key.find(release.sign)
-        for name in (statements.SUMS, statements.PROVENANCE):
-            found.detached(release.folder / name, release.folder / f"{name}.asc")
+    if signing:
+        signing.detached(summed, summed.with_name(f"{summed.name}.asc"))
 
 
 def _take_signed(release: Release) -> None:
@@ -135,13 +140,12 @@ def _take_signed(release: Release) -> None:
             shutil.copyfile(published[path.name], path)
 
 
-def state(release: Release, commit: str, now: datetime) -> None:
+def state(release: Release, signing: Key | None, commit: str, now: datetime) -> None:
     """Writes SBOM and provenance of the files as users get them. Only the sums are made later."""
     project, folder = metadata.load(), release.folder
     (folder / statements.SBOM).write_text(statements.sbom(project, release.distros, folder, now))
-    (folder / statements.PROVENANCE).write_text(
-        statements.provenance(project, release.distros, folder, commit, now)
-    )
+    statement = statements.provenance(project, release.distros, folder, commit, now)
+    (folder / statements.PROVENANCE).write_text(attestation.envelope(statement.encode(), signing))
 
 
 def tagged(release: Release) -> str:

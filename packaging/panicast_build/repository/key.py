@@ -32,14 +32,18 @@ class Key:
 
     def clearsign(self, path: Path, into: Path) -> None:
         """Writes a text with its signature in it to a file."""
-        self._sign("--clearsign", path, into)
+        self._sign(["--armor", "--clearsign"], path, into)
 
     def detached(self, path: Path, into: Path) -> None:
         """Writes the armored signature of a file to another."""
-        self._sign("--detach-sign", path, into)
+        self._sign(["--armor", "--detach-sign"], path, into)
 
-    def _sign(self, how: str, path: Path, into: Path) -> None:
-        _gpg("--local-user", self.fingerprint, "--armor", "--output", into, how, path)
+    def detached_binary(self, path: Path, into: Path) -> None:
+        """Writes the signature of a file to another, as the bytes that it is."""
+        self._sign(["--detach-sign"], path, into)
+
+    def _sign(self, how: Sequence[str], path: Path, into: Path) -> None:
+        _gpg("--local-user", self.fingerprint, "--output", into, *how, path)
 
     def sign_rpms(self, paths: Sequence[Path]) -> None:
         """Signs RPMs in place."""

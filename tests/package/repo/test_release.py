@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64decode
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from panicast_build.build import dist
+from panicast_build.core import tools
 from panicast_build.core.paths import ROOT
 from panicast_build.core.run import Result, run
 from panicast_build.release import statements, steps
@@ -18,13 +21,14 @@ from panicast_build.release.steps import Release
 from panicast_build.targets import distros, metadata
 from panicast_build.targets.distros import Distro
 
-OURS = "archive@example.org"
+OURS, THEIRS = "archive@example.org", "stranger@example.org"
 TARGETS = ("debian-12", "el9")
 
 
 @pytest.fixture
 def release(keys, packaged: Callable[[Distro], Path], tmp_path: Path, monkeypatch) -> Release:
     """A release of what was built here, gathered and signed."""
+    tools.need("jq")
     chosen = tuple(distros.get(name) for name in TARGETS)
     for distro in chosen:
         packaged(distro)
@@ -38,32 +42,64 @@ def release(keys, packaged: Callable[[Distro], Path], tmp_path: Path, monkeypatc
     return made
 
 
-def commands() -> list[str]:
-    text = (ROOT / "docs/release.md").read_text()
-    (block,) = re.findall(r"```\n(gpg --import .*?)```", text, re.DOTALL)
-    return block.splitlines()
+@pytest.fixture
+def verify(tmp_path: Path) -> Callable[[Path, str], Result]:
+    """verify(release's folder, first word of a block): runs that block of docs/release.md, as a user who has
+    imported the key."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    blocks = re.findall(r"```\n((?:gpg|jq) .*?)```", (ROOT / "docs/release.md").read_text(), re.DOTALL)
+    commands = {block.split()[0]: block for block in blocks}
+
+    def verify(folder: Path, first: str) -> Result:
+        env = {"GNUPGHOME": str(home)}
+        return run(["bash", "-eo", "pipefail", "-c", commands[first]], cwd=folder, check=False, env=env)
+
+    return verify
 
 
-def verify(folder: Path) -> Result:
-    return run(["sh", "-ec", "\n".join(commands())], cwd=folder, check=False)
+SUMMED, ATTESTED = "gpg", "jq"
+# What is among a release's files: packages and sources of both families, what apt and dnf read, the key, and
+# what is said of them.
+KINDS = (
+    *("*.deb", "*.dsc", "*.orig.tar.gz", "*.debian.tar.xz", "*.rpm", "*.src.rpm", "*.spec"),
+    *("InRelease", "Packages.xz", "repomd.xml", "repomd.xml.asc", "metalink.xml", "*-keyring.asc"),
+    *("metadata.json", "manifest.json", "build.log", "sbom.cdx.json", "release-notes.md"),
+)
 
 
-def test_a_changed_byte_in_any_file_is_refused(release: Release) -> None:
-    verified = verify(release.folder)
-    assert verified.code == 0, verified.output
+def test_a_changed_byte_in_any_file_is_refused(
+    release: Release, verify: Callable[[Path, str], Result]
+) -> None:
     stated = [path for path in release.folder.rglob("*") if path.is_file() and not path.is_symlink()]
-    # Signatures of repositories are not summed: apt and dnf verify them.
-    for path in [path for path in stated if path.suffix != ".asc" or path.parent == release.folder]:
+    assert all(any(path.match(kind) for path in stated) for kind in KINDS)
+    for block in (SUMMED, ATTESTED):
+        verified = verify(release.folder, block)
+        assert verified.code == 0, verified.output
+    for path in stated:
         before = path.read_bytes()
         # In the middle: gpg does not mind what is around an armored signature.
         middle = len(before) // 2
         path.write_bytes(before[:middle] + bytes([before[middle] ^ 1]) + before[middle + 1 :])
-        assert verify(release.folder).code != 0, path
+        # The provenance needs no sums.
+        summing = path.name.removesuffix(".asc") == statements.SUMS
+        for block in [SUMMED] if summing else [SUMMED, ATTESTED]:
+            assert verify(release.folder, block).code != 0, (path, block)
         path.write_bytes(before)
 
 
+def test_an_attestation_that_another_key_signed_is_refused(
+    release: Release, keys, verify: Callable[[Path, str], Result]
+) -> None:
+    verify(release.folder, SUMMED)
+    steps.state(release, keys[THEIRS], "c0ffee", datetime.now(UTC))
+    verified = verify(release.folder, ATTESTED)
+    assert verified.code != 0 and keys[THEIRS].fingerprint in verified.output
+
+
 def test_evidence_is_of_what_users_install(release: Release) -> None:
-    statement = json.loads((release.folder / statements.PROVENANCE).read_text())
+    envelope = json.loads((release.folder / statements.PROVENANCE).read_text())
+    statement = json.loads(b64decode(envelope["payload"]))
     hashes = {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
     published = {
         path.name: dist.sha256(path)

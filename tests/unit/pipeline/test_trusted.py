@@ -192,7 +192,8 @@ def test_versions_are_ordered_by_their_numbers() -> None:
 
 
 def test_no_step_but_those_that_sign_is_led_to_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    leads = ("SSH_AUTH_SOCK", "GPG_AGENT_INFO", "GPG_TTY", "GNUPGHOME", "PANICAST_MODULE_KEY")
+    leads = ("SSH_AUTH_SOCK", "GPG_AGENT_INFO", "GPG_TTY", "GNUPGHOME", "HOME")
+    leads += ("PANICAST_MODULE_KEY", "KBUILD_SIGN_PIN")
     for name in leads:
         monkeypatch.setenv(name, "/home/me/keys")
     monkeypatch.setattr(steps, "ROOT", tmp_path)

@@ -6,11 +6,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from panicast_build.build import pins
 from panicast_build.core.errors import UserError
+from panicast_build.engine import images
+from panicast_build.targets import distros
 
 
 @pytest.fixture
@@ -42,3 +45,35 @@ def test_what_was_never_built_cannot_be_repeated(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("panicast_build.core.paths.DIST", tmp_path)
     with pytest.raises(UserError, match="does not say what kmod was built with"):
         pins.recorded("debian-12", "kmod")
+
+
+LAYERS = {f"{images.BASES}:bookworm-1": "sha256:new", f"{images.REPLACED}:bookworm-1": "sha256:old"}
+
+
+class Images:
+    """The images of an engine: LAYERS, and what a registry has by a digest."""
+
+    def get(self, tag: str) -> SimpleNamespace:
+        return SimpleNamespace(attrs={"RootFS": {"Layers": [LAYERS[tag]]}})
+
+    def list(self, repository: str) -> list[SimpleNamespace]:
+        return [SimpleNamespace(tags=[tag]) for tag in LAYERS if tag.startswith(repository)]
+
+
+def test_the_recorded_base_is_built_on_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine: Any = SimpleNamespace(images=Images())
+    newest, replaced = LAYERS
+    monkeypatch.setattr(images, "base", lambda *_: newest)
+    monkeypatch.setattr(
+        images, "pull_old", lambda _, name: "pulled" if name == "debian@sha256:c0ffee" else ""
+    )
+    distro = distros.get("debian-12")
+
+    def base(layer: str, *digests: str) -> str:
+        return pins.base(engine, distro, pins.Pinned({}, layer, digests))
+
+    assert (base("sha256:new"), base("sha256:old")) == (newest, replaced)
+    assert base("sha256:other", "debian@sha256:c0ffee") == "pulled"
+    # One that no registry ever had is not asked for.
+    with pytest.raises(UserError, match="is not the one that was recorded, sha256:other"):
+        base("sha256:other", f"{images.BASES}@sha256:other", "debian@sha256:beef")

@@ -16,7 +16,7 @@ from debian.changelog import Changelog
 
 from panicast_build.core.errors import BuildError, UserError
 from panicast_build.core.run import run
-from panicast_build.release import statements, steps, task
+from panicast_build.release import attestation, statements, steps, task
 from panicast_build.targets import changelog, distros, metadata
 
 TEXT = """# Changelog
@@ -192,15 +192,27 @@ def test_a_release_that_was_killed_after_its_tag_is_finished(
 
 
 def test_only_the_steps_that_sign_know_of_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "home/.gnupg").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("GNUPGHOME", "/home/me/keys")
     monkeypatch.setattr(steps, "ROOT", tmp_path)
-    script = 'import os\nfrom invoke import task\n@task\ndef show(_):\n    print(os.environ["GNUPGHOME"])\n'
-    (tmp_path / "tasks.py").write_text(script)
+    shown = 'os.environ["GNUPGHOME"], *os.listdir(os.environ["HOME"])'
+    (tmp_path / "tasks.py").write_text(
+        f"import os\nfrom invoke import task\n@task\ndef show(_):\n    print({shown})\n"
+    )
     with (tmp_path / "log").open("w") as log:
         steps.inv(log, "show")
         steps.inv(log, "show", secrets=True)
     said = (tmp_path / "log").read_text().splitlines()
-    assert [line for line in said if not line.startswith("+")] == [steps.NO_KEYS, "/home/me/keys"]
+    assert [line for line in said if not line.startswith("+")] == [steps.NO_KEYS, "/home/me/keys .gnupg"]
+
+
+def test_an_attestation_is_signed_as_the_specification_says() -> None:
+    # Its own example.
+    said = attestation.signed_bytes(b"hello world", "http://example.com/HelloWorld")
+    assert said == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+    unsigned = json.loads(attestation.envelope(b"{}", None))
+    assert unsigned == {"payload": "e30=", "payloadType": attestation.TYPE, "signatures": []}
 
 
 def test_what_a_release_says_of_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""An attestation: an in-toto statement in a DSSE envelope, with the release key's signature.
+
+What is signed is not the envelope but its content and type, each with its length before it. So nothing else
+can be read out of the same bytes: https://github.com/secure-systems-lab/dsse/blob/master/protocol.md
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from base64 import b64encode
+from pathlib import Path
+
+from panicast_build.repository.key import Key
+
+TYPE = "application/vnd.in-toto+json"
+
+
+def signed_bytes(content: bytes, kind: str = TYPE) -> bytes:
+    """What a signature is over: DSSE's pre-authentication encoding of a content of a kind."""
+    return b"DSSEv1 %d %s %d %s" % (len(kind), kind.encode(), len(content), content)
+
+
+def envelope(content: bytes, key: Key | None) -> str:
+    """The content in an envelope of one line; with a key signed by it: an OpenPGP signature, in binary."""
+    signatures = []
+    if key:
+        with tempfile.TemporaryDirectory() as folder:
+            said, signature = Path(folder) / "said", Path(folder) / "signature"
+            said.write_bytes(signed_bytes(content))
+            key.detached_binary(said, signature)
+            signatures = [{"keyid": key.fingerprint, "sig": b64encode(signature.read_bytes()).decode()}]
+    made = {"payload": b64encode(content).decode(), "payloadType": TYPE, "signatures": signatures}
+    return json.dumps(made) + "\n"

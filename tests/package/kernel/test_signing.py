@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A container in which modules are signed: what it knows of the key, and who could take it from there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from panicast_build.core import tools
+from panicast_build.core.errors import UserError
+from panicast_build.core.run import run
+from panicast_build.engine import images
+from panicast_build.kernel import build, ccache, config, signing
+from panicast_build.kernel.build import Options, Workshop
+from panicast_build.kernel.signing import Key
+from panicast_build.kernel.tree import USER, Wanted
+from panicast_build.targets.distros import DebDistro
+
+PASSPHRASE = "a passphrase that nobody else has"
+
+
+@pytest.fixture
+def pem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A key with a passphrase, and its certificate."""
+    tools.need("openssl")
+    monkeypatch.setenv(signing.PIN, PASSPHRASE)
+    key, certificate, both = (tmp_path / name for name in ("key", "certificate", "both.pem"))
+    made = ["-new", "-x509", "-newkey", "rsa:2048", "-passout", f"env:{signing.PIN}", "-subj", "/CN=test/"]
+    run(["openssl", "req", *made, "-keyout", key, "-out", certificate])
+    both.write_bytes(key.read_bytes() + certificate.read_bytes())
+    return both
+
+
+@pytest.fixture
+def key(pem: Path) -> Key:
+    key = signing.load(str(pem))
+    assert key
+    return key
+
+
+@pytest.fixture
+def workshop(
+    client: docker.DockerClient,
+    first_distro: DebDistro,
+    key: Key,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Workshop]:
+    """The container of a build whose modules are signed, where ccache's server is set."""
+    monkeypatch.setenv(ccache.SETTING, "http://127.0.0.1:9/")
+    image = images.build(client, first_distro, "kernel-deb")
+    options = Options(Wanted(config.get("smoke"), key=key), jobs=1, cache=tmp_path / "cache")
+    with (
+        (tmp_path / "log").open("w") as log,
+        build.workshop(client, image, options, log, online=True) as made,
+    ):
+        yield made
+
+
+def test_only_who_has_the_passphrase_opens_a_key(pem: Path, key: Key, monkeypatch) -> None:
+    assert b"ENCRYPTED" in pem.read_bytes() and b"ENCRYPTED" not in key.pem and b"CERTIFICATE" in key.pem
+    monkeypatch.setenv(signing.PIN, "another")
+    with pytest.raises(UserError, match="is not the passphrase"):
+        signing.load(str(pem))
+    monkeypatch.delenv(signing.PIN)
+    with pytest.raises(UserError, match="has a passphrase"):
+        signing.load(str(pem))
+
+
+def test_the_key_is_in_memory_only_and_the_passphrase_nowhere(
+    client: docker.DockerClient, workshop: Workshop, key: Key
+) -> None:
+    box = workshop.box
+    key.give(box, USER)
+    assert box.run(["cat", key.path], user=USER).output.encode() == key.pem
+    assert box.run(["stat", "--format=%a", key.path]).output == "600\n"
+    assert box.run(["stat", "--file-system", "--format=%T", key.path]).output == "tmpfs\n"
+    # What the engine keeps on a disk: what it was told, and what was written.
+    stated = client.api.inspect_container(box._container.id)
+    assert PASSPHRASE not in str(stated) and signing.PIN not in str(stated)
+    assert key.path not in {change["Path"] for change in client.api.diff(box._container.id)}
+
+
+def test_nothing_of_it_can_leave_by_a_network(client: docker.DockerClient, workshop: Workshop) -> None:
+    stated = client.api.inspect_container(workshop.box._container.id)
+    assert stated["HostConfig"]["NetworkMode"] == "none"
+    interfaces = workshop.box.run(["ls", "/sys/class/net"]).output.split()
+    assert interfaces == ["lo"]
+    assert not {name for name in workshop.environment if "STORAGE" in name}
