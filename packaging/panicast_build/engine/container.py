@@ -154,8 +154,8 @@ class Container:
                 yield answer.raw.read(size)
 
     def feed(self, argv: Sequence[str], data: bytes) -> None:
-        """Runs argv, which reads just as many bytes as data has from its standard input, and then ends. No
-        disk has them meanwhile, as it has what write() writes."""
+        """Runs argv, which reads exactly data from its standard input and then ends. Unlike write(),
+        this leaves nothing on a disk."""
         api = self._client.api
         started = api.exec_create(self._container.id, list(argv), stdin=True)
         stream = api.exec_start(started["Id"], socket=True)
@@ -186,8 +186,7 @@ class Container:
     def get(self, source: str, dest: Path) -> None:
         """Copies a file of the container, or the contents of a folder, into the folder dest here."""
         with tempfile.TemporaryFile() as spool:
-            chunks, _ = self._container.get_archive(source, chunk_size=CHUNK)
-            for chunk in chunks:
+            for chunk in self._archive(source):
                 spool.write(chunk)
             spool.seek(0)
             with tarfile.open(fileobj=spool) as tar:
@@ -206,11 +205,22 @@ class Container:
 
     def read(self, path: str) -> bytes:
         """Returns the contents of a file of the container."""
-        chunks, _ = self._container.get_archive(path, chunk_size=CHUNK)
-        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
+        with tarfile.open(fileobj=io.BytesIO(b"".join(self._archive(path)))) as tar:
             member = tar.extractfile(tar.next() or "")
             assert member is not None, f"{path} is not a file"
             return member.read()
+
+    def _archive(self, path: str) -> Iterator[bytes]:
+        """Yields the tar archive of a file or folder in pieces.
+
+        docker-py's own get_archive() cannot read the header that Podman says beside it.
+        """
+        api = self._client.api
+        url = f"{api.base_url}/v{api.api_version}/containers/{self._container.id}/archive"
+        with api.get(url, params={"path": path}, stream=True) as answer:
+            if not answer.ok:
+                raise APIError(f"{path} could not be read", answer, answer.text.strip())
+            yield from answer.iter_content(CHUNK)
 
     def commit(self, tag: str) -> None:
         """Makes an image of the container as it is, without its mounts."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from functools import cache
@@ -17,6 +18,7 @@ from typing import IO
 
 import docker
 from docker.errors import DockerException, ImageNotFound
+from docker.models.images import Image
 
 from panicast_build.core import archive, files, progress
 from panicast_build.core.errors import BuildError, UserError
@@ -154,8 +156,14 @@ def _pull(client: docker.DockerClient, distro: Base, tag: str) -> bool:
         return False
     with progress.step(f"pulling {distro.image}"):
         repository, _, version = distro.image.partition(":")
-        client.images.pull(repository, tag=version).tag(tag)
+        _name(client.images.pull(repository, tag=version), tag)
     return True
+
+
+def _name(image: Image, tag: str) -> None:
+    """Calls an image REPOSITORY:TAG, in the two words that every engine understands."""
+    repository, _, version = tag.partition(":")
+    image.tag(repository, version)
 
 
 def pull_old(client: docker.DockerClient, name: str) -> str:
@@ -164,7 +172,7 @@ def pull_old(client: docker.DockerClient, name: str) -> str:
         return ""
     with progress.step(f"pulling {name}"):
         tag = f"{REPLACED}:{digest(name)}"
-        client.images.pull(name).tag(tag)
+        _name(client.images.pull(name), tag)
     return tag
 
 
@@ -181,10 +189,12 @@ def _bootstrap(client: docker.DockerClient, distro: Base, tag: str) -> None:
             bootstrap.BOOTSTRAPS[distro.family](distro, mirror(), part, log_path)
         part.replace(tarball)
     with progress.step(f"importing {tag}"):
-        repository, _, version = tag.partition(":")
-        answer = client.api.import_image_from_file(str(tarball), repository=repository, tag=version)
-        if not exists(client, tag):
+        answer = client.api.import_image_from_file(str(tarball))
+        imported = re.search(r'"status": ?"(sha256:[0-9a-f]{64})"', answer)
+        if not imported:
             raise UserError(f"the container engine refused the base image of {distro.name}", answer.strip())
+        # Only now: while Podman imports it ignores the tag.
+        _name(client.images.get(imported[1]), tag)
 
 
 def recipe(name: str) -> Path:

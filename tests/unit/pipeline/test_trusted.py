@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, TextIO
 
 import pytest
@@ -216,7 +215,7 @@ def container(*names: str) -> Any:
             entry.size = 4
             tar.addfile(entry, io.BytesIO(b"data"))
     box: Any = Container.__new__(Container)
-    box._container = SimpleNamespace(get_archive=lambda *_, **__: ([spool.getvalue()], {}))
+    box._archive = lambda _: [spool.getvalue()]
     return box
 
 
