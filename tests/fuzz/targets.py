@@ -136,10 +136,11 @@ def ethernet(data: bytes) -> None:
     for frame in _pieces(data):
         packet = parse_ethernet(frame)
         if not isinstance(packet, Drop):
-            parse_udp(packet.data)
+            parse_udp(packet)
             decode_raw(packet)
         _hold(intake.feed(Packet(frame, Source(), True), NOW))
         _hold(intake.feed_block(ring_block([frame]), 0, 1, NOW, lambda index: None))
+        _hold(intake.feed_frames(ring_block([frame]), 0, 1, NOW, lambda index: None))
     _drained(intake)
 
 

@@ -77,7 +77,7 @@ class Receiver:
             ],
             stderr=subprocess.PIPE,
         )
-        self.port = int(self.wait_for(r"listening: UDP [\d.]+:(\d+)").group(1))
+        self.port = int(self.wait_for(r"listening: UDP [^ ]+:(\d+)").group(1))
         self.wait_for("records are kept in")
 
     def wait_for(self, pattern, since=0):

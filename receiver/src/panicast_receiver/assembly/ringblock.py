@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The fast path: walks one block of a TPACKET_V3 ring. Pure: a buffer in, records out.
+"""The fast path: walks one block of a TPACKET_V3 ring of IPv4. Pure: a buffer in, records out.
 
 Of a frame that belongs to a record in flight, and that is nearly every frame of a burst, only the header's
 three parts are looked at. The capture's filter in the kernel has seen to it that such a frame is a whole
@@ -12,7 +12,7 @@ are not, or that need a closer look, are taken one at a time.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import repeat
 from mmap import mmap
@@ -42,6 +42,10 @@ _PIECE = struct.Struct(f">HHI{_SUFFIX}s")
 _SLOW = struct.Struct("=I8xI8xH26xi")
 #: The bytes of tp_next_offset and tp_snaplen, which are the same in all frames of a run.
 _SIZES = (0, 1, 2, 3, 12, 13, 14, 15)
+#: tp_next_offset, tp_snaplen, tp_status, tp_mac, sll_ifindex.
+_WHOLE = struct.Struct("=I8xI4xIH26xi")
+#: TP_STATUS_CSUMNOTREADY, TP_STATUS_CSUM_VALID: the sender's card would make it, or ours found it right.
+_CHECKED = 1 << 3 | 1 << 7
 assert _FAST.size + _PIECE.size == _PAYLOAD and _SLOW.size == 56
 
 #: So many frames are looked at together: enough for the calls not to count, few enough for the CPU's cache.
@@ -78,6 +82,15 @@ def _rest(step: int, length: int) -> struct.Struct:
     """Takes the rest of the header, and the payload, out of one such frame, ``length`` bytes long."""
     payload, after = length - _OVERHEAD, step - _MAC - length
     return struct.Struct(f">{_HEADER + PREFIX_END}xH2xI{_SUFFIX}x{payload}s{after}x")
+
+
+def whole_frames(ring: bytes | mmap, at: int, frames: int) -> Iterator[tuple[bytes, int, bool]]:
+    """The frames of one block, the first at offset ``at``: each with the index of its interface, and whether
+    the kernel answers for its checksum."""
+    for _ in range(frames):
+        step, length, status, mac, index = _WHOLE.unpack_from(ring, at)
+        yield ring[at + mac : at + mac + length], index, bool(status & _CHECKED)
+        at += step
 
 
 class Walk:

@@ -6,7 +6,14 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
-from ..wire.ethernet import ETHERTYPE_IP, PROTOCOL_UDP
+from ..wire.ethernet import (
+    ETHERTYPE_IP,
+    ETHERTYPE_IPV6,
+    EXTENSIONS,
+    MOST_EXTENSIONS,
+    PROTOCOL_UDP,
+    TYPES_VLAN,
+)
 from ..wire.raw import IP_PROTOCOL
 
 Program = Sequence[tuple[int, int, int, int]]
@@ -25,6 +32,10 @@ _ADD, _ADD_X, _TAX, _TXA, _JEQ, _JSET, _JGE_X, _RET, _RET_A = (
     0x06,
     0x16,
 )
+# X = k, A = byte at X and an offset, M[k] = A, A = M[k], A <<= k.
+_LDX, _LDB_X, _ST, _LD_MEM, _LSH = 0x01, 0x50, 0x02, 0x60, 0x64
+#: X goes on by the length of the extension header there, 8 bytes and what it says; A gets what was kept.
+_NEXT_HEADER = ((_LDB_X, 1), (_ADD, 1), (_LSH, 3), (_ADD_X, 0), (_TAX, 0), (_LD_MEM, 0))
 _ALL = 0xFFFFFFFF
 #: Ethernet, IP and UDP header: what is captured of a datagram that is shorter than it says.
 _HEADERS = 14 + 20 + 8
@@ -46,7 +57,61 @@ def from_interfaces(indexes: Sequence[int]) -> Program:
 _Line = tuple[str, int, int, str, str]
 
 
-def frames_for(address: str, ports: Sequence[int], raw: bool) -> Program:
+def programs_for(address: str, ports: Sequence[int], raw: bool) -> dict[int, Program]:
+    """A program for each Ethernet type that is to be heard; of ``::`` IPv4 is part, as of a socket."""
+    host = ipaddress.ip_address(address)
+    found = {}
+    if isinstance(host, ipaddress.IPv4Address) or not int(host):
+        found[ETHERTYPE_IP] = ipv4_frames_for(address if host.version == 4 else "0.0.0.0", ports, raw)
+    if isinstance(host, ipaddress.IPv6Address):
+        found[ETHERTYPE_IPV6] = ipv6_frames_for(address, ports)
+    return found
+
+
+def ipv6_frames_for(address: str, ports: Sequence[int]) -> Program:
+    """Passes IPv6 UDP to ``ports`` of ``address`` (``::``: of any), extension headers before it included."""
+    host = ipaddress.IPv6Address(address.partition("%")[0]).packed
+    lines: list[_Line] = [
+        *_load_and_match(12, {ETHERTYPE_IPV6: "ip", **dict.fromkeys(TYPES_VLAN, "tagged")}, "drop"),
+        *_labelled("tagged", [("", _LDH, 16, "", ""), ("", _JEQ, ETHERTYPE_IPV6, "", "drop")]),
+        *_match_ipv6(18, host, ports),
+        *_labelled("ip", _match_ipv6(14, host, ports)),
+        ("all", _RET, _ALL, "", ""),
+        ("drop", _RET, 0, "", ""),
+    ]
+    return _assemble(lines)
+
+
+def _match_ipv6(start: int, host: bytes, ports: Sequence[int]) -> list[_Line]:
+    """The IPv6 packet that begins at ``start``: X goes from header to header, A has the next one's kind."""
+    address: list[_Line] = []
+    for at in range(0, 16, 4):
+        word = int.from_bytes(host[at : at + 4], "big")
+        address += [("", _LD, start + 24 + at, "", ""), ("", _JEQ, word, "", "drop")]
+    udp = f"udp {start}"
+    lines: list[_Line] = [
+        *(address if any(host) else []),
+        ("", _LDB, start + 6, "", ""),
+        ("", _LDX, start + 40, "", ""),
+    ]
+    for number in range(MOST_EXTENSIONS):
+        step = f"extension {start} {number}"
+        last = len(EXTENSIONS) - 1
+        lines += [
+            ("", _JEQ, PROTOCOL_UDP, udp, ""),
+            *(("", _JEQ, kind, step, "drop" if n == last else "") for n, kind in enumerate(EXTENSIONS)),
+            *_labelled(step, [("", _LDB_X, 0, "", ""), ("", _ST, 0, "", "")]),
+            *[("", code, value, "", "") for code, value in _NEXT_HEADER],
+        ]
+    return [
+        *lines,
+        ("", _JEQ, PROTOCOL_UDP, "", "drop"),
+        (udp, _LDH_X, 2, "", ""),
+        *(("", _JEQ, port, "all", "drop" if n == len(ports) - 1 else "") for n, port in enumerate(ports)),
+    ]
+
+
+def ipv4_frames_for(address: str, ports: Sequence[int], raw: bool) -> Program:
     """Passes IPv4 UDP to ``ports`` of ``address`` (0.0.0.0: of any) and, on wish, raw frames.
 
     A frame without a VLAN tag in it whose UDP length is consistent is cut where the datagram ends, so
@@ -55,7 +120,7 @@ def frames_for(address: str, ports: Sequence[int], raw: bool) -> Program:
     """
     host = int(ipaddress.IPv4Address(address))
     lines: list[_Line] = [
-        *_load_and_match(12, {ETHERTYPE_IP: "ip", 0x8100: "tagged", 0x88A8: "tagged"}, "drop"),
+        *_load_and_match(12, {ETHERTYPE_IP: "ip", **dict.fromkeys(TYPES_VLAN, "tagged")}, "drop"),
         *_labelled("tagged", [("", _LDH, 16, "", ""), ("", _JEQ, ETHERTYPE_IP, "", "drop")]),
         *_match_ip(18, host, ports, raw, "all"),
         *_labelled("ip", _match_ip(14, host, ports, raw, "cut")),

@@ -37,16 +37,25 @@ _STATUS_AT, _OURS, _KERNELS = 8, 1, 0
 
 
 class RingCapture:
-    """Hears on a packet socket what ``program`` passes on ``interface``, or on every one when it is empty.
+    """Hears on a packet socket, made for one Ethernet type, what ``program`` passes on ``interface``, or on
+    every one when it is empty.
 
     The socket lets nothing in before. Raises ReceiverError when the interface or the ring cannot be had.
     """
 
     way = "ring"
 
-    def __init__(self, sock: socket.socket, interface: str, program: Program, ring_bytes: int) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        interface: str,
+        program: Program,
+        ring_bytes: int,
+    ) -> None:
         self.name = f"packet ring on {interface or 'every interface'}"
         self._sock, self._interface, self._index = sock, interface, 0
+        #: Of what it hears.
+        self.ethertype: int = sock.getsockname()[1]
         self._lost = 0
         self._next = 0
         try:
@@ -67,6 +76,7 @@ class RingCapture:
     def read(self, intake: Intake, now: Instant) -> Read:
         """See Capture."""
         packets, records, rest_s = 0, list[Record](), 0.0
+        feed = intake.feed_block if self.ethertype == ETHERTYPE_IP else intake.feed_frames
         for _ in range(min(_BLOCKS, self._blocks)):
             base = self._next * _BLOCK
             status, frames, first = _DESCRIPTOR.unpack_from(self._ring, base)
@@ -76,7 +86,7 @@ class RingCapture:
                 rest_s = self._rest_s if packets >= _MANY else 0.0
                 break
             try:
-                records += intake.feed_block(self._ring, base + first, frames, now, interface_name)
+                records += feed(self._ring, base + first, frames, now, interface_name)
                 packets += frames
             finally:
                 struct.pack_into("=I", self._ring, base + _STATUS_AT, _KERNELS)
@@ -109,7 +119,7 @@ class RingCapture:
 
     def _bind(self) -> None:
         """To the interface that has the name now: its index is another when it went and came."""
-        self._sock.bind((self._interface, ETHERTYPE_IP))
+        self._sock.bind((self._interface, self.ethertype))
         self._index = interface_index(self._interface)
 
     def _make_ring(self, wanted: int) -> int:

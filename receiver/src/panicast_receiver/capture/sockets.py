@@ -10,11 +10,12 @@ import socket
 import sdnotify
 
 from ..errors import ReceiverError
-from ..wire.ethernet import ETHERTYPE_IP
+from ..wire.ethernet import ETHERTYPE_IP, ETHERTYPE_IPV6
 from . import attach_filter
 from .bpf import NOTHING
 
-#: What systemd calls them, and how many it is given: one for each interface. The unit says it too.
+#: What systemd calls them, and how many it is given: two for each interface, for IPv4 and IPv6. The
+#: unit says it too.
 NAME, MOST = "packet", 32
 #: <systemd/sd-daemon.h>: the first descriptor that is handed on, and how it is told.
 _FIRST = 3
@@ -23,9 +24,9 @@ _VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 _PATIENCE_S = 20.0
 
 
-def make() -> socket.socket:
+def make(ethertype: int = ETHERTYPE_IP) -> socket.socket:
     """A packet socket that lets nothing in yet; raises PermissionError without CAP_NET_RAW."""
-    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE_IP))
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ethertype))
     # It hears from its making on.
     attach_filter(sock, NOTHING)
     return sock
@@ -40,7 +41,7 @@ def leave() -> int:
     if not where:
         raise ReceiverError("sockets are made for systemd, by the receiver's unit; `serve` makes its own")
     try:
-        made = [make() for _ in range(MOST)]
+        made = [make(kind) for _ in range(MOST // 2) for kind in (ETHERTYPE_IP, ETHERTYPE_IPV6)]
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
             systemd.connect("\0" + where[1:] if where[0] == "@" else where)
             descriptors = [sock.fileno() for sock in made]
@@ -65,6 +66,15 @@ def given() -> list[socket.socket]:
     if found:
         sdnotify.SystemdNotifier().notify(f"FDSTOREREMOVE=1\nFDNAME={NAME}")
     return found
+
+
+def take(given: list[socket.socket], ethertype: int) -> socket.socket:
+    """One of the sockets that we were ``given``, which it is taken from, or a new one: see ``make``."""
+    for sock in given:
+        if sock.getsockname()[1] == ethertype:
+            given.remove(sock)
+            return sock
+    return make(ethertype)
 
 
 def _wait_until_taken(systemd: socket.socket) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ..assembly.intake import Intake, Packet
 from ..errors import ReceiverError
 from ..records.record import Instant, Record, Source
+from ..settings.kinds import address_and_port
 from . import Read, attach_filter, grow_receive_buffer, interface_index, interface_name
 from .bpf import NOTHING, from_interfaces
 from .holder import holders
@@ -18,13 +19,19 @@ from .holder import holders
 # Linux values; the socket module of Python 3.9 lacks them.
 _IP_PKTINFO = 8
 _SO_RXQ_OVFL = 40
+#: Where the index of the interface is in what comes with a packet: struct in_pktinfo, struct in6_pktinfo.
+_INDEX_AT = {(socket.IPPROTO_IP, _IP_PKTINFO): 0, (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO): 16}
+#: An IPv4 address on a socket of IPv6.
+_MAPPED = "::ffff:"
+_NONE = ("0.0.0.0", "::")
 _MAX_DATAGRAM = 65536
 #: Datagrams read at a time before the clock and the other captures get their turn.
 _BATCH = 256
 
 
 class UdpCapture:
-    """Listens on ``address``:``port``; ``interfaces`` narrow it to what comes in by one of them.
+    """Listens on ``address`` and ``port``, on ``::`` for IPv4 too, and for it alone where the kernel has no
+    IPv6; ``interfaces`` narrow it to what comes in by one of them.
 
     They do so by a filter: an interface that went and came again is bound to by a privileged program alone.
     Raises ReceiverError when the address or port cannot be had.
@@ -33,29 +40,35 @@ class UdpCapture:
     way = "udp"
 
     def __init__(self, address: str, port: int, interfaces: Sequence[str], buffer_bytes: int) -> None:
-        self._sock = sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock, address = _socket_for(address)
+        self._sock = sock
         self._interfaces, self._indexes = interfaces, list[int]()
         self._lost = 0
         self._buffer = bytearray(_MAX_DATAGRAM)
         try:
             # No SO_REUSEADDR: with it any user of this machine could bind beside us and take the records.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-            sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+            if sock.family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address != "::")
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+            else:
+                sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
             sock.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
             self.refresh()
             self.buffer_bytes = grow_receive_buffer(sock, buffer_bytes)
-            sock.bind((address, port))
+            sock.bind(_place(address, port))
         except OSError as error:
             sock.close()
             what = _taken(port) if error.errno == errno.EADDRINUSE else error.strerror
             first = "end it, or " if error.errno == errno.EADDRINUSE else ""
             raise ReceiverError(
-                f"cannot listen on {address}:{port}: {what}; {first}choose another with --listen ADDR:PORT"
+                f"cannot listen on {address_and_port(address, port)}: {what}; {first}choose another with "
+                "--listen ADDR:PORT"
             ) from error
         sock.setblocking(False)
         self.port = int(sock.getsockname()[1])
         where = f" on {', '.join(interfaces)}" if interfaces else ""
-        self.name = "UDP {}:{}".format(*sock.getsockname()) + where
+        self.name = f"UDP {address_and_port(address, self.port)}{where}"
 
     def fileno(self) -> int:
         """See Capture."""
@@ -77,16 +90,17 @@ class UdpCapture:
         packets, records = 0, list[Record]()
         while packets < _BATCH:
             try:
-                size, ancillary, _, (ip, _port) = self._sock.recvmsg_into([self._buffer], 128)
+                size, ancillary, _, (ip, *_) = self._sock.recvmsg_into([self._buffer], 128)
             except BlockingIOError:
                 break
             iface = None
             for level, kind, data in ancillary:
-                if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
-                    iface = interface_name(struct.unpack_from("i", data)[0])
+                if (level, kind) in _INDEX_AT:
+                    iface = interface_name(struct.unpack_from("i", data, _INDEX_AT[level, kind])[0])
                 elif level == socket.SOL_SOCKET and kind == _SO_RXQ_OVFL:
                     self._lost = struct.unpack("I", data)[0]
-            source = Source(ip=None if ip == "0.0.0.0" else ip, iface=iface)
+            ip = ip[len(_MAPPED) :] if ip.startswith(_MAPPED) else ip
+            source = Source(ip=None if ip in _NONE else ip, iface=iface)
             records += intake.feed(Packet(bytes(self._buffer[:size]), source, port=self.port), now)
             packets += 1
         return Read(packets, records)
@@ -98,6 +112,29 @@ class UdpCapture:
     def close(self) -> None:
         """See Capture."""
         self._sock.close()
+
+
+def _socket_for(address: str) -> tuple[socket.socket, str]:
+    """A socket, and the address to bind it to."""
+    if ":" not in address:
+        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM), address
+    try:
+        return socket.socket(socket.AF_INET6, socket.SOCK_DGRAM), address
+    except OSError as error:
+        if error.errno != errno.EAFNOSUPPORT:
+            raise
+    if address != "::":
+        raise ReceiverError(
+            f"cannot listen on {address}: this kernel has no IPv6; name an IPv4 address with --listen "
+            "ADDR:PORT"
+        )
+    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM), "0.0.0.0"
+
+
+def _place(address: str, port: int) -> tuple[object, ...]:
+    """What ``bind`` wants; a link-local address has its interface in it."""
+    flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+    return socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM, flags=flags)[0][4]
 
 
 def _taken(port: int) -> str:

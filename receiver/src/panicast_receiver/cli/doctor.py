@@ -17,7 +17,7 @@ from ..capture.holder import holders
 from ..db import schema
 from ..service import memory
 from ..settings import Settings
-from ..settings.kinds import parse_interfaces, parse_listen
+from ..settings.kinds import host_and_port, parse_interfaces
 
 #: Less room than this for the database is bad.
 ROOM_BYTES = 256 << 20
@@ -44,7 +44,7 @@ def run(settings: Settings, state_dir: Path) -> int:
 def examine(settings: Settings, state_dir: Path) -> Iterator[Finding]:
     """Look at everything."""
     yield _service(state_dir)
-    yield _port(parse_listen(settings.listen)[1])
+    yield _port(host_and_port(settings.listen)[1])
     yield from (_interface(name) for name in parse_interfaces(settings.interface) if name)
     yield from _way_of_capture(settings, state_dir)
     yield from (Finding("what the service may take does not fit", line) for line in _memory(settings))
@@ -126,7 +126,7 @@ def _way_of_capture(settings: Settings, state_dir: Path) -> Iterator[Finding]:
     )
     yield Finding(
         "a firewall may stand before the UDP socket (not looked at)",
-        f"allow UDP port {parse_listen(settings.listen)[1]} in it, or capture from a ring",
+        f"allow UDP port {host_and_port(settings.listen)[1]} in it, or capture from a ring",
     )
 
 

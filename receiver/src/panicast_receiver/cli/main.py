@@ -130,7 +130,7 @@ def build_parser() -> Parser:
         "serve",
         "listen for records and keep them",
         "  panicast-receiver serve\n"
-        "  panicast-receiver serve --listen 0.0.0.0:6664 --interface eth0 --state-dir /srv/panics\n",
+        "  panicast-receiver serve --listen [::]:6664 --interface eth0 --state-dir /srv/panics\n",
         SERVE,
     )
     command(

@@ -18,7 +18,7 @@ from ..records.record import Record
 from ..secretfile import place
 from ..service.preflight import keys_of
 from ..settings import Settings
-from ..settings.kinds import parse_listen, parse_names
+from ..settings.kinds import address_and_port, host_and_port, parse_names
 from ..sinks.cursors import rewind, send_aside
 from ..text import escape, matches
 from ..wire import sealing
@@ -76,8 +76,9 @@ def host_key(settings: Settings, key_id: int, host: str) -> int:
 def drill(settings: Settings, state_dir: Path, to: str) -> int:
     """Send a record of type test to the service and wait until it is in the database, whole."""
     reader = Reader(state_dir)
-    address, port = to or parse_listen(settings.listen)[0], parse_listen(settings.listen)[1]
-    address = "127.0.0.1" if address == "0.0.0.0" else address
+    address, port = to or host_and_port(settings.listen)[0], host_and_port(settings.listen)[1]
+    address = "127.0.0.1" if address in ("0.0.0.0", "::") else address
+    where = address_and_port(address, port)
     boot_id, host = os.urandom(16), socket.gethostname()
     metadata = f"host={host}\nreason=drill\ntag=drill\n".encode()
     frames = encode("test", boot_id, 1, time.time_ns(), host, metadata, DRILL_TEXT)
@@ -87,19 +88,20 @@ def drill(settings: Settings, state_dir: Path, to: str) -> int:
     assert isinstance(first, Frame)
     began = time.monotonic()
     try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        family, *_, target = socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             for frame in frames:
-                sock.sendto(frame, (address, port))
+                sock.sendto(frame, target)
     except OSError as error:
-        raise ReceiverError(f"cannot send to {address}:{port}: {error.strerror}") from error
+        raise ReceiverError(f"cannot send to {where}: {error.strerror}") from error
     while time.monotonic() < began + PATIENCE_S:
         if reader.has_complete(first.identity):
             print(f"the record came back whole after {1000 * (time.monotonic() - began):.0f} ms")
             return 0
         time.sleep(LOOK_S)
     raise ReceiverError(
-        f"nothing came back from {address}:{port} within {PATIENCE_S:.0f} s. Does the service run, and does "
+        f"nothing came back from {where} within {PATIENCE_S:.0f} s. Does the service run, and does "
         "it listen on the loopback interface too (interface)? `panicast-receiver doctor` looks further"
     )
 

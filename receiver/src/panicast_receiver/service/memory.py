@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .. import programs
 from ..settings import Settings
-from ..settings.kinds import parse_interfaces
+from ..settings.kinds import host_and_port, parse_interfaces
 from .handoff import LIMIT_BYTES
 
 UNIT = "panicast-receiver.service"
@@ -18,7 +18,11 @@ _MIB = 1 << 20
 
 def needed(settings: Settings) -> int:
     """Bytes that the service may take at most."""
-    buffers = settings.receive_buffer_mib * len(parse_interfaces(settings.interface))
+    each = settings.receive_buffer_mib
+    if host_and_port(settings.listen)[0] == "::":
+        # The ring of IPv6.
+        each += each // 4
+    buffers = each * len(parse_interfaces(settings.interface))
     return (settings.memory_mib + buffers + _BESIDES_MIB) * _MIB + LIMIT_BYTES
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..errors import ReceiverError, UsageError
 from ..secretfile import place
 from ..settings import Settings
-from ..settings.kinds import parse_interfaces, parse_listen
+from ..settings.kinds import host_and_port, parse_interfaces
 from ..sinks import Sink
 from ..sinks.choice import chosen
 from ..wire.sealing import Keys, read_keys
@@ -25,7 +25,7 @@ class Ready(NamedTuple):
 
 def prepare(settings: Settings) -> Ready:
     """All that can be looked at while another service runs; raises ReceiverError."""
-    _, port = parse_listen(settings.listen)
+    _, port = host_and_port(settings.listen)
     if port and settings.netconsole_port == port:
         raise UsageError(
             f"netconsole_port: {port} is the port of listen, where panicast's own frames come in; netconsole "

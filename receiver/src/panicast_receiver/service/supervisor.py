@@ -21,7 +21,7 @@ from ..assembly.reassembly import Limits
 from ..assembly.spill import Spill
 from ..capture import Capture
 from ..capture import sockets as packet_sockets
-from ..capture.bpf import frames_for
+from ..capture.bpf import programs_for
 from ..capture.ring import RingCapture
 from ..capture.udp import UdpCapture
 from ..db import schema
@@ -31,10 +31,11 @@ from ..db.store import Store
 from ..errors import ReceiverError
 from ..log import logger
 from ..settings import SERVE, Settings, exposure
-from ..settings.kinds import parse_interfaces, parse_listen, parse_names
+from ..settings.kinds import host_and_port, parse_interfaces, parse_names
 from ..sinks import Sink
 from ..sinks.cursors import feed_only
 from ..sinks.feeder import Feeder
+from ..wire.ethernet import ETHERTYPE_IPV6
 from ..wire.sealing import Keys
 from . import allocator, counts, memory, privileges
 from .committer import Committer
@@ -167,7 +168,7 @@ def open_captures(settings: Settings, stack: ExitStack) -> Sequence[Capture]:
 def hold_ports(settings: Settings, stack: ExitStack) -> list[UdpCapture]:
     """A socket for each port, closed by ``stack``; raises ReceiverError."""
     found: list[UdpCapture] = []
-    address, port = parse_listen(settings.listen)
+    address, port = host_and_port(settings.listen)
     interfaces = [name for name in parse_interfaces(settings.interface) if name]
     for one in [port, *([settings.netconsole_port] if settings.netconsole_port else [])]:
         found.append(UdpCapture(address, one, interfaces, settings.receive_buffer_mib << 20))
@@ -178,13 +179,15 @@ def hold_ports(settings: Settings, stack: ExitStack) -> list[UdpCapture]:
 def _rings(
     settings: Settings, udps: Sequence[UdpCapture], given: list[socket.socket], stack: ExitStack
 ) -> list[RingCapture]:
-    """A ring for each interface in the place of UDP sockets, which then only keep their ports; none where it
-    is not allowed. The sockets that we were ``given`` are used first."""
-    address, _ = parse_listen(settings.listen)
-    program = frames_for(address, [udp.port for udp in udps], settings.raw_frames)
-    interfaces = parse_interfaces(settings.interface)
+    """Rings for each interface in the place of UDP sockets, which then only keep their ports; none where they
+    are not allowed. The sockets that we were ``given`` are used first."""
+    address, _ = host_and_port(settings.listen)
+    programs = programs_for(address, [udp.port for udp in udps], settings.raw_frames)
+    wanted = [
+        (name, *program) for name in parse_interfaces(settings.interface) for program in programs.items()
+    ]
     try:
-        sockets = [given.pop() if given else packet_sockets.make() for _ in interfaces]
+        sockets = [packet_sockets.take(given, ethertype) for _, ethertype, _ in wanted]
     except PermissionError:
         if settings.capture == "ring":
             raise ReceiverError(
@@ -197,10 +200,15 @@ def _rings(
         return []
     names = ", ".join(udp.name for udp in udps)
     rings: list[RingCapture] = []
-    for sock, interface in zip(sockets, interfaces):
-        ring = RingCapture(sock, interface, program, settings.receive_buffer_mib << 20)
+    for sock, (interface, ethertype, program) in zip(sockets, wanted):
+        # IPv6 comes second: it has a quarter, unless there is nothing but it.
+        second = ethertype == ETHERTYPE_IPV6 and len(programs) > 1
+        size = settings.receive_buffer_mib << 20
+        ring = RingCapture(sock, interface, program, size // 4 if second else size)
         stack.callback(ring.close)
-        ring.name = f"{names}, packet ring of {ring.ring_bytes >> 20} MiB on {interface or 'every interface'}"
+        kind = "of IPv6 " if ethertype == ETHERTYPE_IPV6 else ""
+        where = interface or "every interface"
+        ring.name = f"{names}, packet ring {kind}of {ring.ring_bytes >> 20} MiB on {where}"
         rings.append(ring)
     return rings
 

@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
-from .kinds import Setting, one_of, parse_interfaces, parse_listen
+from .kinds import Setting, host_and_port, one_of, parse_interfaces
 
 INTAKE: tuple[Setting, ...] = (
     Setting(
         "listen",
         str,
-        "0.0.0.0:6664",
+        "[::]:6664",
         "ADDR:PORT",
-        "IPv4 address and UDP port to listen on. Broadcasts are heard on 0.0.0.0 only; port 0: any free one.",
-        check=parse_listen,
-        form="an IPv4 address and a UDP port",
+        "Address and UDP port to listen on. [::]: every address, of IPv4 too; 0.0.0.0: all of IPv4. "
+        "Broadcasts are heard on these two only. Port 0: any free one.",
+        check=host_and_port,
+        form="an address, IPv6 in brackets, and a UDP port",
     ),
     Setting(
         "interface",
@@ -127,8 +128,8 @@ INTAKE: tuple[Setting, ...] = (
         int,
         64,
         "MIB",
-        "Buffer for bursts, for each of the interfaces named: the packet ring, or the UDP socket's, of which "
-        "the kernel grants at most net.core.rmem_max without CAP_NET_ADMIN.",
+        "Buffer for bursts, for each of the interfaces named: the packet ring, with a quarter more for IPv6, "
+        "or the UDP socket's, of which the kernel grants at most net.core.rmem_max without CAP_NET_ADMIN.",
         low=2,
         high=1024,
     ),

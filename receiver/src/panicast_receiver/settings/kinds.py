@@ -85,23 +85,22 @@ def _split_port(text: str) -> tuple[str, int]:
     return address, int(port)
 
 
-def parse_listen(text: str) -> tuple[str, int]:
-    """Split ADDR:PORT, IPv4 only; raises ValueError."""
-    address, port = _split_port(text)
-    try:
-        return str(ipaddress.IPv4Address(address)), port
-    except ValueError:
-        if ":" in address:
-            raise Hint(f"Machines that panic send IPv4 alone; all of it is heard on 0.0.0.0:{port}") from None
-        raise
-
-
 def host_and_port(text: str) -> tuple[str, int]:
     """Split ADDR:PORT, an IPv6 address in brackets; raises ValueError."""
     address, port = _split_port(text)
     if address.startswith("[") and address.endswith("]"):
         return str(ipaddress.IPv6Address(address[1:-1])), port
-    return str(ipaddress.IPv4Address(address)), port
+    try:
+        return str(ipaddress.IPv4Address(address)), port
+    except ValueError:
+        if ":" in address:
+            raise Hint(f"An IPv6 address is put in brackets: [{address}]:{port}") from None
+        raise
+
+
+def address_and_port(address: str, port: int) -> str:
+    """Put together what ``host_and_port`` splits."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def parse_interfaces(text: str) -> Sequence[str]:

@@ -1,27 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One Ethernet frame in, the IPv4 packet in it or a drop reason out. Pure."""
+"""One Ethernet frame in, the IP packet in it or a drop reason out. Pure."""
 
 from __future__ import annotations
 
 import struct
-from socket import inet_ntoa
+from socket import AF_INET6, inet_ntoa, inet_ntop
 from typing import NamedTuple
 
 from .v1 import Drop
 
-ETHERTYPE_IP = 0x0800
-_TYPE_IP = ETHERTYPE_IP.to_bytes(2, "big")
-_TYPES_VLAN = (b"\x81\x00", b"\x88\xa8")
+ETHERTYPE_IP, ETHERTYPE_IPV6 = 0x0800, 0x86DD
+TYPES_VLAN = (0x8100, 0x88A8)
+_TYPES_VLAN = tuple(value.to_bytes(2, "big") for value in TYPES_VLAN)
 PROTOCOL_UDP = 17
+#: What may stand between IPv6 and UDP: options for each hop, a route, options for the destination; so many.
+EXTENSIONS, MOST_EXTENSIONS = (0, 43, 60), 4
+_FRAGMENT_HEADER = 44
 _IP = struct.Struct(">BBHHHBBH4s4s")
+_IPV6 = struct.Struct(">IHBB16s16s")
 _NO_ADDRESS = bytes(4)
+_NO_ADDRESS_IPV6 = bytes(16)
 _UDP = struct.Struct(">HHHH")
 #: More-fragments bit and fragment offset; Don't Fragment is not part of it.
 _FRAGMENT = 0x3FFF
 
 
-class IPv4(NamedTuple):
-    """``mac`` and ``ip`` of the sender, the latter None where it is 0.0.0.0; ``data`` after the IP header."""
+class IPPacket(NamedTuple):
+    """``mac`` and ``ip`` of the sender, the latter None where it has none; ``header``: the one of IPv4, or of
+    IPv6 without its extensions; ``data`` after the headers."""
 
     mac: str
     ip: str | None
@@ -37,18 +43,23 @@ class Datagram(NamedTuple):
     data: bytes
 
 
-def parse_ethernet(frame: bytes) -> IPv4 | Drop:
-    """The IPv4 packet in one Ethernet frame, with up to two VLAN tags.
+def parse_ethernet(frame: bytes) -> IPPacket | Drop:
+    """The IP packet in one Ethernet frame, with up to two VLAN tags.
 
-    The IP total length decides where the data ends, since Ethernet pads short frames.
+    The IP header's length decides where the data ends, since Ethernet pads short frames.
     """
     start = 14
     while (ethertype := frame[start - 2 : start]) in _TYPES_VLAN and start < 22:
         start += 4
+    parse = _PARSERS.get(ethertype)
+    if parse is None:
+        return Drop.NOT_OURS if len(frame) >= start + _IP.size else Drop.SHORT
+    return parse(frame, start)
+
+
+def _ipv4(frame: bytes, start: int) -> IPPacket | Drop:
     if len(frame) < start + _IP.size:
         return Drop.SHORT
-    if ethertype != _TYPE_IP:
-        return Drop.NOT_OURS
     version_ihl, _, total, _, fragment, _, protocol, _, source, _ = _IP.unpack_from(frame, start)
     header = (version_ihl & 0x0F) * 4
     if version_ihl >> 4 != 4 or header < _IP.size:
@@ -59,16 +70,60 @@ def parse_ethernet(frame: bytes) -> IPv4 | Drop:
         return Drop.TRUNCATED
     ip = inet_ntoa(source) if source != _NO_ADDRESS else None
     end = start + header
-    return IPv4(frame[6:12].hex(":"), ip, protocol, frame[start:end], frame[end : start + total])
+    return IPPacket(frame[6:12].hex(":"), ip, protocol, frame[start:end], frame[end : start + total])
 
 
-def parse_udp(data: bytes) -> Datagram | Drop:
-    """The datagram in the data of an IPv4 packet. Its checksum is not looked at: the wire has none."""
+def _ipv6(frame: bytes, start: int) -> IPPacket | Drop:
+    at = start + _IPV6.size
+    if len(frame) < at:
+        return Drop.SHORT
+    version, length, protocol, _, source, _ = _IPV6.unpack_from(frame, start)
+    end = at + length
+    if version >> 28 != 6:
+        return Drop.NOT_OURS
+    if len(frame) < end:
+        return Drop.TRUNCATED
+    for _ in range(MOST_EXTENSIONS):
+        if protocol not in EXTENSIONS:
+            break
+        if end < at + 8:
+            return Drop.SHORT
+        protocol, at = frame[at], at + 8 + 8 * frame[at + 1]
+    if protocol == _FRAGMENT_HEADER:
+        return Drop.FRAGMENT
+    if protocol != PROTOCOL_UDP:
+        return Drop.NOT_OURS
+    ip = inet_ntop(AF_INET6, source) if source != _NO_ADDRESS_IPV6 else None
+    return IPPacket(frame[6:12].hex(":"), ip, protocol, frame[start : start + _IPV6.size], frame[at:end])
+
+
+_PARSERS = {
+    ETHERTYPE_IP.to_bytes(2, "big"): _ipv4,
+    ETHERTYPE_IPV6.to_bytes(2, "big"): _ipv6,
+}
+
+
+def parse_udp(packet: IPPacket, checked: bool = False) -> Datagram | Drop:
+    """The datagram in a UDP packet.
+
+    On IPv4 the wire has no checksum, on IPv6 it must be right. ``checked``: the kernel answers for it; what
+    one machine sends to another on the same host has none yet.
+    """
+    data = packet.data
     if len(data) < _UDP.size:
         return Drop.SHORT
-    _, port, length, _ = _UDP.unpack_from(data)
+    _, port, length, checksum = _UDP.unpack_from(data)
     if length < _UDP.size:
         return Drop.SHORT
     if length > len(data):
         return Drop.TRUNCATED
+    if packet.header[0] >> 4 == 6 and not checked and not (checksum and _fits(packet, length)):
+        return Drop.UDP_CHECKSUM
     return Datagram(port, data[_UDP.size : length])
+
+
+def _fits(packet: IPPacket, length: int) -> bool:
+    """Whether addresses, length, protocol and datagram add up to none, in ones' complement."""
+    summed = packet.header[8:] + length.to_bytes(4, "big") + PROTOCOL_UDP.to_bytes(4, "big")
+    summed += packet.data[:length] + bytes(length & 1)
+    return int.from_bytes(summed, "big") % 0xFFFF == 0

@@ -6,7 +6,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from .ethernet import IPv4
+from .ethernet import IPPacket
 from .v1 import Drop
 
 IP_PROTOCOL = 255
@@ -21,7 +21,7 @@ class RawFrame(NamedTuple):
     text: bytes
 
 
-def decode_raw(packet: IPv4) -> RawFrame | Drop:
+def decode_raw(packet: IPPacket) -> RawFrame | Drop:
     """Check a packet of protocol 255.
 
     A zero IP checksum is accepted: the format's first senders do not compute it.

@@ -63,6 +63,7 @@ class Drop(enum.Enum):
     NOT_OURS = "neither raw nor UDP"
     FRAGMENT = "fragment"
     CHECKSUM = "bad IP checksum"
+    UDP_CHECKSUM = "bad UDP checksum"
     NETCONSOLE = "no message of netconsole"
     RAW_LENGTH = "raw text empty or too long"
 

@@ -31,13 +31,14 @@ def _bind(sock, place):
 
 
 @pytest.mark.parametrize("capture", ["udp", "ring"])
-@pytest.mark.parametrize("listen", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("listen", ["127.0.0.1", "0.0.0.0", "[::]"])
 def test_nobody_binds_beside_the_service(serve, capture, listen):
     if capture == "ring" and os.geteuid() != 0:
         pytest.skip("needs root: a packet ring")
     receiver = serve("--capture", capture, "--listen", f"{listen}:0")
+    everywhere = [] if listen == "127.0.0.1" else ["127.0.0.2", "255.255.255.255"]
     for options in RIGHTS:
-        for address in ("127.0.0.1", "0.0.0.0", *(["127.0.0.2", "255.255.255.255"] * (listen == "0.0.0.0"))):
+        for address in ("127.0.0.1", "0.0.0.0", *everywhere):
             assert tried(address, receiver.port, options) == errno.EADDRINUSE, (address, options)
         assert tried("::", receiver.port, options, socket.AF_INET6) == errno.EADDRINUSE
 

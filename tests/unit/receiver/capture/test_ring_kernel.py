@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from panicast_receiver.capture.bpf import frames_for
+from panicast_receiver.capture.bpf import programs_for
 
 from ..conftest import PATIENCE_S, udp_frame
 
@@ -97,10 +97,10 @@ def test_an_interface_that_went_and_came_again_is_heard(inside, big):
 
 
 @pytest.mark.parametrize("raw", [False, True])
-@pytest.mark.parametrize("address", ["0.0.0.0", "10.1.2.3"])
+@pytest.mark.parametrize("address", ["0.0.0.0", "10.1.2.3", "::", "2001:db8::1"])
 def test_every_way_through_the_filter_ends_inside_it(raw, address):
-    program = frames_for(address, [6664, 6666], raw)
     ends = {0x06, 0x16}
-    for number, (code, true, false, _) in enumerate(program):
-        if code not in ends:
-            assert max(number + 1 + true, number + 1 + false) < len(program)
+    for program in programs_for(address, [6664, 6666], raw).values():
+        for number, (code, true, false, _) in enumerate(program):
+            if code not in ends:
+                assert max(number + 1 + true, number + 1 + false) < len(program)

@@ -41,16 +41,16 @@ os.execvp("setpriv", ["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it makes packet sockets")
 def test_the_service_hears_by_a_ring_without_a_right(serve, big, tmp_path):
     prefix = (sys.executable, "-c", AS_SYSTEMD, str(tmp_path / "systemd"))
-    receiver = serve("--interface", "lo", "--capture", "ring", prefix=prefix)
+    receiver = serve("--interface", "lo", "--capture", "ring", "--listen", "[::]:0", prefix=prefix)
     process = Path("/proc") / str(receiver.process.pid)
     capabilities = int(re.search("CapBnd:\t(.*)", (process / "status").read_text()).group(1), 16)
     assert not capabilities & 1 << 13, "the service may make packet sockets itself"
     receiver.send(big["frames"])
     receiver.wait_for(r"\(6 frames, complete\)")
-    # One is the ring's; the others are closed.
+    # Two are the rings'; the others are closed.
     inodes = {line.split()[-1] for line in (process / "net/packet").read_text().splitlines()[1:]}
     links = [str(link.readlink()) for link in (process / "fd").iterdir()]
-    assert len({link for link in links if link[8:-1] in inodes}) == 1, links
+    assert len({link for link in links if link[8:-1] in inodes}) == 2, links
     assert receiver.stop() == 0
 
 

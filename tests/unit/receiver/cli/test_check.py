@@ -126,7 +126,7 @@ def test_a_configuration_that_cannot_be_read_is_not_right(monkeypatch, tmp_path)
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ('listen = "[::]:6664"', "all of it is heard on 0.0.0.0:6664"),
+        ('listen = "::1:6664"', "An IPv6 address is put in brackets: [::1]:6664"),
         ('hook = "x"', "right is PROGRAM, the absolute path of a program, such as '/"),
         ('webhook = "x"', "right is URL, an http or https address, such as 'https://"),
         ('capture = "rign"', "right is one of auto, ring, udp"),
@@ -209,10 +209,10 @@ def test_memory_that_does_not_fit_into_the_unit_is_said():
     unit = 1 << 30
     assert memory.warnings(load({}, "/dev/null"), unit) == []
     (line,) = memory.warnings(load({"memory_mib": 1024}, "/dev/null"), unit)
-    assert "MemoryMax=1752M" in line and "systemctl edit panicast-receiver" in line
+    assert "MemoryMax=1768M" in line and "systemctl edit panicast-receiver" in line
     assert memory.warnings(load({"memory_mib": 1024, "interface": ""}, "/dev/null"), None) == []
     four = load({"interface": "a,b,c,d"}, "/dev/null")
-    assert memory.needed(four) - memory.needed(load({}, "/dev/null")) == 3 * 64 << 20
+    assert memory.needed(four) - memory.needed(load({}, "/dev/null")) == 3 * (64 + 16) << 20
 
 
 def test_check_config_asks_systemd_how_much_the_unit_may_have(cli, tmp_path):
