@@ -127,7 +127,7 @@ ROWS = (
         "BUG: using ",
         "locking",
         "{what} in preemptible code{in}",
-        TRACE,
+        (*TRACE, "caller"),
         PREEMPTIBLE,
         detail(r"(?P<what>\w+(?:\(\))?) in preemptible"),
     ),

@@ -29,13 +29,13 @@ class Names:
 #: Who reports: always on top of the trace of what is reported.
 REPORTING = """
 *kasan* *hwasan* *__asan* *__msan* *kmsan* *__sanitizer* kcsan_* __kcsan_* __tsan_* kfence_* __kfence_*
-*kcsan_setup_watchpoint* ubsan_* __ubsan_* handle_overflow val_to_string sanitize_* *check_memory_region*
+*kcsan_setup_watchpoint* ubsan_* __ubsan_* handle_overflow val_to_string *check_memory_region*
 check_region_inline memory_is_* *print_address_description* *print_report* end_report* start_report *panic*
 *invalid_op* *report_bug* *fixup_bug* handle_bug bug_handler *print_usage_bug* *do_error* *_trap *do_trap*
 *show_stack* *dump_stack* *walk_stack* *dump_backtrace* show_trace* show_regs* unwind_backtrace* save_stack*
 save_trace stack_trace_* *stack_trace_save* *arch_stack_walk* *stack_trace_consume_entry* *warn_slowpath*
 *warn_alloc* *warn_bogus* *__warn* *printk* *va_format* *dev_info* *dev_notice* *dev_warn* *dev_err*
-*dev_alert* *dev_crit* *dev_emerg* __netdev_* *print_unlock* *imbalance_bug* *print_tainted* get_taint
+*dev_alert* *dev_crit* *dev_emerg* *print_unlock* *imbalance_bug* *print_tainted* get_taint
 print_circular_bug* print_bad_* print_trailer print_hex_dump* *hex_dump_to_buffer* *__fortify_report*
 *_panic __stack_chk_fail* die __die* die_* oops_* crash_kexec crash_save* machine_crash* make_task_dead
 rewind_stack* page_fault_oops no_context bad_area* __bad_area* kernelmode_fixup_or_oops show_fault_oops
@@ -44,8 +44,7 @@ rust_begin_unwind *debug_object* __debug_check_no_obj* debug_check_no_obj* objec
 slab_pad_check slab_fix slab_bug check_bytes_and_report *check_object* *check_heap_object* on_freelist
 bad_page* __schedule_bug schedule_debug __might_sleep* ___might_sleep *might_sleep* *__might_resched*
 *might_fault* __cant_sleep* __cant_migrate* spin_dump spin_bug rwlock_bug *lockdep* lockup_detector*
-watchdog nmi_cpu_backtrace* nmi_trigger_* arch_trigger_* trigger_*_backtrace rcu_dump_* kernel_text_address
-__kernel_text_address unwind_* __unwind_* is_bpf_text_address is_module_* orc_* *trace_hardirq*
+watchdog nmi_cpu_backtrace* nmi_trigger_* arch_trigger_* trigger_*_backtrace rcu_dump_* *trace_hardirq*
 *trace_softirq* trace_irq_* trace_preempt_* usercopy_* report_usercopy list_lru_add_debug __list_*valid*
 *assertfail* assfail *_assert_fail
 """
@@ -70,24 +69,25 @@ ret_from_exception start_kernel secondary_startup* x86_64_start* rest_init
 
 #: Who carries out: copies, compares, counts, links, prints into a string.
 TOOLS = """
-*memcpy* *memcmp* *memset* *memchr* *memmove* *memdup* memscan memzero* bcmp *strcmp* *strncmp* *strcpy*
-*strlcpy* *strncpy* *strscpy* *strlen* *strstr* *strnstr* *strnlen* *strchr* *strdup* *strndup* strcasecmp
-strncasecmp strcat strncat strlcat strrchr strsep strspn strcspn strpbrk *copy_to_user* *copy_from_user*
-copy_user_* raw_copy_* __arch_copy_* *copy_to_iter* *copy_from_iter* *copy_page_to_iter*
-*copy_page_from_iter* *copy_folio_to_iter* copyi* copyo* *put_user* *get_user* *read_word_at_a_time*
-*read_once_word_nocheck* *read_once_size_nocheck* __read_once_* __read_once_size* __write_once_size*
-*list_add* *list_del* *list_replace* *list_move* *list_splice* rb_* __rb_* *_indirect_thunk_*
-*x86_return_thunk* *string* *pointer* *snprintf* *scnprintf* *kasprintf* *kvasprintf* *set_bit* *clear_bit*
-*change_bit* *test_bit* test_and_* *__wake_up* refcount_* kref_* *ref_tracker* *readb *readw *readl *readq
-*writeb *writew *writel *writeq __raw_read* __raw_write* *logic_in* *logic_out* crc* *crc_itu_t* klist_*
-*xas_start* *xas_load* *xas_find* *__phys_addr* *rhashtable_lookup* *extract_user_to_sg*
-*extract_iter_to_sg* instrument_* arch_atomic* arch_static_* native_read_* native_write_* native_save_*
-native_irq_* native_safe_* native_halt* find_next_* _find_next_* find_first_* _find_first_* bitmap_*
-csum_partial* do_csum __delay __udelay __const_udelay udelay* delay_* *atomic_dec* *atomic_inc*
-*atomic_read* *atomic_set* *atomic_or* *atomic_xor* *atomic_and* *atomic_add* *atomic_sub* *atomic_fetch*
-*atomic_xchg* *atomic_cmpxchg* *atomic_try* *atomic64_dec* *atomic64_inc* *atomic64_read* *atomic64_set*
-*atomic64_or* *atomic64_xor* *atomic64_and* *atomic64_add* *atomic64_sub* *atomic64_fetch* *atomic64_xchg*
-*atomic64_cmpxchg* *atomic64_try*
+*memcpy* *memcmp* *memset* *memchr* *memmove* *memdup* memscan memzero_explicit bcmp *strcmp* *strncmp*
+*strcpy* *strlcpy* *strncpy* *strscpy* *strlen* *strstr* *strnstr* *strnlen* *strchr* *strdup* *strndup*
+strcasecmp strncasecmp strcat strncat strlcat strrchr strsep strspn strcspn strpbrk *copy_to_user*
+*copy_from_user* copy_user_generic* copy_user_enhanced* copy_user_handle* copy_user_fast* copy_user_short*
+raw_copy_* __arch_copy_* *copy_to_iter* *copy_from_iter* *copy_page_to_iter* *copy_page_from_iter*
+*copy_folio_to_iter* copyi* copyo* *put_user* *get_user* *read_word_at_a_time* *read_once_word_nocheck*
+*read_once_size_nocheck* __read_once_* __read_once_size* __write_once_size* *list_add* *list_del*
+*list_replace* *list_move* *list_splice* rb_* __rb_* *_indirect_thunk_* *x86_return_thunk* *string*
+*pointer* *snprintf* *scnprintf* *kasprintf* *kvasprintf* *set_bit* *clear_bit* *change_bit* *test_bit*
+test_and_* *__wake_up* refcount_* kref_* *ref_tracker* *readb *readw *readl *readq *writeb *writew *writel
+*writeq __raw_read* __raw_write* *logic_in* *logic_out* crc* *crc_itu_t* klist_* *xas_start* *xas_load*
+*xas_find* *__phys_addr* *rhashtable_lookup* *extract_user_to_sg* *extract_iter_to_sg* instrument_*
+arch_atomic* arch_static_* native_read_* native_write_* native_save_* native_irq_* native_safe_*
+native_halt* find_next_bit find_next_zero_bit find_next_and_bit _find_next_* find_first_bit
+find_first_zero_bit _find_first_* do_csum __delay __udelay __const_udelay udelay* delay_* *atomic_dec*
+*atomic_inc* *atomic_read* *atomic_set* *atomic_or* *atomic_xor* *atomic_and* *atomic_add* *atomic_sub*
+*atomic_fetch* *atomic_xchg* *atomic_cmpxchg* *atomic_try* *atomic64_dec* *atomic64_inc* *atomic64_read*
+*atomic64_set* *atomic64_or* *atomic64_xor* *atomic64_and* *atomic64_add* *atomic64_sub* *atomic64_fetch*
+*atomic64_xchg* *atomic64_cmpxchg* *atomic64_try*
 """
 
 #: Locks themselves, and what watches over them.
@@ -98,8 +98,8 @@ LOCKS = """
 queued_write* _raw_* *bh_enable* *bh_disable* down up *down_read* *down_write* *down_trylock* *up_read*
 *up_write* __down* __up down_interruptible down_killable down_timeout mutex_* __mutex_* rt_mutex_* rwsem_*
 __rwsem_* call_rwsem_* *owner_on_cpu* *osq_lock* *osq_unlock* *seqprop_assert* *perf_trace* lock_contended
-validate_chain check_prev_* check_prevs_add check_deadlock check_noncircular* check_irq* check_usage*
-find_lock_* register_lock* look_up_lock* hlock_* lookup_chain* match_held* check_wait_context
+validate_chain check_prev_add* check_prevs_add check_deadlock check_noncircular* check_irq_usage*
+check_usage* register_lock* look_up_lock* hlock_* lookup_chain* match_held* check_wait_context
 """
 
 #: Who gives and takes memory.
@@ -109,8 +109,7 @@ MEMORY = """
 *find_or_create_page* *do_read_cache_folio* *read_cache_page* *pagecache_get_page*
 *grab_cache_page_write_begin* *slab_* kfree kvfree kzfree kfree_sensitive kfree_bulk ___cache_free
 __cache_free cache_free* cache_alloc* ____cache_alloc* cache_grow* fallback_alloc new_slab get_partial*
-free_block get_page_from_freelist rmqueue* prep_new_page post_alloc_hook free_unref* __free_pages*
-free_pages free_pages_prepare* free_pcppages* free_pcp* *ida_free* should_fail* __should_fail* fail_dump
+free_block free_unref* *ida_free* should_fail* __should_fail* fail_dump
 """
 
 #: The kernel's middle layers, which do what a driver or file system asks: devices, timers, work, wake-ups.
@@ -187,7 +186,7 @@ LEAKED_TO_USB = common(
 #: A page is named by who asked for it, a leak by who asked for what leaks.
 PAGES = common(
     "*free_page* *put_page* *get_page* *update_page* *release_page* *free_unref* folio* _folio* __folio*"
-    " *truncate_inode_pages* *page_frag_free* *alloc* *vmap* *page_owner*"
+    " *truncate_inode_pages* *page_frag_free* *alloc* *vmap* *page_owner* prep_new_page rmqueue*"
 )
 LEAKING = common(
     "*kmemleak* *mmap* *kmem* *slab* *alloc* *create_object* *idr_get* *list_lru_init* *pcpu_create*"
@@ -207,6 +206,8 @@ ANCHOR = Names(ANCHORS)
 AWAY = Names(WAITING)
 #: Where no one else is: those who neither report nor let the CPU in.
 LAST_RESORT = Names(REPORTING, ENTRY)
+#: Who runs tests: the test is whoever they call, whatever it is named after.
+RUNNERS = Names("kunit_*")
 #: From here on outwards is what the timer interrupted.
 TICKS = Names(
     "*apic_timer_interrupt* *el1h_64_irq* el1_irq el1_interrupt decrementer_common* timer_interrupt "

@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 #: Longer lines say nothing more: printk cuts its own at 1 KiB.
 MOST_LINE = 1024
 #: Whoever carried the line: syslog of old and of now, journalctl, logread, dmesg -x; /dev/kmsg.
 _CARRIER = (
-    r"(?:(?:(?:(?:[A-Z][a-z]{2} )?[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9}| \d{4})?"
+    r"(?:(?:(?:<\d{1,4}>)?(?:1 )?"
+    r"(?:(?:[A-Z][a-z]{2} )?[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9}| \d{4})?"
     r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?) "
-    r"(?:[^\s:,]{1,64} ){0,2})?(?:kernel: ?|\d{1,3},\d{1,20},\d{1,20},[^;\s]{1,80};)"
+    r"(?:[^\s,]{1,64} ){0,2})?"
+    r"(?: ?kernel(?:: ?| - - (?:- )?)|\d{1,3},\d{1,20},\d{1,20},[^;\s]{1,80};)"
     r"|(?:kern|user|daemon) {0,2}:[a-z]{3,6} {0,3}: )?"
 )
 #: Level, time (also dmesg -T's), with CONFIG_PRINTK_CALLER who logged it, ours as T12 or C3, vendors' as
@@ -28,7 +31,7 @@ _USUAL = re.compile(
     r"(?:<\d{1,4}>)?\[ {0,12}(\d{1,10}\.\d{1,9})\](?: ?\[ {0,12}([TC]\d{1,10}(?:@C\d{1,5})?)\])? "
 )
 #: The console may have had something in its line already, or another CPU.
-_LATE = re.compile(r"\[ {0,5}\d{1,6}\.\d{6}\](?: ?\[ {0,12}([TC]\d{1,10}(?:@C\d{1,5})?)\])? ")
+_LATE = re.compile(r"\[ {0,5}(\d{1,6}\.\d{6})\](?: ?\[ {0,12}([TC]\d{1,10}(?:@C\d{1,5})?)\])? ")
 #: Colours and the like, as terminals take them; and what a serial console adds.
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]{0,16}[A-Za-z]|[\r\x00]")
 _GAP_ENDS = "bytes missing]"
@@ -46,6 +49,10 @@ class Line(NamedTuple):
     number: int
 
 
+#: Numbers and blanks, in which two lines differ that one carried; so many characters may be put before a
+#: line, and so many lines must have them.
+_DIFFERS = re.compile(r"(\d+|[ \t]+)")
+_MOST_BEFORE, _FEWEST_LINES = 160, 2
 #: Nothing is said in fewer characters.
 _SHORTEST = 6
 
@@ -84,9 +91,29 @@ def read(text: str) -> list[Line]:
         stamp = match(line)
         end = stamp.end() if stamp else 0
         if end < 8 and "[" in line and (late := _LATE.search(line)):
-            add(make(Line, (line[late.end() :], late[1] or "", "", number)))
+            add(make(Line, (line[late.end() :], late[2] or "", late[1], number)))
         elif stamp:
             add(make(Line, (line[end:], stamp[2] or "", stamp[1] or "", number)))
         else:
             add(make(Line, (line, "", "", number)))
     return found
+
+
+def without(lines: Sequence[Line], before: str) -> list[Line]:
+    """The lines without what somebody put before one of them, and before others but for its numbers: a time,
+    a host, a container. Empty where too few have it."""
+    if len(before) > _MOST_BEFORE:
+        return []
+    parts = _DIFFERS.split(before)
+    parts[0::2] = [re.escape(part) for part in parts[0::2]]
+    parts[1::2] = [r"\d{1,40}" if part[0].isdigit() else r"[ \t]{1,40}" for part in parts[1::2]]
+    match = re.compile("".join(parts)).match
+    found = []
+    carried = 0
+    for line in lines:
+        if has := match(line.text):
+            carried += 1
+            _, text = split_stamp(line.text[has.end() :])
+            line = line._replace(text=text)
+        found.append(line)
+    return found if carried >= _FEWEST_LINES else []

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from .format import Format
 from .frames import Frame, symbol_in
-from .innocent import ANCHOR, AWAITED, AWAY, LAST_RESORT, TICKS
+from .innocent import ANCHOR, AWAITED, AWAY, LAST_RESORT, RUNNERS, TICKS
 from .report import Report
 
 MOST_TITLE = 120
@@ -43,9 +43,10 @@ def guilty(form: Format, named: str, report: Report) -> Frame | None:
                 return found
     suspects = [one for frames in places for one in frames]
     for innocent in (form.innocent, LAST_RESORT):
-        for found in suspects:
+        for number, found in enumerate(suspects):
             if found.name not in innocent:
-                return found
+                called = suspects[number - 1] if number and found.name in RUNNERS else found
+                return found if called.name in LAST_RESORT else called
     return suspects[-1] if suspects else None
 
 
@@ -60,6 +61,9 @@ def _trace(report: Report) -> list[Frame]:
 def _running(report: Report) -> list[Frame]:
     """What the CPU was at, and how it came there: registers, and the trace that follows them."""
     begin = next((n for n, one in enumerate(report.told) if one is not None and one.at), -1)
+    if begin < 0 and report.traces and all(trace.aside for trace in report.traces):
+        # Nobody is known but the thread that watches: its outermost function is its name.
+        return [one for one in report.traces[0].frames if one.sure and one.name.endswith("_kthread")]
     frames = report.told[begin : begin + 1] if begin >= 0 else []
     inside = False
     for found in report.told[begin + 1 :]:
@@ -108,6 +112,7 @@ _PLACES: Mapping[str, Callable[[str, Report], list[Frame]]] = {
     "chain": lambda named, report: [one for trace in report.traces for one in trace.frames if one.sure],
     "became": lambda named, report: report.became,
     "allocated": lambda named, report: report.allocated,
+    "caller": lambda named, report: report.callers,
     "workqueue": lambda named, report: [Frame(report.workqueue)] if report.workqueue else [],
     "running": lambda named, report: _running(report),
     "interrupted": lambda named, report: _interrupted(report),

@@ -62,7 +62,18 @@ EXCEPTION = Frame("apic_timer_interrupt")
 _ACCESS = ("Read of size", "Read at addr", "Write of size", "Write at addr")
 _KTHREAD = ("RCU grace-period kthread stack dump", "Stack dump where RCU GP kthread")
 #: What a line that is no frame must begin with, or have in it, to tell anything.
-_TELLING = (*TRACES, *REGISTERS, *ENDS, *_ASIDE, *_ACCESS, *_KTHREAD, "rcu: ", "Exception stack", "at: ")
+_TELLING = (
+    *TRACES,
+    *REGISTERS,
+    *ENDS,
+    *_ASIDE,
+    *_ACCESS,
+    *_KTHREAD,
+    "rcu: ",
+    "Exception stack",
+    "at: ",
+    "caller is ",
+)
 _TELLING_WITHIN = (" at:", "[Hardware Error]: Machine check: ", " last function: ")
 _CPU = re.compile(
     r"(?:CPU: \d{1,5} )?(?:UID: \d{1,10} )?P(?:ID|id): \d{1,10},? [Cc]omm: (?P<comm>.{1,40}?) "
@@ -85,7 +96,8 @@ class Trace:
 class Report:
     """``locks``: functions at which locks are taken, the one in question first;
     ``became``: the trace that made a lock one of interrupts; ``ats``: where registers say the CPU was;
-    ``allocated``: who asked for the page; ``told``: all frames and registers as they come, None where a trace
+    ``allocated``: who asked for the page; ``callers``: whom the complaint itself names;
+    ``told``: all frames and registers as they come, None where a trace
     begins."""
 
     locks: list[Frame] = field(default_factory=list)
@@ -93,6 +105,7 @@ class Report:
     ats: list[Frame] = field(default_factory=list)
     traces: list[Trace] = field(default_factory=list)
     allocated: list[Frame] = field(default_factory=list)
+    callers: list[Frame] = field(default_factory=list)
     told: list[Frame | None] = field(default_factory=list)
     access: str = ""
     workqueue: str = ""
@@ -177,6 +190,8 @@ def take_apart(lines: Sequence[Line]) -> Report:
             report.access = report.access or stripped.split(" ", 1)[0]
         elif "[Hardware Error]: Machine check: " in text:
             report.hardware = report.hardware or text.partition("Machine check: ")[2].strip()
+        elif stripped.startswith("caller is "):
+            report.callers += [Frame(name)] if (name := symbol_in(text)) else []
         elif " last function: " in text:
             report.workqueue = text.partition(" last function: ")[2].strip().split("+")[0]
     return report

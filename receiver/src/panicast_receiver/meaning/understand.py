@@ -13,7 +13,7 @@ from .format import CONSEQUENCES, NOISE, PANIC, Format
 from .formats import FORMATS, LEAD_INS, SEVERITIES, better
 from .frames import begins_trace, frame, named_in, place
 from .innocent import ANCHOR, LAST_RESORT
-from .lines import Line, read
+from .lines import Line, read, without
 from .model import NOT_UNDERSTOOD, VERSION, Meaning
 from .naming import function_name, guilty, title
 from .report import machine, take_apart, trace_of
@@ -97,11 +97,50 @@ def _row(text: str, number: int) -> Complaint | None:
 _MIDDLE = (
     *("BUG: ", "WARNING: ", PANIC, "kernel BUG at ", "general protection fault", "INFO: rcu_", "INFO: task "),
     *("Unable to handle kernel ", "Internal error: ", "SYZFATAL: ", "SYZFAIL: "),
+    "unregister_netdevice: waiting for ",
+)
+
+#: Where these stand in the middle of lines, somebody put something before all of them.
+_KERNELS_OWN = (
+    *("------------[ cut here ]", "Call Trace:", "Modules linked in: ", "Hardware name: ", "RIP: 0010:"),
+    *("PC is at ", "CPU: ", "divide error: ", "Watchdog detected ", "[ INFO: "),
 )
 
 
-def complaints(lines: Sequence[Line]) -> list[Complaint]:
-    """All of a text, in order."""
+def heard(text: str) -> tuple[Sequence[Line], list[Complaint]]:
+    """A text's lines, and all complaints in them, in order."""
+    lines: Sequence[Line] = read(text)
+    found, doubtful = _complaints(lines)
+    if _weak(found) and (before := _put_before(lines)) and (bare := without(lines, before)):
+        sure, _ = _complaints(bare)
+        lines, found = (bare, sure) if sure else (lines, found)
+    if not _weak(found):
+        return lines, found
+    return lines, sorted([*_in_the_middle(lines), *found], key=lambda one: one.number) or doubtful[:1]
+
+
+def _weak(found: Sequence[Complaint]) -> bool:
+    """Whether others may say more."""
+    return all(_names_nothing(one) or one.form.begins == "Oops" for one in found)
+
+
+def _put_before(lines: Sequence[Line]) -> str:
+    """What stands before words that only the kernel says."""
+    for words in _within(lines, (*_KERNELS_OWN, *_MIDDLE)):
+        for line in lines:
+            at = line[0].find(words, 1)
+            if at > 0 and line[0][:3] not in _STARTS and not (_inside_word(line[0], at) or _noise(line[0])):
+                return line[0][:at]
+    return ""
+
+
+def _noise(text: str) -> bool:
+    """Whether this only sounds like a complaint."""
+    return any(words in text.lower() for words in NOISE)
+
+
+def _complaints(lines: Sequence[Line]) -> tuple[list[Complaint], list[Complaint]]:
+    """Those that begin lines: what is one, and what may be one."""
     found: list[Complaint] = []
     doubtful: list[Complaint] = []
     left = _MOST_COMPLAINTS
@@ -116,14 +155,12 @@ def complaints(lines: Sequence[Line]) -> list[Complaint]:
             left -= 1
             if not (one.form.confirm or one.form.last):
                 found.append(one)
-            elif len(doubtful) < _MOST_DOUBTFUL and not any(words in text.lower() for words in NOISE):
+            elif len(doubtful) < _MOST_DOUBTFUL and not _noise(text):
                 sure = one.form.confirm and _confirmed(lines, number)
                 (found if sure else doubtful).append(one)
     if last >= 0 and (one := complaint(lines[last].text, last)):
         found.append(one)
-    if found and not all(_names_nothing(one) or one.form.begins == "Oops" for one in found):
-        return found
-    return sorted([*_in_the_middle(lines), *found], key=lambda one: one.number) or doubtful[:1]
+    return found, doubtful
 
 
 def _confirmed(lines: Sequence[Line], number: int) -> bool:
@@ -134,9 +171,14 @@ def _confirmed(lines: Sequence[Line], number: int) -> bool:
     )
 
 
-def _in_the_middle(lines: Sequence[Line]) -> Iterator[Complaint]:
+def _within(lines: Sequence[Line], of: Sequence[str]) -> list[str]:
+    """Words that stand elsewhere than at a line's start."""
     whole = "\n".join(["", *(line[0] for line in lines)])
-    said = [words for words in _MIDDLE if whole.count(words) > whole.count(f"\n{words}")]
+    return [words for words in of if whole.count(words) > whole.count(f"\n{words}")]
+
+
+def _in_the_middle(lines: Sequence[Line]) -> Iterator[Complaint]:
+    said = _within(lines, _MIDDLE)
     for number, line in enumerate(lines) if said else ():
         text = line[0]
         for start in sorted(at for words in said if (at := text.find(words, 1)) > 0):
@@ -145,7 +187,7 @@ def _in_the_middle(lines: Sequence[Line]) -> Iterator[Complaint]:
                 and (one := complaint(text[start:], number))
                 and not one.form.confirm
                 and not one.form.last
-                and not any(words in text.lower() for words in NOISE)
+                and not _noise(text)
             ):
                 yield one
                 break
@@ -195,8 +237,7 @@ def _near(one: Complaint, other: Complaint, lines: Sequence[Line]) -> bool:
 def understand(text: str, stated_reason: str = "") -> Meaning:
     """Find out what a record's text tells; ``stated_reason`` is the metadata's. The same text always means
     the same: nothing else is looked at. A text without a crash has no title."""
-    lines = read(text)
-    found = complaints(lines)
+    lines, found = heard(text)
     named = first(found, lines)
     if named is None or (stated_reason and _names_nothing(named)):
         stated = complaint(PANIC + stated_reason, named.number if named else 0) if stated_reason else None
@@ -268,9 +309,9 @@ def _of_one(lines: Sequence[Line], begin: int, caller: str) -> list[Line]:
 
 def beginning(text: str) -> int | None:
     """The number of the line with which the crash begins; None where there is none."""
-    lines = read(text)
-    found = first(complaints(lines), lines)
-    return lines[found.number].number if found else None
+    lines, found = heard(text)
+    named = first(found, lines)
+    return lines[named.number].number if named else None
 
 
 def kind_of(line: str) -> str:

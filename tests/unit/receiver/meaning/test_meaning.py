@@ -250,6 +250,76 @@ def test_who_carried_the_lines_changes_nothing(carrier):
         assert understand(text).title == title
 
 
+#: Carriers of whom nobody told the receiver: what they put before a line is seen from the others.
+UNKNOWN = (
+    *(
+        "[2026-04-15 13:58:{n:02}] ",
+        "Apr 15 13:58:{n:02} ",
+        "13:5{n}:08.{n}77  ",
+        "a-host kern.emerg kernel: ",
+    ),
+    *("guest-1  | ", "2026-04-15T13:58:{n:02}.5494177Z stderr F ", '{{"log":"', "> ", "# ", "DEBUG:console:"),
+    *("a-host: ", "10.0.0.17: ", "2001:db8::7 ", "10.0.0.17 2,{n},{n}1234,-;", "[ 106.0{n}] a-host kernel: "),
+    *("<2>1 2026-04-15T13:58:{n:02}+00:00 a-host kernel - - - ", "Jan  1 00:00:{n:02} :a-host: kernel: "),
+)
+
+
+@pytest.mark.parametrize("before", UNKNOWN)
+@pytest.mark.parametrize(
+    "title",
+    [
+        *("KASAN: use-after-free Read in udf_sync", "list corruption in my_unlink"),
+        *("sleeping function called from invalid context in my_irq", "bad page state in my_free"),
+    ],
+)
+def test_what_stands_before_all_lines_is_no_part_of_them(before, title):
+    text = "".join(f"{before.format(n=9 + n)}{line}\n" for n, line in enumerate(TITLES[title].splitlines()))
+    assert understand(f"a shell: # modprobe my\n{text}").title == title
+
+
+def test_what_a_program_says_is_not_the_kernels_because_another_line_begins_alike():
+    said = "Apr 15 13:58:01 :a-host: vpn[77]: WARNING: Make sure you know what you do\n"
+    assert understand(said * 3).title == ""
+
+
+#: What sounds like a helper and is none: the unwinder that faults, a layer's own sets and searches.
+GUILTY = (
+    *("unwind_next_frame", "orc_find", "bitmap_ip_add", "find_lock_delalloc_range", "csum_partial"),
+    *("__netdev_upper_dev_link", "find_first_extent_item", "get_page_from_freelist", "check_irq_resend"),
+)
+
+
+@pytest.mark.parametrize("name", GUILTY)
+def test_what_only_sounds_like_a_helper_is_guilty(name):
+    text = "general protection fault, probably for non-canonical address 0xdffffc0000000001: 0000 [#1]\n"
+    assert understand(f"{text}RIP: 0010:{name}+0x1/0x2\n{traced('my_caller')}").title.endswith(f" in {name}")
+
+
+def test_a_stall_of_which_only_the_watching_thread_is_known_is_its_own():
+    text = "rcu: INFO: rcu_sched detected stalls on CPUs/tasks:\nrcu: RCU grace-period kthread stack dump:\n"
+    text += TRACE.replace("dump_stack", "schedule_timeout") + " rcu_gp_kthread+0x1/0x2\n kthread+0x1/0x2\n"
+    assert understand(text).title == "RCU stall in rcu_gp_kthread"
+
+
+def test_whoever_runs_tests_is_not_guilty_of_what_they_do():
+    text = (
+        "BUG: KASAN: slab-out-of-bounds in kmalloc_oob_right+0x1/0x2 [my_test]\nWrite of size 1 at addr 0\n"
+    )
+    text += traced("kasan_report", "kmalloc_oob_right", "kunit_try_run_case", "kthread")
+    assert understand(text).title == "KASAN: slab-out-of-bounds Write in kmalloc_oob_right"
+
+
+def test_a_complaint_may_name_its_caller_itself():
+    text = "BUG: using smp_processor_id() in preemptible [00000000] code: a/7\ncaller is my_which+0x1/0x2\n"
+    assert understand(text).title == "smp_processor_id() in preemptible code in my_which"
+
+
+def test_a_flood_of_complaints_ends_with_its_panic():
+    text = "[    1.0] unregister_netdevice: waiting for a to become free\n" * 1200
+    text += "[  900.0] Kernel panic - not syncing: my driver died\n"
+    assert understand(text).title == "panic: my driver died"
+
+
 def test_a_panic_over_others_is_not_in_the_thread_that_watches():
     text = "Kernel panic - not syncing: hung_task: blocked tasks\n" + traced("panic", "watchdog", "kthread")
     assert understand(text).title == "panic: hung_task: blocked tasks"
