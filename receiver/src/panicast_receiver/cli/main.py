@@ -57,7 +57,7 @@ def _key_id(text: str) -> int:
 
 def _add_settings(parser: argparse.ArgumentParser, settings: Sequence[Setting]) -> None:
     group = parser.add_argument_group(
-        "settings", "Each is also a key of the configuration file (underscores for dashes); flags win."
+        "settings", "Each is also a key of the configuration file (underscores for dashes). Flags win."
     )
     group.add_argument(
         "--config", metavar="FILE", help=f"configuration file (default: {CONFIG_FILE} where it exists)"
@@ -152,7 +152,7 @@ def build_parser() -> Parser:
     _add_range(listing)
     groups = command(
         "groups",
-        "list the crashes, the same one of many hosts once, newest last",
+        "list the crashes, grouped across hosts, newest last",
         "  panicast-receiver groups --since 7d\n  panicast-receiver list --group 3fa9c81b2d07\n",
         readers,
     )
@@ -161,7 +161,7 @@ def build_parser() -> Parser:
     _add_range(groups)
     hosts = command(
         "hosts",
-        "list the hosts that were heard, and whether they are armed, said goodbye, panicked or fell silent",
+        "list the hosts with their state: armed, said goodbye, panicked or silent",
         "  panicast-receiver hosts --state silent\n"
         "  panicast-receiver hosts --json | jq -r '.[] | [.host, .state] | @tsv'\n",
         readers,
@@ -176,8 +176,8 @@ def build_parser() -> Parser:
     )
     show.add_argument("id", metavar="ID", help="the record's id or its beginning, as `list` prints it")
     how = show.add_mutually_exclusive_group()
-    how.add_argument("--json", action="store_true", help="the object of `list --json` with the text")
-    how.add_argument("--raw", action="store_true", help="nothing but the text, byte for byte as it arrived")
+    how.add_argument("--json", action="store_true", help="the object of `list --json`, and the text")
+    how.add_argument("--raw", action="store_true", help="only the text, byte for byte as it arrived")
     follow = command(
         "follow",
         "print records as they are stored or completed, until interrupted",
@@ -188,36 +188,38 @@ def build_parser() -> Parser:
     _add_filters(follow)
     export = command(
         "export",
-        "write each record into a text file of its own, for grep",
+        "write each record into its own text file, for grep",
         "  panicast-receiver export /tmp/panics && grep -l RIP: /tmp/panics/*\n",
         readers,
     )
     export.add_argument(
-        "dir", metavar="DIR", help="the folder; made when missing, files of earlier exports replaced"
+        "dir",
+        metavar="DIR",
+        help="the folder; it is made if missing, and files of earlier exports are replaced",
     )
     _add_filters(export)
     command(
         "check-config",
-        "say whether the configuration is right, and what in it is not the default",
+        "check the configuration, and show what differs from the default",
         "  panicast-receiver check-config --config /etc/panicast/receiver.toml.new\n",
         SETTINGS,
     )
     command(
         "doctor",
-        "look for what would keep records from being heard or kept here, and say how to mend it",
+        "find what would stop records from being heard or kept here, and say how to fix it",
         "  panicast-receiver doctor\n",
         SETTINGS,
     )
     command(
         "collect",
-        "carry records from a NATS cluster, to which receivers publish them, into PostgreSQL",
+        "move records from a NATS cluster, to which receivers publish them, into PostgreSQL",
         "  panicast-receiver collect --nats nats://n1:4222,nats://n2:4222,nats://n3:4222 "
         "--postgresql 'dbname=panicast'\n",
         [setting for setting in SETTINGS if setting.key in _COLLECTING],
     )
     command(
         "sockets",
-        "make packet sockets and leave them to systemd for `serve`: the first step of its unit",
+        "make packet sockets and pass them to systemd for `serve`: the first step of its unit",
         "  ExecStartPre=+/usr/bin/panicast-receiver sockets\n",
         [],
     )
@@ -229,15 +231,18 @@ def build_parser() -> Parser:
         [setting for setting in SETTINGS if setting.readers or setting.key == "key_file"],
     )
     keygen.add_argument(
-        "--id", metavar="N", type=_key_id, default=1, help="its id, from 1 to 255 (default: 1)"
+        "--id", metavar="N", type=_key_id, default=1, help="the key's id, from 1 to 255 (default: 1)"
     )
     kind = keygen.add_mutually_exclusive_group()
-    kind.add_argument("--master", action="store_true", help="one from which the key of each host is made")
+    kind.add_argument(
+        "--master", action="store_true", help="make a master key, from which each host's key is derived"
+    )
     kind.add_argument(
         "--for",
         dest="for_host",
         metavar="HOST",
-        help="the key of this host, named as `uname -n` says it, from the master with that id in key_file",
+        help="print the key of this host (its `uname -n`), derived from the master key with that id "
+        "in key_file",
     )
     drill = command(
         "drill",
@@ -248,28 +253,26 @@ def build_parser() -> Parser:
     drill.add_argument("--to", metavar="ADDR", default="", help="send to this address instead of our own")
     sinks = command(
         "sinks",
-        "say how far each sink is, what keeps it from being told, and which records it would not take",
+        "show each sink's backlog, its last error and the records it refused",
         "  panicast-receiver sinks\n",
         readers,
     )
     sinks.add_argument("--json", action="store_true", help="a JSON array")
     resend = command(
         "resend",
-        "tell a sink once more of the records received since a time, or of those that it would not take",
+        "send records to a sink again: those received since a time, or those it refused",
         "  panicast-receiver resend --sink webhook --since 2h\n"
         "  panicast-receiver resend --sink webhook --aside\n",
         readers,
     )
     resend.add_argument(
-        "--sink", metavar="NAME", required=True, help="its setting: hook, webhook, syslog, ..."
+        "--sink", metavar="NAME", required=True, help="its setting's name: hook, webhook, syslog, ..."
     )
     which = resend.add_mutually_exclusive_group(required=True)
     which.add_argument(
         "--since", metavar="WHEN", type=parse_since, help="30m, 2h, 7d, or 2026-11-23T20:00 (UTC)"
     )
-    which.add_argument(
-        "--aside", action="store_true", help="those that it would not take, which `sinks` lists"
-    )
+    which.add_argument("--aside", action="store_true", help="those it refused, which `sinks` lists")
     prune = command(
         "prune",
         "delete old records",
@@ -277,27 +280,32 @@ def build_parser() -> Parser:
         readers,
     )
     prune.add_argument(
-        "--older-than", metavar="AGE", type=parse_since, help="those received before: 90d, or 2026-01-31"
+        "--older-than",
+        metavar="AGE",
+        type=parse_since,
+        help="delete records received before: 90d, or 2026-01-31",
     )
-    prune.add_argument("--per-host", metavar="N", type=_limit, help="all but the newest N of each host")
-    prune.add_argument("--dry-run", action="store_true", help="only say how many that would be")
+    prune.add_argument(
+        "--per-host", metavar="N", type=_limit, help="delete all but the newest N records of each host"
+    )
+    prune.add_argument("--dry-run", action="store_true", help="only say how many records that would be")
     again = command(
         "regroup",
-        "name crashes anew that an older version of the receiver has named, and say which groups move",
+        "rename crashes that an older version of the receiver named, and say which groups change",
         "  panicast-receiver regroup --dry-run\n  panicast-receiver regroup\n",
         readers,
     )
-    again.add_argument("--dry-run", action="store_true", help="only say which would move")
+    again.add_argument("--dry-run", action="store_true", help="only say which would change")
     backup = command(
         "backup",
         "copy the database into a file, while the service runs or not",
         "  panicast-receiver backup /srv/backup/panicast-$(date +%F).db\n",
         readers,
     )
-    backup.add_argument("file", metavar="FILE", help="the copy; a file that is not there yet")
+    backup.add_argument("file", metavar="FILE", help="the copy; must not exist yet")
     restore = command(
         "restore",
-        "put a backup in the place of the database; the service must be stopped",
+        "replace the database by a backup; stop the service first",
         "  systemctl stop panicast-receiver\n"
         "  panicast-receiver restore /srv/backup/panicast-2026-11-23.db\n"
         "  systemctl start panicast-receiver\n",
@@ -306,26 +314,26 @@ def build_parser() -> Parser:
     restore.add_argument("file", metavar="FILE", help="the backup, or the copy that an upgrade left")
     recover = command(
         "recover",
-        "store what damaged databases still hold",
+        "save what damaged databases still hold",
         "  panicast-receiver recover\n  panicast-receiver recover /mnt/old-disk/panicast.db\n",
         readers,
     )
     recover.add_argument(
-        "file", metavar="FILE", nargs="*", help="a database (default: those that the service put aside)"
+        "file", metavar="FILE", nargs="*", help="a database (default: those that the service set aside)"
     )
     pstore = command(
         "import",
-        "store the last words that firmware kept (pstore), each once however often it is imported",
+        "store the last words that the firmware kept (pstore), each of them once",
         "  panicast-receiver import /var/lib/systemd/pstore\n"
         "  panicast-receiver import --host db-07 /srv/collected/db-07\n",
         readers,
     )
-    pstore.add_argument("dir", metavar="DIR", nargs="+", help="a folder, those in it included")
+    pstore.add_argument("dir", metavar="DIR", nargs="+", help="a folder; its subfolders are included")
     pstore.add_argument(
         "--host",
         metavar="NAME",
         default=socket.gethostname(),
-        help="whose they are (default: this host's name)",
+        help="the host that they are from (default: this host's name)",
     )
     return top
 

@@ -148,7 +148,7 @@ def render_toml() -> str:
         "# Configuration of panicast-receiver. Every setting is also a flag of `panicast-receiver serve`;\n"
         "# flags win. Each line below shows the default. After a change:\n"
         "#   panicast-receiver check-config && systemctl reload-or-restart panicast-receiver\n"
-        "# What is marked (restart) is not put into force by a reload. What begins with web_ belongs to\n"
+        "# A reload does not apply settings marked (restart). Settings that begin with web_ belong to\n"
         "# `panicast-receiver web`: systemctl restart panicast-receiver-web\n"
     ]
     for setting in SETTINGS:

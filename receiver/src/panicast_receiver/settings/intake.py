@@ -11,8 +11,8 @@ INTAKE: tuple[Setting, ...] = (
         str,
         "[::]:6664",
         "ADDR:PORT",
-        "Address and UDP port to listen on. [::]: every address, of IPv4 too; 0.0.0.0: all of IPv4. "
-        "Broadcasts are heard on these two only. Port 0: any free one.",
+        "Address and UDP port to listen on. [::]: every address, including IPv4; 0.0.0.0: every "
+        "IPv4 address. Only these two receive broadcasts. Port 0: any free port.",
         check=host_and_port,
         form="an address, IPv6 in brackets, and a UDP port",
     ),
@@ -21,7 +21,7 @@ INTAKE: tuple[Setting, ...] = (
         str,
         "",
         "NAME[,NAME]",
-        "Interfaces to listen on, separated by commas; empty: every interface.",
+        "Interfaces to listen on, separated by commas. Empty: every interface.",
         check=parse_interfaces,
         form="names of interfaces, separated by commas",
         example="eth0,eth1",
@@ -31,8 +31,8 @@ INTAKE: tuple[Setting, ...] = (
         str,
         "auto",
         "auto|ring|udp",
-        "ring: from a packet socket, the way that loses nothing in a burst and hears both formats; needs "
-        "the unit, or CAP_NET_RAW. udp: from a UDP socket. auto: ring where that is allowed, else udp.",
+        "ring: a packet socket, which loses nothing in a burst and receives both formats; needs "
+        "the unit, or CAP_NET_RAW. udp: a UDP socket. auto: ring if that is allowed, else udp.",
         check=one_of("auto", "ring", "udp"),
     ),
     Setting(
@@ -40,15 +40,16 @@ INTAKE: tuple[Setting, ...] = (
         bool,
         True,
         "",
-        "Hear frames of the raw format (IP protocol 255) too. Needs a ring, goes on without.",
+        "Receive frames of the raw format (IP protocol 255) too. Needs a ring; without one the "
+        "service runs without them.",
     ),
     Setting(
         "netconsole_port",
         int,
         0,
         "PORT",
-        "UDP port on which to hear netconsole too, plain and extended, so that hosts without the module land "
-        "in the same store; 6666 is usual. 0: not at all.",
+        "UDP port on which to receive netconsole too, plain and extended, so that the same store "
+        "has hosts without the module. The usual port is 6666. 0: none.",
         low=0,
         high=65535,
     ),
@@ -57,8 +58,8 @@ INTAKE: tuple[Setting, ...] = (
         float,
         5.0,
         "SECONDS",
-        "An incomplete record is stored, gaps marked, when nothing of it was heard for this long. "
-        "A later frame still completes it.",
+        "Store an incomplete record, with its gaps marked, when none of its frames arrived for "
+        "this long. A later frame still completes it.",
         low=0.1,
         high=3600,
         live=True,
@@ -68,7 +69,7 @@ INTAKE: tuple[Setting, ...] = (
         int,
         256,
         "MIB",
-        "Memory for records that are still arriving; beyond it the longest idle ones wait in a file.",
+        "Memory for records that are still arriving. Beyond it the longest idle ones wait in a file.",
         low=4,
         high=65536,
         live=True,
@@ -78,8 +79,8 @@ INTAKE: tuple[Setting, ...] = (
         int,
         0,
         "MIB",
-        "Of that memory, what is taken at the start and kept. The kernel clears what is used for the first "
-        "time, which in the middle of a burst takes as long as all the rest.",
+        "How much of that memory to take at the start and keep. The kernel clears memory at its "
+        "first use, which in a burst takes as long as everything else.",
         low=0,
         high=65536,
     ),
@@ -88,8 +89,8 @@ INTAKE: tuple[Setting, ...] = (
         int,
         1024,
         "MIB",
-        "Largest size of that file, in the folder of the database; beyond it, or with 0, the longest idle "
-        "records are stored incomplete and completed there.",
+        "Largest size of that file, in the folder of the database. Beyond it, or with 0, the "
+        "longest idle records are stored incomplete and completed there.",
         low=0,
         high=1048576,
     ),
@@ -98,7 +99,7 @@ INTAKE: tuple[Setting, ...] = (
         int,
         20000,
         "RECORDS",
-        "Records that may be arriving at once; beyond it the longest idle ones are stored incomplete.",
+        "Records that may be arriving at once. Beyond it the longest idle ones are stored incomplete.",
         low=1,
         high=1000000,
         live=True,
@@ -108,7 +109,7 @@ INTAKE: tuple[Setting, ...] = (
         int,
         1024,
         "KIB",
-        "Records with a longer text are dropped and counted. The wire allows 1024.",
+        "Longest text of a record. Longer ones are dropped and counted. The wire allows 1024.",
         low=1,
         high=1024,
         live=True,
@@ -118,7 +119,8 @@ INTAKE: tuple[Setting, ...] = (
         float,
         60.0,
         "SECONDS",
-        "The same raw text from the same Ethernet address within this time is a repetition, not a record.",
+        "The same raw text from the same Ethernet address within this time is a repetition, not "
+        "a new record.",
         low=0.1,
         high=86400,
         live=True,
@@ -128,8 +130,9 @@ INTAKE: tuple[Setting, ...] = (
         int,
         64,
         "MIB",
-        "Buffer for bursts, for each of the interfaces named: the packet ring, with a quarter more for IPv6, "
-        "or the UDP socket's, of which the kernel grants at most net.core.rmem_max without CAP_NET_ADMIN.",
+        "Buffer for bursts, for each interface that is named: the size of the packet ring, with "
+        "a quarter more for IPv6, or of the UDP socket's buffer, which the kernel limits to "
+        "net.core.rmem_max without CAP_NET_ADMIN.",
         low=2,
         high=1024,
     ),
@@ -138,9 +141,10 @@ INTAKE: tuple[Setting, ...] = (
         str,
         "",
         "FILE",
-        "Keys of sealed frames, mode 0600: lines of a key id and a key, as `panicast-receiver keygen` prints "
-        "them, with the word master between them for a master. A name without slash is a credential's "
-        "(LoadCredential=). Empty: sealed frames are dropped.",
+        "File with the keys of sealed frames, mode 0600: each line has a key id and a key, as "
+        "`panicast-receiver keygen` prints them, with the word master between them for a master "
+        "key. A name without a slash is a credential (LoadCredential=). Empty: sealed frames are "
+        "dropped.",
         form="a path, or the name of a credential",
         example="/etc/panicast/keys",
         live=True,
@@ -150,7 +154,7 @@ INTAKE: tuple[Setting, ...] = (
         bool,
         False,
         "",
-        "Drop whatever is not sealed with one of the keys: raw frames and netconsole too.",
+        "Drop everything that is not sealed with one of the keys, including raw frames and netconsole.",
         live=True,
     ),
     Setting(
@@ -158,8 +162,7 @@ INTAKE: tuple[Setting, ...] = (
         str,
         "",
         "NAME[,NAME]",
-        "Hosts of which nothing is taken that is not sealed, separated by commas; * and ? stand for any "
-        "characters, for any one.",
+        "Hosts whose unsealed frames are dropped, separated by commas; * matches any text, ? any character.",
         live=True,
     ),
     Setting(
@@ -167,7 +170,7 @@ INTAKE: tuple[Setting, ...] = (
         int,
         600,
         "N",
-        "Records that a sender, known by MAC and address together, may begin in a minute. 0: no limit.",
+        "Records that a sender, identified by MAC and address together, may begin in a minute. 0: no limit.",
         low=0,
         high=1000000,
         live=True,
@@ -177,7 +180,7 @@ INTAKE: tuple[Setting, ...] = (
         int,
         0,
         "N",
-        "The same for a MAC alone, which senders behind a router share. 0: no limit.",
+        "The same for a MAC alone. Senders behind a router share its MAC. 0: no limit.",
         low=0,
         high=1000000,
         live=True,

@@ -11,8 +11,8 @@ KEEPING: tuple[Setting, ...] = (
         str,
         "",
         "DIR",
-        "Folder of the database. Empty: /var/lib/panicast if root, user panicast or (for reading) its group "
-        "asks, else $XDG_STATE_HOME/panicast, which is ~/.local/state/panicast by default.",
+        "Folder of the database. Empty: /var/lib/panicast for root, the user panicast and (for "
+        "reading) its group, else $XDG_STATE_HOME/panicast, by default ~/.local/state/panicast.",
         readers=True,
     ),
     Setting(
@@ -20,8 +20,8 @@ KEEPING: tuple[Setting, ...] = (
         int,
         1000,
         "N",
-        "Of each host, records beyond N are deleted: what is not sealed counts for itself, tests go before "
-        "panics, incomplete before whole, old before new ones. 0: none.",
+        "Keep at most N records of each host; unsealed records are counted separately. Tests are "
+        "deleted before panics, incomplete before complete, old before new ones. 0: no limit.",
         low=0,
         high=1000000000,
         live=True,
@@ -31,7 +31,7 @@ KEEPING: tuple[Setting, ...] = (
         float,
         0.0,
         "DAYS",
-        "Records older than this are deleted. 0: none.",
+        "Delete records that are older than this. 0: never.",
         low=0,
         high=36500,
         live=True,
@@ -41,9 +41,9 @@ KEEPING: tuple[Setting, ...] = (
         int,
         0,
         "MIB",
-        "When the database is larger, records are deleted: unsealed before sealed, tests before panics, "
-        "incomplete before whole, old before new ones. 0: a tenth of the file system, but at most 16 GiB and "
-        "half of what is free.",
+        "Delete records when the database is larger than this: unsealed before sealed, tests "
+        "before panics, incomplete before complete, old before new ones. 0: a tenth of the file "
+        "system, but at most 16 GiB and half of what is free.",
         low=0,
         high=1 << 30,
         live=True,

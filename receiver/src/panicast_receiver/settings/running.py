@@ -11,8 +11,8 @@ RUNNING: tuple[Setting, ...] = (
         float,
         900.0,
         "SECONDS",
-        "A host that said hello, and then for this long neither hello nor bye, is silent. Three times the "
-        "module's hello_s.",
+        "A host is silent if it said hello and then neither hello nor bye for this long. Use "
+        "three times the module's hello_s.",
         low=1,
         high=604800,
         readers=True,
@@ -23,7 +23,7 @@ RUNNING: tuple[Setting, ...] = (
         str,
         "info",
         "debug|info|notice|warning",
-        "What is logged; records are notices.",
+        "Lowest level to log. Records are logged as notices.",
         check=one_of("debug", "info", "notice", "warning"),
         live=True,
     ),
@@ -32,7 +32,7 @@ RUNNING: tuple[Setting, ...] = (
         float,
         3600.0,
         "SECONDS",
-        "How often the counters are logged; 0: only at the end and on SIGUSR1.",
+        "How often to log the counters. 0: only at the end and on SIGUSR1.",
         low=0,
         high=86400,
         live=True,

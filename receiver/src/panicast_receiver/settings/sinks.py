@@ -21,8 +21,9 @@ SINKS: tuple[Setting, ...] = (
         str,
         "",
         "PROGRAM",
-        "Absolute path of a program to run for each record: the record as JSON on standard input, "
-        "PANICAST_ID, _TYPE, _HOST, _REASON, _TITLE, _SIGNATURE and _RECEIVED as variables. Empty: none.",
+        "Absolute path of a program to run for each record. It gets the record as JSON on "
+        "standard input, and the variables PANICAST_ID, _TYPE, _HOST, _REASON, _TITLE, "
+        "_SIGNATURE and _RECEIVED. Empty: none.",
         check=absolute,
         form="the absolute path of a program",
         example="/usr/local/sbin/tell-us",
@@ -32,8 +33,8 @@ SINKS: tuple[Setting, ...] = (
         str,
         "",
         "URL",
-        "Where to post each record as JSON, http or https. Empty: nowhere. An address that is a secret, as "
-        "chats give them, belongs into a file: webhook_file.",
+        "http or https address to post each record to as JSON. Put a secret address, as chats "
+        "give them, into a file: webhook_file. Empty: none.",
         check=web_address,
         form="an http or https address",
         example="https://alerts.example.org/panics",
@@ -44,8 +45,8 @@ SINKS: tuple[Setting, ...] = (
         str,
         "",
         "FILE",
-        "A file of mode 0600 with that address in a line; a name without slash is a credential's "
-        "(LoadCredential=). Empty: webhook says it.",
+        "File of mode 0600 with that address on one line. A name without a slash is a credential "
+        "(LoadCredential=). Empty: use webhook.",
         form="a path, or the name of a credential",
         example="/etc/panicast/webhook",
     ),
@@ -54,7 +55,8 @@ SINKS: tuple[Setting, ...] = (
         str,
         "record",
         "|".join(WEBHOOK_FORMATS),
-        "The record itself, an alert for Alertmanager's /api/v2/alerts, or a line for chats like Slack.",
+        "What to post: the record itself, an alert for Alertmanager's /api/v2/alerts, or a line "
+        "for chats like Slack.",
         check=one_of(*WEBHOOK_FORMATS),
     ),
     Setting(
@@ -62,7 +64,7 @@ SINKS: tuple[Setting, ...] = (
         str,
         "",
         "udp|tcp|tls:HOST:PORT",
-        "A syslog server (RFC 5424) to tell of each record. Empty: none.",
+        "Syslog server (RFC 5424) to send each record to. Empty: none.",
         check=_syslog,
         form="udp, tcp or tls, a host and a port",
         example="tls:logs.example.org:6514",
@@ -72,16 +74,17 @@ SINKS: tuple[Setting, ...] = (
         bool,
         False,
         "",
-        "Tell the journal of each record in fields of its own (PANICAST_HOST=, PANICAST_SIGNATURE= ...).",
+        "Write each record to the journal, with fields of its own (PANICAST_HOST=, PANICAST_SIGNATURE= ...).",
     ),
     Setting(
         "postgresql",
         str,
         "",
         "DSN",
-        "The central store: a connection string or URI of PostgreSQL, host=db.example.org dbname=panicast; "
-        "the tables are made in its schema panicast. No password: name a file (passfile=), a service "
-        "(service=), or write all of it into postgresql_file. Empty: none.",
+        "The central store: a PostgreSQL connection string or URI, such as host=db.example.org "
+        "dbname=panicast. The tables are created in its schema panicast. Do not write a password "
+        "here: name a file (passfile=) or a service (service=), or write the whole string into "
+        "postgresql_file. Empty: none.",
         check=without_password,
         example="host=db.example.org dbname=panicast",
         secret=True,
@@ -91,8 +94,8 @@ SINKS: tuple[Setting, ...] = (
         str,
         "",
         "FILE",
-        "A file of mode 0600 with that connection string in a line, maybe with a password; a name without "
-        "slash is a credential's (LoadCredential=). Empty: postgresql says it.",
+        "File of mode 0600 with that connection string on one line; it may contain a password. A "
+        "name without a slash is a credential (LoadCredential=). Empty: use postgresql.",
         form="a path, or the name of a credential",
         example="/etc/panicast/postgresql",
     ),
@@ -101,8 +104,8 @@ SINKS: tuple[Setting, ...] = (
         str,
         "",
         "nats://HOST:PORT[,...]",
-        "The servers of a NATS cluster with JetStream, nats:// or tls://. Records go to its stream PANICAST, "
-        "which is made where there is none. Empty: nowhere.",
+        "Servers of a NATS cluster with JetStream, nats:// or tls://. Records go to its stream "
+        "PANICAST, which is created if it does not exist. Empty: none.",
         check=parse_servers,
         form="nats:// or tls:// addresses without a login, separated by commas",
         example="nats://n1.example.org:4222,nats://n2.example.org:4222",
@@ -112,8 +115,8 @@ SINKS: tuple[Setting, ...] = (
         str,
         "",
         "FILE",
-        "Who we are there: a file of mode 0600 with the line USER:PASSWORD or a token; a name without slash "
-        "is a credential's (LoadCredential=). Empty: nobody.",
+        "Login for these servers: a file of mode 0600 with a line USER:PASSWORD or a token. A "
+        "name without a slash is a credential (LoadCredential=). Empty: no login.",
         form="a path, or the name of a credential",
         example="/etc/panicast/nats-login",
     ),

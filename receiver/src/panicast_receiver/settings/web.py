@@ -27,8 +27,8 @@ WEB: tuple[Setting, ...] = (
         str,
         "127.0.0.1:6680",
         "ADDR:PORT",
-        "Address and TCP port of the web page, IPv6 as [::1]:6680. Without a token (web_token_file) "
-        "addresses of this machine alone are accepted; port 0: any free one.",
+        "Address and TCP port of the web page, IPv6 as [::1]:6680. Without a token "
+        "(web_token_file) only addresses of this machine are accepted. Port 0: any free port.",
         check=host_and_port,
         form="an address, no name, and a TCP port",
     ),
@@ -37,8 +37,8 @@ WEB: tuple[Setting, ...] = (
         str,
         "",
         "PATH",
-        "Path under which a reverse proxy shows the page, such as /panicast; the proxy passes it on as it "
-        "is. Empty: the root.",
+        "Path under which a reverse proxy shows the page, such as /panicast. The proxy must pass "
+        "it on unchanged. Empty: the root.",
         check=_base_path,
         form="a path that begins with a slash and does not end in one",
         example="/panicast",
@@ -48,9 +48,10 @@ WEB: tuple[Setting, ...] = (
         str,
         "",
         "FILE",
-        "A file of mode 0600 with a token of at least 20 characters, which readers must show: browsers once, "
-        "programs as `Authorization: Bearer TOKEN`. A name without slash is a credential's "
-        "(LoadCredential=). Empty: whoever reaches the page may read all records.",
+        "File of mode 0600 with a token of at least 20 characters, which readers must show: "
+        "browsers once, programs as `Authorization: Bearer TOKEN`. A name without a slash is a "
+        "credential (LoadCredential=). Empty: everybody who reaches the page may read all "
+        "records.",
         form="a path, or the name of a credential",
         example="/etc/panicast/web-token",
     ),
@@ -59,9 +60,9 @@ WEB: tuple[Setting, ...] = (
         str,
         "",
         "NAME[,NAME]",
-        "Names by which browsers may ask for the page where there is no token, besides localhost and "
-        "addresses: those of a reverse proxy that passes the name on. Others are refused, so that no foreign "
-        "page reads this one by a name of its own.",
+        "Host names that the page answers to if there is no token, besides localhost and "
+        "addresses: those of a reverse proxy that passes the name on. Other names are refused, "
+        "so that no foreign page can read this one under a name of its own.",
         check=parse_names,
         form="host names, separated by commas",
         example="logs.example.org",
