@@ -32,6 +32,11 @@ PATIENCE_S = 1.5
 _COMMIT_S = 0.5
 #: Bytes of a title.
 LONGEST_TITLE = 512
+_WAITING = (
+    "SELECT * FROM records WHERE signature IS NULL AND tries >= ? ORDER BY tries, turn, changed LIMIT ?"
+)
+#: Of so many times to begin, one is for what was begun before.
+_AGAIN_EVERY = 8
 _NEVER_ENDED = "whoever looked at it was ended, twice"
 
 
@@ -68,6 +73,7 @@ class Meanings:
         self._named = NamedFile(path)
         self._db = schema.open_writer(path)
         self._db.row_factory = sqlite3.Row
+        self._begun = 0
 
     def replaced(self) -> bool:
         """Whether another file has the database's name now, or none."""
@@ -91,16 +97,19 @@ class Meanings:
     def begin(self, most: int) -> list[Task]:
         """The records that wait longest. When this returns it is on the disk that they are tried.
 
-        One that was begun before, and was not ended, comes alone: whatever happens then is its doing.
+        One that was begun before, and was not ended, comes alone: whatever happens then is its doing. It
+        comes after the others, but now and then before them: there may be no end of others.
         """
+        self._begun += 1
+        least = 0 if self._begun % _AGAIN_EVERY else 1
         with _Transaction(self._db) as db:
             db.execute(
                 "UPDATE records SET signature = '', failure = ? WHERE signature IS NULL AND tries >= ?",
                 (_NEVER_ENDED, MOST_TRIES),
             )
-            rows = db.execute(
-                "SELECT * FROM records WHERE signature IS NULL ORDER BY tries, turn, changed LIMIT ?", (most,)
-            ).fetchall()
+            rows = (
+                db.execute(_WAITING, (least, most)).fetchall() or db.execute(_WAITING, (0, most)).fetchall()
+            )
             rows = [row for row in rows if not row["tries"]] or rows[:1]
             for row in rows:
                 db.execute(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,6 +54,21 @@ _FORGOTTEN_SHARE, _FORGOTTEN_BYTES = 16, 128
 _FEW = 256
 
 
+class Told(NamedTuple):
+    """The change up to which all sinks that are fed have been told, or that is too old to wait for them; and
+    the one up to which a record is too old to wait for its turn."""
+
+    changed: int
+    old: int
+
+
+class Expired(NamedTuple):
+    """What was deleted: rows, and of how many a sink has not been told."""
+
+    rows: int
+    untold: int
+
+
 class Retention(NamedTuple):
     """What is kept: days, bytes of the database, records of each host. 0: no limit; of the size, what fits
     the disk."""
@@ -74,8 +90,10 @@ class Retention(NamedTuple):
         return max(_LEAST, min(disk.total // 10, (disk.free + own) // 2, _MOST))
 
 
-def expire(db: sqlite3.Connection, retention: Retention, path: Path, now_ns: int, most: int = BATCH) -> int:
-    """Delete some of what need not be kept, within a transaction; how many rows, 0: nothing is left to do."""
+def expire(
+    db: sqlite3.Connection, retention: Retention, path: Path, now_ns: int, most: int = BATCH
+) -> Expired:
+    """Delete some of what need not be kept, within a transaction; no rows: nothing is left to do."""
     db.execute("INSERT OR REPLACE INTO counters VALUES ('expired', ?)", (now_ns,))
     size, before = retention.bytes(path), retention.before_ns(now_ns)
     most_boots = max(_FEW, size // _BOOTS_SHARE // _BOOT_BYTES)
@@ -84,6 +102,7 @@ def expire(db: sqlite3.Connection, retention: Retention, path: Path, now_ns: int
     records = surplus(db, before, retention.per_host or None, most, told(db, now_ns)) or oversize(
         db, size, most
     )
+    not_told = untold(db, records)
     for identity in records:
         delete(db, identity)
     if records:
@@ -94,7 +113,7 @@ def expire(db: sqlite3.Connection, retention: Retention, path: Path, now_ns: int
         "DELETE FROM forgotten WHERE rowid IN (SELECT rowid FROM forgotten ORDER BY kept, rowid LIMIT ?)",
         (max(0, min(most, count - most_forgotten)),),
     )
-    return len(gone) + len(records) + done.rowcount
+    return Expired(len(gone) + len(records) + done.rowcount, not_told)
 
 
 def expired_ns(db: sqlite3.Connection) -> int | None:
@@ -103,10 +122,21 @@ def expired_ns(db: sqlite3.Connection) -> int | None:
     return None if row is None else int(row[0])
 
 
-def told(db: sqlite3.Connection, now_ns: int) -> int:
-    """The change up to which all sinks that are fed have been told, or that is too old to wait for them."""
+def told(db: sqlite3.Connection, now_ns: int) -> Told:
+    """What need not wait for a sink."""
     (slowest,) = db.execute("SELECT min(changed) FROM cursors WHERE fed").fetchone()
-    return _ALL if slowest is None else max(slowest, (now_ns - UNTOLD_NS) // 1000)
+    old = (now_ns - UNTOLD_NS) // 1000
+    return Told(_ALL if slowest is None else max(slowest, old), old)
+
+
+def untold(db: sqlite3.Connection, identities: Sequence[bytes]) -> int:
+    """Of how many of these a sink that is fed has not been told."""
+    query = (
+        "SELECT 1 FROM records WHERE identity = ? "
+        f"AND (changed > (SELECT min(changed) FROM cursors WHERE fed) OR turn = {turns.WAITS}) "
+        f"AND NOT {_NEVER_TOLD} AND EXISTS (SELECT 1 FROM cursors WHERE fed)"
+    )
+    return sum(db.execute(query, (identity,)).fetchone() is not None for identity in identities)
 
 
 def surplus(
@@ -114,21 +144,24 @@ def surplus(
     before_ns: int | None,
     per_host: int | None,
     most: int,
-    told: int = _ALL,
+    told: Told | None = None,
 ) -> list[bytes]:
     """The identities of records received before a time, or of which their host has others enough.
 
     What is not sealed does not count among the host's sealed ones. Of hello and bye there is one for each
-    boot: they do not count. ``most`` -1: all. What changed after ``told`` is spared.
+    boot: they do not count. ``most`` -1: all. What is not ``told`` yet is spared, all types but hello and
+    bye.
     """
+    changed, old = told or (_ALL, _ALL)
+    is_told = f"(changed <= ? AND (turn != {turns.WAITS} OR changed <= ?))"
     found: dict[bytes, None] = {}
     if before_ns is not None:
         query = (
             "SELECT identity FROM records WHERE received_ns < ? "
-            f"AND (changed <= ? AND turn != {turns.WAITS} OR {_NEVER_TOLD}) "
+            f"AND ({is_told} OR {_NEVER_TOLD}) "
             f"ORDER BY {WORTH}, received_ns LIMIT ?"
         )
-        found.update((row["identity"], None) for row in db.execute(query, (before_ns, told, most)))
+        found.update((row["identity"], None) for row in db.execute(query, (before_ns, changed, old, most)))
     if per_host is None or 0 <= most <= len(found):
         return list(found)
     many = "SELECT host FROM records GROUP BY host HAVING count(*) > ?"
@@ -137,14 +170,15 @@ def surplus(
         "OVER "
         f"(PARTITION BY flags & {FLAG_SEALED} ORDER BY {WORTH} DESC, received_ns DESC) AS place FROM records "
         "WHERE host = ? AND type NOT IN ('hello', 'bye')) WHERE place > ? "
-        f"AND changed <= ? AND turn != {turns.WAITS} "
+        f"AND {is_told} "
         "ORDER BY worth, received_ns LIMIT ?"
     )
     for (host,) in db.execute(many, (per_host,)).fetchall():
         if 0 <= most <= len(found):
             break
         left = most if most < 0 else most - len(found)
-        found.update((row["identity"], None) for row in db.execute(of_host, (host, per_host, told, left)))
+        values = (host, per_host, changed, old, left)
+        found.update((row["identity"], None) for row in db.execute(of_host, values))
     return list(found)
 
 

@@ -44,7 +44,8 @@ CREATE INDEX records_by_mac ON records (mac, flags & 1, received_ns) WHERE forma
 #: New columns only ever come last, here and in MIGRATIONS (salvage.py).
 #: One row a record. hello and bye are rows too, one per boot id: the newest, and the newest sealed one.
 #: identity: boot id, event and a digest of the header, or a digest alone. contested, doubted: see belief.py.
-#: size: what the row takes (retention.py). turn: whether it waits to be told of (turns.py). changed: rises
+#: size: what the row takes (retention.py). turn: whether it waits to be told of, place: when it is to be
+#: (turns.py). changed: rises
 #: with every insert and update, so a reader that remembers the highest it saw misses nothing (changes.py).
 #: gaps: JSON [[offset, length], …].
 #: title, signature, kernel, crash: what the text means (crash is its JSON); signature is NULL until somebody
@@ -89,7 +90,8 @@ CREATE TABLE records (
     contested INTEGER NOT NULL DEFAULT 0,
     doubted INTEGER NOT NULL DEFAULT 0,
     size INTEGER NOT NULL DEFAULT 0,
-    turn INTEGER NOT NULL DEFAULT 0
+    turn INTEGER NOT NULL DEFAULT 0,
+    place INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX records_by_id ON records (id);
 CREATE INDEX records_by_time ON records (received_ns);
@@ -149,6 +151,7 @@ ALTER TABLE records ADD COLUMN contested INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE records ADD COLUMN doubted INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE records ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE records ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE records ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
 UPDATE records SET identity =
     v1_identity(type, flags, boot_id, event, frames, text_length, time_ns, header_host) WHERE format = 'v1';
 UPDATE records SET id = id_of(identity) WHERE format = 'v1';

@@ -57,6 +57,7 @@ _COLUMNS = (
     "doubted",
     "size",
     "turn",
+    "place",
 )
 _INSERT = f"INSERT OR REPLACE INTO records ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
 _U64 = 1 << 64
@@ -154,6 +155,8 @@ class Store:
             self._lock.close()
             raise
         self._changed = 0
+        #: How many records were deleted of which a sink had not been told.
+        self.untold = 0
         #: Who is told of at once; the others wait for their turn.
         self.at_once: Callable[[Record], bool] = lambda record: True
         #: Patterns of host names of which nothing unsealed is stored; another thread may change them.
@@ -188,7 +191,11 @@ class Store:
 
     def expire(self, kept: Retention, now_ns: int, most: int = retention.BATCH) -> int:
         """Delete some of what need not be kept; how many rows that were. Raises like ``write``."""
-        return self._in_transaction([partial(retention.expire, self._db, kept, self.path, now_ns, most)])[0]
+        (expired,) = self._in_transaction(
+            [partial(retention.expire, self._db, kept, self.path, now_ns, most)]
+        )
+        self.untold += expired.untold
+        return expired.rows
 
     def make_room(self, kept: Retention, now_ns: int) -> int:
         """The same on a full disk, into what the log has of it already. Raises like ``write``."""
@@ -384,6 +391,7 @@ class Store:
             boots.note(self._db, record, host)
         contested = belief.contest(self._db, record, doubted, self._change)
         body = self._compressor.compress(record.received_text)
+        turn = self._turn(record)
         self._db.execute(
             _INSERT,
             (
@@ -412,7 +420,8 @@ class Store:
                 contested and not doubted,
                 doubted,
                 len(body) + len(record.metadata or b"") + retention.ROW_BYTES,
-                self._turn(record),
+                turn,
+                turns.place(self._db, *record.source[:2]) if turn == turns.WAITS else 0,
             ),
         )
         return Stored(record, outcome, host, contested, doubted)

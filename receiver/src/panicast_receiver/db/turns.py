@@ -4,6 +4,9 @@
 Who may speak at once is not decided here. What waits is stored like all else, and shown; whoever follows the
 records hears of it once it is let go, as of a change: in fair turns of the senders, of each the oldest first,
 and no faster than the slowest sink that works takes it.
+
+The turn is found when a record is stored, so that nobody ever looks at all that wait: a sender's next one has
+the place behind its last one, and the first has the place of who is next now (start-time fair queueing).
 """
 
 from __future__ import annotations
@@ -17,16 +20,23 @@ AT_ONCE, WAITS, WAITED = 0, 1, 2
 #: begun and never ended stand before the others.
 _MAY_GO = f"turn = {WAITS} AND (tries = 0 OR signature IS NOT NULL)"
 SCHEMA = f"""
-CREATE INDEX records_in_turn ON records (source_mac, source_ip, changed) WHERE {_MAY_GO};
+CREATE INDEX records_in_turn ON records (place, changed) WHERE turn = {WAITS};
+CREATE INDEX records_of_sender ON records (source_mac, source_ip, place) WHERE turn = {WAITS};
 """
 #: So many records that were let go may lie before a sink.
 _BEFORE_A_SINK = 16
-_NEXT = (
-    "SELECT rowid FROM (SELECT rowid, changed, row_number() OVER "
-    "(PARTITION BY source_mac, source_ip ORDER BY changed) AS place "
-    f"FROM records WHERE {_MAY_GO}) ORDER BY place, changed LIMIT ?"
+_NEXT = f"SELECT rowid FROM records WHERE {_MAY_GO} ORDER BY place, changed LIMIT ?"
+_PLACE = (
+    f"SELECT max((SELECT coalesce(min(place), 0) FROM records WHERE turn = {WAITS}), "
+    f"(SELECT coalesce(max(place), -1) + 1 FROM records WHERE turn = {WAITS} "
+    "AND source_mac IS ? AND source_ip IS ?))"
 )
 _LET_GO = f"UPDATE records SET turn = {WAITED}, changed = ? WHERE rowid = ?"
+
+
+def place(db: sqlite3.Connection, mac: str | None, ip: str | None) -> int:
+    """Where a sender's next record that waits has its turn."""
+    return int(db.execute(_PLACE, (mac, ip)).fetchone()[0])
 
 
 def any_wait(db: sqlite3.Connection) -> bool:
@@ -37,7 +47,6 @@ def any_wait(db: sqlite3.Connection) -> bool:
 def let_go(db: sqlite3.Connection, most: int, change: Callable[[], int]) -> int:
     """Let some records go that wait, within a transaction; how many that are."""
     room = min(most, _room(db, most))
-    # To find who is next takes a look at all that wait.
     rows = db.execute(_NEXT, (room,)).fetchall() if room else []
     return sum(db.execute(_LET_GO, (change(), row[0])).rowcount for row in rows)
 

@@ -56,8 +56,10 @@ class Committer(threading.Thread):
         self._retention = Retention()
         self._calendar: Calendar | None = None
         self._retain_at = 0.0
-        turns = Turns()
-        store.at_once = lambda record: turns.at_once(record, time.monotonic())
+        self._turns = Turns()
+        #: Of the batch that is being written, however often that is tried: who tries again has no more turns.
+        self._at_once: dict[bytes, bool] = {}
+        store.at_once = self._is_told_at_once
         self._let_go_at = 0.0
         #: Whether some wait for their turn.
         self._waiting = False
@@ -113,6 +115,11 @@ class Committer(threading.Thread):
             logger.error("%s; %d records could not be kept", schema.explain(error, self._store.path), lost)
         finally:
             self._handoff.abandon()
+
+    def _is_told_at_once(self, record: Record) -> bool:
+        if record.identity not in self._at_once:
+            self._at_once[record.identity] = self._turns.at_once(record, time.monotonic())
+        return self._at_once[record.identity]
 
     def _beat(self) -> None:
         self.beat_at = time.monotonic()
@@ -171,6 +178,18 @@ class Committer(threading.Thread):
             self.counts["deleted by retention"] += deleted
             if not more:
                 self._retain_at = time.monotonic() + RETAIN_S
+                self._say_untold()
+
+    def _say_untold(self) -> None:
+        """That something was deleted of which a sink had not been told."""
+        lost = self._store.untold - self.counts["deleted untold"]
+        if lost:
+            self.counts["deleted untold"] = self._store.untold
+            logger.warning(
+                "%d records were deleted of which a sink had not been told: it is away or slow, see "
+                "`panicast-receiver sinks`; keep_mib, keep_days and records_per_host say how much is kept",
+                lost,
+            )
 
     def _let_go(self) -> None:
         """Let some be told of that had to wait."""
@@ -203,6 +222,7 @@ class Committer(threading.Thread):
         end of patience raises."""
         complained = False
         give_up_at: float | None = None
+        self._at_once.clear()
         while True:
             try:
                 stored = self._store.write(batch)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panicast_receiver.assembly.reassembly import Limits, Reassembler
-from panicast_receiver.db import damage, schema
+from panicast_receiver.db import damage, schema, turns
 from panicast_receiver.db.meanings import Meanings
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store, from_signed, to_signed
@@ -274,6 +274,15 @@ def test_more_than_can_be_told_waits_for_its_turn(store, tmp_path):
     cursors.move(store._db, "hook", cursors.begin(store._db, "hook"), newest, told, [])
     assert store.let_go(256) == (16, True) and store.let_go(256) == (0, False)
     assert len(reader.changed_since(0, Query())) == 32
+
+
+def test_to_find_who_is_next_is_not_to_look_at_all_that_wait(store):
+    """A flood may leave hundreds of thousands."""
+    store.at_once = lambda record: False
+    store.write([raw_record(identity=bytes([1, n]) * 10) for n in range(3)])
+    for query, values in ((turns._NEXT, (1,)), (turns._PLACE, ("52:54:00:00:00:02", None))):
+        plan = " ".join(row[3] for row in store._db.execute(f"EXPLAIN QUERY PLAN {query}", values))
+        assert "B-TREE" not in plan and plan.count("INDEX") >= 1, plan
 
 
 def test_what_was_begun_and_never_ended_does_not_keep_the_others_from_their_turn(store, tmp_path):

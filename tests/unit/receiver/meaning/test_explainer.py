@@ -121,6 +121,16 @@ def test_it_may_not_do_much():
     assert child.MOST_CPU_S <= 10
 
 
+def test_what_was_begun_before_is_looked_at_though_there_is_no_end_of_others(tmp_path):
+    with closing(Store(tmp_path)) as store, closing(Meanings(tmp_path / "panicast.db")) as meanings:
+        store.write([record("panic", "a", 1, 1, 1, SYSRQ)])
+        assert len(meanings.begin(16)) == 1
+        # Whoever looked was ended; from now on more comes than is looked at.
+        store.write([record("panic", "a", 1, n, n, SYSRQ) for n in range(2, 40)])
+        looked_at = {task.identity[-1] for _ in range(8) for task in meanings.begin(2)}
+    assert 1 in looked_at and len(looked_at) == 15
+
+
 def test_the_oldest_comes_first_and_the_mark_is_on_the_disk_before_the_try(tmp_path):
     with closing(Store(tmp_path)) as store:
         store.write([record("panic", "a", 1, n, 10 - n, SYSRQ) for n in range(1, 6)])

@@ -62,6 +62,32 @@ def test_on_a_full_disk_what_need_not_be_kept_makes_room(tmp_path, committer):
     assert thread.counts["deleted by retention"] and thread.trouble == ""
 
 
+def test_trying_again_uses_up_no_turns(tmp_path, committer):
+    store, handoff, thread = committer
+    store.write([with_text(number) for number in range(1, 21)])
+    (pages,) = store._db.execute("PRAGMA page_count").fetchone()
+    store._db.execute(f"PRAGMA max_page_count = {pages}")
+    asked = []
+    thread._turns.at_once = lambda record, now: asked.append(record.identity) or True
+    thread.start()
+    handoff.put([with_text(number) for number in range(101, 106)])
+    wait_until(lambda: thread.trouble)
+    for _ in range(3):
+        beat = thread.beat_at
+        wait_until(lambda beat=beat: thread.beat_at > beat)
+    store._db.execute("PRAGMA max_page_count = 100000")
+    wait_until(lambda: thread.counts["new"] == 5)
+    assert len(asked) == len(set(asked)) == 5
+
+
+def test_what_was_deleted_untold_is_said(tmp_path, committer, caplog):
+    store, _, thread = committer
+    store.untold = 7
+    thread.start()
+    wait_until(lambda: thread.counts["deleted untold"] == 7)
+    assert "7 records were deleted of which a sink had not been told" in caplog.text
+
+
 def test_a_full_disk_is_waited_out_shown_and_no_reason_to_be_restarted(tmp_path, committer):
     store, handoff, thread = committer
     store.write([with_text(number) for number in range(1, 21)])
