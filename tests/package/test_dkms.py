@@ -116,7 +116,7 @@ def test_the_key_is_roots_alone(machine) -> None:
         ["sh", "-c", f"chmod 600 {waits}; touch /boot/initrd.img-new; chmod 644 /boot/initrd.img-new"]
     )
     said = doctor()
-    assert f"the key is in {waits}, of which initramfs makers put copies" in said
+    assert f"the key is in {waits}, which initramfs tools copy" in said
     assert f"others may read /boot/initrd.img-new, which holds a copy of the key in {waits}" in said
     machine.run(["rm", "/boot/initrd.img-new"])
 

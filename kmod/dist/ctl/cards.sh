@@ -44,9 +44,9 @@ card_advice() { # CARD WHY
 	*'no link'*) echo "plug in a cable, or leave the card out by iface= in $SETTINGS" ;;
 	*down*) echo "sudo ip link set $1 up" ;;
 	*'for its key'*) echo "sudo panicast-ctl key load" ;;
-	*netpoll*) echo "nothing here: its driver ($(driver "$1")) or its master does not let it; send on another card" ;;
+	*netpoll*) echo "nothing: its driver ($(driver "$1")) or its master does not support it; send on another card" ;;
 	*MTU*) echo "sudo ip link set $1 mtu 1500" ;;
-	*memory*) echo "when there is memory again: sudo panicast-ctl reload" ;;
+	*memory*) echo "when memory is free again: sudo panicast-ctl reload" ;;
 	*public*) echo "seal records: panicast-ctl key; or, if its segment may read this kernel's log: $(naming "$1")" ;;
 	*namespace*) echo "move it back: only the cards of the initial network namespace are armed" ;;
 	*) naming "$1" ;;

@@ -22,7 +22,7 @@ examine_module() {
 			else
 				signed="not signed"
 			fi
-			problem not-signed "the module is $signed, and this kernel loads signed modules only (Secure Boot: $(secure_boot))" \
+			problem not-signed "the module is $signed, and this kernel loads only signed modules (Secure Boot: $(secure_boot))" \
 				"$(signing_fix "$signer")"
 		else
 			why=$(refusal)
@@ -55,7 +55,7 @@ examine_cards() {
 	done <<-LIST
 		$list
 	LIST
-	[ -n "$list" ] || problem not-armed "no interface is wanted and there" \
+	[ -n "$list" ] || problem not-armed "no interface is both wanted and present" \
 		"name one: iface= in $SETTINGS (it is '$(parameter iface)'), then sudo panicast-ctl reload"
 }
 
@@ -107,7 +107,7 @@ examine_destination() {
 		router=${route##* via }
 		router=${router%% *}
 		mac=$(ip neigh show "$router" 2>/dev/null | sed -n 's/^.* lladdr \([0-9a-f:]*\).*$/\1/p' | head -n 1)
-		problem dest-mac "dest is $(parameter dest), behind the router $router, which drops what comes to the broadcast MAC" \
+		problem dest-mac "dest is $(parameter dest), behind the router $router, which drops packets to the broadcast MAC" \
 			"options panicast dest_mac=${mac:-the MAC of $router} in $SETTINGS, then: sudo panicast-ctl reload"
 		;;
 	esac
@@ -118,7 +118,7 @@ examine_kdump() {
 		problem kdump "kdump is armed and runs before panicast" \
 			"echo Y | sudo tee /sys/module/kernel/parameters/crash_kexec_post_notifiers (lasting: crash_kexec_post_notifiers on the kernel's command line), or keep kdump alone, on purpose: echo kdump | sudo tee -a $ACCEPTED"
 	elif kdump_armed; then
-		note "kdump runs after panicast (crash_kexec_post_notifiers). The other CPUs are stopped before, wherever they are." \
+		note "kdump runs after panicast (crash_kexec_post_notifiers). It stops the other CPUs first, wherever they are." \
 			"One that holds a driver's own lock can cost the record and the dump: docs/crashes.md"
 	fi
 }
@@ -140,7 +140,7 @@ examine_kernels() {
 	done
 	list=$(without_headers_metapackage)
 	while read -r image headers; do
-		[ -z "$image" ] || problem headers "$image brings each new kernel, but no package brings its headers, which the module is built with" \
+		[ -z "$image" ] || problem headers "$image installs each new kernel, but no package installs its headers, which DKMS needs to build the module" \
 			"sudo apt install $headers"
 	done <<-LIST
 		$list
@@ -161,8 +161,8 @@ doctor() {
 	echo
 	none_found || return 1
 	if kdump_first; then
-		echo "Nothing to mend, but what $ACCEPTED names. As long as kdump is armed it takes the crash."
+		echo "Nothing to fix except what $ACCEPTED names. While kdump is armed, it takes the crash."
 	else
-		echo "Last words would leave. Prove it: sudo panicast-ctl test"
+		echo "Last words would leave. To prove it: sudo panicast-ctl test"
 	fi
 }

@@ -27,7 +27,7 @@ key_new() {
 	if [ "$id" = none ]; then
 		rm -f "$KEY_FILE" "$WAIT_FILE"
 		[ ! -e "$MODULE/parameters/key" ] || echo none >"$MODULE/parameters/key"
-		echo "There is no key any more, and records are not sealed."
+		echo "The key is removed, and records are not sealed."
 		return
 	fi
 	case $id in
@@ -37,7 +37,7 @@ key_new() {
 	*[!0-9a-fA-F]*) hex= ;;
 	esac
 	if [ "$id" -lt 1 ] || [ "$id" -gt 255 ] || [ ${#hex} -ne 64 ] || [ -n "$rest" ]; then
-		die "right is a key id from 1 to 255 and 64 hexadecimal digits, as panicast-receiver keygen prints them" 2
+		die "a key is an id from 1 to 255 and 64 hexadecimal digits, as panicast-receiver keygen prints them" 2
 	fi
 	# whatever root's umask is: the receiver reads its settings there
 	(umask 022 && mkdir -p "${KEY_FILE%/*}") || die "${KEY_FILE%/*} cannot be made"
@@ -50,16 +50,16 @@ key_new() {
 	TEXT
 	echo "Key $id is in $KEY_FILE, which only root can read."
 	if [ -n "$old" ]; then
-		echo "A key was in $(echo "$old" | tr '\n' ' ')and so in images in /boot, which all may read. Make them anew:"
-		echo "sudo update-initramfs -u -k all, or sudo dracut --regenerate-all --force. Was it this key? Give another."
+		echo "A key was in $(echo "$old" | tr '\n' ' ')and so in images in /boot, which everybody may read. Rebuild them:"
+		echo "sudo update-initramfs -u -k all, or sudo dracut --regenerate-all --force. If it was this key, make a new one."
 	fi
 	for file in $(old_key_files); do
-		echo "An old key is still in $file, where initramfs makers find it: take the line out"
+		echo "An old key is still in $file, where initramfs tools find it: remove the line"
 	done
 	if has_command systemctl; then
-		systemctl -q enable panicast.service || echo "At each boot let this run: panicast-ctl key load"
+		systemctl -q enable panicast.service || echo "Run this at each boot: panicast-ctl key load"
 	else
-		echo "After each load of the module let this run: panicast-ctl key load"
+		echo "Run this after each load of the module: panicast-ctl key load"
 	fi
 	[ ! -d "$MODULE" ] || key_load
 }
@@ -69,7 +69,7 @@ key_load() {
 	[ -e "$KEY_FILE" ] || die "there is no $KEY_FILE: panicast-ctl key < FILE writes it"
 	need_module
 	[ -e "$MODULE/parameters/key" ] ||
-		die "the loaded module takes its key only when it is loaded: sudo panicast-ctl reload"
+		die "the loaded module can take a key only when it loads: sudo panicast-ctl reload"
 	cat "$KEY_FILE" 2>/dev/null >"$MODULE/parameters/key" ||
 		die "the module refused the key in $KEY_FILE: sudo dmesg | grep panicast"
 	echo "Records are sealed with key $(read_or "$MODULE/state/key_id" '?')."
@@ -80,7 +80,7 @@ command_key() {
 	case ${1:-new} in
 	new) key_new ;;
 	load) key_load ;;
-	*) die "key takes nothing or load; the key itself comes from standard input" 2 ;;
+	*) die "key takes load or no argument; it reads the key from standard input" 2 ;;
 	esac
 }
 
@@ -91,18 +91,18 @@ examine_key() {
 			"sudo chmod 600 $KEY_FILE, then a new key, since this one may be known: panicast-ctl key"
 	fi
 	if [ -e "$KEY_FILE" ] && [ -d "$MODULE" ] && [ "$(read_or "$MODULE/state/key_id" 0)" = 0 ]; then
-		problem key-not-handed-over "there is a key in $KEY_FILE, but the module has not got it" \
+		problem key-not-handed-over "$KEY_FILE has a key, but the module does not have it" \
 			"sudo panicast-ctl key load; at each boot: sudo systemctl enable panicast.service"
 	fi
 	for file in $(old_key_files); do
-		problem key-in-modprobe.d "the key is in $file, of which initramfs makers put copies into images that all may read" \
-			"take the line out, and give a new key: panicast-receiver keygen, sudo panicast-ctl key"
+		problem key-in-modprobe.d "the key is in $file, which initramfs tools copy into images that everybody may read" \
+			"remove the line, and set a new key: panicast-receiver keygen, sudo panicast-ctl key"
 		if [ -n "$(find "$file" -perm /o=r,g=r)" ]; then
 			problem key-readable "others may read the key in $file" "until then: sudo chmod 600 $file"
 		fi
 		image=$(find /boot -maxdepth 1 -name 'init*' -type f -newer "$file" -perm /o=r -print -quit)
 		[ -z "$image" ] ||
 			problem key-in-image "others may read $image, which holds a copy of the key in $file" \
-				"with the line gone make it anew: sudo update-initramfs -u -k all, or sudo dracut --regenerate-all --force"
+				"remove the line, then rebuild it: sudo update-initramfs -u -k all, or sudo dracut --regenerate-all --force"
 	done
 }

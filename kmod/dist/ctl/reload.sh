@@ -6,7 +6,7 @@
 # at signature and version before it finds that one of this name is there.
 refused() {
 	file=$(modinfo -n panicast 2>/dev/null) || {
-		echo "there is none for kernel $RELEASE"
+		echo "there is no module for kernel $RELEASE"
 		return
 	}
 	answer=$(LC_ALL=C insmod "$file" 2>&1)
@@ -35,15 +35,15 @@ hand_over_key() {
 
 replace() { # FOLDER
 	reason=$(refused)
-	[ -z "$reason" ] || die "the new module would be refused, so the loaded one stays: $reason"
+	[ -z "$reason" ] || die "the kernel would refuse the new module, so the loaded one stays: $reason"
 	remember "$1" || die "no room for the settings in force, so the loaded module stays"
-	modprobe -r panicast panicast_seal || die "the module could not be unloaded: it stays as it is"
+	modprobe -r panicast panicast_seal || die "the module could not be unloaded and stays loaded"
 	modprobe panicast && return
 	reason=$(refusal)
 	modprobe -C "$1/modprobe.d" panicast ||
-		die "the module could not be loaded, not even as it was: ${reason:-sudo dmesg | tail}; then panicast-ctl doctor"
+		die "the module could not be loaded, not even with its old settings: ${reason:-sudo dmesg | tail}; then panicast-ctl doctor"
 	hand_over_key
-	die "nothing has changed, since the settings on disk were refused: ${reason:-sudo dmesg | tail}"
+	die "nothing has changed, because the module refused the settings on disk: ${reason:-sudo dmesg | tail}"
 }
 
 reload() {

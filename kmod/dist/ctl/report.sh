@@ -38,7 +38,7 @@ heard() { # WORD WEB
 	elif has_command panicast-receiver; then
 		ask="panicast-receiver list --search $1 --all --json" asked="that of this machine"
 	else
-		echo "not known here; on the log host: panicast-receiver list --search $1 --all"
+		echo "unknown here; on the log host run: panicast-receiver list --search $1 --all"
 		return
 	fi
 	for _ in $(seq "$HEARD_SECONDS"); do
@@ -68,10 +68,10 @@ report_test() { # WEB
 }
 
 report() {
-	[ $# -le 1 ] || die "report takes the address of a receiver's web page, or nothing" 2
+	[ $# -le 1 ] || die "report takes the address of a receiver's web page, or no argument" 2
 	case ${1:-http://} in
 	http://* | https://*) ;;
-	*) die "'$1' is no address of a web page, such as http://loghost:6680" 2 ;;
+	*) die "'$1' is not the address of a web page, such as http://loghost:6680" 2 ;;
 	esac
 	echo "panicast $(module_version), kernel $RELEASE, $(uname -m)"
 	sed -n 's/^PRETTY_NAME="*\([^"]*\)"*$/\1/p' /etc/os-release 2>/dev/null

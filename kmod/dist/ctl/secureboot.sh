@@ -47,7 +47,7 @@ trusted() { # SIGNER
 
 signing_fix() { # SIGNER
 	if [ ! -d /sys/firmware/efi ]; then
-		echo "this machine has no EFI to enrol a key in: boot a kernel that has its own signed panicast.ko (docs/kernel.md), or take module.sig_enforce off the kernel's command line"
+		echo "this machine has no EFI to enrol a key in: boot a kernel with its own signed panicast.ko (docs/kernel.md), or take module.sig_enforce off the kernel's command line"
 		return
 	fi
 	fix=

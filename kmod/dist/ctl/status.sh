@@ -8,9 +8,9 @@ line() {
 
 kdump_says() {
 	if kdump_first && accepted kdump; then
-		echo "armed, and runs first, as $ACCEPTED has it: last words stay in the crash kernel's hands"
+		echo "armed and runs first, as $ACCEPTED accepts: the crash kernel keeps the last words"
 	elif kdump_first; then
-		echo "armed, and runs first: last words would not leave"
+		echo "armed and runs first: last words would not leave"
 	elif kdump_armed; then
 		echo "armed, runs after panicast"
 	else
@@ -26,7 +26,7 @@ status_cards() {
 			line "" "  to arm it: $(card_advice "$name" "$why")"
 		else
 			quiet=$(silent "$name")
-			line armed "$(card_title "$name")${quiet:+, speaks only in a panic: $quiet}"
+			line armed "$(card_title "$name")${quiet:+, sends only in a panic: $quiet}"
 		fi
 	done
 }
@@ -38,7 +38,7 @@ status() {
 		status_json
 		return
 		;;
-	*) die "status takes --json or nothing" 2 ;;
+	*) die "status takes --json or no argument" 2 ;;
 	esac
 	if [ ! -d "$MODULE" ]; then
 		line module "not loaded (kernel $RELEASE)"

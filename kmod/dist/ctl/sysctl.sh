@@ -83,9 +83,9 @@ list_outcomes() {
 	esac
 	watchdogs
 	if [ -e "$SYSCTL" ]; then
-		echo "  $SYSCTL is on; sudo panicast-ctl sysctl off takes it back"
+		echo "  $SYSCTL is on; sudo panicast-ctl sysctl off restores what was before"
 	else
-		echo "  all kernel.* lines at once, lasting: sudo panicast-ctl sysctl on (off takes them back)"
+		echo "  all kernel.* lines at once, permanently: sudo panicast-ctl sysctl on (off restores them)"
 	fi
 }
 
@@ -98,16 +98,16 @@ sysctl_on() {
 			echo "#was $key = $(cat "$(knob "$key")")"
 		done
 	} | put "$SYSCTL" 644 || exit
-	shipped | set_all || die "$SYSCTL holds from the next boot on, but not all of it could be set now"
-	echo "$SYSCTL holds now and at each boot."
+	shipped | set_all || die "$SYSCTL applies from the next boot on, but not all of it could be set now"
+	echo "$SYSCTL applies now and at each boot."
 }
 
 sysctl_off() {
 	[ -e "$SYSCTL" ] || die "it is off already: there is no $SYSCTL"
 	sed -n 's/^#was \([a-z_.]*\) = \(-*[0-9]*\)$/\1 \2/p' "$SYSCTL" | set_all ||
-		die "not all could be set back; $SYSCTL stays"
+		die "not everything could be restored; $SYSCTL stays"
 	rm -f "$SYSCTL" || die "$SYSCTL could not be removed"
-	echo "$SYSCTL is gone, and all is set as it was before."
+	echo "$SYSCTL is removed, and everything is as it was before."
 }
 
 set_all() { # from standard input: "KEY VALUE" a line
@@ -125,6 +125,6 @@ command_sysctl() {
 		"sysctl_$1"
 		;;
 	'') list_outcomes ;;
-	*) die "sysctl takes on, off or nothing" 2 ;;
+	*) die "sysctl takes on, off or no argument" 2 ;;
 	esac
 }

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The panicast receiver: capture, reassemble, store and show what panicking machines send.
+"""The panicast receiver: captures, reassembles, stores and shows what panicking machines send.
 
-How a packet travels: ``capture`` takes it from the network, ``assembly`` decodes it with ``wire`` and
-puts records together, ``service`` hands them to ``db``. ``sinks``, ``web`` and ``cli`` read what is stored.
-Only ``capture`` knows sockets of the segment, only ``db`` knows SQLite, only ``service`` knows threads and
-signals. Imports go one way; pyproject.toml of the repository lists the rooms from top to bottom.
+``capture`` takes a packet from the network, ``assembly`` decodes it with ``wire`` and puts records
+together, ``service`` hands them to ``db``. ``sinks``, ``web`` and ``cli`` read what is stored. Only
+``capture`` knows sockets of the segment, only ``db`` knows SQLite, only ``service`` knows threads
+and signals. Imports go one way; the repository's pyproject.toml lists the rooms from top to bottom.
 """
 
 import sys

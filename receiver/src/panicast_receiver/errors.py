@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the user is told in one sentence instead of a traceback."""
+"""Errors that the user sees as one sentence instead of a traceback."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class ReceiverError(Exception):
 
 
 class NotFoundError(ReceiverError):
-    """What was asked for is not there; the database is."""
+    """The database exists, but not what was asked for."""
 
 
 class UsageError(ReceiverError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Lines on stderr, escaped; with a priority prefix when the journal reads them."""
+"""Writes log lines to stderr, escaped; with a priority prefix if the journal reads them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the system's own programs say of it."""
+"""Asks the system's own programs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _SECONDS = 10
 
 
 def said(*argv: str) -> str | None:
-    """What a program says on standard output, without the line's end; None where it is not there, fails or
+    """Return a program's standard output without the newline; None if it does not exist, fails or
     does not answer."""
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=_SECONDS, check=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Files that hold secrets: read only where nobody but their owner may, or from systemd's credentials."""
+"""Reads files that hold secrets, if only their owner may read them, or from systemd's credentials."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ UNITS = (
 
 
 def place(name: str) -> Path:
-    """Where a secret lies: at a path, or under a name without slash among the credentials of our unit."""
+    """Return where a secret is: at a path, or, for a name without a slash, among our unit's
+    credentials."""
     if "/" in name:
         return Path(name)
     return next((found for folder in _folders() if os.access(found := folder / name, os.F_OK)), Path(name))
 
 
 def read_secret(path: Path, what: str) -> list[str]:
-    """The lines of a file of ``what``; raises ReceiverError, also when others than its owner may read it."""
+    """Return the lines of a file of ``what``. Raises ReceiverError, also if others than its owner
+    may read it."""
     try:
         with path.open(encoding="ascii", errors="replace") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
@@ -42,7 +44,7 @@ def read_secret(path: Path, what: str) -> list[str]:
 
 
 def read_line(name: str, what: str) -> str:
-    """The one line of such a file; raises ReceiverError."""
+    """Return the one line of such a file. Raises ReceiverError."""
     path = place(name)
     lines = [line.strip() for line in read_secret(path, what) if line.strip()]
     if len(lines) != 1:
@@ -55,6 +57,6 @@ def _is_credential(path: Path) -> bool:
 
 
 def _folders() -> tuple[Path, ...]:
-    """Where credentials are: those of the unit that we are in, else all of ours."""
+    """Return the folders of credentials: that of our own unit, or else those of all our units."""
     own = os.environ.get(CREDENTIALS)
     return (Path(own),) if own else UNITS

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the service counts: a line for people, and a file for whoever else wants to know (the web page).
+"""The service's counters: a line for people, and a file for other programs (the web page).
 
-The main thread writes the file, a kilobyte every few seconds: neither the capturing thread nor the database
-has anything to do with it.
+The main thread writes the file, a kilobyte every few seconds, so that neither the capturing thread
+nor the database is involved.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Stats = dict[str, Any]
 
 
 def line(stats: Stats) -> str:
-    """The counts in one line, for people."""
+    """Return the counters in one line, for people."""
     merged = {**stats["packets"], "dropped by the kernel, buffer full": stats["lost"]}
     packets = merged.pop("packets", 0)
     merged |= {f"records {outcome}": count for outcome, count in stats["records"].items()}
@@ -35,7 +35,7 @@ def line(stats: Stats) -> str:
 
 
 def write(state_dir: Path, stats: Stats) -> None:
-    """Leave the counts in the state folder; that it cannot be done is no reason to stop."""
+    """Write the counters into the state folder. A failure is no reason to stop."""
     path = state_dir / FILE_NAME
     beside = path.with_name(f".{FILE_NAME}.new")
     text = json.dumps(stats)
@@ -53,13 +53,13 @@ def write(state_dir: Path, stats: Stats) -> None:
 
 
 def remove(state_dir: Path) -> None:
-    """The service stops: what it has counted is in its log."""
+    """Delete the file when the service stops: the log has its last counters."""
     with contextlib.suppress(OSError):
         (state_dir / FILE_NAME).unlink()
 
 
 def read(state_dir: Path) -> Stats | None:
-    """What the service that runs here has counted; None where none runs."""
+    """Return the counters of the service that runs here; None if none runs."""
     try:
         stats: Stats = json.loads((state_dir / FILE_NAME).read_text())
     except (OSError, ValueError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Text from the network made safe and readable on a terminal. Pure."""
+"""Makes text from the network safe and readable on a terminal. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GAP = re.compile(r"\[panicast: \d+ bytes missing\]")
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:
-    """Whether a host's name is one that the patterns (* and ?) mean, whatever the case."""
+    """Tell whether a host's name matches one of the patterns (* and ?), ignoring case."""
     return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
 
 
@@ -36,7 +36,7 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def shorten(text: str, most: int) -> str:
-    """The text, cut where it takes more bytes of UTF-8 than this; then it ends in …"""
+    """Return the text, cut if it takes more bytes of UTF-8 than this; then it ends in …."""
     data = text.encode("utf-8", "backslashreplace")
     if len(data) <= most:
         return text
@@ -44,7 +44,8 @@ def shorten(text: str, most: int) -> str:
 
 
 def render_log(text: bytes, colour: bool) -> str:
-    """Kernel log text for reading: the ``<6>`` prefixes as words, everything escaped, coloured on wish."""
+    """Return kernel log text for reading: ``<6>`` prefixes as words, everything escaped, optionally
+    coloured."""
     lines = text.decode("utf-8", "backslashreplace").split("\n")
     if lines and not lines[-1]:
         lines.pop()
@@ -52,7 +53,7 @@ def render_log(text: bytes, colour: bool) -> str:
 
 
 def split_level(line: str) -> tuple[str, str]:
-    """A line's level in a word, empty where it states none, and the rest of it."""
+    """Return a line's level as a word (empty if it has none), and the rest of the line."""
     prefix = _PREFIX.match(line)
     # The number is facility * 8 + level.
     return (LEVELS[int(prefix.group(1)) & 7], line[prefix.end() :]) if prefix else ("", line)
@@ -67,7 +68,7 @@ def _render_line(line: str, colour: bool) -> str:
 
 
 def iso_time(time_ns: int | None) -> str | None:
-    """Nanoseconds since the epoch as RFC 3339 in UTC with all nine digits; None stays None."""
+    """Return nanoseconds since the epoch as RFC 3339 in UTC with nine digits; None stays None."""
     if time_ns is None:
         return None
     seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
@@ -82,7 +83,7 @@ _LATEST_NS = (1 << 63) - 1
 
 
 def parse_when(text: str) -> int:
-    """``2h`` ago, or an ISO date or time (UTC unless it says otherwise), in nanoseconds since the epoch.
+    """Return ``2h`` ago, or an ISO date or time (UTC by default), in nanoseconds since the epoch.
 
     Raises ValueError with a sentence.
     """

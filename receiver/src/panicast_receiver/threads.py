@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What threads of any room need."""
+"""Helpers for threads of any room."""
 
 from __future__ import annotations
 

@@ -23,9 +23,9 @@ from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
 from panicast_receiver.records import present
 from panicast_receiver.service import committer
-from panicast_receiver.sinks import Told, broker, central, journal, syslog, webhook
+from panicast_receiver.sinks import Notice, broker, central, journal, syslog, webhook
 from panicast_receiver.sinks.hook import variables
-from panicast_receiver.sinks.telling import told as tell
+from panicast_receiver.sinks.telling import notice_of as tell
 from panicast_receiver.text import escape
 from panicast_receiver.web.access import Access
 from panicast_receiver.web.server import application
@@ -67,7 +67,7 @@ def told(state):
     """What sinks are told; and half a character, which no wire brings, but another receiver's store may."""
     with closing(Reader(state)) as reader:
         found = [tell(reader, entry) for entry in reader.select(Query())]
-    halves = Told({**found[0].record, "host": HOSTILE + "\udcff", "release": "\udcff"}, found[0].line)
+    halves = Notice({**found[0].record, "host": HOSTILE + "\udcff", "release": "\udcff"}, found[0].line)
     assert len(found) == 3 and all("\n" in one.record["host"] for one in found)
     return [*found, halves]
 

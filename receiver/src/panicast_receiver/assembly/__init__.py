@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Frames put together to records: in any order, twice, with gaps, within bounds of memory and rate.
+"""Puts frames together to records: in any order, repeated, with gaps, within limits of memory and
+rate.
 
-Pure: frames and a clock reading in, records out. The spill file is the one thing on disk.
+Pure: frames and a clock reading in, records out. Only the spill file is on the disk.
 """

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which records may begin when more begin than can be looked at: those of which more frames come. Pure.
+"""Decides which records may begin if more begin than can be processed: those with more frames.
+Pure.
 
-To begin a record costs ten times what a further frame of it costs. So many may begin at once; of the others
-the frames are held, unseen, until there are two, four, or eight of one record: for each number there is an
-allowance of its own. Who forges records by the frame uses up the first and keeps out nothing that takes
-eight; who forges larger ones has so many fewer. What is held goes when it is the oldest.
+Beginning a record costs ten times what a further frame of it costs. So only so many may begin at
+once. The frames of the others are held unprocessed until there are two, four, or eight of one
+record; each number has an allowance of its own. A forger who sends single frames uses up the first
+allowance and keeps out no record of eight frames; one who forges larger records can begin fewer.
+The oldest held frames are dropped first.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ class Gate(Generic[T]):
         self._shut_at = -1.0
 
     def shut(self, now: float) -> bool:
-        """Whether a record that is one frame cannot begin."""
+        """Tell whether a record of one frame may not begin."""
         return self._shut_at == now
 
     def through(self, key: Hashable, count: int, frame: T, size: int, now: float, spent: bool) -> list[T]:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Captured packets in, records out: picks the decoder, counts every packet and every drop. Pure."""
+"""Takes captured packets and returns records: picks the decoder, counts every packet and every
+drop. Pure."""
 
 from __future__ import annotations
 
@@ -56,7 +57,7 @@ class Intake:
         self._netconsole_port = netconsole_port
 
     def feed(self, packet: Packet, now: Instant) -> list[Record]:
-        """Take one packet; returns the records that are ready to be stored."""
+        """Take one packet; return the records that are ready to be stored."""
         self.counts["packets"] += 1
         if packet.ethernet:
             return self._frame(packet.data, packet.source.iface, now)
@@ -124,17 +125,17 @@ class Intake:
         return self._raw.feed(raw, source, now)
 
     def set_limits(self, limits: Limits, raw_window_s: float) -> None:
-        """Go on with other limits; another thread may ask for it."""
+        """Apply other limits; another thread may call this."""
         self.reassembler.limits = limits
         self._netconsole.idle_s = limits.idle_s
         self._raw.window_s = raw_window_s
 
     def tick(self, now: Instant) -> list[Record]:
-        """Returns the records of which nothing more was heard for a while."""
+        """Return the records of which no frame arrived for a while."""
         return self.reassembler.tick(now) + self._netconsole.tick(now)
 
     def flush(self) -> list[Record]:
-        """Returns everything in flight: the service stops."""
+        """Return everything in flight, because the service stops."""
         return self.reassembler.flush() + self._netconsole.flush()
 
     def _count_refused(self) -> None:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Messages of netconsole in, records out: the lines around a panic become one. Pure, like reassembly.
+"""Takes netconsole's messages and returns records: the lines around a panic become one. Pure, like
+reassembly.
 
-Of each sender the newest lines are remembered. When one tells of a panic they become the beginning of a
-record, which ends when nothing was heard of the sender for a while. Then, too, messages end of which pieces
-are missing: those that came are kept.
+The newest lines of each sender are remembered. A line of a panic makes them the beginning of a
+record, which ends when the sender is silent for a while. Then messages with missing fragments end
+too; the fragments that came are kept.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class NetconsoleRuns:
         self._waiting: dict[_Sender, _Run] = {}
 
     def feed(self, message: Message, source: Source, now: Instant) -> list[Record]:
-        """Take one message; returns the records that had to make room."""
+        """Take one message; return the records that had to make room."""
         sender = (source.mac or "", source.ip or "")
         run = self._new.pop(sender, None) or self._known.pop(sender, None)
         if run is None:
@@ -119,7 +120,7 @@ class NetconsoleRuns:
         return records
 
     def flush(self) -> list[Record]:
-        """Returns everything that tells of a panic: the service stops."""
+        """Return everything that reports a panic, because the service stops."""
         return [record for sender in [*self._new, *self._known] for record in self._end(sender)]
 
     def _piece(self, run: _Run, sequence: int, message: Message) -> None:
@@ -160,7 +161,7 @@ class NetconsoleRuns:
             self._end_message(run, next(iter(run.pieces)))
 
     def _end_message(self, run: _Run, sequence: int) -> None:
-        """Keep what came of a message; a mark stands for what did not."""
+        """Keep what arrived of a message; a mark replaces the rest."""
         pieces = run.pieces.pop(sequence)
         self._resize(run, -_cost(pieces))
         self._counts["netconsole messages incomplete"] += 1

@@ -84,7 +84,7 @@ class Partial:
 
     @property
     def cost(self) -> int:
-        """Bytes of memory charged."""
+        """Return the bytes of memory charged."""
         if self.order:
             size = len(self.order[0]) + self.first.text_length - self.end
         else:
@@ -97,17 +97,17 @@ class Partial:
 
     @property
     def alone(self) -> bool:
-        """Whether no other frame followed the first."""
+        """Tell whether no other frame followed the first."""
         return len(self.order) + len(self.pieces) == 1 < self.count and not self.parity
 
     @property
     def held(self) -> int:
-        """Frames that spilling would move."""
+        """Return the number of frames that spilling would move."""
         return len(self.order) + len(self.pieces) - self.away + sum(map(len, self.parity.values()))
 
     @property
     def ready(self) -> bool:
-        """Whether this may be the whole record, which ``settle`` tells."""
+        """Tell whether this may be the whole record; ``settle`` knows."""
         if self.settled:
             return self._is_whole()
         return not self.end if self.order else len(self.pieces) >= self.count
@@ -200,7 +200,7 @@ class Partial:
         return block if not known and len(kept) < self._lost(block) + EXTRA else None
 
     def _lost(self, block: Block) -> int:
-        """How many source frames of a block are missing."""
+        """Return how many source frames of a block are missing."""
         if self.settled:
             return sum(self._source(block, seq) is None for seq in block.seqs)
         if self.count <= BLOCK:
@@ -272,7 +272,7 @@ class Partial:
         return self.metadata is not None and self.text.covered == self.first.text_length
 
     def spill(self, put: Put) -> bool:
-        """Move all bytes elsewhere by ``put``; False when it has no room."""
+        """Move all bytes elsewhere by ``put``; return False if it has no room."""
         numbers = [number for number, data in self.pieces.items() if isinstance(data, bytes)]
         held = self.order[self.away :] or [self.pieces[number] for number in numbers]
         # Frames come newest text first: written backwards, neighbours in the text are neighbours in the file.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Who may begin how many records: keeps one sender from pushing out the others. Pure."""
+"""Limits how many records each sender may begin, so that none pushes out the others. Pure."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Raw frames in, records out, repeats dropped. Pure, like reassembly."""
+"""Takes raw frames and returns records, dropping repeats. Pure, like reassembly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RawRecords:
         self._heard: OrderedDict[tuple[str, bytes], float] = OrderedDict()
 
     def feed(self, frame: RawFrame, source: Source, now: Instant) -> list[Record]:
-        """Returns the record of ``frame``, or nothing when it repeats a recent one."""
+        """Return the record of ``frame``, or nothing if it repeats a recent one."""
         key = (frame.mac, blake2b(frame.text, digest_size=16).digest())
         last = self._heard.pop(key, None)
         self._heard[key] = now.mono

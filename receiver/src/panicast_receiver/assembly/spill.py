@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where records that are still arriving wait when memory is full: a file without a name, gone with us."""
+"""Keeps records that are still arriving when memory is full, in a file without a name that vanishes
+with us."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from ..log import logger
 
 
 class Spill:
-    """An append-only file in ``folder`` that starts anew when nothing in it is needed any more.
+    """An append-only file in ``folder`` that starts over when nothing in it is needed any more.
 
     One thread puts; any thread reads and frees.
     """
@@ -28,7 +29,8 @@ class Spill:
         self._lock = threading.RLock()
 
     def put(self, chunks: Sequence[bytes]) -> int | None:
-        """Keep the chunks one after the other; where the first begins, None when there is no room."""
+        """Keep the chunks one after the other; return where the first begins, None if there is no
+        room."""
         data = b"".join(chunks)
         with self._lock:
             if self._end + len(data) > self._limit:
@@ -49,7 +51,7 @@ class Spill:
         return start
 
     def read(self, place: range) -> bytes:
-        """The bytes that were put at ``place``; raises OSError."""
+        """Return the bytes that were put at ``place``. Raises OSError."""
         data = os.pread(self._file.fileno(), len(place), place.start)
         if len(data) < len(place):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -64,5 +66,5 @@ class Spill:
                 os.ftruncate(self._file.fileno(), 0)
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         self._file.close()

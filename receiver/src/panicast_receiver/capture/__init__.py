@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where packets come from. Each capture has a file descriptor to wait on and knows nothing of formats."""
+"""Sources of packets. Each capture has a file descriptor to wait on and knows no formats."""
 
 from __future__ import annotations
 
@@ -33,24 +33,26 @@ class Capture(Protocol):
     way: str
 
     def fileno(self) -> int:
-        """The descriptor that becomes readable when packets wait."""
+        """Return the descriptor that becomes readable when packets wait."""
 
     def read(self, intake: Intake, now: Instant) -> Read:
-        """Feed some of the packets that wait to ``intake``; raises OSError when the interface fails."""
+        """Feed some of the waiting packets to ``intake``. Raises OSError if the interface fails."""
 
     def lost(self) -> int:
-        """Packets the kernel dropped since the start because this capture's buffer was full."""
+        """Return how many packets the kernel dropped since the start because this capture's buffer
+        was full."""
 
     def refresh(self) -> None:
-        """Called now and then: find an interface again that was gone."""
+        """Find an interface again that was gone. Called now and then."""
 
     def close(self) -> None:
-        """Give the socket back."""
+        """Close the socket."""
 
 
 @lru_cache(maxsize=256)
 def interface_name(index: int) -> str | None:
-    """Name of the interface with this index, None when it is gone. The kernel does not reuse indexes."""
+    """Return the name of the interface with this index; None if it is gone. The kernel does not
+    reuse indexes."""
     try:
         return socket.if_indextoname(index)
     except OSError:
@@ -58,7 +60,7 @@ def interface_name(index: int) -> str | None:
 
 
 def interface_index(name: str) -> int:
-    """Index of the interface with this name, 0 while there is none."""
+    """Return the index of the interface with this name; 0 if there is none."""
     try:
         return socket.if_nametoindex(name)
     except OSError:
@@ -66,7 +68,7 @@ def interface_index(name: str) -> int:
 
 
 def grow_receive_buffer(sock: socket.socket, wanted: int) -> int:
-    """Ask for ``wanted`` bytes of receive buffer; returns what the kernel granted.
+    """Ask for ``wanted`` bytes of receive buffer; return what the kernel granted.
 
     Only CAP_NET_ADMIN may exceed net.core.rmem_max. The kernel doubles the request for its
     bookkeeping and reports the doubled value.
@@ -80,7 +82,7 @@ def grow_receive_buffer(sock: socket.socket, wanted: int) -> int:
 
 
 def attach_filter(sock: socket.socket, program: Sequence[tuple[int, int, int, int]]) -> None:
-    """Give the kernel a classic BPF program: a struct sock_fprog that points to it."""
+    """Attach a classic BPF program to a socket, by a struct sock_fprog that points to it."""
     instructions = array.array("B", b"".join(struct.pack("HBBI", *line) for line in program))
     address, _ = instructions.buffer_info()
     sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(program), address))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Who has a UDP port: the kernel names the socket and its user, /proc the program where we may look."""
+"""Who holds a UDP port: the kernel names the socket and its user, /proc the program, if we may
+look."""
 
 from __future__ import annotations
 
@@ -14,14 +15,14 @@ _PROC = Path("/proc")
 
 
 def holders(port: int) -> list[str]:
-    """Whoever has this port, each as a word or two: ``netconsd (process 812, user root)``."""
+    """Return who holds this port, each in a few words: ``netconsd (process 812, user root)``."""
     found = dict(_sockets(port))
     programs = _programs(set(found)) if found else {}
     return sorted({_words(programs.get(inode), user) for inode, user in found.items()})
 
 
 def _sockets(port: int) -> Iterator[tuple[str, int]]:
-    """The inode and the user id of each socket on the port."""
+    """Return the inode and the user id of each socket on the port."""
     wanted = f":{port:04X}"
     for name in _TABLES:
         try:
@@ -34,7 +35,7 @@ def _sockets(port: int) -> Iterator[tuple[str, int]]:
 
 
 def _programs(inodes: set[str]) -> dict[str, tuple[str, str]]:
-    """Process id and name of those that have these sockets, as far as we may see."""
+    """Return the process id and name of each program that has these sockets, as far as we may see."""
     links = {f"socket:[{inode}]": inode for inode in inodes}
     found: dict[str, tuple[str, str]] = {}
     for process in _PROC.glob("[0-9]*"):

@@ -69,7 +69,7 @@ class RingCapture:
         except OSError as error:
             sock.close()
             raise ReceiverError(
-                f"cannot hear packets on {interface or 'any interface'}: {error.strerror}; "
+                f"cannot capture packets on {interface or 'any interface'}: {error.strerror}; "
                 "name an interface with --interface NAME, or give --capture udp"
             ) from error
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command panicast-receiver: its arguments, and what each of its commands does and prints."""
+"""The command panicast-receiver: its arguments, and what each command does and prints."""

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``check-config``: whether service and page would start with this configuration, and what it means."""
+"""``check-config``: whether the service and the page would start with this configuration, and what
+it means."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ _WEB_USER = "panicast-web"
 
 
 def check_config(settings: Settings) -> int:
-    """Do what `serve` and `web` do before they begin, as their users; then say what is not the default."""
+    """Check what `serve` and `web` check before they start, as their users; then print what differs
+    from the default."""
     state_dir = settings.state_path(writing=True)
     with _acting_as(folder.USER):
         prepare(settings)
@@ -51,7 +53,7 @@ def check_config(settings: Settings) -> int:
     ]
     for line in advice:
         print(escape(line), file=sys.stderr)
-    right = str(settings.file) if settings.file else f"{CONFIG_FILE} is not there; all that is in force"
+    right = str(settings.file) if settings.file else f"{CONFIG_FILE} does not exist; what is in force"
     rest = "" if changed else "; everything is at its default"
     print(f"{escape(right)} is right{rest}", file=sys.stderr)
     return 0
@@ -63,7 +65,8 @@ def _shown(value: Value) -> str:
 
 @contextlib.contextmanager
 def _acting_as(user: str) -> Iterator[None]:
-    """Open files as this user does, where root asks and there is one: what root may read tells nothing."""
+    """Open files as this user, if root runs us and the user exists: what root may read proves
+    nothing."""
     try:
         entry = pwd.getpwnam(user)
     except KeyError:
@@ -87,7 +90,7 @@ def _acting_as(user: str) -> Iterator[None]:
 
 def _look_at_folder(state_dir: Path) -> None:
     if state_dir.exists() and not (state_dir.is_dir() and _may_write(state_dir)):
-        raise ReceiverError(f"state_dir: no records can be kept in {state_dir}: it cannot be written")
+        raise ReceiverError(f"state_dir: no records can be kept in {state_dir}: it is not writable")
 
 
 def _may_write(path: Path) -> bool:
@@ -96,7 +99,7 @@ def _may_write(path: Path) -> bool:
 
 
 def _is_served(state_dir: Path) -> bool:
-    """Whether a service runs there, which has the ports."""
+    """Tell whether a service runs there, which holds the ports."""
     try:
         with (state_dir / folder.LOCK).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The reading commands: list, show, groups, hosts, follow, sinks, export. Each returns the exit code."""
+"""The reading commands: list, show, groups, hosts, follow, sinks, export. Each returns the exit
+code."""
 
 from __future__ import annotations
 
@@ -22,12 +23,12 @@ FOLLOW_S = 0.5
 
 
 def _colour() -> bool:
-    """Whether stdout is a terminal that wants colours (https://no-color.org)."""
+    """Tell whether stdout is a terminal that wants colours (https://no-color.org)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _say(text: str) -> None:
-    """Print, whatever the locale: what it cannot hold comes out escaped."""
+    """Print text in any locale: characters that it lacks come out escaped."""
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
@@ -38,7 +39,8 @@ def _show(
     nothing: str,
     as_json: bool,
 ) -> int:
-    """Print a JSON array or a table; where nothing was found the table is a word on standard error."""
+    """Print a JSON array or a table. If nothing was found, print a word on standard error instead
+    of a table."""
     if as_json or found:
         _say(_json(found) if as_json else table(found))
     else:
@@ -59,7 +61,7 @@ def groups(state_dir: Path, query: Query, as_json: bool) -> int:
 
 
 def hosts(state_dir: Path, silent_s: float, state: str | None, as_json: bool) -> int:
-    """Print the hosts as a table or a JSON array; ``state`` keeps those in one state."""
+    """Print the hosts as a table or a JSON array; ``state`` keeps only those in one state."""
     known = Reader(state_dir).hosts(silent_s, time.time_ns())
     found = [host for host in known if state in (None, host["state"])]
     return _show(found, present.hosts_table, "no hosts", as_json)
@@ -87,7 +89,7 @@ def show(state_dir: Path, record_id: str, as_json: bool, raw: bool) -> int:
 
 
 def follow(state_dir: Path, query: Query, as_json: bool) -> int:
-    """Print records as they are stored; ends by SIGINT or when nobody reads our output."""
+    """Print records as they are stored, until SIGINT or until nobody reads the output."""
     follower = Follower(state_dir)
     cursor = follower.reader().cursor()
     while True:
@@ -105,13 +107,13 @@ def follow(state_dir: Path, query: Query, as_json: bool) -> int:
 
 
 def sinks(state_dir: Path, as_json: bool) -> int:
-    """Print how far each sink is, and what it would not take."""
+    """Print each sink's backlog, and what it refused."""
     found = overview(state_dir)
     return _show(found, present.sinks_table, "no sink was ever fed from here", as_json)
 
 
 def export(state_dir: Path, query: Query, folder: str) -> int:
-    """Write the matching records as text files, each beside its name first and then renamed."""
+    """Write the matching records as text files, each atomically."""
     reader = Reader(state_dir)
     target = Path(folder)
     written = 0

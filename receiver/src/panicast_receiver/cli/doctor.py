@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``doctor``: what would keep last words from being heard or kept on this machine, and how to mend it."""
+"""``doctor``: finds what would stop last words from being heard or kept on this machine, and how to
+fix it."""
 
 from __future__ import annotations
 
@@ -25,14 +26,14 @@ _PROC = Path("/proc")
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at; ``fix`` is empty when it is good."""
+    """One thing that was checked; ``fix`` is empty if it is good."""
 
     what: str
     fix: str = ""
 
 
 def run(settings: Settings, state_dir: Path) -> int:
-    """Print every finding; 1 when one of them is bad."""
+    """Print every finding; return 1 if one of them is bad."""
     findings = list(examine(settings, state_dir))
     for finding in findings:
         print(f"{'BAD ' if finding.fix else 'ok  '} {finding.what}")
@@ -42,12 +43,12 @@ def run(settings: Settings, state_dir: Path) -> int:
 
 
 def examine(settings: Settings, state_dir: Path) -> Iterator[Finding]:
-    """Look at everything."""
+    """Yield a finding for everything that is checked."""
     yield _service(state_dir)
     yield _port(host_and_port(settings.listen)[1])
     yield from (_interface(name) for name in parse_interfaces(settings.interface) if name)
     yield from _way_of_capture(settings, state_dir)
-    yield from (Finding("what the service may take does not fit", line) for line in _memory(settings))
+    yield from (Finding("the service may need too much memory", line) for line in _memory(settings))
     yield _room(state_dir)
     yield _database(state_dir)
     yield _clock()
@@ -96,14 +97,14 @@ def _way_of_capture(settings: Settings, state_dir: Path) -> Iterator[Finding]:
     have no ring. A UDP socket is subject to what a ring does not care about."""
     said = (stats.read(state_dir) or {}).get("capture")
     if said == ["ring"]:
-        yield Finding("packets are taken from a ring: neither rp_filter nor a firewall stands before it")
+        yield Finding("packets come from a ring, before rp_filter and any firewall")
         return
     if said is None and settings.capture != "udp":
-        yield Finding("whether packets come from a ring the service tells as long as it runs")
+        yield Finding("unknown whether packets come from a ring: only a running service says so")
         return
     asked = settings.capture != "udp"
     yield Finding(
-        "packets are taken from a UDP socket"
+        "packets come from a UDP socket"
         + ("; for a ring the service has no CAP_NET_RAW" if asked else ", as `capture` asks"),
         'start it by its unit, or as root; or write capture = "udp"' if asked else "",
     )
@@ -120,12 +121,12 @@ def _way_of_capture(settings: Settings, state_dir: Path) -> Iterator[Finding]:
     ]
     yield Finding(
         f"rp_filter is strict on {', '.join(strict) or 'no interface'}",
-        "senders to whom no route leads back are not heard: rp_filter=2, or capture from a ring"
+        "it drops packets of senders without a route back: set rp_filter=2, or capture from a ring"
         if strict
         else "",
     )
     yield Finding(
-        "a firewall may stand before the UDP socket (not looked at)",
+        "a firewall may block the UDP socket (not checked)",
         f"allow UDP port {host_and_port(settings.listen)[1]} in it, or capture from a ring",
     )
 
@@ -142,7 +143,7 @@ def _room(state_dir: Path) -> Finding:
 def _database(state_dir: Path) -> Finding:
     path = state_dir / schema.FILE_NAME
     if not os.access(path, os.R_OK):
-        return Finding(f"{path} cannot be read, or is not there yet", "start the service, or ask as root")
+        return Finding(f"{path} cannot be read, or does not exist yet", "start the service, or ask as root")
     try:
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
             (answer,) = database.execute("PRAGMA quick_check(1)").fetchone()
@@ -151,14 +152,15 @@ def _database(state_dir: Path) -> Finding:
     if answer == "ok":
         return Finding(f"{path} is sound")
     return Finding(
-        f"{path} is damaged: {answer}", "move it and its -wal and -shm files away; a new one is made"
+        f"{path} is damaged: {answer}",
+        "move it and its -wal and -shm away; the service makes a new file",
     )
 
 
 def _clock() -> Finding:
-    """Records are told by the sender's clock and by ours."""
+    """Check the clock: records show the sender's time and ours."""
     told = programs.said("timedatectl", "show", "--property=NTPSynchronized", "--value")
     if told is None:
-        return Finding("whether the clock is synchronised cannot be told here (no timedatectl)")
+        return Finding("unknown whether the clock is synchronised (no timedatectl)")
     fix = "" if told == "yes" else "timedatectl set-ntp true"
     return Finding(f"the clock is {'' if told == 'yes' else 'not '}synchronised", fix)

@@ -36,7 +36,7 @@ _COLLECTING = ("postgresql", "postgresql_file", "nats", "nats_login", "log_level
 
 
 def parse_since(text: str) -> int:
-    """See ``parse_when``; raises what argparse wants."""
+    """Parse like ``parse_when``; raise what argparse expects."""
     try:
         return parse_when(text)
     except ValueError as error:
@@ -104,7 +104,7 @@ def _add_range(parser: argparse.ArgumentParser) -> None:
 
 
 def build_parser() -> Parser:
-    """The whole command line; the man page is tested against it."""
+    """Return the parser of the whole command line. The man page is tested against it."""
     top = Parser(
         prog="panicast-receiver",
         description="Keeps the last words that crashed machines send, and shows them.",
@@ -406,7 +406,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The entry point; returns the exit code."""
+    """Run a command; return the exit code."""
     try:
         code = _run(parse(build_parser(), argv))
         sys.stdout.flush()

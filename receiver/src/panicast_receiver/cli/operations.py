@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The commands of whoever runs the service: drill, keygen, import, backup. All return exit codes."""
+"""The commands for running the service: drill, keygen, import, backup. All return exit codes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _BATCH = 500
 
 
 def keygen(key_id: int, master: bool) -> int:
-    """Print a line for the key file, and say what to do with it."""
+    """Print a new key as a line for the key file, and say what to do with it."""
     key = sealing.generate()
     if master:
         print(f"{key_id} master {key}")
@@ -55,9 +55,9 @@ def keygen(key_id: int, master: bool) -> int:
 
 
 def host_key(settings: Settings, key_id: int, host: str) -> int:
-    """Print the key of one host, derived from the master with this id in the key file."""
+    """Print the key of one host, derived from the master key with this id in the key file."""
     if not settings.key_file:
-        raise UsageError("the key of a host is made from a master key; name its file: --key-file FILE")
+        raise UsageError("the key of a host is derived from a master key; name its file: --key-file FILE")
     key = sealing.read_keys(place(settings.key_file)).get(key_id)
     if not isinstance(key, sealing.MasterKey):
         raise ReceiverError(
@@ -66,7 +66,7 @@ def host_key(settings: Settings, key_id: int, host: str) -> int:
         )
     print(f"{key_id} {key.of(sealing.host_field(host)).hex()}")
     print(
-        f"give that line to {escape(host)}, whose `uname -n` must say just that name: "
+        f"give that line to {escape(host)}, whose `uname -n` must be exactly that name: "
         "sudo panicast-ctl key < FILE && sudo panicast-ctl reload",
         file=sys.stderr,
     )
@@ -74,7 +74,7 @@ def host_key(settings: Settings, key_id: int, host: str) -> int:
 
 
 def drill(settings: Settings, state_dir: Path, to: str) -> int:
-    """Send a record of type test to the service and wait until it is in the database, whole."""
+    """Send a record of type test to the service and wait until the database has it, complete."""
     reader = Reader(state_dir)
     address, port = to or host_and_port(settings.listen)[0], host_and_port(settings.listen)[1]
     address = "127.0.0.1" if address in ("0.0.0.0", "::") else address
@@ -97,18 +97,18 @@ def drill(settings: Settings, state_dir: Path, to: str) -> int:
         raise ReceiverError(f"cannot send to {where}: {error.strerror}") from error
     while time.monotonic() < began + PATIENCE_S:
         if reader.has_complete(first.identity):
-            print(f"the record came back whole after {1000 * (time.monotonic() - began):.0f} ms")
+            print(f"the record came back complete after {1000 * (time.monotonic() - began):.0f} ms")
             return 0
         time.sleep(LOOK_S)
     raise ReceiverError(
         f"nothing came back from {where} within {PATIENCE_S:.0f} s. Does the service run, and does "
-        "it listen on the loopback interface too (interface)? `panicast-receiver doctor` looks further"
+        "it listen on the loopback interface too (interface)? `panicast-receiver doctor` finds more"
     )
 
 
 def _sealed(settings: Settings, frames: list[bytes], host: str) -> list[bytes]:
-    """The frames as this host would seal them, for others are not taken; only then, for where a host has
-    sealed once it is not believed without."""
+    """Return the frames sealed as this host would seal them, but only if the service refuses
+    others: once a host has sealed, it is not believed unsealed."""
     # Any of the keys does: the newest stands last.
     key_id, key = list(keys_of(settings).items())[-1]
     own = key.of(sealing.host_field(host))
@@ -116,7 +116,7 @@ def _sealed(settings: Settings, frames: list[bytes], host: str) -> list[bytes]:
 
 
 def prune(state_dir: Path, before_ns: int | None, per_host: int | None, dry_run: bool) -> int:
-    """Delete old records, and of each host all but the newest; while the service runs or not."""
+    """Delete old records, and all but the newest of each host, whether the service runs or not."""
     if before_ns is None and per_host is None:
         raise UsageError("nothing to prune: give --older-than AGE, --per-host N or both")
     # A database that is not there is not made for that.
@@ -137,31 +137,29 @@ def prune(state_dir: Path, before_ns: int | None, per_host: int | None, dry_run:
 
 
 def backup(state_dir: Path, target: Path) -> int:
-    """Copy the database, while the service runs or not."""
+    """Copy the database, whether the service runs or not."""
     count = backups.backup(state_dir / schema.FILE_NAME, target)
     print(f"{count} records in {escape(str(target))}, {target.stat().st_size >> 20} MiB")
     return 0
 
 
 def restore(state_dir: Path, saved: Path) -> int:
-    """Put a backup in the database's place; the service must not run."""
+    """Replace the database by a backup; the service must not run."""
     path = state_dir / schema.FILE_NAME
     with folder.locked(state_dir):
         before = backups.restore(saved, path)
-    print(f"{escape(str(saved))} is in the place of {path} now; start the service")
+    print(f"{escape(str(saved))} has replaced {path}; start the service")
     if before:
-        print(
-            f"what was there is kept as {before.name}; `recover {before}` adds what it holds to the new one"
-        )
+        print(f"the old database is {before.name}; `recover {before}` adds its records to the new one")
     return 0
 
 
 def recover(state_dir: Path, files: list[str]) -> int:
-    """Store what damaged databases still hold: those named, or all that were put aside."""
+    """Save what damaged databases still hold: those named, or all that were set aside."""
     path = state_dir / schema.FILE_NAME
     wanted = [Path(name) for name in files] or damage.aside(path)
     if not wanted:
-        print(f"nothing to recover: no damaged database was put aside in {state_dir}")
+        print(f"nothing to recover: no damaged database was set aside in {state_dir}")
         return 0
     store = _open(state_dir)
     try:
@@ -173,7 +171,7 @@ def recover(state_dir: Path, files: list[str]) -> int:
 
 
 def _open(state_dir: Path) -> Store:
-    """The database beside the service; one that root makes is the service's."""
+    """Open the database beside the service. What root makes belongs to the service's user."""
     with folder.as_the_services(state_dir):
         return Store(state_dir, exclusive=False)
 
@@ -181,7 +179,7 @@ def _open(state_dir: Path) -> Store:
 def _recover(store: Store, file: Path, path: Path) -> None:
     if file.exists() and file.samefile(path):
         raise ReceiverError(
-            f"{escape(str(file))} is the database itself; name one that was put aside or moved"
+            f"{escape(str(file))} is the database itself; name one that was set aside or moved"
         )
     counts: Counter[str] = Counter()
     batch: list[Record] = []
@@ -194,19 +192,19 @@ def _recover(store: Store, file: Path, path: Path) -> None:
     new = counts["new"] + counts["completed"] + counts["grown"]
     print(f"{escape(str(file))}: {new} records saved, {sum(counts.values()) - new} known already or refused")
     if file in damage.aside(path):
-        print(f"it is {damage.recovered(file)} now; delete it when you miss nothing")
+        print(f"it is now {damage.recovered(file)}; delete it when nothing is missing")
 
 
 def resend(state_dir: Path, sink: str, since_ns: int | None) -> int:
-    """Move a sink's cursor back, or have sent again what was put aside; a service that runs, or the next one,
-    does it."""
+    """Move a sink's cursor back, or send again what was set aside. The running service does it, or
+    the next one."""
     count = send_aside(state_dir, sink) if since_ns is None else rewind(state_dir, sink, since_ns)
-    print(f"{count} records will be told to {escape(sink)} again")
+    print(f"{count} records will be sent to {escape(sink)} again")
     return 0
 
 
 def import_pstore(state_dir: Path, folders: list[str], host: str) -> int:
-    """Store what firmware kept; what is stored already stays as it is."""
+    """Store what the firmware kept. Records that are stored already do not change."""
     records = [record for one in folders for record in pstore.read(Path(one), host)]
     store = _open(state_dir)
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""argparse, which says what was probably meant."""
+"""An argparse parser that suggests what was probably meant."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..settings.nearest import suggestion
 
 
 class Parser(argparse.ArgumentParser):
-    """Names the word that is nearest to a wrong one, and all right ones where none is near."""
+    """Names the word nearest to a wrong one, or all right ones if none is near."""
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
@@ -21,7 +21,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse(parser: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
-    """The arguments; ends the program when there is one too many, with what may have been meant."""
+    """Return the arguments. End the program if there is one too many, with a suggestion."""
     args, wrong = parser.parse_known_args(argv)
     if not wrong:
         return args
@@ -38,6 +38,6 @@ def parse(parser: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _flags(parser: argparse.ArgumentParser) -> Mapping[str, Sequence[str]]:
-    """The flags of each command."""
+    """Return the flags of each command."""
     commands = next(a.choices for a in parser._actions if isinstance(a, argparse._SubParsersAction))
     return {name: list(one._option_string_actions) for name, one in commands.items()}

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Last words that firmware kept: the files of a pstore directory, or of where systemd-pstore moves them.
+"""Reads last words that firmware kept: files of a pstore directory, or of where systemd-pstore
+moves them.
 
-Parts are numbered from the end of the log: ``Panic#1 Part1`` is the newest. systemd-pstore also writes the
-whole as dmesg.txt beside them.
+Parts are numbered from the end of the log: ``Panic#1 Part1`` is the newest. systemd-pstore also
+writes the whole as dmesg.txt beside them.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ class _Part:
 
 
 def read(folder: Path, host: str) -> Iterator[Record]:
-    """The records below ``folder``, each with the name of ``host``; raises ReceiverError."""
+    """Return the records below ``folder``, each with the name of ``host``. Raises ReceiverError."""
     if not folder.is_dir():
         raise ReceiverError(
-            f"cannot read {folder}: {'it is not a folder' if folder.exists() else 'it is not there'}"
+            f"cannot read {folder}: {'it is not a folder' if folder.exists() else 'it does not exist'}"
         )
     try:
         files = sorted(path for path in folder.rglob("dmesg-*") if _NAME.match(path.name) and path.is_file())
@@ -57,7 +58,7 @@ def _read_part(path: Path) -> _Part:
         try:
             data = zlib.decompressobj(-15).decompress(data, MAX_TEXT)
         except zlib.error as error:
-            raise ReceiverError(f"{path} is not deflated as its name says ({error})") from error
+            raise ReceiverError(f"{path} is not deflated, although its name says so ({error})") from error
     header = _HEADER.match(data)
     kind, count, part = (header[1].decode(), int(header[2]), int(header[3])) if header else ("Panic", 0, 0)
     return _Part(kind, count, part, data[header.end() if header else 0 :], path.stat().st_mtime_ns)

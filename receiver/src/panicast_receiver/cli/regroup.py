@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command ``regroup``: names that an older version of the receiver gave are given anew, and what moved is
-said. The service never does this by itself: a group is where an operator looks."""
+"""The command ``regroup``: renames crashes that an older version of the receiver named, and says
+what moved.
+
+The service never does this by itself, because operators look for a crash in its group.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ Name = tuple[str, str]
 
 
 def run(state_dir: Path, dry_run: bool) -> int:
-    """Print a line for each group that moves, and give the new names unless ``dry_run``; raises
+    """Print a line for each group that changes, and store the new names unless ``dry_run``. Raises
     ReceiverError."""
     path = state_dir / schema.FILE_NAME
     moved: Counter[tuple[Name, Name]] = Counter()
@@ -53,8 +56,8 @@ def run(state_dir: Path, dry_run: bool) -> int:
         process.stop()
     for ((was, title), (now, name)), count in moved.most_common():
         print(f"{_records(count)}: {was or '-'} {escape(title)} -> {now} {escape(name)}")
-    would = "would move" if dry_run else "moved"
-    print(f"{_records(sum(moved.values()))} {would}, {stayed} stay where they are", file=sys.stderr)
+    would = "would change" if dry_run else "changed"
+    print(f"{_records(sum(moved.values()))} {would}, {stayed} unchanged", file=sys.stderr)
     return 1 if failed else 0
 
 

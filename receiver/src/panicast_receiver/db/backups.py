@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``backup`` and ``restore``: the whole database into a file, and back."""
+"""``backup`` and ``restore``: copy the whole database into a file, and back."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ REPLACED = "replaced"
 
 
 def backup(path: Path, target: Path) -> int:
-    """Copy the database, also while the service runs; returns its number of records. Raises ReceiverError."""
+    """Copy the database, even while the service runs; return its number of records. Raises
+    ReceiverError."""
     if target.exists():
-        raise ReceiverError(f"{target} exists; name a file that is not there yet, or delete it")
+        raise ReceiverError(f"{target} exists already; name another file, or delete it")
     source, _ = schema.open_reader(path)
     with closing(source):
         _copy(source, path, target)
@@ -30,8 +31,8 @@ def backup(path: Path, target: Path) -> int:
 
 
 def restore(saved: Path, path: Path) -> Path | None:
-    """Put a copy of a backup in the database's place, which gets another name, returned; None where there was
-    no database. Nobody may write to it meanwhile. Raises ReceiverError."""
+    """Replace the database by a copy of a backup. Return the old one's new name; None if there was
+    none. Nobody may write to it meanwhile. Raises ReceiverError."""
     beside = path.with_name(f".{path.name}.restored")
     source, _ = schema.open_reader(saved, older=True)
     with closing(source):
@@ -46,7 +47,7 @@ def restore(saved: Path, path: Path) -> Path | None:
         beside.rename(path)
         damage.sync_folder(path.parent)
     except OSError as error:
-        raise ReceiverError(f"cannot put {saved} in the place of {path}: {error.strerror}") from error
+        raise ReceiverError(f"cannot replace {path} by {saved}: {error.strerror}") from error
     return before
 
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Who is believed: what is sealed before what is not; and which records claim the same event.
+"""Decides who is believed: sealed records before unsealed ones; and which records claim the same
+event.
 
-Doubted: it is not sealed, although its host, or this boot of it, has sealed what it said. Such words change
-nothing. Contested: another record that is not doubted claims the same boot and event, and nobody can tell
-which is the honest one; both are kept.
+A record is doubted if it is unsealed although its host, or this boot of it, has sealed something.
+It changes nothing. A record is contested if another record that is not doubted claims the same boot
+and event. Nobody can tell which one is honest, so both are kept.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _AFTER = b"\xff" * 33
 
 
 def doubted(db: sqlite3.Connection, record: Record, host: str) -> bool:
-    """Whether this one is not to be believed."""
+    """Tell whether this record is doubted."""
     # By name alone: who has a key of its own can seal with another host's boot id, which all may hear.
     if record.sealed or not host:
         return False
@@ -28,7 +29,8 @@ def doubted(db: sqlite3.Connection, record: Record, host: str) -> bool:
 
 
 def doubt_earlier(db: sqlite3.Connection, boot_id: bytes, host: str) -> None:
-    """This boot of a host has sealed something for the first time: doubt what came in its name before."""
+    """Doubt the earlier records of this boot, because it has now sealed something for the first
+    time."""
     db.execute(
         "UPDATE records SET doubted = 1 "
         f"WHERE identity > ? AND identity < ? AND host = ? AND NOT flags & {FLAG_SEALED}",
@@ -37,8 +39,8 @@ def doubt_earlier(db: sqlite3.Connection, boot_id: bytes, host: str) -> None:
 
 
 def contest(db: sqlite3.Connection, record: Record, is_doubted: bool, change: Callable[[], int]) -> bool:
-    """Whether others claim this record's event. Theirs are marked, under a new ``change``, if they were not
-    yet; a doubted record contests, but leaves no mark on another."""
+    """Tell whether other records claim this record's event. Mark those under a new ``change``, if
+    they were not marked. A doubted record is contested, but marks no other."""
     if record.boot_id is None or record.event is None or record.type in STATE_TYPES:
         return False
     name = record.boot_id + record.event.to_bytes(4, "big")

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is known of each boot of each host: kept as hello, bye and panic come, told as the fleet's state.
+"""What is known of each boot of each host: updated by hello, bye and panic, shown as the fleet's
+state.
 
-A host is known by its name, one run of its module by the boot id. A name that two machines share shows as two
-rows, as long as both say hello. What is not sealed is not heard of where the host, or this boot, has sealed.
+A host is known by its name, one load of its module by the boot id. A name that two machines share
+gives two rows, while both say hello. Unsealed records are ignored if the host, or this boot, has
+sealed.
 """
 
 from __future__ import annotations
@@ -98,19 +100,19 @@ def note(db: sqlite3.Connection, record: Record, host: str) -> None:
 
 
 def is_late(record: Record, newest: int) -> bool:
-    """Whether a record brings nothing newer than the event ``newest`` of its boot."""
+    """Tell whether a record is not newer than the event ``newest`` of its boot."""
     behind = newest - (record.event or 0)
     return behind >= 0 and (record.sealed or behind < _LATE)
 
 
 def newest_event(db: sqlite3.Connection, record: Record, host: str) -> int | None:
-    """The newest event of this boot that was believed."""
+    """Return the newest believed event of this boot."""
     row = _row(db, record, host)
     return None if row is None else int(row["event"])
 
 
 def full_name(db: sqlite3.Connection, record: Record) -> str | None:
-    """The whole name of the host of which a record without its metadata says the first 32 bytes."""
+    """Return the whole name of a host, of which a record without metadata has the first 32 bytes."""
     if record.boot_id is None or record.metadata is not None:
         return None
     row = db.execute(
@@ -121,8 +123,9 @@ def full_name(db: sqlite3.Connection, record: Record) -> str | None:
 
 
 def surplus(db: sqlite3.Connection, most: int, before_ns: int | None, limit: int) -> list[sqlite3.Row]:
-    """Rows to forget so that at most so many stay: what is not sealed first, of that what never panicked,
-    then who spoke but once, the longest ago first; and what is not sealed and was not heard of since."""
+    """Return rows to forget so that at most so many stay: first unsealed ones, of those the ones
+    that never panicked, then hosts heard only once, the longest ago first; and unsealed ones that
+    were not heard of since."""
     (count,) = db.execute("SELECT count(*) FROM boots").fetchone()
     query = "SELECT boot_id, host, sealed FROM boots"
     if before_ns is not None:
@@ -134,7 +137,7 @@ def surplus(db: sqlite3.Connection, most: int, before_ns: int | None, limit: int
 
 
 def forget(db: sqlite3.Connection, rows: Iterable[sqlite3.Row]) -> None:
-    """Delete these rows, and the hellos and byes that stand for them."""
+    """Delete these rows, and the hellos and byes that belong to them."""
     for row in rows:
         db.execute("DELETE FROM boots WHERE boot_id = ? AND host = ?", (row["boot_id"], row["host"]))
         db.execute(
@@ -145,7 +148,7 @@ def forget(db: sqlite3.Connection, rows: Iterable[sqlite3.Row]) -> None:
 
 
 def hosts(rows: Iterable[sqlite3.Row], now_ns: int, silent_s: float) -> list[dict[str, Any]]:
-    """The objects that ``hosts --json`` prints, by name, of all rows of ``boots``."""
+    """Return the objects that ``hosts --json`` prints, by name, from all rows of ``boots``."""
     by_host: dict[str, list[sqlite3.Row]] = {}
     for row in rows:
         by_host.setdefault(row["host"], []).append(row)
@@ -153,7 +156,7 @@ def hosts(rows: Iterable[sqlite3.Row], now_ns: int, silent_s: float) -> list[dic
 
 
 def _row(db: sqlite3.Connection, record: Record, host: str) -> sqlite3.Row | None:
-    """The boot's row. To a sealed record one that was made of unsealed ones is none."""
+    """Return the boot's row. For a sealed record, a row made from unsealed ones does not count."""
     row: sqlite3.Row | None = db.execute(
         "SELECT * FROM boots WHERE boot_id = ? AND host = ? AND sealed >= ?",
         (record.boot_id, host, record.sealed),
@@ -166,7 +169,8 @@ def _cut(text: str) -> str:
 
 
 def _present(boots: list[sqlite3.Row]) -> list[sqlite3.Row]:
-    """The newest boot, and those of other machines of that name: heard after the newest began."""
+    """Return the newest boot, and those of other machines with that name: heard after the newest
+    began."""
     boots = sorted(boots, key=lambda row: row["last_ns"])
     began = boots[-1]["first_ns"]
     return [row for row in boots if row["last_ns"] > began or row is boots[-1]]

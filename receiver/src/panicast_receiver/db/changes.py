@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The number of a change. It only ever grows, whatever is deleted, restarted or restored.
+"""The number of a change. It only grows, whatever is deleted, restarted or restored.
 
-It is the time, in microseconds since the epoch, or one more than the last number where the clock is behind
-that. So a file that is restored goes on behind all that was counted after it was saved.
+It is the time in microseconds since the epoch, or the last number plus one if the clock is behind
+that. So a restored file continues after everything that was counted since it was saved.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ NEWEST = "SELECT value FROM counters WHERE name = 'changed'"
 
 
 def newest(db: sqlite3.Connection) -> int:
-    """The number of the newest change."""
+    """Return the number of the newest change."""
     return int(db.execute(NEWEST).fetchone()[0])
 
 
 def following(changed: int) -> int:
-    """The number of the change after this one."""
+    """Return the number of the change after this one."""
     return max(changed + 1, time.time_ns() // 1000)
 
 
 def keep(db: sqlite3.Connection, changed: int) -> None:
-    """Remember the newest; within the transaction that made it."""
+    """Store the newest number, within the transaction that made it."""
     db.execute("UPDATE counters SET value = ? WHERE name = 'changed'", (changed,))
 
 
 def age_s(changed: int, received_ns: int) -> float:
-    """Seconds since a change of a record. Where the clock has been ahead, and so the number still is: since
-    it was received; far away where that is ahead too."""
+    """Return the seconds since a record changed. If the clock, and so the number, was ahead, count
+    from when it was received; if that is ahead too, return a long time."""
     now = time.time()
     ages = (now - changed / 1e6, now - received_ns / 1e9)
     return next((age for age in ages if age >= 0), float("inf"))

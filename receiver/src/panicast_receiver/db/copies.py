@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Copies of a database, made by SQLite itself: whole, on the disk, and under their name only then."""
+"""Copies databases by SQLite itself: a copy gets its name only when it is complete and on the disk."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ _SUFFIXES = ("", "-wal", "-shm")
 
 
 def copy(source: sqlite3.Connection, target: Path, beat: Callable[[], None] | None = None) -> None:
-    """Copy a database into a file that only we may read, in the place of one that is there.
+    """Copy a database into a file that only we may read, replacing an existing one.
 
-    In one piece, for in several SQLite begins anew each time that somebody writes; with ``beat``, where
-    nobody does, in several. Raises OSError and sqlite3.Error, and leaves nothing behind then.
+    It copies in one step, because SQLite would start over each time somebody writes; with ``beat``,
+    when nobody writes, in several steps. Raises OSError and sqlite3.Error, and then leaves nothing
+    behind.
     """
     beside = target.with_name(f".{target.name}.new")
     _delete(beside)
@@ -46,9 +47,9 @@ def copy(source: sqlite3.Connection, target: Path, beat: Callable[[], None] | No
 
 
 def keep_older(connection: sqlite3.Connection, path: Path, version: int, beat: Callable[[], None]) -> None:
-    """Copy the file as it is before it becomes one of another version, so that one can go back.
+    """Copy the file before it is upgraded, so that one can go back.
 
-    Where there is no room for a copy the log says so: a service that does not start hears nothing.
+    If there is no room for a copy, log that: a service that does not start hears nothing.
     """
     target = path.with_name(f"{path.name}.schema-{version}")
     needed, free = path.stat().st_size, shutil.disk_usage(path.parent).free

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A database that is damaged: told from a disk that is full or fails for a while, and put aside."""
+"""Tells a damaged database from a full or failing disk, and sets it aside."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ class DamagedError(ReceiverError):
 
 
 class GoneError(sqlite3.DatabaseError):
-    """The file that is open has its name no more."""
+    """The open file no longer has its name."""
 
 
 def is_damage(error: Exception, path: Path, beat: Callable[[], None] = lambda: None) -> bool:
-    """Whether the file itself is at fault: its pages make no sense, or some of it cannot be read."""
+    """Tell whether the file itself is at fault: its pages make no sense, or some of it cannot be
+    read."""
     text = str(error)
     if "malformed" in text or "not a database" in text:
         return True
@@ -42,9 +43,11 @@ def is_damage(error: Exception, path: Path, beat: Callable[[], None] = lambda: N
 
 
 def _readable(path: Path, beat: Callable[[], None]) -> bool:
-    """Whether every byte can be read: a sector that is bad cannot, a disk that takes no writes can.
+    """Tell whether every byte can be read: not with a bad sector, but also on a disk that accepts
+    no writes.
 
-    Another process reads it: when we close a file that SQLite has open, the kernel takes SQLite's locks away.
+    Another process reads it: if we closed a file that SQLite has open, the kernel would drop
+    SQLite's locks.
     """
     try:
         with subprocess.Popen(
@@ -60,9 +63,9 @@ def _readable(path: Path, beat: Callable[[], None]) -> bool:
 
 
 def put_aside(path: Path, word: str = DAMAGED) -> Path:
-    """Give a database that nobody has open another name, with a date; returns the name. Raises OSError.
+    """Rename a database that nobody has open, with a date; return the name. Raises OSError.
 
-    The log goes first: were it left alone, a new file would take it for its own.
+    The log goes first: otherwise a new database would take it for its own.
     """
     now = datetime.now(timezone.utc)
     target = path.with_name(f"{path.name}.{word}-{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}Z")
@@ -80,13 +83,13 @@ def put_aside(path: Path, word: str = DAMAGED) -> Path:
 
 
 def aside(path: Path, word: str = DAMAGED) -> list[Path]:
-    """The files that were put aside and nobody has recovered yet, the oldest first."""
+    """Return the files that were set aside and not recovered yet, oldest first."""
     found = path.parent.glob(f"{path.name}.{word}-*Z")
     return sorted(file for file in found if file.is_file())
 
 
 def recovered(path: Path) -> Path:
-    """What could be saved of it was: give a file that was put aside the name that says so."""
+    """Rename a file that was set aside, because what could be saved of it was."""
     target = path.with_name(path.name.replace(f".{DAMAGED}-", f".{RECOVERED}-"))
     with contextlib.suppress(FileNotFoundError):
         path.with_name(f"{path.name}-wal").rename(target.with_name(f"{target.name}-wal"))
@@ -95,7 +98,7 @@ def recovered(path: Path) -> Path:
 
 
 def sound(connection: sqlite3.Connection) -> bool:
-    """Whether SQLite finds nothing wrong in the whole file, which it reads for that."""
+    """Tell whether SQLite finds nothing wrong in the whole file, which it reads for that."""
     try:
         return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
     except sqlite3.DatabaseError:
@@ -103,7 +106,7 @@ def sound(connection: sqlite3.Connection) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk."""
+    """Sync the names in a folder to the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

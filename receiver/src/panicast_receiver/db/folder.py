@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The folder of the database: whose it is, and who works in it."""
+"""The folder of the database: who owns it, and who works in it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ MODE = 0o750
 
 @contextlib.contextmanager
 def as_the_services(folder: Path) -> Iterator[None]:
-    """What root makes there meanwhile is the service's: of whoever has the folder, or is to have it.
+    """Let files that root makes meanwhile belong to the service: to the owner of the folder, or its
+    future owner.
 
-    Not by changing owners afterwards: between the two the service would find files that it cannot open.
+    Changing owners afterwards would be too late: in between the service would find files that it
+    cannot open.
     """
     owner = _owner(folder)
     umask = os.umask(0o027)
@@ -49,7 +51,7 @@ def as_the_services(folder: Path) -> Iterator[None]:
 
 
 def give(path: Path) -> None:
-    """Let a file that root made be the folder's owner's, and its group's to read. Raises OSError."""
+    """Give a file that root made to the folder's owner, readable by its group. Raises OSError."""
     path.chmod(0o640)
     if not os.geteuid():
         found = path.parent.stat()
@@ -58,13 +60,13 @@ def give(path: Path) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep the service from starting there; raises ReceiverError where it runs."""
+    """Keep the service from starting there. Raises ReceiverError if it runs."""
     try:
         with _lock(folder) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
     except FileNotFoundError as error:
-        raise ReceiverError(f"{folder} is not there, or no service ever ran there; start it once") from error
+        raise ReceiverError(f"{folder} does not exist, or no service ran there; start it once") from error
     except BlockingIOError as error:
         raise ReceiverError(
             f"a service keeps its records in {folder}; stop it first: systemctl stop panicast-receiver"
@@ -74,7 +76,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _lock(folder: Path) -> TextIO:
-    """The lock's file; one that root makes is the service's."""
+    """Open the lock's file; if root makes it, it belongs to the service."""
     if not folder.is_dir():
         raise FileNotFoundError(folder)
     with as_the_services(folder):
@@ -82,7 +84,8 @@ def _lock(folder: Path) -> TextIO:
 
 
 def _owner(folder: Path) -> tuple[int, int] | None:
-    """The user and the group whose the files are to be; None where that is whoever makes them."""
+    """Return the user and the group that the files should belong to; None if that is whoever makes
+    them."""
     with contextlib.suppress(FileNotFoundError):
         found = folder.stat()
         return found.st_uid, found.st_gid

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Reads along behind whoever writes the records: for `follow`, for the web page's feed, for the sinks.
+"""Follows the records as they are written: for `follow`, for the web page's feed, for the sinks.
 
-A record is passed on when it is known what it means, or has been looked for long enough; then the meaning
-counts as a change of its own, and follows. One that had to wait for its turn waits no more for that.
+A record is passed on when its meaning is known, or the analysis takes too long; in that case the
+meaning is a change of its own and follows. A record that had to wait for its turn does not wait for
+its meaning as well.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from .reader import Entry, Query, Reader
 
 
 class Follower:
-    """One view of a state folder's database, whatever becomes of the file. Raises ReceiverError."""
+    """One view of a state folder's database, whatever happens to the file. Raises ReceiverError."""
 
     def __init__(self, state_dir: Path) -> None:
         self._state_dir = state_dir
@@ -31,7 +32,8 @@ class Follower:
         self._reader = None
 
     def reader(self) -> Reader:
-        """The reader; another one where the file is another one, or was opened while nobody wrote to it."""
+        """Return the reader; a new one if the file was replaced, or was opened while nobody wrote
+        to it."""
         reader = self._reader
         if reader and (reader.replaced() or (reader.frozen and reader.log_exists())):
             self.close()
@@ -39,14 +41,15 @@ class Follower:
         return self._reader
 
     def changed(self) -> bool:
-        """Whether anybody has written since this was asked last, or something was kept back."""
+        """Tell whether anybody has written since the last call, or something was held back."""
         reader = self.reader()
         state = id(reader), reader.data_version()
         changed, self._seen = state != self._seen, state
         return changed or self.held
 
     def after(self, cursor: int, query: Query) -> list[Entry]:
-        """The matching records after ``cursor`` that may be passed on; ``limit`` keeps the first."""
+        """Return the matching records after ``cursor`` that may be passed on; ``limit`` keeps the
+        first ones."""
         found = self.reader().changed_since(cursor, query)
         for place, entry in enumerate(found):
             pending = entry.summary["meaning"] == "pending" and entry.turn == turns.AT_ONCE

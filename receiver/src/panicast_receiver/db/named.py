@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which file has a name: one that is open stays open when somebody moves it, deletes it or puts another one
-in its place, and what is written then is found by nobody."""
+"""Notices that another file has the database's name: an open file stays open when somebody moves,
+deletes or replaces it, and nobody would find what is written to it then."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 
 
 class NamedFile:
-    """A name, and the file that has it when this is made."""
+    """A name, and the file that has it when this is created."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._was = self._now()
 
     def changed(self) -> bool:
-        """Whether another file has the name now, or none."""
+        """Tell whether another file has the name now, or none."""
         return self._was != self._now()
 
     def clear(self) -> None:
-        """Delete the name, if the same file has it still. Raises OSError."""
+        """Delete the name if the same file still has it. Raises OSError."""
         if not self.changed():
             with contextlib.suppress(FileNotFoundError):
                 self._path.unlink()

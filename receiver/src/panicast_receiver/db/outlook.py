@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the bounds of what is kept mean in days, at the rate of the last weeks."""
+"""Says how many days of records the limits keep, at the rate of the last weeks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FAR = 3650.0
 
 
 def tell(state_dir: Path, retention: Retention, now_ns: int) -> list[str]:
-    """A sentence for each bound."""
+    """Return a sentence for each limit."""
     path = state_dir / schema.FILE_NAME
     folder = next(place for place in (state_dir, *state_dir.parents) if place.exists())
     size = retention.bytes(path if path.exists() else folder / schema.FILE_NAME)
@@ -49,7 +49,8 @@ def _days(days: float) -> str:
 
 
 def _rate(path: Path, now_ns: int) -> tuple[int, int, float, tuple[str, int]]:
-    """Records of the last days, what they take, in how many days, at least one; the host with the most."""
+    """Return the records of the last days, their bytes, the number of days (at least one), and the
+    host with the most records."""
     none = 0, 0, 1.0, ("", 0)
     try:
         database, _ = schema.open_reader(path)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The reading side of the database: what list, show, follow and export ask for."""
+"""The reading side of the database: what list, show, follow and export query."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Place(NamedTuple):
 
 
 class Query(NamedTuple):
-    """Which records: None means no restriction. ``everything`` adds hello and bye."""
+    """Selects records. None means no restriction. ``everything`` adds hello and bye."""
 
     type: str | None = None
     host: str | None = None
@@ -73,7 +73,7 @@ class Entry(NamedTuple):
 
 
 class Reader:
-    """A read-only view of a state folder's database; raises ReceiverError where SQLite raises."""
+    """A read-only view of a state folder's database. Raises ReceiverError where SQLite raises."""
 
     def __init__(self, state_dir: Path) -> None:
         self.path = state_dir / schema.FILE_NAME
@@ -87,32 +87,33 @@ class Reader:
         self._db.close()
 
     def until(self, deadline: float) -> None:
-        """Answer until then, a reading of the monotonic clock; what takes longer raises ReceiverError."""
+        """Answer until then, a reading of the monotonic clock. What takes longer raises
+        ReceiverError."""
         self._db.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
 
     def log_exists(self) -> bool:
-        """Whether a service has begun to write since a frozen database was opened."""
+        """Tell whether a service has begun to write since a frozen database was opened."""
         return schema.has_log(self.path)
 
     def replaced(self) -> bool:
-        """Whether another file has the database's name now."""
+        """Tell whether another file has the database's name now."""
         return self._named.changed()
 
     def size(self) -> int:
-        """Bytes of the database on the disk, those of its write-ahead log included."""
+        """Return the bytes of the database on the disk, its write-ahead log included."""
         files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
 
     def select(self, query: Query) -> list[Entry]:
-        """The matching records, oldest first; ``limit`` keeps the newest."""
+        """Return the matching records, oldest first; ``limit`` keeps the newest."""
         where, values = _conditions(query)
         sql = f"SELECT {_SUMMARY} FROM records WHERE {where} ORDER BY received_ns DESC, changed DESC"
         rows = self._rows(f"{sql} LIMIT ?", [*values, _limit(query)])
         return [_entry(row) for row in reversed(list(rows))]
 
     def changed_since(self, cursor: int, query: Query) -> list[Entry]:
-        """The matching records that were stored or completed after ``cursor``, in that order; ``limit`` keeps
-        the first."""
+        """Return the matching records stored or completed after ``cursor``, in that order;
+        ``limit`` keeps the first."""
         where, values = _conditions(query)
         sql = (
             f"SELECT {_SUMMARY} FROM records WHERE changed > ? AND turn != {turns.WAITS} AND {where} "
@@ -122,7 +123,8 @@ class Reader:
         return [_entry(row) for row in rows]
 
     def groups(self, query: Query) -> list[dict[str, Any]]:
-        """The objects that ``groups --json`` prints: the same crash of many hosts once, newest last."""
+        """Return the objects that ``groups --json`` prints: the same crash of many hosts once,
+        newest last."""
         where, values = _conditions(query)
         sql = (
             "SELECT signature, title, count(*) AS records, count(DISTINCT host) AS hosts, "
@@ -146,15 +148,15 @@ class Reader:
         ]
 
     def _titles(self, group: sqlite3.Row, where: str, values: list[Any]) -> list[str]:
-        """All titles of a group: most have one."""
+        """Return all titles of a group; most have one."""
         if group["least"] == group["most"]:
             return [group["title"]] if group["title"] else []
         sql = f"SELECT DISTINCT title FROM records WHERE {where} AND signature = ? ORDER BY title"
         return [row["title"] for row in self._rows(sql, [*values, group["signature"]]) if row["title"]]
 
     def timelines(self, query: Query, start_ns: int, width_ns: int) -> dict[str, dict[int, int]]:
-        """How many records each group has in each ``width_ns`` from ``start_ns`` on: {signature: {number of
-        the stretch: records}}."""
+        """Return how many records each group has in each ``width_ns`` from ``start_ns`` on:
+        {signature: {number of the interval: records}}."""
         where, values = _conditions(query)
         sql = (
             "SELECT signature, (received_ns - ?) / ? AS stretch, count(*) AS records FROM records "
@@ -166,7 +168,7 @@ class Reader:
         return found
 
     def totals(self) -> list[dict[str, Any]]:
-        """For each type that there is: {type, records, incomplete, last_ns}."""
+        """Return for each type: {type, records, incomplete, last_ns}."""
         sql = (
             "SELECT type, count(*) AS records, sum(NOT complete) AS incomplete, max(received_ns) AS last_ns "
             "FROM records GROUP BY type"
@@ -174,12 +176,12 @@ class Reader:
         return [dict(row) for row in self._rows(sql, [])]
 
     def group_count(self) -> int:
-        """How many groups there are."""
+        """Return the number of groups."""
         sql = "SELECT count(DISTINCT signature) AS found FROM records WHERE signature != ''"
         return int(next(self._rows(sql, []))["found"])
 
     def backlogs(self) -> dict[str, int]:
-        """How many records each sink has not been told of yet."""
+        """Return how many records each sink has not received yet."""
         sql = (
             "SELECT sink, (SELECT count(*) FROM records "
             "WHERE (records.changed > cursors.changed OR turn = 1) "
@@ -188,19 +190,20 @@ class Reader:
         return {row["sink"]: row["records"] for row in self._rows(sql, [])}
 
     def hosts(self, silent_s: float, now_ns: int) -> list[dict[str, Any]]:
-        """The objects that ``hosts --json`` prints."""
+        """Return the objects that ``hosts --json`` prints."""
         return boots.hosts(self._rows("SELECT * FROM boots", []), now_ns, silent_s)
 
     def cursor(self) -> int:
-        """The ``changed`` of the newest change."""
+        """Return the ``changed`` of the newest change."""
         return int(next(self._rows(changes.NEWEST, []))[0])
 
     def data_version(self) -> int:
-        """A number that differs when another process has committed since the last call."""
+        """Return a number that differs if another process has committed since the last call."""
         return int(next(self._rows("PRAGMA data_version", []))[0])
 
     def find(self, prefix: str) -> Entry:
-        """The one record whose id starts with ``prefix``; raises ReceiverError when none or several do."""
+        """Return the one record whose id starts with ``prefix``. Raises ReceiverError if there is
+        none or several."""
         # "g" sorts after every hexadecimal digit.
         sql = f"SELECT {_SUMMARY} FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT 6"
         wanted = prefix.lower()
@@ -212,26 +215,24 @@ class Reader:
             )
         if len(found) > 1:
             ids = ", ".join(entry.summary["id"] for entry in found[:5]) + (", …" if len(found) > 5 else "")
-            raise NotFoundError(f"{prefix!r} fits several records: {ids}; give more of the id")
+            raise NotFoundError(f"{prefix!r} matches several records: {ids}; give more of the id")
         return found[0]
 
     def by_identity(self, identity: bytes) -> Entry | None:
-        """A record, if it is there."""
+        """Return a record, or None."""
         sql = f"SELECT {_SUMMARY} FROM records WHERE identity = ?"
         return next((_entry(row) for row in self._rows(sql, [identity])), None)
 
     def has_complete(self, identity: bytes) -> bool:
-        """Whether a record is there, whole."""
+        """Tell whether a record is stored complete."""
         sql = "SELECT 1 FROM records WHERE identity = ? AND complete"
         return next(self._rows(sql, [identity]), None) is not None
 
     def load(self, entry: Entry) -> Record:
-        """The whole record, text included."""
+        """Return the whole record, text included."""
         row = next(self._rows("SELECT * FROM records WHERE identity = ?", [entry.identity]), None)
         if row is None:
-            raise NotFoundError(
-                f"record {entry.summary['id']} is gone: a newer one of its host took its place"
-            )
+            raise NotFoundError(f"record {entry.summary['id']} is gone: a newer one of its host replaced it")
         return row_to_record(row)
 
     def _rows(self, sql: str, values: list[Any]) -> Iterator[sqlite3.Row]:
@@ -268,7 +269,7 @@ def _conditions(query: Query) -> tuple[str, list[Any]]:
 
 
 def _crash(text: str | None) -> Any:
-    """What is known of the crash; nothing where the disk has changed that."""
+    """Return what is known of the crash; nothing if the disk has corrupted it."""
     try:
         return json.loads(text) if text else None
     except ValueError:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is kept, and what goes first: all that is stored has a bound, nothing forged expires what is sealed.
+"""Decides what is kept and what is deleted first: everything stored has a limit, and nothing forged
+expires what is sealed.
 
-In one order, whatever the reason: doubted, then unsealed, then sealed records; of each hello and bye, then
-tests, then oopses and panics; of each the incomplete, then the whole ones; of each the oldest first.
+The order is the same whatever the reason: doubted, then unsealed, then sealed records; within these
+hello and bye, then tests, then oopses and panics; within these incomplete, then complete ones; then
+the oldest first.
 """
 
 from __future__ import annotations
@@ -78,11 +80,11 @@ class Retention(NamedTuple):
     per_host: int = 0
 
     def before_ns(self, now_ns: int) -> int | None:
-        """What was received before this time need not be kept."""
+        """Return the time before which received records need not be kept."""
         return now_ns - int(self.days * 86400e9) if self.days else None
 
     def bytes(self, path: Path) -> int:
-        """How large the database may be."""
+        """Return how large the database may be."""
         if self.size:
             return self.size
         disk = shutil.disk_usage(path.parent)
@@ -117,7 +119,7 @@ def expire(
 
 
 def expired_ns(db: sqlite3.Connection) -> int | None:
-    """The time that was told when this was last asked for."""
+    """Return the time given at the last call of expire()."""
     row = db.execute("SELECT value FROM counters WHERE name = 'expired'").fetchone()
     return None if row is None else int(row[0])
 
@@ -183,9 +185,9 @@ def surplus(
 
 
 def oversize(db: sqlite3.Connection, most_bytes: int, limit: int) -> list[bytes]:
-    """The identities of records to delete for the database to have at most so many bytes.
+    """Return the identities of records to delete so that the database has at most so many bytes.
 
-    Whatever else takes room, records are left half of it.
+    Records keep half of that, whatever else takes room.
     """
     pages, free, size = (
         db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a damaged database still holds: its pages are read one by one, past SQLite, for rows of records.
+"""Reads what a damaged database still holds, page by page without SQLite.
 
-SQLite finds a row by the pages above it: where one of those is damaged all below it is lost to SQLite, though
-it is there. Here each page that is a leaf of a table is looked at by itself
-(https://sqlite.org/fileformat2.html); a row is a record's when its id is the digest of its identity.
+SQLite finds a row by the pages above it. If one of those is damaged, SQLite loses everything below
+it, although it is still there. Here each leaf page of a table is examined by itself
+(https://sqlite.org/fileformat2.html). A row is a record's if its id is the digest of its identity.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ _KINDS: dict[type, Sequence[str]] = {
 
 
 def rows(path: Path) -> Iterator[_Row]:
-    """Every row of ``records`` that can be read, but those that were deleted; raises ReceiverError.
+    """Return every readable row of ``records`` that was not deleted. Raises ReceiverError.
 
-    A file that is sound as far as its log goes gets the log's pages first.
+    If the log is intact, its pages come before the file's.
     """
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -57,8 +57,8 @@ def rows(path: Path) -> Iterator[_Row]:
 
 
 def _columns() -> dict[str, Any]:
-    """The names of a row's values, with what stands for a value where the row's version had none: new ones
-    only ever come last."""
+    """Return the names of a row's values, with defaults for columns that the row's version lacks:
+    new columns only ever come last."""
     with contextlib.closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(schema.SCHEMA)
         found = connection.execute("PRAGMA table_info(records)").fetchall()
@@ -66,7 +66,7 @@ def _columns() -> dict[str, Any]:
 
 
 def _as_of_now(row: _Row) -> _Row:
-    """A row of an older version, known by what records are known by now."""
+    """Return a row of an older version under the identity that this version gives it."""
     if row["format"] != "v1" or not isinstance(row["boot_id"], bytes):
         return row
     names = ("type", "flags", "boot_id", "event", "frames", "text_length", "time_ns", "header_host")
@@ -104,7 +104,7 @@ class _Pages:
         self._free = self._free_pages() if sound else set[int]()
 
     def rows(self) -> Iterator[list[Any]]:
-        """The values of each row of every table."""
+        """Return the values of each row of every table."""
         for number in range(1, self._count + 1):
             if number in self._free:
                 continue
@@ -120,7 +120,7 @@ class _Pages:
                     yield _values(self._payload(page, int.from_bytes(page[place : place + 2], "big")))
 
     def _free_pages(self) -> set[int]:
-        """The pages that hold nothing any more: what was deleted is still to be read there."""
+        """Return the pages that hold nothing any more: deleted rows can still be read there."""
         free: set[int] = set()
         (trunk,) = struct.unpack_from(">I", self._data, 32)
         while 0 < trunk <= self._count and trunk not in free:
@@ -132,7 +132,8 @@ class _Pages:
         return free
 
     def _payload(self, page: bytes, at: int) -> bytes:
-        """A cell's content, with what of it is on other pages as far as that chain goes."""
+        """Return a cell's content, with what is on other pages as far as that chain can be
+        followed."""
         length, at = _varint(page, at)
         _, at = _varint(page, at)
         if length > _MOST_BYTES:
@@ -155,7 +156,7 @@ class _Pages:
 
 
 def _values(payload: bytes) -> list[Any]:
-    """The values of a row; one that is cut short is what there is of it."""
+    """Return the values of a row; of one that is cut short, what there is."""
     size, at = _varint(payload, 0)
     kinds = []
     while at < size:
@@ -187,7 +188,7 @@ def _value(kind: int, payload: bytes, at: int) -> tuple[Any, int]:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """A number of one to nine bytes, and where it ends."""
+    """Return a number of one to nine bytes, and where it ends."""
     value = 0
     for place in range(at, at + 8):
         byte = data[place]

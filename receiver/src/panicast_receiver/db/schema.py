@@ -225,7 +225,7 @@ def make(path: Path, beat: Callable[[], None] = lambda: None) -> sqlite3.Connect
     except sqlite3.Error as error:
         raise failure(error, path) from error
     except OSError as error:
-        raise ReceiverError(f"cannot bring {path} up to date: {error.strerror}") from error
+        raise ReceiverError(f"cannot upgrade {path}: {error.strerror}") from error
     return connection
 
 
@@ -335,7 +335,7 @@ def _check_version(
     )
     if version > VERSION:
         raise ReceiverError(
-            f"{path} was written by a newer panicast-receiver (schema {version}, this one knows "
+            f"{path} was written by a newer panicast-receiver (schema {version}, this one supports "
             f"{VERSION}); upgrade this one, or choose another --state-dir"
         )
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -344,7 +344,7 @@ def _check_version(
     if version < VERSION and not allow_new and not allow_older:
         raise ReceiverError(
             f"{path} was written by an older panicast-receiver (schema {version}, this one reads {VERSION}); "
-            "start the service once, which brings it up to date"
+            "start the service once, which upgrades it"
         )
     return int(version)
 

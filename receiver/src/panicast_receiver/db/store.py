@@ -315,7 +315,7 @@ class Store:
             target = damage.put_aside(self.path)
         except OSError as problem:
             raise ReceiverError(
-                f"{self.path} is damaged ({error}) and cannot be put aside: {problem.strerror}"
+                f"{self.path} is damaged ({error}) and cannot be set aside: {problem.strerror}"
             ) from problem
         logger.error(
             "%s is damaged (%s): it was put aside as %s, and a new one is begun; `panicast-receiver recover` "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the receiver knows of one record, and how it looks in text.
+"""What the receiver knows of one record, and how it looks as text.
 
-Everything above stands on these values: assembly makes them, db keeps them, sinks and web show them.
+Every room above uses these values: assembly makes them, db stores them, sinks and web show them.
 """

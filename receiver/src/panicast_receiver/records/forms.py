@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""JSON Schemas of values, and how they are put together. Pure."""
+"""Builds JSON Schemas of values. Pure."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ _PYTHON = {
 
 
 def or_null(schema: Schema) -> Schema:
-    """The schema of a value that may be null."""
+    """Return the schema of a value that may be null."""
     return {"anyOf": [schema, {"type": "null"}]}
 
 
 def with_properties(properties: Mapping[str, Schema], **more: Any) -> Schema:
-    """The schema of an object that has all of these properties."""
+    """Return the schema of an object that has all of these properties."""
     return {"type": "object", "properties": properties, "required": list(properties), **more}
 
 
 def digits(number: int) -> Schema:
-    """The schema of a string of so many hexadecimal digits."""
+    """Return the schema of a string with so many hexadecimal digits."""
     return {"type": "string", "pattern": f"^[0-9a-f]{{{number}}}$"}
 
 
 def types(schema: Schema) -> tuple[type, ...]:
-    """The Python types that a value of this schema may have."""
+    """Return the Python types that a value of this schema may have."""
     return tuple(_PYTHON[one["type"]] for one in schema.get("anyOf", (schema,)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How records look: a line in a list, a page, an exported file. Pure: text out, nothing printed."""
+"""Renders records: a line in a list, a page, an exported file. Pure: returns text, prints nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN_ELSEWHERE = frozenset({"host", "reason"})
 
 
 def state(summary: dict[str, Any]) -> str:
-    """``complete``, or what is missing; and whether to believe it."""
+    """Return ``complete``, or what is missing; and whether the record is contested or doubted."""
     belief = [word for word in ("contested", "doubted") if summary.get(word)]
     return ", ".join([_missing(summary), *belief])
 
@@ -32,12 +32,12 @@ def _missing(summary: dict[str, Any]) -> str:
 
 
 def frames(number: int) -> str:
-    """So many frames, in words."""
+    """Return a number of frames in words."""
     return f"{number} frame{'' if number == 1 else 's'}"
 
 
 def table(summaries: Sequence[dict[str, Any]], headings: bool = True) -> str:
-    """One line for each record under headings, columns aligned."""
+    """Return one line for each record, in aligned columns under headings."""
     rows = [
         (item["id"], _short(item["received"]), item["type"], item["host"], state(item), item["reason"])
         for item in summaries
@@ -46,7 +46,7 @@ def table(summaries: Sequence[dict[str, Any]], headings: bool = True) -> str:
 
 
 def aligned(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    """Rows under headings, if there are any, everything escaped, columns aligned."""
+    """Return rows under headings in aligned columns, escaped; nothing if there are no rows."""
     rows = [*([headings] if headings else []), *([escape(cell) for cell in row] for row in cells)]
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
@@ -67,7 +67,7 @@ def _meaning(summary: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def groups_table(groups: Sequence[dict[str, Any]]) -> str:
-    """One line for each group of crashes."""
+    """Return one line for each group of crashes."""
     headings = ("GROUP", "HOSTS", "RECORDS", "FIRST (UTC)", "LAST (UTC)", "KERNELS", "CRASH")
     return aligned(
         headings,
@@ -87,7 +87,7 @@ def groups_table(groups: Sequence[dict[str, Any]]) -> str:
 
 
 def hosts_table(hosts: Sequence[dict[str, Any]]) -> str:
-    """One line for each host."""
+    """Return one line for each host."""
     headings = ("HOST", "STATE", "LAST SEEN (UTC)", "KERNEL", "MODULE", "INTERFACES")
     return aligned(
         headings,
@@ -106,7 +106,7 @@ def hosts_table(hosts: Sequence[dict[str, Any]]) -> str:
 
 
 def sinks_table(sinks: Sequence[dict[str, Any]]) -> str:
-    """One line for each sink, and one for each record that it would not take."""
+    """Return one line for each sink, and one for each record that it refused."""
     rows = [
         (item["sink"], item["state"], str(item["waiting"]), str(len(item["aside"])), item["complaint"])
         for item in sinks
@@ -125,7 +125,7 @@ def _short(time: str) -> str:
 
 
 def header(summary: dict[str, Any]) -> str:
-    """The block of ``name: value`` lines above a record's text."""
+    """Return the block of ``name: value`` lines above a record's text."""
     source = summary["source"]
     heard = ", ".join(f"{name} {source[name]}" for name in ("mac", "ip", "iface") if source[name])
     lines: list[tuple[str, str]] = [
@@ -152,13 +152,14 @@ def header(summary: dict[str, Any]) -> str:
 
 
 def page(summary: dict[str, Any], record: Record, colour: bool = False) -> str:
-    """Header block, empty line, text with readable levels and marked gaps."""
+    """Return the header, an empty line, and the text with readable levels and marked gaps."""
     return header(summary) + "\n" + render_log(record.marked_text, colour)
 
 
 def as_json(summary: dict[str, Any], record: Record) -> dict[str, Any]:
-    """The object that ``show --json`` prints: the summary and the text, gaps marked; and ``raw``, in base64
-    the bytes that arrived where ``text`` does not hold them exactly (some are missing, NUL or no UTF-8)."""
+    """Return the object that ``show --json`` prints: the summary and the text with marked gaps; and
+    ``raw``, in base64 the bytes that arrived if ``text`` does not hold them exactly (some are
+    missing, NUL or not UTF-8)."""
     text = record.marked_text.decode("utf-8", "backslashreplace")
     exact = text.encode() == record.received_text and "\0" not in text
     raw = None if exact else base64.b64encode(record.received_text).decode()
@@ -166,7 +167,8 @@ def as_json(summary: dict[str, Any], record: Record) -> dict[str, Any]:
 
 
 def file_name(summary: dict[str, Any]) -> str:
-    """A name for an exported record in which nothing the host sent can mean a path."""
+    """Return a file name for an exported record, in which nothing that the host sent can mean a
+    path."""
     host = re.sub(r"[^A-Za-z0-9._-]", "_", summary["host"])[:64].lstrip(".") or "unknown"
     when = re.sub(r"[-:]", "", summary["received"][:19])
     return f"{when}Z_{host}_{summary['type']}_{summary['id']}.txt"

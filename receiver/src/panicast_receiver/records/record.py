@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the receiver knows of one record, whole or not: the value that capture hands to the store."""
+"""What the receiver knows of one record, complete or not: the value that capture passes to the
+store."""
 
 from __future__ import annotations
 
@@ -30,14 +31,15 @@ class Source(NamedTuple):
 
 
 class Instant(NamedTuple):
-    """One clock reading: ``mono`` seconds for waiting, ``wall_ns`` since the epoch for people."""
+    """One reading of the clocks: ``mono`` in seconds for waiting, ``wall_ns`` since the epoch for
+    people."""
 
     mono: float
     wall_ns: int
 
 
 def id_of(identity: bytes) -> str:
-    """What people call a record."""
+    """Return the short id of an identity, for people."""
     return blake2b(identity, digest_size=ID_BYTES).hexdigest()
 
 
@@ -88,34 +90,36 @@ class Record:
 
     @cached_property
     def mac(self) -> str | None:
-        """The sender's Ethernet address: as the metadata states it (on the wire it may be a router's)."""
+        """Return the sender's Ethernet address as the metadata states it (on the wire it may be a
+        router's)."""
         return self.meta.get("mac", "").lower() or self.source.mac
 
     @cached_property
     def gaps(self) -> list[Gap]:
-        """What is missing of the text."""
+        """Return what is missing of the text."""
         return gaps(self.runs, self.text_length)
 
     @property
     def complete(self) -> bool:
-        """Nothing is missing: neither text nor metadata; nor messages, of which nobody knows how long they
-        were."""
+        """Tell whether text and metadata are complete; and that no message of unknown length is
+        missing."""
         whole = self.metadata is not None and not self.gaps
         return whole and not (self.format == "netconsole" and LOST_MESSAGES in self.meta)
 
     @property
     def sealed(self) -> bool:
-        """It was sealed with one of our keys."""
+        """Tell whether it was sealed with one of our keys."""
         return bool(self.flags & FLAG_SEALED)
 
     @property
     def older_text(self) -> bool:
-        """The sender's log held older text that is not part of the record."""
+        """Tell whether the sender's log held older text that is not part of the record."""
         return bool(self.flags & FLAG_OLDER_TEXT)
 
     @cached_property
     def reason(self) -> str:
-        """Why the machine died: from the metadata, else from the text's panic line, else empty."""
+        """Return why the machine died: from the metadata, else from the text's panic line, else
+        empty."""
         stated = self.meta.get("reason", "")
         if stated or self.type != "panic":
             return stated
@@ -124,12 +128,12 @@ class Record:
 
     @cached_property
     def received_text(self) -> bytes:
-        """The bytes that arrived, in order, with nothing in place of gaps."""
+        """Return the bytes that arrived, in order, with nothing in place of gaps."""
         return b"".join(run.data for run in self.runs)
 
     @property
     def marked_text(self) -> bytes:
-        """The text with a line ``[panicast: N bytes missing]`` in place of each gap."""
+        """Return the text with a line ``[panicast: N bytes missing]`` in place of each gap."""
         parts = [(run.offset, run.data) for run in self.runs]
         parts += [(gap.offset, b"\n[panicast: %d bytes missing]\n" % gap.length) for gap in self.gaps]
         return b"".join(data for _, data in sorted(parts))
@@ -144,8 +148,8 @@ def headerless(
     source: Source,
     metadata: bytes,
 ) -> Record:
-    """The record of a panic that came in a format without the header of v1: nothing else is known of it.
-    Its identity is made of ``identity_of``."""
+    """Return the record of a panic in a format without v1's header. Its identity is a digest of
+    ``identity_of``."""
     return Record(
         identity=blake2b(identity_of, digest_size=20).digest(),
         format=format,

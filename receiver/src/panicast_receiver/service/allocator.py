@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How the C library and Python give us memory and take it back, which decides what a frame costs."""
+"""Tunes how the C library and Python allocate memory, which decides what a frame costs."""
 
 from __future__ import annotations
 

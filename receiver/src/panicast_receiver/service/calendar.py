@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The time by which age is told: a clock that jumps must not have everything deleted for its age.
+"""The time for deleting by age: a clock that jumps must not delete everything.
 
-The time of day is believed as long as it agrees with the clock that only ever goes on. Where it does not, or
-has gone on for longer than a day while the service did not run, the time of before goes on, until the new one
-has stood for a day.
+The time of day counts while it agrees with the monotonic clock. If it does not, or if it advanced
+by more than a day while the service did not run, the old time continues until the new one has been
+steady for a day.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ STEP_NS, STAND_NS = 600 * 10**9, 86400 * 10**9
 
 
 class Calendar:
-    """``seen_ns``: the time that was told last, by an earlier life of the service; None: there was none."""
+    """``seen_ns`` is the last time of an earlier run of the service; None if there was none."""
 
     def __init__(self, seen_ns: int | None) -> None:
         self._seen = seen_ns
@@ -26,7 +26,7 @@ class Calendar:
         self._other, self._since = 0, 0
 
     def now_ns(self) -> int:
-        """Nanoseconds since the epoch."""
+        """Return nanoseconds since the epoch."""
         return self._tell(time.time_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME))
 
     def _tell(self, wall: int, steady: int) -> int:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``collect``: carries records from a JetStream cluster into PostgreSQL, at the central place.
+"""``collect``: moves records from a JetStream cluster into PostgreSQL, for the central store.
 
-A message is acknowledged when its record is committed, and only then; what is delivered twice is merged into
-the same row. Several may run: they share one durable consumer.
+It acknowledges a message only after its record is committed; a repeated message is merged into the
+same row. Several may run: they share one durable consumer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .. import log
 from ..errors import UsageError
 from ..log import logger
 from ..settings import Settings
-from ..sinks import Sink, Told, hand_over
+from ..sinks import Notice, Sink, hand_over
 from ..sinks.broker import STREAM, SUBJECTS, Broker, unpack, words
 from ..sinks.choice import postgresql_dsn
 from ..sinks.postgresql import PostgreSQL
@@ -68,7 +68,7 @@ class Collector:
         self._notifier = sdnotify.SystemdNotifier()
 
     async def run(self) -> None:
-        """Collect; whatever fails is tried again, more and more seldom."""
+        """Collect. Whatever fails is retried less and less often."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -88,7 +88,7 @@ class Collector:
         self._say_counters()
 
     async def _collect(self) -> None:
-        """Over one connection, until it fails or we are to stop."""
+        """Collect over one connection, until it fails or we must stop."""
         async with self._broker.connected() as client:
             await self._broker.make_stream(client)
             consumer = await client.jetstream().pull_subscribe(
@@ -113,7 +113,8 @@ class Collector:
                     await client.flush()
 
     async def _store(self, messages: Sequence[Msg]) -> bool:
-        """Commit what the messages hold, however often that is tried; False when we are to stop first."""
+        """Commit the messages' records, however often that must be tried; return False if we must
+        stop first."""
         batch = [told for message in messages if (told := self._told(message))]
         pause = RETRY_S
         while not self._stopping.is_set():
@@ -133,16 +134,16 @@ class Collector:
         return False
 
     async def _meanwhile(self, work: asyncio.Future[Any], messages: Sequence[Msg]) -> None:
-        """Wait for ``work``, and say now and then that the messages are being dealt with."""
+        """Wait for ``work``, and report now and then that the messages are in progress."""
         while not (await asyncio.wait({work}, timeout=ACK_S / 3))[0]:
             self._beat()
             for message in messages:
                 await message.in_progress()
         await work
 
-    def _told(self, message: Msg) -> Told | None:
+    def _told(self, message: Msg) -> Notice | None:
         try:
-            return Told(unpack(message.data, message.headers or {}), "")
+            return Notice(unpack(message.data, message.headers or {}), "")
         except ValueError as error:
             self.counts["unreadable"] += 1
             logger.error("message %s is not a record: %s", message.metadata.sequence.stream, error)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The store thread: commits what is handed over, then announces it. Never the other way round."""
+"""The store thread: commits what is handed over, then announces it, never the other way round."""
 
 from __future__ import annotations
 
@@ -69,24 +69,24 @@ class Committer(threading.Thread):
         self._suspicion = ""
 
     def suspect(self, why: str) -> None:
-        """Look whether the file is damaged, when nothing else is to do; who reads it asks for that."""
+        """Check whether the file is damaged, when nothing else is to do; readers ask for that."""
         self._suspicion = why
 
     def retain(self, retention: Retention) -> None:
-        """Keep so much from now on; another thread may ask for it."""
+        """Apply these limits from now on; another thread may call this."""
         self._retention = retention
         self._retain_at = 0.0
 
     def take_sealed_alone_of(self, hosts: Sequence[str]) -> None:
-        """Store nothing unsealed of these from now on; another thread may ask for it."""
+        """Store nothing unsealed of these hosts from now on; another thread may call this."""
         self._store.sealed_hosts = hosts
 
     def stop(self) -> None:
-        """No more endless tries on a full disk: the service is going down."""
+        """Stop retrying for ever on a full disk: the service is going down."""
         self._stopping.set()
 
     def run(self) -> None:
-        """The thread."""
+        """Run the thread."""
         name_thread(self.name)
         batch: list[Record] | None = []
         try:
@@ -125,7 +125,7 @@ class Committer(threading.Thread):
         self.beat_at = time.monotonic()
 
     def _look_at_the_file(self) -> None:
-        """Whether it is there, and sound where somebody doubts that."""
+        """Check whether the file exists, and whether it is intact if somebody doubts that."""
         if self._store.is_gone():
             self._begin_anew(damage.GoneError("it was moved, deleted or replaced"))
         if self._suspicion:
@@ -134,7 +134,7 @@ class Committer(threading.Thread):
                 self._begin_anew(error)
 
     def _begin_anew(self, error: sqlite3.Error) -> None:
-        """Go on with a new file, however long it takes until there is one; the end of patience raises."""
+        """Start a new file, however long that takes. Raises when patience ends."""
         complained, what = False, "databases gone" if self._store.is_gone() else "databases put aside"
         while True:
             self._beat()
@@ -153,15 +153,15 @@ class Committer(threading.Thread):
                 return
 
     def _is_damage(self, error: sqlite3.Error) -> bool:
-        """Whether the file was at fault, or is gone, and there is another one now."""
+        """Tell whether the file was at fault, or is gone, and a new one has replaced it."""
         if not self._store.is_gone() and not damage.is_damage(error, self._store.path, self._beat):
             return False
         self._begin_anew(error)
         return True
 
     def _retain(self, most_batches: int) -> None:
-        """Delete what need not be kept, a few batches at a time: in a flood, too, which would else fill the
-        disk before it ends. Give free pages back when nothing is left to delete."""
+        """Delete what need not be kept, a few batches at a time, also in a flood, which would fill
+        the disk otherwise. Return free pages to the disk when nothing is left to delete."""
         for _ in range(most_batches):
             if time.monotonic() < self._retain_at:
                 return
@@ -192,7 +192,7 @@ class Committer(threading.Thread):
             )
 
     def _let_go(self) -> None:
-        """Let some be told of that had to wait."""
+        """Release some records that had to wait."""
         began = time.monotonic()
         if began < self._let_go_at:
             return
@@ -212,14 +212,15 @@ class Committer(threading.Thread):
         return self._calendar.now_ns()
 
     def _make_room(self) -> None:
-        """What need not be kept is deleted on a full disk, too: the file has room then, if not the disk."""
+        """Delete what need not be kept, on a full disk too: then the file has room, even if the
+        disk has none."""
         with contextlib.suppress(sqlite3.Error, OSError):
             deleted = self._store.make_room(self._retention, self._now_ns())
             self.counts["deleted by retention"] += deleted
 
     def _write(self, batch: list[Record]) -> list[Stored]:
-        """Commit ``batch``, however long the disk stays full; into a new file where this one is damaged. The
-        end of patience raises."""
+        """Commit ``batch``, however long the disk stays full, into a new file if this one is
+        damaged. Raises when patience ends."""
         complained = False
         give_up_at: float | None = None
         self._at_once.clear()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the service counts, gathered from its threads."""
+"""Collects the service's counters from its threads."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The thread that has records looked at: it asks a process of its own, so that no text costs anybody else."""
+"""The thread that has records analysed by a separate process, so that no text harms anything else."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ class Explainer(threading.Thread):
         self._news.set()
 
     def stop(self) -> None:
-        """End at once, whatever is being looked at."""
+        """Stop at once, whatever is being analysed."""
         self._stopping.set()
         self._process.stop()
         self._news.set()
 
     def run(self) -> None:
-        """The thread."""
+        """Run the thread."""
         name_thread(self.name)
         pause = 1.0
         while not self._stopping.is_set():
@@ -92,7 +92,7 @@ class Explainer(threading.Thread):
                 pause = min(LONGEST_S, 2 * pause)
 
     def _work(self, meanings: Meanings) -> None:
-        """All that there is to look at, and then what comes, until there is another file; raises what went
+        """Analyse everything, and whatever comes, until the file is replaced. Raises what went
         wrong."""
         while not self._stopping.is_set() and not meanings.replaced():
             self._news.clear()
@@ -105,7 +105,7 @@ class Explainer(threading.Thread):
                 self._rest(meanings)
 
     def _rest(self, meanings: Meanings) -> None:
-        """Leave the machine to the burst, unless somebody waits to be told."""
+        """Leave the machine to a burst, unless somebody waits for a meaning."""
         until = time.monotonic() + BURST_S
         while not meanings.urgent() and time.monotonic() < until and not self._stopping.wait(LOOK_BURST_S):
             pass

@@ -28,7 +28,7 @@ SWITCH_S = 0.001
 
 
 def clock() -> Instant:
-    """Both clocks, now."""
+    """Read both clocks."""
     return Instant(time.monotonic(), time.time_ns())
 
 
@@ -55,11 +55,11 @@ class Listener(threading.Thread):
 
     @property
     def queue_bytes(self) -> int:
-        """What waits for the store."""
+        """Return the bytes that wait for the store."""
         return self._handoff.bytes
 
     def run(self) -> None:
-        """The thread."""
+        """Run the thread."""
         name_thread(self.name)
         # In a flood others wait for Python's lock at each step that they take.
         sys.setswitchinterval(SWITCH_S)
@@ -96,7 +96,7 @@ class Listener(threading.Thread):
         return read
 
     def _balance(self) -> None:
-        """What waits for the store and what is in flight share the memory that was granted."""
+        """Share the granted memory between what waits for the store and what is in flight."""
         reassembler, handoff = self.intake.reassembler, self._handoff
         reassembler.reserved = max(0, handoff.bytes - handoff.limit)
         handoff.spare = max(0, reassembler.limits.memory - reassembler.memory)

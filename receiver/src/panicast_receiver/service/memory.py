@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Whether what the settings allow the service fits into what its unit does (MemoryMax=)."""
+"""Checks that the memory that the settings allow fits into the unit's MemoryMax=."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MIB = 1 << 20
 
 
 def needed(settings: Settings) -> int:
-    """Bytes that the service may take at most."""
+    """Return how many bytes the service may use at most."""
     each = settings.receive_buffer_mib
     if host_and_port(settings.listen)[0] == "::":
         # The ring of IPv6.
@@ -27,7 +27,7 @@ def needed(settings: Settings) -> int:
 
 
 def warnings(settings: Settings, limit: int | None) -> list[str]:
-    """A sentence where it does not fit."""
+    """Return a sentence if it does not fit."""
     wanted = needed(settings)
     if limit is None or wanted <= limit:
         return []
@@ -40,7 +40,7 @@ def warnings(settings: Settings, limit: int | None) -> list[str]:
 
 
 def own_limit() -> int | None:
-    """The lowest limit of the control groups that we are in; None where there is none."""
+    """Return the lowest limit of our control groups; None if there is none."""
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -60,7 +60,8 @@ def own_limit() -> int | None:
 
 
 def units_limit() -> int | None:
-    """What systemd would give the unit; None where it says no number, or is not there."""
+    """Return the limit that systemd would give the unit; None if it has none, or systemd is not
+    there."""
     limit = programs.said("systemctl", "show", "--property=MemoryMax", "--value", UNIT) or ""
     # Of a unit that is not there it is infinity, or the highest number that there is.
     return int(limit) if limit.isascii() and limit.isdigit() and int(limit) < 1 << 62 else None

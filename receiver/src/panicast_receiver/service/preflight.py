@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What ``serve`` needs of its settings before it begins: looked at by it, by a reload and by check-config."""
+"""Checks what ``serve`` needs before it starts; `serve` itself, a reload and check-config call it."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from ..wire.sealing import Keys, read_keys
 
 
 class Ready(NamedTuple):
-    """What was found."""
+    """What the checks found."""
 
     keys: Keys
     sinks: Sequence[Sink]
 
 
 def prepare(settings: Settings) -> Ready:
-    """All that can be looked at while another service runs; raises ReceiverError."""
+    """Check everything that can be checked while another service runs. Raises ReceiverError."""
     _, port = host_and_port(settings.listen)
     if port and settings.netconsole_port == port:
         raise UsageError(
-            f"netconsole_port: {port} is the port of listen, where panicast's own frames come in; netconsole "
-            "needs another one, 6666 is usual"
+            f"netconsole_port: {port} is the port of `listen`, which receives panicast's own frames; "
+            "netconsole needs another one, usually 6666"
         )
     keys = keys_of(settings)
     for name in parse_interfaces(settings.interface):
@@ -38,7 +38,7 @@ def prepare(settings: Settings) -> Ready:
 
 
 def keys_of(settings: Settings) -> Keys:
-    """The keys that the settings name; raises ReceiverError."""
+    """Return the keys that the settings name. Raises ReceiverError."""
     keys = read_keys(place(settings.key_file)) if settings.key_file else {}
     for name in ("require_sealed", "sealed_hosts"):
         if getattr(settings, name) and not keys:

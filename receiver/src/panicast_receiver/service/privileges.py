@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The one capability that systemd gives us is for the packet ring: no program that we begin gets it."""
+"""Keeps systemd's one capability, which the packet ring needs, from all programs that we start."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _AMBIENT, _CLEAR = 47, 4
 
 
 def keep_from_children() -> None:
-    """Clear the ambient set of this thread and all that it begins; what we may ourselves stays."""
+    """Clear the ambient set of this thread and its children; our own capability stays."""
     # Where memory may not be both written and executed, an old libffi cannot be loaded.
     with contextlib.suppress(ImportError, MemoryError, OSError, AttributeError):
         import ctypes

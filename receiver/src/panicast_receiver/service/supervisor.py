@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``serve``: makes the parts, watches over the two threads, talks to systemd, stops without loss."""
+"""``serve``: makes the parts, watches the two threads, talks to systemd, stops without loss."""
 
 from __future__ import annotations
 
@@ -119,7 +119,8 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
 def _feeders(
     sinks: Sequence[Sink], store: Store, busy: Callable[[], bool], committer: Committer
 ) -> list[Feeder]:
-    """A feeder for each sink, and no other is fed: the first to read the file. Raises ReceiverError."""
+    """Return a feeder for each sink, and feed no others: this reads the file first. Raises
+    ReceiverError."""
     folder = store.path.parent
 
     def made() -> list[Feeder]:
@@ -137,7 +138,7 @@ def _feeders(
 
 
 def _ask_for_time() -> Callable[[], None]:
-    """What tells systemd, not too often, that the start takes longer and goes on."""
+    """Return a function that tells systemd, not too often, that the start takes longer."""
     notifier = sdnotify.SystemdNotifier()
     asked_at = float("-inf")
 
@@ -151,7 +152,7 @@ def _ask_for_time() -> Callable[[], None]:
 
 
 def open_captures(settings: Settings, stack: ExitStack) -> Sequence[Capture]:
-    """The captures that the settings ask for, closed by ``stack``; raises ReceiverError."""
+    """Return the captures that the settings ask for; ``stack`` closes them. Raises ReceiverError."""
     given = packet_sockets.given()
     udps = hold_ports(settings, stack)
     rings = _rings(settings, udps, given, stack) if settings.capture != "udp" else []
@@ -166,7 +167,7 @@ def open_captures(settings: Settings, stack: ExitStack) -> Sequence[Capture]:
 
 
 def hold_ports(settings: Settings, stack: ExitStack) -> list[UdpCapture]:
-    """A socket for each port, closed by ``stack``; raises ReceiverError."""
+    """Bind a socket to each port; ``stack`` closes them. Raises ReceiverError."""
     found: list[UdpCapture] = []
     address, port = host_and_port(settings.listen)
     interfaces = [name for name in parse_interfaces(settings.interface) if name]
@@ -232,7 +233,7 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _put_into_force(settings: Settings, intake: Intake, committer: Committer, keys: Keys) -> None:
-    """What may change while we run."""
+    """Apply the settings that may change while we run."""
     intake.set_limits(_limits(settings), settings.raw_window_s)
     intake.guard.sources.per_minute = settings.source_records_per_minute
     intake.guard.macs.per_minute = settings.mac_records_per_minute
@@ -244,7 +245,7 @@ def _put_into_force(settings: Settings, intake: Intake, committer: Committer, ke
 
 
 class _Supervisor:
-    """The main thread: takes signals, watches the two others, talks to systemd."""
+    """The main thread: takes signals, watches the other two, talks to systemd."""
 
     def __init__(
         self,
@@ -302,13 +303,13 @@ class _Supervisor:
         return alive
 
     def _say_state(self) -> None:
-        """Let `systemctl status` show what keeps us from storing, if anything."""
+        """Show in `systemctl status` what keeps us from storing, if anything."""
         if self._committer.trouble != self._said:
             self._said = self._committer.trouble
             self._notifier.notify(f"STATUS={self._said}")
 
     def _reload(self) -> None:
-        """Take over what can change while we run; a wrong file changes nothing."""
+        """Apply the settings that can change while we run; a wrong file changes nothing."""
         now_us = time.monotonic_ns() // 1000
         self._notifier.notify(f"RELOADING=1\nMONOTONIC_USEC={now_us}")
         try:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which records are told at once: as many as can be told before a person would wait.
+"""Decides which records are delivered at once: as many as can be before a person would wait.
 
-A sender has its allowance of those that took about as many frames, and so have all senders together: a flood
-of small ones, in whosever name, does not use up what large ones have, which cost a forger as many frames.
-What is sealed has none but its host's own. Pure.
+A sender has an allowance for records of about the same number of frames, and so have all senders
+together. So a flood of small records under any name does not use up the allowance of large ones,
+which cost a forger as many frames. A sealed record uses only its own host's allowance. Pure.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def came(record: Record) -> int:
 
 
 def weight(frames: int, size: int) -> int:
-    """How many frames a record took, in powers of two: by the bytes that came, whatever it says of itself."""
+    """Return how many frames a record took, as a power of two, from the bytes that came, whatever
+    it says of itself."""
     return min(frames, size // _FRAME_BYTES + 1).bit_length()
 
 
@@ -40,7 +41,7 @@ class Turns:
         self._small, self._large = (Rate(again, at_once) for at_once, again in (_SMALL, _LARGE))
 
     def at_once(self, record: Record, now: float) -> bool:
-        """Whether this one is told at once."""
+        """Tell whether this record is delivered at once."""
         if record.sealed:
             return self._senders.allows(record.header_host, now)
         size = weight(record.frames, came(record))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every setting once: from these tables come the TOML keys, the flags, their help and their checks.
+"""Every setting once: these tables make the TOML keys, the flags, their help and their checks.
 
 Precedence: flag, then configuration file, then default.
 """
@@ -84,7 +84,7 @@ class Settings:
             setattr(self, setting.key, values.get(setting.key, setting.default))
 
     def state_path(self, writing: bool) -> Path:
-        """The state folder that applies to this user, see the setting's help."""
+        """Return this user's state folder, see the setting's help."""
         if self.state_dir:
             return Path(self.state_dir)
         usable = os.access(SYSTEM_STATE_DIR, os.W_OK if writing else os.R_OK | os.X_OK)
@@ -97,10 +97,10 @@ class Settings:
 
 
 def load(flags: Mapping[str, Value], config: str | None, needed: bool = True) -> Settings:
-    """Merge the flags that were given with the configuration file; raises UsageError.
+    """Merge the given flags with the configuration file. Raises UsageError.
 
-    ``config`` names the file; None: the packaged one, where it exists. Where it is not ``needed`` it is
-    passed over by who may not read it.
+    ``config`` names the file; None means the packaged one, if it exists. If it is not ``needed``, a
+    user who may not read it goes without it.
     """
     path = Path(config) if config is not None else CONFIG_FILE
     try:
@@ -130,7 +130,7 @@ def _parse(path: Path, text: bytes) -> Mapping[str, Value]:
 
 
 def from_flag(setting: Setting) -> Callable[[str], Value]:
-    """The converter that argparse calls for a flag's text; raises UsageError."""
+    """Return the converter that argparse calls for a flag's text; it raises UsageError."""
 
     def convert(text: str) -> Value:
         try:
@@ -143,7 +143,8 @@ def from_flag(setting: Setting) -> Callable[[str], Value]:
 
 
 def render_toml() -> str:
-    """The configuration file that is shipped: every setting with its help, commented out at its default."""
+    """Return the shipped configuration file: every setting with its help, commented out at its
+    default."""
     parts = [
         "# Configuration of panicast-receiver. Every setting is also a flag of `panicast-receiver serve`;\n"
         "# flags win. Each line below shows the default. After a change:\n"

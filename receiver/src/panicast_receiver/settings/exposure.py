@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Whether others may read what they should not know."""
+"""Finds secrets that others may read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 def warnings(settings: Settings) -> list[str]:
-    """A sentence for each secret in a configuration file that all users of this machine may read."""
+    """Return a sentence for each secret in a configuration file that every user of this machine may
+    read."""
     if not settings.file or not _is_secret(settings):
         return []
     try:
@@ -28,7 +29,7 @@ def warnings(settings: Settings) -> list[str]:
 
 
 def _is_secret(settings: Settings) -> bool:
-    """Chats know who writes by the address alone; others may, by a login or a query in it."""
+    """Tell whether an address is secret: those of chats are, others by a login or a query in them."""
     url = urlsplit(settings.webhook)
     return bool(settings.webhook) and (
         settings.webhook_format == "chat" or "@" in url.netloc or bool(url.query)

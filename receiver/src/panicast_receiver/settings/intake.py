@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is heard, and how much of it may be in flight."""
+"""Settings of what is received, and of how much may be in flight."""
 
 from __future__ import annotations
 

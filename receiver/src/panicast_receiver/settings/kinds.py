@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a setting is, and the checks of those that are more than a number or a word."""
+"""The kinds of settings, and the checks of those that are more than a number or a word."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class Setting(NamedTuple):
 
     @property
     def flag(self) -> str:
-        """The setting as a command line flag."""
+        """Return the setting's command line flag."""
         return "--" + self.key.replace("_", "-")
 
     @property
     def right(self) -> str:
-        """What a right value looks like, in words."""
+        """Say what a valid value looks like."""
         if self.kind is bool:
             return "true or false"
         if self.kind is str:
@@ -61,7 +61,8 @@ class Setting(NamedTuple):
         return f"a {'whole ' if self.kind is int else ''}number from {self.low:.12g} to {self.high:.12g}"
 
     def convert(self, value: Any, where: str) -> Value:
-        """Check a value from a file or flag; raises UsageError that names ``where`` and what is right."""
+        """Return a checked value from a file or flag. Raises UsageError, which names ``where`` and
+        what is valid."""
         if self.kind is float and type(value) is int:
             value = float(value)
         good, hint = type(value) is self.kind, ""
@@ -94,7 +95,7 @@ def host_and_port(text: str) -> tuple[str, int]:
         return str(ipaddress.IPv4Address(address)), port
     except ValueError:
         if ":" in address:
-            raise Hint(f"An IPv6 address is put in brackets: [{address}]:{port}") from None
+            raise Hint(f"Put an IPv6 address in brackets: [{address}]:{port}") from None
         raise
 
 
@@ -127,13 +128,13 @@ def one_of(*words: str) -> Callable[[str], object]:
 
 
 def absolute(text: str) -> None:
-    """Pass an absolute path, or nothing; raises ValueError."""
+    """Return an absolute path, or nothing. Raises ValueError."""
     if text and not text.startswith("/"):
         raise ValueError(text)
 
 
 def web_address(text: str) -> None:
-    """Pass an http or https URL, or nothing; raises ValueError."""
+    """Return an http or https URL, or nothing. Raises ValueError."""
     if text and not (text.startswith(("http://", "https://")) and urlsplit(text).hostname):
         raise ValueError(text)
 
@@ -150,10 +151,11 @@ def parse_servers(text: str) -> list[str]:
 
 
 def without_password(text: str) -> None:
-    """Pass a connection string for libpq; raises UsageError for one with a password, without repeating it."""
+    """Return a connection string for libpq. Raises UsageError for one with a password, without
+    repeating it."""
     if _PASSWORD.search(text):
         raise UsageError(
-            "postgresql: a password does not belong into the settings; name a file of mode 0600 instead "
+            "postgresql: a password does not belong in the settings; name a file of mode 0600 instead "
             "(passfile=/etc/panicast/pgpass, with a line HOST:PORT:DATABASE:USER:PASSWORD) or a service "
             "(service=NAME)"
         )

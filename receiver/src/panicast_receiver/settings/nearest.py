@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What somebody may have meant. Pure."""
+"""Guesses what somebody meant. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """``; did you mean X?``, or nothing where no known word is near."""
+    """Return ``; did you mean X?``, or nothing if no known word is near."""
     there = list(known)
     near = difflib.get_close_matches(word, there, 1)
     near += [one for one in there if len(word) > 3 and word in one]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is said of hosts and of the receiver itself."""
+"""Settings of hosts' states and of the receiver's own log."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Who is told of each record."""
+"""Settings of the sinks: who gets each record."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where syslog messages go, as the setting writes it: WAY:HOST:PORT."""
+"""Parses where syslog messages go, as in the setting: WAY:HOST:PORT."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _TARGET = re.compile(r"(udp|tcp|tls):(\[[0-9a-fA-F:.]+\]|[\w.-]+):([0-9]{1,5})")
 
 
 class Target(NamedTuple):
-    """Where to."""
+    """A syslog server."""
 
     way: str
     host: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The web page: where it listens, under which path, and who may read it."""
+"""Settings of the web page: where it listens, under which path, and who may read it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where records go besides the database: each sink reads along behind it, at its own pace.
+"""Where records go besides the database: each sink follows the database at its own pace.
 
-There is no queue: what a sink has not got yet is what lies behind its cursor in the database, over restarts
-too. A sink that fails is tried again, more and more seldom, and keeps nobody waiting.
+There is no queue. What a sink has not received yet is what lies after its cursor in the database,
+even after a restart. A failing sink is retried less and less often, and holds up nobody.
 """
 
 from __future__ import annotations
@@ -16,26 +16,27 @@ from typing import Any, NamedTuple, Protocol
 from ..log import logger
 
 
-class Told(NamedTuple):
-    """What a sink is told of a record: the object of ``show --json``, and a line for people."""
+class Notice(NamedTuple):
+    """What a sink gets for a record: the object of ``show --json``, and a line for people."""
 
     record: dict[str, Any]
     line: str
 
 
 class Refused(Exception):
-    """The other side will never take what it was given."""
+    """The other side will never accept what it was given."""
 
 
 class Sink(Protocol):
-    """One place. ``deliver`` returns when the other side has the records, all of them; the same ones may come
-    again. It raises OSError when that failed, and Refused when trying again is of no use."""
+    """One destination. ``deliver`` returns when the other side has all of the records; the same
+    ones may come again. It raises OSError if that failed, and Refused if trying again is useless.
+    """
 
     name: str
     #: How many records it takes at once. More than one only where telling one again does no harm.
     most: int
 
-    def deliver(self, batch: Sequence[Told]) -> None:
+    def deliver(self, batch: Sequence[Notice]) -> None:
         """Hand the records over."""
 
 
@@ -49,7 +50,7 @@ class Away(OSError):
 
 @contextlib.contextmanager
 def too_long() -> Iterator[None]:
-    """What is too long for a datagram is so for ever."""
+    """Turn an error about a datagram that is too long into Refused: it will always be too long."""
     try:
         yield
     except OSError as error:
@@ -62,8 +63,9 @@ def too_long() -> Iterator[None]:
 PRIORITIES = {"panic": 2, "oops": 3, "test": 6}
 
 
-def hand_over(sink: Sink, batch: Sequence[Told], counts: Counter[str]) -> list[tuple[Told, str]]:
-    """Deliver a batch; returns those that are refused, each alone, and why: they are logged and counted."""
+def hand_over(sink: Sink, batch: Sequence[Notice], counts: Counter[str]) -> list[tuple[Notice, str]]:
+    """Deliver a batch. Return the records that were refused, each alone, with the reason: they are
+    logged and counted."""
     try:
         sink.deliver(batch)
     except Refused as error:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the NATS sink and ``collect`` agree on: the connection, the stream, what a message holds."""
+"""What the NATS sink and ``collect`` share: the connection, the stream, and the contents of a
+message."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ _MOST_BYTES = 16 << 20
 
 
 class Login(NamedTuple):
-    """Who we are to the servers: user and password, or a token; None: nobody."""
+    """Our login to the servers: user and password, or a token; None means no login."""
 
     user: str | None = None
     password: str | None = None
@@ -44,7 +45,7 @@ class Login(NamedTuple):
 
 
 def read_login(path: str) -> Login:
-    """The login in a file of one line, USER:PASSWORD or a token; raises ReceiverError."""
+    """Return the login in a file of one line, USER:PASSWORD or a token. Raises ReceiverError."""
     if not path:
         return Login()
     line = read_line(path, "the login: USER:PASSWORD or a token")
@@ -53,7 +54,7 @@ def read_login(path: str) -> Login:
 
 
 class Broker:
-    """The servers of one cluster, and who we are to them; raises ReceiverError."""
+    """The servers of one cluster, and our login to them. Raises ReceiverError."""
 
     def __init__(self, servers: str, login_file: str) -> None:
         self._servers = parse_servers(servers)
@@ -61,7 +62,8 @@ class Broker:
 
     @contextlib.asynccontextmanager
     async def connected(self) -> AsyncIterator[Client]:
-        """A connection, closed at the end; it looks for another server when its own is gone."""
+        """Yield a connection and close it at the end. It looks for another server if its own is
+        gone."""
         complaints: list[str] = []
 
         async def complain(error: Exception) -> None:
@@ -88,8 +90,8 @@ class Broker:
                 await asyncio.wait_for(client.close(), _CONNECT_S)
 
     async def make_stream(self, client: Client) -> None:
-        """Make the stream where there is none, with a copy on each server that was named, up to three; one
-        that is there stays as it is."""
+        """Create the stream if there is none, with a replica on each server that was named, at most
+        three. An existing one does not change."""
         copies = min(len(self._servers), _MOST_COPIES)
         try:
             await client.jetstream().stream_info(STREAM)
@@ -106,14 +108,15 @@ class Broker:
 
 
 def message_id(record: Mapping[str, Any]) -> str:
-    """The same for the same sighting of a record, whichever receiver publishes it: by what is missing."""
+    """Return an id that is the same for the same sighting of a record, whichever receiver publishes
+    it. It depends on what is missing."""
     missing = [record["sealed"], record["metadata_missing"], record["gaps"]]
     return f"{record['identity']}-{blake2b(json.dumps(missing).encode(), digest_size=8).hexdigest()}"
 
 
 def pack(record: Mapping[str, Any], most: int) -> tuple[bytes, dict[str, str]] | None:
-    """A record as a message and its headers: JSON, zstd of it where a server that takes ``most`` bytes would
-    not take that; None when it takes neither."""
+    """Return a record as a message and its headers: JSON, or zstd of it if a server that accepts
+    ``most`` bytes would refuse the JSON; None if it refuses both."""
     plain = json.dumps(record).encode()
     headers = {"Nats-Msg-Id": message_id(record)}
     if len(plain) + _HEADER_ROOM <= most:
@@ -123,7 +126,7 @@ def pack(record: Mapping[str, Any], most: int) -> tuple[bytes, dict[str, str]] |
 
 
 def unpack(data: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
-    """The record of a message; raises ValueError."""
+    """Return the record of a message. Raises ValueError."""
     if headers.get(_ENCODING):
         try:
             data = zstandard.ZstdDecompressor().decompress(data, max_output_size=_MOST_BYTES)
@@ -136,10 +139,10 @@ def unpack(data: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
 
 
 def subject(record: Mapping[str, Any]) -> str:
-    """Where a record is published: by its type, one of few."""
+    """Return the subject of a record, by its type."""
     return SUBJECTS.replace("*", record["type"])
 
 
 def words(error: BaseException) -> str:
-    """What the client library's errors say; some say nothing."""
+    """Return the words of the client library's errors, some of which have none."""
     return str(error) or type(error).__name__

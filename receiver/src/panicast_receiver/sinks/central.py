@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The tables of the central store, and the SQL that fills them. Pure: nothing here talks to a server."""
+"""The tables of the central store, and the SQL that fills them. Pure: nothing here talks to a
+server."""
 
 from __future__ import annotations
 
@@ -81,7 +82,7 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
 def line(document: Mapping[str, Any]) -> str:
-    """A document as a line for COPY, in PostgreSQL's text format."""
+    """Return a document as a line for COPY, in PostgreSQL's text format."""
     row = {
         **document,
         **{name: shorten(document[name], most) for name, most in _BOUNDS.items()},
@@ -110,5 +111,5 @@ def _without_nul(value: Any) -> Any:
 
 
 def _storable(text: str) -> str:
-    """No NUL, which PostgreSQL's text cannot hold, and no half of a surrogate pair."""
+    """Remove NUL, which PostgreSQL's text cannot hold, and half surrogate pairs."""
     return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()

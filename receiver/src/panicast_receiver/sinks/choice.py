@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which sinks the settings ask for. What needs a library is imported by those who use it."""
+"""Chooses the sinks that the settings ask for. Only they import the libraries that they need."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PACKAGES: Mapping[str, str] = {
 
 @contextlib.contextmanager
 def libraries() -> Iterator[None]:
-    """Turns a missing library of a sink into a UsageError that says what to do."""
+    """Turn a missing library of a sink into a UsageError that says what to do."""
     try:
         yield
     except ImportError as error:
@@ -42,7 +42,7 @@ def libraries() -> Iterator[None]:
 
 @libraries()
 def chosen(settings: Settings) -> list[Sink]:
-    """The sinks; raises ReceiverError when one cannot be."""
+    """Return the sinks. Raises ReceiverError if one cannot be made."""
     sinks: list[Sink] = []
     if settings.hook:
         sinks.append(Hook(settings.hook, _secrets(settings)))
@@ -65,13 +65,13 @@ def chosen(settings: Settings) -> list[Sink]:
 
 
 def _secrets(settings: Settings) -> list[Path]:
-    """What nobody but us is to read: the records, and all files that settings name."""
+    """Return what nobody but us may read: the records, and all files that settings name."""
     named = [getattr(settings, key) for key in _SECRET_FILES if getattr(settings, key)]
     return [settings.state_path(writing=True).absolute(), *(place(name).absolute() for name in named)]
 
 
 def webhook_url(settings: Settings) -> str:
-    """Where to post to; empty: nowhere. Raises ReceiverError."""
+    """Return the address to post to; empty if there is none. Raises ReceiverError."""
     url = _said(settings, "webhook", "the address of the webhook")
     try:
         web_address(url)
@@ -82,14 +82,14 @@ def webhook_url(settings: Settings) -> str:
 
 
 def postgresql_dsn(settings: Settings) -> str:
-    """How PostgreSQL is reached; empty: not at all. Raises ReceiverError."""
+    """Return PostgreSQL's connection string; empty if there is none. Raises ReceiverError."""
     return _said(settings, "postgresql", "the connection string")
 
 
 def _said(settings: Settings, key: str, what: str) -> str:
-    """What a setting says, or the file that another one names."""
+    """Return the value of a setting, or of the file that another setting names."""
     value: str = getattr(settings, key)
     file: str = getattr(settings, f"{key}_file")
     if value and file:
-        raise UsageError(f"{key} and {key}_file say the same thing twice; leave one of them empty")
+        raise UsageError(f"{key} and {key}_file are both set; leave one of them empty")
     return read_line(file, what) if file else value

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What stands between the service and the administrator's program: gives up what that is not to have, and
-becomes it. Run by its path, so it imports nothing of ours.
+"""Confines the administrator's program: drops what it must not have, then becomes it. Runs by its
+path, so it imports nothing of ours.
 
-The program runs as the service's user, who may read keys and records. Landlock (Linux 5.13 and newer) takes
-that away, and all right to write. Where the kernel lacks it ``landlock_version`` says 0.
+The program runs as the service's user, who may read keys and records. Landlock (Linux 5.13 and
+newer) takes that away, and all permission to write. If the kernel lacks it, ``landlock_version``
+returns 0.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _NEEDED = ("/etc/resolv.conf", "/run/systemd/resolve", "/run/nscd", "/var/lib/ca
 
 
 def libc() -> Any:
-    """The C library; raises what it is when it cannot be had."""
+    """Return the C library. Raises an error if it cannot be loaded."""
     # Where memory may not be both written and executed, an old libffi cannot be loaded.
     import ctypes
 
@@ -46,7 +47,7 @@ def libc() -> Any:
 
 
 def landlock_version() -> int:
-    """Which version of Landlock this kernel has and lets us use; 0: none."""
+    """Return the version of Landlock that this kernel has and lets us use; 0 if none."""
     try:
         return max(0, int(libc().syscall(_CREATE, None, 0, _VERSION_FLAG)))
     except (ImportError, MemoryError, OSError, AttributeError):
@@ -54,7 +55,8 @@ def landlock_version() -> int:
 
 
 def open_to(program: Path, secrets: Sequence[Path]) -> Iterator[Path]:
-    """What the program may read and run: the system's folders, but none that a secret lies in."""
+    """Return what the program may read and run: the system's folders, except those that contain a
+    secret."""
 
     def free(path: Path) -> bool:
         real = path.resolve()
@@ -70,7 +72,7 @@ def open_to(program: Path, secrets: Sequence[Path]) -> Iterator[Path]:
 
 
 def main(program: str, *secrets: str) -> None:
-    """Become the program, with nothing that the service has and it needs not."""
+    """Become the program, without anything that only the service needs."""
     # The service takes some signals in one thread alone, and blocks them for that.
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     for kind, most in (

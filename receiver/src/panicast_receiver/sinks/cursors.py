@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What each sink has, kept in the database: how far it is, what it complains of, what it would not take."""
+"""What each sink has, kept in the database: its cursor, its last error, and the records it refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LONGEST_REASON = 300
 
 
 def begin(db: sqlite3.Connection, sink: str, start: int | None = None) -> int:
-    """Where a sink is; a new one begins with what comes from now on, or behind ``start``."""
+    """Return a sink's cursor. A new sink begins with the next record, or after ``start``."""
     row = db.execute("SELECT changed FROM cursors WHERE sink = ?", (sink,)).fetchone()
     if row is None:
         row = (changes.newest(db) if start is None else start,)
@@ -32,7 +32,8 @@ def begin(db: sqlite3.Connection, sink: str, start: int | None = None) -> int:
 
 
 def feed_only(state_dir: Path, sinks: Sequence[str]) -> None:
-    """From now on these are fed and no others: for them what they have not been told is kept."""
+    """From now on feed these sinks and no others: records that they have not received are kept for
+    them."""
     with closing(schema.open_writer(state_dir / schema.FILE_NAME)) as db:
         marks = ", ".join("?" * len(sinks))
         db.execute(f"UPDATE cursors SET fed = sink IN ({marks})", tuple(sinks))
@@ -46,7 +47,7 @@ def move(
     taken: Sequence[bytes],
     refused: Sequence[tuple[bytes, str]],
 ) -> bool:
-    """The sink has dealt with all up to ``after``; False where it was moved meanwhile, by `resend`."""
+    """Advance a sink's cursor to ``after``; return False if `resend` moved it meanwhile."""
     db.execute("BEGIN IMMEDIATE")
     try:
         moved = db.execute(
@@ -68,12 +69,12 @@ def move(
 
 
 def complain(db: sqlite3.Connection, sink: str, complaint: str) -> None:
-    """Keep what keeps a sink from being told; "" when it works."""
+    """Keep the sink's last error; "" if it works."""
     db.execute("UPDATE cursors SET complaint = ? WHERE sink = ?", (complaint[:_LONGEST_REASON], sink))
 
 
 def again(db: sqlite3.Connection, sink: str) -> bytes | None:
-    """A record that was put aside and is to be sent again."""
+    """Return a record that was set aside and must be sent again."""
     row = db.execute(
         "SELECT identity FROM aside WHERE sink = ? AND reason = ? LIMIT 1", (sink, AGAIN)
     ).fetchone()
@@ -81,7 +82,7 @@ def again(db: sqlite3.Connection, sink: str) -> bytes | None:
 
 
 def overview(state_dir: Path) -> list[dict[str, Any]]:
-    """The objects that ``sinks --json`` prints; raises ReceiverError."""
+    """Return the objects that ``sinks --json`` prints. Raises ReceiverError."""
     path = state_dir / schema.FILE_NAME
     db, _ = schema.open_reader(path)
     with closing(db):
@@ -110,7 +111,7 @@ def overview(state_dir: Path) -> list[dict[str, Any]]:
 
 
 def rewind(state_dir: Path, sink: str, since_ns: int) -> int:
-    """Let a sink begin again with the records received since then; how many that are."""
+    """Let a sink start again with the records received since then; return how many."""
     _must_exist(state_dir)
     with closing(schema.open_writer(state_dir / schema.FILE_NAME)) as db:
         _must_be_there(db, sink)
@@ -123,7 +124,7 @@ def rewind(state_dir: Path, sink: str, since_ns: int) -> int:
 
 
 def send_aside(state_dir: Path, sink: str) -> int:
-    """Have what a sink would not take sent again; how many that are."""
+    """Mark what a sink refused to be sent again; return how many."""
     _must_exist(state_dir)
     with closing(schema.open_writer(state_dir / schema.FILE_NAME)) as db:
         _must_be_there(db, sink)
@@ -131,11 +132,11 @@ def send_aside(state_dir: Path, sink: str) -> int:
 
 
 def _must_exist(state_dir: Path) -> None:
-    """Root, who may run this, must not leave a database of its own."""
+    """Refuse to create a database: root, who may run this, must not leave one of its own."""
     schema.open_reader(state_dir / schema.FILE_NAME)[0].close()
 
 
 def _must_be_there(db: sqlite3.Connection, sink: str) -> None:
     if db.execute("SELECT 1 FROM cursors WHERE sink = ?", (sink,)).fetchone() is None:
         names = ", ".join(row[0] for row in db.execute("SELECT sink FROM cursors")) or "none yet"
-        raise ReceiverError(f"no sink {sink!r} was ever fed from here; there are: {names}")
+        raise ReceiverError(f"no sink {sink!r} has ever run here; known sinks: {names}")

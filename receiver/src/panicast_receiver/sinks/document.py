@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Documents that come back from a broker: the objects of ``show --json``, checked. Pure."""
+"""Checks documents that come back from a broker: the objects of ``show --json``. Pure."""
 
 from __future__ import annotations
 

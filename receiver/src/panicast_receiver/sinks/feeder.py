@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The thread of a sink: follows the records from the sink's cursor on, delivers, moves the cursor."""
+"""A sink's thread: follows the records from the sink's cursor on, delivers them and moves the
+cursor."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ from ..db.reader import Entry, Query
 from ..errors import NotFoundError, ReceiverError
 from ..log import logger
 from ..threads import name_thread
-from . import Sink, Told, cursors, hand_over
-from .telling import told
+from . import Notice, Sink, cursors, hand_over
+from .telling import notice_of
 
 #: Seconds between looks for new records; between tries at first, and at most.
 LOOK_S, RETRY_S, LONGEST_S = 0.25, 1.0, 300.0
@@ -66,11 +67,11 @@ class Feeder(threading.Thread):
             cursors.begin(database, self.name)
 
     def stop(self) -> None:
-        """Ask the thread to finish; what it has not delivered it will after the next start."""
+        """Ask the thread to finish. It delivers the rest after the next start."""
         self._stopping.set()
 
     def run(self) -> None:
-        """The thread."""
+        """Run the thread."""
         name_thread(self.name)
         pause = LOOK_S
         complaint: str | None = None
@@ -108,7 +109,7 @@ class Feeder(threading.Thread):
             logger.debug("%s: %s", self.name, error)
 
     def _deliver_all(self) -> None:
-        """Everything that lies behind the cursor; raises what went wrong."""
+        """Deliver everything after the cursor. Raises what went wrong."""
         with closing(schema.open_writer(self._path)) as database:
             # A file without this sink was begun in place of a damaged one: all in it is to be told.
             cursor = cursors.begin(database, self.name, 0)
@@ -129,7 +130,7 @@ class Feeder(threading.Thread):
                 began = time.monotonic()
 
     def _deliver_aside(self, database: sqlite3.Connection) -> None:
-        """What was put aside and is to be sent again."""
+        """Deliver what was set aside and must be sent again."""
         while identity := cursors.again(database, self.name):
             entry = self._follower.reader().by_identity(identity)
             try:
@@ -141,8 +142,8 @@ class Feeder(threading.Thread):
             cursors.move(database, self.name, cursor, cursor, [identity] if not refused else [], refused)
 
     def _deliver(self, entries: list[Entry]) -> tuple[list[Entry], list[tuple[bytes, str]]]:
-        """Deliver; returns those that are dealt with, and those of them that are refused. Raises what went
-        wrong, unless it goes wrong with the first alone."""
+        """Deliver records. Return those that are dealt with, and those of them that are refused.
+        Raises what went wrong, unless it goes wrong with the first one alone."""
         try:
             refused = self._hand_over(entries)
         except OSError:
@@ -161,8 +162,9 @@ class Feeder(threading.Thread):
         return entries, refused
 
     def _look_ahead(self, entries: Sequence[Entry]) -> tuple[int, list[tuple[bytes, str]]]:
-        """The place of one that is taken, and the refusal of it: of the first, the second, the fourth and so
-        on, for any number that was made to fail may come in a row. Raises what went wrong with the last."""
+        """Try the first, the second, the fourth record and so on, because any number that was made
+        to fail may come in a row. Return the place of one that is accepted, and the refusal of it.
+        Raises what went wrong with the last one."""
         until, step = time.monotonic() + AHEAD_S, 1
         while True:
             place = min(step, len(entries)) - 1
@@ -174,7 +176,7 @@ class Feeder(threading.Thread):
             step *= 2
 
     def _try_last(self, entry: Entry) -> list[tuple[bytes, str]]:
-        """Once more, now that another one was taken: the other side may just have come back."""
+        """Try once more, now that another one was accepted: the other side may just have come back."""
         try:
             return self._hand_over([entry])
         except OSError as error:
@@ -184,11 +186,11 @@ class Feeder(threading.Thread):
 
     def _hand_over(self, entries: Sequence[Entry]) -> list[tuple[bytes, str]]:
         reader = self._follower.reader()
-        batch: list[Told] = []
+        batch: list[Notice] = []
         refused: list[tuple[bytes, str]] = []
         for entry in entries:
             try:
-                batch.append(told(reader, entry))
+                batch.append(notice_of(reader, entry))
             except NotFoundError:
                 # It was deleted meanwhile.
                 continue
@@ -205,7 +207,7 @@ class Feeder(threading.Thread):
         return refused
 
     def _next(self, cursor: int) -> list[Entry]:
-        """What comes after the cursor, at most a batch; one alone where something went wrong."""
+        """Return what comes after the cursor, at most a batch; a single record after an error."""
         found: list[Entry] = []
         size = 0
         for entry in self._follower.after(cursor, Query(limit=1 if self._tries else self._sink.most)):

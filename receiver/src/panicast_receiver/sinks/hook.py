@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A program of the administrator's, run for each record: JSON on its standard input, variables.
+"""Runs the administrator's program for each record: JSON on its standard input, and variables.
 
-It gets nothing else: no capability, no file of ours, no variable of the service's; what ``confined.py`` says.
-When its time is over, and when it has ended, all that it has begun ends too.
+It gets nothing else: no capability, no file of ours, no variable of the service's (see
+``confined.py``). When it ends, or its time is over, all its child processes end too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from ..errors import UsageError
 from ..log import logger
 from ..text import escape
-from . import Told, confined
+from . import Notice, confined
 
 _TIMEOUT_S = 30.0
 #: Seconds between looks whether it has ended; bytes of what it says last that are told.
@@ -35,9 +35,11 @@ _CLEAN = {
 
 
 class Hook:
-    """Runs ``program``; an exit code other than 0 is a failure. Raises UsageError where there is none.
+    """Runs ``program``; an exit code other than 0 is a failure. Raises UsageError if the program
+    does not exist.
 
-    ``secrets`` are files and folders that it is not to read."""
+    ``secrets`` are files and folders that it must not read.
+    """
 
     def __init__(self, program: str, secrets: Sequence[Path] = ()) -> None:
         self.name = "hook"
@@ -54,12 +56,12 @@ class Hook:
                 program,
             )
 
-    def deliver(self, batch: Sequence[Told]) -> None:
+    def deliver(self, batch: Sequence[Notice]) -> None:
         """See Sink."""
         for told in batch:
             self._run(told)
 
-    def _run(self, told: Told) -> None:
+    def _run(self, told: Notice) -> None:
         with contextlib.ExitStack() as stack:
             # Not a pipe: a program that does not read it would block us.
             document = stack.enter_context(os.fdopen(os.memfd_create("record"), "w+b"))
@@ -89,13 +91,14 @@ class Hook:
             raise OSError(f"{self._program} ended with {code}: {words}")
 
 
-def variables(told: Told) -> Mapping[str, str]:
-    """What the environment says of a record: no byte in it means anything to a shell's reader of lines."""
+def variables(told: Notice) -> Mapping[str, str]:
+    """Return a record's environment variables. No byte in them means anything to a shell that reads
+    lines."""
     return {f"PANICAST_{key.upper()}": escape(str(told.record[key])) for key in _VARIABLES}
 
 
 def _last_words(process: int, stderr: int) -> bytes | None:
-    """What it said last, when it has ended; None when its time was over first."""
+    """Return what it said last before it ended; None if its time was over first."""
     os.set_blocking(stderr, False)
     ready = select.poll()
     ready.register(stderr, select.POLLIN)

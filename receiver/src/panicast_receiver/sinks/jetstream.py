@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""NATS JetStream: records published to a stream that any number of receivers fill, each record once."""
+"""NATS JetStream: publishes records to a stream that any number of receivers fill, each record
+once."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.js.errors import NoStreamResponseError
 
-from . import Refused, Told
+from . import Notice, Refused
 from .broker import Broker, pack, subject, words
 
 #: Seconds that an acknowledgement may take, and all of a batch, looking for a server included.
@@ -18,10 +19,12 @@ _ACK_S, _BATCH_S = 10, 60
 
 
 class JetStream:
-    """Publishes a batch side by side and waits until the stream has acknowledged each.
+    """Publishes the records of a batch in parallel and waits until the stream has acknowledged
+    each.
 
-    A connection and an event loop for each batch: panics are rare, and no thread is kept for them. What was
-    acknowledged before something failed comes again under the same id, and the stream drops it.
+    It makes a connection and an event loop for each batch, because panics are rare and not worth a
+    thread. What was acknowledged before something failed is sent again under the same id, and the
+    stream drops it.
     """
 
     def __init__(self, broker: Broker) -> None:
@@ -29,14 +32,14 @@ class JetStream:
         self.most = 64
         self._broker = broker
 
-    def deliver(self, batch: Sequence[Told]) -> None:
+    def deliver(self, batch: Sequence[Notice]) -> None:
         """See Sink."""
         try:
             asyncio.run(asyncio.wait_for(self._publish(batch), _BATCH_S))
         except (nats.errors.Error, asyncio.TimeoutError) as error:
             raise OSError(f"NATS: {words(error)}") from error
 
-    async def _publish(self, batch: Sequence[Told]) -> None:
+    async def _publish(self, batch: Sequence[Notice]) -> None:
         async with self._broker.connected() as client:
             try:
                 await self._publish_all(client, batch)
@@ -45,7 +48,7 @@ class JetStream:
                 await self._broker.make_stream(client)
                 await self._publish_all(client, batch)
 
-    async def _publish_all(self, client: Client, batch: Sequence[Told]) -> None:
+    async def _publish_all(self, client: Client, batch: Sequence[Notice]) -> None:
         stream = client.jetstream()
         messages = []
         for told in batch:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The journal's native protocol: a datagram of fields (https://systemd.io/JOURNAL_NATIVE_PROTOCOL)."""
+"""Writes to the journal by its native protocol: a datagram of fields
+(https://systemd.io/JOURNAL_NATIVE_PROTOCOL)."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import socket
 from collections.abc import Mapping, Sequence
 
 from ..text import escape
-from . import PRIORITIES, Told, too_long
+from . import PRIORITIES, Notice, too_long
 
 SOCKET = "/run/systemd/journal/socket"
 _FIELDS = ("id", "type", "host", "reason", "title", "signature", "release", "boot_id", "format")
@@ -21,12 +22,12 @@ class Journal:
         self.most = 1
         self._path = path
 
-    def deliver(self, batch: Sequence[Told]) -> None:
+    def deliver(self, batch: Sequence[Notice]) -> None:
         """See Sink."""
         for told in batch:
             self._write(told)
 
-    def _write(self, told: Told) -> None:
+    def _write(self, told: Notice) -> None:
         entry = b"".join(
             _field(name, value.encode("utf-8", "backslashreplace")) for name, value in fields(told).items()
         )
@@ -34,8 +35,8 @@ class Journal:
             sock.sendto(entry, self._path)
 
 
-def fields(told: Told) -> Mapping[str, str]:
-    """What the entry says; escaped, for some show it on a terminal as it is."""
+def fields(told: Notice) -> Mapping[str, str]:
+    """Return the entry's fields, escaped, because some tools show them unescaped on a terminal."""
     record = told.record
     return {
         "MESSAGE": told.line,
@@ -46,5 +47,5 @@ def fields(told: Told) -> Mapping[str, str]:
 
 
 def _field(name: str, value: bytes) -> bytes:
-    """With a length, so that no value can begin another field."""
+    """Return a field with its length, so that no value can begin another field."""
     return name.encode() + b"\n" + len(value).to_bytes(8, "little") + value + b"\n"

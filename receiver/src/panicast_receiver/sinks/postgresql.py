@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The central store: one PostgreSQL to which any number of receivers write.
 
-psycopg2, for it is the driver that every distribution has for the Python that runs the receiver.
+It uses psycopg2, because every distribution has that driver for the Python that runs the receiver.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import psycopg2
 import psycopg2.extensions
 
 from ..errors import UsageError
-from . import Refused, Told, central
+from . import Notice, Refused, central
 
 #: Unless the connection string says otherwise: a server that does not answer is a failure, not a standstill.
 _DEFAULTS = {
@@ -31,8 +31,8 @@ _REFUSALS = ("22", "23", "54")
 class PostgreSQL:
     """Copies records into a staging table and merges them from there, a batch in one transaction.
 
-    A connection for each batch: panics are rare, and a server that was restarted is found again. Raises
-    UsageError when ``dsn`` is none.
+    It connects for each batch, because panics are rare, and so it finds a restarted server again.
+    Raises UsageError if ``dsn`` is not a connection string.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -44,7 +44,7 @@ class PostgreSQL:
             raise UsageError(f"postgresql: {str(error).strip()}; right is what libpq takes") from error
         self._parameters = {**_DEFAULTS, **given}
 
-    def deliver(self, batch: Sequence[Told]) -> None:
+    def deliver(self, batch: Sequence[Notice]) -> None:
         """See Sink."""
         rows = io.StringIO("".join(central.line(told.record) for told in batch))
         try:
@@ -70,7 +70,7 @@ def _first_line(error: psycopg2.Error) -> str:
 
 
 def _bring_up_to_date(cursor: psycopg2.extensions.cursor) -> None:
-    """Make the tables, or change them from the version that they have; nobody else does meanwhile."""
+    """Create the tables, or upgrade them from their version; nobody else does so meanwhile."""
     if _version(cursor) == len(central.MIGRATIONS):
         return
     cursor.execute(central.LOCK)

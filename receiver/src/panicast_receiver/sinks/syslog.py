@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Syslog as in RFC 5424: over UDP (RFC 5426), TCP (RFC 6587, counted octets) or TLS (RFC 5425)."""
+"""Sends syslog messages (RFC 5424) over UDP (RFC 5426), TCP (RFC 6587, octet counting) or TLS (RFC
+5425)."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 
 from ..settings.targets import Target
 from ..text import escape
-from . import PRIORITIES, Told, too_long
+from . import PRIORITIES, Notice, too_long
 
 #: local0, so that panics of other machines are not taken for the log host's own kernel's.
 _FACILITY = 16
@@ -21,7 +22,7 @@ _PARAMETERS = ("id", "type", "signature", "release", "boot_id")
 
 
 class Syslog:
-    """Sends one message for each record. UDP tells no failure but those of this machine."""
+    """Sends one message for each record. UDP reports only failures of this machine."""
 
     def __init__(self, target: Target, context: ssl.SSLContext | None = None) -> None:
         self.name = "syslog"
@@ -29,12 +30,12 @@ class Syslog:
         self._target = target
         self._context = context
 
-    def deliver(self, batch: Sequence[Told]) -> None:
+    def deliver(self, batch: Sequence[Notice]) -> None:
         """See Sink."""
         for told in batch:
             self._send(told)
 
-    def _send(self, told: Told) -> None:
+    def _send(self, told: Notice) -> None:
         line = message(told)
         if self._target.way == "udp":
             family, kind, protocol, _, address = socket.getaddrinfo(
@@ -53,8 +54,8 @@ class Syslog:
                 _send_all(sealed, counted)
 
 
-def message(told: Told) -> bytes:
-    """The record as one message; its text stays in the database."""
+def message(told: Notice) -> bytes:
+    """Return the record as one message; its text stays in the database."""
     record = told.record
     host = re.sub(r"[^!-~]", "_", record["host"])[:255] or "-"
     parameters = " ".join(f'{key}="{_value(record[key])}"' for key in _PARAMETERS if record[key])
@@ -68,7 +69,8 @@ def _value(value: object) -> str:
 
 
 def _send_all(sock: socket.socket, data: bytes) -> None:
-    """Send and wait until the other side has closed too: it has read all then, or we hear of its failure."""
+    """Send, and wait until the other side has closed too: then it has read everything, or we learn
+    of its failure."""
     sock.sendall(data)
     sock.shutdown(socket.SHUT_WR)
     while sock.recv(4096):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""JSON by HTTP POST: the record itself, or as Alertmanager and chats like Slack want it."""
+"""Posts JSON by HTTP: the record itself, or in the formats of Alertmanager and chats like Slack."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Callable
 from urllib.parse import urlsplit
 
 from ..text import escape
-from . import Away, Refused, Told
+from . import Away, Notice, Refused
 
 _TIMEOUT_S = 10
 #: A test wakes nobody.
@@ -23,7 +23,7 @@ SEVERITIES = {"panic": "critical", "oops": "warning"}
 _REFUSALS = frozenset({400, 413, 414, 422, 431})
 
 
-def _alertmanager(told: Told) -> Any:
+def _alertmanager(told: Notice) -> Any:
     record = told.record
     severity = SEVERITIES.get(record["type"], "info")
     labels = {"alertname": "Kernel" + record["type"].capitalize(), "severity": severity}
@@ -34,13 +34,13 @@ def _alertmanager(told: Told) -> Any:
     return [{"labels": labels, "annotations": notes, "startsAt": record["received"]}]
 
 
-def _chat(told: Told) -> Any:
+def _chat(told: Notice) -> Any:
     # Slack's own three characters, so that a reason cannot become a link or a mention.
     line = told.line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return {"text": f"{line} (record {told.record['id']})"}
 
 
-FORMATS: dict[str, Callable[[Told], Any]] = {
+FORMATS: dict[str, Callable[[Notice], Any]] = {
     "record": lambda told: told.record,
     "alertmanager": _alertmanager,
     "chat": _chat,
@@ -48,7 +48,7 @@ FORMATS: dict[str, Callable[[Told], Any]] = {
 
 
 class Webhook:
-    """Posts to ``url`` in one of FORMATS; whatever is not answered by 2xx is a failure."""
+    """Posts to ``url`` in one of FORMATS; any answer but 2xx is a failure."""
 
     def __init__(self, url: str, form: str) -> None:
         self.name = "webhook"
@@ -59,12 +59,12 @@ class Webhook:
         self._shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self._form = FORMATS[form]
 
-    def deliver(self, batch: Sequence[Told]) -> None:
+    def deliver(self, batch: Sequence[Notice]) -> None:
         """See Sink."""
         for told in batch:
             self._post(told)
 
-    def _post(self, told: Told) -> None:
+    def _post(self, told: Notice) -> None:
         request = urllib.request.Request(
             self._url,
             json.dumps(self._form(told)).encode(),
@@ -85,7 +85,7 @@ class Webhook:
 
 
 class _NoRedirection(urllib.request.HTTPRedirectHandler):
-    """Where we would be sent to nobody has asked for a record."""
+    """Follow no redirect: nobody has asked to send records there."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -95,7 +95,7 @@ _OPENER = urllib.request.build_opener(_NoRedirection)
 
 
 def _seconds(retry_after: str) -> float:
-    """What a Retry-After says, a number or a time; 0 where it says nothing."""
+    """Return what a Retry-After says, a number or a time; 0 if it says nothing."""
     text = retry_after.strip()[:40]
     if text.isascii() and text.isdigit():
         return float(text)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Who may read: the token, the session that a browser gets for it, the names the page may be called by."""
+"""Decides who may read: the token, the session that a browser gets for it, and the names of the
+page."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ _INSIDE = re.compile(r"/(?:[!-.0-\[\]-~][!-\[\]-~]*)?")
 
 
 class Access:
-    """The rules of one page. ``token`` is None where none is asked for."""
+    """The rules of one page. ``token`` is None if none is needed."""
 
     def __init__(self, token: str | None, names: frozenset[str] = frozenset()) -> None:
         self.token = token
@@ -34,18 +35,19 @@ class Access:
         self.tries = Tries()
 
     def is_token(self, text: str) -> bool:
-        """Whether this is the token; takes as long whatever is wrong with it."""
+        """Tell whether this is the token; takes the same time whatever is wrong with it."""
         return self.token is not None and _same(text, self.token)
 
     def may_read(self, cookie: str) -> bool:
-        """Whether a request with this cookie may read; the token itself is told by ``is_token``."""
+        """Tell whether a request with this cookie may read; ``is_token`` checks the token itself."""
         return self.token is None or self.sessions.is_open(cookie)
 
     def may_be_called(self, host: str) -> bool:
-        """Whether the page answers to the name in a request's Host header.
+        """Tell whether the page answers to the name in a request's Host header.
 
-        Where a token is asked for, to any: no foreign page has it. Without, a foreign page could give its own
-        name our address (DNS rebinding) and read what only this machine is to see.
+        With a token it answers to any name: no foreign page has the token. Without one, a foreign
+        page could point its own name at our address (DNS rebinding) and read what only this machine
+        may see.
         """
         if self.token is not None:
             return True
@@ -62,13 +64,13 @@ class Access:
 
 
 def bearer(authorization: str) -> str:
-    """The token that a header shows; empty: none."""
+    """Return the token in a header; empty if there is none."""
     scheme, _, told = authorization.partition(" ")
     return told.strip() if scheme.lower() == "bearer" else ""
 
 
 def inside(to: str) -> str:
-    """The way within this page that somebody wants to go; to its beginning where it is none."""
+    """Return the path within this page that somebody wants to go to; its root if it is not one."""
     return to if _INSIDE.fullmatch(to) else "/"
 
 
@@ -88,14 +90,15 @@ def _read_token(path: Path) -> str:
 
 
 def of(settings: Settings) -> Access:
-    """The rules that the settings make; raises ReceiverError, also where a page would be open to others."""
+    """Return the rules that the settings make. Raises ReceiverError, also if the page would be open
+    to others."""
     address, _ = host_and_port(settings.web_listen)
     if settings.web_token_file:
         return Access(_read_token(place(settings.web_token_file)), parse_names(settings.web_names))
     if not ipaddress.ip_address(address).is_loopback:
         raise UsageError(
-            f"web_listen {settings.web_listen} lets other machines read all records, and no token is asked "
-            "for. Name a file with one in web_token_file: (umask 077 && openssl rand -hex 32 > FILE), owned "
-            "by panicast-web; or listen on 127.0.0.1 and put a web server before it that asks who comes"
+            f"web_listen {settings.web_listen} lets other machines read all records without a token. "
+            "Name a file with one in web_token_file: (umask 077 && openssl rand -hex 32 > FILE), owned "
+            "by panicast-web; or listen on 127.0.0.1 and put a web server with a login in front of it"
         )
     return Access(None, parse_names(settings.web_names))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The JSON API; openapi.py is its document."""
+"""The JSON API; openapi.py describes it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ID = "{id:[0-9a-f]{12}}"
 
 
 def routes(site: Site) -> list[web.RouteDef]:
-    """Everything that programs read."""
+    """Return the routes for programs."""
     handlers = _Handlers(site)
     paths = {
         f"{API}/records": handlers.records,
@@ -39,7 +39,7 @@ def routes(site: Site) -> list[web.RouteDef]:
 
 
 def _json(text: str) -> web.Response:
-    """What was made into text in a thread, for it may be long."""
+    """Return a response made in a thread, because it may be long."""
     return web.Response(text=text, content_type="application/json")
 
 
@@ -123,7 +123,7 @@ class _Handlers:
         newest = await feed.newest()
         told = request.headers.get("Last-Event-ID", "")
         if told and not (told.isascii() and told.isdigit() and len(told) < 19):
-            raise UsageError("Last-Event-ID is not what an event said")
+            raise UsageError("Last-Event-ID is not the id of an event")
         response = web.StreamResponse(
             headers={
                 "Content-Type": "text/event-stream",
@@ -163,6 +163,6 @@ class _Handlers:
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def healthz(self, request: web.Request) -> web.StreamResponse:
-        """Whether the page can show records: 200, or 503 with the reason."""
+        """Tell whether the page can show records: 200, or 503 with the reason."""
         await self._site.database.ask(lambda reader: reader.cursor(), quick=True)
         return web.Response(text="ok\n")

@@ -53,7 +53,7 @@ class FairThreads:
     async def _turn(self, who: str, turn: asyncio.Future[None]) -> None:
         waiting = self._waiting.setdefault(who, deque())
         if len(waiting) >= _MOST_OF_ONE or sum(map(len, self._waiting.values())) >= _MOST_OF_ALL:
-            raise ReceiverError("too much is asked for at once; wait for the answers, then ask again")
+            raise ReceiverError("too many requests at once; wait for the answers, then ask again")
         waiting.append(turn)
         self._call_next()
         try:

@@ -58,7 +58,7 @@ class Stream:
 
     @property
     def is_over(self) -> bool:
-        """Whether it has lasted long enough."""
+        """Tell whether it has lasted long enough."""
         return self._ended or time.monotonic() > self._until
 
 
@@ -74,11 +74,11 @@ class Feed:
 
     @property
     def streams(self) -> int:
-        """How many listen."""
+        """Return the number of listeners."""
         return len(self._streams)
 
     def join(self) -> Stream | None:
-        """A stream for this visitor; None where there is no place for another one."""
+        """Return a stream for this visitor; None if there is no place for another one."""
         stream = Stream()
         if not self._places.take(stream, stream.end):
             return None
@@ -97,7 +97,7 @@ class Feed:
         self._thread.close()
 
     async def newest(self) -> int:
-        """Where a stream begins that has missed nothing; raises ReceiverError."""
+        """Return where a stream begins that has missed nothing. Raises ReceiverError."""
         return await self._thread.run(lambda: self._reader().cursor())
 
     async def events(self, stream: Stream, query: Query, cursor: int) -> AsyncGenerator[str, None]:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A kernel log in lines that a page can show: level, stamp, rest, and what the line is. Pure."""
+"""Splits a kernel log into lines that a page can show: level, stamp, text, and what the line is.
+Pure."""
 
 from __future__ import annotations
 
@@ -47,7 +48,7 @@ class Part(NamedTuple):
 
 
 def part(text: bytes, number: int) -> Part:
-    """The part with this number, or the last where there are fewer."""
+    """Return the part with this number, or the last one if there are fewer."""
     starts = [0]
     while (end := _end(text, starts[-1])) < len(text):
         starts.append(end)
@@ -59,7 +60,8 @@ def part(text: bytes, number: int) -> Part:
 
 
 def _end(text: bytes, start: int) -> int:
-    """Where the part ends that begins here: behind a line, unless that is as long as a part."""
+    """Return where the part that begins here ends: after a line, unless the line is as long as a
+    part."""
     limit = min(len(text), start + PART_BYTES)
     if text.count(b"\n", start, limit) > PART_LINES:
         found = _LINES.match(text, start, limit)
@@ -68,7 +70,7 @@ def _end(text: bytes, start: int) -> int:
 
 
 def read(text: bytes) -> Log:
-    """Each line with control characters escaped; to be escaped again for where it is shown."""
+    """Return the lines with control characters escaped; escape them again for where they are shown."""
     whole = text.decode("utf-8", "backslashreplace").removesuffix("\n")
     lines = whole.split("\n")
     parts = [split_stamp(line[:_LOOKED_AT]) for line in lines]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What monitoring is told (https://prometheus.io/docs/practices/naming): of the database, and of the service
-as its own count says (stats.py)."""
+"""Metrics for monitoring (https://prometheus.io/docs/practices/naming): of the database, and of the
+service by its own counters (stats.py)."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class _Collector:
         self._streams = streams
 
     def collect(self) -> Iterator[Metric]:
-        """All of them; those of the database are missing while it cannot be read."""
+        """Return all metrics; those of the database are missing while it cannot be read."""
         counted = stats.read(self._state_dir)
         put_aside = damage.aside(self._state_dir / schema.FILE_NAME)
         yield _gauge(
@@ -133,8 +133,8 @@ class _Collector:
 
 
 def render(state_dir: Path, silent_s: float, streams: int, deadline: float) -> bytes:
-    """The page /metrics; takes a while, for it counts in the database. Raises ReceiverError, and when it is
-    not made before the ``deadline``."""
+    """Return the page /metrics. It takes a while, because it counts in the database. Raises
+    ReceiverError, also if it is not done before the ``deadline``."""
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
     registry.register(_Collector(state_dir, silent_s, streams, deadline))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The API's document (https://spec.openapis.org/oas/v3.1.0). Pure."""
+"""Describes the API (https://spec.openapis.org/oas/v3.1.0). Pure."""
 
 from __future__ import annotations
 
@@ -130,7 +130,8 @@ def _operation(
 
 
 def document(base: str, secured: bool) -> dict[str, Any]:
-    """The document of the page below the path ``base``; ``secured``: a token is asked for."""
+    """Return the description of the page below the path ``base``; ``secured`` says that it needs a
+    token."""
 
     def json_of(name: str) -> Schema:
         return _content("application/json", _ref(name))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The pages for people. What is on them is put together here, how it looks is in templates/ and static/."""
+"""The pages for people. This module decides what is on them; templates/ and static/ decide how it
+looks."""
 
 from __future__ import annotations
 
@@ -68,7 +69,7 @@ class Pages:
         self._version = version("panicast-receiver")
 
     def routes(self) -> list[web.RouteDef]:
-        """All of them."""
+        """Return the routes of all pages."""
         base = self._site.base
         # Without a name the base is the root, of which there is no form without slash.
         bare = [web.get(base, self._to_root)] if base else []
@@ -85,11 +86,11 @@ class Pages:
         ]
 
     def error(self, request: web.Request, status: int, text: str) -> web.Response:
-        """The page that says what went wrong."""
+        """Return the page that says what went wrong."""
         return self._page(request, "error.html", status=status, let_through=False, code=status, text=text)
 
     async def _made(self, request: web.Request, template: str, **values: Any) -> web.Response:
-        """A page that may be long: made in a thread, so that nobody else waits."""
+        """Return a page that may be long, made in a thread, so that nobody else waits."""
         return await self._site.database.make(
             lambda deadline: self._page(request, template, deadline=deadline, **values)
         )
@@ -123,7 +124,7 @@ class Pages:
 
     @staticmethod
     def _asked(request: web.Request, *known: parameters.Parameter) -> dict[str, Any]:
-        """The parameters; a field of a form that was left empty asks for nothing."""
+        """Return the parameters; an empty field of a form counts as missing."""
         return parameters.parse([pair for pair in request.query.items() if pair[1].strip()], known)
 
     async def _to_root(self, request: web.Request) -> web.Response:
@@ -273,6 +274,6 @@ class Pages:
 
 
 def _with(request: web.Request, **changes: str) -> str:
-    """The query string of a request with some of it changed; "" takes a parameter away."""
+    """Return the query string of a request with some of it changed; "" removes a parameter."""
     pairs = {name: text for name, text in {**request.query, **changes}.items() if text}
     return "?" + urlencode(pairs)

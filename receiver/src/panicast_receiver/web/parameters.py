@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What may stand behind the question mark: one table for the pages, the API and its document. Pure."""
+"""The query parameters: one table for the pages, the API and its description. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Parameter(NamedTuple):
 def _word(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in words:
-            raise ValueError(f"{text!r} is none of {', '.join(words)}")
+            raise ValueError(f"{text!r} is not one of {', '.join(words)}")
         return text
 
     return parse
@@ -50,7 +50,7 @@ def _matching(pattern: str, what: str) -> Callable[[str], str]:
 
 def _short(text: str) -> str:
     if not 0 < len(text) <= _LONGEST:
-        raise ValueError(f"right are 1 to {_LONGEST} characters")
+        raise ValueError(f"it needs 1 to {_LONGEST} characters")
     return text
 
 
@@ -66,13 +66,13 @@ def _limit(text: str) -> int:
 
 def _place(text: str) -> Place:
     if not re.fullmatch(r"[0-9]{1,19}-[0-9]{1,19}", text):
-        raise ValueError(f"{text!r} is not what `next` said")
+        raise ValueError(f"{text!r} is not a value that `next` returned")
     received_ns, changed = (min(_INT64, int(part)) for part in text.split("-"))
     return Place(received_ns, changed)
 
 
 def show_place(place: Place) -> str:
-    """The text that ``before`` takes."""
+    """Return the text that ``before`` accepts."""
     return f"{place.received_ns}-{place.changed}"
 
 
@@ -150,8 +150,8 @@ FILTERS = (TYPE, HOST, GROUP, SINCE, SEARCH, ALL)
 
 
 def parse(pairs: Iterable[tuple[str, str]], known: Sequence[Parameter]) -> dict[str, Any]:
-    """The values of parameters by their fields; raises UsageError for one that is unknown, wrong or there
-    twice."""
+    """Return the values of parameters by their fields. Raises UsageError for one that is unknown,
+    wrong or given twice."""
     by_name = {parameter.name: parameter for parameter in known}
     found: dict[str, Any] = {}
     for name, text in pairs:
@@ -160,7 +160,7 @@ def parse(pairs: Iterable[tuple[str, str]], known: Sequence[Parameter]) -> dict[
             there = ", ".join(by_name) or "none"
             raise UsageError(f"there is no parameter {name!r}; there are: {there}")
         if parameter.field in found:
-            raise UsageError(f"{name} is there twice")
+            raise UsageError(f"{name} is given twice")
         try:
             # What UTF-8 cannot say no record holds.
             text.encode()
@@ -171,5 +171,5 @@ def parse(pairs: Iterable[tuple[str, str]], known: Sequence[Parameter]) -> dict[
 
 
 def query_of(values: Mapping[str, Any]) -> Query:
-    """What the database is asked for."""
+    """Return the query for the database."""
     return Query(**{"limit": FEW, **values})

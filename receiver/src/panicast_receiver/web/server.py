@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``web``: puts the page together, listens, talks to systemd, stops when asked."""
+"""``web``: builds the page, listens, talks to systemd, stops when asked."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def run(settings: Settings) -> int:
 
 
 def application(site: Site, visitors: Visitors) -> web.Application:
-    """The page as aiohttp serves it."""
+    """Return the page as an aiohttp application."""
     pages = Pages(site)
 
     @web.middleware
     async def answer(request: web.Request, handler: _Handler) -> web.StreamResponse:
-        """Refuse, or answer; tell errors as the reader wants them."""
+        """Refuse or answer a request; report errors in the form that the reader wants."""
         visitors.heard(request.protocol)
         VISITOR.set(whose(request.remote or "", request.headers.get("X-Forwarded-For", "")))
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The sessions of browsers that have said the token: each can be ended, and all end with the process."""
+"""The sessions of browsers that gave the token: each can be ended, and all end with the process."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _MOST = 4096
 
 
 class Sessions:
-    """Known by digests, so that nobody reads one out of our memory and shows it."""
+    """The open sessions, kept as digests, so that nobody can read one from our memory and use it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._until: OrderedDict[bytes, float] = OrderedDict()
 
     def begin(self) -> str:
-        """What a new one's cookie holds."""
+        """Return the cookie of a new session."""
         name = secrets.token_urlsafe(32)
         self._until[_digest(name)] = self._clock() + LASTS_S
         if len(self._until) > _MOST:
@@ -30,11 +30,11 @@ class Sessions:
         return name
 
     def is_open(self, name: str) -> bool:
-        """Whether this is one that has not ended."""
+        """Tell whether this session is open."""
         return self._until.get(_digest(name), 0.0) > self._clock()
 
     def end(self, name: str) -> None:
-        """End it, if it is one."""
+        """End this session if it is open."""
         self._until.pop(_digest(name), None)
 
 

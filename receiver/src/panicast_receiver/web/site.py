@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What all of the page's handlers know: where the records are, under which path it lies, who may read."""
+"""What all handlers of the page know: where the records are, its path, and who may read."""
 
 from __future__ import annotations
 
@@ -43,24 +43,24 @@ class Site(NamedTuple):
     feed: Feed
 
     def path_of(self, request: web.Request) -> str:
-        """The path below the base."""
+        """Return the path below the base."""
         return request.path[len(self.base) :] if request.path.startswith(self.base) else request.path
 
     def is_program(self, request: web.Request) -> bool:
-        """Whether errors are told in JSON."""
+        """Tell whether errors are reported in JSON."""
         return self.path_of(request).startswith(_PROGRAMS)
 
     def is_plain(self, request: web.Request) -> bool:
-        """Whether errors are told in a line."""
+        """Tell whether errors are reported in one line."""
         return self.path_of(request) in _PLAIN
 
     def is_open(self, request: web.Request) -> bool:
-        """Whether no token is needed: by what answers the request, not by what its path looks like."""
+        """Tell whether no token is needed. The handler decides, not the path's looks."""
         resource = request.match_info.route.resource
         return resource is not None and resource.canonical in [f"{self.base}{path}" for path in _OPEN]
 
     def has_session(self, request: web.Request) -> bool:
-        """Whether who asks may read without saying the token."""
+        """Tell whether this visitor may read without giving the token."""
         return self.access.may_read(request.cookies.get(COOKIE, ""))
 
     def check(self, request: web.Request) -> None:
@@ -79,7 +79,7 @@ class Site(NamedTuple):
         )
 
     def try_token(self, request: web.Request, token: str) -> bool:
-        """Whether it is the token; raises the answer to who was wrong too often."""
+        """Tell whether it is the token. Raises the answer for somebody who was wrong too often."""
         tries = self.access.tries
         cookie = request.cookies.get(KNOWN_COOKIE, "")
         address = whose(request.remote or "", request.headers.get("X-Forwarded-For", ""))
@@ -101,12 +101,12 @@ class Site(NamedTuple):
 
 
 def add_headers(response: web.StreamResponse) -> None:
-    """What every answer says; a record is for nobody's cache."""
+    """Add the headers of every answer; no cache may keep a record."""
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers.setdefault("Cache-Control", "no-store")
 
 
 def status_of(error: Exception) -> int:
-    """The HTTP status by which an error of ours is told."""
+    """Return the HTTP status for one of our errors."""
     return 400 if isinstance(error, UsageError) else 404 if isinstance(error, NotFoundError) else 503

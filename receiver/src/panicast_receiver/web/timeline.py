@@ -16,7 +16,7 @@ _NS = 1_000_000_000
 
 
 class Bar(NamedTuple):
-    """One stretch of time in which something happened."""
+    """One interval in which something happened."""
 
     x: int
     y: int
@@ -24,7 +24,7 @@ class Bar(NamedTuple):
 
 
 class Scale(NamedTuple):
-    """The stretches that all plots of a page share."""
+    """The intervals that all plots of a page share."""
 
     start_ns: int
     width_ns: int
@@ -41,13 +41,14 @@ class Plot(NamedTuple):
 
 
 def scale(first_ns: int, now_ns: int) -> Scale:
-    """From the first event until now; an hour at least, so that what is new does not fill the plot."""
+    """Return the scale from the first event until now; at least an hour, so that a new event does
+    not fill the plot."""
     start = max(0, min(first_ns, now_ns - 3600 * _NS))
     return Scale(start, max(1, (now_ns - start) // STRETCHES + 1))
 
 
 def plot(counts: Mapping[int, int], scale: Scale) -> Plot:
-    """``counts``: how many in which stretch. What lies in the future is drawn in the last."""
+    """Return a plot of ``counts``, by interval. Events in the future are drawn in the last one."""
     highest = max(counts.values(), default=1)
     bars: dict[int, Bar] = {}
     for stretch, count in sorted(counts.items()):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How often somebody may be wrong about the token. Pure but for its clock.
+"""Limits how often somebody may give a wrong token. Pure but for its clock.
 
-Each address may be wrong a few times, and all that never were right together some hundred times; both are
-forgiven as time goes by. Who was right once, a browser by its cookie and a program by its address, is counted
-for itself: no stranger's tries keep the operator out. Sessions that are there are never asked.
+Each address may be wrong a few times, and all that never were right together some hundred times;
+time forgives both. A browser (by its cookie) or a program (by its address) that was right once is
+counted by itself, so no stranger's tries lock the operator out. Open sessions are never affected.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Tries:
         self._all = _Bucket()
 
     def wait_s(self, who: str) -> float:
-        """Seconds until this one may try; 0: now."""
+        """Return the seconds until this one may try; 0 means now."""
         now = self._clock()
         wait = (self._each.get(who, _Bucket()).now(now, _EACH_S).wrong + 1 - _EACH) * _EACH_S
         if who not in self._right:
@@ -46,7 +46,7 @@ class Tries:
         return max(0.0, wait)
 
     def wrong(self, who: str) -> None:
-        """It was."""
+        """Count a wrong try."""
         now = self._clock()
         bucket = self._each.pop(who, _Bucket()).now(now, _EACH_S)
         self._each[who] = bucket._replace(wrong=bucket.wrong + 1)
@@ -57,7 +57,7 @@ class Tries:
             self._each.popitem(last=False)
 
     def right(self, who: str) -> None:
-        """It was, and is known from now on."""
+        """Count a right try, and remember who made it."""
         self._each.pop(who, None)
         self._right[who] = None
         self._right.move_to_end(who)
@@ -65,7 +65,7 @@ class Tries:
             self._right.popitem(last=False)
 
     def knows(self, who: str) -> bool:
-        """Whether this one was right before."""
+        """Tell whether this one was right before."""
         return who in self._right
 
 

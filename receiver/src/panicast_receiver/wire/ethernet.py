@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One Ethernet frame in, the IP packet in it or a drop reason out. Pure."""
+"""Parses one Ethernet frame into an IP packet, or a reason to drop it. Pure."""
 
 from __future__ import annotations
 

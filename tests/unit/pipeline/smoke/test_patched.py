@@ -78,7 +78,7 @@ def test_the_kernels_own_tests_count_if_it_has_them(config: str, log: str, compl
 def test_an_unsigned_module_must_be_refused_and_explained() -> None:
     refused = {"modprobe panicast": Output(1, "", "Required key not available")}
     said = (
-        "1. the module is not signed, and this kernel loads signed modules only\n   fix: … module.sig_enforce"
+        "1. the module is not signed, and this kernel loads only signed modules\n   fix: … module.sig_enforce"
     )
     story({**refused, "panicast-ctl doctor": Output(1, said, "")})._module_is_refused()
     with pytest.raises(SmokeFailure, match="doctor does not say"):

@@ -28,15 +28,15 @@ WRONG = [
     ('sealed_hosts = "db-*"', "serve", "sealed_hosts without a key"),
     ('interface = "nope0"', "serve", "there is no such interface; there are: "),
     ('listen = "203.0.113.9:6664"', "serve", "cannot listen on 203.0.113.9:6664"),
-    ('listen = "127.0.0.1:6664"\nnetconsole_port = 6664', "serve", "6664 is the port of listen"),
+    ('listen = "127.0.0.1:6664"\nnetconsole_port = 6664', "serve", "6664 is the port of `listen`"),
     ('hook = "{tmp}/none"', "serve", "hook: {tmp}/none is not there"),
     ('hook = "{tmp}/open"', "serve", "hook: {tmp}/open may not be run"),
     ('webhook_file = "{tmp}/none"', "serve", "cannot read the address of the webhook in {tmp}/none"),
     ('webhook_file = "{tmp}/empty"', "serve", "{tmp}/empty: right is one line"),
     ('webhook_file = "{tmp}/word"', "serve", "{tmp}/word: right is one line, an http or https address"),
-    ('webhook_file = "x"\nwebhook = "http://x/"', "serve", "say the same thing twice"),
+    ('webhook_file = "x"\nwebhook = "http://x/"', "serve", "are both set"),
     ('nats = "nats://h:1"\nnats_login = "{tmp}/none"', "serve", "cannot read the login"),
-    ('web_listen = "0.0.0.0:0"', "web", "no token is asked for"),
+    ('web_listen = "0.0.0.0:0"', "web", "without a token"),
     ('web_token_file = "{tmp}/none"', "web", "cannot read the token in {tmp}/none"),
     ('web_token_file = "{tmp}/word"', "web", "at least 20 characters"),
 ]
@@ -126,7 +126,7 @@ def test_a_configuration_that_cannot_be_read_is_not_right(monkeypatch, tmp_path)
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ('listen = "::1:6664"', "An IPv6 address is put in brackets: [::1]:6664"),
+        ('listen = "::1:6664"', "Put an IPv6 address in brackets: [::1]:6664"),
         ('hook = "x"', "right is PROGRAM, the absolute path of a program, such as '/"),
         ('webhook = "x"', "right is URL, an http or https address, such as 'https://"),
         ('capture = "rign"', "right is one of auto, ring, udp"),
@@ -194,14 +194,14 @@ def test_doctor_says_what_the_service_does_not_what_its_settings_ask(serve, tmp_
     (line,) = [what for what in found if "for a ring the service has no CAP_NET_RAW" in what]
     assert found[line] and not [what for what in found if "taken from a ring" in what]
     receiver.stop()
-    assert any("the service tells as long as it runs" in what for what in told())
+    assert any("only a running service says so" in what for what in told())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a packet ring")
 def test_doctor_says_that_there_is_a_ring(serve, tmp_path):
     receiver = serve()
     found = doctor.examine(load({"listen": f"127.0.0.1:{receiver.port}"}, "/dev/null"), tmp_path / "state")
-    assert any("packets are taken from a ring" in finding.what for finding in found)
+    assert any("packets come from a ring" in finding.what for finding in found)
     assert json.loads((tmp_path / "state/stats.json").read_text())["capture"] == ["ring"]
 
 

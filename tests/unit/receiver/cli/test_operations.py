@@ -41,7 +41,7 @@ def test_check_config(cli, tmp_path):
 def test_a_drill_comes_back(serve, cli):
     receiver = serve()
     done = cli("drill", "--listen", f"127.0.0.1:{receiver.port}")
-    assert done.returncode == 0 and "came back whole" in done.stdout, done.stderr
+    assert done.returncode == 0 and "came back complete" in done.stdout, done.stderr
     assert [entry["reason"] for entry in json.loads(cli("list", "--json").stdout)] == ["drill"]
 
 
@@ -54,7 +54,7 @@ def test_a_drill_comes_back_where_only_sealed_records_are_taken(serve, cli, tmp_
     flags = [*flags, "--key-file", str(keys)]
     receiver = serve(*flags)
     done = cli("drill", "--listen", f"127.0.0.1:{receiver.port}", *flags)
-    assert done.returncode == 0 and "came back whole" in done.stdout, done.stderr
+    assert done.returncode == 0 and "came back complete" in done.stdout, done.stderr
     (entry,) = json.loads(cli("list", "--json").stdout)
     # Where it need not, it does not: a host that has sealed once is not believed without.
     assert entry["sealed"] == (len(flags) > 2)

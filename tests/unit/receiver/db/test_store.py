@@ -132,7 +132,7 @@ def test_ids_are_found_by_prefix(store, tmp_path):
     with pytest.raises(ReceiverError, match="no record has an id"):
         reader.find("zz")
     first_digits = Counter(entry.summary["id"][0] for entry in entries)
-    with pytest.raises(ReceiverError, match="fits several records"):
+    with pytest.raises(ReceiverError, match="matches several records"):
         reader.find(first_digits.most_common(1)[0][0])
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from panicast_receiver.errors import UsageError
-from panicast_receiver.sinks import Told, confined, hook
+from panicast_receiver.sinks import Notice, confined, hook
 from panicast_receiver.sinks.hook import Hook
 
 from ..conftest import PATIENCE_S
@@ -29,7 +29,7 @@ RECORD = {
     "signature": "",
     "received": "now",
 }
-TOLD = Told({**RECORD, "text": "x" * (1 << 20)}, "line")
+TOLD = Notice({**RECORD, "text": "x" * (1 << 20)}, "line")
 landlocked = pytest.mark.skipif(confined.landlock_version() == 0, reason="needs a kernel with Landlock")
 
 

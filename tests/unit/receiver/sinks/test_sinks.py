@@ -18,13 +18,13 @@ from panicast_receiver.db.store import Store
 from panicast_receiver.errors import UsageError
 from panicast_receiver.settings import load
 from panicast_receiver.settings.targets import Target
-from panicast_receiver.sinks import Away, Refused, Told
+from panicast_receiver.sinks import Away, Notice, Refused
 from panicast_receiver.sinks.cursors import begin, feed_only, rewind
 from panicast_receiver.sinks.feeder import Feeder
 from panicast_receiver.sinks.hook import Hook
 from panicast_receiver.sinks.journal import Journal
 from panicast_receiver.sinks.syslog import Syslog, message
-from panicast_receiver.sinks.telling import told as tell
+from panicast_receiver.sinks.telling import notice_of as tell
 from panicast_receiver.sinks.webhook import Webhook
 
 from ..conftest import PATIENCE_S, explain, held_port, wait_until
@@ -169,7 +169,7 @@ class Recorder:
         self.failures, self.what = failures, what
         self.got = []
 
-    def deliver(self, batch: Sequence[Told]) -> None:
+    def deliver(self, batch: Sequence[Notice]) -> None:
         if self.failures:
             self.failures -= 1
             raise OSError("not now")

@@ -15,10 +15,10 @@ from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError, UsageError
 from panicast_receiver.settings import load
 from panicast_receiver.settings.kinds import parse_servers, without_password
-from panicast_receiver.sinks import Refused, Told, central, hand_over
+from panicast_receiver.sinks import Notice, Refused, central, hand_over
 from panicast_receiver.sinks.broker import Login, message_id, pack, read_login, subject, unpack
 from panicast_receiver.sinks.document import checked
-from panicast_receiver.sinks.telling import told
+from panicast_receiver.sinks.telling import notice_of
 
 from ..conftest import explain
 from ..db.test_store import raw_record
@@ -39,7 +39,7 @@ def document_of(tmp_path):
             store.write([raw_record(text, identity=os.urandom(20))])
         explain(tmp_path)
         with closing(Reader(tmp_path)) as reader:
-            return told(reader, reader.select(Query())[-1]).record
+            return notice_of(reader, reader.select(Query())[-1]).record
 
     return document_of
 
@@ -170,7 +170,7 @@ def test_a_record_that_is_refused_keeps_no_other():
     from collections import Counter
 
     sink, counts = Picky(), Counter()
-    hand_over(sink, [Told({"id": name}, "") for name in ("a", "bad", "b")], counts)
+    hand_over(sink, [Notice({"id": name}, "") for name in ("a", "bad", "b")], counts)
     assert sink.got == ["a", "b"] and counts == {"delivered": 2, "refused": 1}
 
 

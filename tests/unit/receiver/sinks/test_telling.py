@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from panicast_receiver.db.store import Store
 from panicast_receiver.meaning import understand
 from panicast_receiver.settings.targets import Target, parse_target
-from panicast_receiver.sinks import Told, central
+from panicast_receiver.sinks import Notice, central
 from panicast_receiver.sinks.jetstream import JetStream
 from panicast_receiver.sinks.syslog import Syslog, message
 from panicast_receiver.web.access import Access
@@ -33,7 +33,7 @@ from ..meaning.test_crash import OOPS, SYSRQ
 from ..web.website import HOSTILE
 from .test_stores import DOCUMENT
 
-TOLD = Told({**DOCUMENT, "title": "t", "received": "2026-11-26T20:00:00.000000000Z"}, "a line")
+TOLD = Notice({**DOCUMENT, "title": "t", "received": "2026-11-26T20:00:00.000000000Z"}, "a line")
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ class Stream:
 
 
 def test_what_a_stream_did_not_acknowledge_is_not_delivered():
-    batch = [Told({**DOCUMENT, "id": name}, "") for name in ("first", "middle", "last")]
+    batch = [Notice({**DOCUMENT, "id": name}, "") for name in ("first", "middle", "last")]
     good = Stream()
     JetStream(good).deliver(batch)
     assert good.acknowledged == ["panicast.records.panic"] * 3

@@ -233,7 +233,7 @@ def test_what_is_asked_for_comes_back_as_text(page, text):
         ("/nothing-here", 404, "Not here"),
         ("/?type=blue", 400, "&#39;blue&#39; is none of bye, hello"),
         ("/?colour=blue", 400, "there is no parameter"),
-        ("/?host=a&host=b", 400, "host is there twice"),
+        ("/?host=a&host=b", 400, "host is given twice"),
         ("/?since=soon", 400, "neither an age such as 30m"),
         ("/static/..%2fpages.py", 404, "there is no"),
         ("/static/nothing.css", 404, "there is no"),

@@ -195,7 +195,7 @@ def test_a_form_that_is_too_long_is_not_read(guarded):
 @pytest.mark.parametrize(
     ("flags", "code", "words"),
     [
-        (["--web-listen", "0.0.0.0:0"], 2, "lets other machines read all records, and no token is asked for"),
+        (["--web-listen", "0.0.0.0:0"], 2, "lets other machines read all records without a token"),
         (["--web-listen", "[::]:0"], 2, "web_token_file"),
         (["--web-listen", "203.0.113.9:0"], 2, "openssl rand"),
         (["--web-listen", "localhost:0"], 2, "right is ADDR:PORT"),

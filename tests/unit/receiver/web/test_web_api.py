@@ -98,7 +98,7 @@ def test_going_on_in_the_list(site):
     [
         ("records?limit=0", 400, "limit: '0' is not a whole number from 1 to 1000"),
         ("records?all=yes", 400, "all: 'yes' is none of true, false"),
-        ("records?before=1", 400, "is not what `next` said"),
+        ("records?before=1", 400, "is not a value that `next` returned"),
         (
             "groups?type=panic",
             400,
