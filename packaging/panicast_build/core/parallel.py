@@ -28,7 +28,7 @@ WIDE = 140
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TargetOutcome:
     """The result for one target: whether it failed, its error's words, and its seconds."""
 
     target: str
@@ -58,7 +58,7 @@ def run_all(task: str, targets: Sequence[str], options: Sequence[str], jobs: int
         raise BuildError(f"{len(failed)} of {len(outcomes)} targets failed: {names}", failed[0].log)
 
 
-def _one(task: str, target: str, options: Sequence[str]) -> Outcome:
+def _one(task: str, target: str, options: Sequence[str]) -> TargetOutcome:
     argv = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), task, "--distro", target, *options]
     path, started = LOGS / f"{task}-{target}.log", time.monotonic()
     try:
@@ -67,10 +67,10 @@ def _one(task: str, target: str, options: Sequence[str]) -> Outcome:
         failed = False
     except BuildError:
         failed = True
-    return Outcome(target, failed, round(time.monotonic() - started, 1), path)
+    return TargetOutcome(target, failed, round(time.monotonic() - started, 1), path)
 
 
-def show(task: str, outcomes: Sequence[Outcome]) -> None:
+def show(task: str, outcomes: Sequence[TargetOutcome]) -> None:
     """Prints the table."""
     table = Table("target", "result", "seconds", "why, and the whole log", box=SIMPLE, title=f"./inv {task}")
     for outcome in outcomes:

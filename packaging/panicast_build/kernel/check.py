@@ -45,7 +45,7 @@ class Unreachable(Exception):
 
 
 @dataclass(frozen=True)
-class Result:
+class PatchResult:
     """The result for a kernel's source: its package's version, and what patch and checkpatch said
     against the patch ("": nothing)."""
 
@@ -103,7 +103,7 @@ class Unpacked:
     version: str
     log: TextIO
 
-    def try_patch(self, patch: Path) -> Result:
+    def try_patch(self, patch: Path) -> PatchResult:
         """Returns what patch and the source's own checkpatch say of a patch. Does not change the
         source."""
         self.box.write({patch.name: patch}, "/tmp")
@@ -114,7 +114,7 @@ class Unpacked:
         ignored = f"--ignore={','.join(IGNORED)}"
         checkpatch = ["perl", "scripts/checkpatch.pl", "--strict", "--terse", ignored, inside]
         style = self.box.run(checkpatch, log=self.log, cwd=TREE, check=False)
-        return Result(
+        return PatchResult(
             self.version,
             patch.name,
             applied.output if applied.code else "",

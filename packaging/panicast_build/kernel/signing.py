@@ -31,7 +31,7 @@ MAKE = (
 
 
 @dataclass(frozen=True)
-class Key:
+class ModuleKey:
     """A key to sign with. fingerprint is its certificate's; it identifies the key and is not
     secret."""
 
@@ -48,7 +48,7 @@ class Key:
         box.feed(["sh", "-c", WRITE, self.path, str(len(self.pem)), user], self.pem)
 
 
-def load(name: str) -> Key | None:
+def load(name: str) -> ModuleKey | None:
     """Returns the key in the file called name, or in the one that PANICAST_MODULE_KEY names; None
     for neither. Raises UserError for a file without both parts."""
     chosen = name or os.environ.get(SETTING, "")
@@ -65,7 +65,7 @@ def load(name: str) -> Key | None:
         raise UserError(f"{chosen} must hold a private key and its certificate, both in PEM", MAKE)
     if b"ENCRYPTED" in private:
         pem = pem.replace(private, _decrypted(chosen))
-    return Key(pem, hashlib.sha256(certificate).hexdigest())
+    return ModuleKey(pem, hashlib.sha256(certificate).hexdigest())
 
 
 def _decrypted(chosen: str) -> bytes:

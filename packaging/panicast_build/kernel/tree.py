@@ -30,7 +30,7 @@ class Wanted:
 
     config: Config
     debug_info: bool = False
-    key: signing.Key | None = None
+    key: signing.ModuleKey | None = None
 
     @property
     def settings(self) -> str:
@@ -76,7 +76,7 @@ def prepare(box: Container, source: Source, wanted: Wanted, log: TextIO) -> Prep
     return Prepared(version, epoch)
 
 
-def _add_key_and_module(box: Container, key: signing.Key, log: TextIO) -> None:
+def _add_key_and_module(box: Container, key: signing.ModuleKey, log: TextIO) -> None:
     key.give(box, USER)
     box.run(["mkdir", f"{TREE}/{MODULE}"], log=log)
     box.write(module_sources(), f"{TREE}/{MODULE}")

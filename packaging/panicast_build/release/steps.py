@@ -51,7 +51,7 @@ class Release:
 
 
 @dataclass(frozen=True)
-class Step:
+class ReleaseStep:
     """One step: its name, a description, and its function, which writes to a log."""
 
     name: str
@@ -163,16 +163,16 @@ def _tag(release: Release, log: TextIO) -> None:
 
 
 STEPS = (
-    Step("package", "build the packages of every target: ./inv package", _package),
-    Step("lint", "run every linter: ./inv lint", _lint),
-    Step("test", "run every test: ./inv test", _test),
-    Step("smoke", "crash machines that have them installed: ./inv smoke", _smoke),
-    Step("collect", "gather packages and release notes", _collect),
-    Step(
+    ReleaseStep("package", "build the packages of every target: ./inv package", _package),
+    ReleaseStep("lint", "run every linter: ./inv lint", _lint),
+    ReleaseStep("test", "run every test: ./inv test", _test),
+    ReleaseStep("smoke", "crash machines that have them installed: ./inv smoke", _smoke),
+    ReleaseStep("collect", "gather packages and release notes", _collect),
+    ReleaseStep(
         "sign",
         "make the repositories, SBOM and provenance; sign what is signed",
         _sign,
         secrets=True,
     ),
-    Step("tag", "tag the commit", _tag, secrets=True),
+    ReleaseStep("tag", "tag the commit", _tag, secrets=True),
 )

@@ -15,7 +15,7 @@ from panicast_build.core.run import run
 from panicast_build.engine import images
 from panicast_build.kernel import build, ccache, config, signing
 from panicast_build.kernel.build import Options, Workshop
-from panicast_build.kernel.signing import Key
+from panicast_build.kernel.signing import ModuleKey
 from panicast_build.kernel.tree import USER, Wanted
 from panicast_build.targets.distros import DebDistro
 
@@ -35,7 +35,7 @@ def pem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def key(pem: Path) -> Key:
+def key(pem: Path) -> ModuleKey:
     key = signing.load(str(pem))
     assert key
     return key
@@ -45,7 +45,7 @@ def key(pem: Path) -> Key:
 def workshop(
     client: docker.DockerClient,
     first_distro: DebDistro,
-    key: Key,
+    key: ModuleKey,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Workshop]:
@@ -60,7 +60,7 @@ def workshop(
         yield made
 
 
-def test_only_who_has_the_passphrase_opens_a_key(pem: Path, key: Key, monkeypatch) -> None:
+def test_only_who_has_the_passphrase_opens_a_key(pem: Path, key: ModuleKey, monkeypatch) -> None:
     assert b"ENCRYPTED" in pem.read_bytes() and b"ENCRYPTED" not in key.pem and b"CERTIFICATE" in key.pem
     monkeypatch.setenv(signing.PIN, "another")
     with pytest.raises(UserError, match="is not the passphrase"):
@@ -71,7 +71,7 @@ def test_only_who_has_the_passphrase_opens_a_key(pem: Path, key: Key, monkeypatc
 
 
 def test_the_key_is_in_memory_only_and_the_passphrase_nowhere(
-    client: docker.DockerClient, workshop: Workshop, key: Key
+    client: docker.DockerClient, workshop: Workshop, key: ModuleKey
 ) -> None:
     box = workshop.box
     key.give(box, USER)

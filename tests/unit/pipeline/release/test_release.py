@@ -126,14 +126,14 @@ def test_an_interrupted_release_goes_on_where_it_ended(tree: Path, monkeypatch: 
     ran: list[str] = []
     red = [True]
 
-    def step(name: str) -> steps.Step:
+    def step(name: str) -> steps.ReleaseStep:
         def do(release: steps.Release, log: object) -> None:
             ran.append(name)
             (release.folder / name).touch()
             if name == "test" and red.pop():
                 raise BuildError("red", Path("/nowhere"))
 
-        return steps.Step(name, name, do)
+        return steps.ReleaseStep(name, name, do)
 
     monkeypatch.setattr(task, "STEPS", tuple(map(step, ("package", "test", "sign"))))
     with pytest.raises(BuildError):
@@ -163,7 +163,7 @@ def test_what_another_commit_did_is_done_again(tree: Path, monkeypatch: pytest.M
 
         return do
 
-    monkeypatch.setattr(task, "STEPS", tuple(steps.Step(n, n, do(n)) for n in ("package", "test")))
+    monkeypatch.setattr(task, "STEPS", tuple(steps.ReleaseStep(n, n, do(n)) for n in ("package", "test")))
     with pytest.raises(BuildError):
         released("1.1.0")
     (tree / "mended").touch()
@@ -182,7 +182,7 @@ def test_a_release_that_was_killed_after_its_tag_is_finished(
         tag.do(release, log)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(task, "STEPS", (steps.Step("tag", "tag", killed),))
+    monkeypatch.setattr(task, "STEPS", (steps.ReleaseStep("tag", "tag", killed),))
     with pytest.raises(KeyboardInterrupt):
         released("1.1.0")
     monkeypatch.setattr(task, "STEPS", (tag,))
