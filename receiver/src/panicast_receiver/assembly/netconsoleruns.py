@@ -37,7 +37,7 @@ _Sender = tuple[str, str]
 
 
 class _Line(NamedTuple):
-    """A message's lines; ``sequence`` and ``msgid`` are -1 where it says none."""
+    """A message's lines; ``sequence`` and ``msgid`` are -1 if it states none."""
 
     sequence: int
     msgid: int
@@ -45,7 +45,7 @@ class _Line(NamedTuple):
 
 
 class _Pieces(NamedTuple):
-    """A message of which pieces are missing."""
+    """A message with missing fragments."""
 
     stamp: bytes
     total: int
@@ -54,7 +54,7 @@ class _Pieces(NamedTuple):
 
 @dataclass
 class _Run:
-    """One sender's lines: in the order of their sequence numbers where they have some."""
+    """One sender's lines, in the order of their sequence numbers if they have some."""
 
     source: Source
     began_ns: int
@@ -107,7 +107,7 @@ class NetconsoleRuns:
         return self._make_room()
 
     def tick(self, now: Instant) -> list[Record]:
-        """Returns the records of the senders of which nothing was heard for a while."""
+        """Return the records of the senders that were silent for a while."""
         records: list[Record] = []
         for sender, run in list(self._waiting.items()):
             if run.heard + self.idle_s > now.mono:
@@ -237,7 +237,7 @@ def _record(run: _Run) -> Record:
 
 
 def _joined(lines: list[_Line]) -> tuple[bytes, int]:
-    """The text, and how many messages are missing; a line says where."""
+    """Return the text and how many messages are missing; a line in it says where."""
     parts: list[bytes] = []
     lost = 0
     last: _Line | None = None

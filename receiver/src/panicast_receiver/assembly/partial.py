@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One v1 record while its frames arrive: made for taking a frame in a fraction of a microsecond. Pure.
+"""One v1 record while its frames arrive, made to take a frame in a fraction of a microsecond. Pure.
 
-A sender's frames come one after the other, so each is known by beginning where the one before it ended:
-``order``. After a loss, a repetition or a change of order they are kept under a key, which also tells
-repetitions: ``pieces``. When those are as many as the record has frames and yet not the record, each frame is
-put into its place in the text at once: ``text``.
+A sender's frames arrive one after the other, so each is known by starting where the one before it
+ended: ``order``. After a loss, a repetition or a change of order they are kept under a key, which
+also shows repetitions: ``pieces``. When there are as many as the record has frames and they still
+are not the record, each frame is put at its place in the text at once: ``text``.
 
-Parity frames are kept beside them, as many as are missing and a few more that tell whether the others are
-true. They are used when no more frames come: what comes as itself is never contradicted by what was restored.
+Parity frames are kept beside them, as many as are missing and a few more, which show whether the
+others are honest. They are used when no more frames come. What arrived by itself is never overruled
+by what was restored.
 """
 
 from __future__ import annotations
@@ -113,7 +114,8 @@ class Partial:
         return not self.end if self.order else len(self.pieces) >= self.count
 
     def knows(self, frame: Frame, size: int) -> bool:
-        """Whether a frame with so much payload brings nothing new; of a settled record that is not known."""
+        """Tell whether a frame with this much payload brings nothing new; unknown for a settled
+        record."""
         if frame.seq >= frame.frames:
             return not self._wants(frame.seq, frame.offset, size)
         if len(self.order) <= frame.seq and self.end != _NOWHERE:
@@ -124,7 +126,7 @@ class Partial:
         return known is not None and (len(known) >= size or isinstance(known, range))
 
     def take(self, frame: Frame) -> int | None:
-        """Keep a frame; how many bytes more are charged, None when it brings nothing new."""
+        """Keep a frame; return how many more bytes are charged, None if it brings nothing new."""
         size = len(frame.payload)
         if frame.seq >= frame.frames:
             return self.take_parity(frame.seq, frame.offset, frame.payload)
@@ -149,7 +151,7 @@ class Partial:
         return more if more or self.metadata is not metadata else None
 
     def take_parity(self, seq: int, metadata: int, payload: bytes) -> int | None:
-        """Keep a parity frame; like take()."""
+        """Keep a parity frame; returns the same as take()."""
         block = self._wants(seq, metadata, len(payload))
         if block is None:
             return None
@@ -209,14 +211,14 @@ class Partial:
         return len(block.seqs) - sum(seq in block.seqs for seq in seqs)
 
     def _source(self, block: Block, seq: int) -> Data | list[Data] | None:
-        """A source frame that came, or what covers its place in the text, once settled."""
+        """Return a source frame that came, or what covers its place in the text, once settled."""
         start, end = block.place(seq)
         if seq:
             return self.text.within(start, end)
         return self.metadata if self.metadata is None or len(self.metadata) == end else None
 
     def settle(self) -> bool:
-        """Put the pieces in their places; whether the record is whole."""
+        """Put the pieces in their places; tell whether the record is whole."""
         if self.order and not self.end:
             self.metadata, self.whole = self.order[0], self.order[:0:-1]
             return True
@@ -232,7 +234,7 @@ class Partial:
         return not frame.seq or frame.offset + size == self.end
 
     def _scatter(self) -> None:
-        """No longer count on an order."""
+        """Stop relying on the order."""
         offset = self.first.text_length
         for seq, data in enumerate(self.order):
             offset -= len(data) if seq else 0
@@ -240,7 +242,7 @@ class Partial:
         self.order, self.end = [], _NOWHERE
 
     def _fit(self) -> bool:
-        """Whether metadata and text are there, each piece beginning where another one ends."""
+        """Tell whether metadata and text are there, each piece starting where another one ends."""
         (number, metadata), *texts = sorted(self.pieces.items()) or [(_SEQ, b"")]
         end = 0
         for following, data in texts:
@@ -254,7 +256,7 @@ class Partial:
         return True
 
     def _spread(self) -> None:
-        """Put the pieces into ``text``, where what was there first stays."""
+        """Put the pieces into ``text``; what was there first stays."""
         self._scatter()
         if not self.settled:
             self.text = Extents()
@@ -299,7 +301,8 @@ class Partial:
         return True
 
     def record(self, read: Callable[[range], bytes], free: Callable[[int], None]) -> Record:
-        """What is known, settled before; ``read`` fetches what was spilled, ``free`` gives it back."""
+        """Return the record as far as it is known, settled before; ``read`` fetches what was
+        spilled, ``free`` gives it back."""
         frame = self.first
         lease = Lease(self.spilled, free) if self.spilled else None
 

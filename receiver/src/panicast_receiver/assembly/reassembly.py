@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Frames and a clock reading in, records out. Pure: no socket, no time call, no file but by ``Spilling``.
+"""Puts v1 records together. Pure: frames and a clock reading in, records out; no socket, no time
+call, no file except by ``Spilling``.
 
-A record is known by all that its frames' headers have in common, and its text by offsets, so passes and
-interfaces all fill in the same text. Frames whose headers do not agree (type, flags, key id, event, count,
-text length, time, host) belong to different records, and both come out: no forged frame keeps an honest
-record from completing, and no forged record takes its place. For the same reason parity is used only when a
-record's frames have stopped coming.
+A record is identified by what all its frames' headers share, and its text is put together by
+offsets, so passes and interfaces all fill in the same text. Frames whose headers disagree (type,
+flags, key id, event, count, text length, time, host) belong to different records, and both come
+out: no forged frame keeps an honest record from completing, and no forged record takes its place.
+For the same reason parity is used only when a record's frames have stopped coming.
 """
 
 from __future__ import annotations
@@ -110,13 +111,15 @@ class Recent:
 
 
 def _worth(partial: Partial) -> tuple[bool, bool, int, int]:
-    """What goes first when room is needed: what is not sealed, of that frames that stayed alone, then what
-    was heard longest ago, in seconds, then what makes most room at once."""
+    """Return the order in which records go when room is needed: unsealed ones, of those single
+    frames, then those silent the longest, in seconds, then those that free the most memory at once.
+    """
     return partial.first.sealed, not partial.alone, int(partial.heard), -partial.held
 
 
 def _dear(partial: Partial) -> tuple[bool, int]:
-    """What is restored last: what is not sealed, and has much parity, about as much as was lost."""
+    """Return the order in which records are restored; unsealed ones with much parity, and so about
+    as much lost, come last."""
     return not partial.first.sealed, sum(map(len, partial.parity.values()))
 
 
@@ -155,11 +158,12 @@ class Reassembler:
 
     @property
     def in_flight(self) -> int:
-        """Records of which some frames are held here."""
+        """Return how many records have frames here."""
         return len(self._partials)
 
     def begins(self, key: Key) -> bool:
-        """Whether a frame with this in its header is of no record that is in flight or was whole lately."""
+        """Tell whether a frame with this in its header belongs to no record that is in flight or
+        was complete lately."""
         return key not in self._partials and key not in self._done
 
     def knows(self, frame: Frame) -> bool:
@@ -200,7 +204,8 @@ class Reassembler:
         self._next_idle = min(self._next_idle, at)
 
     def settle(self, partial: Partial) -> list[Record]:
-        """The record of ``partial``, out of which it then is, if it turns out to be whole."""
+        """Return the record of ``partial``, which then is no longer in flight, if it turns out to
+        be complete."""
         self.memory -= partial.cost
         if not partial.settle():
             self.memory += partial.cost
@@ -236,8 +241,8 @@ class Reassembler:
         return records if waiting else records + self._restore_some()
 
     def _restore_some(self) -> list[Record]:
-        """Use parity for a while, that of sealed records first, then where little is lost: forged parity must
-        keep neither frames nor honest records waiting."""
+        """Use parity for a while, of sealed records first, then of those that lost little: forged
+        parity must delay neither frames nor honest records."""
         records: list[Record] = []
         spent = 0.0
         while self._to_restore and spent < RESTORING_S:
@@ -270,7 +275,8 @@ class Reassembler:
         return records
 
     def make_room(self) -> list[Record]:
-        """Keeps the limits: spills the longest idle records, or returns them when that cannot be."""
+        """Keep the limits: spill the longest idle records, or return them if there is no room to
+        spill to."""
         records: list[Record] = []
         limit = max(0, self.limits.memory - self.reserved)
         if self.memory <= limit and len(self._partials) <= self.limits.records:
@@ -308,7 +314,7 @@ class Reassembler:
             del self.by_prefix[partial.first.key[0]]
 
     def _spill_one(self, partial: Partial) -> bool:
-        """False when there is no room to spill to."""
+        """Spill a record; return False if there is no room."""
         before = partial.spilled
         done = partial.spill(self._spill.put)
         self.memory -= partial.spilled - before
@@ -324,8 +330,8 @@ class Reassembler:
         return records or self._hand_out(partial, drop_loners), took
 
     def _hand_out(self, partial: Partial, drop_loners: bool = False) -> list[Record]:
-        """Take a record out, incomplete; on wish none if it is one frame that stayed alone and is not sealed:
-        a flood of forged ones would otherwise fill the store."""
+        """Take a record out, incomplete; optionally none if it is a single unsealed frame: a flood
+        of forged ones would fill the store otherwise."""
         self.memory -= partial.cost
         drop = drop_loners and partial.alone and not partial.first.sealed
         partial.settle()

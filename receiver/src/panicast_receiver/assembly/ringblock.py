@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The fast path: walks one block of a TPACKET_V3 ring of IPv4. Pure: a buffer in, records out.
+"""The fast path: walks one block of a TPACKET_V3 ring. Pure: a buffer in, records out.
 
-Of a frame that belongs to a record in flight, and that is nearly every frame of a burst, only the header's
-three parts are looked at. The capture's filter in the kernel has seen to it that such a frame is a whole
-UDP datagram to our port and that its captured length ends where the datagram does.
+Nearly every frame of a burst belongs to a record in flight. Of such a frame only three parts of the
+header are examined. The capture's filter in the kernel ensures that it is a whole UDP datagram to
+our port and that its captured length ends where the datagram does.
 
-Neighbours in a block are mostly of one size: a run of them is taken apart by few calls into C. Frames that
-are not, or that need a closer look, are taken one at a time.
+Neighbours in a block mostly have one size: a run of them is parsed by a few calls into C. Frames
+that differ, or that need a closer look, are taken one at a time.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Walk:
         self.records += reassembler.make_room()
 
     def _several(self, view: memoryview, most: int) -> int:
-        """Take frames of one size, as long as they need no closer look; how many they were."""
+        """Take frames of one size while they need no closer look; return how many."""
         ring, at = self._ring, self._at
         step: int
         step, length, *_ = _SLOW.unpack_from(ring, at)
@@ -165,7 +165,7 @@ class Walk:
         step: int,
         size: int,
     ) -> int:
-        """Take these frames of records, as far as they are what they usually are; how many they were."""
+        """Take these frames of records while they are as usual; return how many."""
         stamp, taken, duplicates = self._now.mono, 0, 0
         for partial, count, suffix, (seq, offset, payload) in frames:
             if partial.suffix == suffix and partial.count == count and 0 < seq < count:
@@ -210,7 +210,7 @@ class Walk:
         return taken
 
     def _single(self) -> None:
-        """Take one frame, whatever it is."""
+        """Take one frame of any kind."""
         ring, at = self._ring, self._at
         if at + _PAYLOAD <= len(ring):
             step, length, prefix = _FAST.unpack_from(ring, at)
@@ -229,7 +229,8 @@ class Walk:
         self._at = at + step
 
     def _begin(self, prefix: bytes) -> bool:
-        """Take a frame of a record that has not begun, if not too many begin; False: it has begun."""
+        """Take a frame of a record that has not begun, if not too many begin; return False if it
+        has begun."""
         ring, at = self._ring, self._at
         start = at + _HEADER
         key = prefix, ring[start + COUNT.start : start + COUNT.stop], ring[start + PIECE_END : at + _PAYLOAD]

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The threads in which questions are asked of the database, and long pages are made: the one that serves all
-never waits for either. Each has a deadline, so that nobody waits for ever behind others, and visitors have
-their turns (fair.py).
-"""
+"""The threads that query the database and make long pages, so that the thread that serves everybody
+never waits for either. Each job has a deadline, so that nobody waits for ever behind others, and
+visitors take turns (fair.py)."""
 
 from __future__ import annotations
 
@@ -25,8 +24,8 @@ DEADLINE_S = 10.0
 
 
 class Database:
-    """A view of a state folder. It is opened for each question, in a millisecond: what the service does with
-    the file meanwhile, starting, stopping or making a new one, is nobody's concern."""
+    """A view of a state folder. It opens the database for each question, in a millisecond: so it
+    does not matter if the service starts, stops or replaces the file meanwhile."""
 
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
@@ -35,8 +34,8 @@ class Database:
         self._quick = ThreadPoolExecutor(1, "quick reader")
 
     async def ask(self, question: Callable[[Reader], T], quick: bool = False) -> T:
-        """What ``question`` says of the database now, a ``quick`` one before all others; raises ReceiverError
-        where it cannot be read, or that takes too long."""
+        """Return what ``question`` says of the database; a ``quick`` one goes before all others.
+        Raises ReceiverError if the database cannot be read, or the answer takes too long."""
 
         def answer(deadline: float) -> T:
             reader = Reader(self.state_dir)
@@ -52,7 +51,7 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._quick, answer, deadline)
 
     async def make(self, work: Callable[[float], T]) -> T:
-        """What ``work`` makes until the deadline that it is given; raises what it raises."""
+        """Return what ``work`` makes before the deadline that it gets. Raises what it raises."""
         deadline = time.monotonic() + DEADLINE_S
 
         def begin() -> T:

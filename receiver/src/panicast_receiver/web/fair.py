@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What there is little of is shared among the visitors: however much one asks for, the others get their part.
+"""Shares scarce resources among the visitors: however much one asks for, the others get their part.
 
-A visitor is known by an address: whose, see tries.py.
+A visitor is known by an address: see tries.py.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class FairThreads:
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What ``work`` returns, when it is the visitor's turn; raises ReceiverError for one who asks for too
-        much at once."""
+        """Return what ``work`` returns, when it is the visitor's turn. Raises ReceiverError for one
+        who asks for too much at once."""
         who, loop = VISITOR.get(), asyncio.get_running_loop()
         await self._turn(who, loop.create_future())
 
@@ -99,7 +99,7 @@ class Places:
         return len(self._taken)
 
     def take(self, place: object, end: Callable[[], None]) -> bool:
-        """Whether the visitor has it; ``end`` is called when it is taken away."""
+        """Tell whether the visitor gets a place; ``end`` is called when the place is taken away."""
         who = VISITOR.get()
         if len(self._taken) >= self._most:
             counts = Counter(taken.who for taken in self._taken.values())
@@ -112,5 +112,5 @@ class Places:
         return True
 
     def leave(self, place: object) -> None:
-        """It is free; does nothing where it was taken away."""
+        """Free the place; does nothing if it was taken away."""
         self._taken.pop(place, None)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Records as they come, as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+"""Server-sent events of new records
+(https://html.spec.whatwg.org/multipage/server-sent-events.html).
 
-One thread looks whether the database has changed, as long as somebody listens; each stream then asks for what
-it has not sent. No stream is for ever: it ends after a while, or when its place is needed. Whoever listens
-goes on where it ended.
+While somebody listens, one thread checks whether the database has changed; each stream then asks
+for what it has not sent. No stream lasts for ever: it ends after a while, or when its place is
+needed. The listener then reconnects and continues where it ended.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The connections of strangers: so many stay open, of which the one heard of longest ago goes first.
+"""Limits the open connections of strangers: of too many, the one that was silent the longest is
+closed.
 
-Whoever comes may connect and say nothing, or half a request, for ever. Each keeps a file open, and when there
-are no more files nobody can connect. Who may read is no stranger while he is answered.
+Anybody may connect and then say nothing, or half a request, for ever. Each connection keeps a file
+open, and without free files nobody can connect. A visitor who may read is not a stranger while he
+is answered.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ class Connection(Protocol):
     """What aiohttp makes for each connection."""
 
     def force_close(self) -> None:
-        """End it; does nothing where it has ended."""
+        """End the connection; does nothing if it has ended."""
 
 
 class Visitors:
@@ -31,7 +33,7 @@ class Visitors:
         self._strangers: OrderedDict[Connection, None] = OrderedDict()
 
     def heard(self, connection: Connection) -> None:
-        """It began, or asked for something."""
+        """Note that a connection began, or sent a request."""
         self._strangers[connection] = None
         self._strangers.move_to_end(connection)
         if len(self._strangers) > self._most:
@@ -39,7 +41,7 @@ class Visitors:
 
     @contextlib.contextmanager
     def answering(self, connection: Connection) -> Iterator[None]:
-        """It may read, and is let be as long as this lasts."""
+        """Keep the connection of somebody who may read for as long as this lasts."""
         self._strangers.pop(connection, None)
         try:
             yield
