@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the network feeds costs linear time: four times as much takes about four times as long."""
 
+import importlib
+import inspect
+import pkgutil
+import re
 import time
 
 import pytest
 
+import panicast_receiver
 from panicast_receiver.meaning import understand
 from panicast_receiver.records.extents import Run
 from panicast_receiver.records.record import Source, headerless
@@ -75,3 +80,34 @@ def test_four_times_as_much_takes_four_times_as_long(name):
             if slow > FLOOR_S:
                 few = cost(FED[name], data)
                 assert slow < MOST * few, f"{name} of {kind}: {few:.3f} s, four times as much {slow:.3f} s"
+
+
+#: What a pattern may be given for ever.
+UNITS = (
+    *("a", "1", " ", "a ", "1 ", "[", "]", "<", "(", "[<", "a.", "a+0x1/0x2 ", "0x1 ", "a:", "1:", "a=b,"),
+    *("\x1b[", "a_", "a-", "aB", "/a", "a/", "% ", ";", "\n", "a\n", "\\x"),
+)
+#: Rooms whose patterns see what the network says.
+READERS = re.compile(r"panicast_receiver\.(?:meaning|wire|text|capture|assembly|records|web\.logtext)\b")
+
+
+def patterns():
+    """Each pattern of a module's own, with the ways in which the module uses it."""
+    for module in pkgutil.walk_packages(panicast_receiver.__path__, "panicast_receiver."):
+        if READERS.match(module.name):
+            loaded = importlib.import_module(module.name)
+            source = inspect.getsource(loaded)
+            for name, value in vars(loaded).items():
+                if isinstance(value, re.Pattern) and re.search(rf"^{name}\b.*= ", source, re.MULTILINE):
+                    used = set(re.findall(rf"\b{name}\.(\w+)", source)) - {"match", "fullmatch"}
+                    yield pytest.param(value, "search" if used else "match", id=f"{module.name}.{name}")
+
+
+@pytest.mark.parametrize(("pattern", "way"), list(patterns()))
+def test_no_pattern_takes_eight_times_the_text_for_more_than_about_eight_times_the_time(pattern, way):
+    for unit in UNITS:
+        piece = unit if isinstance(pattern.pattern, str) else unit.encode()
+        few, more = ((piece * size)[:size] for size in (1 << 10, 8 << 10))
+        slow = cost(getattr(pattern, way), more)
+        if slow > FLOOR_S / 10:
+            assert slow < 24 * cost(getattr(pattern, way), few), unit

@@ -7,6 +7,7 @@ fits a line is taken.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from . import formats_checkers, formats_faults, formats_locks, formats_others, formats_stuck
@@ -31,6 +32,11 @@ FORMATS = (
     *formats_faults.ROWS,
     *formats_others.ROWS,
 )
+
+#: How any exception of the kernel's is counted, and reports that no row knows.
+EXCEPTION_NUMBER = re.compile(r" ?(?P<what>[A-Za-z][\w -]{2,60})(?:[:(][^\[]{0,60})?\[#\d{1,5}\]")
+ANY_EXCEPTION = Format("", "fault", "{what}{in}", AT)
+ANY_OTHER = Format("", "warning", "{rest}{in}", AT)
 
 #: How bad a kind is: memory that is no longer what it was comes first.
 SEVERITIES = {

@@ -30,7 +30,7 @@ def function_name(name: str) -> str:
 def plain(words: str) -> str:
     """Words without what differs from crash to crash: addresses, numbers, ends of sentences."""
     words = _ADDRESS.sub("N", words[:400].partition(". ")[0])
-    return _SPACES.sub(" ", words).strip().rstrip(".!:, ")
+    return _SPACES.sub(" ", words).strip().rstrip(".!:, ]")
 
 
 def guilty(form: Format, named: str, report: Report) -> Frame | None:

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from .families import digest, names
 from .format import CONSEQUENCES, NOISE, PANIC, Format
-from .formats import FORMATS, LEAD_INS, SEVERITIES, better
+from .formats import ANY_EXCEPTION, ANY_OTHER, EXCEPTION_NUMBER, FORMATS, LEAD_INS, SEVERITIES, better
 from .frames import begins_trace, frame, named_in, place
 from .innocent import ANCHOR, LAST_RESORT
 from .lines import Line, read, without
@@ -22,7 +22,8 @@ from .report import machine, take_apart, trace_of
 _NEAR_SECONDS, _NEAR_LINES = 60.0, 2000
 #: Characters of a line by which it is first sorted; so many more where those are a panic's.
 _HEAD, _PANIC_HEAD = 12, len(PANIC) + 6
-#: So many complaints count, and the last panic; so many that may be complaints are looked at closely.
+#: So many lines that begin like complaints count, and one in four, and the last panic; so many that may be
+#: complaints are looked at closely.
 _MOST_COMPLAINTS, _MOST_DOUBTFUL = 1000, 100
 #: How far before a panic that names nothing the registers and the trace may stand.
 _BEFORE = 400
@@ -116,7 +117,22 @@ def heard(text: str) -> tuple[Sequence[Line], list[Complaint]]:
         lines, found = (bare, sure) if sure else (lines, found)
     if not _weak(found):
         return lines, found
-    return lines, sorted([*_in_the_middle(lines), *found], key=lambda one: one.number) or doubtful[:1]
+    found = sorted([*_in_the_middle(lines), *found], key=lambda one: one.number)
+    return lines, found or doubtful[:1] or _unknown(lines)
+
+
+def _unknown(lines: Sequence[Line]) -> list[Complaint]:
+    """The first report of a kind that no table has: an exception with its number, or what stands below the
+    line that the kernel draws."""
+    below = False
+    for number, line in enumerate(lines):
+        text = line[0]
+        if "[#" in text and (exception := EXCEPTION_NUMBER.match(text)) and _confirmed(lines, number):
+            return [Complaint(number, ANY_EXCEPTION, text, exception)]
+        if below and _confirmed(lines, number):
+            return [Complaint(number, ANY_OTHER, text, None)]
+        below = text.startswith("------------[ cut here ]")
+    return []
 
 
 def _weak(found: Sequence[Complaint]) -> bool:
@@ -143,7 +159,7 @@ def _complaints(lines: Sequence[Line]) -> tuple[list[Complaint], list[Complaint]
     """Those that begin lines: what is one, and what may be one."""
     found: list[Complaint] = []
     doubtful: list[Complaint] = []
-    left = _MOST_COMPLAINTS
+    left = _MOST_COMPLAINTS + len(lines) // 4
     last = -1
     for number, line in enumerate(lines):
         text = line[0]
@@ -151,8 +167,9 @@ def _complaints(lines: Sequence[Line]) -> tuple[list[Complaint], list[Complaint]
             continue
         if not left:
             last = number if text.startswith(PANIC) else last
-        elif one := complaint(text, number):
-            left -= 1
+            continue
+        left -= 1
+        if one := complaint(text, number):
             if not (one.form.confirm or one.form.last):
                 found.append(one)
             elif len(doubtful) < _MOST_DOUBTFUL and not _noise(text):
@@ -181,7 +198,8 @@ def _in_the_middle(lines: Sequence[Line]) -> Iterator[Complaint]:
     said = _within(lines, _MIDDLE)
     for number, line in enumerate(lines) if said else ():
         text = line[0]
-        for start in sorted(at for words in said if (at := text.find(words, 1)) > 0):
+        starts = [at for words in said if (at := text.find(words, 1)) > 0]
+        for start in sorted(starts) if starts else ():
             if (
                 not _inside_word(text, start)
                 and (one := complaint(text[start:], number))

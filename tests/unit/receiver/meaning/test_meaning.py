@@ -314,6 +314,22 @@ def test_a_complaint_may_name_its_caller_itself():
     assert understand(text).title == "smp_processor_id() in preemptible code in my_which"
 
 
+#: Reports of kinds that no table has.
+NOBODY_KNOWS = {
+    "coprocessor segment overrun in my_f": "coprocessor segment overrun: 0000 [#1] PREEMPT SMP\n",
+    "vector exception in my_f": "vector exception: 0001 ilc:3 [#1] SMP\n",
+    "my driver: ring N is broken in my_f": "------------[ cut here ]------------\nmy driver: ring 7 is "
+    "broken\n",
+}
+
+
+@pytest.mark.parametrize(("title", "begin"), NOBODY_KNOWS.items())
+def test_a_kind_that_nobody_knows_is_called_by_its_own_words(title, begin):
+    found = understand(f"{begin}{CPU}RIP: 0010:my_f+0x1/0x2\n{TRACE} my_g+0x1/0x2\n")
+    assert (found.title, found.signature == NOT_UNDERSTOOD) == (title, False)
+    assert understand("issue [#1] is closed\nissue: 7 [#2]\n").title == ""
+
+
 def test_a_flood_of_complaints_ends_with_its_panic():
     text = "[    1.0] unregister_netdevice: waiting for a to become free\n" * 1200
     text += "[  900.0] Kernel panic - not syncing: my driver died\n"
