@@ -20,7 +20,15 @@ from panicast_receiver.db.retention import Retention
 from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError
 from panicast_receiver.records.record import Instant, Source
-from panicast_receiver.wire.sealing import MasterKey, SharedKey, host_field, open_frame, read_keys, seal_frame
+from panicast_receiver.wire.sealing import (
+    MasterKey,
+    SharedKey,
+    host_field,
+    open_frame,
+    read_keys,
+    seal_datagram,
+    seal_frame,
+)
 from panicast_receiver.wire.v1 import FLAG_SEALED, TAG_BYTES, Drop, decode, encode
 
 from .conftest import ring_block, udp_frame
@@ -58,6 +66,27 @@ def test_sealed_vectors_are_opened_and_can_be_made(sealed):
         key = bytes.fromhex(vector["key"])
         for data in vector["frames"]:
             assert seal_frame(data[:80], open_frame(data, key), key) == data
+
+
+def test_what_is_sealed_afterwards_is_the_same_but_for_flag_and_key_id(big):
+    key = b"k" * 32
+    made = [seal_datagram(frame, 7, key) for frame in big["frames"]]
+    for frame, other in zip(big["frames"], made, strict=True):
+        assert other[:6] + other[8:80] == frame[:6] + frame[8:80]
+        assert (other[6], other[7]) == (frame[6] | FLAG_SEALED, 7)
+        assert open_frame(other, key) == frame[80:] and open_frame(other, b"l" * 32) is None
+    intake = Intake(Limits(), 60)
+    intake.keys, intake.require_sealed = {7: SharedKey(key)}, True
+    (found,) = fed(intake, made)
+    assert found.received_text.decode() == big["text"]
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [("db-07", b"db-07" + bytes(27)), ("h" * 40, b"h" * 32), ("\xfc\udcff", b"\xc3\xbc\xff" + bytes(29))],
+)
+def test_a_hosts_key_is_known_by_the_field_of_the_header(name, field):
+    assert host_field(name) == field
 
 
 def test_sealed_frames_through_the_ring(sealed):

@@ -154,6 +154,7 @@ def test_through_the_ring_and_only_when_asked_for():
         (b"hello\n", Message(b"hello\n")),
         (b"6,1,2,-;x\n", Message(b"x\n", 1, "", b"<6>[    0.000002] ", 0, 2)),
         (b"6.4.0,6,444,501151268,-;x", Message(b"x", 444, "6.4.0", b"<6>[  501.151268] ", 0, 1)),
+        (b"6.4\xff,6,1,2,-;x", Message(b"x", 1, "6.4\ufffd", b"<6>[    0.000002] ", 0, 1)),
         (b"6,1,2,-,ncfrag=x/y;z", Message(b"z", 1, "", b"<6>[    0.000002] ", 0, 1)),
         (b"", None),
         (b"x" * 9000, None),

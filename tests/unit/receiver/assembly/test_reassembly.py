@@ -3,16 +3,17 @@
 
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panicast_receiver.assembly.intake import Intake, Packet
 from panicast_receiver.assembly.rawrecords import RawRecords
-from panicast_receiver.assembly.reassembly import LATE_S, Limits, Reassembler, Recent
+from panicast_receiver.assembly.reassembly import FLOOD, LATE_S, Limits, Reassembler, Recent
 from panicast_receiver.records.extents import Extents, Run, gaps, merged
 from panicast_receiver.records.record import Instant, Source
 from panicast_receiver.wire.raw import RawFrame
-from panicast_receiver.wire.v1 import PIECE_END, decode
+from panicast_receiver.wire.v1 import FLAG_SEALED, PIECE_END, decode, encode
 
 from ..headers import header
 
@@ -87,6 +88,15 @@ def test_missing_frames_come_out_as_gaps_after_idle_s(big, data):
     assert reassembler.in_flight == reassembler.memory == 0
 
 
+@pytest.mark.parametrize("size", [0, 1, 1392, 1393, 65536])
+def test_what_we_encode_is_put_together_again(size):
+    text = (b"<6>[1.0] line\n" * 6000)[:size]
+    intake = Intake(Limits(), 60)
+    frames = encode("test", b"b" * 16, 7, 5, "h" * 40, b"host=x\n", text)
+    (found,) = [r for data in frames for r in intake.feed(Packet(data, Source()), Instant(1.0, 1))]
+    assert (found.received_text, found.metadata, found.type, found.event) == (text, b"host=x\n", "test", 7)
+
+
 def test_text_without_metadata_is_not_complete(big):
     reassembler, _ = assembler(idle_s=1)
     assert feed_all(reassembler, big["frames"][1:]) == []
@@ -125,6 +135,33 @@ def test_longer_texts_than_allowed_are_counted(big):
     reassembler, counts = assembler(text=1024)
     assert feed_all(reassembler, big["frames"]) == []
     assert counts["text longer than max_text_kib"] == 6 and reassembler.memory == 0
+
+
+def test_memory_that_is_in_use_elsewhere_is_not_used_twice(big):
+    """By what waits for the store."""
+    reassembler, counts = assembler(memory=100_000)
+    assert feed_all(reassembler, big["frames"][:3]) == [] and 0 < reassembler.memory < 10_000
+    reassembler.reserved = 99_000
+    assert [record.event for record in reassembler.make_room()] == [big["event"]]
+    assert reassembler.memory == 0 and counts["handed out early for room"] == 1
+    # More than there is leaves nothing, and is no error.
+    reassembler.reserved = 200_000
+    assert len(feed_all(reassembler, big["frames"][3:5])) == 2
+
+
+@pytest.mark.parametrize("flags", [0, FLAG_SEALED])
+@pytest.mark.parametrize("more", [0, 1])
+def test_of_a_flood_of_single_frames_the_sealed_ones_are_kept(flags, more):
+    """Nobody forges those."""
+    reassembler, counts = assembler(idle_s=1)
+    frames = [header(event=number, flags=flags, count=4) + b"x" * 20 for number in range(FLOOD + more)]
+    assert (
+        feed_all(reassembler, [frame[:36] + (99).to_bytes(4, "big") + frame[40:] for frame in frames]) == []
+    )
+    kept = len(frames) if flags or not more else 0
+    assert len(reassembler.tick(later(1))) == kept
+    assert counts["lone frames dropped for room"] == len(frames) - kept
+    assert reassembler.memory == reassembler.in_flight == 0
 
 
 @st.composite

@@ -7,25 +7,12 @@ import zlib
 
 import pytest
 
-from panicast_receiver.assembly.intake import Intake, Packet
-from panicast_receiver.assembly.reassembly import Limits
 from panicast_receiver.cli import doctor
 from panicast_receiver.db.store import Store
-from panicast_receiver.records.record import Instant, Source
 from panicast_receiver.settings import load
-from panicast_receiver.wire.v1 import encode
 
 from ..conftest import wait_until
 from ..db.test_fleet import record
-
-
-@pytest.mark.parametrize("size", [0, 1, 1392, 1393, 65536])
-def test_what_we_encode_is_put_together_again(size):
-    text = (b"<6>[1.0] line\n" * 6000)[:size]
-    intake = Intake(Limits(), 60)
-    frames = encode("test", b"b" * 16, 7, 5, "h" * 40, b"host=x\n", text)
-    (found,) = [r for data in frames for r in intake.feed(Packet(data, Source()), Instant(1.0, 1))]
-    assert (found.received_text, found.metadata, found.type, found.event) == (text, b"host=x\n", "test", 7)
 
 
 def test_check_config(cli, tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from panicast_receiver.wire.ethernet import parse_ethernet
 from panicast_receiver.wire.raw import RawFrame, decode_raw
-from panicast_receiver.wire.v1 import Drop, Frame, decode, parse_metadata
+from panicast_receiver.wire.v1 import Drop, Frame, decode, encode, identity_of, parse_metadata
 
 from ..headers import header
 
@@ -99,6 +99,19 @@ def test_any_bytes_are_a_name_that_can_be_shown(field):
     name = field[: field.index(0)] if 0 in field else field
     assert frame.host == name.decode("utf-8", "replace") and "\0" not in frame.host
     frame.host.encode()
+
+
+def test_the_identity_of_a_record_is_that_of_its_frames():
+    """Of each it is made of, another value makes another identity."""
+    known = {"kind": "panic", "flags": 0, "boot_id": b"b" * 16, "event": 7, "host": "db-07", "time_ns": 5}
+    frames = encode("panic", b"b" * 16, 7, 5, "db-07", b"host=db-07\n", b"x" * 3000)
+    known |= {"frames": len(frames), "text_length": 3000}
+    assert {decode(frame).identity for frame in frames} == {identity_of(**known)}
+    # Records that were stored by other versions keep theirs.
+    assert identity_of(**known).hex() == known["boot_id"].hex() + "00000007e6ce461d0c7d2336b527eece"
+    other = {"kind": "oops", "flags": 2, "boot_id": b"c" * 16, "event": 8, "host": "db-08", "time_ns": 6}
+    other |= {"frames": len(frames) + 1, "text_length": 3001}
+    assert len({identity_of(**{**known, key: value}) for key, value in other.items()}) == len(other)
 
 
 @given(st.data())
@@ -194,16 +207,23 @@ def test_raw_frames(frame):
     )
 
 
+@pytest.mark.parametrize("size", [1, 1024])
+def test_a_raw_frame_has_at_least_a_byte_of_text_and_1024_at_most(size):
+    assert decode_ethernet(ethernet(text=b"x" * size)).text == b"x" * size
+
+
 @pytest.mark.parametrize(
     ("frame", "expected"),
     [
         (ethernet()[:33], Drop.SHORT),
         (ethernet(protocol=17), Drop.NOT_OURS),
         (ethernet(tags=bytes.fromhex("86dd0064")), Drop.NOT_OURS),
+        (ethernet(tags=bytes.fromhex("88a80001 81000064 81000065")), Drop.NOT_OURS),
         (ethernet(fragment=0x2000), Drop.FRAGMENT),
         (ethernet(fragment=0x0001), Drop.FRAGMENT),
         (ethernet(total=500), Drop.TRUNCATED),
         (ethernet(checksum=1), Drop.CHECKSUM),
+        (ethernet(checksum=0x100), Drop.CHECKSUM),
         (ethernet(text=b"", padding=b"\0" * 26), Drop.RAW_LENGTH),
         (ethernet(text=b"x" * 1025), Drop.RAW_LENGTH),
     ],
