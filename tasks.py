@@ -243,10 +243,13 @@ def repo(
     repositories.run(sign, distro, into, url, valid_days, kernel_names=kernels, trust=trust)
 
 
-@command(distro="only these of Debian's family (all)")
-def watch(_: Context, distro: str = "") -> None:
+@command(
+    distro="only these of Debian's family (all)",
+    kernels="then build the patched kernels of these targets, if their archives have newer sources (none)",
+)
+def watch(_: Context, distro: str = "", kernels: str = "") -> None:
     """Build the module for the newest kernel of every suite's archive; stop at the first failure."""
-    kernel_watch.run(distro)
+    kernel_watch.run(distro, kernels)
 
 
 @command()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """./inv watch: builds the module for the newest kernels of the suites' archives, before users meet
-them."""
+them, and the next patched kernels."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from typing import TextIO
 
 import docker
 
-from panicast_build.build import source
-from panicast_build.core import progress
+from panicast_build.build import dist, source
+from panicast_build.core import paths, progress
 from panicast_build.core.errors import BuildError, UserError
 from panicast_build.core.paths import LOGS
 from panicast_build.engine import engine, images
 from panicast_build.engine.container import Container
+from panicast_build.kernel import config, signing
+from panicast_build.kernel import task as kernel_task
+from panicast_build.kernel.build import Options
+from panicast_build.kernel.tree import Wanted
 from panicast_build.targets import distros
-from panicast_build.targets.distros import DebDistro
+from panicast_build.targets.distros import DebDistro, Distro
 
 TREE = "/kmod"
 # Adds a suite that lies in the same archive as the one of the base image, which apt must know first.
@@ -31,9 +35,9 @@ INSTALL = ["apt-get", "install", "-y", "--no-install-recommends"]
 BUILDERS = ("gcc", "libc6-dev", "make", "xz-utils")
 
 
-def run(names: str = "") -> None:
-    """Builds for the newest kernel of each suite of a comma list of distros ("": all of Debian's
-    family).
+def run(names: str = "", patched: str = "") -> None:
+    """Builds the module for the newest kernel of each suite of a comma list of distros ("": all of
+    Debian's family), then the patched kernels of another list ("": of none).
 
     Raises BuildError with the compiler's output at the first that breaks, and UserError at the end
     if an archive did not answer.
@@ -48,8 +52,19 @@ def run(names: str = "") -> None:
             silent.append(f"{suite} ({problem})")
             continue
         progress.say(f"{suite}: the module is built for {', '.join(built)}")
+    for target in distros.select(patched) if patched else ():
+        _patched(target)
     if silent:
         raise UserError(f"not reached: {'; '.join(silent)}", "leave them out: --distro names the others")
+
+
+def _patched(distro: Distro) -> None:
+    """Builds the patched kernels of a distro again, if its archive has a newer source: those in dist/
+    that may be published, or if there are none the distro's own configuration."""
+    built = dist.read(paths.kernel_target(distro.name)).get("components", {})
+    names = [name for name in built if config.get(name).published]
+    for name in names or [config.DEFAULT]:
+        kernel_task.run(distro.name, Options(Wanted(config.get(name), key=signing.load(""))))
 
 
 class _Silent(Exception):

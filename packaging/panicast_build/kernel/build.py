@@ -15,7 +15,7 @@ import docker
 from panicast_build.core import progress
 from panicast_build.core.errors import BuildError
 from panicast_build.engine.container import Container
-from panicast_build.kernel import ccache, estimate, series, signing
+from panicast_build.kernel import ccache, debsource, estimate, series, signing
 from panicast_build.kernel.source import Source
 from panicast_build.kernel.tree import BUILD, MODULE, USER, Prepared, Wanted, module_sources
 from panicast_build.targets.metadata import Project
@@ -24,7 +24,7 @@ from panicast_build.targets.metadata import Project
 ENTRY = "Custom built Linux kernel."
 HERE = Path(__file__).parent
 # What of the pipeline itself the bytes depend on.
-BUILDER = ("build.py", "config.py", "deb.py", "rpm.py", "source.py", "tree.py")
+BUILDER = ("build.py", "config.py", "deb.py", "debsource.py", "rpm.py", "source.py", "tree.py")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,9 @@ class Workshop(NamedTuple):
 def inputs(client: docker.DockerClient, image: str, source: Source, options: Options) -> dict[str, object]:
     """Returns everything that the bytes of a kernel's packages depend on."""
     hashes = {name: _hash(path) for name, path in module_sources().items()} if options.wanted.key else {}
+    packaging = {path.name: _hash(path) for path in sorted(debsource.TEMPLATES.iterdir())}
     return {
+        "packaging": packaging,
         "source": source.inputs(),
         "patches": {path.name: _hash(path) for path in sorted(series.FOLDER.glob("*.*"))},
         MODULE: hashes,

@@ -13,6 +13,7 @@ from panicast_build.kernel.series import FOLDER
 
 CONFIGS = FOLDER / "configs"
 TABLE = CONFIGS / "configs.toml"
+DEFAULT = "distro"
 # Whatever a distro's configuration says of them: its own keys are not ours to have.
 ALWAYS = {"SYSTEM_TRUSTED_KEYS": '""', "SYSTEM_REVOCATION_KEYS": '""'}
 # Older kernels have a switch, newer ones a choice of formats, of which none is one.

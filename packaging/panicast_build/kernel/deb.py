@@ -12,7 +12,7 @@ import docker
 from panicast_build.core import progress
 from panicast_build.engine import images
 from panicast_build.engine.container import Container
-from panicast_build.kernel import build, config, estimate, source, tree
+from panicast_build.kernel import build, config, debsource, estimate, source, tree
 from panicast_build.kernel.build import Options
 from panicast_build.kernel.tree import BUILD, TREE, USER, Prepared
 from panicast_build.targets.distros import DebDistro
@@ -50,6 +50,8 @@ class Build:
         """Writes the packages, .changes and .buildinfo into the folder into."""
         with build.workshop(self._client, self.image, self.options, log) as (box, jobs, environment):
             prepared = self.prepare(box, log)
+            if self.options.wanted.config.published:
+                self.add_source(box, prepared, log)
             self.make(box, prepared, jobs, environment, log)
             for path in box.run(["find", BUILD, "-maxdepth", "1", "-type", "f"]).output.split():
                 box.get(path, into)
@@ -64,6 +66,13 @@ class Build:
         }
         build.reword(box, MKDEBIAN, words, Path(log.name))
         return prepared
+
+    def add_source(self, box: Container, prepared: Prepared, log: TextIO) -> None:
+        """Leaves what a publication has beside the kernel in BUILD."""
+        words = build.entry(self._project, self._of(prepared), self.options)
+        kernel = debsource.Kernel(self._version(prepared), words, self._variables(prepared))
+        with progress.step("packing its source", log=Path(log.name)):
+            debsource.add(box, self._project, self._distro, self.options.wanted, prepared, kernel, log)
 
     def make(
         self, box: Container, prepared: Prepared, jobs: int, environment: Mapping[str, str], log: TextIO

@@ -45,8 +45,9 @@ class Source:
         """Returns the hashes of the files by name."""
         return {path.name: dist.sha256(path) for path in self.files}
 
-    def unpack(self, box: Container, tree: str, user: str, log: TextIO) -> None:
-        """Unpacks the kernel's source, and of packages everything, as user."""
+    def unpack(self, box: Container, tree: str, user: str, log: TextIO) -> str:
+        """Unpacks the kernel's source, and of packages everything, as user. Returns the path of the
+        source's tarball."""
         box.run(["mkdir", "--mode=777", tree, UNPACKED, GIVEN], log=log)
         for path in self.files:
             box.put(path, GIVEN)
@@ -59,6 +60,7 @@ class Source:
                 f"{len(found)} kernel tarballs, not one, in {', '.join(self.inputs())}", Path(log.name)
             )
         box.run(["tar", "-xf", found[0], "-C", tree, "--strip-components=1"], user=user, log=log)
+        return found[0]
 
 
 def own(name: str) -> Source:

@@ -47,10 +47,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A prepared tree: the kernel's version, and its source's time in seconds since 1970."""
+    """A prepared tree: the kernel's version, its source's time in seconds since 1970, and its tarball."""
 
     version: str
     epoch: int
+    tarball: str
 
 
 def module_sources() -> dict[str, Path]:
@@ -62,7 +63,7 @@ def prepare(box: Container, source: Source, wanted: Wanted, log: TextIO) -> Prep
     """Unpacks source into TREE, patches and configures it. With a key, adds panicast.ko to the
     tree, so that it is signed like the kernel's own modules. Raises BuildError with its log, and
     UserError if there is no patch for it."""
-    source.unpack(box, TREE, USER, log)
+    tarball = source.unpack(box, TREE, USER, log)
     epoch = int(box.run(["stat", "--format=%Y", f"{TREE}/Makefile"]).output)
     version = box.run(["make", "--silent", "kernelversion"], cwd=TREE, user=USER).output.strip()
     patch = series.for_version(version).patch
@@ -73,7 +74,7 @@ def prepare(box: Container, source: Source, wanted: Wanted, log: TextIO) -> Prep
     if wanted.key:
         _add_key_and_module(box, wanted.key, log)
     _configure(box, source, wanted, log)
-    return Prepared(version, epoch)
+    return Prepared(version, epoch, tarball)
 
 
 def _add_key_and_module(box: Container, key: signing.ModuleKey, log: TextIO) -> None:

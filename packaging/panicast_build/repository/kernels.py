@@ -18,6 +18,8 @@ from panicast_build.targets.distros import Distro
 
 # The apt component, and the folder of an RPM target's repository.
 COMPONENT = "kernel"
+# What a kernel's source is, by family: its licence asks for it beside the binaries.
+SOURCES = (".dsc", ".src.rpm")
 # The headers that a C library is compiled against. They belong to the distribution: another kernel's would
 # replace them on every machine, and nothing of ours needs them.
 LEFT_OUT = ("linux-libc-dev_", "kernel-headers-")
@@ -35,6 +37,11 @@ def built(distro: Distro, suffixes: tuple[str, ...]) -> Iterator[Path]:
             f"run: ./inv kernel --distro {distro.name} --config distro",
         )
     for name in fit:
+        if not any(file["file"].endswith(SOURCES) for file in components[name]["files"]):
+            raise UserError(
+                f"the kernel of {distro.name} in the configuration {name} lacks its source package",
+                f"build it again: ./inv kernel --distro {distro.name} --config {name}",
+            )
         for file in components[name]["files"]:
             if file["file"].endswith(suffixes) and not file["file"].startswith(LEFT_OUT):
                 yield paths.dist_dir(target) / file["file"]

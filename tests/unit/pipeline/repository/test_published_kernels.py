@@ -21,6 +21,7 @@ FILES = (
     "linux-headers-6.1.192-panicast_6.1.192-3+panicast1_amd64.deb",
     "linux-libc-dev_6.1.192-3+panicast1_amd64.deb",
     "linux-panicast_6.1.192-3+panicast1_amd64.buildinfo",
+    "linux-panicast_6.1.192-3+panicast1.dsc",
 )
 
 
@@ -50,12 +51,22 @@ def names() -> list[str]:
 
 def test_headers_of_the_c_library_stay_the_distributions(built: Built) -> None:
     built("distro")
-    assert names() == [f"distro-{FILES[0]}", FILES[1]]
+    assert names() == [f"distro-{FILES[0]}", FILES[1], FILES[4]]
 
 
 def test_the_tests_kernel_is_never_published(built: Built) -> None:
     built("distro", "smoke")
     assert not [name for name in names() if name.startswith("smoke-")]
+
+
+def test_a_kernel_without_its_source_is_refused(
+    built: Built, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    built("distro")
+    stated = tmp_path / paths.kernel_target("debian-12") / "metadata.json"
+    stated.write_text(stated.read_text().replace(".dsc", ".changes"))
+    with pytest.raises(UserError, match="configuration distro lacks its source package"):
+        names()
 
 
 def test_nothing_but_the_tests_kernel_is_an_error_that_says_what_to_do(built: Built) -> None:
