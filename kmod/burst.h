@@ -31,6 +31,7 @@ struct pc_shape {
  * @stalled: microseconds for which the interface has been waited for
  * @occupied: a CPU was in its driver, so it sends after all that nobody was in
  * @blind: it is not polled, for the locks that this takes cannot be tried
+ * @frees: it is polled only where it takes no more frames, for the same reason
  * @in_handler: somebody may be in its interrupt handler
  * @busted: its transmit locks have been taken away from their holders
  * @stuck: the interface took no frame for too long and is left alone
@@ -43,6 +44,7 @@ struct pc_burst {
 	unsigned int stalled;
 	bool occupied;
 	bool blind;
+	bool frees;
 	bool in_handler;
 	bool busted;
 	bool stuck;

@@ -26,12 +26,15 @@
 #define POLL	BIT(1)	/* … while it is in a NAPI's poll */
 /* Neither to send nor to poll is a lock of the driver's own taken. */
 #define NONE	(BIT(2) | POLL | TX)
+/* Its poll leaves what others sent to a softirq, to be freed when it's time. */
+#define LEAVES	BIT(3)
 
 /*
  * What was read in the drivers.  Of one that is not here the worst is assumed.
  * None has no lock.  The others take theirs with interrupts off where it says
  * so; e100 and ne2k-pci have a plain one in their poll, or where the interrupt
  * is disabled.  macb, bcmgenet and gve have plain ones wherever they are.
+ * e1000, ena and virtio_net up to 6.10 free what was sent right in their poll.
  */
 static const struct {
 	const char *name;
@@ -39,31 +42,31 @@ static const struct {
 } drivers[] = {
 	{ "virtio_net", NONE },
 	{ "e1000", NONE },
-	{ "e1000e", NONE },
-	{ "igb", NONE },
-	{ "igc", NONE },
-	{ "ixgbe", NONE },
-	{ "ixgbevf", NONE },
-	{ "i40e", NONE },
-	{ "iavf", NONE },
-	{ "ice", NONE },
-	{ "bnxt_en", NONE },
-	{ "mlx4_core", NONE },
-	{ "mlx5_core", NONE },
+	{ "e1000e", NONE | LEAVES },
+	{ "igb", NONE | LEAVES },
+	{ "igc", NONE | LEAVES },
+	{ "ixgbe", NONE | LEAVES },
+	{ "ixgbevf", NONE | LEAVES },
+	{ "i40e", NONE | LEAVES },
+	{ "iavf", NONE | LEAVES },
+	{ "ice", NONE | LEAVES },
+	{ "bnxt_en", NONE | LEAVES },
+	{ "mlx4_core", NONE | LEAVES },
+	{ "mlx5_core", NONE | LEAVES },
 	{ "ena", NONE },
-	{ "r8169", NONE },
-	{ "qede", NONE },
-	{ "tg3", TX | POLL },
-	{ "bnx2", TX | POLL },
-	{ "bnx2x", TX | POLL },
-	{ "vmxnet3", TX | POLL },
-	{ "hv_netvsc", TX | POLL },
-	{ "vif", TX | POLL },		/* xen-netfront */
-	{ "8139too", TX | POLL },
-	{ "8139cp", TX | POLL },
-	{ "pcnet32", TX | POLL },
-	{ "e100", TX },
-	{ "ne2k-pci", TX },
+	{ "r8169", NONE | LEAVES },
+	{ "qede", NONE | LEAVES },
+	{ "tg3", TX | POLL | LEAVES },
+	{ "bnx2", TX | POLL | LEAVES },
+	{ "bnx2x", TX | POLL | LEAVES },
+	{ "vmxnet3", TX | POLL | LEAVES },
+	{ "hv_netvsc", TX | POLL | LEAVES },
+	{ "vif", TX | POLL | LEAVES },		/* xen-netfront */
+	{ "8139too", TX | POLL | LEAVES },
+	{ "8139cp", TX | POLL | LEAVES },
+	{ "pcnet32", TX | POLL | LEAVES },
+	{ "e100", TX | LEAVES },
+	{ "ne2k-pci", TX | LEAVES },
 };
 
 static unsigned int locks_of(const struct net_device *dev)
@@ -73,7 +76,7 @@ static unsigned int locks_of(const struct net_device *dev)
 
 	/* bonds, VLANs and bridges only pass frames on */
 	if (!parent)
-		return NONE;
+		return NONE | LEAVES;
 	for (i = 0; parent->driver && i < ARRAY_SIZE(drivers); i++)
 		if (!strcmp(parent->driver->name, drivers[i].name))
 			return drivers[i].locks;
@@ -196,14 +199,47 @@ static bool inside_iommu(enum pc_slot slot)
 {
 	static const char * const parts[] = {
 		"iommu", "iova", "qi_submit", "qi_flush", "dmar_", "fq_flush",
-		"fq_ring", "smmu",
+		"fq_ring", "smmu", NULL
 	};
-	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(parts); i++)
-		if (pc_where_calls(slot, parts[i]))
-			return true;
-	return false;
+	return pc_where_calls_any(slot, parts);
+}
+
+/* What is called to free a frame: its memory, and whoever waits for that. */
+static bool inside_freeing(enum pc_slot slot)
+{
+	static const char * const parts[] = {
+		"sched", "wake", "ttwu", "_task", "entity", "balance",
+		"migrat", "cpus_allowed", "slab", "kmem", "kmalloc", "kfree",
+		"partial", "alloc_pages", "free_pages", "free_unref",
+		"pcppages", "rmqueue", "freelist", "skb", "sock", "nf_", NULL
+	};
+
+	return pc_where_calls_any(slot, parts);
+}
+
+/**
+ * pc_driver_frees() - whether to poll could mean to wait for anybody's lock
+ * @dev: the card
+ *
+ * A frame of others that is freed with interrupts off by dev_consume_skb_any()
+ * or by napi_consume_skb() with a budget of 0 is left to a softirq, which will
+ * never run.  Some drivers free it for good: then its memory goes back to the
+ * allocator, and who waits for room to send is woken, under their locks.
+ */
+bool pc_driver_frees(struct net_device *dev)
+{
+	return !(locks_of(dev) & LEAVES);
+}
+
+/**
+ * pc_driver_freeing() - whether such a lock may be held for ever
+ * @slot: whose crash it is
+ */
+bool pc_driver_freeing(enum pc_slot slot)
+{
+	return inside_freeing(slot) ||
+	       (slot == PC_SLOT_PANIC && pc_where_stopped_by_nmi());
 }
 
 /**
@@ -216,7 +252,7 @@ bool pc_driver_trapped(struct net_device *dev, enum pc_slot slot)
 	unsigned int locks = locks_of(dev);
 	bool maps = pc_driver_maps(dev);
 
-	if (locks == NONE && !maps)
+	if ((locks & NONE) == NONE && !maps)
 		return false;
 	if (inside(dev, slot) || (maps && inside_iommu(slot)))
 		return true;
@@ -226,7 +262,7 @@ bool pc_driver_trapped(struct net_device *dev, enum pc_slot slot)
 		return pc_driver_occupied(dev);
 	return (!(locks & TX) && sends(dev, false)) ||
 	       (!(locks & POLL) && polls(dev, false)) ||
-	       (locks != NONE &&
+	       ((locks & NONE) != NONE &&
 		(pc_irq_disabled(dev) || pc_irq_threaded(dev)));
 }
 
@@ -241,7 +277,7 @@ bool pc_driver_in_handler(struct net_device *dev, enum pc_slot slot)
 	 * The polls of these clean up what was sent.  The handlers of some take
 	 * timers' and workqueues' locks, when a link has changed meanwhile.
 	 */
-	if (locks_of(dev) == NONE)
+	if ((locks_of(dev) & NONE) == NONE)
 		return true;
 	/* what this CPU handles has not come to the driver, or is on its stack */
 	return inside(dev, slot) || pc_irq_threaded(dev) ||

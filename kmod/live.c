@@ -248,7 +248,7 @@ static bool try_card(struct voice *voice, struct sk_buff *skb)
 			kfree_skb(skb);
 	}
 	rcu_read_unlock();
-	compat_bh_on(bh);
+	compat_bh_on(bh, false);
 	local_irq_restore(flags);
 	return done;
 }
@@ -264,17 +264,23 @@ static bool try_stack(const struct voice *voice, struct sk_buff *skb)
 	return clone && net_xmit_eval(dev_queue_xmit(clone)) == 0;
 }
 
+/* @patience_us: how long one device is waited for, in all */
 static bool send_frame(struct voice *voice, struct sk_buff *skb,
-		       ktime_t deadline)
+		       unsigned int patience_us)
 {
-	while (!voice->burst->stuck) {
+	struct pc_burst *burst = voice->burst;
+	ktime_t began;
+
+	while (!burst->stuck) {
 		if (voice->alone ? try_card(voice, skb) : try_stack(voice, skb))
 			return true;
-		if (ktime_after(ktime_get(), deadline) ||
-		    !can_take(voice->dev))
-			voice->burst->stuck = true;
-		else
-			usleep_range(POLL_US, POLL_US + POLL_US / 2);
+		burst->stuck = burst->stalled >= patience_us ||
+			       !can_take(voice->dev);
+		if (burst->stuck)
+			break;
+		began = ktime_get();
+		usleep_range(POLL_US, POLL_US + POLL_US / 2);
+		burst->stalled += ktime_us_delta(ktime_get(), began);
 	}
 	return false;
 }
@@ -297,21 +303,12 @@ static bool drained(const struct pc_live *live)
 	return true;
 }
 
-/**
- * pc_live_send_within() - send a record and forget it
- * @live: from pc_live_prepare(); may be an error, which is returned
- * @ms: how long to wait for cards that are busy
- *
- * Return: frames that were taken
- */
-int pc_live_send_within(struct pc_live *live, unsigned int ms)
+/* Returns frames that were taken. */
+static int send_all(struct pc_live *live, unsigned int patience_us)
 {
-	ktime_t deadline = ktime_add_ms(ktime_get(), ms);
 	unsigned int pass, seq, i, pass_len;
 	int sent = 0;
 
-	if (IS_ERR(live))
-		return PTR_ERR(live);
 	for (pass = 0; pass < live->shape.passes; pass++) {
 		for (seq = 0; seq < pc_shape_pass(&live->shape); seq++) {
 			for (i = 0; i < live->voices; i++) {
@@ -323,12 +320,32 @@ int pc_live_send_within(struct pc_live *live, unsigned int ms)
 					continue;
 				sent += send_frame(&live->voice[i],
 						   burst->skb[pass * pass_len +
-							      seq], deadline);
+							      seq],
+						   patience_us);
 			}
 			if (live->gap_us)
 				usleep_range(live->gap_us, live->gap_us * 2);
 		}
 	}
+	return sent;
+}
+
+/**
+ * pc_live_send_within() - send a record and forget it
+ * @live: from pc_live_prepare(); may be an error, which is returned
+ * @ms: how long to wait for cards that are busy: for all of them one half to
+ *	take the frames, of which each has its share, and the rest to send them
+ *
+ * Return: frames that were taken
+ */
+int pc_live_send_within(struct pc_live *live, unsigned int ms)
+{
+	ktime_t deadline = ktime_add_ms(ktime_get(), ms);
+	int sent;
+
+	if (IS_ERR(live))
+		return PTR_ERR(live);
+	sent = send_all(live, ms * 1000 / 2 / live->voices);
 	while (!drained(live) && ktime_before(ktime_get(), deadline))
 		usleep_range(POLL_US, POLL_US + POLL_US / 2);
 	free_live(live);

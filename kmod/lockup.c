@@ -5,10 +5,12 @@
  * The kernel tells nobody of them but its log, so a thread looks at what is
  * new there.  It sleeps by a high resolution timer: those run in the hard
  * interrupt, even on a CPU that is locked up with softirqs off.  A CPU that is
- * locked up with interrupts off runs none, so there are two on two CPUs.
+ * locked up with interrupts off runs none, so there are two on two CPUs, none
+ * of them isolated.
  */
 #include <linux/atomic.h>
 #include <linux/cpu.h>
+#include <linux/cpuhotplug.h>
 #include <linux/cpumask.h>
 #include <linux/hrtimer.h>
 #include <linux/kthread.h>
@@ -40,12 +42,14 @@ static const struct {
 /**
  * struct watcher - a thread that looks
  * @task: it, NULL for none
+ * @cpu: where it runs
  * @line: what it reads
  * @found: what its last look has found, empty for nothing
  * @seq: where in the log that was
  */
 static struct watcher {
 	struct task_struct *task;
+	unsigned int cpu;
 	char line[512];
 	char found[160];
 	s64 seq;
@@ -54,7 +58,7 @@ static struct watcher {
 /* Where in the log the newest was that a record tells of. */
 static atomic64_t told = ATOMIC64_INIT(0);
 static bool live;
-/* Serialises pc_lockup_config_changed(). */
+/* Serialises settle(). */
 static DEFINE_MUTEX(watcher_lock);
 
 /* The text of a line, if it is one that we look for. */
@@ -134,15 +138,63 @@ static int start(struct watcher *watcher, unsigned int cpu)
 {
 	struct task_struct *task;
 
-	if (watcher->task)
-		return 0;
 	task = kthread_create(watch, watcher, "panicast/%u", cpu);
 	if (IS_ERR(task))
 		return PTR_ERR(task);
 	kthread_bind(task, cpu);
 	watcher->task = task;
+	watcher->cpu = cpu;
 	wake_up_process(task);
 	return 0;
+}
+
+static bool watched(unsigned int cpu)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(watchers); i++)
+		if (watchers[i].task && watchers[i].cpu == cpu)
+			return true;
+	return false;
+}
+
+/* A watcher that is not there, NULL where all are. */
+static struct watcher *absent(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(watchers); i++)
+		if (!watchers[i].task)
+			return &watchers[i];
+	return NULL;
+}
+
+/*
+ * Has them run where they are to.  @leaving: a CPU that goes offline, nr_cpu_ids
+ * for none.  No CPU comes or goes meanwhile but for that.
+ */
+static int settle(unsigned int leaving)
+{
+	struct watcher *watcher;
+	unsigned int cpu, i;
+	bool wanted;
+	int err = 0;
+
+	mutex_lock(&watcher_lock);
+	wanted = live && pc_config()->reasons & PC_REASON_LOCKUP;
+	for (i = 0; i < ARRAY_SIZE(watchers); i++)
+		if (!wanted || watchers[i].cpu == leaving)
+			stop(&watchers[i]);
+	for_each_online_cpu(cpu) {
+		watcher = absent();
+		if (!wanted || !watcher || err)
+			break;
+		/* whoever keeps a CPU for himself is not to be woken on it */
+		if (cpu != leaving && compat_housekeeping(cpu) && !watched(cpu))
+			err = start(watcher, cpu);
+	}
+	mutex_unlock(&watcher_lock);
+	return err;
 }
 
 /**
@@ -152,30 +204,41 @@ static int start(struct watcher *watcher, unsigned int cpu)
  */
 int pc_lockup_config_changed(void)
 {
-	unsigned int cpu, i = 0;
-	int err = 0;
+	int err;
 
-	mutex_lock(&watcher_lock);
-	if (!live || !(pc_config()->reasons & PC_REASON_LOCKUP)) {
-		for (i = 0; i < ARRAY_SIZE(watchers); i++)
-			stop(&watchers[i]);
-	} else {
-		cpus_read_lock();
-		for_each_online_cpu(cpu) {
-			if (!err && i < ARRAY_SIZE(watchers))
-				err = start(&watchers[i++], cpu);
-		}
-		cpus_read_unlock();
-	}
-	mutex_unlock(&watcher_lock);
+	cpus_read_lock();
+	err = settle(nr_cpu_ids);
+	cpus_read_unlock();
 	return err;
 }
+
+/* A thread that is bound to a CPU which goes would lose that for good. */
+static int cpu_changes(unsigned int leaving)
+{
+	/* a CPU comes and goes whether it is watched or not */
+	if (settle(leaving))
+		pr_warn("no thread to look for lockups\n");
+	return 0;
+}
+
+static int cpu_comes(unsigned int cpu)
+{
+	return cpu_changes(nr_cpu_ids);
+}
+
+/* What the kernel calls us by when a CPU comes or goes. */
+static int hotplug;
 
 /** pc_lockup_init() - from here on lockups are reported, if that is asked for */
 int pc_lockup_init(void)
 {
 	int err;
 
+	hotplug = cpuhp_setup_state_nocalls(CPUHP_AP_ONLINE_DYN,
+					    "panicast:online", cpu_comes,
+					    cpu_changes);
+	if (hotplug < 0)
+		return hotplug;
 	live = true;
 	err = pc_lockup_config_changed();
 	/* one thread may run where there is none for the other */
@@ -189,4 +252,5 @@ void pc_lockup_exit(void)
 {
 	live = false;
 	pc_lockup_config_changed();
+	cpuhp_remove_state_nocalls(hotplug);
 }

@@ -80,6 +80,11 @@ static bool maps(struct net_device *dev, enum pc_slot slot)
 	return pc_driver_maps(dev);
 }
 
+static bool frees(struct net_device *dev, enum pc_slot slot)
+{
+	return pc_driver_frees(dev);
+}
+
 static bool bust(struct net_device *dev, enum pc_slot slot)
 {
 	return pc_bust(dev);
@@ -107,6 +112,12 @@ bool pc_stack_in_handler(struct net_device *dev, enum pc_slot slot)
 bool pc_stack_maps(struct net_device *dev)
 {
 	return ask_all(dev, PC_SLOT_PANIC, maps);
+}
+
+/** pc_stack_frees() - pc_driver_frees() for a device and those below */
+bool pc_stack_frees(struct net_device *dev)
+{
+	return ask_all(dev, PC_SLOT_PANIC, frees);
 }
 
 /** pc_stack_bust() - pc_bust() for a device and those below */

@@ -56,6 +56,15 @@ bool pc_where_calls(enum pc_slot slot, const char *what)
 	return false;
 }
 
+/** pc_where_calls_any() - pc_where_calls() for one of a list that NULL ends */
+bool pc_where_calls_any(enum pc_slot slot, const char * const *parts)
+{
+	for (; *parts; parts++)
+		if (pc_where_calls(slot, *parts))
+			return true;
+	return false;
+}
+
 /**
  * pc_where_stopped_by_nmi() - whether a CPU was stopped with interrupts off
  *

@@ -8,6 +8,7 @@
 
 void pc_where_note(enum pc_slot slot);
 bool pc_where_calls(enum pc_slot slot, const char *what);
+bool pc_where_calls_any(enum pc_slot slot, const char * const *parts);
 bool pc_where_stopped_by_nmi(void);
 
 #endif

@@ -17,6 +17,7 @@
 #include <linux/nmi.h>
 
 #include "compat/compat.h"
+#include "driver.h"
 #include "frame.h"
 #include "iface.h"
 #include "netpoll.h"
@@ -81,7 +82,7 @@ static bool try_once(const struct sending *sending, struct net_device *dev,
 		done = pc_stack_send(dev, &burst->queue, skb);
 	else
 		done = pc_queue_send(dev, &burst->queue, skb);
-	compat_bh_on(bh);
+	compat_bh_on(bh, sending->slot == PC_SLOT_PANIC);
 	local_irq_restore(flags);
 	if (!done)
 		kfree_skb(skb);
@@ -209,13 +210,16 @@ static void send_pass(struct sending *sending, unsigned int pass)
 	}
 }
 
-static bool drained(const struct sending *sending, struct net_device *dev,
-		    const struct pc_burst *burst)
+/* Whether nothing waits for room on a device below. */
+static bool flushed(const struct sending *sending, struct net_device *dev)
+{
+	return sending->slot != PC_SLOT_PANIC || pc_stack_flush(dev);
+}
+
+static bool drained(const struct pc_burst *burst)
 {
 	unsigned int i;
 
-	if (sending->slot == PC_SLOT_PANIC && !pc_stack_flush(dev))
-		return false;
 	for (i = 0; i < pc_shape_all(&burst->shape); i++)
 		/* be2net sends a clone of what somebody else has, too */
 		if (refcount_read(&burst->skb[i]->users) > 1 ||
@@ -229,27 +233,32 @@ static bool drained(const struct sending *sending, struct net_device *dev,
  * passes for all interfaces at once.
  *
  * Some never let go of a frame before the next one: virtio without a NAPI for
- * what it has sent, hv_netvsc where nobody polls.  They cost all of the time,
- * once for a record: by then their frames have left.
+ * what it has sent, hv_netvsc where nobody polls.  Others are not asked, for
+ * they would free what others sent, too.  They cost all of the time, once for a
+ * record: by then their frames have left.
  */
 static void drain(struct sending *sending)
 {
 	unsigned int waited = 0, limit = sending->draft->cfg->drain_ms * 1000;
 	struct pc_iface *iface;
 	struct pc_burst *burst;
-	bool busy;
+	bool busy, left;
 
 	do {
 		busy = false;
 		pc_for_each_iface(iface) {
 			burst = burst_of(sending, iface);
-			if (!burst || drained(sending, iface->dev, burst))
+			if (!burst)
+				continue;
+			left = flushed(sending, iface->dev);
+			if (left && drained(burst))
 				continue;
 			busy = true;
 			/* a locked queue keeps pc_poll() from the others too */
 			if (waited >= limit / 2)
 				free_queues(sending, iface, burst);
-			let_work(sending, iface->dev, burst, waited);
+			if (!left || !burst->frees)
+				let_work(sending, iface->dev, burst, waited);
 		}
 		if (busy)
 			waited += pause();
@@ -282,11 +291,17 @@ static unsigned int send_record(struct pc_draft *draft, enum pc_slot slot)
 }
 
 /* What is known of the interface before anything is done to any. */
-static void look_at(struct net_device *dev, struct pc_burst *burst)
+static void look_at(struct net_device *dev, struct pc_burst *burst,
+		    enum pc_slot slot)
 {
+	burst->frees = pc_stack_frees(dev);
+	burst->blind = burst->frees && pc_driver_freeing(slot);
+	/* the other CPUs go on after an oops */
+	if (slot != PC_SLOT_PANIC)
+		return;
 	burst->occupied = pc_stack_occupied(dev);
 	burst->in_handler = pc_stack_in_handler(dev, PC_SLOT_PANIC);
-	burst->blind = pc_where_stopped_by_nmi() && pc_stack_maps(dev);
+	burst->blind |= pc_where_stopped_by_nmi() && pc_stack_maps(dev);
 }
 
 /**
@@ -324,14 +339,14 @@ unsigned int pc_xmit_last_words(struct pc_draft *draft, enum pc_slot slot,
 			pc_netpoll_keep(iface);
 		burst = xchg(&iface->spare[slot], NULL);
 		iface->firing[slot] = burst;
-		if (burst && slot == PC_SLOT_PANIC)
-			look_at(iface->dev, burst);
+		if (burst)
+			look_at(iface->dev, burst, slot);
 	}
 	sent = pc_record_compose(draft, slot, type, reason) ?
 		send_record(draft, slot) : 0;
 
 	rcu_read_unlock();
-	compat_bh_on(bh);
+	compat_bh_on(bh, slot == PC_SLOT_PANIC);
 	local_irq_restore(flags);
 	return sent;
 }

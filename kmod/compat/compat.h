@@ -18,6 +18,7 @@
 #include <linux/preempt.h>
 #include <linux/printk.h>
 #include <linux/random.h>
+#include <linux/sched/isolation.h>
 #include <linux/stacktrace.h>
 #include <linux/string.h>
 
@@ -165,6 +166,18 @@ static inline void compat_vmfork_unregister(struct notifier_block *nb)
 #endif
 }
 
+/* Whether threads that may run anywhere may run here: isolcpus=, nohz_full=. */
+static inline bool compat_housekeeping(int cpu)
+{
+#ifdef HAVE_HK_TYPE
+	return housekeeping_test_cpu(cpu, HK_TYPE_DOMAIN) &&
+	       housekeeping_test_cpu(cpu, HK_TYPE_KTHREAD);
+#else
+	return housekeeping_test_cpu(cpu, HK_FLAG_DOMAIN) &&
+	       housekeeping_test_cpu(cpu, HK_FLAG_KTHREAD);
+#endif
+}
+
 /* One more than the highest number of an interrupt. */
 static inline unsigned int compat_nr_irqs(void)
 {
@@ -292,14 +305,17 @@ static inline bool compat_bh_off(void)
 
 /*
  * Unlike local_bh_enable() this doesn't run what is pending: softirqs would
- * run the network stack of a kernel that has just crashed.
+ * run the network stack of a kernel that has just crashed.  PREEMPT_RT has no
+ * other way, and wakes a thread for them, under locks that the panic may have
+ * come from: @panics leaves them off.
  */
-static inline void compat_bh_on(bool was_off)
+static inline void compat_bh_on(bool was_off, bool panics)
 {
 	if (!was_off)
 		return;
 #ifdef CONFIG_PREEMPT_RT
-	local_bh_enable();
+	if (!panics)
+		local_bh_enable();
 #else
 	_local_bh_enable();
 #endif

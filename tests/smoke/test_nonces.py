@@ -29,6 +29,25 @@ CLONED = Case(
     heard=("hello",),
     shows=("this machine was cloned or reverted: drew another boot id",),
 )
+# The image is read before anything else is done. While it is written the machine says nothing.
+HIBERNATED = Case(
+    name="hibernated",
+    modules=("libchacha20poly1305", "virtio_blk"),
+    setup="""
+        cat /sys/block/vda/dev > /sys/power/resume
+        mkswap /dev/vda > /dev/null; swapon /dev/vda
+    """,
+    load="insmod /panicast_seal.ko && insmod /panicast.ko hello_s=1 key_id=7 key=$(cat /key)",
+    after="""
+        sleep 12
+        echo reboot > /sys/power/disk; echo disk > /sys/power/state
+        echo WOKE > /dev/console; sleep 12
+    """,
+    life=600,
+    sealed=True,
+    heard=("hello",),
+    shows=("WOKE",),
+)
 
 
 def sealed(frames: Iterable[Frame]) -> list[v1.Frame]:
@@ -53,3 +72,19 @@ def test_machines_with_one_memory_use_no_nonce_twice(client: docker.DockerClient
     assert len({min(frame.event for frame in sealed(copy.frames)) for copy in copies}) == 1
     used = nonces([first, *copies])
     assert len(used) == len(set(used))
+
+
+def test_a_machine_that_hibernates_uses_no_nonce_twice(client: docker.DockerClient) -> None:
+    tools.need(vm.QEMU, "setpriv")
+    made = kit(client, kernels.load()["6.1"])
+    asleep, awake = guest.hibernate(made, NIC, HIBERNATED)
+    assert not verdict.fault(HIBERNATED, awake), str(awake)
+    said = verdict.records(asleep.frames, sealed=True)
+    assert [record.type for record in said][-1] == "bye", str(asleep)
+    assert said[-1].meta["reason"] == "hibernation"
+    used = nonces([asleep, awake])
+    assert len(used) == len(set(used))
+    # As anew as after a boot: the numbers of the first are counted on from in the image.
+    assert not {frame.boot_id for frame in sealed(asleep.frames)} & {
+        frame.boot_id for frame in sealed(awake.frames)
+    }

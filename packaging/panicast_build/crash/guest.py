@@ -95,27 +95,37 @@ def clone(kit: Kit, nic: str, case: Case, copies: int) -> list[Outcome]:
                 process.wait(case.life)
         outcomes = [_outcome(first, case, rebooted=False, started=time.monotonic())]
         for number in range(copies):
-            outcomes.append(_live(kit, nic, case, Path(name) / f"copy{number}", memory))
+            argv = ["-incoming", f"exec:cat {memory}"]
+            outcomes.append(_live(kit, nic, case, Path(name) / f"copy{number}", argv))
         return outcomes
 
 
-def _live(kit: Kit, nic: str, case: Case, folder: Path, memory: Path | None = None) -> Outcome:
+def hibernate(kit: Kit, nic: str, case: Case) -> tuple[Outcome, Outcome]:
+    """A guest until it has written its memory to /dev/vda and reboots, and the one that wakes from there."""
+    with tempfile.TemporaryDirectory(prefix="panicast-crash-") as name:
+        disk = Path(name) / "disk"
+        with disk.open("wb") as empty:
+            empty.truncate(2 * MEMORY_MIB << 20)
+        argv = ["-drive", f"file={disk},format=raw,if=virtio"]
+        asleep = _live(kit, nic, case, Path(name) / "asleep", argv)
+        return asleep, _live(kit, nic, case, Path(name) / "awake", argv)
+
+
+def _live(kit: Kit, nic: str, case: Case, folder: Path, more: Sequence[str] = ()) -> Outcome:
     started = time.monotonic()
-    with _qemu(kit, nic, case, folder, memory) as process:
+    with _qemu(kit, nic, case, folder, more) as process:
         rebooted = _watch(process, folder, case)
     return _outcome(folder, case, rebooted, started)
 
 
 @contextmanager
 def _qemu(
-    kit: Kit, nic: str, case: Case, folder: Path, memory: Path | None = None
+    kit: Kit, nic: str, case: Case, folder: Path, more: Sequence[str] = ()
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Starts a guest with all its files in a new folder. It boots, or continues from a saved
-    memory."""
+    """Starts a guest with all its files in a new folder, and with more arguments for QEMU."""
     folder.mkdir()
     (folder / "initrd").write_bytes(_initrd(kit, nic, case))
-    argv = ["setpriv", "--pdeathsig", "KILL", "--", *_argv(kit, nic, case, folder)]
-    argv += ["-incoming", f"exec:cat {memory}"] if memory else []
+    argv = ["setpriv", "--pdeathsig", "KILL", "--", *_argv(kit, nic, case, folder), *more]
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as process:
         try:
             yield process

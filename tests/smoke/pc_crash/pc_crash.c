@@ -6,6 +6,7 @@
 #include <linux/console.h>
 #include <linux/delay.h>
 #include <linux/etherdevice.h>
+#include <linux/if_packet.h>
 #include <linux/interrupt.h>
 #include <linux/irq.h>
 #include <linux/irq_work.h>
@@ -21,6 +22,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
 #include <linux/timer.h>
+#include <net/sock.h>
 
 static char *how = "";
 module_param(how, charp, 0);
@@ -28,7 +30,7 @@ MODULE_PARM_DESC(how, "name of the crash");
 
 static char *symbol = "";
 module_param(symbol, charp, 0);
-MODULE_PARM_DESC(symbol, "a function: at which how=at panics, stopped_at holds a CPU; as it gives a lock back, holding and stopped_holding do");
+MODULE_PARM_DESC(symbol, "a function: at which how=at and writing_at panic, stopped_at and writing_stopped_at hold a CPU; as it gives a lock back, holding and stopped_holding do");
 
 static bool held;
 
@@ -332,6 +334,61 @@ static int panics_holding(struct kprobe *probe, struct pt_regs *regs)
 	return by_holder(regs) ? panics_at(probe, regs) : 0;
 }
 
+/* Sends more than its socket may, so that it sleeps until a frame is freed. */
+static int writes(void *unused)
+{
+	struct sockaddr_ll to = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_LOOPBACK),
+		.sll_ifindex = card()->ifindex,
+		.sll_halen = ETH_ALEN,
+		.sll_addr = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
+	};
+	static char frame[1000];
+	struct socket *sock;
+
+	if (sock_create_kern(&init_net, AF_PACKET, SOCK_DGRAM, 0, &sock))
+		panic("no socket");
+	sock->sk->sk_sndbuf = SOCK_MIN_SNDBUF * 2;
+	for (;;) {
+		struct msghdr msg = { .msg_name = &to, .msg_namelen = sizeof(to) };
+		struct kvec vec = { .iov_base = frame, .iov_len = sizeof(frame) };
+
+		kernel_sendmsg(sock, &msg, &vec, 1, sizeof(frame));
+		cond_resched();
+	}
+	return 0;
+}
+
+/* On each CPU one whom the next frame that is freed wakes. */
+static void let_write(void)
+{
+	struct task_struct *task;
+	unsigned int cpu;
+
+	for_each_online_cpu(cpu) {
+		task = kthread_create(writes, NULL, "writes");
+		if (IS_ERR(task))
+			panic("no thread");
+		kthread_bind(task, cpu);
+		wake_up_process(task);
+	}
+	ssleep(1);
+}
+
+/* Nobody is in the card's driver here: it may be sent on, and polled. */
+static int panics_outside(struct kprobe *probe, struct pt_regs *regs)
+{
+	return softirq_count() ? 0 : panics_at(probe, regs);
+}
+
+static void writing_at(void)
+{
+	let_write();
+	probe_symbol(panics_outside);
+	send_until_somebody_comes();
+}
+
 static void holding(void)
 {
 	probe_unlocks(panics_holding);
@@ -478,6 +535,24 @@ static void stopped_at(void)
 	beside(sends_to_symbol, "another CPU was stopped there");
 }
 
+static int holds_outside(struct kprobe *probe, struct pt_regs *regs)
+{
+	return softirq_count() ? 0 : holds_at(probe, regs);
+}
+
+static void writing_stopped_at(void)
+{
+	unsigned int here = raw_smp_processor_id();
+
+	set_cpus_allowed_ptr(current, cpumask_of(here));
+	holder_cpu = cpumask_any_but(cpu_online_mask, here);
+	let_write();
+	probe_symbol(holds_outside);
+	while (!READ_ONCE(held))
+		cpu_relax();
+	panic("another CPU was stopped there");
+}
+
 static int holds_holding(struct kprobe *probe, struct pt_regs *regs)
 {
 	return by_holder(regs) ? holds_at(probe, regs) : 0;
@@ -522,6 +597,8 @@ static const struct {
 	{ "sending", .alone = sending },
 	{ "at", .alone = at },
 	{ "holding", .alone = holding },
+	{ "writing_at", .alone = writing_at },
+	{ "writing_stopped_at", .alone = writing_stopped_at },
 	{ "stopped_at", .alone = stopped_at },
 	{ "stopped_holding", .alone = stopped_holding },
 	{ "irq_own", .alone = irq_own },
