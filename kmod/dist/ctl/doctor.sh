@@ -85,7 +85,7 @@ examine_settings() {
 				note "$name is '$now' until the next boot; no file in modprobe.d says so (then it is '$default')"
 		elif ! same_value "$name" "$now" "${wanted#=}"; then
 			problem "differs-$name" "$name is '${wanted#=}' on disk, but '$now' in force" \
-				"sudo panicast-ctl reload, or mend it: grep -rn panicast /etc/modprobe.d"
+				"sudo panicast-ctl reload, or fix it: grep -rn panicast /etc/modprobe.d"
 		fi
 	done <<-LIST
 		$known
