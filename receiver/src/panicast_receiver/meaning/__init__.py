@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a crash was: what happened, in which function, and which crashes are the same. Pure.
+"""Finds out what a crash was: what happened, in which function, and which crashes are the same.
+Pure.
 
-Text in, values out. Nothing here knows where a record came from or where it is kept. What is known of
-kernels is data: ``formats_*.py`` have how reports begin and what they are called, ``innocent.py`` who is
-never guilty.
+Text in, values out. Nothing here knows where a record came from or where it is kept. Knowledge of
+kernels is data: ``formats_*.py`` hold how reports begin and what they are called, ``innocent.py``
+holds the functions that are never guilty.
 """
 
 from __future__ import annotations

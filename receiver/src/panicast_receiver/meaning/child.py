@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The process that looks at texts, for nobody knows what a text may do to whoever looks at it.
+"""The process that analyses texts, because a text may be crafted to harm its reader.
 
-It reads questions from its standard input and writes answers to its standard output until the input ends. It
-has little memory and little time for each, may open no more files, and begin no processes. What it may not
-do kills it: ``process.py``, its other end, heeds that.
+It reads questions from standard input and writes answers to standard output until the input ends.
+It has little memory and little time for each, may open no more files and start no processes. What
+it must not do kills it; ``process.py``, its other end, handles that.
 """
 
 from __future__ import annotations

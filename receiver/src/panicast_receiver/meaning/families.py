@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What one fault of a function may be called: by another kernel, or by whoever was first to see it. Data.
+"""Names that one fault of a function may have: from another kernel, or from another checker. Data.
 
-Crashes whose titles are of one family and name one function are one group. A title is of one family at most,
-so which crashes are one group never depends on which others there are: every receiver says the same.
+Crashes whose titles belong to one family and name one function are one group. A title belongs to at
+most one family. So a group never depends on which other crashes there are, and every receiver
+agrees on it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ _FAMILY_OF = {title: family for family, titles in _FAMILIES.items() for title in
 
 
 def names(title: str) -> tuple[str, ...]:
-    """What else the crash of this title may be called: the title first, what it shares with others last."""
+    """Return the names of a crash with this title: the title first, the name that it shares with
+    others last."""
     what, _, where = title.partition(" in ")
     family = _FAMILY_OF.get(what)
     if not where or family is None:
@@ -56,5 +58,5 @@ def names(title: str) -> tuple[str, ...]:
 
 
 def digest(name: str) -> str:
-    """The signature of all crashes that share this name."""
+    """Return the signature of all crashes that share this name."""
     return blake2b(name.encode("utf-8", "backslashreplace"), digest_size=6).hexdigest()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a format is: how one kind of report begins, what it is called, and where it names who is guilty."""
+"""Describes a format: how one kind of report begins, what it is called, and where it names the
+guilty function."""
 
 from __future__ import annotations
 
@@ -72,7 +73,7 @@ class Format(NamedTuple):
 
 
 def detail(pattern: str) -> re.Pattern[str]:
-    """The pattern of a format's detail."""
+    """Return the pattern of a format's detail."""
     return re.compile(pattern)
 
 
@@ -83,5 +84,5 @@ def rows(
     innocent: Names = COMMON,
     pick: str = "first",
 ) -> tuple[Format, ...]:
-    """Formats that differ in how they begin and in their titles alone."""
+    """Return formats that differ only in how they begin and in their titles."""
     return tuple(Format(begins, kind, title, look, innocent, pick=pick) for begins, title in titles.items())

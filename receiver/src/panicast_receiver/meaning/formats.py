@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """All formats, and what goes with them. Data.
 
-To know another report, add a row to the module it belongs to, and a log to the tests. The first row that
-fits a line is taken.
+To recognise another report, add a row to the module that it belongs to, and a log to the tests. The
+first row that matches a line is used.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ LEAD_INS = (
 
 
 class Better(NamedTuple):
-    """What is better said than WARNING or kernel BUG, of a file and of functions with these words."""
+    """A better name than WARNING or kernel BUG, for a file and for functions with these words."""
 
     file: str
     functions: tuple[str, ...]
@@ -90,7 +90,7 @@ BETTER = (
 
 
 def better(form: Format, file: str, function: str) -> Format:
-    """The format, said better where it can be."""
+    """Return the format, with a better name if there is one."""
     for one in BETTER:
         if _of(one, file) and (not one.functions or any(word in function for word in one.functions)):
             return form._replace(
@@ -100,5 +100,6 @@ def better(form: Format, file: str, function: str) -> Format:
 
 
 def _of(one: Better, file: str) -> bool:
-    """Whether a file is meant: distributions name the folder in which they built the kernel, too."""
+    """Tell whether a file is meant: distributions also name the folder in which they built the
+    kernel."""
     return file.startswith(one.file) or (file.startswith(("/", "../")) and f"/{one.file}" in file)

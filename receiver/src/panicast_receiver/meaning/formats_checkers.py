@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the kernel's checkers of memory say: KASAN, KMSAN, UBSAN, the allocators. Data."""
+"""Reports of the kernel's memory checkers: KASAN, KMSAN, UBSAN, the allocators. Data."""
 
 from __future__ import annotations
 

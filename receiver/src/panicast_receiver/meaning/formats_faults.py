@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the architectures say of an access, an instruction or a stack that was wrong. Data."""
+"""Reports of wrong accesses, instructions and stacks, by architecture. Data."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the kernel's checkers of locks say, and that it slept where it must not. Data."""
+"""Reports of the kernel's lock checkers, and of sleeping where that is forbidden. Data."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Hardware, warnings, file systems, and the panic itself. Data."""
+"""Reports of hardware, warnings, file systems, and the panic itself. Data."""
 
 from __future__ import annotations
 

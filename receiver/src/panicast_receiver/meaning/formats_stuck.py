@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What watches over CPUs and tasks that get no further. Data."""
+"""Reports of CPUs and tasks that make no progress. Data."""
 
 from __future__ import annotations
 

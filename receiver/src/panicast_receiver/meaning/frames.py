@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Frames of traces and the registers that say where a CPU was, as the architectures print them. Pure."""
+"""Parses stack frames, and the registers that say where a CPU was, as each architecture prints
+them. Pure."""
 
 from __future__ import annotations
 
@@ -71,7 +72,7 @@ class Frame(NamedTuple):
 
 
 def normal(symbol: str) -> str:
-    """A function's own name."""
+    """Return a function's own name."""
     if symbol.startswith(_PREFIXES):
         for prefix in _PREFIXES:
             if len(symbol) > len(prefix):
@@ -82,7 +83,7 @@ def normal(symbol: str) -> str:
 
 
 def symbol_in(text: str) -> str:
-    """The first function with an offset in a piece of text, bare or in brackets."""
+    """Return the first function with an offset in a piece of text, bare or in brackets."""
     place = text.find("+0x")
     while place > 0:
         start = place
@@ -107,7 +108,7 @@ def _module_after(rest: str) -> str:
 
 
 def frame(line: str) -> Frame | None:
-    """The frame that a line without its stamp shows; None for other lines."""
+    """Return the frame in a line without its stamp; None for other lines."""
     if usual := _USUAL.match(line):
         return Frame(normal(usual[2]), usual[3] or "", not usual[1])
     if (
@@ -151,7 +152,7 @@ def caller(line: str) -> Frame | None:
 
 
 def place(line: str) -> Frame | None:
-    """Where the CPU was in the kernel, if this is the line of registers that says so."""
+    """Return where the CPU was in the kernel, if this is the register line that says so."""
     text = line.lstrip()
     if not text.startswith(REGISTERS) or text.startswith(_USER):
         return None
@@ -164,10 +165,10 @@ def place(line: str) -> Frame | None:
 
 
 def begins_trace(line: str) -> bool:
-    """Whether frames follow."""
+    """Tell whether frames follow."""
     return line.lstrip().startswith(TRACES)
 
 
 def ends_trace(line: str) -> bool:
-    """Whether no more of the trace's frames follow."""
+    """Tell whether no more of the trace's frames follow."""
     return line.startswith(ENDS)

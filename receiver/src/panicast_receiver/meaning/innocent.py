@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Functions that are never guilty: they only carry out, wait for, watch over or report what others ask. Data.
+"""Functions that are never guilty: they only execute, wait for, watch or report what others ask.
+Data.
 
-``*`` at a name's end: all that begin so; at its start: all that end so; at both: all that it stands in.
+``*`` at a name's end matches all that begin so; at its start, all that end so; at both, all that
+contain it.
 """
 
 from __future__ import annotations
 
 
 class Names:
-    """A set of functions' names. Fast: every frame of every crash is looked up."""
+    """A set of function names. Fast, because every frame of every crash is looked up."""
 
     def __init__(self, *tables: str) -> None:
         words = " ".join(tables).split()
@@ -156,7 +158,7 @@ COMMON = Names(REPORTING, ENTRY, TOOLS, LOCKS, MEMORY, LAYERS)
 
 
 def common(*more: str) -> Names:
-    """Who is never guilty, and some for one kind of report."""
+    """Return the functions that are never guilty, and those for one kind of report."""
     return Names(REPORTING, ENTRY, TOOLS, LOCKS, MEMORY, LAYERS, *more)
 
 

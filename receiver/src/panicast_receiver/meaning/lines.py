@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A log in lines: what printk and those who carried the line put before it, taken off. Pure."""
+"""Splits a log into lines and removes what printk and other carriers put in front. Pure."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _SHORTEST = 6
 
 
 def split_stamp(line: str) -> tuple[str, str]:
-    """A line's level prefix and time stamp, and the rest of it."""
+    """Return a line's level prefix and time stamp, and the rest of it."""
     stamp = _STAMP.match(line)
     end = stamp.end() if stamp else 0
     return line[:end], line[end:]

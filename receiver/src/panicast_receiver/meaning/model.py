@@ -40,7 +40,7 @@ class Meaning:
     version: int = 0
 
     def as_json(self) -> dict[str, Any]:
-        """For printing and for the database."""
+        """Return the object for printing and for the database."""
         return {
             key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
         }
@@ -51,7 +51,7 @@ NOT_UNDERSTOOD = "000000000000"
 
 
 def not_understood(title: str = "not understood", reason: str = "") -> Meaning:
-    """What a crash means of which nobody can tell what it is."""
+    """Return the meaning of a crash that nobody can identify."""
     return Meaning(
         title=title,
         signature=NOT_UNDERSTOOD,

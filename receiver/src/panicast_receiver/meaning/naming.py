@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Who is guilty, and what a crash is called. Pure."""
+"""Finds the guilty function, and names the crash. Pure."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _SAME_WAIT = ("synchronize_srcu", "synchronize_net", "synchronize_sched")
 
 
 def function_name(name: str) -> str:
-    """A function as titles call it."""
+    """Return a function as titles write it."""
     return _SYSCALL.sub("sys_", name, count=1) if "_" in name and _SYSCALL.match(name) else name
 
 
 def plain(words: str) -> str:
-    """Words without what differs from crash to crash: addresses, numbers, ends of sentences."""
+    """Return words without what differs from crash to crash: addresses, numbers, ends of sentences."""
     words = _ADDRESS.sub("N", words[:400].partition(". ")[0])
     return _SPACES.sub(" ", words).strip().rstrip(".!:, ]")
 
 
 def guilty(form: Format, named: str, report: Report) -> Frame | None:
-    """The function to blame: where the format says to look; who is never guilty is passed over as long as
-    there is another."""
+    """Return the function to blame: look where the format says, and pass over innocent functions
+    while there is another."""
     places = [_PLACES[where](named, report) for where in form.look]
     if form.pick != "first":
         for frames in places:
@@ -145,7 +145,7 @@ _PICKS: Mapping[str, Callable[[Sequence[Frame]], Frame | None]] = {"called": _ca
 
 
 def title(form: Format, values: dict[str, str], report: Report, culprit: Frame | None) -> str:
-    """What happened and where, in a line."""
+    """Return what happened and where, in one line."""
     where = function_name(culprit.name) if culprit else ""
     what = plain(values.get("what") or "")
     parts = {
@@ -163,5 +163,5 @@ def title(form: Format, values: dict[str, str], report: Report, culprit: Frame |
 
 
 def _both(named: str) -> str:
-    """The functions of a race, in one order whoever came first."""
+    """Return the functions of a race, in the same order whichever came first."""
     return " / ".join(sorted(symbol_in(part) or part.strip() for part in named.split(" / ")))

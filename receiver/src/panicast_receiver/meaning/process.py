@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The other end of ``child.py``: asks a process what texts mean, and begins another one when it has died."""
+"""The other end of ``child.py``: asks a process what texts mean, and starts a new one when it has
+died."""
 
 from __future__ import annotations
 
@@ -32,15 +33,15 @@ _TUPLES = frozenset(one.name for one in fields(Meaning) if isinstance(one.defaul
 
 
 class NotStarted(OSError):
-    """There is no process to ask, for a reason that has nothing to do with any text."""
+    """There is no process to ask, for a reason that no text caused."""
 
 
 class Stopped(Exception):
-    """Nobody wants to know any more."""
+    """Nobody wants the answer any more."""
 
 
 class Process:
-    """At most one process, begun when it is needed. One thread asks; any may ``stop`` it."""
+    """At most one process, started when it is needed. One thread asks; any thread may ``stop`` it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -48,7 +49,7 @@ class Process:
         self._stopped = False
 
     def start(self) -> None:
-        """See that there is a process that waits for a question; raises NotStarted, or Stopped."""
+        """Make sure that a process waits for a question. Raises NotStarted or Stopped."""
         if self._child is not None and self._child.poll() is None:
             return
         self._end()
@@ -76,7 +77,8 @@ class Process:
             raise NotStarted(f"the process that looks what texts mean does not start: {error}") from error
 
     def ask(self, text: bytes, reason: str) -> Meaning | str:
-        """What a text means, or in words why nobody knows; raises Stopped. ``start`` was called before."""
+        """Return what a text means, or in words why that is unknown. Raises Stopped. Call ``start``
+        first."""
         child = self._child
         assert child is not None and child.stdin is not None
         stated = reason.encode("utf-8", "backslashreplace")
@@ -101,7 +103,7 @@ class Process:
         return why
 
     def stop(self) -> None:
-        """End it now, whatever it does; there will be no other."""
+        """End the process now, whatever it does; no other one starts."""
         with self._lock:
             self._stopped = True
             child = self._child

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A report's lines taken apart: registers, traces, locks, and what the header says of the machine. Pure."""
+"""Splits a report's lines: registers, traces, locks, and what the header says of the machine. Pure."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Report:
 
 
 def take_apart(lines: Sequence[Line]) -> Report:
-    """What a report says, given its lines from the first on."""
+    """Return what a report says, from its lines, the first included."""
     report = Report()
     current: Trace | None = None
     aside = kthread = lock_follows = became = allocated = False
@@ -204,14 +204,14 @@ def _append(frames: list[Frame], found: Frame) -> None:
 
 
 def trace_of(report: Report) -> list[Frame]:
-    """The frames to show: of whoever did it, else of the first trace that there is."""
+    """Return the frames to show: of the guilty task, else of the first trace that there is."""
     traces = [trace for trace in report.traces if trace.frames]
     return next((trace.frames for trace in traces if not trace.aside), traces[0].frames if traces else [])
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What a text says of where it happened."""
+    """What a text says of where the crash happened."""
 
     comm: str = ""
     kernel: str = ""

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Names of Rust's functions: the kernel prints them as the compiler mangles them (its scheme v0). Pure."""
+"""Demangles Rust's function names, which the kernel prints as the compiler mangles them (scheme
+v0). Pure."""
 
 from __future__ import annotations
 

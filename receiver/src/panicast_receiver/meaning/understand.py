@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""From a record's text to what it means. Pure: the same text always means the same."""
+"""Turns a record's text into its meaning. Pure: the same text always means the same."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Complaint(NamedTuple):
 
 
 def complaint(text: str, number: int = 0) -> Complaint | None:
-    """What a line without its stamp begins, if anything."""
+    """Return the complaint that a line without its stamp begins; None if it begins none."""
     if text[:1] == " ":
         text = text[1:]
     for lead in _LEADS.get(text[:2], ()):
@@ -77,7 +77,7 @@ def complaint(text: str, number: int = 0) -> Complaint | None:
 
 @lru_cache(maxsize=512)
 def _candidates(head: str) -> tuple[Format, ...]:
-    """Rows that may fit a line that begins so."""
+    """Return the rows that may match a line that begins so."""
     length = _PANIC_HEAD if head.startswith(PANIC) else _HEAD
     return tuple(row for row in _ROWS.get(head[:3], ()) if head.startswith(row.begins[:length]))
 
@@ -326,7 +326,7 @@ def _of_one(lines: Sequence[Line], begin: int, caller: str) -> list[Line]:
 
 
 def beginning(text: str) -> int | None:
-    """The number of the line with which the crash begins; None where there is none."""
+    """Return the number of the line with which the crash begins; None if there is none."""
     lines, found = heard(text)
     named = first(found, lines)
     return lines[named.number].number if named else None
