@@ -284,7 +284,7 @@ def test_what_root_makes_is_the_services():
 
 def test_a_missing_folder_is_an_error_and_makes_no_database(cli, tmp_path):
     done = cli("import", str(tmp_path / "nothing"))
-    assert done.returncode == 1 and "nothing" in done.stderr and "not there" in done.stderr
+    assert done.returncode == 1 and "nothing" in done.stderr and "does not exist" in done.stderr
     assert cli("prune", "--per-host", "3").returncode == 1
     assert not (tmp_path / "state").exists()
     assert "no records here" in cli("list").stderr
