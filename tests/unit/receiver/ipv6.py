@@ -22,7 +22,7 @@ def ipv6_frame(payload, port=6664, sender=SENDER, to=RECEIVER, extensions=(), ta
     packet = dpkt.ip6.IP6(src=packed(sender), dst=packed(to), nxt=17, p=17, plen=udp.ulen, hlim=64, data=udp)
     whole = bytes(packet)
     kinds = [kind for kind, _ in extensions] + [17]
-    headers = b"".join(bytes([kind]) + data for kind, (_, data) in zip(kinds[1:], extensions, strict=True))
+    headers = b"".join(bytes([kind]) + data for kind, (_, data) in zip(kinds[1:], extensions))
     # The headers are no part of what the checksum is made of.
     length = (len(headers) + len(whole) - 40).to_bytes(2, "big")
     whole = whole[:4] + length + bytes([kinds[0]]) + whole[7:40] + headers + whole[40:]

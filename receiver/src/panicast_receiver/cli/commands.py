@@ -122,7 +122,10 @@ def export(state_dir: Path, query: Query, folder: str) -> int:
         for entry in reader.select(query):
             path = target / present.file_name(entry.summary)
             beside = path.with_name(f".{path.name}.new")
-            beside.write_text(present.page(entry.summary, reader.load(entry)), encoding="utf-8")
+            # Another may have the folder: what lies there under that name is not followed.
+            beside.unlink(missing_ok=True)
+            with beside.open("x", encoding="utf-8") as file:
+                file.write(present.page(entry.summary, reader.load(entry)))
             beside.replace(path)
             written += 1
     except OSError as error:

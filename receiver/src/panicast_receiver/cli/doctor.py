@@ -63,6 +63,11 @@ def _service(state_dir: Path) -> Finding:
         return Finding(f"no service ever ran in {state_dir}", "systemctl enable --now panicast-receiver")
     except BlockingIOError:
         return Finding(f"a service keeps its records in {state_dir}")
+    except PermissionError:
+        # Nobody but the service may lock it, nor open it.
+        if stats.read(state_dir) is None:
+            return Finding(f"no service has said anything in {state_dir} lately", "ask as root")
+        return Finding(f"a service keeps its records in {state_dir}")
     except OSError as error:
         return Finding(f"cannot tell whether a service runs: {path}: {error.strerror}", "ask as root")
     return Finding(f"no service runs in {state_dir}", "systemctl enable --now panicast-receiver")

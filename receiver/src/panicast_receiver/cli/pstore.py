@@ -8,7 +8,10 @@ writes the whole as dmesg.txt beside them.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,7 +43,7 @@ def read(folder: Path, host: str) -> Iterator[Record]:
             f"cannot read {folder}: {'it is not a folder' if folder.exists() else 'it does not exist'}"
         )
     try:
-        files = sorted(path for path in folder.rglob("dmesg-*") if _NAME.match(path.name) and path.is_file())
+        files = sorted(path for path in folder.rglob("dmesg-*") if _NAME.match(path.name) and _is_file(path))
         parts = [part for path in files if (part := _read_part(path))]
     except OSError as error:
         raise ReceiverError(f"cannot read {error.filename or folder}: {error.strerror}") from error
@@ -52,8 +55,16 @@ def read(folder: Path, host: str) -> Iterator[Record]:
             yield _record(kind.lower(), group, host)
 
 
+def _is_file(path: Path) -> bool:
+    """Whether it is one itself: whoever collected them may have left a link to what he may not read."""
+    return stat.S_ISREG(path.lstat().st_mode)
+
+
 def _read_part(path: Path) -> _Part:
-    data = path.read_bytes()
+    # A file may say that it is as large as the disk.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        data = file.read(MAX_TEXT)
+        time_ns = min(os.fstat(file.fileno()).st_mtime_ns, time.time_ns())
     if path.name.endswith(".enc.z"):
         try:
             data = zlib.decompressobj(-15).decompress(data, MAX_TEXT)
@@ -61,7 +72,7 @@ def _read_part(path: Path) -> _Part:
             raise ReceiverError(f"{path} is not deflated, although its name says so ({error})") from error
     header = _HEADER.match(data)
     kind, count, part = (header[1].decode(), int(header[2]), int(header[3])) if header else ("Panic", 0, 0)
-    return _Part(kind, count, part, data[header.end() if header else 0 :], path.stat().st_mtime_ns)
+    return _Part(kind, count, part, data[header.end() if header else 0 :], time_ns)
 
 
 def _record(kind: str, group: list[_Part], host: str) -> Record:

@@ -40,6 +40,11 @@ def restore(saved: Path, path: Path) -> Path | None:
             raise ReceiverError(
                 f"{saved} is damaged; name another backup, or `panicast-receiver recover {saved}`"
             )
+        if what := schema.strange(source):
+            raise ReceiverError(
+                f"{saved} is no backup of a receiver's: {what}; name another, or `panicast-receiver recover "
+                f"{saved}`, which takes nothing but its records"
+            )
         _copy(source, saved, beside)
     try:
         folder.give(beside)

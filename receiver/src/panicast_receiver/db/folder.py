@@ -75,12 +75,20 @@ def locked(folder: Path) -> Iterator[None]:
         raise ReceiverError(f"you may not write in {folder}; ask as root") from error
 
 
+def open_lock(folder: Path) -> TextIO:
+    """The file that whoever keeps the folder locks: nobody else may open it, for who reads it can lock it."""
+    lock = (folder / LOCK).open("a")
+    with contextlib.suppress(PermissionError):
+        os.fchmod(lock.fileno(), 0o600)
+    return lock
+
+
 def _lock(folder: Path) -> TextIO:
     """Open the lock's file; if root makes it, it belongs to the service."""
     if not folder.is_dir():
         raise FileNotFoundError(folder)
     with as_the_services(folder):
-        return (folder / LOCK).open("a")
+        return open_lock(folder)
 
 
 def _owner(folder: Path) -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import pwd
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Callable
 from urllib.parse import quote
@@ -27,6 +28,8 @@ LOG_BYTES = 4 << 20
 #: SQLite's steps between two signs of life while an older file is brought up to date: a row takes some ten.
 BEAT_STEPS = 1000
 _INCREMENTAL = 2
+#: A change that has this number comes in the year 148,000.
+_FAR = 1 << 62
 
 #: What version 3 has that version 2 had not, in both.
 _NEW_IN_3 = f"""
@@ -347,6 +350,36 @@ def _check_version(
             "start the service once, which upgrades it"
         )
     return int(version)
+
+
+def strange(db: sqlite3.Connection) -> str:
+    """What a file has that no receiver writes, or lacks: whoever made it may want it to do something. Empty:
+    nothing."""
+    try:
+        found = db.execute(
+            "SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'view')"
+        ).fetchone()
+        if found:
+            return f"it has a {found[0]} {found[1]!r}"
+        if db.execute("PRAGMA user_version").fetchone()[0] < VERSION:
+            return ""
+        with closing(sqlite3.connect(":memory:")) as fresh:
+            fresh.executescript(SCHEMA)
+            ours, theirs = _columns(fresh), _columns(db)
+        if ours != theirs:
+            return f"its tables {sorted({name for name, _ in ours ^ theirs})} are others"
+        return "" if 0 <= changes.newest(db) < _FAR else "its changes are counted wrong"
+    except (sqlite3.Error, TypeError, ValueError):
+        return "its tables do not say what ours do"
+
+
+def _columns(db: sqlite3.Connection) -> set[tuple[str, frozenset[str]]]:
+    names = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return {
+        (name, frozenset(row[1] for row in db.execute("SELECT * FROM pragma_table_info(?)", (name,))))
+        for name in names
+        if not name.startswith("sqlite_")
+    }
 
 
 def has_log(path: Path) -> bool:

@@ -22,7 +22,7 @@ from ..records.record import Record, Source
 from ..text import matches
 from ..wire.v1 import FLAG_SEALED, STATE_TYPES
 from . import belief, boots, changes, damage, retention, schema, turns
-from .folder import LOCK
+from .folder import LOCK, open_lock
 from .named import NamedFile
 from .retention import Retention
 
@@ -257,7 +257,7 @@ class Store:
         folder = self.path.parent
         try:
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-            lock = (folder / LOCK).open("w")
+            lock = open_lock(folder)
         except OSError as error:
             raise ReceiverError(
                 f"cannot keep records in {folder}: {error.strerror}; "

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import time
 from collections.abc import Sequence
 
 from ..settings.targets import Target
@@ -71,7 +72,9 @@ def _value(value: object) -> str:
 def _send_all(sock: socket.socket, data: bytes) -> None:
     """Send, and wait until the other side has closed too: then it has read everything, or we learn
     of its failure."""
+    until = time.monotonic() + _TIMEOUT_S
     sock.sendall(data)
     sock.shutdown(socket.SHUT_WR)
     while sock.recv(4096):
-        pass
+        if time.monotonic() > until:
+            raise TimeoutError("the server does not stop talking")

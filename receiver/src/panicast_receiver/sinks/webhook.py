@@ -3,20 +3,24 @@
 
 from __future__ import annotations
 
+import http.client
+import io
 import json
+import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
-from typing import Any, Callable
+from typing import Any, Callable, cast
 from urllib.parse import urlsplit
 
 from ..text import escape
 from . import Away, Notice, Refused
 
-_TIMEOUT_S = 10
+#: Seconds for each step, and for the whole answer, which a server may send byte by byte, or never end.
+_TIMEOUT_S, _ANSWERS_S = 10, 30.0
 #: A test wakes nobody.
 SEVERITIES = {"panic": "critical", "oops": "warning"}
 #: Answers that are about this record, not about us or the server.
@@ -91,7 +95,59 @@ class _NoRedirection(urllib.request.HTTPRedirectHandler):
         return None
 
 
-_OPENER = urllib.request.build_opener(_NoRedirection)
+class _Until(io.RawIOBase):
+    """What a socket brings, until its time is over."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock, self._file = sock, sock.makefile("rb", buffering=0)
+        self._until = time.monotonic() + _ANSWERS_S
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """See RawIOBase; raises TimeoutError."""
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer has no end")
+        self._sock.settimeout(min(left, _TIMEOUT_S))
+        return cast(int, self._file.readinto(buffer))
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._file.close()
+        super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
+        super().__init__(sock, *args, **more)
+        self.fp.close()
+        self.fp = io.BufferedReader(_Until(sock))
+
+
+class _Plain(http.client.HTTPConnection):
+    response_class = _Answer
+
+
+class _Sealed(http.client.HTTPSConnection):
+    response_class = _Answer
+
+
+class _PlainHandler(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        """See AbstractHTTPHandler."""
+        return self.do_open(_Plain, req)
+
+
+class _SealedHandler(urllib.request.HTTPSHandler):
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        """See AbstractHTTPHandler."""
+        return self.do_open(_Sealed, req)
+
+
+_OPENER = urllib.request.build_opener(_NoRedirection, _PlainHandler, _SealedHandler)
 
 
 def _seconds(retry_after: str) -> float:

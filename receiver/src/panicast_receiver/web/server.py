@@ -23,6 +23,7 @@ from .database import Database
 from .fair import VISITOR
 from .live import Feed
 from .pages import Pages
+from .sending import Sending
 from .site import Site, add_headers, status_of
 from .tries import whose
 from .visitors import Visitors
@@ -53,7 +54,7 @@ def run(settings: Settings) -> int:
 
 def application(site: Site, visitors: Visitors) -> web.Application:
     """Return the page as an aiohttp application."""
-    pages = Pages(site)
+    pages, sending = Pages(site), Sending()
 
     @web.middleware
     async def answer(request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -65,7 +66,7 @@ def application(site: Site, visitors: Visitors) -> web.Application:
             if site.is_open(request):
                 return await handler(request)
             with visitors.answering(request.protocol):
-                return await handler(request)
+                return await sending.send(request, await handler(request))
         except web.HTTPException as error:
             return _told(request, error)
         except ReceiverError as error:

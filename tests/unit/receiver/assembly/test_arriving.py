@@ -68,7 +68,7 @@ def test_a_frame_that_cannot_be_of_the_record_adds_nothing_to_it(road, wrong, wh
 @pytest.mark.parametrize("order", [(0, 1), (2, 0), (2, 1)])
 def test_a_record_is_idle_from_its_last_frame_on(road, order):
     intake = Intake(Limits(idle_s=5), 60)
-    for time, number in zip((0, 4), order, strict=True):
+    for time, number in zip((0, 4), order):
         assert road(intake, [frame(*WHOLE[number])], at(time)) == []
         assert intake.tick(at(time + 0.1)) == []
     assert intake.tick(at(8.9)) == []

@@ -192,6 +192,20 @@ def test_nothing_hostile_reaches_the_terminal(cli, state):
     assert "\x1b" not in shown and shown.endswith("err    a\\x1bb\n")
 
 
+def test_export_follows_no_link_that_another_has_left(cli, state, tmp_path):
+    target, victim = tmp_path / "out", tmp_path / "victim"
+    assert cli("export", str(target)).returncode == 0
+    victim.write_text("mine")
+    names = [path.name for path in target.iterdir()]
+    for name in names:
+        (target / name).unlink()
+        (target / name).symlink_to(victim)
+        (target / f".{name}.new").symlink_to(victim)
+    assert cli("export", str(target)).returncode == 0
+    assert victim.read_text() == "mine" and sorted(path.name for path in target.iterdir()) == sorted(names)
+    assert not any((target / name).is_symlink() for name in names)
+
+
 def test_export_writes_inside_its_folder_only(cli, state, tmp_path):
     target = tmp_path / "out"
     for _ in range(2):

@@ -2,6 +2,7 @@
 """check-config, doctor, drill, prune, import, reload."""
 
 import json
+import os
 import signal
 import zlib
 
@@ -122,6 +123,24 @@ def test_what_firmware_kept_is_imported_once(cli, tmp_path):
     (folder / "dmesg-efi-170000000003001.enc.z").write_bytes(b"\xff\xff")
     bad = cli("import", str(tmp_path / "pstore"))
     assert bad.returncode == 1 and "not deflated" in bad.stderr
+
+
+def test_import_takes_what_is_a_file_itself_and_no_more_than_a_text(cli, tmp_path):
+    """Whoever collected them may have left links, pipes, a file larger than the disk, one of the future."""
+    folder, secret = tmp_path / "pstore", tmp_path / "secret"
+    folder.mkdir()
+    secret.write_text("root:secret\n")
+    (folder / "dmesg-efi-1").symlink_to(secret)
+    os.mkfifo(folder / "dmesg-efi-2")
+    (folder / "dmesg-efi-3").write_bytes(b"Panic#1 Part1\n<0>[ 1.0] Kernel panic - not syncing: x\n")
+    with (folder / "dmesg-efi-3").open("r+b") as file:
+        file.truncate(1 << 40)
+    os.utime(folder / "dmesg-efi-3", (4_000_000_000, 4_000_000_000))
+    assert cli("import", "--host", "a", str(folder)).stdout == "1 records imported, 0 known already\n"
+    (found,) = json.loads(cli("list", "--json").stdout)
+    assert found["received"] < "2090"
+    text = cli("show", found["id"], "--raw").stdout
+    assert "Kernel panic" in text and "secret" not in text
 
 
 def test_sighup_reads_the_settings_again(serve, cli, tmp_path, big):

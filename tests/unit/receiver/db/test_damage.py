@@ -201,6 +201,38 @@ def test_files_put_aside_do_not_fill_the_disk(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2 * damage.MOST_ASIDE
 
 
+@pytest.mark.parametrize(
+    ("sql", "what"),
+    [
+        ("CREATE TRIGGER t AFTER INSERT ON records BEGIN DELETE FROM records; END", "a trigger 't'"),
+        ("DROP TABLE boots; CREATE VIEW boots AS SELECT 1", "a view 'boots'"),
+        ("ALTER TABLE aside ADD COLUMN x", "['aside']"),
+        ("DROP TABLE cursors", "['cursors']"),
+        ("UPDATE counters SET value = 9223372036854775807 WHERE name = 'changed'", "counted wrong"),
+        ("DELETE FROM counters", "do not say what ours do"),
+    ],
+)
+def test_what_no_receiver_wrote_is_not_restored(cli, tmp_path, sql, what):
+    """It would do what whoever made it wants, or keep the service from storing anything."""
+    with closing(Store(tmp_path / "state")) as store:
+        store.write([with_text(1)])
+    saved = tmp_path / "saved.db"
+    assert cli("backup", str(saved)).returncode == 0
+    with closing(sqlite3.connect(saved)) as db:
+        db.executescript(sql)
+    done = cli("restore", str(saved))
+    assert done.returncode == 1 and what in done.stderr and "recover" in done.stderr, done.stderr
+    with closing(Store(tmp_path / "state")) as store:
+        assert store.write([with_text(2)])[0].outcome == "new"
+
+
+def test_nobody_but_its_owner_may_lock_the_folder(tmp_path):
+    """Who may read a file may lock it: the page's user, or a member of the group, could keep us from it."""
+    (tmp_path / "serve.lock").touch(0o640)
+    Store(tmp_path).close()
+    assert (tmp_path / "serve.lock").stat().st_mode & 0o777 == 0o600
+
+
 def test_backup_and_restore_while_the_service_runs_and_not(serve, cli, tmp_path, big):
     receiver = serve()
     receiver.send(big["frames"])

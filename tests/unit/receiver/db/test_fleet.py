@@ -190,7 +190,7 @@ def test_a_new_database_is_like_one_brought_up_to_date(tmp_path):
             }
 
     folders = [tmp_path / "new", *(tmp_path / dump.stem for dump in RELEASED)]
-    for folder, dump in zip(folders, [None, *RELEASED], strict=True):
+    for folder, dump in zip(folders, [None, *RELEASED]):
         folder.mkdir()
         if dump:
             with sqlite3.connect(folder / "panicast.db") as db:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Sinks against servers of the test's own: what they are told, failures, cursors over restarts."""
 
+import contextlib
 import json
 import re
 import socket
@@ -18,7 +19,7 @@ from panicast_receiver.db.store import Store
 from panicast_receiver.errors import UsageError
 from panicast_receiver.settings import load
 from panicast_receiver.settings.targets import Target
-from panicast_receiver.sinks import Away, Notice, Refused
+from panicast_receiver.sinks import Away, Notice, Refused, syslog, webhook
 from panicast_receiver.sinks.cursors import begin, feed_only, rewind
 from panicast_receiver.sinks.feeder import Feeder
 from panicast_receiver.sinks.hook import Hook
@@ -104,6 +105,49 @@ def test_a_failing_server_is_an_error_and_so_is_none(told):
         Webhook(server.url, "record").deliver([told])
     with held_port() as port, pytest.raises(OSError):
         Webhook(f"http://127.0.0.1:{port}/", "record").deliver([told])
+
+
+@pytest.mark.parametrize(
+    "words", [b"HTTP/1.1 100 Continue\r\n\r\n", b"x", b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n"], ids=repr
+)
+@pytest.mark.parametrize("pause_s", [0, 0.02])
+def test_an_answer_without_an_end_ends(told, monkeypatch, words, pause_s):
+    """A server that never stops, as fast as it can, or slowly enough for every step to be in time."""
+    monkeypatch.setattr(webhook, "_ANSWERS_S", 0.5)
+    with endless(words, pause_s) as port, pytest.raises(OSError):
+        Webhook(f"http://127.0.0.1:{port}/", "record").deliver([told])
+
+
+def test_a_log_server_that_does_not_stop_talking_is_left(told, monkeypatch):
+    monkeypatch.setattr(syslog, "_TIMEOUT_S", 0.5)
+    with endless(b"x", 0.02) as port, pytest.raises(OSError):
+        Syslog(Target("tcp", "127.0.0.1", port)).deliver([told])
+
+
+@contextlib.contextmanager
+def endless(words, pause_s):
+    """A server that says this again and again to whoever comes, whatever that one says."""
+    stop = threading.Event()
+
+    def say(connection):
+        with connection, contextlib.suppress(OSError):
+            while not stop.wait(pause_s):
+                connection.sendall(words)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            with contextlib.suppress(OSError):
+                while True:
+                    say(server.accept()[0])
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield server.getsockname()[1]
+        stop.set()
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
 
 
 def test_journal(told, tmp_path):

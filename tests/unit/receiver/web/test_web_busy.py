@@ -3,11 +3,14 @@
 
 import asyncio
 import contextlib
+import re
 import resource
+import socket
 import statistics
 import threading
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -15,8 +18,10 @@ from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError
 from panicast_receiver.web import database
 from panicast_receiver.web.database import Database, check
+from panicast_receiver.web.sending import MOST
 from panicast_receiver.web.visitors import Visitors
 
+from ..conftest import PATIENCE_S
 from ..db.test_fleet import record
 from .website import website
 
@@ -121,3 +126,33 @@ def test_who_may_read_is_let_be_while_it_is_answered(tmp_path):
     assert ended == strangers[:3]
     visitors.heard(Connection())
     assert reader not in ended
+
+
+def test_who_does_not_read_keeps_neither_memory_nor_others_from_long_answers(tmp_path):
+    """Each asks for a record of 1 MiB, which JSON makes larger, and reads nothing of it."""
+    with closing(Store(tmp_path)) as store:
+        large = record("panic", "h", 1, 1, 1, "\x01" * (1 << 20))
+        store.write([large])
+    path = f"/api/v1/records/{large.id}"
+    with website(tmp_path) as site, contextlib.ExitStack() as stack:
+        assert site.ask(path).status == 200
+        before = _memory_kib(site)
+        for number in range(150):
+            connection = stack.enter_context(closing(site.connect()))
+            connection.connect()
+            connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            who = f"192.0.2.{number // 30}"
+            connection.request("GET", f"{site.base}{path}", headers={"X-Forwarded-For": who})
+        # In the end whoever comes has a place, and is told all.
+        deadline = time.monotonic() + PATIENCE_S
+        while (answer := site.ask(path)).status != 200:
+            assert answer.status == 503 and time.monotonic() < deadline, answer
+            time.sleep(0.1)
+        assert len(answer.body) > 6 << 20
+        # 6 MiB of JSON, and again as bytes, and what of it waits in the connection.
+        assert _memory_kib(site) - before < (MOST * 14 + 64) << 10
+
+
+def _memory_kib(site):
+    status = Path(f"/proc/{site.process.pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s*(\d+)", status)[1])

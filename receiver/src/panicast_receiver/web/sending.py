@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Long answers on their way. Whoever does not read his keeps memory: so many are sent at once, each for so
+long, and visitors share them (fair.py)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from .fair import Places
+
+#: Bytes of what fits a connection's own buffer; answers that are longer, at once; seconds for one.
+LARGE, MOST, LASTS_S = 64 << 10, 24, 60.0
+
+
+class Sending:
+    """What is being sent."""
+
+    def __init__(self) -> None:
+        self._places = Places(MOST)
+
+    async def send(self, request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+        """Send it, if it is long; raises the answer to one for whom there is no place."""
+        if not isinstance(response, web.Response) or request.method == "HEAD":
+            return response
+        if not isinstance(response.body, bytes) or len(response.body) <= LARGE:
+            return response
+        place = object()
+
+        def end() -> None:
+            if request.transport is not None:
+                request.transport.abort()
+
+        if not self._places.take(place, end):
+            raise web.HTTPServiceUnavailable(
+                text="many long answers are being sent; try again in a moment", headers={"Retry-After": "5"}
+            )
+        try:
+            await response.prepare(request)
+            await asyncio.wait_for(response.write_eof(), LASTS_S)
+        except asyncio.TimeoutError:
+            end()
+        except ConnectionError:
+            # Whoever asked has gone.
+            pass
+        finally:
+            self._places.leave(place)
+            # Now, not when somebody looks what is used no more.
+            response.body = b""
+        return response
