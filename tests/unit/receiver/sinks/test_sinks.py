@@ -266,7 +266,7 @@ def test_resend_names_the_sinks_that_there_are(store, tmp_path, cli):
         begin(store._db, name)
     done = cli("resend", "--sink", "nope", "--since", "1h", state_dir=tmp_path)
     assert done.returncode == 1 and "no sink 'nope'" in done.stderr
-    assert done.stderr.rstrip().endswith("there are: recorder, webhook")
+    assert done.stderr.rstrip().endswith("known sinks: recorder, webhook")
 
 
 def test_the_service_tells_its_sinks(serve, big):
