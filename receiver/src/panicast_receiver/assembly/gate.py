@@ -21,6 +21,8 @@ T = TypeVar("T")
 _STAGES = {1: (12_000, 60_000), 2: (1000, 15_000), 4: (1000, 15_000), 8: (1000, 30_000)}
 #: Of fewer frames than this a record is not large.
 LARGE = _LAST = max(_STAGES)
+#: The first frame was refused before it was held.
+_LATER = frozenset(_STAGES) - {1}
 #: A record of which so many are held waits in vain.
 _MOST = 64
 #: Held at most, twice: frames, and their bytes.
@@ -64,7 +66,7 @@ class Gate(Generic[T]):
             held = self._held[key] = []
         held.append(frame)
         number = len(held)
-        wanted = number >= _LAST if spent else number in _STAGES or number > _LAST
+        wanted = number >= _LAST if spent else number in _LATER or number > _LAST
         if wanted and self._rates[min(number, _LAST)].allows(None, now):
             self._held.pop(key, None)
             self._older.pop(key, None)

@@ -78,9 +78,9 @@ def _nobody() -> Partial:
 UNKNOWN = _nobody()
 
 
-class Done(tuple[int, bytes]):
-    """Stands among the records in flight for one that is complete: count and suffix of its frames, by which
-    the fast path knows that one of them repeats it."""
+class Done(bytes):
+    """Stands among the records in flight for one that is complete: count and suffix of its frames, as they
+    are on the wire, by which the fast path knows that one of them repeats it."""
 
     __slots__ = ()
     suffix = b""
@@ -212,7 +212,7 @@ class Reassembler:
             return []
         self._remove(partial)
         key = partial.first.key
-        done = Done((partial.count, key[2]))
+        done = Done(key[1] + key[2])
         # Another record in flight of that prefix keeps its place there.
         if not isinstance(self.by_prefix.get(key[0]), Partial):
             self.by_prefix[key[0]] = done

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import repeat
 from mmap import mmap
-from operator import eq
 from typing import Callable, Optional, Protocol, cast
 
 from ..records.record import Instant, Record
@@ -34,14 +33,17 @@ _OVERHEAD = _PAYLOAD - _MAC
 #: Where the sender's addresses are.
 _SENDER_MAC, _SENDER_IP = _MAC + 6, _MAC + 14 + 12
 _SUFFIX = HEADER.size - PIECE_END
+#: The count of a record that is one frame.
+_ONE = b"\0\1"
 #: tp_next_offset, tp_snaplen; the wire header's prefix.
 _FAST = struct.Struct(f"=I8xI{_HEADER - 16}x{PREFIX_END}s")
 #: The rest of the wire header: seq, count, offset; suffix.
 _PIECE = struct.Struct(f">HHI{_SUFFIX}s")
 #: tp_next_offset, tp_snaplen, tp_mac, sll_ifindex.
 _SLOW = struct.Struct("=I8xI8xH26xi")
-#: The bytes of tp_next_offset and tp_snaplen, which are the same in all frames of a run.
-_SIZES = (0, 1, 2, 3, 12, 13, 14, 15)
+#: The lower bytes of tp_next_offset and tp_snaplen, which are the same in all frames of a run. The higher ones
+#: then are, too: no frame is longer than another by 64 KiB.
+_SIZES = (0, 1, 12, 13)
 #: tp_next_offset, tp_snaplen, tp_status, tp_mac, sll_ifindex.
 _WHOLE = struct.Struct("=I8xI4xIH26xi")
 #: TP_STATUS_CSUMNOTREADY, TP_STATUS_CSUM_VALID: the sender's card would make it, or ours found it right.
@@ -70,18 +72,24 @@ Name = Callable[[int], Optional[str]]
 
 
 @lru_cache(maxsize=512)
-def _heads(step: int, count: int) -> struct.Struct:
-    """Takes the wire headers' prefixes, counts and suffixes out of so many frames, ``step`` bytes after one
-    another: in one call, at a third of what one for each costs."""
-    after = step - _HEADER - HEADER.size
-    return struct.Struct(">" + f"{_HEADER}x{PREFIX_END}s2xH4x{_SUFFIX}s{after}x" * count)
+def _prefixes(step: int, count: int) -> struct.Struct:
+    """Takes the wire headers' prefixes out of so many frames, ``step`` bytes after one another: in one call,
+    at a third of what one for each costs."""
+    return struct.Struct(f"{_HEADER}x{PREFIX_END}s{step - _HEADER - PREFIX_END}x" * count)
+
+
+@lru_cache(maxsize=512)
+def _tails(step: int, count: int) -> struct.Struct:
+    """Takes the counts and suffixes, as bytes, out of such frames."""
+    before, after = _HEADER + COUNT.start, step - _HEADER - HEADER.size
+    return struct.Struct(f"{before}x2s4x{_SUFFIX}s{after}x" * count)
 
 
 @lru_cache(maxsize=256)
 def _rest(step: int, length: int) -> struct.Struct:
     """Takes the rest of the header, and the payload, out of one such frame, ``length`` bytes long."""
     payload, after = length - _OVERHEAD, step - _MAC - length
-    return struct.Struct(f">{_HEADER + PREFIX_END}xH2xI{_SUFFIX}x{payload}s{after}x")
+    return struct.Struct(f">{_HEADER + PREFIX_END}xHHI{_SUFFIX}s{payload}s{after}x")
 
 
 def whole_frames(ring: bytes | mmap, at: int, frames: int) -> Iterator[tuple[bytes, int, bool]]:
@@ -119,18 +127,16 @@ class Walk:
 
     def run(self, frames: int) -> None:
         """Take so many frames."""
-        # The last frame of a block has no next one, and so never is one of a run.
-        alone = pause = 0
+        pause = 0
         with memoryview(self._ring) as view:
             while frames:
-                if alone or frames == 1:
+                # The last frame of a block has no next one, and so never is one of a run.
+                taken = self._several(view, min(_RUN, frames - 1)) if frames > 1 else 0
+                pause = min(_RUN, 2 * pause + 1) if taken < _SHORT else 0
+                alone = min(frames - taken, pause or taken < _RUN)
+                for _ in range(alone):
                     self._single()
-                    taken, alone = 1, max(0, alone - 1)
-                else:
-                    taken = self._several(view, min(_RUN, frames - 1))
-                    pause = min(_RUN, 2 * pause + 1) if taken < _SHORT else 0
-                    alone = pause or taken < _RUN
-                frames -= taken
+                frames -= taken + alone
         reassembler = self._reassembler
         reassembler.memory += self._bytes + PIECE_COST * self._fresh
         self.records += reassembler.make_room()
@@ -148,26 +154,35 @@ class Walk:
             # To compare all at once takes a fraction of what it takes to look for the first that differs.
             if column != column[:1] * count:
                 count -= len(column.lstrip(column[:1]))
-        heads = _heads(step, count).unpack_from(ring, at)
-        found = cast("list[Partial]", list(map(self._reassembler.by_prefix.get, heads[::3], repeat(UNKNOWN))))
-        counts, suffixes = heads[1::3], heads[2::3]
+        prefixes = _prefixes(step, count).unpack_from(ring, at)
+        found = list(map(self._reassembler.by_prefix.get, prefixes, repeat(UNKNOWN)))
         # A run of repetitions. The first one tells whether it is worth a look at all of them.
-        if isinstance(found[0], Done) and all(map(eq, found, zip(counts, suffixes))):
+        if isinstance(found[0], Done) and self._repeats(found, step):
             self.duplicates += count
             self._at = at + count * step
             return count
         rest = _rest(step, length).iter_unpack(view[at : at + count * step])
-        return self._keep(zip(found, counts, suffixes, rest), step, length - _OVERHEAD)
+        return self._keep(zip(cast("list[Partial]", found), rest), step, length - _OVERHEAD)
+
+    def _repeats(self, found: Sequence[Partial | Done], step: int) -> bool:
+        """Whether all these frames are of records that are complete: in one comparison, which takes a third
+        of what one for each does."""
+        try:
+            complete = b"".join(cast("Sequence[Done]", found))
+        except TypeError:
+            # One of them is in flight.
+            return False
+        return complete == b"".join(_tails(step, len(found)).unpack_from(self._ring, self._at))
 
     def _keep(
         self,
-        frames: Iterable[tuple[Partial, int, bytes, tuple[int, int, bytes]]],
+        frames: Iterable[tuple[Partial, tuple[int, int, int, bytes, bytes]]],
         step: int,
         size: int,
     ) -> int:
         """Take these frames of records while they are as usual; return how many."""
         stamp, taken, duplicates = self._now.mono, 0, 0
-        for partial, count, suffix, (seq, offset, payload) in frames:
+        for partial, (seq, count, offset, suffix, payload) in frames:
             if partial.suffix == suffix and partial.count == count and 0 < seq < count:
                 order = partial.order
                 if offset + size == partial.end and seq == len(order):
@@ -189,7 +204,9 @@ class Walk:
                         duplicates += 1
                     else:
                         break
-            elif eq(partial, (count, suffix)):
+            elif isinstance(partial, Done):
+                if partial != count.to_bytes(2, "big") + suffix:
+                    break
                 duplicates += 1
             elif partial.suffix == suffix and partial.count == count and seq:
                 if partial.take_parity(seq, offset, payload) is not None:
@@ -217,38 +234,40 @@ class Walk:
             partial = cast(Partial, self._reassembler.by_prefix.get(prefix, UNKNOWN))
             if partial is not UNKNOWN and length >= _OVERHEAD:
                 payload = ring[at + _PAYLOAD : at + _MAC + length]
-                seq, count, offset, suffix = _PIECE.unpack_from(ring, at + _HEADER + PREFIX_END)
-                frame = partial, count, suffix, (seq, offset, payload)
-                if self._keep([frame], step, length - _OVERHEAD):
+                piece = *_PIECE.unpack_from(ring, at + _HEADER + PREFIX_END), payload
+                if self._keep([(partial, piece)], step, length - _OVERHEAD):
                     return
-            if prefix[:5] == OURS and self._begin(prefix):
+            if prefix[:5] == OURS and self._begin(prefix, step):
                 return
         step, length, mac, index = _SLOW.unpack_from(ring, at)
         records = self._slow(ring[at + mac : at + mac + length], index, self._now)
         self.records += records or []
         self._at = at + step
 
-    def _begin(self, prefix: bytes) -> bool:
+    def _begin(self, prefix: bytes, step: int) -> bool:
         """Take a frame of a record that has not begun, if not too many begin; return False if it
         has begun."""
         ring, at = self._ring, self._at
         start = at + _HEADER
-        key = prefix, ring[start + COUNT.start : start + COUNT.stop], ring[start + PIECE_END : at + _PAYLOAD]
+        counted = ring[start + COUNT.start : start + COUNT.stop]
+        sealed = prefix[6] & FLAG_SEALED
+        gate = self._gates[sealed]
+        # Of most frames of a flood this is all that is looked at: no record of one frame is ever in flight.
+        if counted == _ONE and gate.shut(self._now.mono):
+            gate.refused += 1
+            self._at = at + step
+            return True
+        key = prefix, counted, ring[start + PIECE_END : at + _PAYLOAD]
         if not self._reassembler.begins(key):
             return False
         step, length, mac, index = _SLOW.unpack_from(ring, at)
         self._at = at + step
-        sealed = prefix[6] & FLAG_SEALED
         first, second = at + _SENDER_MAC, at + _SENDER_IP
         sender = b"" if sealed else ring[first : first + 6] + ring[second : second + 4]
         spent = sender in self._spent
-        count = int.from_bytes(key[1], "big")
-        gate = self._gates[sealed]
+        count = int.from_bytes(counted, "big")
         if spent and count < LARGE:
             self.refused += 1
-            return True
-        if count < 2 and gate.shut(self._now.mono):
-            gate.refused += 1
             return True
         item = ring[at + mac : at + mac + length], index
         for frame, index in gate.through(key, count, item, length, self._now.mono, spent):

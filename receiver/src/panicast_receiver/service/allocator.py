@@ -19,7 +19,7 @@ def tune(reserve: int) -> None:
     """Make memory cheap, once all modules are loaded; keep ``reserve`` bytes of it from the start."""
     # Records in flight are many objects and hardly one refers to itself: seldom look for those that do.
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(200_000, 20, 20)
     _tune_malloc(_FREE + reserve)
     # Written to, so that it is there, and free again.
     _ = [b"\1" * _CHUNK for _ in range(reserve // _CHUNK)]

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable, Sequence
 from threading import Condition
-from typing import Callable, NamedTuple
+from typing import Callable
 
 from ..assembly.partial import RECORD_COST
 from ..records.record import Record
@@ -28,14 +28,9 @@ LIMIT_BYTES = 64 << 20
 _TURN, _TURNS = 16, 64
 
 
-class _Lane(NamedTuple):
-    """How soon a record goes, the lowest first."""
-
-    unsealed: bool
-    state: bool
-    turn: int
-    #: Negative; see turns.py.
-    weight: int
+#: How soon a record goes, the lowest first: whether it is unsealed, whether it is a word of state, its turn,
+#: and its weight (turns.py), negative. A plain tuple: one is made for each record.
+_Lane = tuple[bool, bool, int, int]
 
 
 class Handoff:
@@ -104,10 +99,11 @@ class Handoff:
         sender = _sender(record)
         waiting = self._of_sender.get(sender, 0)
         turn = min(waiting // _TURN, _TURNS)
-        lane = _Lane(not record.sealed, record.type in STATE_TYPES, turn, -weight(record.frames, size))
-        if lane not in self._lanes:
-            self._lanes[lane] = deque()
-        self._lanes[lane].append(record)
+        lane = (not record.sealed, record.type in STATE_TYPES, turn, -weight(record.frames, size))
+        records = self._lanes.get(lane)
+        if records is None:
+            records = self._lanes[lane] = deque()
+        records.append(record)
         self._of_sender[sender] = waiting + 1
         self._length += 1
         self.bytes += RECORD_COST + size
@@ -128,7 +124,8 @@ class Handoff:
     def _drop_one(self) -> bool:
         """Drop what would go last, if it is not worth waiting for."""
         last = max(self._lanes)
-        if not last.unsealed or -last.weight >= WORTH:
+        unsealed, _, _, negative = last
+        if not unsealed or -negative >= WORTH:
             return False
         self._pop(last, newest=True)
         self.dropped += 1
