@@ -41,8 +41,8 @@ _FAST = struct.Struct(f"=I8xI{_HEADER - 16}x{PREFIX_END}s")
 _PIECE = struct.Struct(f">HHI{_SUFFIX}s")
 #: tp_next_offset, tp_snaplen, tp_mac, sll_ifindex.
 _SLOW = struct.Struct("=I8xI8xH26xi")
-#: The lower bytes of tp_next_offset and tp_snaplen, which are the same in all frames of a run. The higher ones
-#: then are, too: no frame is longer than another by 64 KiB.
+#: The lower bytes of tp_next_offset and tp_snaplen, which are the same in all frames of a run. The higher
+#: ones then are, too: no frame is longer than another by 64 KiB.
 _SIZES = (0, 1, 12, 13)
 #: tp_next_offset, tp_snaplen, tp_status, tp_mac, sll_ifindex.
 _WHOLE = struct.Struct("=I8xI4xIH26xi")

@@ -164,5 +164,5 @@ class _Handlers:
 
     async def healthz(self, request: web.Request) -> web.StreamResponse:
         """Tell whether the page can show records: 200, or 503 with the reason."""
-        await self._site.database.ask(lambda reader: reader.cursor(), quick=True)
+        await self._site.database.look()
         return web.Response(text="ok\n")

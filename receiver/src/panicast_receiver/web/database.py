@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Callable, TypeVar
 
+from ..db.follower import Follower
 from ..db.reader import Reader
 from ..db.schema import TOO_LONG
 from ..errors import ReceiverError
@@ -25,17 +26,20 @@ DEADLINE_S = 10.0
 
 class Database:
     """A view of a state folder. It opens the database for each question, in a millisecond: so it
-    does not matter if the service starts, stops or replaces the file meanwhile."""
+    does not matter if the service starts, stops or replaces the file meanwhile. ``look`` keeps one
+    open."""
 
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
         self._threads = FairThreads(THREADS, "reader")
-        #: For the one who asks whether we live: he does not queue behind those who ask for more.
+        #: For the one who asks whether we live: he does not queue behind those who ask for more. The
+        #: view stays open: to open one takes many steps, and each waits for Python's lock.
         self._quick = ThreadPoolExecutor(1, "quick reader")
+        self._open = Follower(state_dir)
 
-    async def ask(self, question: Callable[[Reader], T], quick: bool = False) -> T:
-        """Return what ``question`` says of the database; a ``quick`` one goes before all others.
-        Raises ReceiverError if the database cannot be read, or the answer takes too long."""
+    async def ask(self, question: Callable[[Reader], T]) -> T:
+        """Return what ``question`` says of the database. Raises ReceiverError if the database
+        cannot be read, or the answer takes too long."""
 
         def answer(deadline: float) -> T:
             reader = Reader(self.state_dir)
@@ -45,10 +49,22 @@ class Database:
             finally:
                 reader.close()
 
-        if not quick:
-            return await self.make(answer)
+        return await self.make(answer)
+
+    async def look(self) -> None:
+        """Raise ReceiverError if the database cannot be read. This goes before all questions."""
+
+        def answer(deadline: float) -> None:
+            try:
+                reader = self._open.reader()
+                reader.until(deadline)
+                reader.cursor()
+            except ReceiverError:
+                self._open.close()
+                raise
+
         deadline = time.monotonic() + DEADLINE_S
-        return await asyncio.get_running_loop().run_in_executor(self._quick, answer, deadline)
+        await asyncio.get_running_loop().run_in_executor(self._quick, answer, deadline)
 
     async def make(self, work: Callable[[float], T]) -> T:
         """Return what ``work`` makes before the deadline that it gets. Raises what it raises."""
@@ -63,6 +79,7 @@ class Database:
     def close(self) -> None:
         """Let the threads end."""
         self._threads.close()
+        self._quick.submit(self._open.close)
         self._quick.shutdown(wait=False)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from panicast_receiver.db import schema
 from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError
 from panicast_receiver.web import database
@@ -156,3 +157,19 @@ def test_who_does_not_read_keeps_neither_memory_nor_others_from_long_answers(tmp
 def _memory_kib(site):
     status = Path(f"/proc/{site.process.pid}/status").read_text()
     return int(re.search(r"VmHWM:\s*(\d+)", status)[1])
+
+
+def test_what_stays_open_to_look_at_is_the_file_that_has_the_name(tmp_path):
+    Store(tmp_path).close()
+    looked = Database(tmp_path)
+    asyncio.run(looked.look())
+    (tmp_path / schema.FILE_NAME).rename(tmp_path / "away")
+    for _ in range(2):
+        with pytest.raises(ReceiverError):
+            asyncio.run(looked.look())
+    Store(tmp_path).close()
+    asyncio.run(looked.look())
+    (tmp_path / schema.FILE_NAME).write_bytes(b"no database" * 1000)
+    with pytest.raises(ReceiverError):
+        asyncio.run(looked.look())
+    looked.close()
