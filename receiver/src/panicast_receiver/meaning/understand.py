@@ -98,13 +98,13 @@ def _row(text: str, number: int) -> Complaint | None:
 _MIDDLE = (
     *("BUG: ", "WARNING: ", PANIC, "kernel BUG at ", "general protection fault", "INFO: rcu_", "INFO: task "),
     *("Unable to handle kernel ", "Internal error: ", "SYZFATAL: ", "SYZFAIL: "),
-    "unregister_netdevice: waiting for ",
+    *("unregister_netdevice: waiting for ", "VFS: Busy inodes after unmount"),
 )
 
 #: Where these stand in the middle of lines, somebody put something before all of them.
 _KERNELS_OWN = (
     *("------------[ cut here ]", "Call Trace:", "Modules linked in: ", "Hardware name: ", "RIP: 0010:"),
-    *("PC is at ", "CPU: ", "divide error: ", "Watchdog detected ", "[ INFO: "),
+    *("PC is at ", "CPU: ", "unreferenced object 0x", "divide error: ", "Watchdog detected ", "[ INFO: "),
 )
 
 

@@ -34,6 +34,8 @@ def _alertmanager(told: Notice) -> Any:
     labels.update({key: escape(record[key]) for key in ("host", "signature", "release") if record[key]})
     crash = record["crash"] or {}
     labels.update({key: escape(crash[key]) for key in ("kind", "at", "module") if crash.get(key)})
+    # Not in place of the other, by which alerts are routed: a warning that ends in a panic is one, too.
+    labels.update({"crash_severity": crash["severity"]} if crash.get("severity") else {})
     notes = {"summary": told.line, "record": record["id"]}
     return [{"labels": labels, "annotations": notes, "startsAt": record["received"]}]
 

@@ -96,6 +96,7 @@ def test_webhook_formats(told, form):
         assert got[0]["labels"]["alertname"] == "KernelPanic"
         assert got[0]["labels"]["signature"] == told.record["signature"]
         assert got[0]["labels"]["kind"] == told.record["crash"]["kind"]
+        assert (got[0]["labels"]["severity"], got[0]["labels"]["crash_severity"]) == ("critical", "low")
     else:
         assert "&lt;b&gt;" in got["text"] and "<" not in got["text"] and "\n" not in got["text"]
 
