@@ -20,6 +20,8 @@ from .report import machine, take_apart, trace_of
 
 #: Two complaints further apart than this, in seconds or where no times are told in lines, are of two faults.
 _NEAR_SECONDS, _NEAR_LINES = 60.0, 2000
+#: Lines so near to each other may have changed places.
+_NEIGHBOURS = 3
 #: Characters of a line by which it is first sorted; so many more where those are a panic's.
 _HEAD, _PANIC_HEAD = 12, len(PANIC) + 6
 #: So many lines that begin like complaints count, and one in four, and the last panic; so many that may be
@@ -227,10 +229,10 @@ def first(found: Sequence[Complaint], lines: Sequence[Line]) -> Complaint | None
     """The complaint that names the crash: the first of those that lead to its end without a long rest."""
     if not found:
         return None
+    found = _as_written(found, lines)
     fatal = next((n for n in range(len(found) - 1, -1, -1) if _is_panic(found[n])), None)
     if fatal is None:
         return found[0]
-    # CPUs may get their lines out in another order than they wrote them.
     end = lines[found[fatal].number].stamp
     found = [one for one in found[: fatal + 1] if not _later(lines[one.number].stamp, end)]
     chosen = fatal = len(found) - 1
@@ -239,6 +241,18 @@ def first(found: Sequence[Complaint], lines: Sequence[Line]) -> Complaint | None
     if _names_nothing(found[chosen]) and chosen:
         chosen -= 1
     return found[chosen]
+
+
+def _as_written(found: Sequence[Complaint], lines: Sequence[Line]) -> list[Complaint]:
+    """CPUs may get neighbouring lines out in another order than they wrote them."""
+    found = list(found)
+    for n in range(1, len(found)):
+        one, other = found[n - 1], found[n]
+        if other.number - one.number <= _NEIGHBOURS and _later(
+            lines[one.number].stamp, lines[other.number].stamp
+        ):
+            found[n - 1], found[n] = other, one
+    return found
 
 
 def _later(stamp: str, end: str) -> bool:

@@ -330,6 +330,13 @@ def test_a_kind_that_nobody_knows_is_called_by_its_own_words(title, begin):
     assert understand("issue [#1] is closed\nissue: 7 [#2]\n").title == ""
 
 
+def test_lines_that_changed_places_are_read_as_they_were_written():
+    text = "[   1.2] invalid opcode: 0000 [#1] SMP\n[   1.1] kernel BUG at mm/my.c:7!\n"
+    text += "[   1.3] RIP: 0010:my_map+0x1/0x2\n"
+    assert understand(text).title == "kernel BUG in my_map"
+    assert understand(text.replace("1.2]", "1.0]")).title == "invalid opcode in my_map"
+
+
 def test_a_flood_of_complaints_ends_with_its_panic():
     text = "[    1.0] unregister_netdevice: waiting for a to become free\n" * 1200
     text += "[  900.0] Kernel panic - not syncing: my driver died\n"
