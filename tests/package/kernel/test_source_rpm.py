@@ -110,7 +110,7 @@ def test_a_spec_without_the_hook_is_refused(
 ) -> None:
     into = tmp_path / "out"
     into.mkdir()
-    with pytest.raises(BuildError, match=rf"has no {HOOK} for a patch"):
+    with pytest.raises(BuildError, match=rf"has no {HOOK} for the patch"):
         run(client, made(hook="other.patch"), into)
 
 

@@ -192,7 +192,7 @@ def test_doctor_says_what_the_service_does_not_what_its_settings_ask(serve, tmp_
 
     found = told()
     (line,) = [what for what in found if "for a ring the service has no CAP_NET_RAW" in what]
-    assert found[line] and not [what for what in found if "taken from a ring" in what]
+    assert found[line] and not [what for what in found if "packets come from a ring" in what]
     receiver.stop()
     assert any("only a running service says so" in what for what in told())
 

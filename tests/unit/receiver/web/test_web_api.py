@@ -107,7 +107,7 @@ def test_going_on_in_the_list(site):
         ("records/000000000000", 404, "no record has an id"),
         ("records/000000000000/text?raw=1", 400, "there are: none"),
         ("nothing", 404, ""),
-        ("events?type=blue", 400, "is none of"),
+        ("events?type=blue", 400, "is not one of"),
     ],
 )
 def test_errors_are_json(site, path, status, words):
