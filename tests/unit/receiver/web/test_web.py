@@ -231,7 +231,7 @@ def test_what_is_asked_for_comes_back_as_text(page, text):
     [
         ("/records/000000000000", 404, "no record has an id"),
         ("/nothing-here", 404, "Not here"),
-        ("/?type=blue", 400, "&#39;blue&#39; is none of bye, hello"),
+        ("/?type=blue", 400, "&#39;blue&#39; is not one of bye, hello"),
         ("/?colour=blue", 400, "there is no parameter"),
         ("/?host=a&host=b", 400, "host is given twice"),
         ("/?since=soon", 400, "neither an age such as 30m"),

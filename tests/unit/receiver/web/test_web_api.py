@@ -97,7 +97,7 @@ def test_going_on_in_the_list(site):
     ("path", "status", "words"),
     [
         ("records?limit=0", 400, "limit: '0' is not a whole number from 1 to 1000"),
-        ("records?all=yes", 400, "all: 'yes' is none of true, false"),
+        ("records?all=yes", 400, "all: 'yes' is not one of true, false"),
         ("records?before=1", 400, "is not a value that `next` returned"),
         (
             "groups?type=panic",
