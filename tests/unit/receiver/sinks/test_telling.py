@@ -22,6 +22,7 @@ from panicast_receiver.sinks.jetstream import JetStream
 from panicast_receiver.sinks.syslog import Syslog, message
 from panicast_receiver.web.access import Access
 from panicast_receiver.web.database import Database
+from panicast_receiver.web.fair import VISITOR
 from panicast_receiver.web.live import MOST_STREAMS, Feed
 from panicast_receiver.web.server import application
 from panicast_receiver.web.site import Site
@@ -222,10 +223,15 @@ def hostile(tmp_path):
     return tmp_path, stored.record.id
 
 
-def test_streams_have_a_bound(hostile, monkeypatch):
+def test_streams_have_a_bound(hostile):
     for streams, status in ((MOST_STREAMS, 503), (MOST_STREAMS - 1, 200)):
-        monkeypatch.setattr(Feed, "streams", streams)
-        ((found, headers, _),) = asked(hostile[0], Feed(hostile[0]), "/api/v1/events")
+        feed = Feed(hostile[0])
+        # The same visitor has the others: another one would get one of them.
+        visitor = VISITOR.set("127.0.0.1")
+        for _ in range(streams):
+            assert feed.join()
+        VISITOR.reset(visitor)
+        ((found, headers, _),) = asked(hostile[0], feed, "/api/v1/events")
         assert found == status and ("Retry-After" in headers) == (status == 503)
 
 
