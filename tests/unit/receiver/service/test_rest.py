@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """When much comes, frames gather for a moment before they are taken."""
 
+import mmap
 import socket
 import struct
 import time
@@ -14,6 +15,7 @@ from panicast_receiver.capture.ring import RingCapture
 from panicast_receiver.records.record import Instant
 from panicast_receiver.service.handoff import Handoff
 from panicast_receiver.service.listener import Listener
+from panicast_receiver.wire.ethernet import ETHERTYPE_IP
 
 from ..conftest import ring_block, udp_frame, wait_until
 
@@ -30,11 +32,12 @@ class Nothing:
 def ring_of(blocks, *frames):
     """A ring of which the first blocks hold so many frames each."""
     capture = RingCapture.__new__(RingCapture)
-    capture._ring = bytearray(blocks * BLOCK)
+    capture._ring = mmap.mmap(-1, blocks * BLOCK)
     for number, count in enumerate(frames):
         block = ring_block([udp_frame(b"no frame of ours")] * count)
         struct.pack_into("=8xIII", capture._ring, number * BLOCK, 1, count, 48)
         capture._ring[number * BLOCK + 48 : number * BLOCK + 48 + len(block)] = block
+    capture.ethertype = ETHERTYPE_IP
     capture._blocks, capture._next, capture._sock, capture._rest_s = blocks, 0, Nothing(), 0.01
     return capture
 
