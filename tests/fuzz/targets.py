@@ -157,10 +157,11 @@ def netconsole(data: bytes) -> None:
 
 def crash(data: bytes) -> None:
     """A record's text: what it means is found and can be stored and printed."""
-    found = understand(data.decode("utf-8", "backslashreplace"))
-    json.dumps(found.as_json())
-    assert "\n" not in found.title and len(found.trace) <= 64
-    assert "\x1b" not in text.escape(found.title)
+    for reason in ("", "Fatal exception"):
+        found = understand(data.decode("utf-8", "backslashreplace"), reason)
+        json.dumps(found.as_json())
+        assert "\n" not in found.title and len(found.trace) <= 64
+        assert "\x1b" not in text.escape(found.title)
     shown = text.render_log(data, colour=False)
     assert "\x1b" not in shown and shown.count("\n") <= data.count(b"\n") + 1
 

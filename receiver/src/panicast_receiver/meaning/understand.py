@@ -290,9 +290,11 @@ def _meaning(lines: Sequence[Line], named: Complaint, reason: str) -> Meaning:
     where = named_in(values.get("where") or "")
     form = better(form, values.get("file") or values["rest"].partition(":")[0], where)
     begin = max(0, named.number - _BEFORE) if _names_nothing(named) else named.number
-    report = take_apart(_of_one(lines, begin, lines[named.number].caller))
+    # A reason that came without a text is on no line.
+    caller = lines[named.number].caller if lines else ""
+    report = take_apart(_of_one(lines, begin, caller))
     culprit = guilty(form, where, report)
-    if culprit is None and lines[named.number].caller:
+    if culprit is None and caller:
         report = take_apart(lines[begin:])
         culprit = guilty(form, where, report)
     if culprit and _names_nothing(named) and (culprit.name in LAST_RESORT or culprit.name in ANCHOR):

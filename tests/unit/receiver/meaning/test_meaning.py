@@ -549,3 +549,8 @@ def test_no_pattern_of_a_format_backtracks(one):
 
     if one.detail is not None:
         assert cost(64 << 10) < 0.005 + 12 * cost(8 << 10)
+
+
+def test_a_reason_without_a_text_is_a_name() -> None:
+    found = understand("", "sysrq triggered crash")
+    assert (found.title, found.kind) == ("panic: sysrq triggered crash", "asked for")
