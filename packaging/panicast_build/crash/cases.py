@@ -73,6 +73,7 @@ class Places:
 
     places: tuple[str, ...] | str = ()
     sample: tuple[str, ...] = ()
+    unheard: tuple[str, ...] = ()
 
 
 def load() -> dict[str, Case]:
@@ -96,7 +97,7 @@ def modules() -> list[str]:
 
 def _expanded(name: str, fields: dict[str, Any]) -> list[Case]:
     """Returns the case of a table, or one case for each of its places."""
-    own: dict[str, Any] = {key: fields.pop(key) for key in ("places", "sample") if key in fields}
+    own: dict[str, Any] = {key: fields.pop(key) for key in ("places", "sample", "unheard") if key in fields}
     at = tables.value(TABLE, name, own, Places)
     if not at.places:
         return [replace(tables.value(TABLE, name, fields, Case), way=name)]
@@ -104,7 +105,7 @@ def _expanded(name: str, fields: dict[str, Any]) -> list[Case]:
     found = places.of(at.places) if isinstance(at.places, str) else dict.fromkeys(at.places, everywhere)
     return [
         replace(
-            tables.value(TABLE, f"{name}-{place}", _put(fields, place), Case),
+            tables.value(TABLE, f"{name}-{place}", _put(_unheard(fields, place in at.unheard), place), Case),
             quick=place in at.sample,
             way=name,
             place=place,
@@ -112,6 +113,11 @@ def _expanded(name: str, fields: dict[str, Any]) -> list[Case]:
         )
         for place, where in found.items()
     ]
+
+
+def _unheard(fields: dict[str, Any], unheard: bool) -> dict[str, Any]:
+    """Returns a table's fields, with any record allowed where none may come."""
+    return {**fields, "record": "any"} if unheard else fields
 
 
 def _put(value: Any, place: str) -> Any:

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A machine says bye before it is suspended, and hello when it is awake again."""
+
+from __future__ import annotations
+
+import docker
+
+from panicast_build.core import tools
+from panicast_build.crash import guest, verdict
+from panicast_build.crash.cases import Case
+from panicast_build.crash.kit import kit
+from panicast_build.smoke import vm
+from panicast_build.targets import kernels
+
+# A hello follows within ten seconds: see GREET_SPREAD in presence.c.
+SUSPENDED = Case(
+    name="suspended",
+    load="insmod /panicast.ko hello_s=1",
+    after="""
+        sleep 12
+        echo +4 > /sys/class/rtc/rtc0/wakealarm; echo mem > /sys/power/state
+        echo WOKE > /dev/console; sleep 12
+    """,
+    shows=("WOKE",),
+    life=300,
+)
+
+
+def test_suspend(client: docker.DockerClient) -> None:
+    tools.need(vm.QEMU, "setpriv")
+    outcome = guest.crash(kit(client, kernels.load()["6.1"]), "virtio-net-pci", SUSPENDED)
+    assert not verdict.fault(SUSPENDED, outcome), str(outcome)
+    said = [(record.type, record.meta["reason"]) for record in verdict.records(outcome.frames)]
+    bye = said.index(("bye", "suspend"))
+    assert {type_ for type_, _ in said[:bye]} == {"hello"}, said
+    assert "hello" in {type_ for type_, _ in said[bye:]}, said
