@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Frames that lie ready, empty, for one record on one interface.
+ * The empty frames that are ready for one record on one interface.
  */
 #include <linux/if_ether.h>
 #include <linux/netdevice.h>

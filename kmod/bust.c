@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Takes the transmit queues away from whoever will never give them back.
+ * Frees transmit queues whose holders will never release them.
  */
 #include <linux/netdevice.h>
 #include <linux/spinlock.h>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which interfaces are meant: those that iface= names, or else every card that
- * the log may be sent on without being asked for.
+ * Chooses the interfaces: those that iface= names, or by default every card
+ * that may broadcast the log.
  *
- * Names mean the initial network namespace.  In any other one whoever made it
- * calls interfaces what he likes, and would be given the log of the machine's
- * kernel, and memory that nobody charges him for.  Hardware is different: only
- * the machine's administrator can have put it there.
+ * Names refer to the initial network namespace.  A user can create another
+ * namespace and name interfaces there as he likes.  He would get the kernel's
+ * log, and kernel memory that is not charged to him.  Hardware is different:
+ * only the machine's administrator can have put it there.
  */
 #include <linux/if_arp.h>
 #include <linux/if_vlan.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The configuration in force.  Two copies take turns: readers (a panic among
- * them) follow a pointer, a writer fills the other copy and moves the pointer.
+ * The configuration in force.  There are two copies: readers, a panic among
+ * them, follow a pointer; a writer fills the other copy and moves the
+ * pointer.
  */
 #include <linux/compiler.h>
 #include <linux/inet.h>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Whether a driver would wait for a lock of its own that nobody gives back.
+ * Decides whether a driver would wait for ever for a lock of its own.
  *
- * Such a lock can't be tried: only its driver knows where it is.  But whoever
- * holds it is inside the driver, and has left signs of that: a name on this
+ * Such a lock can't be tried, because only its driver knows where it is.  But
+ * its holder is inside the driver and has left signs of that: a name on this
  * CPU's stack, a transmit lock, the owner of a NAPI, an interrupt that is
- * being handled.  A card with such a sign is left alone, unless its driver is
- * known not to have a lock that would matter.
+ * being handled.  We send nothing on a card with such a sign, unless its
+ * driver is known to have no lock that matters.
  */
 #include <linux/device.h>
 #include <linux/interrupt.h>

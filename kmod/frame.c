@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fills Ethernet frames, which needs no memory and no neighbour: addresses
- * are the administrator's, or broadcast.
+ * Fills Ethernet frames.  It needs no memory and no neighbour lookup: the
+ * addresses are the administrator's, or broadcast.
  */
 #include <linux/etherdevice.h>
 #include <linux/netdevice.h>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * By what a record is known: the boot id, and the record's number under it.
+ * What identifies a record: the boot id, and the record's number under it.
  *
- * Both are in the nonce of each sealed frame, which must not serve for two
- * plaintexts.  When memory goes back to what it was, so does the number: a
- * machine that wakes from hibernation, or a virtual one that was reverted or
- * cloned, goes on with another boot id.  Of the latter the kernel gives notice
+ * Both are in the nonce of each sealed frame, which must not be used for two
+ * plaintexts.  When memory returns to an earlier state, so does the number.
+ * So a machine that wakes from hibernation, or a virtual one that was
+ * reverted or cloned, gets another boot id.  The kernel reports the latter
  * from 5.18 on, if the hypervisor does.
  */
 #include <linux/atomic.h>

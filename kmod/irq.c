@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A card's interrupts, looked at from outside.
+ * Looks at a card's interrupts from outside.
  *
- * Nothing here asks the interrupt core for anything: all that it does is done
- * under a descriptor's lock and those of interrupt controllers, and what
- * crashed may hold one of them.  disable_irq(), with which many drivers begin
- * ndo_poll_controller(), waits for such a lock, too, for handlers on CPUs that
- * have been stopped, and for a controller that has given the interrupt to one.
+ * Nothing here calls the interrupt core: all its functions take a
+ * descriptor's lock and those of interrupt controllers, and the crashed code
+ * may hold one.  disable_irq(), with which many drivers begin
+ * ndo_poll_controller(), also waits for handlers on stopped CPUs, and for a
+ * controller that has given the interrupt to one.
  */
 #include <linux/interrupt.h>
 #include <linux/irq.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where the kernel lies in memory: what makes symbols of addresses.
+ * Where the kernel lies in memory, which turns addresses into symbols.
  *
- * The kernel says it in a panic notifier of its own, after ours, see panic.c.
- * It has it ready for kdump all the time, in the vmcoreinfo note.
+ * The kernel prints it in a panic notifier of its own, after ours, see
+ * panic.c.  The vmcoreinfo note, made for kdump, has it all the time.
  */
 #include <linux/ctype.h>
 #include <linux/elf.h>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Records from a machine that is well: test, hello, bye.
+ * Records while the machine is well: test, hello, bye.
  *
- * RTNL is held while a record is put together, and never while it waits for
- * cards to take it: a card that never confirms a frame must not keep the whole
- * machine from changing an address.  They leave where the network stack would
- * send, see upper.c.
+ * RTNL is held while a record is put together, but not while it waits for
+ * cards to send it: a card that never confirms a frame must not keep the
+ * whole machine from changing an address.  The records leave where the
+ * network stack would send, see upper.c.
  */
 #include <linux/delay.h>
 #include <linux/err.h>

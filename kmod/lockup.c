@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Soft and hard lockups, hung tasks and RCU stalls that the machine survives.
+ * Reports soft and hard lockups, hung tasks and RCU stalls that the machine
+ * survives.
  *
- * The kernel tells nobody of them but its log, so a thread looks at what is
- * new there.  It sleeps by a high resolution timer: those run in the hard
- * interrupt, even on a CPU that is locked up with softirqs off.  A CPU that is
- * locked up with interrupts off runs none, so there are two on two CPUs, none
- * of them isolated.
+ * The kernel reports them only in its log, so a thread reads what is new
+ * there.  It sleeps by a high resolution timer: those run in the hard
+ * interrupt, even on a CPU that is locked up with softirqs off.  A CPU that
+ * is locked up with interrupts off runs no timers, so there are two threads
+ * on two CPUs, neither of them isolated.
  */
 #include <linux/atomic.h>
 #include <linux/cpu.h>

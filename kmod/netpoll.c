@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Our share of a device's netpoll, which netconsole may have one of, too.
+ * Our share of a device's netpoll, of which netconsole may have one too.
  *
- * Up to 6.17, where it wasn't mended later, whoever gives up a share makes the
- * device forget what all share.  The others are silent then, their memory is
- * lost, and the device's polls no longer say whose they are.  So we don't make
- * it forget, and remind it.
+ * Up to 6.17, unless the fix was backported, a user that gives up its share
+ * makes the device forget the shared state.  Then the others are silent,
+ * their memory leaks, and the device's polls no longer say who owns them.  So
+ * we never make the device forget, and remind it.
  */
 #include <linux/netpoll.h>
 #include <linux/rtnetlink.h>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Parity frames: any of them restores any frame of the record that was lost.
+ * Parity frames: each of them can replace any lost frame of the record.
  *
- * They are sums of the record's frames, each times a factor, where bytes are
- * elements of GF(2^8) and addition is exclusive or.  A word holds eight of
- * them.  This runs after a panic: no allocation, no lock, no table, and a time
- * that depends on nothing but how much there is.
+ * They are sums of the record's frames, each times a factor.  Bytes are
+ * elements of GF(2^8), and addition is XOR.  A word holds eight of them.
+ * This runs after a panic: no allocation, no lock, no table, and a time that
+ * depends only on the amount of data.
  */
 #include "parity.h"
 

@@ -3,9 +3,9 @@
  * Polls a device for what it has sent, without waiting for any lock that can
  * be tried.
  *
- * Not by netpoll_poll_dev(): ndo_poll_controller() is disable_irq(), the
- * handler, enable_irq() in many drivers, see irq.c; in others it schedules the
- * NAPIs, which are polled here anyway.
+ * It does not use netpoll_poll_dev(): in many drivers ndo_poll_controller()
+ * is disable_irq(), the handler, enable_irq(), see irq.c; in others it
+ * schedules the NAPIs, which are polled here anyway.
  */
 #include <linux/netdevice.h>
 #include <linux/netpoll.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * hello while the machine lives, bye when it goes in good order: whoever says
- * neither bye nor its last words has died without them.
+ * Says hello while the machine lives, and bye when it goes down properly.  A
+ * machine that falls silent with neither bye nor last words has died without
+ * them.
  */
 #include <linux/delay.h>
 #include <linux/err.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is said: the metadata and the text of a record.
+ * Builds the metadata and the text of a record.
  */
 #include <linux/sched.h>
 #include <linux/slab.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sealed frames, for those who gave a key.
+ * Seals frames, if there is a key.
  */
 #include <linux/kmod.h>
 #include <linux/module.h>

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ports of bonds, teams, bridges and failover pairs, while the machine is well.
+ * Ports of bonds, teams, bridges and failover pairs, while the machine is
+ * well.
  *
- * A switch sends what is for a machine to where it has last heard that MAC
- * address.  A port that the master doesn't send on and that speaks all the same
- * takes the traffic of the whole bond away from the port that works.  So a port
- * says only what the master would say there.  Not after a panic: then nobody
- * waits for an answer, and any port may be the one that is heard.
+ * A switch sends a machine's traffic to the port where it last heard that MAC
+ * address.  If a port speaks that the master doesn't send on, it takes the
+ * traffic of the whole bond away from the port that works.  So a port says
+ * only what the master would say there.  After a panic that does not matter:
+ * nobody waits for an answer, and any port may be the one that is heard.
  */
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>

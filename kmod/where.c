@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where this CPU was when it crashed, and how the others were stopped: what
- * tells whose locks will never be given back.
+ * Where this CPU was when it crashed, and how the others were stopped.  It
+ * shows whose locks will never be released.
  *
- * All without a lock: the kernel prints the same trace in every panic.
+ * All of this takes no lock: the kernel prints the same trace in every panic.
  */
 #include <linux/cpumask.h>
 #include <linux/kernel.h>
