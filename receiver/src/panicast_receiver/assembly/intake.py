@@ -183,7 +183,7 @@ class Intake:
         return self.reassembler.feed(opened, source, now, may_begin)
 
     def _open(self, frame: Frame, data: bytes) -> Frame | Drop:
-        """The frame with its payload opened, if it is sealed and new."""
+        """Return the frame with its payload opened, if it is sealed and new."""
         if not frame.sealed:
             hosts = self.sealed_hosts
             # To tell the host takes longer than to see that none is named.

@@ -191,7 +191,7 @@ class Partial:
         return work_s(block, lost, len(kept))
 
     def _wants(self, seq: int, metadata: int, size: int) -> Block | None:
-        """The block of a parity frame, None when it brings nothing."""
+        """Return the block of a parity frame; None if it brings nothing."""
         block = block_of(seq, self.count, metadata, size, self.first.text_length)
         if block is None:
             return None

@@ -42,7 +42,7 @@ class Guard:
         self.macs = Rate(per_mac)
 
     def allows(self, source: Source, now: float) -> bool:
-        """Whether this sender may begin another record."""
+        """Tell whether this sender may begin another record."""
         # A UDP socket shows no MAC, and some senders have no address: they cannot be told apart.
         known = source.mac is not None or source.ip is not None
         if known and not self.sources.allows((source.mac, source.ip), now):

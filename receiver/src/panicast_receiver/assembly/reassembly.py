@@ -200,7 +200,7 @@ class Reassembler:
         return (self.settle(partial) if partial.ready else []) + self.make_room()
 
     def wake(self, at: float) -> None:
-        """A record in flight wants to be looked at then."""
+        """Have a record in flight examined at this time."""
         self._next_idle = min(self._next_idle, at)
 
     def settle(self, partial: Partial) -> list[Record]:

@@ -58,7 +58,7 @@ _Line = tuple[str, int, int, str, str]
 
 
 def programs_for(address: str, ports: Sequence[int], raw: bool) -> dict[int, Program]:
-    """A program for each Ethernet type that is to be heard; of ``::`` IPv4 is part, as of a socket."""
+    """Return a program for each Ethernet type to receive; ``::`` includes IPv4, as for a socket."""
     host = ipaddress.ip_address(address)
     found = {}
     if isinstance(host, ipaddress.IPv4Address) or not int(host):

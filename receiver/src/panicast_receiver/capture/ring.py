@@ -123,7 +123,7 @@ class RingCapture:
         self._index = interface_index(self._interface)
 
     def _make_ring(self, wanted: int) -> int:
-        """As many blocks as there is memory for, at most the wanted bytes; returns the bytes."""
+        """Make as many blocks as there is memory for, at most the wanted bytes; return the bytes."""
         self._blocks = max(2, wanted // _BLOCK)
         while True:
             request = (_BLOCK, self._blocks, 2048, _BLOCK // 2048 * self._blocks, _BLOCK_TIMEOUT_MS, 0, 0)

@@ -25,7 +25,7 @@ _PATIENCE_S = 20.0
 
 
 def make(ethertype: int = ETHERTYPE_IP) -> socket.socket:
-    """A packet socket that lets nothing in yet; raises PermissionError without CAP_NET_RAW."""
+    """Return a packet socket that lets nothing in yet. Raises PermissionError without CAP_NET_RAW."""
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ethertype))
     # It hears from its making on.
     attach_filter(sock, NOTHING)

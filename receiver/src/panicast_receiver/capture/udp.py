@@ -115,7 +115,7 @@ class UdpCapture:
 
 
 def _socket_for(address: str) -> tuple[socket.socket, str]:
-    """A socket, and the address to bind it to."""
+    """Return a socket, and the address to bind it to."""
     if ":" not in address:
         return socket.socket(socket.AF_INET, socket.SOCK_DGRAM), address
     try:
@@ -132,7 +132,7 @@ def _socket_for(address: str) -> tuple[socket.socket, str]:
 
 
 def _place(address: str, port: int) -> tuple[object, ...]:
-    """What ``bind`` wants; a link-local address has its interface in it."""
+    """Return what ``bind`` wants; a link-local address includes its interface."""
     flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
     return socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM, flags=flags)[0][4]
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which records wait for their meaning, and what came of it. Who looks for it is somebody else.
+"""Which records wait for their meaning, and what the analysis found. Another room does the
+analysis.
 
-A text may be made to break whoever looks at it. So that it is tried is written down before it is, and what
-was begun twice and never ended is not tried again.
+A text may be crafted to harm its reader. So each try is written down before it begins, and a text
+that was begun twice and never finished is not tried again.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class Meanings:
         self._begun = 0
 
     def replaced(self) -> bool:
-        """Whether another file has the database's name now, or none."""
+        """Tell whether another file has the database's name now, or none."""
         return self._named.changed()
 
     def close(self) -> None:
@@ -84,21 +85,22 @@ class Meanings:
         self._db.close()
 
     def waiting(self) -> bool:
-        """Whether a record waits."""
+        """Tell whether a record waits."""
         return bool(self._db.execute("SELECT 1 FROM records WHERE signature IS NULL LIMIT 1").fetchone())
 
     def urgent(self) -> bool:
-        """Whether a record waits of which people are told at once."""
+        """Tell whether a record waits that people hear of at once."""
         found = self._db.execute(
             f"SELECT 1 FROM records WHERE signature IS NULL AND tries = 0 AND turn = {turns.AT_ONCE} LIMIT 1"
         )
         return found.fetchone() is not None
 
     def begin(self, most: int) -> list[Task]:
-        """The records that wait longest. When this returns it is on the disk that they are tried.
+        """Return the records that have waited longest. When this returns, the disk has it that they
+        are tried.
 
-        One that was begun before, and was not ended, comes alone: whatever happens then is its doing. It
-        comes after the others, but now and then before them: there may be no end of others.
+        A record that was begun before and not finished comes alone: whatever happens then is its
+        doing.
         """
         self._begun += 1
         least = 0 if self._begun % _AGAIN_EVERY else 1
@@ -133,8 +135,8 @@ class Meanings:
         return tasks
 
     def end(self, found: Sequence[tuple[Task, Found]], untried: Sequence[Task] = ()) -> None:
-        """Keep what was found; ``untried`` were begun and never looked at. A record that has grown meanwhile
-        is one that waits."""
+        """Store what was found; ``untried`` were begun and never analysed. A record that has grown
+        meanwhile waits again."""
         with _Transaction(self._db) as db:
             for task in untried:
                 db.execute(
@@ -151,8 +153,8 @@ class Meanings:
                 _tell_again(db, missed)
 
     def known(self, after: bytes, most: int) -> list[Known]:
-        """Crashes that another version of the algorithm than ours has named, by identity; ``after`` is the
-        last of those before."""
+        """Return crashes that another version of the algorithm has named, by identity; ``after`` is
+        the last one returned before."""
         rows = self._db.execute(
             "SELECT * FROM records WHERE identity > ? AND type IN (?, ?) AND crash IS NOT NULL "
             "AND crash NOT LIKE ? ORDER BY identity LIMIT ?",
@@ -162,7 +164,7 @@ class Meanings:
         return [Known(_task(row), row["signature"] or "", row["title"] or "") for row in rows]
 
     def rename(self, found: Sequence[tuple[Known, Meaning]]) -> None:
-        """Keep other names. Whoever was told of the records is not told again."""
+        """Store new names. Those who have the records do not get them again."""
         with _Transaction(self._db) as db:
             for one, meaning in found:
                 self._keep(db, one.task, meaning)
@@ -207,13 +209,13 @@ class _Transaction:
 
 
 def _told(task: Task, commit_s: float) -> bool:
-    """Whether somebody may have told of it without its meaning, before a commit is over."""
+    """Tell whether somebody may have read the record without its meaning before a commit is over."""
     late = changes.age_s(task.changed, task.received_ns) >= PATIENCE_S - commit_s
     return task.turn == turns.WAITED or (task.turn == turns.AT_ONCE and late)
 
 
 def _tell_again(db: sqlite3.Connection, tasks: Sequence[Task]) -> None:
-    """Count it as a change, if it is one for whoever was told of the record."""
+    """Count it as a change, if it is one for those who have the record already."""
     changed = changes.newest(db)
     for task in tasks:
         number = changes.following(changed)

@@ -168,7 +168,7 @@ DROP INDEX records_by_mac;
 
 
 def explain(error: sqlite3.Error, path: Path) -> str:
-    """SQLite's error as a sentence that names the file and says what to do."""
+    """Return SQLite's error as a sentence that names the file and says what to do."""
     text = str(error)
     if "not a database" in text or "malformed" in text:
         return f"{path} is damaged ({text}); {damage.WHAT_TO_DO}"
@@ -182,7 +182,7 @@ def explain(error: sqlite3.Error, path: Path) -> str:
 
 
 def failure(error: sqlite3.Error, path: Path) -> ReceiverError:
-    """The same as an exception; a DamagedError where the file itself is at fault."""
+    """Return the same as an exception; a DamagedError if the file itself is at fault."""
     if damage.is_damage(error, path):
         return damage.DamagedError(f"{path} is damaged ({error}); {damage.WHAT_TO_DO}")
     return ReceiverError(explain(error, path))
@@ -332,7 +332,7 @@ def _checked_reader(uri: str, path: Path, older: bool) -> sqlite3.Connection:
 def _check_version(
     connection: sqlite3.Connection, path: Path, allow_new: bool, allow_older: bool = False
 ) -> int:
-    """The file's version, 0 for a new one; raises ReceiverError where it is none of ours."""
+    """Return the file's version, 0 for a new one. Raises ReceiverError if it is not one of ours."""
     version, application = (
         connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "application_id")
     )
@@ -383,7 +383,7 @@ def _columns(db: sqlite3.Connection) -> set[tuple[str, frozenset[str]]]:
 
 
 def has_log(path: Path) -> bool:
-    """Whether a write-ahead log holds changes that the main file lacks."""
+    """Tell whether a write-ahead log holds changes that the main file lacks."""
     try:
         return path.with_name(path.name + "-wal").stat().st_size > 0
     except OSError:
@@ -404,7 +404,8 @@ def _unreadable(path: Path) -> str:
 
 
 def _look(path: Path) -> tuple[bool, str]:
-    """Whether the file, or a folder that hides it, exists but is closed to us; and our user name."""
+    """Tell whether the file, or a folder that hides it, exists but is closed to us; also return our
+    user name."""
     closed = path.exists() if os.access(path.parent, os.X_OK) else path.parent.exists()
     try:
         return closed, pwd.getpwuid(os.geteuid()).pw_name

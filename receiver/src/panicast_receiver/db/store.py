@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The writing side of the database: one transaction per batch, records merged with what is there."""
+"""The writing side of the database: one transaction for each batch; records are merged with what is
+stored."""
 
 from __future__ import annotations
 
@@ -77,7 +78,8 @@ class Stored(NamedTuple):
 
 
 def to_signed(value: int | None) -> int | None:
-    """SQLite's integers are signed: the wire's 64-bit time is kept as its two's complement."""
+    """Convert the wire's unsigned 64-bit time to two's complement, because SQLite's integers are
+    signed."""
     return value - _U64 if value is not None and value >= _U64 >> 1 else value
 
 
@@ -87,7 +89,8 @@ def from_signed(value: int | None) -> int | None:
 
 
 def unpack_body(body: bytes, gaps: Sequence[Sequence[int]], text_length: int) -> tuple[Run, ...]:
-    """The runs of a stored text: its bytes, placed around the gaps; none where the disk has changed them."""
+    """Return the runs of a stored text: its bytes, placed around the gaps; none if the disk has
+    corrupted them."""
     try:
         data = zstandard.ZstdDecompressor().decompress(body, max_output_size=text_length or 1)
     except (zstandard.ZstdError, TypeError):
@@ -102,7 +105,8 @@ def unpack_body(body: bytes, gaps: Sequence[Sequence[int]], text_length: int) ->
 
 
 def parse_gaps(text: str, text_length: int) -> list[list[int]]:
-    """What is missing of a stored text, as [offset, length]: all of it where the disk has changed that."""
+    """Return what is missing of a stored text, as [offset, length]; everything if the disk has
+    corrupted that."""
     try:
         found = json.loads(text)
         end = 0
@@ -116,7 +120,8 @@ def parse_gaps(text: str, text_length: int) -> list[list[int]]:
 
 
 def row_to_record(row: Mapping[str, Any] | sqlite3.Row) -> Record:
-    """A whole row back as the record it was made of; a raw record's host is not part of a Record."""
+    """Return a whole row as the record that it was made from; a raw record's host is not part of a
+    Record."""
     return Record(
         identity=row["identity"],
         format=row["format"],
@@ -190,7 +195,7 @@ class Store:
         return self._in_transaction([partial(turns.let_go, self._db, most, self._change)])[0], True
 
     def expire(self, kept: Retention, now_ns: int, most: int = retention.BATCH) -> int:
-        """Delete some of what need not be kept; how many rows that were. Raises like ``write``."""
+        """Delete some of what need not be kept; return the number of rows. Raises like ``write``."""
         (expired,) = self._in_transaction(
             [partial(retention.expire, self._db, kept, self.path, now_ns, most)]
         )
@@ -198,17 +203,17 @@ class Store:
         return expired.rows
 
     def make_room(self, kept: Retention, now_ns: int) -> int:
-        """The same on a full disk, into what the log has of it already. Raises like ``write``."""
+        """Do the same on a full disk, in the space that the log already has. Raises like ``write``."""
         self._db.execute("PRAGMA wal_checkpoint(RESTART)")
         return self.expire(kept, now_ns, retention.FEW_WHEN_FULL)
 
     def expired_ns(self) -> int | None:
-        """The time that ``expire`` was last given, by whoever keeps this folder."""
+        """Return the time that ``expire`` was last given in this folder."""
         return retention.expired_ns(self._db)
 
     def begin_anew(self, error: Exception) -> None:
-        """Put the file aside, which is damaged, or leave it where somebody has moved it, and go on with a
-        new one. Raises ReceiverError and OSError where there is none yet: then try again."""
+        """Set the damaged file aside, or leave it where somebody has moved it, and continue with a
+        new one. Raises ReceiverError and OSError if that fails: then try again."""
         if not self._given_up:
             self._given_up = True
             try:
@@ -223,15 +228,16 @@ class Store:
         self._given_up = False
 
     def is_gone(self) -> bool:
-        """Whether the file that is written to has its name no more."""
+        """Tell whether the open file no longer has its name."""
         return self._named.changed()
 
     def is_usable(self) -> bool:
-        """Whether others may open the file now: not until the log of the one before is out of its way."""
+        """Tell whether others may open the file now: not until the previous one's log is out of its
+        way."""
         return not self._given_up and not self.is_gone()
 
     def is_sound(self, beat: Callable[[], None]) -> bool:
-        """Whether nothing is wrong with the whole file, which takes as long as to read it."""
+        """Tell whether nothing is wrong with the whole file; takes as long as reading it."""
         self._db.set_progress_handler(beat, schema.BEAT_STEPS)
         try:
             return damage.sound(self._db)
@@ -239,7 +245,8 @@ class Store:
             self._db.set_progress_handler(None, 0)
 
     def shrink(self) -> bool:
-        """Give some of the pages that are free back to the disk, where they are many; whether more are."""
+        """Return some of the free pages to the disk, if there are many; tell whether there are
+        more."""
         pages, free = (
             self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count")
         )
@@ -329,7 +336,7 @@ class Store:
         self._lock.close()
 
     def _in_transaction(self, steps: Sequence[Callable[[], T]]) -> list[T]:
-        """All of the steps or none; the disk has them when this returns."""
+        """Do all of the steps or none; the disk has them when this returns."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             # Others may write too.
@@ -437,7 +444,7 @@ class Store:
         return self._changed
 
     def _name(self, record: Record) -> str:
-        """The host's name, as well as it is known."""
+        """Return the host's name, as well as it is known."""
         known = boots.full_name(self._db, record) or record.host or self._host_of(record.mac)
         return known or record.mac or record.source.ip or ""
 
@@ -457,7 +464,7 @@ def _pairs(gaps: Sequence[Gap]) -> list[list[int]]:
 
 
 def _merge(old: Record, new: Record) -> Record:
-    """What two incomplete sightings know together; the first one's time and source stay."""
+    """Return what two incomplete sightings know together; the first one's time and source stay."""
     metadata = old.metadata if old.metadata is not None else new.metadata
     # Which of the frames that were restored are the same is not known.
     restored = max(old.restored, new.restored)

@@ -67,7 +67,7 @@ class Frame(NamedTuple):
     at: bool = False
 
     def shown(self) -> str:
-        """As it stands in a record's trace."""
+        """Return the frame as a record's trace shows it."""
         return f"{self.name} [{self.module}]" if self.module else self.name
 
 

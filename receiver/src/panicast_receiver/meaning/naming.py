@@ -59,7 +59,8 @@ def _trace(report: Report) -> list[Frame]:
 
 
 def _running(report: Report) -> list[Frame]:
-    """What the CPU was at, and how it came there: registers, and the trace that follows them."""
+    """Return what the CPU was doing, and how it came there: registers, and the trace that follows
+    them."""
     begin = next((n for n, one in enumerate(report.told) if one is not None and one.at), -1)
     if begin < 0 and report.traces and all(trace.aside for trace in report.traces):
         # Nobody is known but the thread that watches: its outermost function is its name.
@@ -76,7 +77,7 @@ def _running(report: Report) -> list[Frame]:
 
 
 def _interrupted(report: Report) -> list[Frame]:
-    """What the timer interrupted: registers behind its interrupt, and the rest of that trace."""
+    """Return what the timer interrupted: registers after its interrupt, and the rest of that trace."""
     inside = False
     frames: list[Frame] = []
     for found in report.told:
@@ -132,7 +133,7 @@ def _called(frames: Sequence[Frame]) -> Frame | None:
 
 
 def _awaited(frames: Sequence[Frame]) -> Frame | None:
-    """What a task sleeps for."""
+    """Return what a task sleeps for."""
     for found in frames:
         if any(name in found.name for name in _SAME_WAIT):
             return found._replace(name="synchronize_rcu")

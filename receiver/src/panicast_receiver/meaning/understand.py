@@ -61,7 +61,7 @@ class Complaint(NamedTuple):
     detail: re.Match[str] | None
 
     def values(self) -> dict[str, str]:
-        """What the line says."""
+        """Return what the line says."""
         return {"rest": self.rest, **(self.detail.groupdict("") if self.detail else {})}
 
 
@@ -138,7 +138,7 @@ def _unknown(lines: Sequence[Line]) -> list[Complaint]:
 
 
 def _weak(found: Sequence[Complaint]) -> bool:
-    """Whether others may say more."""
+    """Tell whether others may say more."""
     return all(_names_nothing(one) or one.form.begins == "Oops" for one in found)
 
 
@@ -153,7 +153,7 @@ def _put_before(lines: Sequence[Line]) -> str:
 
 
 def _noise(text: str) -> bool:
-    """Whether this only sounds like a complaint."""
+    """Tell whether this only sounds like a complaint."""
     return any(words in text.lower() for words in NOISE)
 
 
@@ -226,7 +226,8 @@ def _names_nothing(one: Complaint) -> bool:
 
 
 def first(found: Sequence[Complaint], lines: Sequence[Line]) -> Complaint | None:
-    """The complaint that names the crash: the first of those that lead to its end without a long rest."""
+    """Return the complaint that names the crash: the first of those that lead to its end without a
+    long pause."""
     if not found:
         return None
     found = _as_written(found, lines)

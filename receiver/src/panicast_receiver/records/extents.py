@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Pieces of a text that arrive in any order, twice, or overlapping; never more bytes than the text."""
+"""Pieces of a text that arrive in any order, repeated or overlapping; never more bytes than the
+text."""
 
 from __future__ import annotations
 
@@ -28,12 +29,12 @@ class Run(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Offset of the first byte after the run."""
+        """Return the offset of the first byte after the run."""
         return self.offset + len(self.data)
 
 
 def runs_of(pairs: Iterable[tuple[int, Data]]) -> tuple[Run, ...]:
-    """Offsets and bytes as runs, at a fifth of what Run() costs."""
+    """Return offsets and bytes as runs, at a fifth of the cost of Run()."""
     return tuple(map(tuple.__new__, repeat(Run), pairs))
 
 
@@ -85,7 +86,7 @@ class Whole(Sequence[Run]):
 
 
 def bytes_of(pieces: Iterable[Data], fetch: Callable[[range], bytes]) -> Iterator[bytes]:
-    """The bytes of pieces; those that lie one after the other in the file are read together."""
+    """Yield the bytes of pieces; neighbours in the file are read together."""
     place = range(0)
     for piece in pieces:
         if isinstance(piece, range) and piece.start == place.stop:
@@ -101,7 +102,7 @@ def bytes_of(pieces: Iterable[Data], fetch: Callable[[range], bytes]) -> Iterato
 
 
 def size_of(runs: Sequence[Run]) -> int:
-    """Bytes of memory that the text of the runs takes."""
+    """Return the bytes of memory that the text of the runs takes."""
     return runs.size if isinstance(runs, Whole) else sum(len(run.data) for run in runs)
 
 
@@ -113,7 +114,7 @@ class Piece(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Offset of the first byte after the piece."""
+        """Return the offset of the first byte after the piece."""
         return self.offset + len(self.data)
 
 
@@ -134,7 +135,8 @@ class Extents:
         return iter(self._pieces)
 
     def within(self, start: int, end: int) -> list[Data] | None:
-        """What covers all from ``start`` to ``end``, None when something is missing there."""
+        """Return what covers everything from ``start`` to ``end``; None if something is missing
+        there."""
         found: list[Data] = []
         index = max(0, bisect_right(self._starts, start) - 1)
         for offset, data in self._pieces[index:]:
@@ -145,7 +147,7 @@ class Extents:
         return found if start >= end else None
 
     def add(self, offset: int, data: Data) -> int:
-        """Take what is new of ``data``; returns how many bytes were."""
+        """Keep what is new of ``data``; return how many bytes were."""
         before, position, end = self.covered, offset, offset + len(data)
         index = bisect_right(self._starts, offset)
         if index and self._pieces[index - 1].end > position:
@@ -165,7 +167,7 @@ class Extents:
 
 
 def gaps(runs: Sequence[Run], length: int) -> list[Gap]:
-    """What sorted runs leave out of a text of ``length`` bytes."""
+    """Return what sorted runs leave out of a text of ``length`` bytes."""
     found, position = [], 0
     for offset, data in runs:
         if offset > position:
@@ -177,7 +179,7 @@ def gaps(runs: Sequence[Run], length: int) -> list[Gap]:
 
 
 def merged(*parts: Sequence[Run]) -> tuple[Run, ...]:
-    """Several sets of runs as one, neighbours joined: as few runs as there can be."""
+    """Return several sets of runs as one, neighbours joined: as few runs as possible."""
     joined: list[Run] = []
     group: list[bytes] = []
     start = end = 0

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The fields of a record as others see it: one table for JSON, the API, PostgreSQL and the documentation.
+"""The fields of a record as others see it: one table for JSON, the API, PostgreSQL and the
+documentation.
 
-``list --json`` prints the fields in this order. A new field is a row here and a line in the reader.
+``list --json`` prints the fields in this order. To add a field, write a row here and a line in the
+reader.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ class Field(NamedTuple):
 
     @property
     def required(self) -> bool:
-        """Whether every receiver that ever was sends it."""
+        """Tell whether every receiver that ever was sends it."""
         return self.usual is _REQUIRED
 
 
@@ -195,7 +197,7 @@ TEXT_FIELDS: Sequence[Field] = (
 
 
 def render_markdown() -> str:
-    """The table of docs/receiver.md."""
+    """Return the table of docs/receiver.md."""
     rows = [(field.name, field.text) for field in FIELDS]
     rows += [(field.name, f"(show) {field.text}") for field in TEXT_FIELDS]
     return "| name | meaning |\n|---|---|\n" + "".join(f"| {name} | {text} |\n" for name, text in rows)

@@ -83,13 +83,13 @@ class Handoff:
             return None if self._closed and not batch else batch
 
     def close(self) -> None:
-        """The producer has put its last record."""
+        """Note that the producer has put its last record."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     def abandon(self) -> int:
-        """The consumer gives up: frees a waiting producer; returns how many records are lost."""
+        """Give up as the consumer: free a waiting producer; return how many records are lost."""
         with self._changed:
             self._abandoned = True
             self._changed.notify_all()

@@ -118,7 +118,7 @@ def parse_names(text: str) -> Sequence[str]:
 
 
 def one_of(*words: str) -> Callable[[str], object]:
-    """A check that passes these words only."""
+    """Return a check that accepts only these words."""
 
     def check(text: str) -> None:
         if text not in words:

@@ -26,7 +26,7 @@ _STEP_S, _BYTE_S = 1.2e-6, 0.4e-9
 
 
 def blocks_of(count: int) -> int:
-    """Into how many blocks a record of so many source frames is divided."""
+    """Return the number of blocks of a record with so many source frames."""
     return -(-count // BLOCK)
 
 
@@ -54,8 +54,8 @@ class Block(NamedTuple):
 
 
 def block_of(seq: int, count: int, metadata: int, size: int, text: int) -> Block | None:
-    """The block of a parity frame with this header and so long a payload; None where no sender makes such
-    a frame."""
+    """Return the block of a parity frame with this header and payload length; None if no sender
+    makes such a frame."""
     blocks = blocks_of(count)
     if not count <= seq < count + BLOCK * blocks or not 1 <= size <= MAX_SIZE or metadata > size:
         return None
@@ -73,7 +73,7 @@ def _tries(lost: int) -> int:
 
 
 def work_s(block: Block, lost: int, parity: int) -> float:
-    """About how many seconds restore() takes at most."""
+    """Return about how many seconds restore() takes at most."""
     steps = parity * (len(block.seqs) - lost) + _tries(lost) * lost * (lost + EXTRA)
     return steps * (_STEP_S + block.size * _BYTE_S)
 
@@ -108,7 +108,7 @@ def restore(block: Block, sources: Mapping[int, bytes], parity: Mapping[int, byt
 
 
 def _payload(block: Block, seq: int, value: int) -> bytes | None:
-    """A restored source without its padding; None when that is not zero."""
+    """Return a restored source without its padding; None if the padding is not zero."""
     start, end = block.place(seq)
     data = value.to_bytes(block.size, "big")
     return None if any(data[end - start :]) else data[: end - start]
@@ -128,7 +128,7 @@ _POWER, _LOG = _tables()
 
 
 def _factor(p: int, s: int) -> int:
-    """What source ``s`` of a block is multiplied with for its parity ``p``."""
+    """Return the factor of source ``s`` of a block for its parity ``p``."""
     return _POWER[(_LOG[BLOCK ^ s] - _LOG[BLOCK + p ^ s]) % 255]
 
 
@@ -154,7 +154,7 @@ _BITS = [[bit for bit in range(8) if factor >> bit & 1] for factor in range(256)
 
 @lru_cache(maxsize=64)
 def _masks(size: int) -> tuple[int, int]:
-    """The lowest bit of each byte, and all but the highest."""
+    """Return the lowest bit of each byte, and all bits but the highest."""
     ones = int.from_bytes(b"\1" * size, "big")
     return ones, ones * 0x7F
 

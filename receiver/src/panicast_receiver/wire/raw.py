@@ -37,7 +37,7 @@ def decode_raw(packet: IPPacket) -> RawFrame | Drop:
 
 
 def _ones_complement_sum(header: bytes) -> int:
-    """The IP checksum's sum: 0xFFFF over a header that holds its own valid checksum."""
+    """Return the sum of the IP checksum: 0xFFFF over a header with a valid checksum in it."""
     total: int = sum(struct.unpack(f">{len(header) // 2}H", header))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)

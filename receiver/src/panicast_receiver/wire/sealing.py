@@ -70,7 +70,7 @@ Keys = Mapping[int, Union[SharedKey, MasterKey]]
 
 
 def open_frame(datagram: bytes, key: bytes) -> bytes | None:
-    """The payload of a sealed datagram; None when it was not sealed with this key."""
+    """Return the payload of a sealed datagram; None if it was not sealed with this key."""
     header, sealed = datagram[: HEADER.size], datagram[HEADER.size :]
     try:
         plain: bytes = crypto_aead_xchacha20poly1305_ietf_decrypt(sealed, header, _nonce(header), key)
@@ -80,7 +80,7 @@ def open_frame(datagram: bytes, key: bytes) -> bytes | None:
 
 
 def seal_frame(header: bytes, payload: bytes, key: bytes) -> bytes:
-    """A sealed datagram; the header says that it is, and by which key."""
+    """Return a sealed datagram; its header says so, and names the key."""
     sealed: bytes = crypto_aead_xchacha20poly1305_ietf_encrypt(payload, header, _nonce(header), key)
     return header + sealed
 
@@ -90,14 +90,15 @@ def _nonce(header: bytes) -> bytes:
 
 
 def seal_datagram(datagram: bytes, key_id: int, key: bytes) -> bytes:
-    """A datagram that is not sealed as one that is."""
+    """Return an unsealed datagram as a sealed one."""
     flags = datagram[_FLAGS_AT] | FLAG_SEALED
     header = datagram[:_FLAGS_AT] + bytes((flags, key_id)) + datagram[_FLAGS_AT + 2 : HEADER.size]
     return seal_frame(header, datagram[HEADER.size :], key)
 
 
 def read_keys(path: Path) -> Keys:
-    """The keys by their ids; raises ReceiverError, also when others than its owner may read the file."""
+    """Return the keys by their ids. Raises ReceiverError, also if others than its owner may read
+    the file."""
     if not HAVE_NACL:
         raise ReceiverError(
             "opening sealed frames needs PyNaCl; install python3-nacl (Debian, Ubuntu), python3-pynacl "
@@ -120,10 +121,10 @@ def read_keys(path: Path) -> Keys:
 
 
 def host_field(name: str) -> bytes:
-    """A node name as the header has it."""
+    """Return a node name as in the header."""
     return name.encode("utf-8", "surrogateescape")[:HOST_BYTES].ljust(HOST_BYTES, b"\0")
 
 
 def generate() -> str:
-    """A new key in hexadecimal digits."""
+    """Return a new key in hexadecimal digits."""
     return secrets.token_hex(KEY_BYTES)

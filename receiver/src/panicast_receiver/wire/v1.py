@@ -185,7 +185,7 @@ def identity_of(
     time_ns: int,
     host: str,
 ) -> bytes:
-    """The identity of a record of which these are known; its key id is 0."""
+    """Return the identity of a record with these facts; its key id is 0."""
     # Not decoded: what another version has taken need not be what this one would take.
     header = _header(kind, flags, boot_id, event, 0, frames, 0, text_length, time_ns, host)
     return _identity(boot_id, event, _key(header))
@@ -203,7 +203,7 @@ def _header(
     time_ns: int,
     host: str,
 ) -> bytes:
-    """The header of a frame whose key id is 0."""
+    """Return the header of a frame whose key id is 0."""
     field = host.encode("utf-8", "backslashreplace")[:HOST_BYTES]
     place = (boot_id, event, seq, frames, offset, text_length, time_ns, field)
     return HEADER.pack(MAGIC, VERSION, _TYPE_IDS[kind], flags, 0, *place)
@@ -212,7 +212,8 @@ def _header(
 def encode(
     type_name: str, boot_id: bytes, event: int, time_ns: int, host: str, metadata: bytes, text: bytes
 ) -> list[bytes]:
-    """The datagrams of a record, as a sender makes them: metadata, then the text, newest first."""
+    """Return the datagrams of a record, as a sender makes them: metadata, then the text, newest
+    first."""
     ends = range(len(text), 0, -_PAYLOAD)
     pieces = [(0, metadata), *((max(0, end - _PAYLOAD), text[max(0, end - _PAYLOAD) : end]) for end in ends)]
     return [
