@@ -104,6 +104,10 @@ int main(int argc, char **argv)
         (b"\xf4\x90\x80\x80", b"????"),
         (b"\xf4\x8f\xbf\xbf", b"\xf4\x8f\xbf\xbf"),
         (b"\xc1\xbf", b"??"),
+        (b"\xf5\x80\x80\x80", b"????"),
+        # The first and the last of two bytes; the last control character, and what follows it.
+        (b"\xc2\x80\xdf\xbf", b"\xc2\x80\xdf\xbf"),
+        (b"a\x1fb\x7fc!", b"a b c!"),
         (b"\xe2\x82", b"??"),
     ],
 )

@@ -68,6 +68,22 @@ def test_sealed_vectors_are_opened_and_can_be_made(sealed):
             assert seal_frame(data[:80], open_frame(data, key), key) == data
 
 
+def test_a_sealed_frame_that_came_already_is_not_opened_again(sealed, monkeypatch):
+    """That costs more than to see that it brings nothing new."""
+    opened = []
+
+    def noted(datagram, key):
+        opened.append(datagram)
+        return open_frame(datagram, key)
+
+    monkeypatch.setattr("panicast_receiver.assembly.intake.open_frame", noted)
+    vector = max(sealed, key=lambda one: len(one["frames"]))
+    intake = intake_with(vector)
+    assert fed(intake, vector["frames"][1:] * 2) == []
+    assert opened == vector["frames"][1:]
+    assert intake.counts["duplicate"] == len(opened)
+
+
 def test_what_is_sealed_afterwards_is_the_same_but_for_flag_and_key_id(big):
     key = b"k" * 32
     made = [seal_datagram(frame, 7, key) for frame in big["frames"]]

@@ -11,7 +11,7 @@ from typing import Self
 
 import pytest
 
-from panicast_build.smoke.failure import wait_for
+from ....waiting import PATIENCE_S, wait_until
 
 # A task that waits, as ./inv package --distro all does, for a process that a thread started.
 TASK = """
@@ -52,13 +52,13 @@ class Task:
 
     def wait_for(self, name: str) -> None:
         path = self._folder / name
-        wait_for(f"the task's file {name}", 30, lambda: path.exists() or self.process.poll() is not None)
+        wait_until(lambda: path.exists() or self.process.poll() is not None, f"the task's file {name}")
         assert path.exists(), "the task ended"
 
     def said(self) -> str:
         """What it says until its end, which it may come to."""
         (self._folder / "go").touch()
-        return self.process.communicate(timeout=30)[1]
+        return self.process.communicate(timeout=PATIENCE_S)[1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 from panicast_build.smoke import agent
 from panicast_build.smoke.failure import SmokeFailure
 
+from ....waiting import PATIENCE_S
+
 
 @given(st.lists(st.dictionaries(st.text(max_size=8), st.integers())), st.lists(st.integers(1, 40)))
 def test_replies_survive_any_cutting(replies: list[dict[str, Any]], cuts: list[int]) -> None:
@@ -90,7 +92,7 @@ def client(tmp_path: Path) -> Iterator[agent.Agent]:
 
 def test_a_conversation_begins_anew_after_a_reset(client: agent.Agent) -> None:
     assert client.sync()
-    assert client.finish(client.start(["true"]), seconds=5).out == "ok"
+    assert client.finish(client.start(["true"]), seconds=PATIENCE_S).out == "ok"
 
 
 def test_a_refusal_is_a_failure_with_its_reason(client: agent.Agent) -> None:

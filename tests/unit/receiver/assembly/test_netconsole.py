@@ -14,7 +14,7 @@ from panicast_receiver.assembly.netconsoleruns import BEFORE, TOGETHER
 from panicast_receiver.assembly.reassembly import Limits
 from panicast_receiver.meaning import understand
 from panicast_receiver.records.record import Instant, Source
-from panicast_receiver.wire.netconsole import Message, parse_netconsole
+from panicast_receiver.wire.netconsole import Message, parse_netconsole, take_apart
 
 from ..conftest import udp_frame
 
@@ -162,6 +162,11 @@ def test_through_the_ring_and_only_when_asked_for():
 )
 def test_datagrams(datagram, message):
     assert parse_netconsole(datagram) == message
+
+
+@pytest.mark.parametrize("text", [b"XX", b"x  ", b"a\tb", b"\xff", b""])
+def test_a_text_is_taken_as_it_is_but_for_its_newline(text):
+    assert take_apart(b"<6>[    0.000002] ", text + b"\n")[0] == b"<6>[    0.000002] " + text + b"\n"
 
 
 @settings(max_examples=300, deadline=None)

@@ -128,6 +128,18 @@ def test_no_more_parity_is_kept_than_can_help(road):
     assert whole(record, BLOCKS) and record.restored == 2
 
 
+@ROADS
+def test_nor_where_the_sources_came_in_another_order(road):
+    sources, parity = frames_of(MANY)
+    intake = intake_for(MANY)
+    assert road(intake, [sources[seq] for seq in (5, 2, 4, 3, 0)]) == []
+    before = intake.reassembler.memory
+    assert road(intake, parity) == []
+    kept = 1 + EXTRA
+    assert kept < len(parity)
+    assert intake.reassembler.memory - before == kept * (len(parity[0]) - 80 + 150)
+
+
 def test_a_frame_that_comes_after_what_was_not_enough_lets_it_be_tried_again():
     sources, parity = frames_of(MANY)
     intake = intake_for(MANY, idle_s=5)

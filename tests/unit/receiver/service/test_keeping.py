@@ -27,7 +27,7 @@ from panicast_receiver.settings import SETTINGS, Settings
 from panicast_receiver.settings.kinds import host_and_port
 from panicast_receiver.settings.targets import parse_target
 from panicast_receiver.wire.sealing import read_keys
-from panicast_receiver.wire.v1 import encode
+from panicast_receiver.wire.v1 import FLAG_SEALED, encode
 
 from ..conftest import PATIENCE_S, wait_until
 from ..db.test_store import raw_record
@@ -121,6 +121,34 @@ def test_who_waits_for_the_store_says_that_it_lives():
     handoff.abandon()
     thread.join(PATIENCE_S)
     assert listener.intake.counts["records lost: store failed"] == 1
+
+
+@pytest.mark.parametrize(("flags", "dropped"), [(FLAG_SEALED, 0), (0, 1)])
+def test_what_is_sealed_is_waited_for_however_small_it_is(flags, dropped):
+    handoff, waited = Handoff(limit_bytes=1), threading.Event()
+    small = [replace(raw_record(b"x", identity=bytes([n]) * 20), frames=1, flags=flags) for n in range(2)]
+    thread = threading.Thread(target=handoff.put, args=(small, waited.set), daemon=True)
+    thread.start()
+    if flags:
+        assert waited.wait(PATIENCE_S)
+        assert len(handoff.take(1, 0)) == 1
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive() and handoff.dropped == dropped
+    assert len(handoff.take(9, 0)) == 1
+
+
+def test_a_folder_that_could_not_be_used_is_let_go(tmp_path, monkeypatch):
+    """Even while somebody still looks at the error."""
+
+    def fail(*_):
+        raise ReceiverError("broken")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("panicast_receiver.db.schema.make", fail)
+        with pytest.raises(ReceiverError, match="broken") as caught:
+            Store(tmp_path)
+    Store(tmp_path).close()
+    assert caught.value
 
 
 def test_a_store_that_failed_is_an_exit_code(serve):
