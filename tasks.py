@@ -9,6 +9,7 @@ from functools import wraps
 from invoke import Context, task
 
 from panicast_build import clean as cleaning
+from panicast_build import mutate as mutating
 from panicast_build import smoke as smoke_test
 from panicast_build import testing
 from panicast_build import watch as kernel_watch
@@ -264,10 +265,22 @@ def support(_: Context) -> None:
     support_page.run()
 
 
-@command(unit="only tests that need no container engine and no VM")
-def test(_: Context, unit: bool = False) -> None:
+@command(
+    unit="only tests that need no container engine and no VM",
+    explore="try properties with values that no run had before",
+)
+def test(_: Context, unit: bool = False, explore: bool = False) -> None:
     """Run every test: linters, units, packages, the crash of a real kernel."""
-    testing.test(unit)
+    testing.test(unit, explore)
+
+
+@command(
+    path="a room or file, such as kmod or receiver/src/panicast_receiver/wire (all that is pure without)",
+    minutes="for so many minutes",
+)
+def mutate(_: Context, path: str = "", minutes: int = 60) -> None:
+    """Put small mistakes into the code, one at a time, and count which the quick tests notice."""
+    mutating.run(path, minutes)
 
 
 @command()

@@ -24,10 +24,11 @@ def _pytest(*arguments: str) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])
 
 
-def test(unit: bool) -> None:
+def test(unit: bool, explore: bool) -> None:
     """Runs the unit tests, or everything."""
     tools.need("gcc", "ip", "unshare")
-    _pytest(*(UNIT if unit else (*PARALLEL, *EVERYTHING)))
+    values = ("--hypothesis-profile=explore",) if explore else ()
+    _pytest(*values, *(UNIT if unit else (*PARALLEL, *EVERYTHING)))
 
 
 def lint() -> None:

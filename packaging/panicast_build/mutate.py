@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""./inv mutate: puts small mistakes into the code, one at a time, and counts which the quick tests notice.
+
+Python's are made by mutmut, in functions alone, in a copy of the tree; the C encoder's are chosen ones.
+What a test has another process do is done by the code as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from panicast_build.core import progress
+from panicast_build.core.errors import BuildError, UserError
+from panicast_build.core.paths import CACHE, LOGS, ROOT
+from panicast_build.core.run import run as command
+
+#: Where each program's rooms lie, and their tests. mutmut wants one folder of sources at the root of a tree.
+PROGRAMS = {
+    "receiver/src/panicast_receiver": "tests/unit/receiver",
+    "packaging/panicast_build": "tests/unit/pipeline",
+}
+SOURCES = "src"
+#: Without PATH: the code that neither waits nor asks another machine.
+PURE = (
+    *(
+        f"receiver/src/panicast_receiver/{room}"
+        for room in ("wire", "assembly", "records", "meaning", "db", "settings")
+    ),
+    *(f"packaging/panicast_build/{room}" for room in ("core", "targets", "repository")),
+    "kmod",
+)
+#: Tests of a room that lie beside its own.
+ALSO = {
+    "wire": ("assembly", "test_security.py", "service/test_keeping.py"),
+    "assembly": ("wire", "test_security.py"),
+    "records": ("assembly", "db", "cli/test_cli.py", "wire"),
+    "db": ("test_security.py", "service/test_keeping.py", "service/test_adversity.py"),
+    "settings": ("cli/test_cli.py", "cli/test_check.py", "service/test_keeping.py", "sinks/test_telling.py"),
+    "core": ("test_trusted.py",),
+    "targets": ("test_trusted.py",),
+    "repository": ("test_trusted.py",),
+}
+#: What mutmut writes of a mutant with which all tests pass, or which no test comes to; and of one not tried.
+UNNOTICED, UNTRIED = (0, 5, 33), (None, 2, 34)
+CHOSEN = ROOT / "tests/unit/kmod/mutants.toml"
+C_TESTS = {
+    name: [f"tests/unit/kmod/test_{test}.py" for test in tests]
+    for name, tests in {
+        "wire.c": ("wire", "bounds", "parity"),
+        "parity.c": ("parity",),
+        "log.c": ("log", "bounds"),
+    }.items()
+}
+
+
+class Score(NamedTuple):
+    """Of a room: how many mistakes were noticed of how many, and the names of those that were not."""
+
+    killed: int
+    tried: int
+    survivors: tuple[str, ...]
+
+
+def run(path: str, minutes: int) -> None:
+    """Tries the mistakes of a room or file ("": of all pure rooms) for so many minutes; shows the
+    score."""
+    rooms = PURE if not path else (path.rstrip("/"),)
+    scores, log = {}, LOGS / "mutate.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("")
+    for number, room in enumerate(rooms):
+        until = time.monotonic() + minutes * 60 / len(rooms)
+        with progress.step(f"mutating {room} ({number + 1} of {len(rooms)})"):
+            scores[room] = _of_c(until) if room == "kmod" else _of_python(room, until, log)
+    _show(scores)
+    progress.say(f"whole log, survivors and what they change: {log}")
+
+
+def score(codes: Mapping[str, int | None]) -> Score:
+    """Returns the score of mutmut's exit codes by mutant; what was not tried is not counted."""
+    tried = {name: code for name, code in codes.items() if code not in UNTRIED}
+    survivors = sorted(name for name, code in tried.items() if code in UNNOTICED)
+    return Score(len(tried) - len(survivors), len(tried), tuple(survivors))
+
+
+def tests_of(room: str) -> list[str]:
+    """Returns the tests that notice mistakes of a room; of a file, those of its room."""
+    program = next((one for one in PROGRAMS if room.startswith(f"{one}/")), "")
+    name = room.removeprefix(f"{program}/").split("/")[0]
+    places = [f"{PROGRAMS[program]}/{one}" for one in (name, *ALSO.get(name, ()))] if program else []
+    found = [place for place in places if (ROOT / place).exists()]
+    if not found or not (ROOT / room).exists():
+        raise UserError(f"{room}: no room that has tests", f"there are, among others: {', '.join(PURE)}")
+    return found
+
+
+def _of_python(room: str, until: float, log: Path) -> Score:
+    with copied(room) as folder:
+        # A tenth of the mutants after another, by their numbers, until the time is up: what was tried then is
+        # a sample of all of them.
+        for digit in "7531908642":
+            left = until - time.monotonic()
+            if left <= 0 or not _mutmut(folder, f"*__mutmut_*{digit}", left, log):
+                break
+        found = score(_codes(folder))
+        with log.open("a") as file:
+            for name in found.survivors:
+                shown = command([sys.executable, "-m", "mutmut", "show", name], cwd=folder, check=False)
+                file.write(f"{shown.output}\n")
+        return found
+
+
+@contextlib.contextmanager
+def copied(room: str) -> Iterator[Path]:
+    """Yields the tree as mutmut wants it: both programs in one folder of sources."""
+    folder = CACHE / "mutate"
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in command(["git", "ls-files"], cwd=ROOT).output.splitlines():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    for program in PROGRAMS:
+        moved = folder / SOURCES / Path(program).name
+        moved.parent.mkdir(exist_ok=True)
+        (folder / program).rename(moved)
+    where = f"{SOURCES}/{Path(room).relative_to(_above(room))}"
+    wanted = {
+        "source_paths": [SOURCES],
+        "only_mutate": [where if where.endswith(".py") else f"{where}/*.py"],
+        "also_copy": sorted(path.name for path in folder.iterdir() if path.name not in (SOURCES, "tests")),
+        "pytest_add_cli_args_test_selection": tests_of(room),
+        "pytest_add_cli_args": ["-q", "-x"],
+    }
+    settings = folder / "pyproject.toml"
+    text = settings.read_text()
+    text = text.replace('pythonpath = ["packaging", "receiver/src"]', f'pythonpath = ["{SOURCES}"]')
+    # JSON's lists of strings are TOML's.
+    lines = [f"{key} = {json.dumps(value)}" for key, value in wanted.items()]
+    flags = ("use_git_change_detection = false", "track_dependencies = false")
+    settings.write_text("\n".join([text, "[tool.mutmut]", *lines, *flags, ""]))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _above(room: str) -> Path:
+    return next(Path(program).parent for program in PROGRAMS if f"{room}/".startswith(f"{program}/"))
+
+
+def _mutmut(folder: Path, names: str, seconds: float, log: Path) -> bool:
+    """Returns whether it came to its end in that time."""
+    with log.open("a") as file:
+        argv = [sys.executable, "-m", "mutmut", "run", "--max-children", str(os.cpu_count() or 1), names]
+        process = subprocess.Popen(argv, cwd=folder, stdout=file, stderr=file, start_new_session=True)
+        try:
+            code = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if code:
+        raise BuildError("mutmut failed; do the tests pass?", log)
+    return True
+
+
+def _codes(folder: Path) -> dict[str, int | None]:
+    found: dict[str, int | None] = {}
+    for file in sorted((folder / "mutants").rglob("*.meta")):
+        found |= json.loads(file.read_text())["exit_code_by_key"]
+    return found
+
+
+class Mistake(NamedTuple):
+    """A chosen one: in a file of kmod/, these words become those."""
+
+    file: str
+    old: str
+    new: str
+
+
+def chosen() -> list[Mistake]:
+    """Returns the table; raises UserError where its words are not there once."""
+    found = [Mistake(**row) for row in tomllib.loads(CHOSEN.read_text())["mistake"]]
+    for one in found:
+        if (ROOT / "kmod" / one.file).read_text().count(one.old) != 1:
+            raise UserError(f"{CHOSEN.name}: {one.old!r} is not in kmod/{one.file} once")
+    return found
+
+
+def _of_c(until: float) -> Score:
+    survivors, tried = [], 0
+    for one in chosen():
+        if time.monotonic() > until:
+            break
+        tried += 1
+        if _passes(one):
+            survivors.append(f"{one.file}: {one.old} -> {one.new}")
+    return Score(tried - len(survivors), tried, tuple(survivors))
+
+
+def _passes(mistake: Mistake) -> bool:
+    """Returns whether the tests of the encoder pass with it, in a copy of what they read."""
+    folder = CACHE / "mutate"
+    shutil.rmtree(folder, ignore_errors=True)
+    for part in ("kmod", "tests", "packaging", "receiver"):
+        shutil.copytree(ROOT / part, folder / part, symlinks=True)
+    shutil.copy2(ROOT / "pyproject.toml", folder)
+    file = folder / "kmod" / mistake.file
+    file.write_text(file.read_text().replace(mistake.old, mistake.new))
+    done = command(
+        [sys.executable, "-m", "pytest", "-q", "-x", *C_TESTS[mistake.file]], cwd=folder, check=False
+    )
+    shutil.rmtree(folder)
+    return done.code == 0
+
+
+def _show(scores: Mapping[str, Score]) -> None:
+    table = Table(box=SIMPLE)
+    for head in ("room", "tried", "noticed", "share"):
+        table.add_column(head, justify="left" if head == "room" else "right")
+    for room, one in [*scores.items(), ("all", total(scores.values()))]:
+        share = f"{100 * one.killed / one.tried:.0f} %" if one.tried else "-"
+        table.add_row(room, str(one.tried), str(one.killed), share)
+    Console(soft_wrap=True).print(table)
+    for room, one in scores.items():
+        for name in one.survivors:
+            print(f"{room}: {name}")
+
+
+def total(scores: Iterable[Score]) -> Score:
+    """Returns all of them as one."""
+    sums: Counter[str] = Counter()
+    for one in scores:
+        sums.update(killed=one.killed, tried=one.tried)
+    return Score(sums["killed"], sums["tried"], ())

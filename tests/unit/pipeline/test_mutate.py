@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which mistakes ./inv mutate makes, where it looks for tests, and what its score is made of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from panicast_build import mutate
+from panicast_build.core.errors import UserError
+from panicast_build.core.paths import ROOT
+
+
+def test_what_was_not_tried_does_not_count() -> None:
+    codes = {"a.x_f__mutmut_1": 1, "a.x_f__mutmut_2": 0, "a.x_f__mutmut_3": None, "a.x_g__mutmut_1": 33}
+    found = mutate.score({**codes, "a.x_g__mutmut_2": -24, "a.x_g__mutmut_3": 2})
+    # A test fails, or takes too long; of what survives none does, or none comes there.
+    assert found == mutate.Score(2, 4, ("a.x_f__mutmut_2", "a.x_g__mutmut_1"))
+    assert mutate.total([found, mutate.Score(5, 5, ())])[:2] == (7, 9)
+
+
+def test_a_room_and_a_file_of_it_have_the_same_tests() -> None:
+    room = "receiver/src/panicast_receiver/wire"
+    found = mutate.tests_of(room)
+    assert found[0] == "tests/unit/receiver/wire" and len(found) > 1
+    assert mutate.tests_of(f"{room}/v1.py") == found
+    assert mutate.tests_of("packaging/panicast_build/core")[0] == "tests/unit/pipeline/core"
+
+
+@pytest.mark.parametrize("room", ["receiver/src/panicast_receiver/nothing", "docs", "receiver"])
+def test_what_is_no_room_is_answered_with_those_that_are(room: str) -> None:
+    with pytest.raises(UserError, match="no room that has tests"):
+        mutate.tests_of(room)
+
+
+def test_all_that_is_mutated_is_there_and_has_tests() -> None:
+    for room in mutate.PURE:
+        assert (ROOT / room).is_dir(), room
+        if room != "kmod":
+            assert mutate.tests_of(room), room
+    beside = {"receiver": mutate.PROGRAMS["receiver/src/panicast_receiver"]}
+    beside["pipeline"] = mutate.PROGRAMS["packaging/panicast_build"]
+    for name, places in mutate.ALSO.items():
+        for place in places:
+            assert any((ROOT / folder / place).exists() for folder in beside.values()), (name, place)
+
+
+def test_each_chosen_mistake_is_one_of_the_code_as_it_is() -> None:
+    chosen = mutate.chosen()
+    assert len(chosen) >= 36 and {one.file for one in chosen} == set(mutate.C_TESTS)
+    assert len(set(chosen)) == len(chosen) and all(one.old != one.new for one in chosen)
+
+
+def test_the_copy_is_as_mutmut_wants_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mutate, "CACHE", tmp_path)
+    with mutate.copied("receiver/src/panicast_receiver/wire") as folder:
+        sources = folder / mutate.SOURCES
+        assert {path.name for path in sources.iterdir()} == {"panicast_receiver", "panicast_build"}
+        text = (folder / "pyproject.toml").read_text()
+        assert f'pythonpath = ["{mutate.SOURCES}"]' in text
+        assert f"only_mutate = {json.dumps(['src/panicast_receiver/wire/*.py'])}" in text
+    assert list(tmp_path.iterdir()) == []
