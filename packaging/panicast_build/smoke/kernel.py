@@ -59,5 +59,8 @@ def _built(distro: DebDistro, wanted: str) -> PatchedKernel:
     files = [entry["file"] for entry in component["files"] if entry["file"].endswith(".deb")]
     packages = [read(paths.dist_dir(target) / file) for file in files]
     packages = [package for package in packages if not package.name.endswith(DEBUG)]
-    (image,) = (package.name for package in packages if package.name.startswith(IMAGE))
+    # The metapackage that leads to it has the configuration's suffix only.
+    meta = f"{IMAGE}{config.get(names[0]).suffix.removeprefix('-')}"
+    images = {package.name for package in packages if package.name.startswith(IMAGE)}
+    (image,) = images - {meta}
     return PatchedKernel(packages, image.removeprefix(IMAGE), bool(component["inputs"]["key"]))

@@ -10,16 +10,31 @@ from typing import cast
 
 import pytest
 
-from panicast_build.smoke import patched
+from panicast_build.smoke import kernel, patched
 from panicast_build.smoke.agent import Output
 from panicast_build.smoke.failure import SmokeFailure
 from panicast_build.smoke.kernel import PatchedKernel
+from panicast_build.smoke.repo import Package
 from panicast_build.smoke.system import System
+from panicast_build.targets import distros
 
 from .conftest import FakeServer
 
 RELEASE = "6.1.192-panicast-smoke"
 KUNIT = "[    0.1] ok 1 - kernel_log_buffer\n"
+
+
+def test_a_published_kernel_is_told_from_the_metapackage_that_leads_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release = "6.1.192-panicast-cloud"
+    names = [f"linux-{kind}-{of}" for kind in ("image", "headers") for of in (release, "panicast-cloud")]
+    files = [{"file": f"{name}_1_amd64.deb"} for name in names]
+    component = {"files": files, "inputs": {"key": ""}}
+    monkeypatch.setattr(kernel.dist, "read", lambda _: {"components": {"cloud": component}})
+    monkeypatch.setattr(kernel, "read", lambda path: Package(path, path.name.split("_")[0], "1", "0"))
+    found = kernel.built(distros.get("debian-12"))
+    assert (found.release, found.installed) == (release, names)
 
 
 def story(answers: dict[str, str | Output], *, signed: bool = False) -> patched.Story:
