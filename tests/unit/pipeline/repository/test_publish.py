@@ -43,3 +43,11 @@ def test_one_that_fails_changes_nothing(tmp_path: Path) -> None:
     second = put(tmp_path, "1")
     # What the failed one left is gone.
     assert sorted((tmp_path / "snapshots").iterdir()) == [first, second]
+
+
+def test_a_folder_without_a_manifest_was_not_published(tmp_path: Path) -> None:
+    first = put(tmp_path, "0")
+    (tmp_path / "snapshots/20991231T000000000000Z").mkdir()
+    assert publish.published(tmp_path) == [first]
+    second = put(tmp_path, "1")
+    assert (tmp_path / "current").resolve() == second and (tmp_path / "deb/0.deb").exists()

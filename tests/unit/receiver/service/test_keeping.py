@@ -137,6 +137,19 @@ def test_what_is_sealed_is_waited_for_however_small_it_is(flags, dropped):
     assert len(handoff.take(9, 0)) == 1
 
 
+def test_memory_that_the_reassembler_does_not_need_is_used_too():
+    large = replace(raw_record(b"x" * 4096), frames=9)
+    handoff, waited = Handoff(limit_bytes=1), threading.Event()
+    handoff.spare = 100_000
+    assert handoff.put([large] * 3, waited.set) == 3 and not waited.is_set()
+    handoff.spare = 0
+    thread = threading.Thread(target=handoff.put, args=([large], waited.set), daemon=True)
+    thread.start()
+    assert waited.wait(PATIENCE_S)
+    handoff.abandon()
+    thread.join(PATIENCE_S)
+
+
 def test_a_folder_that_could_not_be_used_is_let_go(tmp_path, monkeypatch):
     """Even while somebody still looks at the error."""
 
