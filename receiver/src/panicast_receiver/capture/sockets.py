@@ -4,6 +4,7 @@ makes some, and leaves them to systemd, which hands them on (sd_notify(3), FDSTO
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 
@@ -26,7 +27,13 @@ _PATIENCE_S = 20.0
 
 def make(ethertype: int = ETHERTYPE_IP) -> socket.socket:
     """Return a packet socket that lets nothing in yet. Raises PermissionError without CAP_NET_RAW."""
-    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ethertype))
+    try:
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ethertype))
+    except OSError as error:
+        # What a unit may not make (RestrictAddressFamilies=) its kernel seems not to have.
+        if error.errno != errno.EAFNOSUPPORT:
+            raise
+        raise PermissionError(error.errno, error.strerror) from error
     # It hears from its making on.
     attach_filter(sock, NOTHING)
     return sock

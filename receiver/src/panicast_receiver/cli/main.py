@@ -220,7 +220,7 @@ def build_parser() -> Parser:
     command(
         "sockets",
         "make packet sockets and pass them to systemd for `serve`: the first step of its unit",
-        "  ExecStartPre=+/usr/bin/panicast-receiver sockets\n",
+        "  ExecStartPre=-+/usr/bin/panicast-receiver sockets\n",
         [],
     )
     keygen = command(

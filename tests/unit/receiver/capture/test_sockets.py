@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The service has a ring without any right: its packet sockets are made before. A script plays systemd."""
 
+import errno
 import os
 import re
+import socket
 import sys
 from pathlib import Path
 
@@ -61,6 +63,18 @@ def test_nobody_else_takes_what_is_not_its_own(monkeypatch):
     monkeypatch.setenv("LISTEN_FDNAMES", sockets.NAME)
     assert sockets.given() == []
     assert not {name for name in os.environ if name.startswith("LISTEN_")}
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EAFNOSUPPORT], ids=errno.errorcode.get)
+def test_whoever_keeps_the_service_from_a_ring_does_not_keep_it_from_hearing(monkeypatch, number):
+    """CAP_NET_RAW, and what the unit restricts: the first command may have failed."""
+
+    def refused(*_):
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(socket, "socket", refused)
+    with pytest.raises(PermissionError):
+        sockets.make()
 
 
 def test_without_systemd_the_command_says_what_it_is_for(cli):

@@ -30,5 +30,5 @@ def test_nobody_has_a_capability(path):
     unit = path.read_text()
     assert set(re.findall(r"^(?:Ambient\w+|CapabilityBoundingSet)=(.*)$", unit, re.M)) == {""}
     assert re.findall(r"^\w+=[-:]*[+!].*", unit, re.M) == (
-        ["ExecStartPre=+/usr/bin/panicast-receiver sockets"] if path.stem == "panicast-receiver" else []
+        ["ExecStartPre=-+/usr/bin/panicast-receiver sockets"] if path.stem == "panicast-receiver" else []
     )
