@@ -18,12 +18,12 @@ from panicast_build.engine import images
 from panicast_build.engine.container import Container
 from panicast_build.kernel import build, config, deb, source
 from panicast_build.kernel.build import Options
-from panicast_build.kernel.signing import Key
+from panicast_build.kernel.signing import ModuleKey
 from panicast_build.kernel.tree import BUILD, TREE, USER, Wanted
 from panicast_build.targets import distros, metadata
 
 # With a key the module is part of the kernel. Nothing is signed here.
-KEY = Key(b"no key at all", "fingerprint")
+KEY = ModuleKey(b"no key at all", "fingerprint")
 AGAIN = f"{BUILD}/again"
 VERSION, RELEASE = "6.1.192", "6.1.192-panicast-smoke"
 TAKEN = ("include/linux/printk.h", "init/Kconfig", "kernel/printk", "drivers/net/Makefile", "scripts/package")
