@@ -11,7 +11,7 @@ import pytest
 
 from panicast_receiver.capture import udp
 
-from ..conftest import udp_frame
+from ..conftest import PATIENCE_S, udp_frame
 from ..ipv6 import FRAGMENT, HOP_BY_HOP, MAC, OPTIONS, RECEIVER, SENDER, ipv6_frame
 
 CARD = "52:54:00:00:00:01"
@@ -52,7 +52,7 @@ def inside(serve):
 
         def run(*argv, lines):
             text = "\n".join(line.hex() for line in lines)
-            subprocess.run([*enter, *argv], check=True, timeout=20, input=text, text=True)
+            subprocess.run([*enter, *argv], check=True, timeout=PATIENCE_S, input=text, text=True)
 
         receiver.send_frames = lambda *frames: run(sys.executable, "-c", SENDER_PROGRAM, lines=frames)
         receiver.send_locally = lambda to, datagrams: run(
