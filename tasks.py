@@ -72,6 +72,7 @@ def distros(_: Context, json: bool = False) -> None:
     jobs="how many targets to build at once (0: one for each CPU)",
     locked="build with exactly the versions that dist/DISTRO/metadata.json records, or fail",
     offline="build without a network, with what ./inv fetch downloaded",
+    snapshot="name the version after the commit, e.g. 0.2.0~git20261130021500.1a2b3c4, between releases",
 )
 def package(
     _: Context,
@@ -81,9 +82,10 @@ def package(
     jobs: int = 1,
     locked: bool = False,
     offline: bool = False,
+    snapshot: bool = False,
 ) -> None:
     """Build the packages that have changed into dist/DISTRO/."""
-    packages.run(distro, component, rpm_host, jobs, pinned=locked, offline=offline)
+    packages.run(distro, component, rpm_host, jobs, pinned=locked, offline=offline, snapshot=snapshot)
 
 
 @command(

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
-from panicast_build.build import assemble, deb, dist, pins, rpm
+from panicast_build.build import assemble, deb, dist, pins, rpm, source
 from panicast_build.build.assemble import Builder
 from panicast_build.build.order import Order
 from panicast_build.core import parallel, progress
@@ -32,12 +33,13 @@ def run(
     jobs: int = 1,
     pinned: bool = False,
     offline: bool = False,
+    snapshot: bool = False,
 ) -> None:
     """Builds the packages of a comma list of distros (or "all"), of one component or of all for "".
 
     rpm_host says where RPMs are built: see panicast_build.build.rpm. With pinned they are built
     with the versions that dist/DISTRO/metadata.json recorded. With offline they are built without a
-    network, with what fetch() downloaded.
+    network, with what fetch() downloaded. With snapshot the version names the commit.
     """
     if offline:
         os.environ["PANICAST_OFFLINE"] = "1"
@@ -46,9 +48,12 @@ def run(
         options = ["--rpm-host", rpm_host]
         options += ["--component", component] if component else []
         options += ["--locked"] if pinned else []
+        options += ["--snapshot"] if snapshot else []
         parallel.run_all("package", [distro.name for distro in chosen], options, jobs)
         return
     project, client = metadata.load(), engine.connect()
+    if snapshot:
+        project = replace(project, version=source.snapshot(project.version))
     for distro, wanted in chosen.items():
         with dist.locked(distro.name):
             orders = [

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 from panicast_build.core import tools
 from panicast_build.core.errors import UserError
 from panicast_build.core.paths import ROOT
 from panicast_build.core.run import run
+from panicast_build.targets import changelog
 
 
 def _git(*arguments: str) -> str:
@@ -40,3 +42,18 @@ def commit() -> dict[str, object]:
         "commit": _git("rev-parse", "HEAD").strip(),
         "dirty": bool(_git("status", "--porcelain").strip()),
     }
+
+
+def snapshot(version: str) -> str:
+    """Returns the version of the commit between releases: older than version if that is still to come, newer
+    than it if it is out, and newer than those of earlier commits. Raises UserError for a tree that is no
+    commit."""
+    here = commit()
+    if here["dirty"]:
+        raise UserError(
+            "a snapshot is named after its commit, and the tree differs from it",
+            "commit your changes, or leave --snapshot out",
+        )
+    out = changelog.parse(changelog.PATH.read_text())[0].released is not None
+    made = datetime.fromtimestamp(epoch(), UTC).strftime("%Y%m%d%H%M%S")
+    return f"{version}{'+' if out else '~'}git{made}.{str(here['commit'])[:7]}"

@@ -54,7 +54,7 @@ def of(version: str, path: Path = PATH) -> list[Entry]:
     known = [entry.version for entry in entries]
     if version in known:
         return entries[known.index(version) :]
-    return [Entry(version, None, ("A build for tests.",)), *entries]
+    return [Entry(version, None, ("A build between releases.",)), *entries]
 
 
 def _changes(body: str) -> tuple[str, ...]:
