@@ -226,11 +226,13 @@ def hostile(tmp_path):
 def test_streams_have_a_bound(hostile):
     for streams, status in ((MOST_STREAMS, 503), (MOST_STREAMS - 1, 200)):
         feed = Feed(hostile[0])
-        # The same visitor has the others: another one would get one of them.
-        visitor = VISITOR.set("127.0.0.1")
-        for _ in range(streams):
-            assert feed.join()
-        VISITOR.reset(visitor)
+
+        async def fill(feed=feed, streams=streams):
+            # The same visitor has the others: another one would get one of them.
+            VISITOR.set("127.0.0.1")
+            return all([feed.join() for _ in range(streams)])
+
+        assert asyncio.run(fill())
         ((found, headers, _),) = asked(hostile[0], feed, "/api/v1/events")
         assert found == status and ("Retry-After" in headers) == (status == 503)
 
