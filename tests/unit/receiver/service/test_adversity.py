@@ -203,7 +203,7 @@ def test_systemd_is_asked_for_time_while_an_older_file_is_brought_up_to_date(tmp
 
         def listen() -> None:
             while not done.is_set():
-                with contextlib.suppress(TimeoutError):
+                with contextlib.suppress(socket.timeout):
                     said.append(systemd.recv(4096))
 
         thread = threading.Thread(target=listen)
