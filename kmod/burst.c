@@ -24,6 +24,7 @@ struct pc_shape pc_shape(const struct pc_config *cfg, enum pc_wire_type type,
 	struct pc_shape shape = {
 		.source = raw ? 1 : count,
 		.passes = cfg->repeat,
+		.dests = cfg->dests,
 	};
 
 	if (raw || type == PC_WIRE_HELLO || type == PC_WIRE_BYE)
@@ -44,7 +45,7 @@ static struct sk_buff *frame_alloc(const struct net_device *dev)
 	unsigned int headroom = LL_RESERVED_SPACE(dev) + NET_IP_ALIGN;
 	struct sk_buff *skb;
 
-	skb = alloc_skb(headroom + ETH_HLEN + PC_BURST_IP_UDP + PC_WIRE_HEADER +
+	skb = alloc_skb(headroom + PC_BURST_HEADERS + PC_WIRE_HEADER +
 			PC_WIRE_CHUNK + ETH_FCS_LEN + dev->needed_tailroom,
 			GFP_KERNEL);
 	if (skb)

@@ -8,12 +8,14 @@
 #include <linux/inet.h>
 #include <linux/rcupdate.h>
 #include <linux/string.h>
+#include <net/ipv6.h>
 
 #include "config.h"
 
 static struct pc_config copies[2] = {
 	{
-		.dest = htonl(INADDR_BROADCAST),
+		.dest = { { .ip.v4 = htonl(INADDR_BROADCAST) } },
+		.dests = 1,
 		.dest_mac = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
 		.port = 6664,
 		.source_port = 6665,
@@ -79,4 +81,31 @@ void pc_config_forget_key(void)
 		copies[i].sealed = false;
 		memzero_explicit(copies[i].key, sizeof(copies[i].key));
 	}
+}
+
+/** pc_dest_everywhere() - for all on a segment, by whichever interface */
+bool pc_dest_everywhere(const struct pc_dest *dest)
+{
+	if (dest->ipv6)
+		return ipv6_addr_is_multicast(&dest->ip.v6);
+	return ipv4_is_lbcast(dest->ip.v4) || ipv4_is_multicast(dest->ip.v4);
+}
+
+/** pc_dest_print() - a destination as text; returns its bytes */
+size_t pc_dest_print(char *buf, size_t size, const struct pc_dest *dest)
+{
+	if (dest->ipv6)
+		return scnprintf(buf, size, "%pI6c", &dest->ip.v6);
+	return scnprintf(buf, size, "%pI4", &dest->ip.v4);
+}
+
+/** pc_config_ipv6() - whether one of the destinations is IPv6 */
+bool pc_config_ipv6(const struct pc_config *cfg)
+{
+	unsigned int i;
+
+	for (i = 0; i < cfg->dests; i++)
+		if (cfg->dest[i].ipv6)
+			return true;
+	return false;
 }

@@ -3,12 +3,14 @@
 #define PANICAST_CONFIG_H
 
 #include <linux/if_ether.h>
+#include <linux/in6.h>
 #include <linux/types.h>
 
 #include "seal.h"
 
 #define PC_IFACE_LIST	256
 #define PC_TAG		128
+#define PC_DESTS	4
 
 /*
  * The longest that sending may wait for one interface whose ring is full or
@@ -28,11 +30,23 @@ enum pc_format {
 /* What the machine lives on after. */
 #define PC_REASON_SURVIVED	(PC_REASON_OOPS | PC_REASON_LOCKUP)
 
+union pc_ip {
+	__be32 v4;
+	struct in6_addr v6;
+};
+
+/* Where to. */
+struct pc_dest {
+	bool ipv6;
+	union pc_ip ip;
+};
+
 /**
  * struct pc_config - what the administrator asked for
  * @iface: comma list of names and patterns; empty: see choice.c
- * @dest: IPv4 destination
- * @dest_mac: Ethernet destination
+ * @dest: where to
+ * @dests: how many of them there are
+ * @dest_mac: Ethernet destination of broadcasts, and where no next hop is known
  * @port: UDP destination port
  * @source_port: UDP source port
  * @format: enum pc_format
@@ -55,7 +69,8 @@ enum pc_format {
  */
 struct pc_config {
 	char iface[PC_IFACE_LIST];
-	__be32 dest;
+	struct pc_dest dest[PC_DESTS];
+	unsigned int dests;
 	u8 dest_mac[ETH_ALEN];
 	unsigned int port;
 	unsigned int source_port;
@@ -80,5 +95,9 @@ const struct pc_config *pc_config(void);
 struct pc_config *pc_config_edit(void);
 void pc_config_publish(struct pc_config *edited);
 void pc_config_forget_key(void);
+
+bool pc_dest_everywhere(const struct pc_dest *dest);
+size_t pc_dest_print(char *buf, size_t size, const struct pc_dest *dest);
+bool pc_config_ipv6(const struct pc_config *cfg);
 
 #endif

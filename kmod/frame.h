@@ -12,9 +12,9 @@
 #define PC_FRAME_RAW_PROTOCOL 255
 
 void pc_frame_v1(struct sk_buff *skb, const struct pc_iface *iface,
-		 const struct pc_config *cfg, const u8 *datagram, size_t len);
+		 const struct pc_way *way, const struct pc_config *cfg,
+		 const u8 *datagram, size_t len);
 void pc_frame_raw(struct sk_buff *skb, const struct pc_iface *iface,
-		  const struct pc_config *cfg,
-		  const struct pc_wire_record *rec);
+		  const struct pc_way *way, const struct pc_wire_record *rec);
 
 #endif

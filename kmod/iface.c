@@ -10,6 +10,7 @@
 #include "config.h"
 #include "iface.h"
 #include "netpoll.h"
+#include "nexthop.h"
 #include "wire.h"
 
 LIST_HEAD(pc_ifaces);
@@ -22,11 +23,14 @@ LIST_HEAD(pc_ifaces);
 unsigned int pc_iface_chunk(const struct pc_iface *iface,
 			    const struct pc_config *cfg)
 {
-	unsigned int headers = PC_BURST_IP_UDP + PC_WIRE_HEADER;
+	unsigned int headers = PC_WIRE_HEADER + sizeof(struct udphdr) +
+			       (pc_config_ipv6(cfg) ? sizeof(struct ipv6hdr) :
+						      sizeof(struct iphdr));
 	unsigned int tag = cfg->sealed ? PC_SEAL_TAG : 0;
 
-	return min_t(unsigned int, READ_ONCE(iface->dev->mtu) - headers,
-		     PC_WIRE_CHUNK) - tag;
+	/* what lies behind a router has an MTU that is not known here */
+	return min_t(unsigned int, READ_ONCE(iface->dev->mtu), ETH_DATA_LEN) -
+	       headers - tag;
 }
 
 static int stock(struct pc_iface *iface, const struct pc_shape *shape)
@@ -103,8 +107,9 @@ int pc_iface_arm(struct pc_iface *iface)
 	if (err)
 		return err;
 
-	err = pc_iface_stock(iface);
+	err = pc_nexthop_arm(iface) ?: pc_iface_stock(iface);
 	if (err) {
+		pc_nexthop_disarm(iface);
 		pc_netpoll_give(iface, np);
 		iface->why = "no memory";
 		return err;
@@ -133,11 +138,21 @@ void pc_iface_disarm(struct pc_iface *iface, const char *why)
 	WRITE_ONCE(iface->np, NULL);
 	/* waits for RCU readers: an oops may be sending */
 	pc_netpoll_give(iface, np);
+	pc_nexthop_disarm(iface);
 
 	for (slot = 0; slot < PC_SLOTS; slot++) {
 		pc_burst_free(xchg(&iface->spare[slot], NULL));
 		pc_burst_free(xchg(&iface->firing[slot], NULL));
 	}
+}
+
+/**
+ * pc_iface_ways() - how destinations are reached by an interface
+ * @iface: it; under RCU, under RTNL or in a panic
+ */
+const struct pc_ways *pc_iface_ways(const struct pc_iface *iface)
+{
+	return rcu_dereference_rtnl(iface->ways);
 }
 
 /** pc_iface_find() - the interface of a device; the caller holds RTNL */

@@ -24,6 +24,8 @@ enum pc_slot {
  * @info: what all who use netpoll on @dev share, see netpoll.c
  * @why: what keeps it from being armed, in words; NULL when armed
  * @greeted: said hello since it was armed
+ * @ways: how destinations are reached by it, see nexthop.c; NULL while it is not
+ *	armed
  * @spare: frames that wait for PC_SLOT_PANIC and PC_SLOT_OOPS; whoever sends
  *	them takes them away with xchg()
  * @firing: frames that a slot is sending or has sent
@@ -37,6 +39,7 @@ struct pc_iface {
 	struct netpoll_info *info;
 	const char *why;
 	bool greeted;
+	struct pc_ways __rcu *ways;
 	struct pc_burst *spare[PC_SLOTS];
 	struct pc_burst *firing[PC_SLOTS];
 };
@@ -59,6 +62,7 @@ static inline struct pc_burst *pc_iface_burst(const struct pc_iface *iface,
 	return pc_iface_armed(iface) ? iface->firing[slot] : NULL;
 }
 
+const struct pc_ways *pc_iface_ways(const struct pc_iface *iface);
 struct pc_iface *pc_iface_find(const struct net_device *dev);
 struct pc_iface *pc_iface_add(struct net_device *dev);
 void pc_iface_del(struct pc_iface *iface);

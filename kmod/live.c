@@ -30,12 +30,14 @@
  * struct voice - a device that says the record
  * @dev: the device, held
  * @burst: its frames, filled
+ * @ways: to how many destinations
  * @group: the device of which all ports together say a record once
  * @alone: no other device is above or below it, so it is sent on as in a panic
  */
 struct voice {
 	struct net_device *dev;
 	struct pc_burst *burst;
+	unsigned int ways;
 	const struct net_device *group;
 	bool alone;
 };
@@ -89,9 +91,12 @@ static bool group_speaks(const struct pc_live *live,
 static int add_voice(struct pc_live *live, struct pc_iface *iface,
 		     enum pc_wire_type type)
 {
+	const struct pc_ways *ways = pc_iface_ways(iface);
 	struct net_device *dev, *group;
 	struct pc_burst *burst;
 
+	if (!ways || !ways->n)
+		return 0;
 	dev = pc_upper_voice(iface->dev, &group);
 	if (!dev || group_speaks(live, group))
 		return 0;
@@ -99,10 +104,12 @@ static int add_voice(struct pc_live *live, struct pc_iface *iface,
 	if (!burst)
 		return -ENOMEM;
 	iface->firing[PC_SLOT_LIVE] = burst;
+	burst->ways = *ways;
 	dev_hold(dev);
 	live->voice[live->voices++] = (struct voice) {
 		.dev = dev,
 		.burst = burst,
+		.ways = ways->n,
 		.group = group,
 		.alone = dev == iface->dev &&
 			 list_empty(&dev->adj_list.lower),
@@ -110,12 +117,26 @@ static int add_voice(struct pc_live *live, struct pc_iface *iface,
 	return 0;
 }
 
+/* One datagram into the frame of a voice for one destination. */
+static void fill_frame(struct pc_draft *draft, const struct pc_iface *iface,
+		       const struct pc_way *way, struct sk_buff *skb,
+		       struct net_device *dev, size_t len)
+{
+	if (len)
+		pc_frame_v1(skb, iface, way, draft->cfg, draft->datagram, len);
+	else
+		pc_frame_raw(skb, iface, way, &draft->rec);
+	/* a master that sends for it has an address of its own */
+	skb->dev = dev;
+	ether_addr_copy(eth_hdr(skb)->h_source, dev->dev_addr);
+}
+
 /* One datagram into the frames of all voices, for each pass. */
 static void fill(struct pc_live *live, struct pc_draft *draft, unsigned int seq)
 {
 	bool raw = draft->cfg->format == PC_FORMAT_RAW;
 	size_t len = raw ? 0 : pc_record_datagram(draft, seq);
-	unsigned int pass, pass_len, i = 0;
+	unsigned int pass, way, i = 0;
 	struct pc_iface *iface;
 	struct sk_buff *skb;
 
@@ -124,21 +145,14 @@ static void fill(struct pc_live *live, struct pc_draft *draft, unsigned int seq)
 
 		if (!burst)
 			continue;
-		pass_len = pc_shape_pass(&burst->shape);
 		for (pass = 0; pass < burst->shape.passes; pass++) {
-			if (seq >= pass_len)
-				continue;
-			skb = burst->skb[pass * pass_len + seq];
-			if (raw)
-				pc_frame_raw(skb, iface, draft->cfg,
-					     &draft->rec);
-			else
-				pc_frame_v1(skb, iface, draft->cfg,
-					    draft->datagram, len);
-			/* a master that sends for it has an address of its own */
-			skb->dev = live->voice[i].dev;
-			ether_addr_copy(eth_hdr(skb)->h_source,
-					skb->dev->dev_addr);
+			for (way = 0; way < burst->ways.n; way++) {
+				skb = pc_burst_skb(burst, pass, seq, way);
+				if (skb)
+					fill_frame(draft, iface,
+						   &burst->ways.way[way], skb,
+						   live->voice[i].dev, len);
+			}
 		}
 		i++;
 	}
@@ -285,6 +299,22 @@ static bool send_frame(struct voice *voice, struct sk_buff *skb,
 	return false;
 }
 
+/* One datagram to all destinations; returns how many frames were taken. */
+static int send_frames(struct voice *voice, unsigned int pass, unsigned int seq,
+		       unsigned int patience_us)
+{
+	struct sk_buff *skb;
+	unsigned int i;
+	int sent = 0;
+
+	for (i = 0; i < voice->ways; i++) {
+		skb = pc_burst_skb(voice->burst, pass, seq, i);
+		if (skb)
+			sent += send_frame(voice, skb, patience_us);
+	}
+	return sent;
+}
+
 /* Whether the cards have let go of all frames, or will never get to them. */
 static bool drained(const struct pc_live *live)
 {
@@ -306,23 +336,14 @@ static bool drained(const struct pc_live *live)
 /* Returns frames that were taken. */
 static int send_all(struct pc_live *live, unsigned int patience_us)
 {
-	unsigned int pass, seq, i, pass_len;
+	unsigned int pass, seq, i;
 	int sent = 0;
 
 	for (pass = 0; pass < live->shape.passes; pass++) {
 		for (seq = 0; seq < pc_shape_pass(&live->shape); seq++) {
-			for (i = 0; i < live->voices; i++) {
-				struct pc_burst *burst = live->voice[i].burst;
-
-				pass_len = pc_shape_pass(&burst->shape);
-				if (pass >= burst->shape.passes ||
-				    seq >= pass_len)
-					continue;
-				sent += send_frame(&live->voice[i],
-						   burst->skb[pass * pass_len +
-							      seq],
-						   patience_us);
-			}
+			for (i = 0; i < live->voices; i++)
+				sent += send_frames(&live->voice[i], pass, seq,
+						    patience_us);
 			if (live->gap_us)
 				usleep_range(live->gap_us, live->gap_us * 2);
 		}

@@ -3,8 +3,9 @@
  * panicast - sends the newest kernel log to the network when the kernel panics
  *
  * All that a panic needs is prepared while the machine is well: interfaces are
- * armed with netpoll and frames of their own (netdev.c, iface.c), and memory
- * for the record lies ready (panic.c).  After the panic the record is put
+ * armed with netpoll and frames of their own (netdev.c, iface.c), the next hops
+ * of destinations are known (nexthop.c), and memory for the record lies ready
+ * (panic.c).  After the panic the record is put
  * together (record.c, log.c, wire.c) and sent (xmit.c, frame.c).
  */
 #include <linux/module.h>
@@ -14,6 +15,7 @@
 #include "lockup.h"
 #include "log.h"
 #include "netdev.h"
+#include "nexthop.h"
 #include "panic.h"
 #include "presence.h"
 #include "seal.h"
@@ -39,9 +41,12 @@ static int __init panicast_init(void)
 	err = pc_netdev_init();
 	if (err)
 		goto exit_presence;
-	err = pc_panic_init();
+	err = pc_nexthop_init();
 	if (err)
 		goto exit_netdev;
+	err = pc_panic_init();
+	if (err)
+		goto exit_nexthop;
 	err = pc_lockup_init();
 	if (err)
 		goto exit_panic;
@@ -57,6 +62,8 @@ exit_lockup:
 	pc_lockup_exit();
 exit_panic:
 	pc_panic_exit();
+exit_nexthop:
+	pc_nexthop_exit();
 exit_netdev:
 	pc_netdev_exit();
 exit_presence:
@@ -78,6 +85,7 @@ static void __exit panicast_exit(void)
 	pc_presence_exit();
 	pc_lockup_exit();
 	pc_panic_exit();
+	pc_nexthop_exit();
 	pc_netdev_exit();
 	pc_seal_exit();
 	pc_identity_exit();

@@ -11,6 +11,7 @@
 #include "choice.h"
 #include "iface.h"
 #include "netdev.h"
+#include "nexthop.h"
 #include "presence.h"
 
 /* What every IPv4 host can take; the metadata must fit into one frame. */
@@ -74,6 +75,7 @@ static void follow_all(struct net_device *dev)
 
 	follow(dev);
 	netdev_walk_all_lower_dev(dev, follow_lower, &priv);
+	pc_nexthop_look_soon();
 }
 
 /*
@@ -158,6 +160,7 @@ void pc_netdev_config_changed(void)
 			for_each_netdev(net, dev)
 				follow(dev);
 		up_read(&net_rwsem);
+		pc_nexthop_look();
 		pc_presence_greet();
 	}
 	rtnl_unlock();

@@ -13,6 +13,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
+#include <net/ipv6.h>
 
 #include "compat/compat.h"
 #include "config.h"
@@ -45,6 +46,10 @@ int pc_params_put_in_force(struct pc_config *edited)
 {
 	if (edited->sealed && edited->format == PC_FORMAT_RAW) {
 		pr_err("format=raw with a key refused: raw frames are never sealed; use v1, or load without key=\n");
+		return -EINVAL;
+	}
+	if (pc_config_ipv6(edited) && edited->format == PC_FORMAT_RAW) {
+		pr_err("format=raw with an IPv6 address in dest= refused: raw frames are IPv4; use v1, or name IPv4 addresses\n");
 		return -EINVAL;
 	}
 	pc_config_publish(edited);
@@ -296,24 +301,56 @@ MODULE_PARM_DESC(key_id, "number of the key, as in the receivers' file of keys (
 
 /* --- addresses ----------------------------------------------------------- */
 
+/* Whether an address is one that records can be sent to. */
+static bool dest_parse(const char *text, size_t len, struct pc_dest *dest)
+{
+	const char *end = NULL;
+
+	*dest = (struct pc_dest) { };
+	if (in4_pton(text, len, (u8 *)&dest->ip.v4, -1, &end) &&
+	    end == text + len)
+		return dest->ip.v4 && !ipv4_is_loopback(dest->ip.v4);
+	dest->ipv6 = true;
+	/* of a link-local one it isn't known on which link */
+	return in6_pton(text, len, (u8 *)&dest->ip.v6, -1, &end) &&
+	       end == text + len && !ipv6_addr_any(&dest->ip.v6) &&
+	       !ipv6_addr_loopback(&dest->ip.v6) &&
+	       !ipv6_addr_v4mapped(&dest->ip.v6) &&
+	       !(ipv6_addr_type(&dest->ip.v6) & IPV6_ADDR_LINKLOCAL &&
+		 !ipv6_addr_is_multicast(&dest->ip.v6));
+}
+
 static int dest_set(const char *val, const struct kernel_param *kp)
 {
-	struct pc_config *edited;
-	const char *end;
-	__be32 addr;
+	struct pc_config *edited = pc_config_edit();
+	const char *end = val + strcspn(val, "\n");
+	unsigned int n = 0;
+	size_t len;
 
-	if (!in4_pton(val, strcspn(val, "\n"), (u8 *)&addr, '\0', &end) ||
-	    !addr)
-		return refuse(kp, val,
-			      "an IPv4 address such as 255.255.255.255");
-	edited = pc_config_edit();
-	edited->dest = addr;
+	do {
+		len = min_t(size_t, strcspn(val, ","), end - val);
+		if (n == PC_DESTS || !dest_parse(val, len, &edited->dest[n]))
+			return refuse(kp, val,
+				      "one to four addresses with commas between them, such as 255.255.255.255 or 10.1.2.3,2001:db8::7, none of them link-local");
+		n++;
+		val += len + 1;
+	} while (val <= end);
+	edited->dests = n;
 	return pc_params_put_in_force(edited);
 }
 
 static int dest_get(char *buf, const struct kernel_param *kp)
 {
-	return sysfs_emit(buf, "%pI4\n", &pc_config()->dest);
+	const struct pc_config *cfg = pc_config();
+	unsigned int i;
+	int len = 0;
+
+	for (i = 0; i < cfg->dests; i++) {
+		len += pc_dest_print(buf + len, PAGE_SIZE - len, &cfg->dest[i]);
+		len += sysfs_emit_at(buf, len, "%c",
+				     i + 1 < cfg->dests ? ',' : '\n');
+	}
+	return len;
 }
 
 static const struct kernel_param_ops dest_ops = {
@@ -321,7 +358,8 @@ static const struct kernel_param_ops dest_ops = {
 	.get = dest_get,
 };
 module_param_cb(dest, &dest_ops, NULL, 0644);
-MODULE_PARM_DESC(dest, "IPv4 address of the receivers (255.255.255.255)");
+MODULE_PARM_DESC(dest,
+		 "addresses of the receivers, at most four, IPv4 or IPv6 (255.255.255.255)");
 
 static int dest_mac_set(const char *val, const struct kernel_param *kp)
 {
@@ -348,4 +386,4 @@ static const struct kernel_param_ops dest_mac_ops = {
 };
 module_param_cb(dest_mac, &dest_mac_ops, NULL, 0644);
 MODULE_PARM_DESC(dest_mac,
-		 "MAC address of the receivers or their gateway (ff:ff:ff:ff:ff:ff)");
+		 "MAC address for broadcasts, and where no next hop is known (ff:ff:ff:ff:ff:ff)");

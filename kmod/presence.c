@@ -16,6 +16,7 @@
 #include "identity.h"
 #include "iface.h"
 #include "live.h"
+#include "nexthop.h"
 #include "presence.h"
 
 /* For a link to come up, and for DHCP to give it an address. */
@@ -58,6 +59,7 @@ static void say_hello(struct work_struct *work)
 	rtnl_lock();
 	period = pc_config()->hello_s * HZ;
 	if (live && period) {
+		pc_nexthop_look();
 		hello = prepare(PC_WIRE_HELLO, "");
 		queue_delayed_work(system_freezable_wq, &hello_work,
 				   period - spread(period / HELLO_SPREAD));

@@ -14,6 +14,7 @@
 #include "identity.h"
 #include "kaslr.h"
 #include "log.h"
+#include "nexthop.h"
 #include "parity.h"
 #include "record.h"
 #include "version.h"
@@ -67,6 +68,27 @@ static const struct net_device *first_device(enum pc_slot slot)
 	return NULL;
 }
 
+/* The first IPv6 address that it is sent from, the same on all interfaces too. */
+static void put_addr(struct pc_draft *draft, enum pc_slot slot)
+{
+	struct pc_iface *iface;
+	unsigned int i;
+
+	pc_for_each_iface(iface) {
+		const struct pc_burst *burst = pc_iface_burst(iface, slot);
+
+		for (i = 0; burst && i < burst->ways.n; i++) {
+			const struct pc_way *way = &burst->ways.way[i];
+
+			if (!way->dest.ipv6)
+				continue;
+			snprintf(draft->addr, sizeof(draft->addr), "%pI6c",
+				 &way->source.v6);
+			return;
+		}
+	}
+}
+
 static void put_meta(struct pc_draft *draft, const struct net_device *first,
 		     const char *reason)
 {
@@ -86,6 +108,8 @@ static void put_meta(struct pc_draft *draft, const struct net_device *first,
 		.taint = draft->taint,
 		.module = PANICAST_VERSION,
 		.tag = draft->cfg->tag,
+		.addr = *draft->addr ? draft->addr : NULL,
+		.unresolved = *draft->unresolved ? draft->unresolved : NULL,
 	};
 
 	if (first)
@@ -207,6 +231,11 @@ bool pc_record_compose(struct pc_draft *draft, enum pc_slot slot,
 
 	put_text(draft, slot);
 	put_taint(draft->taint, sizeof(draft->taint));
+	put_addr(draft, slot);
+	/* what is missing may change at any moment but under RTNL */
+	if (slot == PC_SLOT_LIVE)
+		pc_nexthop_unresolved(draft->unresolved,
+				      sizeof(draft->unresolved));
 	put_meta(draft, first_device(slot), reason);
 	return true;
 }

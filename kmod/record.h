@@ -2,6 +2,8 @@
 #ifndef PANICAST_RECORD_H
 #define PANICAST_RECORD_H
 
+#include <linux/inet.h>
+
 #include "config.h"
 #include "iface.h"
 #include "seal.h"
@@ -17,7 +19,7 @@
  * @about: how the line of the log begins that it must hold, NULL for none
  * @datagram: the one that is being sent
  * @meta: payload of seq 0
- * @mac, @taint: values in @meta while it is put together
+ * @mac, @taint, @addr, @unresolved: values in @meta while it is put together
  * @size: bytes in @log
  * @log: what was read of the kernel log; @rec.text points into it
  */
@@ -30,6 +32,8 @@ struct pc_draft {
 	char meta[PC_WIRE_CHUNK];
 	char mac[sizeof("00:00:00:00:00:00")];
 	char taint[32];
+	char addr[INET6_ADDRSTRLEN];
+	char unresolved[PC_DESTS * INET6_ADDRSTRLEN];
 	size_t size;
 	char log[];
 };

@@ -8,6 +8,9 @@
  *		 "name: why"
  *   log_source  kernel_log_buffer or kmsg_dump
  *   key_id      number of the key that frames are sealed with, 0 for none
+ *   destinations where records go, a line each: "ADDRESS everywhere", or
+ *		 "ADDRESS dev NAME via ADDRESS mac MAC age SECONDS", or with
+ *		 "unresolved: why" at its end
  *   test        write a reason: a record of type test is sent
  */
 #include <linux/kobject.h>
@@ -21,6 +24,7 @@
 #include "iface.h"
 #include "live.h"
 #include "log.h"
+#include "nexthop.h"
 #include "state.h"
 #include "upper.h"
 #include "wire.h"
@@ -114,6 +118,17 @@ static ssize_t key_id_show(struct kobject *kobj, struct kobj_attribute *attr,
 	return sysfs_emit(buf, "%u\n", cfg->sealed ? cfg->key_id : 0);
 }
 
+static ssize_t destinations_show(struct kobject *kobj,
+				 struct kobj_attribute *attr, char *buf)
+{
+	int len;
+
+	rtnl_lock();
+	len = pc_nexthop_show(buf);
+	rtnl_unlock();
+	return len;
+}
+
 static ssize_t test_store(struct kobject *kobj, struct kobj_attribute *attr,
 			  const char *buf, size_t count)
 {
@@ -140,6 +155,7 @@ static struct kobj_attribute unarmed_attr = __ATTR_RO(unarmed);
 static struct kobj_attribute silent_attr = __ATTR_RO(silent);
 static struct kobj_attribute log_source_attr = __ATTR_RO(log_source);
 static struct kobj_attribute key_id_attr = __ATTR_RO(key_id);
+static struct kobj_attribute destinations_attr = __ATTR_RO(destinations);
 static struct kobj_attribute test_attr = __ATTR_WO(test);
 
 static struct attribute *state_attrs[] = {
@@ -148,6 +164,7 @@ static struct attribute *state_attrs[] = {
 	&silent_attr.attr,
 	&log_source_attr.attr,
 	&key_id_attr.attr,
+	&destinations_attr.attr,
 	&test_attr.attr,
 	NULL
 };

@@ -11,6 +11,7 @@
  */
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
+#include <linux/if_vlan.h>
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
 #include <net/netlink.h>
@@ -90,4 +91,35 @@ struct net_device *pc_upper_voice(struct net_device *dev,
 			return NULL;
 	}
 	return voice;
+}
+
+/**
+ * pc_upper_reaches() - whether what is sent by a device goes out by another
+ * @dev: the one below
+ * @to: the one above, or the same; the caller holds RTNL
+ * @proto: set to the kind of the VLAN tag that is put on between them
+ * @id: set to its number
+ *
+ * Return: false also where two tags are put on
+ */
+bool pc_upper_reaches(struct net_device *dev, const struct net_device *to,
+		      __be16 *proto, u16 *id)
+{
+	struct net_device *upper;
+	struct list_head *iter;
+
+	if (dev == to)
+		return true;
+	netdev_for_each_upper_dev_rcu(dev, upper, iter) {
+		if (!pc_upper_reaches(upper, to, proto, id))
+			continue;
+		if (!is_vlan_dev(upper))
+			return true;
+		if (*proto)
+			return false;
+		*proto = vlan_dev_vlan_proto(upper);
+		*id = vlan_dev_vlan_id(upper);
+		return true;
+	}
+	return false;
 }

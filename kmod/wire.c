@@ -150,6 +150,10 @@ static size_t put_all(const struct pc_wire_meta *meta, char *buf, size_t size,
 	len = put_line(buf, size, len, "taint", meta->taint);
 	len = put_line(buf, size, len, "module", meta->module);
 	len = put_line(buf, size, len, "tag", meta->tag);
+	if (meta->addr)
+		len = put_line(buf, size, len, "addr", meta->addr);
+	if (meta->unresolved)
+		len = put_line(buf, size, len, "unresolved", meta->unresolved);
 	return len;
 }
 

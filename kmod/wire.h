@@ -39,7 +39,8 @@ enum pc_wire_type {
 /**
  * struct pc_wire_meta - what seq 0 tells of a record
  *
- * Strings end in NUL; NULL is sent as an empty value.
+ * Strings end in NUL; NULL is sent as an empty value, of @addr and @unresolved
+ * not at all.
  */
 struct pc_wire_meta {
 	const char *host;
@@ -56,6 +57,8 @@ struct pc_wire_meta {
 	const char *taint;
 	const char *module;
 	const char *tag;
+	const char *addr;
+	const char *unresolved;
 };
 
 /**

@@ -180,18 +180,21 @@ static void send_everywhere(struct sending *sending, unsigned int pass,
 
 	pc_for_each_iface(iface) {
 		struct pc_burst *burst = burst_of(sending, iface);
-		struct sk_buff *skb;
+		unsigned int i;
 
-		if (!burst || pass >= burst->shape.passes ||
-		    seq >= pc_shape_pass(&burst->shape))
-			continue;
-		skb = burst->skb[pass * pc_shape_pass(&burst->shape) + seq];
-		if (raw)
-			pc_frame_raw(skb, iface, draft->cfg, &draft->rec);
-		else
-			pc_frame_v1(skb, iface, draft->cfg, draft->datagram,
-				    len);
-		send_frame(sending, iface, burst, skb);
+		for (i = 0; burst && i < burst->ways.n; i++) {
+			const struct pc_way *way = &burst->ways.way[i];
+			struct sk_buff *skb = pc_burst_skb(burst, pass, seq, i);
+
+			if (!skb)
+				break;
+			if (raw)
+				pc_frame_raw(skb, iface, way, &draft->rec);
+			else
+				pc_frame_v1(skb, iface, way, draft->cfg,
+					    draft->datagram, len);
+			send_frame(sending, iface, burst, skb);
+		}
 	}
 	gap(sending);
 }
@@ -320,6 +323,7 @@ static void look_at(struct net_device *dev, struct pc_burst *burst,
 unsigned int pc_xmit_last_words(struct pc_draft *draft, enum pc_slot slot,
 				enum pc_wire_type type, const char *reason)
 {
+	const struct pc_ways *ways;
 	struct pc_iface *iface;
 	struct pc_burst *burst;
 	unsigned long flags;
@@ -335,12 +339,17 @@ unsigned int pc_xmit_last_words(struct pc_draft *draft, enum pc_slot slot,
 		if (!pc_iface_armed(iface) || !pc_iface_can_send(iface) ||
 		    pc_stack_trapped(iface->dev, slot))
 			continue;
+		ways = pc_iface_ways(iface);
+		if (!ways || !ways->n)
+			continue;
 		if (slot == PC_SLOT_PANIC)
 			pc_netpoll_keep(iface);
 		burst = xchg(&iface->spare[slot], NULL);
 		iface->firing[slot] = burst;
-		if (burst)
-			look_at(iface->dev, burst, slot);
+		if (!burst)
+			continue;
+		burst->ways = *ways;
+		look_at(iface->dev, burst, slot);
 	}
 	sent = pc_record_compose(draft, slot, type, reason) ?
 		send_record(draft, slot) : 0;

@@ -21,6 +21,8 @@
 #include <linux/sched/isolation.h>
 #include <linux/stacktrace.h>
 #include <linux/string.h>
+#include <net/addrconf.h>
+#include <net/ipv6.h>
 
 #if !IS_ENABLED(CONFIG_NETPOLL)
 #error "panicast sends through netpoll; this kernel was built without CONFIG_NETPOLL."
@@ -28,6 +30,10 @@
 
 #if !IS_ENABLED(CONFIG_INET)
 #error "panicast sends IPv4; this kernel was built without CONFIG_INET."
+#endif
+
+#ifdef HAVE_IPV6_STUBS
+#include <net/ipv6_stubs.h>
 #endif
 
 #ifdef HAVE_HEX_H
@@ -268,6 +274,46 @@ static inline bool compat_dev_lltx(const struct net_device *dev)
 #else
 	return dev->features & NETIF_F_LLTX;
 #endif
+}
+
+/*
+ * The route that IPv6 packets of a flow take, whose source address is set.
+ * -EAFNOSUPPORT where there is no IPv6, or it is a module that is not loaded.
+ */
+static inline struct dst_entry *compat_ipv6_route(struct net *net,
+						  struct flowi6 *flow)
+{
+#if !IS_ENABLED(CONFIG_IPV6)
+	return ERR_PTR(-EAFNOSUPPORT);
+#elif defined(HAVE_IPV6_STUBS)
+	return ipv6_stub->ipv6_dst_lookup_flow(net, NULL, flow, NULL);
+#else
+	return ip6_dst_lookup_flow(net, NULL, flow, NULL);
+#endif
+}
+
+/* The link-local IPv6 address of a device, false where it has none. */
+static inline bool compat_ipv6_link_local(const struct net_device *dev,
+					  struct in6_addr *address)
+{
+	bool found = false;
+#if IS_ENABLED(CONFIG_IPV6)
+	struct inet6_dev *idev = __in6_dev_get(dev);
+	struct inet6_ifaddr *ifa;
+
+	if (!idev)
+		return false;
+	read_lock_bh(&idev->lock);
+	list_for_each_entry(ifa, &idev->addr_list, if_list) {
+		found = ifa->scope == IFA_LINK;
+		if (found) {
+			*address = ifa->addr;
+			break;
+		}
+	}
+	read_unlock_bh(&idev->lock);
+#endif
+	return found;
 }
 
 /* Defines a kmsg_dumper callback @name that calls @func(reason, message). */

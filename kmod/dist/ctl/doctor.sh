@@ -98,18 +98,31 @@ unknown_setting() { # NAME
 		"grep -rn '$1' /etc/modprobe.d${meant:+; it may mean $meant}"
 }
 
-# A router takes no packet that came to it as a broadcast.
-examine_destination() {
-	[ -d "$MODULE" ] && [ "$(parameter dest_mac)" = "$BROADCAST_MAC" ] && has_command ip || return 0
-	route=$(ip route get "$(parameter dest)" 2>/dev/null)
-	case $route in
-	*' via '*)
-		router=${route##* via }
-		router=${router%% *}
-		mac=$(ip neigh show "$router" 2>/dev/null | sed -n 's/^.* lladdr \([0-9a-f:]*\).*$/\1/p' | head -n 1)
-		problem dest-mac "dest is $(parameter dest), behind the router $router, which drops packets to the broadcast MAC" \
-			"options panicast dest_mac=${mac:-the MAC of $router} in $SETTINGS, then: sudo panicast-ctl reload"
-		;;
+# What is not resolved goes to dest_mac, and a router takes no packet that came to it as a broadcast.
+examine_destinations() {
+	[ -d "$MODULE" ] || return 0
+	while read -r to rest; do
+		case $rest in
+		*'unresolved: '*)
+			problem "dest-$to" "$to is not resolved: ${rest#*unresolved: }; its records go to $(parameter dest_mac)" \
+				"$(destination_advice "$to" "$rest")"
+			;;
+		esac
+	done <<-LIST
+		$(destinations)
+	LIST
+}
+
+# By the words that the module gives (kmod/nexthop.c).
+destination_advice() { # ADDRESS REST
+	name=${2#*dev }
+	name=${name%% *}
+	case $2 in
+	*'no armed interface'*) naming "$name" ;;
+	*'no IPv6'*) echo "sudo modprobe ipv6, or an IPv4 address: options panicast dest= in $SETTINGS" ;;
+	*'does not answer'*) echo "ip neigh show dev $name; is the router, or $1, up?" ;;
+	*'no route'*) echo "ip route get $1" ;;
+	*) echo "another address: options panicast dest= in $SETTINGS, then: sudo panicast-ctl reload" ;;
 	esac
 }
 
@@ -152,7 +165,7 @@ doctor() {
 	examine_module
 	examine_cards
 	examine_settings
-	examine_destination
+	examine_destinations
 	examine_kdump
 	examine_key
 	examine_kernels

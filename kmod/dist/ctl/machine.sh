@@ -6,7 +6,6 @@
 MODULE=/sys/module/panicast
 SETTINGS=/etc/modprobe.d/panicast.conf
 RELEASE=$(uname -r)
-BROADCAST_MAC=ff:ff:ff:ff:ff:ff
 
 read_or() { # FILE DEFAULT
 	if [ -r "$1" ]; then cat "$1"; else printf '%s\n' "$2"; fi
@@ -18,6 +17,11 @@ parameter() {
 
 module_version() {
 	read_or "$MODULE/version" "$(modinfo -F version panicast 2>/dev/null)"
+}
+
+# Where records go, a line each, as kmod/state.c says: "ADDRESS everywhere", or with device, next hop and MAC.
+destinations() {
+	read_or "$MODULE/state/destinations" "$(parameter dest)"
 }
 
 has_command() {

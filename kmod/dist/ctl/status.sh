@@ -31,6 +31,15 @@ status_cards() {
 	done
 }
 
+status_destinations() {
+	title="sends to"
+	destinations | while read -r line; do
+		line "$title" "$line"
+		title=
+	done
+	line "" "port $(parameter port), format $(parameter format)"
+}
+
 status() {
 	case ${1:-} in
 	'') ;;
@@ -47,7 +56,7 @@ status() {
 	fi
 	line module "$(module_version), kernel $RELEASE"
 	status_cards
-	line "sends to" "$(parameter dest) ($(parameter dest_mac)), port $(parameter port), format $(parameter format)"
+	status_destinations
 	line record "newest $(parameter kib) KiB, parity $(parameter parity) %, sent $(parameter repeat) times; reasons $(parameter reasons)"
 	line "log read by" "$(read_or "$MODULE/state/log_source" '?')"
 	key_id=$(read_or "$MODULE/state/key_id" 0)
@@ -94,6 +103,24 @@ json_cards() { # armed|unarmed
 	done
 }
 
+json_destinations() {
+	comma=
+	destinations | while read -r to rest; do
+		printf '%s{"to": %s' "$comma" "$(json_text "$to")"
+		case $rest in
+		*'unresolved: '*) printf ', "unresolved": %s' "$(json_text "${rest#*unresolved: }")" ;;
+		esac
+		# shellcheck disable=SC2086 # words
+		set -- ${rest%%unresolved: *}
+		while [ $# -ge 2 ]; do
+			printf ', "%s": %s' "$1" "$(json_text "$2")"
+			shift 2
+		done
+		printf '}'
+		comma=', '
+	done
+}
+
 json_settings() {
 	comma=
 	for file in "$MODULE"/parameters/*; do
@@ -110,6 +137,7 @@ status_json() {
 		"$(json_true_if all_is_well)" "$(json_text "$(uname -n)")" "$(json_text "$RELEASE")"
 	printf ', "loaded": %s, "version": %s' "$(json_true_if test -d "$MODULE")" "$(json_text "$(module_version)")"
 	printf ', "armed": [%s], "not_armed": [%s]' "$(json_cards armed)" "$(json_cards unarmed)"
+	printf ', "destinations": [%s]' "$(json_destinations)"
 	printf ', "settings": {%s}' "$(json_settings)"
 	printf ', "log_source": %s' "$(json_text "$(read_or "$MODULE/state/log_source" '')")"
 	printf ', "key_id": %s' "$(read_or "$MODULE/state/key_id" 0)"

@@ -50,6 +50,7 @@ class Case:
     oops: str = ""
     heard: tuple[str, ...] = ()
     silent: int = 0
+    to: tuple[str, ...] = ()
     nmi: bool = False
     machine: str = ""
     driver: str = ""

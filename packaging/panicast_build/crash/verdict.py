@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from socket import AF_INET, AF_INET6, inet_ntop
 
 import dpkt
 
@@ -63,6 +64,19 @@ def _netconsole_said(text: bytes, frames: Iterable[Frame]) -> bool:
     return any(udp.dport == NETCONSOLE_PORT and text in udp.data for udp in datagrams(frames)) or not text
 
 
+def _sent(frames: Iterable[Frame], address: str, mac: str) -> list[Frame]:
+    """Returns those frames that are for this address and, on their way there, for this MAC
+    address."""
+    kind, family = (dpkt.ip6.IP6, AF_INET6) if ":" in address else (dpkt.ip.IP, AF_INET)
+    found = []
+    for frame in frames:
+        ethernet = dpkt.ethernet.Ethernet(frame.data)
+        packet = ethernet.data
+        if ethernet.dst.hex(":") == mac and isinstance(packet, kind):
+            found += [frame] if inet_ntop(family, packet.dst) == address else []
+    return found
+
+
 def crashed_itself(case: Case, outcome: Outcome) -> bool:
     """Tells whether only panicast called the case's function, and so panicked there itself."""
     said = (f"nobody came by {case.place}", f"panics at {case.place}")
@@ -101,6 +115,10 @@ def fault(case: Case, outcome: Outcome, drivers: Sequence[str] = ()) -> str:
         return f"no record of type {', '.join(sorted(missing))} arrived"
     if case.silent and (said := {record.type for record in records(outcome.cards[case.silent])} - {"panic"}):
         return f"card {case.silent} is to be silent and said {', '.join(sorted(said))}"
+    for pair in case.to:
+        sent = records(_sent(outcome.frames, *pair.split()), case.sealed)
+        if not any(record.type == "panic" and record.complete for record in sent):
+            return f"no whole record of a panic was sent to {pair}"
     panics = [record for record in found if record.type == "panic"]
     if case.record == "any" or crashed_itself(case, outcome):
         return ""

@@ -71,9 +71,16 @@ class Machine:
         path.write_text(f"#!/bin/sh\n{body}\n")
         path.chmod(0o755)
 
-    def load(self, armed: Sequence[str] = ("eth0",), unarmed: str = "", **settings: str) -> None:
+    def load(
+        self,
+        armed: Sequence[str] = ("eth0",),
+        unarmed: str = "",
+        destinations: str = "255.255.255.255 everywhere\n",
+        **settings: str,
+    ) -> None:
         """The module is loaded: these cards are armed, the lines of unarmed say which are not; settings are
         those that differ from the defaults."""
+        self.write(f"{MODULE}/state/destinations", destinations)
         self.write(f"{MODULE}/version", "1.2\n")
         self.write(f"{MODULE}/state/armed", "".join(f"{name}\n" for name in armed))
         self.write(f"{MODULE}/state/unarmed", unarmed)

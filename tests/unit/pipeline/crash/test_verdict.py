@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import dpkt
@@ -40,6 +41,38 @@ def test_what_a_silent_card_says_is_a_fault() -> None:
     loud = Outcome([*FRAMES, *spoken], "", True, 1.0, cards=(FRAMES, spoken))
     assert verdict.fault(case, quiet) == ""
     assert verdict.fault(case, loud) == "card 1 is to be silent and said hello"
+
+
+@pytest.mark.parametrize("kind", [dpkt.ip.IP, dpkt.ip6.IP6])
+def test_a_record_that_went_to_another_or_by_another_is_a_fault(kind: type) -> None:
+    address, mac = (
+        ("192.0.2.7", "02:00:00:00:00:01") if kind is dpkt.ip.IP else ("2001:db8::7", "02:00:00:00:00:02")
+    )
+    family = socket.AF_INET if kind is dpkt.ip.IP else socket.AF_INET6
+
+    def frames(address: str, mac: str) -> list[Frame]:
+        made = []
+        for payload in map(bytes.fromhex, PANIC["frames"]):
+            udp = dpkt.udp.UDP(sport=6665, dport=6664, data=payload, ulen=8 + len(payload))
+            packet = kind(p=17, data=udp, dst=socket.inet_pton(family, address))
+            if kind is dpkt.ip6.IP6:
+                packet.nxt, packet.plen = 17, udp.ulen
+            else:
+                packet.len = 20 + udp.ulen
+            ethertype = 0x86DD if kind is dpkt.ip6.IP6 else 0x0800
+            ethernet = dpkt.ethernet.Ethernet(
+                dst=bytes.fromhex(mac.replace(":", "")), type=ethertype, data=packet
+            )
+            made.append(Frame(0.0, bytes(ethernet)))
+        return made
+
+    case = Case(name=CASE.name, says=CASE.says, to=(f"{address} {mac}",))
+    other = {"192.0.2.7": "192.0.2.8", "2001:db8::7": "2001:db8::8"}[address]
+    assert verdict.fault(case, outcome(frames(address, mac))) == ""
+    for wrong in (frames(other, mac), frames(address, "02:00:00:00:00:03"), frames(address, mac)[:-1]):
+        assert (
+            verdict.fault(case, outcome(wrong)) == f"no whole record of a panic was sent to {address} {mac}"
+        )
 
 
 def test_what_is_to_be_heard_and_is_not_is_a_fault() -> None:

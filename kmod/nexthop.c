@@ -1,0 +1,457 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How each destination is reached: by which interface, from which address, and
+ * whose MAC address the frames carry.
+ *
+ * The kernel's routes and neighbours are asked while the machine is well, and
+ * the answers lie ready on the interfaces (struct pc_ways): in a panic nothing
+ * is looked up, no lock taken, nobody asked for his MAC address.
+ *
+ * We ask again at each hello, when a route or one of our next hops changes, and
+ * every few seconds as long as something is missing.
+ */
+#include <linux/etherdevice.h>
+#include <linux/if_arp.h>
+#include <linux/if_vlan.h>
+#include <linux/inetdevice.h>
+#include <linux/rtnetlink.h>
+#include <linux/slab.h>
+#include <linux/sysfs.h>
+#include <linux/workqueue.h>
+#include <net/arp.h>
+#include <net/fib_notifier.h>
+#include <net/if_inet6.h>
+#include <net/ip.h>
+#include <net/neighbour.h>
+#include <net/net_namespace.h>
+#include <net/netevent.h>
+#include <net/route.h>
+
+#include "compat/compat.h"
+#include "nexthop.h"
+#include "upper.h"
+
+/* Routes may change by the thousand; then we look once. */
+#define SETTLE		(HZ / 2)
+/* As long as something is missing, and when all is well. */
+#define AGAIN		(5 * HZ)
+#define NOW_AND_THEN	(60 * HZ)
+
+/**
+ * struct hop - what the kernel says of a destination
+ * @dest: it
+ * @everywhere: broadcast or multicast: it has no next hop
+ * @why: what is missing, in words; NULL when nothing is
+ * @ifindex: of the device that routing chose; 0 where it chose none
+ * @name: of that device
+ * @source: the address to send from
+ * @key: address of the next hop
+ * @key_len: its bytes, 0 where it is not known
+ * @mac: of the next hop
+ * @confirmed: jiffies when it was last heard of
+ */
+struct hop {
+	struct pc_dest dest;
+	bool everywhere;
+	const char *why;
+	int ifindex;
+	char name[IFNAMSIZ];
+	union pc_ip source;
+	u8 key[sizeof(struct in6_addr)];
+	unsigned int key_len;
+	u8 mac[ETH_ALEN];
+	unsigned long confirmed;
+};
+
+/* Changed under RTNL and the lock, read under one of them. */
+static struct hop hops[PC_DESTS];
+static unsigned int hops_known;
+static DEFINE_SPINLOCK(hops_lock);
+
+/* Whether the notifiers follow what happens; under RTNL. */
+static bool live;
+
+static void look(struct work_struct *work);
+static DECLARE_DELAYED_WORK(look_again, look);
+static DECLARE_DELAYED_WORK(look_soon, look);
+
+/* Asks a neighbour for his MAC address, unless he was heard of just now. */
+static const char *ask_neighbour(struct hop *hop, struct dst_entry *dst,
+				 const void *address)
+{
+	struct net_device *dev = dst->dev;
+	const char *why = NULL;
+	struct neighbour *n;
+
+	if (dev->flags & IFF_LOOPBACK)
+		return "it is this machine";
+	hop->ifindex = dev->ifindex;
+	strscpy(hop->name, dev->name, sizeof(hop->name));
+	if (dev->type != ARPHRD_ETHER)
+		return "its route leaves by no Ethernet";
+
+	n = dst_neigh_lookup(dst, address);
+	if (IS_ERR_OR_NULL(n))
+		return "no memory for its next hop";
+	hop->key_len = min_t(unsigned int, n->tbl->key_len, sizeof(hop->key));
+	memcpy(hop->key, n->primary_key, hop->key_len);
+	/* one who is stale is asked, and believed until he is known to be gone */
+	neigh_event_send(n, NULL);
+	if (READ_ONCE(n->nud_state) & NUD_VALID) {
+		char mac[ALIGN(MAX_ADDR_LEN, sizeof(unsigned long))];
+
+		neigh_ha_snapshot(mac, n, dev);
+		ether_addr_copy(hop->mac, mac);
+		hop->confirmed = READ_ONCE(n->confirmed);
+	} else {
+		why = "its next hop does not answer";
+	}
+	neigh_release(n);
+	return why;
+}
+
+static const char *ask_ipv4(struct hop *hop)
+{
+	struct flowi4 flow = {
+		.daddr = hop->dest.ip.v4,
+		.flowi4_proto = IPPROTO_UDP,
+	};
+	struct rtable *route = ip_route_output_key(&init_net, &flow);
+	const char *why;
+
+	if (IS_ERR(route))
+		return "there is no route to it";
+	hop->source.v4 = flow.saddr;
+	why = ask_neighbour(hop, &route->dst, &flow.daddr);
+	ip_rt_put(route);
+	return why;
+}
+
+static const char *ask_ipv6(struct hop *hop)
+{
+	struct flowi6 flow = {
+		.daddr = hop->dest.ip.v6,
+		.flowi6_proto = IPPROTO_UDP,
+	};
+	struct dst_entry *route = compat_ipv6_route(&init_net, &flow);
+	const char *why;
+
+	if (PTR_ERR(route) == -EAFNOSUPPORT)
+		return "this kernel has no IPv6, or not loaded it";
+	if (IS_ERR(route))
+		return "there is no route to it";
+	hop->source.v6 = flow.saddr;
+	why = ask_neighbour(hop, route, &flow.daddr);
+	dst_release(route);
+	return why;
+}
+
+static void ask(struct hop *hop, const struct pc_dest *dest)
+{
+	*hop = (struct hop) { .dest = *dest };
+	hop->everywhere = pc_dest_everywhere(dest);
+	if (!hop->everywhere)
+		hop->why = dest->ipv6 ? ask_ipv6(hop) : ask_ipv4(hop);
+}
+
+/* An address of an interface, or of what sends through it, that needs no router. */
+static bool link_local(struct net_device *dev, struct in6_addr *address)
+{
+	struct net_device *upper;
+	struct list_head *iter;
+	bool found;
+
+	rcu_read_lock();
+	found = compat_ipv6_link_local(dev, address);
+	if (!found) {
+		netdev_for_each_upper_dev_rcu(dev, upper, iter) {
+			found = !is_vlan_dev(upper) &&
+				compat_ipv6_link_local(upper, address);
+			if (found)
+				break;
+		}
+	}
+	rcu_read_unlock();
+	return found;
+}
+
+/* Whose MAC address the frames carry: what is not known is the administrator's. */
+static void put_mac(struct pc_way *way, const struct hop *hop)
+{
+	const union pc_ip *ip = &hop->dest.ip;
+
+	if (!hop->everywhere && !hop->why)
+		ether_addr_copy(way->mac, hop->mac);
+	else if (hop->everywhere && hop->dest.ipv6)
+		ipv6_eth_mc_map(&ip->v6, way->mac);
+	else if (hop->everywhere && ipv4_is_multicast(ip->v4))
+		ip_eth_mc_map(ip->v4, way->mac);
+	else
+		ether_addr_copy(way->mac, pc_config()->dest_mac);
+}
+
+/* Whether a destination leaves by an interface, and how. */
+static bool find_way(struct pc_way *way, const struct hop *hop,
+		     struct net_device *dev, bool chosen)
+{
+	struct net_device *to;
+
+	*way = (struct pc_way) {
+		.dest = hop->dest,
+		.source = hop->source,
+	};
+	put_mac(way, hop);
+	if (hop->dest.ipv6 && ipv6_addr_any(&hop->source.v6))
+		link_local(dev, &way->source.v6);
+	if (!chosen)
+		return true;
+	to = __dev_get_by_index(&init_net, hop->ifindex);
+	return to && pc_upper_reaches(dev, to, &way->vlan_proto,
+				       &way->vlan_id);
+}
+
+/* Whether one of the armed interfaces is what routing chose, or below it. */
+static bool somebody_reaches(const struct hop *hop)
+{
+	struct pc_iface *iface;
+	struct pc_way way;
+
+	if (!hop->ifindex)
+		return false;
+	pc_for_each_iface(iface)
+		if (rcu_access_pointer(iface->ways) &&
+		    find_way(&way, hop, iface->dev, true))
+			return true;
+	return false;
+}
+
+/* Lays ready on an interface how each destination leaves by it. */
+static int put_ways(struct pc_iface *iface)
+{
+	struct pc_ways *ways = kzalloc(sizeof(*ways), GFP_KERNEL);
+	struct pc_ways *old = rtnl_dereference(iface->ways);
+	unsigned int i;
+
+	if (!ways)
+		return -ENOMEM;
+	for (i = 0; i < hops_known; i++)
+		if (find_way(&ways->way[ways->n], &hops[i], iface->dev,
+			     somebody_reaches(&hops[i])))
+			ways->n++;
+	rcu_assign_pointer(iface->ways, ways);
+	if (old)
+		kfree_rcu(old, rcu);
+	return 0;
+}
+
+/* Whether something is missing; an interface more or less changes it too. */
+static bool put_all_ways(void)
+{
+	struct pc_iface *iface;
+	bool missing = false;
+	unsigned int i;
+
+	for (i = 0; i < hops_known; i++) {
+		if (!hops[i].why && !hops[i].everywhere &&
+		    !somebody_reaches(&hops[i]))
+			WRITE_ONCE(hops[i].why,
+				   "its route leaves by no armed interface");
+		missing |= !!hops[i].why;
+	}
+	pc_for_each_iface(iface)
+		if (rcu_access_pointer(iface->ways))
+			missing |= put_ways(iface) < 0;
+	return missing;
+}
+
+/**
+ * pc_nexthop_look() - ask the kernel how each destination is reached
+ *
+ * The caller holds RTNL.
+ */
+void pc_nexthop_look(void)
+{
+	const struct pc_config *cfg = pc_config();
+	struct hop found[PC_DESTS];
+	unsigned int i;
+	bool missing;
+
+	ASSERT_RTNL();
+	for (i = 0; i < cfg->dests; i++)
+		ask(&found[i], &cfg->dest[i]);
+	spin_lock_bh(&hops_lock);
+	hops_known = cfg->dests;
+	memcpy(hops, found, sizeof(*hops) * hops_known);
+	spin_unlock_bh(&hops_lock);
+
+	missing = put_all_ways();
+	if (live)
+		mod_delayed_work(system_freezable_wq, &look_again,
+				 missing ? AGAIN : NOW_AND_THEN);
+}
+
+static void look(struct work_struct *work)
+{
+	rtnl_lock();
+	if (live)
+		pc_nexthop_look();
+	rtnl_unlock();
+}
+
+/** pc_nexthop_look_soon() - something has changed; also in interrupts */
+void pc_nexthop_look_soon(void)
+{
+	if (READ_ONCE(live))
+		queue_delayed_work(system_freezable_wq, &look_soon, SETTLE);
+}
+
+/**
+ * pc_nexthop_arm() - lay ready what an interface needs that is being armed
+ * @iface: it; the caller holds RTNL
+ *
+ * Return: 0, -ENOMEM
+ */
+int pc_nexthop_arm(struct pc_iface *iface)
+{
+	int err = put_ways(iface);
+
+	if (!err)
+		pc_nexthop_look();
+	return err;
+}
+
+/** pc_nexthop_disarm() - undo pc_nexthop_arm() */
+void pc_nexthop_disarm(struct pc_iface *iface)
+{
+	struct pc_ways *ways = rtnl_dereference(iface->ways);
+
+	RCU_INIT_POINTER(iface->ways, NULL);
+	if (ways)
+		kfree_rcu(ways, rcu);
+	pc_nexthop_look_soon();
+}
+
+/* Whether a neighbour is one of our next hops, and is news to us. */
+static bool ours(const struct neighbour *n)
+{
+	bool valid = READ_ONCE(n->nud_state) & NUD_VALID;
+	bool found = false;
+	unsigned int i;
+
+	spin_lock_bh(&hops_lock);
+	for (i = 0; i < hops_known; i++)
+		found |= hops[i].key_len == n->tbl->key_len &&
+			 hops[i].ifindex == n->dev->ifindex &&
+			 !memcmp(hops[i].key, n->primary_key,
+				 hops[i].key_len) &&
+			 (valid != !READ_ONCE(hops[i].why) ||
+			  !ether_addr_equal_unaligned(hops[i].mac, n->ha));
+	spin_unlock_bh(&hops_lock);
+	return found;
+}
+
+static int netevent(struct notifier_block *nb, unsigned long event, void *ptr)
+{
+	if (event == NETEVENT_REDIRECT ||
+	    (event == NETEVENT_NEIGH_UPDATE && ours(ptr)))
+		pc_nexthop_look_soon();
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block netevent_nb = {
+	.notifier_call = netevent,
+};
+
+static int fib_event(struct notifier_block *nb, unsigned long event, void *ptr)
+{
+	pc_nexthop_look_soon();
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block fib_nb = {
+	.notifier_call = fib_event,
+};
+
+static bool fib_told;
+
+/**
+ * pc_nexthop_unresolved() - the destinations of which something is missing
+ * @buf: where to, with commas between them; the caller holds RTNL
+ * @size: bytes there
+ */
+void pc_nexthop_unresolved(char *buf, size_t size)
+{
+	size_t len = 0;
+	unsigned int i;
+
+	*buf = '\0';
+	for (i = 0; i < hops_known; i++) {
+		if (!hops[i].why)
+			continue;
+		len += scnprintf(buf + len, size - len, "%s", len ? "," : "");
+		len += pc_dest_print(buf + len, size - len, &hops[i].dest);
+	}
+}
+
+static int show_hop(const struct hop *hop, char *buf, int len)
+{
+	int begun = len;
+
+	len += pc_dest_print(buf + len, PAGE_SIZE - len, &hop->dest);
+	if (hop->everywhere)
+		return len - begun + sysfs_emit_at(buf, len, " everywhere\n");
+	if (hop->ifindex)
+		len += sysfs_emit_at(buf, len, " dev %s", hop->name);
+	if (hop->key_len == sizeof(__be32))
+		len += sysfs_emit_at(buf, len, " via %pI4", hop->key);
+	else if (hop->key_len)
+		len += sysfs_emit_at(buf, len, " via %pI6c", hop->key);
+	if (hop->why)
+		len += sysfs_emit_at(buf, len, " unresolved: %s\n", hop->why);
+	else
+		len += sysfs_emit_at(buf, len, " mac %pM age %lu\n", hop->mac,
+				     (jiffies - hop->confirmed) / HZ);
+	return len - begun;
+}
+
+/** pc_nexthop_show() - a line for each destination; the caller holds RTNL */
+int pc_nexthop_show(char *buf)
+{
+	unsigned int i;
+	int len = 0;
+
+	for (i = 0; i < hops_known; i++)
+		len += show_hop(&hops[i], buf, len);
+	return len;
+}
+
+/** pc_nexthop_init() - from here on what changes is followed */
+int pc_nexthop_init(void)
+{
+	int err = register_netevent_notifier(&netevent_nb);
+
+	if (err)
+		return err;
+	rtnl_lock();
+	live = true;
+	pc_nexthop_look();
+	rtnl_unlock();
+	/* tells of every route there is, first; without it we look now and then */
+	fib_told = !register_fib_notifier(&init_net, &fib_nb, NULL, NULL);
+	if (!fib_told)
+		pr_warn("changes of routes are seen within a minute, not at once\n");
+	return 0;
+}
+
+/** pc_nexthop_exit() - look no more */
+void pc_nexthop_exit(void)
+{
+	if (fib_told)
+		unregister_fib_notifier(&init_net, &fib_nb);
+	unregister_netevent_notifier(&netevent_nb);
+	rtnl_lock();
+	live = false;
+	rtnl_unlock();
+	cancel_delayed_work_sync(&look_soon);
+	cancel_delayed_work_sync(&look_again);
+}
