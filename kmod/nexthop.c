@@ -7,8 +7,8 @@
  * the answers lie ready on the interfaces (struct pc_ways): in a panic nothing
  * is looked up, no lock taken, nobody asked for his MAC address.
  *
- * We ask again at each hello, when a route or one of our next hops changes, and
- * every few seconds as long as something is missing.
+ * We ask again at each hello, when a route or one of our next hops changes, each
+ * minute, and every few seconds as long as something is missing.
  */
 #include <linux/etherdevice.h>
 #include <linux/if_arp.h>
@@ -70,6 +70,12 @@ static DEFINE_SPINLOCK(hops_lock);
 
 /* Whether the notifiers follow what happens; under RTNL. */
 static bool live;
+
+/*
+ * Whether there is anything to ask for.  There is not where all destinations
+ * are IPv4 broadcasts or multicasts: then nothing wakes us.
+ */
+static bool asked;
 
 static void look(struct work_struct *work);
 static DECLARE_DELAYED_WORK(look_again, look);
@@ -273,19 +279,23 @@ void pc_nexthop_look(void)
 {
 	const struct pc_config *cfg = pc_config();
 	struct hop found[PC_DESTS];
+	bool asking = false;
 	unsigned int i;
 	bool missing;
 
 	ASSERT_RTNL();
-	for (i = 0; i < cfg->dests; i++)
+	for (i = 0; i < cfg->dests; i++) {
 		ask(&found[i], &cfg->dest[i]);
+		asking |= !found[i].everywhere || found[i].dest.ipv6;
+	}
+	WRITE_ONCE(asked, asking);
 	spin_lock_bh(&hops_lock);
 	hops_known = cfg->dests;
 	memcpy(hops, found, sizeof(*hops) * hops_known);
 	spin_unlock_bh(&hops_lock);
 
 	missing = put_all_ways();
-	if (live)
+	if (live && (asking || missing))
 		mod_delayed_work(system_freezable_wq, &look_again,
 				 missing ? AGAIN : NOW_AND_THEN);
 }
@@ -301,7 +311,7 @@ static void look(struct work_struct *work)
 /** pc_nexthop_look_soon() - something has changed; also in interrupts */
 void pc_nexthop_look_soon(void)
 {
-	if (READ_ONCE(live))
+	if (READ_ONCE(live) && READ_ONCE(asked))
 		queue_delayed_work(system_freezable_wq, &look_soon, SETTLE);
 }
 
