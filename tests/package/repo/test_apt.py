@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+import tarfile
 import time
 from pathlib import Path
 
@@ -68,6 +70,7 @@ def test_kernels_are_a_component_that_is_asked_for(apt, copy: Path, tmp_path: Pa
         (tmp_path / name / "DEBIAN/control").write_text(control)
         run(["dpkg-deb", "--build", "--root-owner-group", tmp_path / name, kernel / f"{name}_99_amd64.deb"])
         files.append({"file": f"{name}_99_amd64.deb"})
+    files += [{"file": name} for name in source_package(kernel)]
     (kernel / "metadata.json").write_text(json.dumps({"components": {"distro": {"files": files}}}))
     for module in (paths, dist):
         monkeypatch.setattr(module, "DIST", made)
@@ -79,6 +82,22 @@ def test_kernels_are_a_component_that_is_asked_for(apt, copy: Path, tmp_path: Pa
     assert update(apt)[0]
     assert "linux-image-9-panicast" in apt.run(["apt-cache", "pkgnames"]).output
     assert "99" not in apt.run(["apt-cache", "policy", "linux-libc-dev"]).output
+    (sources,) = (copy / "current").rglob("kernel/source/Sources")
+    assert "Package: linux-panicast\n" in sources.read_text()
+
+
+def source_package(folder: Path) -> tuple[str, str]:
+    """Writes the smallest source package of a kernel; returns the names of its files."""
+    archive, description = "linux-panicast_99.tar.gz", "linux-panicast_99.dsc"
+    with tarfile.open(folder / archive, "w:gz"):
+        pass
+    packed = (folder / archive).read_bytes()
+    fields = ["Format: 3.0 (native)", "Source: linux-panicast", "Binary: linux-image-9-panicast"]
+    fields += ["Architecture: amd64", "Version: 99", "Maintainer: us"]
+    for field, algorithm in (("Checksums-Sha256", hashlib.sha256), ("Files", hashlib.md5)):
+        fields += [f"{field}:", f" {algorithm(packed).hexdigest()} {len(packed)} {archive}"]
+    (folder / description).write_text("\n".join(fields) + "\n")
+    return archive, description
 
 
 def test_refuses_a_package_that_was_tampered_with(apt, copy: Path) -> None:
