@@ -66,6 +66,11 @@ class Case:
         """Returns what the case asks of the kernel's own crash test module."""
         return re.findall(r"\blkdtm ([A-Z_]+)", f"{self.after}\n{self.command}")
 
+    @property
+    def names(self) -> list[str]:
+        """Returns the titles that the crash may have: more than one where the compiler decides."""
+        return self.named.split(" | ") if self.named else []
+
 
 @dataclass(frozen=True)
 class Places:
@@ -106,7 +111,7 @@ def _expanded(name: str, fields: dict[str, Any]) -> list[Case]:
     found = places.of(at.places) if isinstance(at.places, str) else dict.fromkeys(at.places, everywhere)
     return [
         replace(
-            tables.value(TABLE, f"{name}-{place}", _put(_unheard(fields, place in at.unheard), place), Case),
+            tables.value(TABLE, f"{name}-{place}", _at(fields, place, place in at.unheard), Case),
             quick=place in at.sample,
             way=name,
             place=place,
@@ -116,9 +121,16 @@ def _expanded(name: str, fields: dict[str, Any]) -> list[Case]:
     ]
 
 
-def _unheard(fields: dict[str, Any], unheard: bool) -> dict[str, Any]:
-    """Returns a table's fields, with any record allowed where none may come."""
-    return {**fields, "record": "any"} if unheard else fields
+def _at(fields: dict[str, Any], place: str, unheard: bool) -> dict[str, Any]:
+    """Returns a table's fields for a place. Where none may come any record is right, and has no name."""
+    named = "" if unheard else fields.get("named", "").replace("PLACE", function(place))
+    found: dict[str, Any] = _put({**fields, "named": named}, place)
+    return {**found, "record": "any"} if unheard else found
+
+
+def function(place: str) -> str:
+    """Returns a place's function without what the compiler added to its name."""
+    return place.partition(".")[0]
 
 
 def _put(value: Any, place: str) -> Any:

@@ -170,10 +170,18 @@ def _remember(crashes: Sequence[Crash]) -> None:
     ordered = [
         known[key] for key in sorted(known, key=lambda key: [(rank.get(n, len(rank)), n) for n in key])
     ]
-    named = {case.name: case.named for case in cases.load().values()}
+    named = {case.way: _general(case) for case in cases.load().values() if case.names}
     REPORT.parent.mkdir(exist_ok=True)
     files.write(REPORT, json.dumps(ordered, indent=1) + "\n")
     document.write("crashes.md", crashes=ordered, named=named, qemu=vm.version())
+
+
+def _general(case: cases.Case) -> str:
+    """Returns a crash's name, or its names, for every place that its way has."""
+    names = [
+        name.replace(cases.function(case.place), "FUNCTION") if case.place else name for name in case.names
+    ]
+    return " or ".join(names)
 
 
 def _show(crashes: Sequence[Crash]) -> None:

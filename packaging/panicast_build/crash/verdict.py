@@ -141,5 +141,5 @@ def fault(case: Case, outcome: Outcome, drivers: Sequence[str] = ()) -> str:
             return f"the record does not hold {wanted!r}"
     if case.says not in record.meta["reason"]:
         return f"the reason is {record.meta['reason']!r}"
-    named = understand(record.marked_text.decode(errors="replace"), record.meta["reason"]).title
-    return f"it is called {named!r}, not {case.named!r}" if case.named not in ("", named) else ""
+    title = understand(record.marked_text.decode(errors="replace"), record.meta["reason"]).title
+    return f"it is called {title!r}, not {case.named!r}" if case.names and title not in case.names else ""

@@ -232,11 +232,15 @@ static int panics_at(struct kprobe *probe, struct pt_regs *regs)
 	return 0;
 }
 
-static unsigned int holder_cpu;
+/*
+ * The CPU that is to be held: none, as long as a kprobe is registered. That
+ * patches code, and waits for all CPUs.
+ */
+static unsigned int holder_cpu = UINT_MAX;
 
 static int holds_at(struct kprobe *probe, struct pt_regs *regs)
 {
-	return smp_processor_id() == holder_cpu ? hold() : 0;
+	return smp_processor_id() == READ_ONCE(holder_cpu) ? hold() : 0;
 }
 
 static void *probe_symbol(kprobe_pre_handler_t handler)
@@ -406,7 +410,7 @@ static irq_handler_t drivers_handler;
 /* An interrupt moves to another CPU only after it has come once more. */
 static irqreturn_t holds_handler(int irq, void *data)
 {
-	if (smp_processor_id() == holder_cpu)
+	if (smp_processor_id() == READ_ONCE(holder_cpu))
 		hold();
 	return drivers_handler(irq, data);
 }
@@ -530,8 +534,8 @@ static void stopped_at(void)
 	unsigned int here = raw_smp_processor_id();
 
 	set_cpus_allowed_ptr(current, cpumask_of(here));
-	holder_cpu = cpumask_any_but(cpu_online_mask, here);
 	probe_symbol(holds_at);
+	WRITE_ONCE(holder_cpu, cpumask_any_but(cpu_online_mask, here));
 	beside(sends_to_symbol, "another CPU was stopped there");
 }
 
@@ -545,9 +549,9 @@ static void writing_stopped_at(void)
 	unsigned int here = raw_smp_processor_id();
 
 	set_cpus_allowed_ptr(current, cpumask_of(here));
-	holder_cpu = cpumask_any_but(cpu_online_mask, here);
 	let_write();
 	probe_symbol(holds_outside);
+	WRITE_ONCE(holder_cpu, cpumask_any_but(cpu_online_mask, here));
 	while (!READ_ONCE(held))
 		cpu_relax();
 	panic("another CPU was stopped there");
@@ -563,8 +567,8 @@ static void stopped_holding(void)
 	unsigned int here = raw_smp_processor_id();
 
 	set_cpus_allowed_ptr(current, cpumask_of(here));
-	holder_cpu = cpumask_any_but(cpu_online_mask, here);
 	probe_unlocks(holds_holding);
+	WRITE_ONCE(holder_cpu, cpumask_any_but(cpu_online_mask, here));
 	beside(sends_to_symbol, "another CPU was stopped with a lock");
 }
 

@@ -17,6 +17,8 @@ _SYSCALL = re.compile(
     r"(?:__(?:x64|ia32|x32|arm64|riscv|s390x?|powerpc|se|do)_)?(?:compat_)?(?:_{2,4}sys|ksys|sys|SyS|SYSC|C_SYSC)_(?=[a-z])"
 )
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+\b|\b[0-9a-f]{8,32}\b|\b\d+\b")
+#: What the compiler adds to a function's name is another in each build.
+_COMPILED = re.compile(r"(?<=\w)\.(?:cold|isra|constprop|part)\b(?:\.\d{1,9}\b)?")
 _SPACES = re.compile(r"\s{2,}")
 #: One waits for the same in all of these.
 _SAME_WAIT = ("synchronize_srcu", "synchronize_net", "synchronize_sched")
@@ -29,7 +31,7 @@ def function_name(name: str) -> str:
 
 def plain(words: str) -> str:
     """Return words without what differs from crash to crash: addresses, numbers, ends of sentences."""
-    words = _ADDRESS.sub("N", words[:400].partition(". ")[0])
+    words = _ADDRESS.sub("N", _COMPILED.sub("", words[:400].partition(". ")[0]))
     return _SPACES.sub(" ", words).strip().rstrip(".!:, ]")
 
 

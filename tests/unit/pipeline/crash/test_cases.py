@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 from panicast_build.crash import cases
 from panicast_receiver.meaning import understand
 
@@ -21,3 +23,16 @@ def test_a_panic_that_nothing_comes_before_has_the_name_that_its_line_gives() ->
     assert len(plain) > 50
     called = {case.name: understand(f"Kernel panic - not syncing: {case.says}\n").title for case in plain}
     assert called == {case.name: case.named for case in plain}
+
+
+def test_what_has_no_name_says_why() -> None:
+    """In a comment before its table; of what leaves no whole record there is nothing to name."""
+    unnamed = [case for case in CASES.values() if case.record == "whole" and case.says and not case.names]
+    text = cases.TABLE.read_text()
+    tables = {case.way for case in unnamed}
+    assert [way for way in tables if not re.search(rf"# No name[^\[]*\n\[{way}\]", text)] == []
+
+
+def test_a_crash_may_have_the_name_that_another_compiler_gives_it() -> None:
+    assert cases.Case(name="x", named="a | b").names == ["a", "b"]
+    assert cases.Case(name="x").names == []

@@ -554,3 +554,8 @@ def test_no_pattern_of_a_format_backtracks(one):
 def test_a_reason_without_a_text_is_a_name() -> None:
     found = understand("", "sysrq triggered crash")
     assert (found.title, found.kind) == ("panic: sysrq triggered crash", "asked for")
+
+
+def test_a_panic_line_names_a_function_without_what_the_compiler_added():
+    title = understand("Kernel panic - not syncing: panics at locks_of.isra.0\n").title
+    assert title == "panic: panics at locks_of"
