@@ -52,8 +52,10 @@ _MODULE = re.compile(r"\)? \[([\w-]{1,64})(?: [0-9a-f]{1,64})?\]")
 #: What the compiler adds to a function's name: parts of it, and copies for special cases.
 _SUFFIX = re.compile(r"\.(?:cold|isra|constprop|part|llvm|lto_priv|clone)\b.*|\.\d+$")
 _PREFIXES = ("__cfi_", "__pfx_", "__kprobes_text_", ".")
-#: What most frames look like; whatever differs is looked at piece by piece.
-_USUAL = re.compile(r" {1,4}(\? )?([A-Za-z_]\w*)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[([a-z]\w*)\])?$")
+#: What most frames look like, today and before 4.9; whatever differs is looked at piece by piece.
+_USUAL = re.compile(
+    r" {1,4}(?:\[<[0-9a-f]{8,16}>\] )?(\? )?([A-Za-z_]\w*)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[([a-z]\w*)\])?$"
+)
 
 
 class Frame(NamedTuple):

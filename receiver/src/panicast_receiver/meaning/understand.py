@@ -24,9 +24,9 @@ _NEAR_SECONDS, _NEAR_LINES = 60.0, 2000
 _NEIGHBOURS = 3
 #: Characters of a line by which it is first sorted; so many more where those are a panic's.
 _HEAD, _PANIC_HEAD = 12, len(PANIC) + 6
-#: So many lines that begin like complaints count, and one in four, and the last panic; so many that may be
+#: So many lines that begin like complaints count, and one in eight, and the last panic; so many that may be
 #: complaints are looked at closely.
-_MOST_COMPLAINTS, _MOST_DOUBTFUL = 1000, 100
+_MOST_COMPLAINTS, _MOST_DOUBTFUL = 500, 100
 #: How far before a panic that names nothing the registers and the trace may stand.
 _BEFORE = 400
 #: Frames that a record keeps.
@@ -161,7 +161,7 @@ def _complaints(lines: Sequence[Line]) -> tuple[list[Complaint], list[Complaint]
     """Those that begin lines: what is one, and what may be one."""
     found: list[Complaint] = []
     doubtful: list[Complaint] = []
-    left = _MOST_COMPLAINTS + len(lines) // 4
+    left = _MOST_COMPLAINTS + len(lines) // 8
     last = -1
     for number, line in enumerate(lines):
         text = line[0]
