@@ -101,7 +101,7 @@ def score(codes: Mapping[str, int | None]) -> Score:
 
 def tests_of(room: str) -> list[str]:
     """Returns the tests that notice mistakes of a room; of a file, those of its room."""
-    program = next((one for one in PROGRAMS if room.startswith(f"{one}/")), "")
+    program = _program(room)
     name = room.removeprefix(f"{program}/").split("/")[0]
     places = [f"{PROGRAMS[program]}/{one}" for one in (name, *ALSO.get(name, ()))] if program else []
     found = [place for place in places if (ROOT / place).exists()]
@@ -139,7 +139,7 @@ def copied(room: str) -> Iterator[Path]:
         moved = folder / SOURCES / Path(program).name
         moved.parent.mkdir(exist_ok=True)
         (folder / program).rename(moved)
-    where = f"{SOURCES}/{Path(room).relative_to(_above(room))}"
+    where = f"{SOURCES}/{Path(room).relative_to(Path(_program(room)).parent)}"
     wanted = {
         "source_paths": [SOURCES],
         "only_mutate": [where if where.endswith(".py") else f"{where}/*.py"],
@@ -160,8 +160,9 @@ def copied(room: str) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _above(room: str) -> Path:
-    return next(Path(program).parent for program in PROGRAMS if f"{room}/".startswith(f"{program}/"))
+def _program(room: str) -> str:
+    """Returns the folder of the program that a room or file belongs to; "" for none."""
+    return next((one for one in PROGRAMS if f"{room}/".startswith(f"{one}/")), "")
 
 
 def _mutmut(folder: Path, names: str, seconds: float, log: Path) -> bool:
@@ -208,28 +209,33 @@ def chosen() -> list[Mistake]:
 
 def _of_c(until: float) -> Score:
     survivors, tried = [], 0
-    for one in chosen():
-        if time.monotonic() > until:
-            break
-        tried += 1
-        if _passes(one):
-            survivors.append(f"{one.file}: {one.old} -> {one.new}")
-    return Score(tried - len(survivors), tried, tuple(survivors))
-
-
-def _passes(mistake: Mistake) -> bool:
-    """Returns whether the tests of the encoder pass with it, in a copy of what they read."""
     folder = CACHE / "mutate"
     shutil.rmtree(folder, ignore_errors=True)
+    # What the encoder's tests read.
     for part in ("kmod", "tests", "packaging", "receiver"):
         shutil.copytree(ROOT / part, folder / part, symlinks=True)
     shutil.copy2(ROOT / "pyproject.toml", folder)
+    try:
+        for one in chosen():
+            if time.monotonic() > until:
+                break
+            tried += 1
+            if _passes(one, folder):
+                survivors.append(f"{one.file}: {one.old} -> {one.new}")
+    finally:
+        shutil.rmtree(folder)
+    return Score(tried - len(survivors), tried, tuple(survivors))
+
+
+def _passes(mistake: Mistake, folder: Path) -> bool:
+    """Returns whether the tests of the encoder pass with it, in a copy of the tree that stays as it
+    is."""
     file = folder / "kmod" / mistake.file
-    file.write_text(file.read_text().replace(mistake.old, mistake.new))
-    done = command(
-        [sys.executable, "-m", "pytest", "-q", "-x", *C_TESTS[mistake.file]], cwd=folder, check=False
-    )
-    shutil.rmtree(folder)
+    right = file.read_text()
+    file.write_text(right.replace(mistake.old, mistake.new))
+    argv = [sys.executable, "-m", "pytest", "-q", "-x", *C_TESTS[mistake.file]]
+    done = command(argv, cwd=folder, check=False)
+    file.write_text(right)
     return done.code == 0
 
 

@@ -123,7 +123,14 @@ def parse_udp(packet: IPPacket, checked: bool = False) -> Datagram | Drop:
 
 
 def _fits(packet: IPPacket, length: int) -> bool:
-    """Whether addresses, length, protocol and datagram add up to none, in ones' complement."""
+    """Tell whether the checksum over addresses, length, protocol and datagram is right."""
     summed = packet.header[8:] + length.to_bytes(4, "big") + PROTOCOL_UDP.to_bytes(4, "big")
     summed += packet.data[:length] + bytes(length & 1)
-    return int.from_bytes(summed, "big") % 0xFFFF == 0
+    return adds_up(summed)
+
+
+def adds_up(data: bytes) -> bool:
+    """Tell whether an even number of bytes, not all zero, with the Internet checksum (RFC 1071) of
+    the others among them, has the sum that it must have."""
+    # In ones' complement each 16 bits count alike, wherever they stand, and 0xFFFF is zero.
+    return int.from_bytes(data, "big") % 0xFFFF == 0

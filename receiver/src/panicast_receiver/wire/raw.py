@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import struct
 from typing import NamedTuple
 
-from .ethernet import IPPacket
+from .ethernet import IPPacket, adds_up
 from .v1 import Drop
 
 IP_PROTOCOL = 255
@@ -29,16 +28,8 @@ def decode_raw(packet: IPPacket) -> RawFrame | Drop:
     if packet.protocol != IP_PROTOCOL:
         return Drop.NOT_OURS
     checksum = int.from_bytes(packet.header[10:12], "big")
-    if checksum and _ones_complement_sum(packet.header) != 0xFFFF:
+    if checksum and not adds_up(packet.header):
         return Drop.CHECKSUM
     if not 1 <= len(packet.data) <= MAX_TEXT:
         return Drop.RAW_LENGTH
     return RawFrame(packet.mac, packet.ip, packet.data)
-
-
-def _ones_complement_sum(header: bytes) -> int:
-    """Return the sum of the IP checksum: 0xFFFF over a header with a valid checksum in it."""
-    total: int = sum(struct.unpack(f">{len(header) // 2}H", header))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total

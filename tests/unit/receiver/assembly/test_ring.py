@@ -35,15 +35,8 @@ def told(record):
 def test_the_fast_path_makes_the_records_that_the_slow_one_makes(vectors, data):
     frames = [frame for vector in vectors if vector["key"] is None for frame in vector["frames"]]
     chosen = data.draw(st.lists(st.sampled_from(frames), max_size=60))
-    fast, slow = Intake(Limits(), 60), Intake(Limits(), 60)
     cut = data.draw(st.integers(0, len(chosen)))
-    got = [record for part in (chosen[:cut], chosen[cut:]) for record in by_ring(fast, map_frames(part))]
-    wanted = [record for frame in chosen for record in slow.feed(Packet(frame, Source()), NOW)]
-    assert [told(record) for record in got] == [told(record) for record in wanted]
-    assert +fast.counts == +slow.counts
-    assert fast.reassembler.memory == slow.reassembler.memory
-    assert sorted(map(told, fast.reassembler.flush())) == sorted(map(told, slow.reassembler.flush()))
-    assert fast.reassembler.memory == slow.reassembler.memory == 0
+    assert_alike(chosen[:cut], chosen[cut:])
 
 
 @settings(max_examples=20, deadline=None)
@@ -61,14 +54,7 @@ def test_many_hosts_at_once_with_losses_repetitions_and_changes_of_order(big, da
         at = data.draw(st.integers(0, len(sent) - 1))
         sent.insert(data.draw(st.integers(0, len(sent))), sent.pop(at))
     del sent[:: data.draw(st.sampled_from([3, 50, len(sent)]))]
-    fast, slow = Intake(Limits(), 60), Intake(Limits(), 60)
-    got = by_ring(fast, map_frames(sent))
-    wanted = [record for frame in sent for record in slow.feed(Packet(frame, Source()), NOW)]
-    assert [told(record) for record in got] == [told(record) for record in wanted]
-    assert +fast.counts == +slow.counts
-    assert fast.reassembler.memory == slow.reassembler.memory
-    assert sorted(map(told, fast.reassembler.flush())) == sorted(map(told, slow.reassembler.flush()))
-    assert fast.reassembler.memory == slow.reassembler.memory == 0
+    assert_alike(sent)
 
 
 @settings(max_examples=30, deadline=None)
@@ -88,6 +74,18 @@ def test_senders_that_begin_too_many_records_are_refused_alike(vectors, big, dat
     assert [told(record) for record in got] == [told(record) for record in wanted]
     assert +fast.counts == +slow.counts
     assert sorted(map(told, fast.reassembler.flush())) == sorted(map(told, slow.reassembler.flush()))
+
+
+def assert_alike(*blocks):
+    """The ring, given blocks of these datagrams, makes of them what they make one by one."""
+    fast, slow = Intake(Limits(), 60), Intake(Limits(), 60)
+    got = [record for block in blocks for record in by_ring(fast, map_frames(block))]
+    wanted = [one for block in blocks for frame in block for one in slow.feed(Packet(frame, Source()), NOW)]
+    assert [told(record) for record in got] == [told(record) for record in wanted]
+    assert +fast.counts == +slow.counts
+    assert fast.reassembler.memory == slow.reassembler.memory
+    assert sorted(map(told, fast.reassembler.flush())) == sorted(map(told, slow.reassembler.flush()))
+    assert fast.reassembler.memory == slow.reassembler.memory == 0
 
 
 def map_frames(datagrams):

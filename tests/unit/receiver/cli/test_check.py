@@ -123,26 +123,6 @@ def test_a_configuration_that_cannot_be_read_is_not_right(monkeypatch, tmp_path)
     assert load({}, None).file is None
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ('listen = "::1:6664"', "Put an IPv6 address in brackets: [::1]:6664"),
-        ('hook = "x"', "right is PROGRAM, the absolute path of a program, such as '/"),
-        ('webhook = "x"', "right is URL, an http or https address, such as 'https://"),
-        ('capture = "rign"', "right is one of auto, ring, udp"),
-        ("idel_s = 3", "unknown setting 'idel_s'; did you mean idle_s?"),
-        ("memory = 3", "did you mean memory_mib?"),
-        ("frobnicate = 3", "`man panicast-receiver` lists the settings"),
-    ],
-)
-def test_messages_help(tmp_path, content, words):
-    config = tmp_path / "c.toml"
-    config.write_text(content + "\n")
-    with pytest.raises(UsageError) as caught:
-        load({}, str(config))
-    assert words in str(caught.value) and len(str(caught.value)) < 400
-
-
 def test_every_setting_says_what_is_right_in_words():
     for setting in SETTINGS:
         assert setting.right not in (setting.metavar, setting.kind.__name__) and len(setting.right) > 10, (

@@ -59,6 +59,17 @@ def aside(state):
     return damage.aside(state / NAME)
 
 
+def committed(store, record):
+    """The committer that wrote this record, and closed the store."""
+    handoff = Handoff()
+    handoff.put([record])
+    handoff.close()
+    committer = Committer(handoff, store)
+    committer.run()
+    store.close()
+    return committer
+
+
 @pytest.mark.parametrize("what", ["the first page", "records", "cursors"])
 def test_a_service_that_finds_its_file_damaged_puts_it_aside_and_hears(serve, cli, tmp_path, big, what):
     path = filled(tmp_path / "state")
@@ -88,12 +99,7 @@ def test_damage_that_comes_while_it_runs_costs_no_record(tmp_path):
         tear(store.path, number)
     # What SQLite still has in its memory is sound.
     store._db.execute("PRAGMA shrink_memory")
-    handoff = Handoff()
-    handoff.put([with_text(250)])
-    handoff.close()
-    committer = Committer(handoff, store)
-    committer.run()
-    store.close()
+    committer = committed(store, with_text(250))
     assert not committer.failed and committer.counts["databases put aside"] == 1
     assert len(aside(tmp_path / "state")) == 1
     with closing(Reader(tmp_path / "state")) as reader:
@@ -360,12 +366,7 @@ def test_a_file_that_loses_its_name_is_noticed_and_a_new_one_begun(serve, cli, t
 def test_a_batch_that_went_into_a_deleted_file_is_written_again(tmp_path):
     store = Store(tmp_path / "state")
     store.path.unlink()
-    handoff = Handoff()
-    handoff.put([with_text(1)])
-    handoff.close()
-    committer = Committer(handoff, store)
-    committer.run()
-    store.close()
+    committer = committed(store, with_text(1))
     assert not committer.failed and committer.counts["databases gone"] == 1
     with closing(Reader(tmp_path / "state")) as reader:
         assert [entry.identity for entry in reader.select(Query())] == [with_text(1).identity]
