@@ -30,7 +30,8 @@ _FRAMES, _BYTES = 32_768, 16 << 20
 
 
 class Gate(Generic[T]):
-    """For one kind of records. ``refused``: frames that were not looked at."""
+    """Holds back frames of one kind of records, sealed or unsealed. ``refused`` counts frames that
+    were dropped."""
 
     def __init__(self) -> None:
         self.refused = 0
@@ -42,14 +43,16 @@ class Gate(Generic[T]):
         self._shut_at = -1.0
 
     def shut(self, now: float) -> bool:
-        """Tell whether a record of one frame may not begin."""
+        """Tell whether a record of a single frame may not begin now, seconds."""
         return self._shut_at == now
 
     def through(self, key: Hashable, count: int, frame: T, size: int, now: float, spent: bool) -> list[T]:
-        """What is to be looked at now that this frame came, of a record that has not begun.
+        """Take a frame of a record that has not begun; return the frames to decode now.
 
-        ``key`` stands for the record, of which ``count`` frames are to come; ``spent``: its sender may begin
-        none, so that only a large one may yet.
+        Returns all held frames of the record once it may begin, or an empty list: then the frame is
+        held or refused. ``key`` identifies the record, ``count`` is its number of frames, ``size``
+        this one's bytes. If ``spent``, the sender has used up its own allowance, and only a large
+        record may begin.
         """
         held = None
         # Mostly none are, and to look a key up is dear.

@@ -28,8 +28,8 @@ _RATE = Drop.RATE.value
 
 
 class Packet(NamedTuple):
-    """What a capture hands over: the payload of a datagram to ``port`` (0: ours), or a whole frame when
-    ``ethernet`` is set."""
+    """A captured packet: the payload of a datagram to ``port`` (0: the receiver's own port), or a
+    whole frame if ``ethernet`` is set."""
 
     data: bytes
     source: Source
@@ -38,7 +38,7 @@ class Packet(NamedTuple):
 
 
 class Intake:
-    """The pure middle of the receiver. ``counts`` is written by the calling thread only."""
+    """Decodes packets and counts them. Pure. Only the calling thread writes ``counts``."""
 
     def __init__(
         self, limits: Limits, raw_window_s: float, spill: Spilling | None = None, netconsole_port: int = 0
@@ -89,7 +89,7 @@ class Intake:
     def feed_frames(
         self, ring: bytes | mmap, at: int, frames: int, now: Instant, interface: ringblock.Name
     ) -> list[Record]:
-        """``feed_block`` for IPv6, which goes the way of datagrams: its checksums are looked at."""
+        """Do the same for IPv6: check each datagram's UDP checksum, then decode it."""
         self.counts["packets"] += frames
         records: list[Record] = []
         for frame, index, checked in ringblock.whole_frames(ring, at, frames):

@@ -253,8 +253,11 @@ def _joined(lines: list[_Line]) -> tuple[bytes, int]:
 
 
 def _between(one: _Line, other: _Line) -> int:
-    """Messages that were sent between two and did not come. The kernel numbers what it sends (msgid) if
-    asked; its log's numbers (sequence) leave out what the console's level keeps back, too."""
+    """Return how many messages were sent between two lines and did not arrive.
+
+    The kernel numbers the messages that it sends (msgid) only if asked to. The numbers of its log
+    (sequence) also count messages that the console's level kept back.
+    """
     if one.msgid >= 0 and other.msgid >= 0:
         step = (other.msgid - one.msgid) % _MSGIDS
         return step - 1 if 0 < step < _MSGIDS >> 1 else 0

@@ -41,7 +41,8 @@ _BLOCK_S = 1e-4
 
 
 class Partial:
-    """A record of which frames are missing. The fast path (ringblock.py) looks at the first six members."""
+    """A record of which frames are missing. The fast path (ringblock.py) reads the first six
+    members."""
 
     __slots__ = (
         *("suffix", "count", "order", "end", "heard", "pieces"),
@@ -103,12 +104,12 @@ class Partial:
 
     @property
     def held(self) -> int:
-        """Return the number of frames that spilling would move."""
+        """Return the number of frames that spilling would move to the disk."""
         return len(self.order) + len(self.pieces) - self.away + sum(map(len, self.parity.values()))
 
     @property
     def ready(self) -> bool:
-        """Tell whether this may be the whole record; ``settle`` knows."""
+        """Tell whether this may be the whole record; only ``settle`` knows for sure."""
         if self.settled:
             return self._is_whole()
         return not self.end if self.order else len(self.pieces) >= self.count
@@ -151,7 +152,7 @@ class Partial:
         return more if more or self.metadata is not metadata else None
 
     def take_parity(self, seq: int, metadata: int, payload: bytes) -> int | None:
-        """Keep a parity frame; returns the same as take()."""
+        """Keep a parity frame; return the same as take()."""
         block = self._wants(seq, metadata, len(payload))
         if block is None:
             return None
@@ -165,8 +166,11 @@ class Partial:
         return len(payload) + PIECE_COST
 
     def restore(self, read: Callable[[range], bytes], most_s: float) -> float:
-        """Use the parity, as far as it goes, but begin no block more when that took so many seconds, about;
-        returns how many it took. ``tried``: it was used to the end. ``read`` fetches what was spilled."""
+        """Restore lost frames by parity, block by block; return about how many seconds it took.
+
+        It begins no further block once it has taken ``most_s`` seconds. It sets ``tried`` when no
+        block is left. ``read`` fetches what was spilled.
+        """
         self._spread()
         due = list(self.due) or sorted(self.parity, key=lambda block: -len(self.parity[block]))
         spent = 0.0

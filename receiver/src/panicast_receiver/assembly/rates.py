@@ -13,7 +13,8 @@ REMEMBERED = 65536
 
 
 class Rate:
-    """Token buckets: each key may have ``at_once``, and ``per_minute`` again within a minute; 0: no limit."""
+    """Token buckets: each key has ``at_once`` tokens, refilled at ``per_minute``; 0 means no
+    limit."""
 
     def __init__(self, per_minute: int, at_once: int = 0) -> None:
         self.per_minute = per_minute
@@ -21,7 +22,7 @@ class Rate:
         self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
     def allows(self, key: Hashable, now: float) -> bool:
-        """Take one, ``now`` in seconds; False when there is none."""
+        """Take a token of ``key`` at ``now``, seconds; return False if there is none."""
         if not self.per_minute:
             return True
         most = self._at_once or self.per_minute
@@ -35,7 +36,7 @@ class Rate:
 
 
 class Guard:
-    """The rates of senders, known by MAC and address together, and of MACs alone."""
+    """Limits senders: by MAC and IP address together, and by MAC alone."""
 
     def __init__(self, per_source: int = 0, per_mac: int = 0) -> None:
         self.sources = Rate(per_source)

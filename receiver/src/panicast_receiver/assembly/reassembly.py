@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Puts v1 records together. Pure: frames and a clock reading in, records out; no socket, no time
-call, no file except by ``Spilling``.
+"""Puts v1 records together. Pure: it takes frames and the time and returns records; no socket, no
+time call, no file except by ``Spilling``.
 
 A record is identified by what all its frames' headers share, and its text is put together by
 offsets, so passes and interfaces all fill in the same text. Frames whose headers disagree (type,
@@ -47,13 +47,13 @@ class Spilling(Protocol):
     """Where bytes go when memory is full (spill.py)."""
 
     def put(self, chunks: Sequence[bytes]) -> int | None:
-        """Keep the chunks; where the first begins, None when there is no room."""
+        """Keep the chunks; return the offset of the first, or None if there is no room."""
 
     def read(self, place: range) -> bytes:
-        """The bytes at a place; raises OSError."""
+        """Return the bytes at a place. Raises OSError."""
 
     def free(self, size: int) -> None:
-        """So many bytes are not needed any more."""
+        """Give back so many bytes that are no longer needed."""
 
 
 class _NoSpill:
@@ -79,15 +79,18 @@ UNKNOWN = _nobody()
 
 
 class Done(bytes):
-    """Stands among the records in flight for one that is complete: count and suffix of its frames, as they
-    are on the wire, by which the fast path knows that one of them repeats it."""
+    """Takes the place of a complete record among those in flight.
+
+    Its bytes are the count and suffix of the record's frames as they are on the wire. By them the
+    fast path recognises a repeated frame.
+    """
 
     __slots__ = ()
     suffix = b""
 
 
 class Recent:
-    """Keys, some with a value; forgets the oldest beyond ``limit``."""
+    """Remembers keys, some with a value; forgets the oldest beyond ``limit``."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -100,7 +103,8 @@ class Recent:
         return len(self._keys)
 
     def add(self, key: Key, value: Done | None = None) -> tuple[Key, Done | None] | None:
-        """Remember ``key`` as the newest; returns the one that is forgotten for it, with its value."""
+        """Remember ``key`` as the newest; return the key forgotten for it, with its value, or
+        None."""
         self._keys[key] = value
         self._keys.move_to_end(key)
         return self._keys.popitem(last=False) if len(self._keys) > self._limit else None
@@ -167,15 +171,18 @@ class Reassembler:
         return key not in self._partials and key not in self._done
 
     def knows(self, frame: Frame) -> bool:
-        """Whether a sealed frame brings nothing new: asked before it is opened, which costs more."""
+        """Tell whether a sealed frame brings nothing new. Asked before it is opened, which costs
+        more."""
         if frame.key in self._done:
             return True
         partial = self._partials.get(frame.key)
         return partial is not None and partial.knows(frame, len(frame.payload) - TAG_BYTES)
 
     def feed(self, frame: Frame, source: Source, now: Instant, may_begin: bool = False) -> list[Record]:
-        """Take one frame; returns the record it completes and those that had to make room. ``may_begin``: the
-        record may, whoever sent it."""
+        """Take one frame; return the record that it completes, and those that had to make room.
+
+        With ``may_begin`` its record may begin, whatever the sender's rate.
+        """
         if frame.key in self._done:
             self._counts["duplicate"] += 1
             return []
@@ -204,8 +211,8 @@ class Reassembler:
         self._next_idle = min(self._next_idle, at)
 
     def settle(self, partial: Partial) -> list[Record]:
-        """Return the record of ``partial``, which then is no longer in flight, if it turns out to
-        be complete."""
+        """Return the record of ``partial`` and take it out of flight, if it is complete; else
+        return an empty list."""
         self.memory -= partial.cost
         if not partial.settle():
             self.memory += partial.cost
@@ -224,7 +231,8 @@ class Reassembler:
         return self._out(partial)
 
     def tick(self, now: Instant) -> list[Record]:
-        """Returns the records of which nothing was heard for a while: incomplete, or made whole by parity."""
+        """Return the records of which no frame came for a while: incomplete, or made whole by
+        parity."""
         records = self._restore_some()
         if now.mono < self._next_idle:
             return records
@@ -264,7 +272,7 @@ class Reassembler:
         return partial.heard + (LATE_S if partial.late else self.limits.idle_s)
 
     def flush(self) -> list[Record]:
-        """Returns everything in flight: the service stops."""
+        """Return everything in flight, because the service stops."""
         left = list(self._partials.values())
         flood = len(left) > FLOOD
         records, left_s = list[Record](), LAST_RESTORING_S
@@ -324,14 +332,17 @@ class Reassembler:
     def _restore_or_hand_out(
         self, partial: Partial, drop_loners: bool, most_s: float
     ) -> tuple[list[Record], float]:
-        """Take a record out, whole by parity where that is to be had within so many seconds, or incomplete;
-        and how many it took."""
+        """Take a record out: whole if parity restores it within ``most_s`` seconds, else
+        incomplete.
+
+        Returns the record, and how many seconds restoring took.
+        """
         records, took = ([], 0.0) if partial.tried else self._restore(partial, most_s)
         return records or self._hand_out(partial, drop_loners), took
 
     def _hand_out(self, partial: Partial, drop_loners: bool = False) -> list[Record]:
-        """Take a record out, incomplete; optionally none if it is a single unsealed frame: a flood
-        of forged ones would fill the store otherwise."""
+        """Take a record out incomplete. With ``drop_loners`` drop a single unsealed frame instead,
+        because a flood of forged ones would fill the store."""
         self.memory -= partial.cost
         drop = drop_loners and partial.alone and not partial.first.sealed
         partial.settle()
@@ -344,7 +355,7 @@ class Reassembler:
         return self._out(partial)
 
     def _restore(self, partial: Partial, most_s: float) -> tuple[list[Record], float]:
-        """The record of ``partial``, if parity makes it whole, and how many seconds that took."""
+        """Return the record of ``partial`` if parity makes it whole, and the seconds that took."""
         self.memory -= partial.cost
         took = partial.restore(self._spill.read, most_s)
         self.memory += partial.cost

@@ -57,8 +57,11 @@ _SHORT = 8
 
 
 class Slow(Protocol):
-    """Takes a whole Ethernet frame and the index of the interface it came by; None: its sender began too
-    many, which ``may_begin`` overrules."""
+    """Takes a whole Ethernet frame and the index of its interface; returns the records that are
+    ready.
+
+    Returns None if the sender began too many records, unless ``may_begin``.
+    """
 
     def __call__(
         self, frame: bytes, index: int, now: Instant, may_begin: bool = False
@@ -73,28 +76,30 @@ Name = Callable[[int], Optional[str]]
 
 @lru_cache(maxsize=512)
 def _prefixes(step: int, count: int) -> struct.Struct:
-    """Takes the wire headers' prefixes out of so many frames, ``step`` bytes after one another: in one call,
-    at a third of what one for each costs."""
+    """Return what unpacks the header prefixes of ``count`` frames, ``step`` bytes apart.
+
+    One call for all takes a third of the time of one call for each.
+    """
     return struct.Struct(f"{_HEADER}x{PREFIX_END}s{step - _HEADER - PREFIX_END}x" * count)
 
 
 @lru_cache(maxsize=512)
 def _tails(step: int, count: int) -> struct.Struct:
-    """Takes the counts and suffixes, as bytes, out of such frames."""
+    """Return what unpacks, as bytes, the counts and suffixes of ``count`` such frames."""
     before, after = _HEADER + COUNT.start, step - _HEADER - HEADER.size
     return struct.Struct(f"{before}x2s4x{_SUFFIX}s{after}x" * count)
 
 
 @lru_cache(maxsize=256)
 def _rest(step: int, length: int) -> struct.Struct:
-    """Takes the rest of the header, and the payload, out of one such frame, ``length`` bytes long."""
+    """Return what unpacks the rest of the header and the payload of a frame of ``length`` bytes."""
     payload, after = length - _OVERHEAD, step - _MAC - length
     return struct.Struct(f">{_HEADER + PREFIX_END}xHHI{_SUFFIX}s{payload}s{after}x")
 
 
 def whole_frames(ring: bytes | mmap, at: int, frames: int) -> Iterator[tuple[bytes, int, bool]]:
-    """The frames of one block, the first at offset ``at``: each with the index of its interface, and whether
-    the kernel answers for its checksum."""
+    """Yield each frame of a block, the first at offset ``at``: its bytes, the index of its
+    interface, and whether the kernel has checked its checksum."""
     for _ in range(frames):
         step, length, status, mac, index = _WHOLE.unpack_from(ring, at)
         yield ring[at + mac : at + mac + length], index, bool(status & _CHECKED)
@@ -102,9 +107,9 @@ def whole_frames(ring: bytes | mmap, at: int, frames: int) -> Iterator[tuple[byt
 
 
 class Walk:
-    """The frames of one block, the first at offset ``at``.
+    """Takes the frames of one block, the first at offset ``at``.
 
-    ``slow`` takes the frames that begin a record, or that are none of ours.
+    ``slow`` gets the frames that begin a record, and those of other formats.
     """
 
     def __init__(
@@ -165,8 +170,10 @@ class Walk:
         return self._keep(zip(cast("list[Partial]", found), rest), step, length - _OVERHEAD)
 
     def _repeats(self, found: Sequence[Partial | Done], step: int) -> bool:
-        """Whether all these frames are of records that are complete: in one comparison, which takes a third
-        of what one for each does."""
+        """Tell whether all these frames repeat complete records.
+
+        One comparison of all takes a third of the time of one for each.
+        """
         try:
             complete = b"".join(cast("Sequence[Done]", found))
         except TypeError:
@@ -180,7 +187,8 @@ class Walk:
         step: int,
         size: int,
     ) -> int:
-        """Take these frames of records while they are as usual; return how many."""
+        """Add these frames to their records until one needs a closer look; return how many it
+        took."""
         stamp, taken, duplicates = self._now.mono, 0, 0
         for partial, (seq, count, offset, suffix, payload) in frames:
             if partial.suffix == suffix and partial.count == count and 0 < seq < count:
@@ -245,8 +253,8 @@ class Walk:
         self._at = at + step
 
     def _begin(self, prefix: bytes, step: int) -> bool:
-        """Take a frame of a record that has not begun, if not too many begin; return False if it
-        has begun."""
+        """Take a frame of a record that has not begun, or hold or drop it if too many begin. Return
+        False if the record has begun."""
         ring, at = self._ring, self._at
         start = at + _HEADER
         counted = ring[start + COUNT.start : start + COUNT.stop]

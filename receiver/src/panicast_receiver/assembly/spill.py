@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Keeps records that are still arriving when memory is full, in a file without a name that vanishes
-with us."""
+"""Keeps records that are still arriving in a file when memory is full. The file has no name and
+vanishes with the process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..log import logger
 class Spill:
     """An append-only file in ``folder`` that starts over when nothing in it is needed any more.
 
-    One thread puts; any thread reads and frees.
+    Only one thread may put; any thread may read and free.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
@@ -58,7 +58,7 @@ class Spill:
         return data
 
     def free(self, size: int) -> None:
-        """So many bytes are not needed any more."""
+        """Give back so many bytes that are no longer needed."""
         with self._lock:
             self.live -= size
             if not self.live and self._end and not self._file.closed:

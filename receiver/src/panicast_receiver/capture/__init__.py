@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Sources of packets. Each capture has a file descriptor to wait on and knows no formats."""
+"""Captures packets. Each capture has a file descriptor to wait on and knows no formats."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _SO_ATTACH_FILTER = 26
 
 
 class Read(NamedTuple):
-    """How many packets were read at a time, the records that they completed, and how long the next ones may
-    gather, seconds."""
+    """What one read brought: the number of packets, the records that they completed, and how many
+    seconds to wait before the next read, so that packets gather."""
 
     packets: int
     records: list[Record]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The filter that the kernel runs on each frame of a packet socket: classic BPF, <linux/filter.h>. Pure."""
+"""Builds the filters that the kernel runs on each frame of a packet socket: classic BPF,
+<linux/filter.h>. Pure."""
 
 from __future__ import annotations
 
@@ -47,7 +48,7 @@ _INTERFACE_AT = 0xFFFFF000 + 8
 
 
 def from_interfaces(indexes: Sequence[int]) -> Program:
-    """Passes what came in by one of these interfaces."""
+    """Return a program that passes what came in by one of these interfaces, by their indexes."""
     last = len(indexes)
     matches = [(_JEQ, last - number, 0, index) for number, index in enumerate(indexes)]
     return [(_LD, 0, 0, _INTERFACE_AT), *matches, (_RET, 0, 0, 0), (_RET, 0, 0, _ALL)]
@@ -58,7 +59,8 @@ _Line = tuple[str, int, int, str, str]
 
 
 def programs_for(address: str, ports: Sequence[int], raw: bool) -> dict[int, Program]:
-    """Return a program for each Ethernet type to receive; ``::`` includes IPv4, as for a socket."""
+    """Return a program for each Ethernet type to receive: {type: program}. ``::`` includes IPv4, as
+    for a socket."""
     host = ipaddress.ip_address(address)
     found = {}
     if isinstance(host, ipaddress.IPv4Address) or not int(host):
@@ -69,7 +71,8 @@ def programs_for(address: str, ports: Sequence[int], raw: bool) -> dict[int, Pro
 
 
 def ipv6_frames_for(address: str, ports: Sequence[int]) -> Program:
-    """Passes IPv6 UDP to ``ports`` of ``address`` (``::``: of any), extension headers before it included."""
+    """Return a program that passes IPv6 UDP to ``ports`` of ``address``, also behind extension
+    headers. ``::`` stands for any address."""
     host = ipaddress.IPv6Address(address.partition("%")[0]).packed
     lines: list[_Line] = [
         *_load_and_match(12, {ETHERTYPE_IPV6: "ip", **dict.fromkeys(TYPES_VLAN, "tagged")}, "drop"),
@@ -83,7 +86,10 @@ def ipv6_frames_for(address: str, ports: Sequence[int]) -> Program:
 
 
 def _match_ipv6(start: int, host: bytes, ports: Sequence[int]) -> list[_Line]:
-    """The IPv6 packet that begins at ``start``: X goes from header to header, A has the next one's kind."""
+    """Return the lines for an IPv6 packet that begins at ``start``.
+
+    X goes from header to header, A holds the kind of the next one.
+    """
     address: list[_Line] = []
     for at in range(0, 16, 4):
         word = int.from_bytes(host[at : at + 4], "big")
@@ -112,11 +118,12 @@ def _match_ipv6(start: int, host: bytes, ports: Sequence[int]) -> list[_Line]:
 
 
 def ipv4_frames_for(address: str, ports: Sequence[int], raw: bool) -> Program:
-    """Passes IPv4 UDP to ``ports`` of ``address`` (0.0.0.0: of any) and, on wish, raw frames.
+    """Return a program that passes IPv4 UDP to ``ports`` of ``address``, and raw frames if ``raw``.
+    0.0.0.0 stands for any address.
 
-    A frame without a VLAN tag in it whose UDP length is consistent is cut where the datagram ends, so
-    that its captured length tells its payload's. All other frames that may be ours pass as they are,
-    those with a tag or a lying length included, for the decoder to look at and count.
+    A frame without a VLAN tag whose UDP length is consistent is cut where the datagram ends, so
+    that its captured length tells its payload's. All other frames that may be ours pass as they
+    are, also those with a tag or a wrong length: the decoder looks at them and counts them.
     """
     host = int(ipaddress.IPv4Address(address))
     lines: list[_Line] = [
@@ -149,7 +156,8 @@ def _labelled(label: str, lines: list[_Line]) -> list[_Line]:
 
 
 def _match_ip(start: int, host: int, ports: Sequence[int], raw: bool, found: str) -> list[_Line]:
-    """The IP packet that begins at ``start``; leaves its header's length in X."""
+    """Return the lines for an IPv4 packet that begins at ``start``; they leave its header's length
+    in X."""
     address: list[_Line] = [("", _LD, start + 16, "", ""), ("", _JEQ, host, "", "drop")]
     last = len(ports) - 1
     return [

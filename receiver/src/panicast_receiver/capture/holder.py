@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Who holds a UDP port: the kernel names the socket and its user, /proc the program, if we may
-look."""
+"""Finds out who holds a UDP port. The kernel names the socket and its user; /proc names the
+program, if we may read that."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def holders(port: int) -> list[str]:
 
 
 def _sockets(port: int) -> Iterator[tuple[str, int]]:
-    """Return the inode and the user id of each socket on the port."""
+    """Yield the inode and the user id of each socket on the port."""
     wanted = f":{port:04X}"
     for name in _TABLES:
         try:
@@ -35,7 +35,8 @@ def _sockets(port: int) -> Iterator[tuple[str, int]]:
 
 
 def _programs(inodes: set[str]) -> dict[str, tuple[str, str]]:
-    """Return the process id and name of each program that has these sockets, as far as we may see."""
+    """Return the process id and name of the program that has each of these sockets, {inode: (pid,
+    name)}, as far as we may read that."""
     links = {f"socket:[{inode}]": inode for inode in inodes}
     found: dict[str, tuple[str, str]] = {}
     for process in _PROC.glob("[0-9]*"):

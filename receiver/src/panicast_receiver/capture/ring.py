@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Frames of both formats from a packet socket's TPACKET_V3 ring.
+"""Captures frames of both formats by a packet socket's TPACKET_V3 ring.
 
-The kernel writes frames into memory that we share with it and hands them over by the block: no system call
-and no copy for each. It sees frames before the IP stack does, so also those with IP checksum 0, of senders to
-whom no route leads back (rp_filter), and those that a firewall would keep from a UDP socket.
+The kernel writes frames into memory that we share with it and hands them over in blocks, without a
+system call or a copy for each. It does so before the IP stack sees them. So frames arrive that a
+UDP socket would not get: with IP checksum 0, from senders to whom no route leads back (rp_filter),
+or blocked by a firewall.
 """
 
 from __future__ import annotations
@@ -37,10 +38,11 @@ _STATUS_AT, _OURS, _KERNELS = 8, 1, 0
 
 
 class RingCapture:
-    """Hears on a packet socket, made for one Ethernet type, what ``program`` passes on ``interface``, or on
-    every one when it is empty.
+    """Captures what ``program`` passes on ``interface`` ("": on every one), by a packet socket of
+    one Ethernet type.
 
-    The socket lets nothing in before. Raises ReceiverError when the interface or the ring cannot be had.
+    ``sock`` must let nothing in yet. Raises ReceiverError if there is no such interface, or no
+    ring.
     """
 
     way = "ring"
@@ -118,12 +120,13 @@ class RingCapture:
                 self._index = 0
 
     def _bind(self) -> None:
-        """To the interface that has the name now: its index is another when it went and came."""
+        """Bind to the interface that has the name now: one that went and came back has another
+        index."""
         self._sock.bind((self._interface, self.ethertype))
         self._index = interface_index(self._interface)
 
     def _make_ring(self, wanted: int) -> int:
-        """Make as many blocks as there is memory for, at most the wanted bytes; return the bytes."""
+        """Make a ring of at most ``wanted`` bytes, as large as memory allows; return its bytes."""
         self._blocks = max(2, wanted // _BLOCK)
         while True:
             request = (_BLOCK, self._blocks, 2048, _BLOCK // 2048 * self._blocks, _BLOCK_TIMEOUT_MS, 0, 0)

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Packet sockets, which only CAP_NET_RAW may make. ``serve`` need not have it: the unit's first command has,
-makes some, and leaves them to systemd, which hands them on (sd_notify(3), FDSTORE; sd_listen_fds(3))."""
+"""Makes packet sockets, which needs CAP_NET_RAW, or takes those that systemd kept for us.
+
+So ``serve`` needs no capability: the unit's first command has it, makes the sockets and leaves them
+to systemd, which passes them to ``serve`` (sd_notify(3), FDSTORE; sd_listen_fds(3)).
+"""
 
 from __future__ import annotations
 
@@ -40,9 +43,9 @@ def make(ethertype: int = ETHERTYPE_IP) -> socket.socket:
 
 
 def leave() -> int:
-    """Make sockets and leave them to systemd; returns the exit code. Raises ReceiverError.
+    """Make sockets and leave them to systemd; return the exit code. Raises ReceiverError.
 
-    Returns when systemd has them: what comes of a process that has ended it cannot tell whose it is.
+    Returns when systemd has them: it cannot tell whose messages are if the process has ended.
     """
     where = os.environ.get("NOTIFY_SOCKET", "")
     if not where:
@@ -60,8 +63,10 @@ def leave() -> int:
 
 
 def given() -> list[socket.socket]:
-    """The sockets that systemd handed to this process: none where it is not ours. They are taken once: the
-    next start gets new ones, for a ring in one of these stays."""
+    """Return the sockets that systemd passed to this process; an empty list if it passed none.
+
+    They are taken once: a ring stays in its socket, so the next start must get new ones.
+    """
     pid, count, names = (os.environ.pop(name, "") for name in _VARIABLES)
     if pid != str(os.getpid()) or not count.isdigit():
         return []
@@ -76,7 +81,8 @@ def given() -> list[socket.socket]:
 
 
 def take(given: list[socket.socket], ethertype: int) -> socket.socket:
-    """One of the sockets that we were ``given``, which it is taken from, or a new one: see ``make``."""
+    """Return a socket of this Ethernet type: one removed from ``given``, or a new one from
+    ``make``."""
     for sock in given:
         if sock.getsockname()[1] == ethertype:
             given.remove(sock)
@@ -85,7 +91,8 @@ def take(given: list[socket.socket], ethertype: int) -> socket.socket:
 
 
 def _wait_until_taken(systemd: socket.socket) -> None:
-    """sd_notify_barrier(3): systemd closes the pipe's end once it has read what came before."""
+    """Wait until systemd has read what was sent before: it then closes the pipe's end
+    (sd_notify_barrier(3))."""
     reader, writer = socket.socketpair()
     with reader:
         with writer:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Datagrams from a UDP socket: needs no privilege, sees no raw frame."""
+"""Captures datagrams by a UDP socket: needs no privilege, sees no raw frame."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ _BATCH = 256
 
 
 class UdpCapture:
-    """Listens on ``address`` and ``port``, on ``::`` for IPv4 too, and for it alone where the kernel has no
-    IPv6; ``interfaces`` narrow it to what comes in by one of them.
+    """Listens on ``address`` and ``port``. ``::`` includes IPv4, and means only IPv4 if the kernel
+    has no IPv6.
 
-    They do so by a filter: an interface that went and came again is bound to by a privileged program alone.
-    Raises ReceiverError when the address or port cannot be had.
+    ``interfaces`` accepts only what came in by one of them. A filter does that, because only a
+    privileged program may bind to an interface again that went and came back. Raises ReceiverError
+    if the address or port cannot be used.
     """
 
     way = "udp"
@@ -82,7 +83,8 @@ class UdpCapture:
             self._indexes = indexes
 
     def hold(self) -> None:
-        """Keep the port, so that no other takes it and nobody is told it is unreachable, but hear nothing."""
+        """Keep the port but hear nothing: no other program can take it, and no sender is told that
+        it is unreachable."""
         attach_filter(self._sock, NOTHING)
 
     def read(self, intake: Intake, now: Instant) -> Read:

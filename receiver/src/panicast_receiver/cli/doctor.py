@@ -98,8 +98,11 @@ def _memory(settings: Settings) -> list[str]:
 
 
 def _way_of_capture(settings: Settings, state_dir: Path) -> Iterator[Finding]:
-    """What the service says that it does, which its settings do not tell: it goes on with UDP where it may
-    have no ring. A UDP socket is subject to what a ring does not care about."""
+    """Check how the running service captures: without CAP_NET_RAW it uses UDP, whatever its
+    settings say.
+
+    rp_filter, a firewall and the receive buffer matter only to a UDP socket.
+    """
     said = (stats.read(state_dir) or {}).get("capture")
     if said == ["ring"]:
         yield Finding("packets come from a ring, before rp_filter and any firewall")

@@ -56,7 +56,7 @@ def read(folder: Path, host: str) -> Iterator[Record]:
 
 
 def _is_file(path: Path) -> bool:
-    """Whether it is one itself: whoever collected them may have left a link to what he may not read."""
+    """Tell whether this is a file itself: a link may point to something that only root may read."""
     return stat.S_ISREG(path.lstat().st_mode)
 
 
