@@ -26,7 +26,7 @@ def matches(name: str, patterns: Sequence[str]) -> bool:
 
 
 def escape(line: str) -> str:
-    r"""One line without anything a terminal would act on: ESC comes out as ``\x1b``."""
+    r"""Return the line without anything that a terminal would act on: ESC becomes ``\x1b``."""
     return _UNSAFE.sub(_escaped, line)
 
 

@@ -30,7 +30,7 @@ class DamagedError(ReceiverError):
 
 
 class GoneError(sqlite3.DatabaseError):
-    """The open file no longer has its name."""
+    """Another file has the name of the open one, or none has."""
 
 
 def is_damage(error: Exception, path: Path, beat: Callable[[], None] = lambda: None) -> bool:

@@ -76,7 +76,8 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def open_lock(folder: Path) -> TextIO:
-    """The file that whoever keeps the folder locks: nobody else may open it, for who reads it can lock it."""
+    """Open the file that the service locks while it uses the folder. Only the service may open it:
+    whoever can read a file can lock it."""
     lock = (folder / LOCK).open("a")
     with contextlib.suppress(PermissionError):
         os.fchmod(lock.fileno(), 0o600)

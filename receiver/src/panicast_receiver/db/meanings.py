@@ -68,7 +68,8 @@ Found = Union[Meaning, str]
 
 
 class Meanings:
-    """The table's side of it, with a connection of its own. Raises sqlite3.Error."""
+    """Reads and writes the meanings in the database, by a connection of its own. Raises
+    sqlite3.Error."""
 
     def __init__(self, path: Path) -> None:
         self._named = NamedFile(path)
@@ -96,11 +97,11 @@ class Meanings:
         return found.fetchone() is not None
 
     def begin(self, most: int) -> list[Task]:
-        """Return the records that have waited longest. When this returns, the disk has it that they
-        are tried.
+        """Return the records that have waited longest, at most ``most``. When this returns, the
+        disk has noted that they are tried.
 
-        A record that was begun before and not finished comes alone: whatever happens then is its
-        doing.
+        A record that was begun before and not finished comes alone: if something fails again, it is
+        the cause.
         """
         self._begun += 1
         least = 0 if self._begun % _AGAIN_EVERY else 1
@@ -190,7 +191,7 @@ class Meanings:
 
 
 class _Transaction:
-    """All that is done within it, or nothing; the disk has it at the end."""
+    """Does all that is done within it, or nothing; at the end the disk has it."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -215,7 +216,7 @@ def _told(task: Task, commit_s: float) -> bool:
 
 
 def _tell_again(db: sqlite3.Connection, tasks: Sequence[Task]) -> None:
-    """Count it as a change, if it is one for those who have the record already."""
+    """Count the meanings as changes, for tasks whose record somebody may have read without one."""
     changed = changes.newest(db)
     for task in tasks:
         number = changes.following(changed)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class NamedFile:
-    """A name, and the file that has it when this is created."""
+    """Remembers which file had a name when this was created."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -73,7 +73,7 @@ class Entry(NamedTuple):
 
 
 class Reader:
-    """A read-only view of a state folder's database. Raises ReceiverError where SQLite raises."""
+    """A read-only view of a state folder's database. Raises ReceiverError if SQLite fails."""
 
     def __init__(self, state_dir: Path) -> None:
         self.path = state_dir / schema.FILE_NAME
@@ -87,7 +87,7 @@ class Reader:
         self._db.close()
 
     def until(self, deadline: float) -> None:
-        """Answer until then, a reading of the monotonic clock. What takes longer raises
+        """Set a deadline, a reading of the monotonic clock: an answer that takes longer raises
         ReceiverError."""
         self._db.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
 

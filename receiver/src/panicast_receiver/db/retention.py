@@ -57,23 +57,24 @@ _FEW = 256
 
 
 class Told(NamedTuple):
-    """The change up to which all sinks that are fed have been told, or that is too old to wait for them; and
-    the one up to which a record is too old to wait for its turn."""
+    """Which changes need not wait for a sink. ``changed``: all sinks that are fed have everything
+    up to this one, or it is too old to wait for them. ``old``: up to this one a record is too old
+    to wait for its turn."""
 
     changed: int
     old: int
 
 
 class Expired(NamedTuple):
-    """What was deleted: rows, and of how many a sink has not been told."""
+    """How many rows were deleted, and how many records of those some sink has not received."""
 
     rows: int
     untold: int
 
 
 class Retention(NamedTuple):
-    """What is kept: days, bytes of the database, records of each host. 0: no limit; of the size, what fits
-    the disk."""
+    """The limits: days, bytes of the database, records of each host. 0 means no limit, for bytes
+    what the disk allows."""
 
     days: float = 0
     size: int = 0
@@ -84,7 +85,7 @@ class Retention(NamedTuple):
         return now_ns - int(self.days * 86400e9) if self.days else None
 
     def bytes(self, path: Path) -> int:
-        """Return how large the database may be."""
+        """Return how many bytes the database at ``path`` may have."""
         if self.size:
             return self.size
         disk = shutil.disk_usage(path.parent)
@@ -95,7 +96,10 @@ class Retention(NamedTuple):
 def expire(
     db: sqlite3.Connection, retention: Retention, path: Path, now_ns: int, most: int = BATCH
 ) -> Expired:
-    """Delete some of what need not be kept, within a transaction; no rows: nothing is left to do."""
+    """Delete some of what need not be kept, within a transaction, at most ``most`` of each kind.
+
+    Returns no rows when nothing is left to delete.
+    """
     db.execute("INSERT OR REPLACE INTO counters VALUES ('expired', ?)", (now_ns,))
     size, before = retention.bytes(path), retention.before_ns(now_ns)
     most_boots = max(_FEW, size // _BOOTS_SHARE // _BOOT_BYTES)
@@ -125,14 +129,14 @@ def expired_ns(db: sqlite3.Connection) -> int | None:
 
 
 def told(db: sqlite3.Connection, now_ns: int) -> Told:
-    """What need not wait for a sink."""
+    """Return which changes need not wait for a sink."""
     (slowest,) = db.execute("SELECT min(changed) FROM cursors WHERE fed").fetchone()
     old = (now_ns - UNTOLD_NS) // 1000
     return Told(_ALL if slowest is None else max(slowest, old), old)
 
 
 def untold(db: sqlite3.Connection, identities: Sequence[bytes]) -> int:
-    """Of how many of these a sink that is fed has not been told."""
+    """Return how many of these records some sink that is fed has not received."""
     query = (
         "SELECT 1 FROM records WHERE identity = ? "
         f"AND (changed > (SELECT min(changed) FROM cursors WHERE fed) OR turn = {turns.WAITS}) "
@@ -148,11 +152,12 @@ def surplus(
     most: int,
     told: Told | None = None,
 ) -> list[bytes]:
-    """The identities of records received before a time, or of which their host has others enough.
+    """Return the identities of records received before ``before_ns``, or beyond ``per_host`` of a
+    host.
 
-    What is not sealed does not count among the host's sealed ones. Of hello and bye there is one for each
-    boot: they do not count. ``most`` -1: all. What is not ``told`` yet is spared, all types but hello and
-    bye.
+    Sealed and unsealed records of a host are counted apart; hello and bye are not counted, because
+    a boot has only one of each. Returns at most ``most`` (-1: all). With ``told`` it leaves out
+    records that a sink still has to receive, but not hello and bye.
     """
     changed, old = told or (_ALL, _ALL)
     is_told = f"(changed <= ? AND (turn != {turns.WAITS} OR changed <= ?))"
@@ -185,9 +190,9 @@ def surplus(
 
 
 def oversize(db: sqlite3.Connection, most_bytes: int, limit: int) -> list[bytes]:
-    """Return the identities of records to delete so that the database has at most so many bytes.
+    """Return the identities of records to delete so that the database shrinks to ``most_bytes``.
 
-    Records keep half of that, whatever else takes room.
+    Returns at most ``limit``. Records keep half of those bytes, whatever else takes room.
     """
     pages, free, size = (
         db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
@@ -209,7 +214,7 @@ def oversize(db: sqlite3.Connection, most_bytes: int, limit: int) -> list[bytes]
 
 
 def delete(db: sqlite3.Connection, identity: bytes) -> None:
-    """Delete a record, and remember that: who replays it does nothing."""
+    """Delete a record, and remember that, so that nobody can bring it back by sending it again."""
     db.execute(
         f"INSERT OR IGNORE INTO forgotten SELECT identity, flags & {FLAG_SEALED} OR format = 'pstore' "
         "FROM records WHERE identity = ?",

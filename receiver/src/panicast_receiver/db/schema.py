@@ -189,7 +189,7 @@ def failure(error: sqlite3.Error, path: Path) -> ReceiverError:
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
-    """Open the database that is there; raises ReceiverError with a sentence when that cannot be."""
+    """Open the existing database for writing. Raises ReceiverError with a sentence."""
     try:
         connection = _connect(path, "rw")
         try:
@@ -206,10 +206,10 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
 
 def make(path: Path, beat: Callable[[], None] = lambda: None) -> sqlite3.Connection:
-    """Open the database, make it where there is none, bring it up to date: only who keeps the folder does.
-    Raises ReceiverError with a sentence when that cannot be.
+    """Open the database; create it or upgrade it if needed. Only who holds the folder's lock may do
+    this. Raises ReceiverError with a sentence.
 
-    ``beat`` is called now and then while an older file is brought up to date, which may take minutes.
+    ``beat`` is called now and then during an upgrade, which may take minutes.
     """
     try:
         connection = _connect(path, "rwc")
@@ -249,7 +249,7 @@ def _set_up(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _bring_up_to_date(connection: sqlite3.Connection, version: int, beat: Callable[[], None]) -> None:
-    """Make the tables, or change them step by step from the version that the file has; all or nothing."""
+    """Create the tables, or upgrade them step by step from the file's version; all or nothing."""
     if version == VERSION:
         return
     connection.create_function("v1_identity", 8, v1_identity, deterministic=True)
@@ -272,8 +272,10 @@ def _bring_up_to_date(connection: sqlite3.Connection, version: int, beat: Callab
 
 
 def _let_it_shrink(connection: sqlite3.Connection) -> None:
-    """A file of a version that could not give free pages back is written anew; where that fails, for want of
-    room or because somebody reads, it stays as it is until the next migration."""
+    """Rewrite a file of an old version, so that it can give free pages back to the disk.
+
+    If that fails, for want of room or because somebody reads, the next migration tries again.
+    """
     try:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("VACUUM")
@@ -291,19 +293,23 @@ def v1_identity(
     time_ns: int,
     host: str,
 ) -> bytes:
-    """What schema 3 knows a v1 record by; before it was boot id and event. The key id was not kept."""
+    """Return the identity of a v1 record in schema 3, from columns of schema 2.
+
+    Schema 2 identified records by boot id and event, and did not keep the key id.
+    """
     return identity_of(kind, flags, boot_id, event, frames, text_length, time_ns % (1 << 64), host)
 
 
 def open_reader(path: Path, older: bool = False) -> tuple[sqlite3.Connection, bool]:
-    """Open the database read-only, while the service runs or not, on wish an ``older`` one too; raises
-    ReceiverError.
+    """Open the database read-only, while the service runs or not. With ``older``, also one of an
+    older version. Raises ReceiverError.
 
-    The flag beside the connection tells that it is frozen: it will not see changes made from now on.
+    The flag beside the connection tells that the database is frozen: the connection will not see
+    changes made from now on.
 
-    A reader without write permission on the folder uses the service's -wal and -shm files. A cleanly
-    stopped service leaves none and such a reader could not make them; then the main file holds
-    everything and nobody changes it, which is what SQLite calls immutable.
+    A reader without write permission on the folder uses the service's -wal and -shm files. A
+    cleanly stopped service leaves none, and such a reader cannot make them. Then the main file
+    holds everything and nobody changes it, which is what SQLite calls immutable.
     """
     if not os.access(path, os.R_OK):
         raise ReceiverError(_unreadable(path))
@@ -353,8 +359,10 @@ def _check_version(
 
 
 def strange(db: sqlite3.Connection) -> str:
-    """What a file has that no receiver writes, or lacks: whoever made it may want it to do something. Empty:
-    nothing."""
+    """Return in words what the file has, or lacks, that no receiver writes; "" if nothing.
+
+    Whoever added a trigger or a view may want it to do something.
+    """
     try:
         found = db.execute(
             "SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'view')"

@@ -68,7 +68,8 @@ T = TypeVar("T")
 
 
 class Stored(NamedTuple):
-    """What became of it: ``new``, ``completed``, ``grown``, ``known``, ``refused`` or ``not sealed``."""
+    """What became of a record: ``new``, ``completed``, ``grown``, ``known``, ``refused`` or ``not
+    sealed``."""
 
     record: Record
     outcome: str
@@ -142,10 +143,10 @@ def row_to_record(row: Mapping[str, Any] | sqlite3.Row) -> Record:
 
 
 class Store:
-    """The service's access to a state folder, of which there is one; a command's beside it is not
-    ``exclusive``.
+    """Writes to a state folder's database. The service holds the folder's lock; a command that
+    works beside it is not ``exclusive``.
 
-    Raises ReceiverError when the folder cannot be used.
+    Raises ReceiverError if the folder cannot be used.
     """
 
     def __init__(
@@ -181,15 +182,17 @@ class Store:
         return self._in_transaction([partial(self._write_guarded, record) for record in records])
 
     def surplus(self, before_ns: int | None, per_host: int | None, most: int) -> list[bytes]:
-        """See retention.py."""
+        """See retention.surplus()."""
         return retention.surplus(self._db, before_ns, per_host, most)
 
     def delete(self, identities: Sequence[bytes]) -> None:
-        """Delete these records, and remember that: who replays one does nothing. Raises like ``write``."""
+        """Delete these records and remember that, so that nobody can bring one back by sending it
+        again. Raises like ``write``."""
         self._in_transaction([partial(retention.delete, self._db, identity) for identity in identities])
 
     def let_go(self, most: int) -> tuple[int, bool]:
-        """See turns.py; how many, and whether others wait. Raises like ``write``."""
+        """Let up to ``most`` waiting records go, see turns.py. Return how many went, and whether
+        others still wait. Raises like ``write``."""
         if not turns.any_wait(self._db):
             return 0, False
         return self._in_transaction([partial(turns.let_go, self._db, most, self._change)])[0], True
@@ -260,7 +263,7 @@ class Store:
         return False
 
     def _take_folder(self) -> tuple[TextIO, NamedFile]:
-        """The folder's lock, and where it is."""
+        """Lock the folder; return the open lock file, and its name. Raises ReceiverError."""
         folder = self.path.parent
         try:
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -282,7 +285,7 @@ class Store:
         return lock, NamedFile(folder / LOCK)
 
     def _open(self, beat: Callable[[], None] = lambda: None) -> None:
-        """Open the file, or a new one where that one is damaged."""
+        """Open the file, or a new one if it is damaged."""
         try:
             self._db = schema.make(self.path, beat)
         except damage.DamagedError as error:
@@ -304,8 +307,8 @@ class Store:
             self._put_aside(error)
 
     def _leave(self) -> None:
-        """Let the file that has its name no more have all that was written, and leave nothing of it behind: a
-        new one would take its log for its own."""
+        """Finish with a file that no longer has its name: write all that is pending, and delete its
+        log, because a new file would take that for its own."""
         with contextlib.suppress(sqlite3.Error):
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._db.close()
@@ -380,7 +383,8 @@ class Store:
         return self._put(merged, "completed" if merged.complete else "grown")
 
     def _write_state(self, record: Record) -> Stored:
-        """Of hello and bye, a host's boot keeps the newest that was sealed, and the newest that was not."""
+        """Store a hello or bye. Each boot of a host keeps its newest sealed one and its newest
+        unsealed one."""
         host = self._name(record)
         believed = boots.newest_event(self._db, record, host)
         which = f"boot_id = ? AND host = ? AND type IN ('hello', 'bye') AND flags & {FLAG_SEALED} = ?"
@@ -449,8 +453,8 @@ class Store:
         return known or record.mac or record.source.ip or ""
 
     def _host_of(self, mac: str | None) -> str | None:
-        """The name that the machine with this Ethernet address last gave in a v1 record or hello, in a sealed
-        one if there is any."""
+        """Return the name that the machine with this Ethernet address last gave in a v1 record,
+        preferably a sealed one; None if it gave none."""
         row = self._db.execute(
             "SELECT host FROM records WHERE mac = ? AND format = 'v1' AND NOT doubted "
             "ORDER BY flags & 1 DESC, received_ns DESC LIMIT 1",

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""In whose turn a record is told: at once, or, of more than can be told, when those before it were.
+"""Decides when a record is delivered if more come than can be: in fair turns of the senders.
 
-Who may speak at once is not decided here. What waits is stored like all else, and shown; whoever follows the
-records hears of it once it is let go, as of a change: in fair turns of the senders, of each the oldest first,
-and no faster than the slowest sink that works takes it.
+Who is delivered at once is decided elsewhere (service/turns.py). A record that waits is stored and
+shown like any other. When it is let go, it counts as changed, so that followers get it: in turns of
+the senders, the oldest of each first, and no faster than the slowest working sink takes them.
 
-The turn is found when a record is stored, so that nobody ever looks at all that wait: a sender's next one has
-the place behind its last one, and the first has the place of who is next now (start-time fair queueing).
+A record gets its place when it is stored, so that nobody has to search all that wait: behind its
+sender's last one, or, if its sender has none, beside the one that goes next (start-time fair
+queueing).
 """
 
 from __future__ import annotations
@@ -35,24 +36,25 @@ _LET_GO = f"UPDATE records SET turn = {WAITED}, changed = ? WHERE rowid = ?"
 
 
 def place(db: sqlite3.Connection, mac: str | None, ip: str | None) -> int:
-    """Where a sender's next record that waits has its turn."""
+    """Return the place in the order of turns of a sender's next record that has to wait."""
     return int(db.execute(_PLACE, (mac, ip)).fetchone()[0])
 
 
 def any_wait(db: sqlite3.Connection) -> bool:
-    """Whether a record waits that may be let go."""
+    """Tell whether a record waits that may be let go."""
     return db.execute(f"SELECT 1 FROM records WHERE {_MAY_GO} LIMIT 1").fetchone() is not None
 
 
 def let_go(db: sqlite3.Connection, most: int, change: Callable[[], int]) -> int:
-    """Let some records go that wait, within a transaction; how many that are."""
+    """Let up to ``most`` waiting records go, within a transaction; return how many went."""
     room = min(most, _room(db, most))
     rows = db.execute(_NEXT, (room,)).fetchall() if room else []
     return sum(db.execute(_LET_GO, (change(), row[0])).rowcount for row in rows)
 
 
 def _room(db: sqlite3.Connection, most: int) -> int:
-    """How many more the slowest sink that works may have before it."""
+    """Return how many more records the slowest working sink may have ahead of it, at most
+    ``most``."""
     (slowest,) = db.execute("SELECT min(changed) FROM cursors WHERE fed AND complaint = ''").fetchone()
     if slowest is None:
         return most

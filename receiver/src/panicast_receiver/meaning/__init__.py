@@ -2,9 +2,9 @@
 """Finds out what a crash was: what happened, in which function, and which crashes are the same.
 Pure.
 
-Text in, values out. Nothing here knows where a record came from or where it is kept. Knowledge of
-kernels is data: ``formats_*.py`` hold how reports begin and what they are called, ``innocent.py``
-holds the functions that are never guilty.
+It takes text and returns values. Nothing here knows where a record came from or where it is kept.
+Knowledge of kernels is data: ``formats_*.py`` say how reports begin and what they are called,
+``innocent.py`` lists the functions that are never guilty.
 """
 
 from __future__ import annotations

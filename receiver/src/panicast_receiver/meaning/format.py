@@ -50,15 +50,19 @@ NOISE = (
 
 
 class Format(NamedTuple):
-    """``begins``: a line's first characters. ``detail``: what its rest must be; its groups are ``what`` for
-    the title, ``where`` for a function that it names. ``title``: {what}, {access}, and {in}: " in " and the
-    function.
+    """One kind of report.
 
-    ``look``: where the guilty function is looked for, in this order; naming.py knows the places.
-    ``innocent``: who is passed over. ``pick``: which of the others it is: the ``first``; of whoever runs
-    without end the one that was ``called`` to do so; of whoever sleeps what is ``awaited``.
-    ``confirm``: others say such words, too: it is one if the kernel drew a line before it or prints its state
-    after it, or nothing else is said. ``last``: it is one only where nothing else is said.
+    ``begins``: how its line begins. ``detail``: what the rest of the line must match; its groups
+    give ``what`` for the title, and ``where``, a function that the line names. ``title`` may
+    contain {what}, {access}, and {in}, which stands for " in " and the function.
+
+    ``look``: where to look for the guilty function, in this order; naming.py knows the places.
+    ``innocent``: functions to pass over. ``pick``: which of the others is guilty: the ``first``;
+    the one that was ``called`` to do what runs without end; or what a sleeping task ``awaited``.
+
+    ``confirm``: other programs use these words, too. So it is a report only if the kernel drew a
+    line before it or prints its state after it, or if there is no other report. ``last``: it is a
+    report only if there is no other.
     """
 
     begins: str

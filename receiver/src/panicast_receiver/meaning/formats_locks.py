@@ -15,7 +15,8 @@ def _said(titles: dict[str, str]) -> dict[str, str]:
 
 
 def _as_said(titles: dict[str, str]) -> dict[str, str]:
-    """What older kernels called a BUG keeps its word: it is of another kernel."""
+    """Return titles by how a line begins. A title keeps the line's BUG or INFO, with which only
+    older kernels begin."""
     kept = ("BUG: ", "INFO: ")
     return {
         begin + words: begin + title if begin in kept else title

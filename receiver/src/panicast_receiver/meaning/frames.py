@@ -59,8 +59,8 @@ _USUAL = re.compile(
 
 
 class Frame(NamedTuple):
-    """``sure`` is false for what the kernel marks with ?. ``file`` is rarely known. ``at``: registers, not a
-    trace, say so."""
+    """A function on a stack. ``sure`` is false if the kernel marks it with ?. ``file`` is rarely
+    known. ``at`` says that it comes from registers, not from a trace."""
 
     name: str
     module: str = ""
@@ -99,7 +99,7 @@ def symbol_in(text: str) -> str:
 
 
 def named_in(text: str) -> str:
-    """The function that a complaint names, with an offset or, where a script took it off, bare."""
+    """Return the function that a complaint names, with an offset or bare; "" if it names none."""
     return symbol_in(text) or (normal(text) if _BARE.fullmatch(text) else "")
 
 
@@ -147,7 +147,8 @@ def frame(line: str) -> Frame | None:
 
 
 def caller(line: str) -> Frame | None:
-    """arm's traces say in a line who was called, and by whom."""
+    """Return the caller in a line of arm's traces, which names who was called and by whom; else
+    None."""
     _, called, by = line.partition(" from ")
     name = symbol_in(by) if called else ""
     return Frame(name, _module_after(by)) if name else None

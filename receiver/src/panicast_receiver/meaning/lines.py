@@ -40,8 +40,8 @@ _DRESSED = frozenset("<0123456789kud")
 
 
 class Line(NamedTuple):
-    """``text`` has no stamp; ``caller`` and ``stamp`` are empty where the line states none; ``number`` counts
-    the record's lines from 0."""
+    """A line of a log: ``text`` without its stamp; ``caller`` and ``stamp``, empty if the line has
+    none; and ``number``, its place in the record, from 0."""
 
     text: str
     caller: str
@@ -65,8 +65,10 @@ def split_stamp(line: str) -> tuple[str, str]:
 
 
 def read(text: str) -> list[Line]:
-    """A record's lines, those left out that say nothing. What follows a gap up to the end of its line is the
-    rest of a line: half a symbol is none."""
+    """Return the lines of a record's text, except empty ones.
+
+    What follows a gap is left out up to the next line, because half a name means nothing.
+    """
     if "\x1b" in text or "\r" in text or "\x00" in text:
         text = _ESCAPES.sub("", text)
     found: list[Line] = []
@@ -100,8 +102,11 @@ def read(text: str) -> list[Line]:
 
 
 def without(lines: Sequence[Line], before: str) -> list[Line]:
-    """The lines without what somebody put before one of them, and before others but for its numbers: a time,
-    a host, a container. Empty where too few have it."""
+    """Return the lines without what a carrier put before each: a time, a host, a container.
+
+    ``before`` is what stands before one of them; others may have other numbers in it. Returns an
+    empty list if too few lines have it.
+    """
     if len(before) > _MOST_BEFORE:
         return []
     parts = _DIFFERS.split(before)

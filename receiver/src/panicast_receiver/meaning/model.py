@@ -13,13 +13,14 @@ VERSION = 3
 
 @dataclass(frozen=True)
 class Meaning:
-    """What is empty the text does not say.
+    """What a crash's text says. A field is empty if the text does not say it.
 
-    ``title``: what happened and where, in a line. ``signature``: the same for the same crash.
-    ``kind``: a word for what happened; ``severity`` goes with it. ``at``: the guilty function;
-    ``trace``: reliable frames, innermost first. ``module`` and ``file`` are the guilty function's.
-    ``modules``: those that taint. ``names``: the title, and what else the crash may be called; crashes that
-    share one are one group. ``version``: of the algorithm; 0 where nothing crashed.
+    ``title``: what happened and where, in one line. ``signature``: the same for the same crash.
+    ``kind``: a word for what happened; ``severity`` follows from it. ``at``: the guilty function;
+    ``module`` and ``file`` are that function's. ``trace``: reliable frames, innermost first.
+    ``modules``: modules that taint the kernel. ``names``: the title, and what else the crash may be
+    called; crashes that share a name are one group. ``version``: of the algorithm; 0 if nothing
+    crashed.
     """
 
     title: str = ""

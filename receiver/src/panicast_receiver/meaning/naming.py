@@ -53,7 +53,8 @@ def guilty(form: Format, named: str, report: Report) -> Frame | None:
 
 
 def _trace(report: Report) -> list[Frame]:
-    """Frames, the likeliest first: sure ones of the traces that count, then the doubtful."""
+    """Return the frames of the traces that count, the likeliest first: sure ones, then doubtful
+    ones."""
     mine = [trace for trace in report.traces if not trace.aside]
     told = [found for trace in mine[:1] or report.traces[:1] for found in trace.frames if found.sure]
     told += [found for trace in mine[1:3] for found in trace.frames if found.sure]
@@ -95,7 +96,8 @@ def _interrupted(report: Report) -> list[Frame]:
 
 
 def _beyond(report: Report) -> list[Frame]:
-    """The same where there are no registers."""
+    """Return what the timer interrupted, if there are no registers: the trace beyond the
+    interrupt."""
     frames: list[Frame] = []
     for found in report.told:
         if found is None and frames:
@@ -124,8 +126,11 @@ _PLACES: Mapping[str, Callable[[str, Report], list[Frame]]] = {
 
 
 def _called(frames: Sequence[Frame]) -> Frame | None:
-    """Who runs without end: the outermost function that is the work's own, for a CPU is caught anywhere in
-    what it calls. It is the one before that which calls everybody."""
+    """Return what runs without end: the work's own outermost function.
+
+    A CPU may be caught anywhere in what that function calls. The frame outside of it is one that
+    calls everybody (ANCHOR).
+    """
     for number, found in enumerate(frames):
         if "smp_call_function" in found.name:
             return found

@@ -41,7 +41,8 @@ class Stopped(Exception):
 
 
 class Process:
-    """At most one process, started when it is needed. One thread asks; any thread may ``stop`` it."""
+    """Runs at most one process, and starts it when needed. One thread asks; any thread may ``stop``
+    it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -111,7 +112,7 @@ class Process:
             child.kill()
 
     def _end(self) -> int:
-        """The exit code of what was there, which is there no longer."""
+        """End the process, if there is one, and return its exit code."""
         child, self._child = self._child, None
         if child is None:
             return 0
@@ -128,7 +129,7 @@ class Process:
         return code
 
     def _read(self, patience_s: float) -> bytes:
-        """An answer; raises OSError, TimeoutError among them."""
+        """Return the answer. Raises OSError, and TimeoutError if none came in time."""
         child = self._child
         assert child is not None and child.stdout is not None
         until = time.monotonic() + patience_s
@@ -163,6 +164,6 @@ def _write(descriptor: int, data: bytes) -> None:
 
 
 def _meaning(said: Mapping[str, Any]) -> Meaning:
-    """The value; raises what is wrong with it."""
+    """Return the value that an answer describes. Raises ValueError, TypeError or AttributeError."""
     values: dict[str, Any] = {key: tuple(value) if key in _TUPLES else value for key, value in said.items()}
     return Meaning(**values)

@@ -86,7 +86,7 @@ _TAINTED_MODULE = re.compile(r"([\w-]{1,64})\(([A-Z+-]{1,16})\)")
 
 @dataclass
 class Trace:
-    """``aside``: not of who did it."""
+    """A stack trace. ``aside`` says that it is not the trace of the task that crashed."""
 
     aside: bool = False
     frames: list[Frame] = field(default_factory=list)
@@ -94,11 +94,13 @@ class Trace:
 
 @dataclass
 class Report:
-    """``locks``: functions at which locks are taken, the one in question first;
-    ``became``: the trace that made a lock one of interrupts; ``ats``: where registers say the CPU was;
-    ``allocated``: who asked for the page; ``callers``: whom the complaint itself names;
-    ``told``: all frames and registers as they come, None where a trace
-    begins."""
+    """What a report says.
+
+    ``locks``: functions that take locks, the lock in question first. ``became``: the trace in which
+    a lock became one that interrupts take. ``ats``: where registers say the CPU was. ``allocated``:
+    who allocated the page. ``callers``: functions that the complaint itself names. ``told``: all
+    frames and registers in order, with None before each trace.
+    """
 
     locks: list[Frame] = field(default_factory=list)
     became: list[Frame] = field(default_factory=list)
@@ -198,7 +200,7 @@ def take_apart(lines: Sequence[Line]) -> Report:
 
 
 def _append(frames: list[Frame], found: Frame) -> None:
-    """Whoever was called from is most often called in the next line."""
+    """Add a frame, unless it repeats the last one: the next line often names the caller again."""
     if not (frames and frames[-1].sure and frames[-1].name == found.name):
         frames.append(found)
 
@@ -221,7 +223,10 @@ class Machine:
 
 
 def machine(lines: Sequence[Line], begin: int) -> Machine:
-    """Of the crash that begins there; hardware and modules may stand anywhere."""
+    """Return what a text says of the machine.
+
+    Looks first from line ``begin`` on, where the crash begins, then at the lines before it.
+    """
     comm = kernel = taint = hardware = ""
     modules: tuple[str, ...] = ()
     for line in chain(islice(lines, begin, None), islice(lines, begin)):

@@ -13,8 +13,12 @@ _LENGTH = re.compile(r"(\d{1,3})_?")
 
 
 def demangled(symbol: str) -> str:
-    """``<crate::module::Type>::function`` for a method, ``crate::module::function`` for others; what can't be
-    read stays as it is. Of generics and traits nothing is told: the path says enough."""
+    """Return ``<crate::module::Type>::function`` for a method, ``crate::module::function`` for
+    others.
+
+    Leaves out generics and traits: the path says enough. Returns the symbol itself if it cannot be
+    read.
+    """
     parts = []
     at = 2
     while at < len(symbol):
@@ -33,5 +37,5 @@ def demangled(symbol: str) -> str:
 
 
 def _once(parts: list[str]) -> list[str]:
-    """A method's name tells first in which module it is, then of which type: the module is the same."""
+    """Return the parts without repetitions: a method's symbol names its module twice."""
     return [part for n, part in enumerate(parts) if part not in parts[:n]]

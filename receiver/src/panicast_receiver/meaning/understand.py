@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Turns a record's text into its meaning. Pure: the same text always means the same."""
+"""Finds the meaning of a record's text. Pure: the same text always has the same meaning."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _NOTHING = frozenset(PANIC + words for words in CONSEQUENCES)
 
 
 class Complaint(NamedTuple):
-    """A line with which a report begins: ``rest`` of it follows the format's first characters."""
+    """A line with which a report begins. ``rest`` is what follows the format's first characters."""
 
     number: int
     form: Format
@@ -61,7 +61,7 @@ class Complaint(NamedTuple):
     detail: re.Match[str] | None
 
     def values(self) -> dict[str, str]:
-        """Return what the line says."""
+        """Return the parts of the line by name: the rest, and the groups of the format's detail."""
         return {"rest": self.rest, **(self.detail.groupdict("") if self.detail else {})}
 
 
@@ -111,7 +111,7 @@ _KERNELS_OWN = (
 
 
 def heard(text: str) -> tuple[Sequence[Line], list[Complaint]]:
-    """A text's lines, and all complaints in them, in order."""
+    """Return a text's lines, and all complaints in them, in order."""
     lines: Sequence[Line] = read(text)
     found, doubtful = _complaints(lines)
     if _weak(found) and (before := _put_before(lines)) and (bare := without(lines, before)):
@@ -124,8 +124,10 @@ def heard(text: str) -> tuple[Sequence[Line], list[Complaint]]:
 
 
 def _unknown(lines: Sequence[Line]) -> list[Complaint]:
-    """The first report of a kind that no table has: an exception with its number, or what stands below the
-    line that the kernel draws."""
+    """Return the first report of a kind that no format describes, as a list of at most one.
+
+    It is an exception with its number, or the line below "cut here".
+    """
     below = False
     for number, line in enumerate(lines):
         text = line[0]
@@ -138,12 +140,12 @@ def _unknown(lines: Sequence[Line]) -> list[Complaint]:
 
 
 def _weak(found: Sequence[Complaint]) -> bool:
-    """Tell whether others may say more."""
+    """Tell whether other lines may name the crash better than these complaints."""
     return all(_names_nothing(one) or one.form.begins == "Oops" for one in found)
 
 
 def _put_before(lines: Sequence[Line]) -> str:
-    """What stands before words that only the kernel says."""
+    """Return what stands before words that only the kernel says; "" if nothing does."""
     for words in _within(lines, (*_KERNELS_OWN, *_MIDDLE)):
         for line in lines:
             at = line[0].find(words, 1)
@@ -158,7 +160,7 @@ def _noise(text: str) -> bool:
 
 
 def _complaints(lines: Sequence[Line]) -> tuple[list[Complaint], list[Complaint]]:
-    """Those that begin lines: what is one, and what may be one."""
+    """Return the complaints that begin lines: the sure ones, and the doubtful ones."""
     found: list[Complaint] = []
     doubtful: list[Complaint] = []
     left = _MOST_COMPLAINTS + len(lines) // 8
@@ -191,7 +193,7 @@ def _confirmed(lines: Sequence[Line], number: int) -> bool:
 
 
 def _within(lines: Sequence[Line], of: Sequence[str]) -> list[str]:
-    """Words that stand elsewhere than at a line's start."""
+    """Return those of the words that occur elsewhere than at a line's start."""
     whole = "\n".join(["", *(line[0] for line in lines)])
     return [words for words in of if whole.count(words) > whole.count(f"\n{words}")]
 
@@ -245,7 +247,8 @@ def first(found: Sequence[Complaint], lines: Sequence[Line]) -> Complaint | None
 
 
 def _as_written(found: Sequence[Complaint], lines: Sequence[Line]) -> list[Complaint]:
-    """CPUs may get neighbouring lines out in another order than they wrote them."""
+    """Return the complaints in the order of their stamps: CPUs may print neighbouring lines out of
+    order."""
     found = list(found)
     for n in range(1, len(found)):
         one, other = found[n - 1], found[n]
@@ -268,8 +271,11 @@ def _near(one: Complaint, other: Complaint, lines: Sequence[Line]) -> bool:
 
 
 def understand(text: str, stated_reason: str = "") -> Meaning:
-    """Find out what a record's text tells; ``stated_reason`` is the metadata's. The same text always means
-    the same: nothing else is looked at. A text without a crash has no title."""
+    """Return the meaning of a record's text; ``stated_reason`` is the reason in its metadata.
+
+    The same arguments always give the same meaning: nothing else is looked at. A text without a
+    crash has no title.
+    """
     lines, found = heard(text)
     named = first(found, lines)
     if named is None or (stated_reason and _names_nothing(named)):
@@ -327,7 +333,8 @@ def _meaning(lines: Sequence[Line], named: Complaint, reason: str) -> Meaning:
 
 
 def _of_one(lines: Sequence[Line], begin: int, caller: str) -> list[Line]:
-    """The report's lines: of the caller who began it, where lines say whose they are."""
+    """Return the report's lines from ``begin`` on: only those of ``caller``, if lines name their
+    caller."""
     rest = lines[begin:]
     if not caller:
         return list(rest)
@@ -350,8 +357,8 @@ def beginning(text: str) -> int | None:
 
 
 def kind_of(line: str) -> str:
-    """What a line without its stamp is, for whoever shows it: ``panic``, ``complaint``, ``at``, ``trace``,
-    ``frame``, ``doubtful`` (a frame that the kernel marks with ?) or empty."""
+    """Return what a line without its stamp is, for display: ``panic``, ``complaint``, ``at``,
+    ``trace``, ``frame``, ``doubtful`` (a frame that the kernel marks with ?) or empty."""
     if PANIC in line:
         return "panic"
     if found := frame(line):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Pieces of a text that arrive in any order, repeated or overlapping; never more bytes than the
-text."""
+"""Keeps pieces of a text that arrive in any order, repeated or overlapping; never more bytes than
+the text has."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def runs_of(pairs: Iterable[tuple[int, Data]]) -> tuple[Run, ...]:
 
 
 class Lease:
-    """``size`` bytes elsewhere, given back by ``free`` when nobody holds this any more."""
+    """``size`` bytes elsewhere, given back by ``free`` when this object is no longer used."""
 
     def __init__(self, size: int, free: Callable[[int], None]) -> None:
         self._size = size
@@ -50,10 +50,10 @@ class Lease:
 
 
 class Whole(Sequence[Run]):
-    """The one run of a text that came whole, put together when somebody looks; what lies in a file is read by
-    ``fetch`` then, which may raise OSError. ``size``: bytes of memory until then.
+    """The one run of a text that came whole. It is put together when first read.
 
-    Reading all of it once more costs the thread that takes frames as much as taking them.
+    ``fetch`` then reads what lies in a file, and may raise OSError. ``size`` is the memory in bytes
+    until then. To read a text once more costs the capturing thread as much as receiving it.
     """
 
     def __init__(

@@ -47,9 +47,9 @@ def id_of(identity: bytes) -> str:
 class Record:
     """One record. ``metadata`` is seq 0's payload, None while it is missing; raw records have b''.
 
-    Nobody changes one, but to have that enforced would double what it costs the capture to make one.
-    ``runs`` are the known pieces of the text, sorted, none overlapping. ``time_ns`` is the sender's clock
-    (None for raw), ``received_ns`` ours. What is derived is derived once: change a record by
+    Treat it as immutable: enforcing that would double what the capture pays to create one. ``runs``
+    are the known pieces of the text, sorted, none overlapping. ``time_ns`` is the sender's clock
+    (None for raw), ``received_ns`` ours. Properties are computed once, so change a record only by
     ``dataclasses.replace``.
     """
 
@@ -72,18 +72,22 @@ class Record:
 
     @cached_property
     def id(self) -> str:
-        """Short and the same on every receiver that has the record (raw: on this one)."""
+        """Return the short id: the same on every receiver that has the record (raw: only on this
+        one)."""
         return id_of(self.identity)
 
     @cached_property
     def meta(self) -> dict[str, str]:
-        """Metadata keys and values; empty while seq 0 is missing."""
+        """Return the metadata's keys and values; empty while seq 0 is missing."""
         return parse_metadata(self.metadata or b"")
 
     @cached_property
     def host(self) -> str:
-        """The whole node name from the metadata, if it begins like the header's 32 bytes of it, which a
-        host's own key stands for; else those."""
+        """Return the whole node name from the metadata if it begins like the name in the header,
+        else the header's.
+
+        The header has only 32 bytes of it, but a host's own key stands for those.
+        """
         stated = self.meta.get("host", "")
         begins = stated.encode("utf-8", "backslashreplace")[:HOST_BYTES].decode("utf-8", "replace")
         return stated if begins == self.header_host or not self.header_host else self.header_host
@@ -101,7 +105,7 @@ class Record:
 
     @property
     def complete(self) -> bool:
-        """Tell whether text and metadata are complete; and that no message of unknown length is
+        """Tell whether text and metadata are complete, and no message of unknown length is
         missing."""
         whole = self.metadata is not None and not self.gaps
         return whole and not (self.format == "netconsole" and LOST_MESSAGES in self.meta)

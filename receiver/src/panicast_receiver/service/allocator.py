@@ -16,7 +16,8 @@ _CHUNK = 64 << 10
 
 
 def tune(reserve: int) -> None:
-    """Make memory cheap, once all modules are loaded; keep ``reserve`` bytes of it from the start."""
+    """Make memory cheap. Call it once all modules are loaded. Keep ``reserve`` bytes from the
+    start."""
     # Records in flight are many objects and hardly one refers to itself: seldom look for those that do.
     gc.freeze()
     gc.set_threshold(200_000, 20, 20)

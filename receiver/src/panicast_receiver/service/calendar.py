@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The time for deleting by age: a clock that jumps must not delete everything.
+"""Tells the time for deleting by age: a clock that jumps must not delete everything.
 
 The time of day counts while it agrees with the monotonic clock. If it does not, or if it advanced
 by more than a day while the service did not run, the old time continues until the new one has been

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The store thread: commits what is handed over, then announces it, never the other way round."""
+"""The store thread: it first commits what is handed over, then announces it."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ LET_GO, LET_GO_S, LET_GO_SHARE = 256, 0.25, 0.1
 
 
 class Committer(threading.Thread):
-    """Runs until the hand-off is closed and empty; calls ``tell`` when it has stored something. ``failed``
-    tells that records could not be kept."""
+    """Runs until the hand-off is closed and empty. Calls ``tell`` when it has stored something.
+    ``failed`` tells that records could not be kept."""
 
     def __init__(self, handoff: Handoff, store: Store, tell: Callable[[], None] = lambda: None) -> None:
         super().__init__(name="store", daemon=True)
@@ -69,7 +69,8 @@ class Committer(threading.Thread):
         self._suspicion = ""
 
     def suspect(self, why: str) -> None:
-        """Check whether the file is damaged, when nothing else is to do; readers ask for that."""
+        """Note that a reader thinks the file is damaged: it is checked when nothing else is to
+        do."""
         self._suspicion = why
 
     def retain(self, retention: Retention) -> None:
@@ -181,7 +182,7 @@ class Committer(threading.Thread):
                 self._say_untold()
 
     def _say_untold(self) -> None:
-        """That something was deleted of which a sink had not been told."""
+        """Log how many records were deleted before some sink had received them."""
         lost = self._store.untold - self.counts["deleted untold"]
         if lost:
             self.counts["deleted untold"] = self._store.untold

@@ -16,9 +16,13 @@ from .listener import Listener
 def collect(
     listener: Listener, committer: Committer, explainer: Explainer, feeders: Sequence[Feeder]
 ) -> Stats:
-    """The counts since the start: ``packets`` by what became of them, ``lost`` by the kernel, ``records`` by
-    outcome, ``crashes`` by severity, ``sinks`` by name; the ways of ``capture``; the numbers and bytes of
-    what is in flight and queued now; and the ``trouble`` that keeps records from being stored, if any."""
+    """Return the counts since the start.
+
+    ``packets``: by what became of them; ``lost``: dropped by the kernel; ``records``: by outcome;
+    ``crashes``: by severity; ``sinks``: by name; ``capture``: the ways of capturing; the numbers
+    and bytes of what is in flight and queued now; ``trouble``: what keeps records from being
+    stored, if anything.
+    """
     reassembler = listener.intake.reassembler
     return {
         "written": time.time(),

@@ -34,7 +34,7 @@ AWAY_S = 0.2
 
 class Explainer(threading.Thread):
     """Runs until ``stop``. ``busy`` tells of bursts, ``usable`` whether the database may be opened.
-    ``counts``: how bad the crashes were that were understood, and those that were not."""
+    ``counts``: the crashes that were understood, by severity, and those that were not."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Explainer(threading.Thread):
         self._stopping = threading.Event()
 
     def wake(self) -> None:
-        """There are new records."""
+        """Note that there are new records."""
         self._news.set()
 
     def stop(self) -> None:
@@ -111,7 +111,8 @@ class Explainer(threading.Thread):
             pass
 
     def _look_at(self, meanings: Meanings, tasks: list[Task]) -> None:
-        """Keep what is found at once where it takes long: what comes behind a hostile text waits for that."""
+        """Analyse the tasks and store what is found. If that takes long, store in between, so that
+        nothing waits for a hostile text."""
         found: list[tuple[Task, Found]] = []
         done, kept_at = 0, time.monotonic()
         try:

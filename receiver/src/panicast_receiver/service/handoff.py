@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The queue between capture and store: bounded by bytes, so that memory is.
+"""The queue between capture and store: it limits bytes, and so memory.
 
-Not the first that came goes first, but what is sealed, then what took its sender the most frames; of each
-sender a few, then the next ones of each. A flood of forged records so stands behind the honest ones, of which
-each takes as many frames as many forged ones do; of one kind and sender the oldest goes first.
+It is not first come, first served. Sealed records go first, then those that took their sender the
+most frames; after a few records of one sender the next one has its turn. So a flood of forged
+records waits behind the honest ones, which take as many frames as many forged ones. Of one kind and
+sender the oldest goes first.
 
-Beyond its own limit it uses memory that the reassembler was given and does not need (``spare``). When
-the store cannot keep up the capturing side waits here, and the kernel's buffer, whose losses are counted,
-takes what arrives meanwhile. What took hardly a frame and is not sealed is not worth that: it is dropped.
+Beyond its own limit it uses memory that the reassembler was given and does not need (``spare``).
+When the store cannot keep up, the capturing side waits here, and the kernel's buffer, whose losses
+are counted, takes what arrives meanwhile. An unsealed record of hardly a frame is not worth waiting
+for: it is dropped.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ _Lane = tuple[bool, bool, int, int]
 
 
 class Handoff:
-    """One producer, one consumer."""
+    """Hands records from one producer to one consumer."""
 
     def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
         self.limit = limit_bytes
@@ -51,8 +53,10 @@ class Handoff:
         self._abandoned = False
 
     def put(self, records: Sequence[Record], beat: Callable[[], None] = lambda: None) -> int:
-        """Append ``records``, waiting for room and calling ``beat`` while waiting; how many were taken, fewer
-        only once abandoned."""
+        """Append ``records``; wait for room, and call ``beat`` meanwhile.
+
+        Returns how many were taken: all, unless the consumer has abandoned the queue.
+        """
         with self._changed:
             for taken, record in enumerate(records):
                 size = came(record)
@@ -70,7 +74,8 @@ class Handoff:
             return len(records)
 
     def take(self, most: int, timeout_s: float) -> list[Record] | None:
-        """Up to ``most`` records, an empty list after ``timeout_s``, None when closed and empty."""
+        """Return up to ``most`` records; an empty list if none came in ``timeout_s``; None when the
+        queue is closed and empty."""
         with self._changed:
             if not self._length and not self._closed:
                 self._changed.wait(timeout_s)

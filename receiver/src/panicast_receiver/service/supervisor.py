@@ -180,8 +180,12 @@ def hold_ports(settings: Settings, stack: ExitStack) -> list[UdpCapture]:
 def _rings(
     settings: Settings, udps: Sequence[UdpCapture], given: list[socket.socket], stack: ExitStack
 ) -> list[RingCapture]:
-    """Rings for each interface in the place of UDP sockets, which then only keep their ports; none where they
-    are not allowed. The sockets that we were ``given`` are used first."""
+    """Return a ring for each interface and Ethernet type; ``stack`` closes them. The UDP sockets
+    then only keep their ports. Returns an empty list if rings are not allowed.
+
+    The sockets ``given`` by systemd are used first. Raises ReceiverError if the settings ask for a
+    ring and it is not allowed.
+    """
     address, _ = host_and_port(settings.listen)
     programs = programs_for(address, [udp.port for udp in udps], settings.raw_frames)
     wanted = [
@@ -266,7 +270,8 @@ class _Supervisor:
         self._said = ""
 
     def run(self) -> bool:
-        """Wait for a signal to stop, then stop both threads in order; False when one died by itself."""
+        """Wait for a signal to stop, then stop both threads in order; return False if one died by
+        itself."""
         listener, committer = self._listener, self._committer
         self._notifier.notify("READY=1")
         next_stats = time.monotonic() + self._settings.stats_s

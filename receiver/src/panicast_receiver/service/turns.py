@@ -23,7 +23,7 @@ WORTH = 3
 
 
 def came(record: Record) -> int:
-    """Bytes that came of a record."""
+    """Return how many bytes of a record came."""
     return len(record.metadata or b"") + size_of(record.runs)
 
 
@@ -34,14 +34,14 @@ def weight(frames: int, size: int) -> int:
 
 
 class Turns:
-    """``at_once`` takes one from the allowances of a record; ``now`` in seconds."""
+    """Decides by allowances. A record that is delivered at once takes one from each of its own."""
 
     def __init__(self) -> None:
         self._senders = Rate(_OF_SENDER)
         self._small, self._large = (Rate(again, at_once) for at_once, again in (_SMALL, _LARGE))
 
     def at_once(self, record: Record, now: float) -> bool:
-        """Tell whether this record is delivered at once."""
+        """Tell whether this record is delivered at once, at ``now`` in seconds."""
         if record.sealed:
             return self._senders.allows(record.header_host, now)
         size = weight(record.frames, came(record))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every setting once: these tables make the TOML keys, the flags, their help and their checks.
+"""Lists every setting once: these tables make the TOML keys, the flags, their help and their
+checks.
 
 Precedence: flag, then configuration file, then default.
 """

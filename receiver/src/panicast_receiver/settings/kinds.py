@@ -100,7 +100,7 @@ def host_and_port(text: str) -> tuple[str, int]:
 
 
 def address_and_port(address: str, port: int) -> str:
-    """Put together what ``host_and_port`` splits."""
+    """Return ADDR:PORT, which ``host_and_port`` splits."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
@@ -113,7 +113,7 @@ def parse_interfaces(text: str) -> Sequence[str]:
 
 
 def parse_names(text: str) -> Sequence[str]:
-    """Split a comma list; empty ones are none."""
+    """Split a comma list, leaving out empty names."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 

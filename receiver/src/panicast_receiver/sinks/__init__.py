@@ -24,7 +24,7 @@ class Notice(NamedTuple):
 
 
 class Refused(Exception):
-    """The other side will never accept what it was given."""
+    """The other side will never accept what it was given. The text says why."""
 
 
 class Sink(Protocol):
@@ -41,7 +41,7 @@ class Sink(Protocol):
 
 
 class Away(OSError):
-    """The other side says when to come again, in seconds."""
+    """The other side asks to try again later: in ``retry_s`` seconds, or 0 if it does not say."""
 
     def __init__(self, text: str, retry_s: float) -> None:
         super().__init__(text)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What each sink has, kept in the database: its cursor, its last error, and the records it refused."""
+"""Keeps in the database what each sink has: its cursor, its last error, and the records it
+refused."""
 
 from __future__ import annotations
 

@@ -39,10 +39,12 @@ AHEAD, AHEAD_S = 4096, 10.0
 
 
 class Feeder(threading.Thread):
-    """Runs until ``stop``. ``counts`` says what was delivered and what failed; ``busy`` tells of bursts,
-    ``usable`` whether the database may be opened; ``suspect`` is told of a file that is damaged.
+    """Runs until ``stop``. ``counts`` says what was delivered and what failed; ``busy`` tells of
+    bursts, ``usable`` whether the database may be opened; ``suspect`` is called when the file seems
+    damaged.
 
-    What is stored from its making on is told. Raises ReceiverError."""
+    Delivers what is stored after its creation. Raises ReceiverError.
+    """
 
     def __init__(
         self,

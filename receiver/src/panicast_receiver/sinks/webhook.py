@@ -91,25 +91,25 @@ class Webhook:
 
 
 class _NoRedirection(urllib.request.HTTPRedirectHandler):
-    """Follow no redirect: nobody has asked to send records there."""
+    """Follows no redirect: nobody has asked to send records there."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
 
 
 class _Until(io.RawIOBase):
-    """What a socket brings, until its time is over."""
+    """Reads from a socket, but only until a deadline."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock, self._file = sock, sock.makefile("rb", buffering=0)
         self._until = time.monotonic() + _ANSWERS_S
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """See RawIOBase; raises TimeoutError."""
+        """See RawIOBase. Raises TimeoutError."""
         left = self._until - time.monotonic()
         if left <= 0:
             raise TimeoutError("the answer has no end")
@@ -117,7 +117,7 @@ class _Until(io.RawIOBase):
         return cast(int, self._file.readinto(buffer))
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the file, and so let go of the socket."""
         self._file.close()
         super().close()
 

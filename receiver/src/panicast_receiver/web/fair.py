@@ -88,8 +88,11 @@ class _Taken(NamedTuple):
 
 
 class Places:
-    """So many places. When all are taken, who comes gets one of whoever has the most, if that is more than he
-    would have."""
+    """A limited number of places.
+
+    When all are taken, a visitor gets a place of whoever has the most, if that one still has no
+    fewer than he then.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -99,7 +102,8 @@ class Places:
         return len(self._taken)
 
     def take(self, place: object, end: Callable[[], None]) -> bool:
-        """Tell whether the visitor gets a place; ``end`` is called when the place is taken away."""
+        """Give the visitor a place and tell whether he got one. ``end`` is called if it is taken
+        away."""
         who = VISITOR.get()
         if len(self._taken) >= self._most:
             counts = Counter(taken.who for taken in self._taken.values())

@@ -35,8 +35,8 @@ _BATCH = 100
 
 
 class News(NamedTuple):
-    """What came after a cursor, some of it at least, and where to go on when all of it is told; whether a
-    record is kept back for its meaning."""
+    """What came after a cursor: at most a batch of entries, the cursor to go on from, and whether a
+    record is held back until its meaning is known."""
 
     entries: list[Entry]
     cursor: int
@@ -44,7 +44,7 @@ class News(NamedTuple):
 
 
 class Stream:
-    """One that listens."""
+    """A listener's stream of events."""
 
     def __init__(self) -> None:
         self.waker = asyncio.Event()
@@ -53,13 +53,13 @@ class Stream:
         self._ended = False
 
     def end(self) -> None:
-        """No more events."""
+        """End the stream: it gets no more events."""
         self._ended = True
         self.waker.set()
 
     @property
     def is_over(self) -> bool:
-        """Tell whether it has lasted long enough."""
+        """Tell whether the stream was ended, or has lasted long enough."""
         return self._ended or time.monotonic() > self._until
 
 
@@ -87,7 +87,7 @@ class Feed:
         return stream
 
     def leave(self, stream: Stream) -> None:
-        """Whoever listened has gone."""
+        """Note that the listener of a stream has gone."""
         self._streams.discard(stream)
         self._places.leave(stream)
 
@@ -98,11 +98,12 @@ class Feed:
         self._thread.close()
 
     async def newest(self) -> int:
-        """Return where a stream begins that has missed nothing. Raises ReceiverError."""
+        """Return the cursor of a stream that begins now. Raises ReceiverError."""
         return await self._thread.run(lambda: self._reader().cursor())
 
     async def events(self, stream: Stream, query: Query, cursor: int) -> AsyncGenerator[str, None]:
-        """The records that match and come after ``cursor``, each an event; between them comments."""
+        """Yield an event for each record that matches and comes after ``cursor``, and comments in
+        between."""
         if self._watcher is None or self._watcher.done():
             self._watcher = asyncio.create_task(self._watch())
         yield f"retry: 3000\nid: {cursor}\n\n"

@@ -21,8 +21,8 @@ _PANIC = b"Kernel panic - not syncing: "
 
 
 class Line(NamedTuple):
-    """``level`` is one of LEVELS or empty; ``kind`` is what meaning.kind_of says of lines of the crash, or
-    ``gap``."""
+    """A line of a log. ``level`` is one of LEVELS or empty. ``kind`` is what meaning.kind_of says
+    of a line of the crash, or ``gap``."""
 
     level: str
     kind: str
@@ -31,15 +31,16 @@ class Line(NamedTuple):
 
 
 class Log(NamedTuple):
-    """``crash`` is the number of the line with which the crash begins, None where there is none."""
+    """The lines of a text. ``crash`` is the number of the line with which the crash begins, or
+    None."""
 
     lines: list[Line]
     crash: int | None
 
 
 class Part(NamedTuple):
-    """``data`` of a text that is not too much for a page: which part of how many (``total``) it is, and in
-    which the panic line stands, 0 where there is none. They are counted from 1."""
+    """A part of a text that fits on a page: its bytes, its number, and how many parts there are
+    (``total``). ``panic`` is the part that has the panic line, or 0. Parts are numbered from 1."""
 
     data: bytes
     number: int

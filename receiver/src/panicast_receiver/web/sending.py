@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Long answers on their way. Whoever does not read his keeps memory: so many are sent at once, each for so
-long, and visitors share them (fair.py)."""
+"""Limits long answers on their way. A visitor who does not read his answer keeps memory in use. So
+only some are sent at once, each for a limited time, and visitors share them (fair.py)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ LARGE, MOST, LASTS_S = 64 << 10, 24, 60.0
 
 
 class Sending:
-    """What is being sent."""
+    """Sends long answers, a limited number at once."""
 
     def __init__(self) -> None:
         self._places = Places(MOST)
 
     async def send(self, request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
-        """Send it, if it is long; raises the answer to one for whom there is no place."""
+        """Send the answer if it is long, and return it. Raises HTTPServiceUnavailable if all places
+        are taken."""
         if not isinstance(response, web.Response) or request.method == "HEAD":
             return response
         if not isinstance(response.body, bytes) or len(response.body) <= LARGE:

@@ -64,8 +64,10 @@ class Site(NamedTuple):
         return self.access.may_read(request.cookies.get(COOKIE, ""))
 
     def check(self, request: web.Request) -> None:
-        """Raise the error with which a request is refused, if it is. Nowhere else is the token of a header
-        looked at: how often it was wrong is counted here."""
+        """Raise the error with which a request is refused, if it is.
+
+        Only here is the token of a header checked, so that all wrong tries are counted.
+        """
         if not self.access.may_be_called(request.headers.get("Host", "")):
             raise web.HTTPMisdirectedRequest(
                 text="this page does not answer to that name; if it is a reverse proxy's, set web_names"

@@ -70,8 +70,8 @@ class Tries:
 
 
 def whose(peer: str, forwarded: str) -> str:
-    """The address that is counted: of who asks, or whom a proxy of this machine names last; of IPv6 the
-    network, of which a single machine has all addresses."""
+    """Return the address by which a visitor is counted: his own, or the one that a proxy on this
+    machine named last. Of IPv6 it is the network, because one machine has all addresses in it."""
     told = forwarded.rpartition(",")[2].strip()
     for text in (told, peer) if _address(peer) is None or _is_loopback(peer) else (peer,):
         address = _address(text)

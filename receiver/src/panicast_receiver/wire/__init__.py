@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Parses what arrives: Ethernet frames, the v1 and raw formats, netconsole's messages, seals.
 
-Bytes in, values out. Nothing here keeps state, waits or opens a socket.
+It takes bytes and returns values. Nothing here keeps state, waits or opens a socket.
 """

@@ -26,8 +26,8 @@ _FRAGMENT = 0x3FFF
 
 
 class IPPacket(NamedTuple):
-    """``mac`` and ``ip`` of the sender, the latter None where it has none; ``header``: the one of IPv4, or of
-    IPv6 without its extensions; ``data`` after the headers."""
+    """An IP packet. ``mac`` and ``ip`` are the sender's; ``ip`` is None if it has none. ``header``
+    is the IP header, without IPv6's extensions. ``data`` is what follows all headers."""
 
     mac: str
     ip: str | None
@@ -37,16 +37,16 @@ class IPPacket(NamedTuple):
 
 
 class Datagram(NamedTuple):
-    """What is in a UDP packet, and the port it was sent to."""
+    """The contents of a UDP packet, and the port it was sent to."""
 
     port: int
     data: bytes
 
 
 def parse_ethernet(frame: bytes) -> IPPacket | Drop:
-    """The IP packet in one Ethernet frame, with up to two VLAN tags.
+    """Return the IP packet in an Ethernet frame with up to two VLAN tags, or why it is dropped.
 
-    The IP header's length decides where the data ends, since Ethernet pads short frames.
+    The IP header's length decides where the data ends, because Ethernet pads short frames.
     """
     start = 14
     while (ethertype := frame[start - 2 : start]) in _TYPES_VLAN and start < 22:
@@ -104,10 +104,11 @@ _PARSERS = {
 
 
 def parse_udp(packet: IPPacket, checked: bool = False) -> Datagram | Drop:
-    """The datagram in a UDP packet.
+    """Return the datagram in a UDP packet, or why it is dropped.
 
-    On IPv4 the wire has no checksum, on IPv6 it must be right. ``checked``: the kernel answers for it; what
-    one machine sends to another on the same host has none yet.
+    On IPv4 the checksum is not looked at: panicast sends none. On IPv6 it must be right, unless
+    ``checked``: then the kernel answers for it. A datagram between two programs of one host has
+    none yet.
     """
     data = packet.data
     if len(data) < _UDP.size:
@@ -130,7 +131,7 @@ def _fits(packet: IPPacket, length: int) -> bool:
 
 
 def adds_up(data: bytes) -> bool:
-    """Tell whether an even number of bytes, not all zero, with the Internet checksum (RFC 1071) of
-    the others among them, has the sum that it must have."""
+    """Tell whether an even number of bytes, not all zero, has the right sum with the Internet
+    checksum that is among them (RFC 1071)."""
     # In ones' complement each 16 bits count alike, wherever they stand, and 0xFFFF is zero.
     return int.from_bytes(data, "big") % 0xFFFF == 0

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""netconsole's datagrams, plain and extended: one datagram in, a message out. Pure.
+"""Parses netconsole's datagrams, plain and extended. Pure: it takes a datagram and returns a
+message.
 
 Extended ones are described in the kernel's Documentation/networking/netconsole.rst and
 ABI/testing/dev-kmsg: ``[release,]level,sequence,microseconds,flags[,key=value…];text`` with lines
@@ -23,7 +24,8 @@ _MORE = re.compile(rb",([a-z]+)=([^,]*)")
 
 
 class Message(NamedTuple):
-    """One message, or a piece of one: ``offset`` and ``total`` bytes. ``sequence`` is None for plain ones."""
+    """A message, or a piece of one: ``offset`` and ``total`` are bytes. ``sequence`` is None if
+    plain."""
 
     text: bytes
     sequence: int | None = None
@@ -35,7 +37,7 @@ class Message(NamedTuple):
 
 
 def parse_netconsole(datagram: bytes) -> Message | None:
-    """Take a datagram of either kind; None when it is empty or longer than netconsole's are."""
+    """Return the message in a datagram; None if that is empty or longer than netconsole's are."""
     if not datagram or len(datagram) > MAX_DATAGRAM:
         return None
     header = _HEADER.match(datagram)
@@ -58,9 +60,11 @@ def parse_netconsole(datagram: bytes) -> Message | None:
 
 
 def take_apart(stamp: bytes, body: bytes) -> tuple[bytes, dict[str, str]]:
-    """A whole message as lines of a log, and what the `` KEY=value`` lines behind it say, which are not part
-    of the log: properties of the device, what the administrator added, and what the kernel adds last (cpu,
-    taskname, release, msgid)."""
+    """Return a whole message as lines of a log, and the facts in the `` KEY=value`` lines after it.
+
+    Those are properties of the device, what the administrator added, and what the kernel adds last
+    (cpu, taskname, release, msgid). They are not part of the log.
+    """
     first, *rest = body.rstrip(b"\n").split(b"\n")
     lines, facts = [first], {}
     for line in rest:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Parity frames: which source frames they were made of, and how they restore those that were lost. Pure.
+"""Restores lost frames from parity frames, by the arithmetic of docs/wire.md. Pure.
 
-The arithmetic of docs/wire.md, on whole payloads: one is a large integer whose bytes are elements of GF(2^8),
-so a sum is an exclusive or, and all bytes are multiplied by x at once.
+A payload is a large integer whose bytes are elements of GF(2^8). So a sum is an exclusive or, and
+all bytes are multiplied by x at once.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def blocks_of(count: int) -> int:
 
 
 class Block(NamedTuple):
-    """What parity frames of one block agree in: source frames of the record, bytes of its metadata, of a
-    parity frame, and of the text; and the block's number."""
+    """What all parity frames of a block agree on: the record's number of source frames; the bytes
+    of its metadata, of a parity frame and of its text; and the block's number."""
 
     frames: int
     metadata: int
@@ -42,11 +42,12 @@ class Block(NamedTuple):
 
     @property
     def seqs(self) -> range:
-        """Its source frames."""
+        """Return the seq of each source frame in the block."""
         return range(self.number, self.frames, blocks_of(self.frames))
 
     def place(self, seq: int) -> tuple[int, int]:
-        """Where the payload of a source frame begins and ends: in the text, or, of seq 0, in itself."""
+        """Return where the payload of a source frame begins and ends in the text; of seq 0, in the
+        metadata."""
         if not seq:
             return 0, self.metadata
         end = self.text - (seq - 1) * self.size
@@ -79,11 +80,11 @@ def work_s(block: Block, lost: int, parity: int) -> float:
 
 
 def restore(block: Block, sources: Mapping[int, bytes], parity: Mapping[int, bytes]) -> dict[int, bytes]:
-    """The payloads of a block's source frames that are not among ``sources``; both by seq, parity by its
-    number in the block.
+    """Return the payloads of a block's missing source frames, by seq.
 
-    Empty when there is too little parity for all of them, or when it contradicts itself or the sources:
-    where there is more than is needed, some of the rest must agree with the result.
+    ``sources`` are the frames that came, by seq; ``parity`` is by its number in the block. Returns
+    an empty dict if there is too little parity for all that is missing, or if it contradicts itself
+    or the sources: if there is more than is needed, some of the rest must agree with the result.
     """
     step = blocks_of(block.frames)
     lost = [seq for seq in block.seqs if seq not in sources]
@@ -137,7 +138,7 @@ def _sum(size: int, p: int, sources: Mapping[int, int]) -> int:
 
 
 def _weighted(size: int, terms: Iterable[tuple[int, int]]) -> int:
-    """The sum of payloads, each times its factor: by the factors' bits, the highest first."""
+    """Return the sum of payloads, each multiplied by its factor, bit by bit from the highest."""
     sums = [0] * 8
     for factor, value in terms:
         for bit in _BITS[factor]:
@@ -160,8 +161,10 @@ def _masks(size: int) -> tuple[int, int]:
 
 
 def _solve(size: int, lost: Sequence[int], rest: Mapping[int, int]) -> dict[int, int]:
-    """The lost sources of which ``rest``, one for each, are the sums. The factors are a Cauchy matrix with
-    scaled columns, whose inverse is known."""
+    """Return the lost sources, by their numbers. ``rest`` has one sum of them for each.
+
+    The factors are a Cauchy matrix with scaled columns, whose inverse is known.
+    """
     xs = {p: BLOCK + p for p in rest}
 
     def logs(values: Iterable[int]) -> int:

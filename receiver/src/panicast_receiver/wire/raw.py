@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The raw format: one IPv4 packet in, the sender's MAC and text or a drop reason out. Pure."""
+"""Parses the raw format. Pure: it takes an IPv4 packet and returns the sender's MAC and text, or
+why to drop it."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ MAX_TEXT = 1024
 
 
 class RawFrame(NamedTuple):
-    """One valid raw frame: ``mac`` as aa:bb:cc:dd:ee:ff, ``ip`` dotted, None where it is 0.0.0.0."""
+    """A valid raw frame: ``mac`` as aa:bb:cc:dd:ee:ff, ``ip`` dotted, None for 0.0.0.0."""
 
     mac: str
     ip: str | None
@@ -21,7 +22,7 @@ class RawFrame(NamedTuple):
 
 
 def decode_raw(packet: IPPacket) -> RawFrame | Drop:
-    """Check a packet of protocol 255.
+    """Return the frame in a packet of protocol 255, or why it is dropped.
 
     A zero IP checksum is accepted: the format's first senders do not compute it.
     """

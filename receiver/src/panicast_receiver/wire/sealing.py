@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Sealed frames: opening them, and the file of keys.
+"""Opens and seals frames, and reads the file of keys.
 
-XChaCha20-Poly1305 of the payload, the header as additional data, the nonce made of what names a frame. A
-line of the key file is a key id, 1 to 255, and the key in 64 hexadecimal digits; # begins a comment. With the
-word master between them it is no key of frames: each host has its own, derived from the master and the
-header's host field, so that no host can forge another. Several ids let keys be changed without a gap: add the
-new one here, give it to the hosts, then take the old one out.
+A frame is sealed with XChaCha20-Poly1305: the payload is encrypted, the header is additional data,
+and the nonce is what identifies the frame. A line of the key file is a key id, 1 to 255, and the
+key in 64 hexadecimal digits; # begins a comment. With the word master between them the key seals
+nothing itself: each host has its own, derived from the master and the header's host field, so that
+no host can forge another. Several ids let keys be changed without a gap: add the new one here, give
+it to the hosts, then remove the old one.
 """
 
 from __future__ import annotations
@@ -44,18 +45,18 @@ assert PIECE_END == PREFIX_END + 8
 
 
 class SharedKey:
-    """A key that all who have it may seal with, in any host's name."""
+    """A key with which any host that has it may seal in any host's name."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
     def of(self, host_field: bytes) -> bytes:
-        """The key of a host, known by the header's field."""
+        """Return the key of a host, by the header's field."""
         return self._key
 
 
 class MasterKey:
-    """What each host's own key is derived from: HKDF-SHA256 (RFC 5869), no salt."""
+    """Derives each host's own key by HKDF-SHA256 (RFC 5869), without a salt."""
 
     def __init__(self, master: bytes) -> None:
         self._secret = hmac.digest(bytes(KEY_BYTES), master, "sha256")
@@ -80,7 +81,8 @@ def open_frame(datagram: bytes, key: bytes) -> bytes | None:
 
 
 def seal_frame(header: bytes, payload: bytes, key: bytes) -> bytes:
-    """Return a sealed datagram; its header says so, and names the key."""
+    """Return a sealed datagram. ``header`` must say already that it is sealed, and with which key
+    id."""
     sealed: bytes = crypto_aead_xchacha20poly1305_ietf_encrypt(payload, header, _nonce(header), key)
     return header + sealed
 
@@ -121,7 +123,7 @@ def read_keys(path: Path) -> Keys:
 
 
 def host_field(name: str) -> bytes:
-    """Return a node name as in the header."""
+    """Return a node name as it is in the header: 32 bytes."""
     return name.encode("utf-8", "surrogateescape")[:HOST_BYTES].ljust(HOST_BYTES, b"\0")
 
 

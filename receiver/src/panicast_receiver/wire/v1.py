@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The v1 wire format: one UDP datagram in, a Frame or the reason for dropping it out.
+"""Parses and makes the v1 wire format. Pure: it takes a UDP datagram and returns a Frame or why to
+drop it.
 
-Pure: no socket, no clock. docs/wire.md is the contract, tests/wire/vectors.json holds examples.
+docs/wire.md is the contract, tests/wire/vectors.json has examples.
 """
 
 from __future__ import annotations
@@ -74,8 +75,8 @@ Key = tuple[bytes, bytes, bytes]
 
 
 class Frame(NamedTuple):
-    """One valid v1 frame. ``payload`` is metadata when ``seq`` is 0, else text at ``offset``; or parity when
-    ``seq`` is not below ``frames``: then ``offset`` is the size of the metadata."""
+    """A valid v1 frame. ``payload`` is metadata if ``seq`` is 0, else text at ``offset``. If
+    ``seq`` is not below ``frames``, it is parity, and ``offset`` is the size of the metadata."""
 
     type: str
     flags: int
@@ -93,18 +94,21 @@ class Frame(NamedTuple):
 
     @property
     def host(self) -> str:
-        """The node name as far as the header holds it."""
+        """Return the node name as far as the header holds it."""
         return self.host_field.partition(b"\0")[0].decode("utf-8", "replace")
 
     @property
     def sealed(self) -> bool:
-        """Whether it is, or was before it was opened."""
+        """Tell whether the frame is sealed, or was before it was opened."""
         return bool(self.flags & FLAG_SEALED)
 
     @property
     def identity(self) -> bytes:
-        """What the record is known by, everywhere: boot id, event, and a digest of all that its frames'
-        headers have in common. Who forges the first two has another record, beside the honest one."""
+        """Return the identity of the record, which is the same everywhere: boot id, event, and a
+        digest of what all frames' headers have in common.
+
+        Who forges boot id and event makes another record, beside the honest one.
+        """
         return _identity(self.boot_id, self.event, self.key)
 
 
@@ -118,7 +122,8 @@ def _key(datagram: bytes) -> Key:
 
 
 def decode(datagram: bytes) -> Frame | Drop:
-    """Decode and check the payload of one UDP datagram; a sealed frame's payload stays as it is."""
+    """Return the frame in a UDP datagram, checked, or why it is dropped. A sealed frame's payload
+    is not opened."""
     if len(datagram) < HEADER.size:
         return Drop.SHORT
     (
@@ -212,7 +217,7 @@ def _header(
 def encode(
     type_name: str, boot_id: bytes, event: int, time_ns: int, host: str, metadata: bytes, text: bytes
 ) -> list[bytes]:
-    """Return the datagrams of a record, as a sender makes them: metadata, then the text, newest
+    """Return the datagrams of a record as a sender makes them: metadata, then the text, newest
     first."""
     ends = range(len(text), 0, -_PAYLOAD)
     pieces = [(0, metadata), *((max(0, end - _PAYLOAD), text[max(0, end - _PAYLOAD) : end]) for end in ends)]
@@ -223,9 +228,11 @@ def encode(
 
 
 def parse_metadata(payload: bytes) -> dict[str, str]:
-    """Turn seq 0's ``key=value`` lines into a dict; unknown keys are kept, the first of two wins.
+    """Return seq 0's ``key=value`` lines as a dict. Keeps unknown keys, and the first of two equal
+    keys.
 
-    Bytes that are not UTF-8 come out as ``\\xNN`` so that nothing a host sends can be lost or raise.
+    Bytes that are not UTF-8 become ``\\xNN``, so that nothing a host sends is lost or raises an
+    error.
     """
     meta: dict[str, str] = {}
     for line in payload.decode("utf-8", "backslashreplace").split("\n"):
