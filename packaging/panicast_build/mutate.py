@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv mutate: puts small mistakes into the code, one at a time, and counts which the quick tests notice.
+"""./inv mutate: puts small mistakes into the code, one at a time, and counts which the quick tests
+notice.
 
-Python's are made by mutmut, in functions alone, in a copy of the tree; the C encoder's are chosen ones.
-What a test has another process do is done by the code as it is.
+mutmut makes those of Python, only inside functions and in a copy of the tree; those of the C
+encoder are chosen (CHOSEN). What a test runs in another process runs without the mistake.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ C_TESTS = {
 
 
 class Score(NamedTuple):
-    """Of a room: how many mistakes were noticed of how many, and the names of those that were not."""
+    """The result for a room: how many mistakes were noticed, how many were tried, and the names of
+    those that were not noticed."""
 
     killed: int
     tried: int
@@ -93,14 +95,16 @@ def run(path: str, minutes: int) -> None:
 
 
 def score(codes: Mapping[str, int | None]) -> Score:
-    """Returns the score of mutmut's exit codes by mutant; what was not tried is not counted."""
+    """Returns the score of mutmut's exit codes by mutant; mutants that were not tried do not
+    count."""
     tried = {name: code for name, code in codes.items() if code not in UNTRIED}
     survivors = sorted(name for name, code in tried.items() if code in UNNOTICED)
     return Score(len(tried) - len(survivors), len(tried), tuple(survivors))
 
 
 def tests_of(room: str) -> list[str]:
-    """Returns the tests that notice mistakes of a room; of a file, those of its room."""
+    """Returns the tests that notice mistakes in a room; for a file, those of its room. Raises
+    UserError if there are none."""
     program = _program(room)
     name = room.removeprefix(f"{program}/").split("/")[0]
     places = [f"{PROGRAMS[program]}/{one}" for one in (name, *ALSO.get(name, ()))] if program else []
@@ -128,7 +132,7 @@ def _of_python(room: str, until: float, log: Path) -> Score:
 
 @contextlib.contextmanager
 def copied(room: str) -> Iterator[Path]:
-    """Yields the tree as mutmut wants it: both programs in one folder of sources."""
+    """Yields a copy of the tree as mutmut wants it: both programs in one folder of sources."""
     folder = CACHE / "mutate"
     shutil.rmtree(folder, ignore_errors=True)
     for name in command(["git", "ls-files"], cwd=ROOT).output.splitlines():
@@ -166,7 +170,8 @@ def _program(room: str) -> str:
 
 
 def _mutmut(folder: Path, names: str, seconds: float, log: Path) -> bool:
-    """Returns whether it came to its end in that time."""
+    """Runs mutmut for at most so many seconds; returns False if it did not finish. Raises
+    BuildError."""
     with log.open("a") as file:
         argv = [sys.executable, "-m", "mutmut", "run", "--max-children", str(os.cpu_count() or 1), names]
         process = subprocess.Popen(argv, cwd=folder, stdout=file, stderr=file, start_new_session=True)
@@ -191,7 +196,7 @@ def _codes(folder: Path) -> dict[str, int | None]:
 
 
 class Mistake(NamedTuple):
-    """A chosen one: in a file of kmod/, these words become those."""
+    """A chosen mistake: in a file of kmod/, the words old become new."""
 
     file: str
     old: str
@@ -199,7 +204,8 @@ class Mistake(NamedTuple):
 
 
 def chosen() -> list[Mistake]:
-    """Returns the table; raises UserError where its words are not there once."""
+    """Returns the mistakes of CHOSEN. Raises UserError unless each one's old words occur exactly
+    once."""
     found = [Mistake(**row) for row in tomllib.loads(CHOSEN.read_text())["mistake"]]
     for one in found:
         if (ROOT / "kmod" / one.file).read_text().count(one.old) != 1:
@@ -228,8 +234,8 @@ def _of_c(until: float) -> Score:
 
 
 def _passes(mistake: Mistake, folder: Path) -> bool:
-    """Returns whether the tests of the encoder pass with it, in a copy of the tree that stays as it
-    is."""
+    """Tells whether the encoder's tests pass in spite of a mistake. It is made in a copy of the
+    tree, and undone afterwards."""
     file = folder / "kmod" / mistake.file
     right = file.read_text()
     file.write_text(right.replace(mistake.old, mistake.new))
@@ -253,7 +259,7 @@ def _show(scores: Mapping[str, Score]) -> None:
 
 
 def total(scores: Iterable[Score]) -> Score:
-    """Returns all of them as one."""
+    """Returns the sum of the scores."""
     sums: Counter[str] = Counter()
     for one in scores:
         sums.update(killed=one.killed, tried=one.tried)

@@ -66,7 +66,7 @@ def satyr(corpus: Path) -> Iterator[Log]:
 
 
 def name(logs: Iterator[Log]) -> list[Named]:
-    """Returns what the receiver of this tree calls them."""
+    """Returns each log with the name that this tree's receiver gives its crash."""
     named = []
     for log in logs:
         begin = time.process_time()
@@ -78,7 +78,7 @@ def name(logs: Iterator[Log]) -> list[Named]:
 
 
 def table(named: Sequence[Named]) -> list[tuple[str, int, int]]:
-    """Returns rows: the question, how often the answer is yes, and of how many."""
+    """Returns the rows (question, how often the answer is yes, number of logs)."""
     if any(one.log.first for one in named):
         hits = sum(one.log.first in one.frames for one in named)
         return [("its first function among our first frames", hits, len(named))]
@@ -142,6 +142,7 @@ def run(corpus: str, answers: str) -> None:
 
 
 def _seconds(text: str) -> float:
-    """Of as much as a record holds: the log over and over. The best of three: others may be at work, too."""
+    """Returns the CPU seconds for as much text as a record may hold: the log, repeated. It is the
+    best of three tries, because other programs may be at work, too."""
     long = Log((text * (_RECORD // max(1, len(text)) + 1))[:_RECORD], "")
     return min(one.seconds for one in name(iter([long] * 3)))

@@ -81,7 +81,8 @@ def image(
     distro: DebDistro,
     exactly: Pinned | None = None,
 ) -> str:
-    """Returns the tag of the image that builds packages; with exactly given, it is made of just that."""
+    """Returns the tag of the image that builds packages. With exactly given, the image is made of
+    just that."""
     arguments = {"DEPENDS": build_depends(project, distro)}
     if exactly is None:
         return images.build(client, distro, "build-deb", buildargs=arguments)

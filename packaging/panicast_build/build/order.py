@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What one build is asked for, in either family: the component, its sources and the surroundings."""
+"""What one build is asked for, whatever the family: the component, its sources and the
+surroundings."""
 
 from __future__ import annotations
 

@@ -97,8 +97,8 @@ def host_image(
     kind: str,
     exactly: Pinned | None = None,
 ) -> str:
-    """Returns the tag of the image that rpmbuild runs in, for a host(); with exactly given, it is made
-    of just that."""
+    """Returns the tag of the image that rpmbuild runs in, for a host(). With exactly given, the
+    image is made of just that."""
     if kind == DEBIAN:
         debian = distros.get(DEBIAN_HOST)
         if exactly is not None:
@@ -158,8 +158,11 @@ class Build:
         }
 
     def argv(self) -> list[str]:
-        """The rpmbuild command. Debian's knows the target's dist tag from us, and its package database does
-        not know what is installed."""
+        """Returns the rpmbuild command.
+
+        Debian's rpmbuild does not know the target's dist tag, nor, from its package database, what
+        is installed: so we name the first and skip the check of the second.
+        """
         macros = dict(REPRODUCIBLE)
         extra = []
         if self._host == DEBIAN:

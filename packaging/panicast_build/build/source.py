@@ -45,9 +45,11 @@ def commit() -> dict[str, object]:
 
 
 def snapshot(version: str) -> str:
-    """Returns the version of the commit between releases: older than version if that is still to come, newer
-    than it if it is out, and newer than those of earlier commits. Raises UserError for a tree that is no
-    commit."""
+    """Returns the version of the commit between releases.
+
+    It is older than version if that is still to come, newer than it if it is out, and newer than
+    the versions of earlier commits. Raises UserError if the tree differs from its commit.
+    """
     here = commit()
     if here["dirty"]:
         raise UserError(

@@ -84,8 +84,11 @@ def crash(kit: Kit, nic: str, case: Case) -> Outcome:
 
 
 def clone(kit: Kit, nic: str, case: Case, copies: int) -> list[Outcome]:
-    """Runs a guest until it is ready to crash, and copies that continue from there until they have
-    crashed, as when a virtual machine is cloned or reverted. All have the first one's memory."""
+    """Runs a guest until it is ready to crash, then copies that continue from there until they have
+    crashed, as when a virtual machine is cloned or reverted.
+
+    Returns how the guest and its copies ended. All have the first one's memory.
+    """
     with tempfile.TemporaryDirectory(prefix="panicast-crash-") as name:
         first, memory = Path(name) / "first", Path(name) / "memory"
         with _qemu(kit, nic, case, first) as process:
@@ -101,7 +104,8 @@ def clone(kit: Kit, nic: str, case: Case, copies: int) -> list[Outcome]:
 
 
 def hibernate(kit: Kit, nic: str, case: Case) -> tuple[Outcome, Outcome]:
-    """A guest until it has written its memory to /dev/vda and reboots, and the one that wakes from there."""
+    """Runs a guest until it has written its memory to /dev/vda and reboots, and then one that wakes
+    from there. Returns how each ended."""
     with tempfile.TemporaryDirectory(prefix="panicast-crash-") as name:
         disk = Path(name) / "disk"
         with disk.open("wb") as empty:

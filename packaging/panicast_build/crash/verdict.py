@@ -84,8 +84,8 @@ def crashed_itself(case: Case, outcome: Outcome) -> bool:
 
 
 def left_alone(case: Case, outcome: Outcome, drivers: Sequence[str]) -> bool:
-    """Tells whether no record came and the panic was in one of these drivers, which have locks of
-    their own."""
+    """Tells whether the panic was in one of these drivers, which have locks of their own, and sent
+    no record."""
     trace = outcome.console.partition(PANIC_LINE)[2]
     inside = any(f"[{driver}]" in trace for driver in drivers)
     return inside and not any(record.type == "panic" for record in records(outcome.frames, case.sealed))

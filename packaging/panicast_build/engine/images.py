@@ -167,7 +167,7 @@ def _name(image: Image, tag: str) -> None:
 
 
 def pull_old(client: docker.DockerClient, name: str) -> str:
-    """Return the tag of the base that a registry calls by a digest; "" where it has it not."""
+    """Returns the tag of the base that a registry knows by a digest; "" if it no longer has it."""
     if not _registry_has(client, name):
         return ""
     with progress.step(f"pulling {name}"):

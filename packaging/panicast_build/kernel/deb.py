@@ -68,7 +68,7 @@ class Build:
         return prepared
 
     def add_source(self, box: Container, prepared: Prepared, log: TextIO) -> None:
-        """Leaves what a publication has beside the kernel in BUILD."""
+        """Leaves in BUILD what is published beside the kernel."""
         words = build.entry(self._project, self._of(prepared), self.options)
         kernel = debsource.Kernel(self._version(prepared), words, self._variables(prepared))
         with progress.step("packing its source", log=Path(log.name)):

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What goes beside a Debian kernel that is published: its source package, as its licence asks for, and the
-metapackages by which a machine gets the next kernel.
+"""Makes what is published beside a Debian kernel: its source package, which its licence demands,
+and the metapackages by which a machine gets the next kernel.
 
-The source package holds the source as it came, the patch, the configuration, and rules that do with them what
-the pipeline does. It is native: the distribution's next package of the same version has another tarball.
+The source package holds the source as it came, the patch, the configuration, and rules that do with
+them what the pipeline does. It is native: the distribution's next package of the same version has
+another tarball.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ METAPACKAGES = {"image": "Linux", "headers": "headers of Linux"}
 
 
 class Kernel(NamedTuple):
-    """What was built: its packages' version, what their changelog says, and the variables that make had."""
+    """The built kernel: its packages' version, what their changelog says, and make's variables."""
 
     version: str
     entry: str
@@ -41,7 +42,8 @@ def add(
     kernel: Kernel,
     log: TextIO,
 ) -> None:
-    """Leaves a .dsc, its tarball and the metapackages of the kernel that is prepared in box in BUILD."""
+    """Leaves in BUILD a .dsc, its tarball and the metapackages of the kernel that is prepared in
+    box."""
     release = box.run(["make", "--silent", "kernelrelease"], cwd=TREE, user=USER).output.strip()
     patch = series.for_version(prepared.version).patch
     source = kernel.variables["KDEB_SOURCENAME"]

@@ -194,8 +194,8 @@ class FromSourcePackage:
         return f"{BUILD}/SPECS/{self._distro.kernel_srpm}.spec"
 
     def _fitting(self, box: Container, log: TextIO) -> Path:
-        """Returns the patch that applies without fuzz to the tree that the spec prepares: the
-        version of an enterprise kernel does not say which one will."""
+        """Returns the patch that applies without fuzz to the tree that the spec prepares. The
+        version of an enterprise kernel does not tell which one will."""
         box.run(self._rpmbuild("-bp", 1), log=log, cwd=BUILD)
         found = box.run(["find", f"{BUILD}/BUILD", "-path", "*/kernel/printk/printk.c"]).output.split()
         if len(found) != 1:

@@ -69,7 +69,8 @@ def load(name: str) -> ModuleKey | None:
 
 
 def _decrypted(chosen: str) -> bytes:
-    """Returns the private key of a file without its passphrase, so that no container has to know that."""
+    """Returns the private key of a file without its passphrase, so that no container needs to know
+    it."""
     if PIN not in os.environ:
         raise UserError(f"the private key in {chosen} has a passphrase", f"set {PIN} to it")
     tools.need("openssl")

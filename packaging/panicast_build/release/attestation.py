@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""An attestation: an in-toto statement in a DSSE envelope, with the release key's signature.
+"""Writes attestations: in-toto statements in DSSE envelopes, signed with the release key.
 
-What is signed is not the envelope but its content and type, each with its length before it. So nothing else
-can be read out of the same bytes: https://github.com/secure-systems-lab/dsse/blob/master/protocol.md
+The signature covers the content and its type, each with its length before it, and not the envelope.
+So nothing else can be read out of the same bytes:
+https://github.com/secure-systems-lab/dsse/blob/master/protocol.md
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ TYPE = "application/vnd.in-toto+json"
 
 
 def signed_bytes(content: bytes, kind: str = TYPE) -> bytes:
-    """What a signature is over: DSSE's pre-authentication encoding of a content of a kind."""
+    """Returns the bytes that are signed: DSSE's pre-authentication encoding of a content and its
+    type."""
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind.encode(), len(content), content)
 
 
 def envelope(content: bytes, key: Key | None) -> str:
-    """The content in an envelope of one line; with a key signed by it: an OpenPGP signature, in binary."""
+    """Returns the content in an envelope of one line. With a key it has that key's OpenPGP
+    signature, in binary form."""
     signatures = []
     if key:
         with tempfile.TemporaryDirectory() as folder:

@@ -61,8 +61,8 @@ class ReleaseStep:
 
 
 def inv(log: TextIO, *arguments: str, secrets: bool = False) -> None:
-    """Runs one of our tasks. Unless it must have keys, hides what leads to them and gives it an empty
-    home."""
+    """Runs one of our tasks. Unless the task needs keys, hides what leads to them and gives it an
+    empty home."""
     with tempfile.TemporaryDirectory(prefix="panicast-home-") as home:
         none = {name: NO_KEYS if name == "GNUPGHOME" else "" for name in SECRETS}
         env = {} if secrets else {**none, "HOME": home, "PANICAST_CACHE": str(paths.CACHE)}
@@ -141,7 +141,8 @@ def _take_signed(release: Release) -> None:
 
 
 def state(release: Release, signing: Key | None, commit: str, now: datetime) -> None:
-    """Writes SBOM and provenance of the files as users get them. Only the sums are made later."""
+    """Writes the SBOM and provenance of the files as users get them. Only the sums are made
+    later."""
     project, folder = metadata.load(), release.folder
     (folder / statements.SBOM).write_text(statements.sbom(project, release.distros, folder, now))
     statement = statements.provenance(project, release.distros, folder, commit, now)

@@ -39,7 +39,7 @@ class Key:
         self._sign(["--armor", "--detach-sign"], path, into)
 
     def detached_binary(self, path: Path, into: Path) -> None:
-        """Writes the signature of a file to another, as the bytes that it is."""
+        """Writes the signature of a file to another, in binary form."""
         self._sign(["--detach-sign"], path, into)
 
     def _sign(self, how: Sequence[str], path: Path, into: Path) -> None:
@@ -81,7 +81,8 @@ def find(name: str) -> Key:
 
 
 def find_public(name: str) -> Key:
-    """Does the same, and a public key is enough."""
+    """Returns the public key that GnuPG knows by a name, an address or a fingerprint. Raises
+    UserError unless there is exactly one."""
     return _find(name, "public", "pub")
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The module's objects, compiled on this machine, for guests to find by ccache: an emulated CPU compiles ten
-times slower. Only steps that are not about the compiler use them."""
+"""Compiles the module on this machine, for guests to find by ccache: an emulated CPU compiles ten
+times slower. Only steps that do not test the compiler use it."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _THERE = "/compiled"
 def fill(
     client: docker.DockerClient, tag: str, repository: Path, tool: Tool, package: str, log: TextIO
 ) -> None:
-    """Installs package, which DKMS builds, in a container of the guests' image, and leaves what was compiled
-    in the folder repository. Nothing where the image has no ccache."""
+    """Installs package, which DKMS builds, in a container of the guests' image, and leaves what was
+    compiled in the folder repository. Does nothing if the image has no ccache."""
     with Container(client, tag) as box:
         if box.run(["test", "-d", COMPILERS], check=False).code:
             return

@@ -147,7 +147,8 @@ class Story(Stage):
             self._purge()
 
     def _install_in_a_power_cut(self) -> None:
-        """Cuts the server off in the middle of a build: what is not on its disk by then is lost."""
+        """Cuts the server's power in the middle of a build: what is not on its disk by then is
+        lost."""
         pairs = ((self._server, DKMS), (self._log_host, RECEIVER))
         for guest, _ in pairs:
             if self._tool.refresh:

@@ -49,7 +49,8 @@ def parse(text: str) -> list[Entry]:
 
 
 def of(version: str, path: Path = PATH) -> list[Entry]:
-    """Returns the entries up to that of version; if it has none yet, adds one that says so."""
+    """Returns the entry of version and all older ones, newest first. If version has no entry yet,
+    adds one that says so."""
     entries = parse(path.read_text())
     known = [entry.version for entry in entries]
     if version in known:
