@@ -15,7 +15,7 @@
  * @type: the record's type
  * @count: frames that hold its metadata and text, in format v1
  *
- * What has no parity is sent once more instead, where parity is wanted.
+ * A record without parity is sent once more instead, if parity is wanted.
  */
 struct pc_shape pc_shape(const struct pc_config *cfg, enum pc_wire_type type,
 			 unsigned int count)
@@ -35,10 +35,10 @@ struct pc_shape pc_shape(const struct pc_config *cfg, enum pc_wire_type type,
 }
 
 /*
- * Room for the largest frame, and for what the driver says that it puts in
- * front of it and behind it; macb adds a checksum without a word.  A driver
- * that found too little room would have to copy the frame, which takes memory
- * and is forbidden while we hold a reference.
+ * Room for the largest frame, and for what the driver puts in front of it and
+ * behind it, as far as it says so: macb adds a checksum without saying it.  A
+ * driver that found too little room would have to copy the frame, which takes
+ * memory and is forbidden while we hold a reference.
  */
 static struct sk_buff *frame_alloc(const struct net_device *dev)
 {
@@ -58,7 +58,7 @@ static struct sk_buff *frame_alloc(const struct net_device *dev)
  * @dev: where they will be sent
  * @shape: how many
  *
- * Return: the frames, NULL where there is no memory
+ * Return: the frames, or NULL if there is no memory
  */
 struct pc_burst *pc_burst_alloc(const struct net_device *dev,
 				const struct pc_shape *shape)

@@ -11,12 +11,12 @@
 #include "config.h"
 #include "wire.h"
 
-/* Bytes before the v1 header at most. */
+/* At most so many bytes lie before the v1 header. */
 #define PC_BURST_HEADERS						\
 	(VLAN_ETH_HLEN + sizeof(struct ipv6hdr) + sizeof(struct udphdr))
 
 /**
- * struct pc_shape - how many frames a record is
+ * struct pc_shape - how many frames a record has
  * @source: those that hold it
  * @parity: those that restore others, which follow in each pass
  * @passes: how often all of them are sent

@@ -25,18 +25,18 @@ static bool bust(struct netdev_queue *txq)
  * pc_bust() - free the transmit queues of a device by force
  * @dev: the device
  *
- * Only in a panic, with interrupts off, as the last resort: when trying did
- * not help for as long as no living holder keeps such a lock.  Then the holder
- * is a CPU that has been stopped, or the one that we are on, interrupted by
- * its own panic.  Neither will ever go on, and so the lock protects nothing
- * from anybody any more.
+ * Only in a panic, with interrupts off, as the last resort: when trying has
+ * failed for longer than any running CPU keeps such a lock.  Then its holder is
+ * a CPU that has been stopped, or the one that we are on, interrupted by its
+ * own panic.  Neither will ever go on, and so the lock protects nothing any
+ * more.
  *
  * What it did protect may be half done: a descriptor filled in but not yet
  * counted, which the next frame overwrites, or counted but not yet told to the
  * card, which learns of it with the next frame.  A driver that may have a lock
- * of its own inside is not even asked, see pc_driver_trapped(); should that be
- * wrong it waits, and the machine stays where it is: bust_locks=0 is for who
- * prefers to reboot unheard.
+ * of its own inside is not even called, see pc_driver_trapped().  If that table
+ * is wrong, the machine hangs here.  Who would rather reboot unheard sets
+ * bust_locks=0.
  *
  * Return: true if there was something to free
  */

@@ -4,9 +4,9 @@
  * that may broadcast the log.
  *
  * Names refer to the initial network namespace.  A user can create another
- * namespace and name interfaces there as he likes.  He would get the kernel's
- * log, and kernel memory that is not charged to him.  Hardware is different:
- * only the machine's administrator can have put it there.
+ * namespace and give interfaces there any name.  He would get the kernel's log,
+ * and kernel memory that is not charged to him.  Hardware is different: only
+ * the machine's administrator can put it there.
  */
 #include <linux/if_arp.h>
 #include <linux/if_vlan.h>
@@ -63,8 +63,9 @@ static bool hardware(const struct net_device *dev)
 }
 
 /*
- * What has a ! in front of it is left out, whatever else is said.  A pattern
- * means hardware: the other end of a container's interface may have any name.
+ * A name with a ! in front of it is left out, whatever else matches.  A pattern
+ * matches only hardware: the other end of a container's interface may have any
+ * name.
  */
 static enum listing listing(const char *list, const struct net_device *dev)
 {
@@ -107,7 +108,7 @@ static bool wireless(const struct net_device *dev)
 #endif
 }
 
-/* Whether the world can route to it, for all that the address tells. */
+/* Whether the Internet can route to it, as far as the address tells. */
 static bool public(__be32 address)
 {
 	return !(ipv4_is_private_10(address) || ipv4_is_private_172(address) ||
@@ -121,8 +122,8 @@ static bool public(__be32 address)
 
 /*
  * Whether an interface, or what sends through it, has a public IPv4 address.  A
- * VLAN is another segment.  What lies in another namespace doesn't count: with
- * a macvlan of its own a container could silence the machine.
+ * VLAN is another segment.  An interface in another namespace doesn't count:
+ * with a macvlan of its own a container could silence the machine.
  */
 static bool on_public_segment(struct net_device *dev)
 {
@@ -158,7 +159,7 @@ static const char *default_refusal(struct net_device *dev)
 	return NULL;
 }
 
-/** pc_choice_possible() - whether the administrator is told of an interface */
+/** pc_choice_possible() - whether the administrator should see an interface */
 bool pc_choice_possible(const struct net_device *dev)
 {
 	if (dev->type != ARPHRD_ETHER || dev->flags & IFF_LOOPBACK)
@@ -168,11 +169,11 @@ bool pc_choice_possible(const struct net_device *dev)
 }
 
 /**
- * pc_choice_refusal() - why an interface is not to be armed
- * @dev: it; the caller holds RTNL
+ * pc_choice_refusal() - why an interface must not be armed
+ * @dev: the interface; the caller holds RTNL
  * @followed: it was chosen before, perhaps in another namespace
  *
- * Return: the reason in words, as in state.c; NULL if it is to be armed
+ * Return: the reason in words, as in state.c; NULL if it may be armed
  */
 const char *pc_choice_refusal(struct net_device *dev, bool followed)
 {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The configuration in force.  There are two copies: readers, a panic among
- * them, follow a pointer; a writer fills the other copy and moves the
- * pointer.
+ * The configuration in force.  There are two copies.  Readers, a panic among
+ * them, follow a pointer; a writer fills the other copy and moves the pointer.
  */
 #include <linux/compiler.h>
 #include <linux/inet.h>
@@ -47,7 +46,7 @@ const struct pc_config *pc_config(void)
 }
 
 /**
- * pc_config_edit() - a copy to change, for pc_config_publish() or to forget
+ * pc_config_edit() - return a copy to change, to be published or dropped
  *
  * The caller holds the module's parameter lock.
  */

@@ -21,20 +21,21 @@
 #include "irq.h"
 #include "where.h"
 
-/* A CPU that was stopped by an interrupt holds no lock that sending takes … */
+/* A CPU stopped by an interrupt holds no lock that sending takes … */
 #define TX	BIT(0)	/* … while it has a transmit lock */
 #define POLL	BIT(1)	/* … while it is in a NAPI's poll */
-/* Neither to send nor to poll is a lock of the driver's own taken. */
+/* The driver takes no lock of its own, neither to send nor to poll. */
 #define NONE	(BIT(2) | POLL | TX)
-/* Its poll leaves what others sent to a softirq, to be freed when it's time. */
+/* Its poll leaves others' frames to a softirq, which frees them later. */
 #define LEAVES	BIT(3)
 
 /*
- * What was read in the drivers.  Of one that is not here the worst is assumed.
- * None has no lock.  The others take theirs with interrupts off where it says
- * so; e100 and ne2k-pci have a plain one in their poll, or where the interrupt
- * is disabled.  macb, bcmgenet and gve have plain ones wherever they are.
- * e1000, ena and virtio_net up to 6.10 free what was sent right in their poll.
+ * What reading the drivers has shown.  For a driver that is not here, the worst
+ * is assumed.  None has no lock.  The others take theirs with interrupts off
+ * where it says so; e100 and ne2k-pci have a plain one in their poll, or where
+ * the interrupt is disabled.  macb, bcmgenet and gve have plain ones wherever
+ * they are. e1000, ena and virtio_net up to 6.10 free what was sent right in
+ * their poll.
  */
 static const struct {
 	const char *name;
@@ -142,14 +143,14 @@ static bool polls(struct net_device *dev, bool ours)
 	return false;
 }
 
-/** pc_driver_occupied() - whether some CPU is in the driver, as far as is seen */
+/** pc_driver_occupied() - whether some CPU is seen in the driver */
 bool pc_driver_occupied(struct net_device *dev)
 {
 	return sends(dev, true) || polls(dev, true) || pc_irq_handled(dev) ||
 	       pc_irq_threaded(dev);
 }
 
-/* Whether this CPU is in the driver: what an oops leaves behind of it. */
+/* Whether this CPU is in the driver, by what an oops leaves behind. */
 static bool here(struct net_device *dev)
 {
 	struct napi_struct *napi;
@@ -205,7 +206,7 @@ static bool inside_iommu(enum pc_slot slot)
 	return pc_where_calls_any(slot, parts);
 }
 
-/* What is called to free a frame: its memory, and whoever waits for that. */
+/* Functions called to free a frame, or to wake whoever waits for that. */
 static bool inside_freeing(enum pc_slot slot)
 {
 	static const char * const parts[] = {
@@ -219,13 +220,14 @@ static bool inside_freeing(enum pc_slot slot)
 }
 
 /**
- * pc_driver_frees() - whether to poll could mean to wait for anybody's lock
+ * pc_driver_frees() - whether polling could wait for a lock of somebody else
  * @dev: the card
  *
  * A frame of others that is freed with interrupts off by dev_consume_skb_any()
  * or by napi_consume_skb() with a budget of 0 is left to a softirq, which will
- * never run.  Some drivers free it for good: then its memory goes back to the
- * allocator, and who waits for room to send is woken, under their locks.
+ * never run.  Some drivers free it at once: then its memory goes back to the
+ * allocator, and whoever waits for room to send is woken, under the locks of
+ * both.
  */
 bool pc_driver_frees(struct net_device *dev)
 {
@@ -243,7 +245,7 @@ bool pc_driver_freeing(enum pc_slot slot)
 }
 
 /**
- * pc_driver_trapped() - whether to send could mean to wait for ever
+ * pc_driver_trapped() - whether sending could wait for ever
  * @dev: the card
  * @slot: whose crash it is; of an oops only this CPU never goes on
  */

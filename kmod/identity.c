@@ -3,10 +3,10 @@
  * What identifies a record: the boot id, and the record's number under it.
  *
  * Both are in the nonce of each sealed frame, which must not be used for two
- * plaintexts.  When memory returns to an earlier state, so does the number.
- * So a machine that wakes from hibernation, or a virtual one that was
- * reverted or cloned, gets another boot id.  The kernel reports the latter
- * from 5.18 on, if the hypervisor does.
+ * plaintexts.  When memory returns to an earlier state, so does the number.  So
+ * a machine that wakes from hibernation, or a virtual one that was reverted or
+ * cloned, gets another boot id.  Since 5.18 the kernel reports reverting and
+ * cloning, if the hypervisor does.
  */
 #include <linux/atomic.h>
 #include <linux/mutex.h>
@@ -38,8 +38,8 @@ void pc_identity_stamp(struct pc_wire_record *rec)
 /**
  * pc_identity_renew() - draw another boot id
  *
- * What was memory before is the state of the random pool, too, and two machines
- * may wake from the same.  The time tells them apart.
+ * The random pool, too, is part of the memory that came back, and two machines
+ * may wake from the same image.  The time tells them apart.
  */
 void pc_identity_renew(void)
 {

@@ -18,7 +18,7 @@ LIST_HEAD(pc_ifaces);
 /**
  * pc_iface_chunk() - payload bytes that a frame on this interface can have
  * @iface: the interface
- * @cfg: the record's configuration; that in force may be another one by now
+ * @cfg: the record's configuration; another may be in force by now
  */
 unsigned int pc_iface_chunk(const struct pc_iface *iface,
 			    const struct pc_config *cfg)
@@ -61,12 +61,12 @@ static int stock(struct pc_iface *iface, const struct pc_shape *shape)
 }
 
 /**
- * pc_iface_stock() - lay ready the frames that the configuration asks for
+ * pc_iface_stock() - make the frames that the configuration asks for
  * @iface: an interface that is armed, or will be; the caller holds RTNL
  *
- * Replaces what lies there with the wrong size, and what an oops has used.
- * A record is cut alike for all interfaces, for the smallest MTU among them:
- * so all have as many frames, and a new one may change how many.
+ * Replaces frames of the wrong size, and those that an oops has used. A record
+ * is cut alike for all interfaces, by the smallest MTU among them.  So all have
+ * the same number of frames, and a new interface may change it.
  *
  * Return: 0, -ENOMEM with the old frames still in place
  */
@@ -93,7 +93,7 @@ int pc_iface_stock(struct pc_iface *iface)
 }
 
 /**
- * pc_iface_arm() - make ready to send in a panic
+ * pc_iface_arm() - prepare an interface to send in a panic
  * @iface: an interface that is up; the caller holds RTNL
  *
  * Return: 0, or an error that @iface->why explains
@@ -166,7 +166,7 @@ struct pc_iface *pc_iface_find(const struct net_device *dev)
 	return NULL;
 }
 
-/** pc_iface_add() - take note of a wanted device; the caller holds RTNL */
+/** pc_iface_add() - add a wanted device; the caller holds RTNL */
 struct pc_iface *pc_iface_add(struct net_device *dev)
 {
 	struct pc_iface *iface = kzalloc(sizeof(*iface), GFP_KERNEL);

@@ -8,7 +8,7 @@
 
 #include "burst.h"
 
-/* Who sends.  Each has frames of its own, so that none can use up another's. */
+/* Who sends.  Each slot has its own frames, so that none uses up another's. */
 enum pc_slot {
 	PC_SLOT_PANIC,
 	PC_SLOT_OOPS,
@@ -21,7 +21,7 @@ enum pc_slot {
  * @node: in pc_ifaces; changed under RTNL, followed under RCU
  * @dev: the device, held
  * @np: netpoll on @dev; NULL while it is not armed
- * @info: what all who use netpoll on @dev share, see netpoll.c
+ * @info: what all users of netpoll on @dev share, see netpoll.c
  * @why: what keeps it from being armed, in words; NULL when armed
  * @greeted: said hello since it was armed
  * @ways: how destinations are reached by it, see nexthop.c; NULL while it is not

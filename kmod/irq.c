@@ -63,7 +63,7 @@ static struct irqaction *actions(unsigned int irq)
 	return data ? irq_data_to_desc(data)->action : NULL;
 }
 
-/* Asks each interrupt of a card, and says whether one answered with yes. */
+/* Whether the answer is yes for an interrupt of a card. */
 static bool any(const struct net_device *dev, bool (*question)(struct irq_data *))
 {
 	unsigned int irq;
@@ -90,13 +90,16 @@ static bool disabled(struct irq_data *data)
 	return irqd_irq_disabled(data);
 }
 
-/** pc_irq_handled() - whether a CPU, perhaps ours, handles an interrupt of it */
+/**
+ * pc_irq_handled() - whether a CPU, perhaps ours, handles an interrupt of a
+ * card
+ */
 bool pc_irq_handled(struct net_device *dev)
 {
 	return any(dev, handled);
 }
 
-/** pc_irq_threaded() - whether a thread handles one, which can be stopped */
+/** pc_irq_threaded() - whether a thread, which can be stopped, handles one */
 bool pc_irq_threaded(struct net_device *dev)
 {
 	return any(dev, threaded);

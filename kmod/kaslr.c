@@ -18,7 +18,7 @@
 static unsigned long offset, base;
 static bool known;
 
-/* The number behind a name, in hexadecimal; text need not end in NUL. */
+/* The hexadecimal number after a name in a text that need not end in NUL. */
 static bool find(const char *text, size_t size, const char *name,
 		 unsigned long *value)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The key of sealed frames: written, and never seen again.
+ * The key of sealed frames: it can be written, but never read.
  *
  *   key=wait         at load: send nothing until a key was written
  *   "ID KEY"         to /sys/module/panicast/parameters/key, which only root can
@@ -20,8 +20,8 @@
 #include "seal.h"
 
 /*
- * Kernel and modprobe keep what a module was given, and sysfs leaves what was
- * written in freed memory.  Nobody reads it after us.
+ * Wipes a key where it was given: the kernel keeps a module's arguments, and
+ * sysfs leaves what was written in freed memory.
  */
 static void wipe(const char *val)
 {
@@ -71,7 +71,7 @@ static int put_key(const char *val)
 	if (err)
 		return err;
 	if (parse(edited, val)) {
-		/* not a word of what was given: it may be nearly a key */
+		/* does not quote what was given: it may be nearly a key */
 		pr_err("key refused: 64 hexadecimal digits are right, as panicast-receiver keygen prints them, with the key's id from 1 to 255 before them or in key_id=\n");
 		return -EINVAL;
 	}

@@ -47,8 +47,8 @@ struct voice {
  * @shape: how many frames it is
  * @gap_us: pause between two of them
  * @drain_ms: how long to wait for the cards to have sent them
- * @voices: how many say it
- * @voice: they
+ * @voices: number of @voice
+ * @voice: the devices that say it
  */
 struct pc_live {
 	struct pc_shape shape;
@@ -87,7 +87,7 @@ static bool group_speaks(const struct pc_live *live,
 	return false;
 }
 
-/* Has an interface say the record, if it is one that does. */
+/* Adds an interface to those that say the record, if it may. */
 static int add_voice(struct pc_live *live, struct pc_iface *iface,
 		     enum pc_wire_type type)
 {
@@ -117,7 +117,7 @@ static int add_voice(struct pc_live *live, struct pc_iface *iface,
 	return 0;
 }
 
-/* One datagram into the frame of a voice for one destination. */
+/* Fills the frame of a voice for one destination with a datagram. */
 static void fill_frame(struct pc_draft *draft, const struct pc_iface *iface,
 		       const struct pc_way *way, struct sk_buff *skb,
 		       struct net_device *dev, size_t len)
@@ -131,7 +131,7 @@ static void fill_frame(struct pc_draft *draft, const struct pc_iface *iface,
 	ether_addr_copy(eth_hdr(skb)->h_source, dev->dev_addr);
 }
 
-/* One datagram into the frames of all voices, for each pass. */
+/* Fills the frames of all voices, for each pass, with a datagram. */
 static void fill(struct pc_live *live, struct pc_draft *draft, unsigned int seq)
 {
 	bool raw = draft->cfg->format == PC_FORMAT_RAW;
@@ -190,8 +190,8 @@ static void free_live(struct pc_live *live)
  * @type: PC_WIRE_TEST (with the log's text), PC_WIRE_HELLO, PC_WIRE_BYE
  * @reason: what for; may be empty
  *
- * Sleeps for memory; the caller holds RTNL, and sends it with pc_live_send()
- * when it has let go of it.
+ * Sleeps for memory.  The caller holds RTNL, lets go of it, and then sends the
+ * record with pc_live_send().
  *
  * Return: the record, -ENETDOWN where no interface can send, -ENOMEM
  */
@@ -245,7 +245,9 @@ static bool can_take(struct net_device *dev)
 	       netif_carrier_ok(dev);
 }
 
-/* On the queues of a card, in the context and with the frame of a panic. */
+/*
+ * Sends on the queues of a card, in the context and with the frame of a panic.
+ */
 static bool try_card(struct voice *voice, struct sk_buff *skb)
 {
 	unsigned long flags;
@@ -267,7 +269,7 @@ static bool try_card(struct voice *voice, struct sk_buff *skb)
 	return done;
 }
 
-/* As any packet is sent; it is counted as sent where the stack took it. */
+/* Sends as any packet is sent; it counts as sent once the stack took it. */
 static bool try_stack(const struct voice *voice, struct sk_buff *skb)
 {
 	struct sk_buff *clone;
@@ -299,7 +301,7 @@ static bool send_frame(struct voice *voice, struct sk_buff *skb,
 	return false;
 }
 
-/* One datagram to all destinations; returns how many frames were taken. */
+/* Sends a datagram to all destinations; returns how many frames were taken. */
 static int send_frames(struct voice *voice, unsigned int pass, unsigned int seq,
 		       unsigned int patience_us)
 {
@@ -315,7 +317,7 @@ static int send_frames(struct voice *voice, unsigned int pass, unsigned int seq,
 	return sent;
 }
 
-/* Whether the cards have let go of all frames, or will never get to them. */
+/* Whether the cards have let go of all frames, or never will. */
 static bool drained(const struct pc_live *live)
 {
 	unsigned int i, n;
@@ -333,7 +335,7 @@ static bool drained(const struct pc_live *live)
 	return true;
 }
 
-/* Returns frames that were taken. */
+/* Returns how many frames were taken. */
 static int send_all(struct pc_live *live, unsigned int patience_us)
 {
 	unsigned int pass, seq, i;
@@ -354,10 +356,10 @@ static int send_all(struct pc_live *live, unsigned int patience_us)
 /**
  * pc_live_send_within() - send a record and forget it
  * @live: from pc_live_prepare(); may be an error, which is returned
- * @ms: how long to wait for cards that are busy: for all of them one half to
- *	take the frames, of which each has its share, and the rest to send them
+ * @ms: how long to wait for busy cards: half of it for all cards to take the
+ *	frames, each having its share, and the rest to send them
  *
- * Return: frames that were taken
+ * Return: how many frames were taken
  */
 int pc_live_send_within(struct pc_live *live, unsigned int ms)
 {
@@ -373,7 +375,10 @@ int pc_live_send_within(struct pc_live *live, unsigned int ms)
 	return sent;
 }
 
-/** pc_live_send() - pc_live_send_within() what a panic may take; without RTNL */
+/**
+ * pc_live_send() - send like pc_live_send_within(), in the time that a panic
+ * may take; without RTNL
+ */
 int pc_live_send(struct pc_live *live)
 {
 	if (IS_ERR(live))

@@ -4,7 +4,7 @@
 
 #include "wire.h"
 
-/* What a record may wait for cards while RTNL is held. */
+/* How long a record may wait for cards while RTNL is held. */
 #define PC_LIVE_RTNL_MS	10
 
 struct pc_live;

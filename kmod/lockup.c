@@ -3,11 +3,11 @@
  * Reports soft and hard lockups, hung tasks and RCU stalls that the machine
  * survives.
  *
- * The kernel reports them only in its log, so a thread reads what is new
- * there.  It sleeps by a high resolution timer: those run in the hard
- * interrupt, even on a CPU that is locked up with softirqs off.  A CPU that
- * is locked up with interrupts off runs no timers, so there are two threads
- * on two CPUs, neither of them isolated.
+ * The kernel reports them only in its log, so a thread reads what is new there.
+ * It sleeps by a high resolution timer: such timers run in the hard interrupt,
+ * even on a CPU that is locked up with softirqs off.  A CPU that is locked up
+ * with interrupts off runs no timers.  So there are two threads, on two CPUs,
+ * neither of them isolated.
  */
 #include <linux/atomic.h>
 #include <linux/cpu.h>
@@ -42,7 +42,7 @@ static const struct {
 
 /**
  * struct watcher - a thread that looks
- * @task: it, NULL for none
+ * @task: the thread, NULL for none
  * @cpu: where it runs
  * @line: what it reads
  * @found: what its last look has found, empty for nothing
@@ -56,13 +56,13 @@ static struct watcher {
 	s64 seq;
 } watchers[2];
 
-/* Where in the log the newest was that a record tells of. */
+/* Where the newest reported lockup is in the log. */
 static atomic64_t told = ATOMIC64_INIT(0);
 static bool live;
 /* Serialises settle(). */
 static DEFINE_MUTEX(watcher_lock);
 
-/* The text of a line, if it is one that we look for. */
+/* The text of a line, if it reports a lockup. */
 static const char *sign_of(char *line)
 {
 	const char *text;
@@ -159,7 +159,7 @@ static bool watched(unsigned int cpu)
 	return false;
 }
 
-/* A watcher that is not there, NULL where all are. */
+/* A watcher without a thread, NULL if all have one. */
 static struct watcher *absent(void)
 {
 	unsigned int i;
@@ -171,8 +171,8 @@ static struct watcher *absent(void)
 }
 
 /*
- * Has them run where they are to.  @leaving: a CPU that goes offline, nr_cpu_ids
- * for none.  No CPU comes or goes meanwhile but for that.
+ * Moves the watchers to their CPUs.  @leaving: a CPU that goes offline,
+ * nr_cpu_ids for none.  No other CPU comes or goes meanwhile.
  */
 static int settle(unsigned int leaving)
 {
@@ -213,7 +213,7 @@ int pc_lockup_config_changed(void)
 	return err;
 }
 
-/* A thread that is bound to a CPU which goes would lose that for good. */
+/* A thread bound to a CPU that goes offline would lose its binding for good. */
 static int cpu_changes(unsigned int leaving)
 {
 	/* a CPU comes and goes whether it is watched or not */
@@ -230,7 +230,7 @@ static int cpu_comes(unsigned int cpu)
 /* What the kernel calls us by when a CPU comes or goes. */
 static int hotplug;
 
-/** pc_lockup_init() - from here on lockups are reported, if that is asked for */
+/** pc_lockup_init() - report lockups from now on, if asked to */
 int pc_lockup_init(void)
 {
 	int err;

@@ -9,7 +9,7 @@
 #include "compat/compat.h"
 #include "log.h"
 
-/* An oops is shorter, registers and stack and all. */
+/* An oops, with registers and stack, is shorter. */
 #define LEAD	8192
 
 static int (*log_buffer)(char *buf, int max_len);
@@ -34,7 +34,7 @@ const char *pc_log_source(void)
 }
 
 /**
- * pc_log_said() - what a line says, behind its level and its time
+ * pc_log_said() - the text of a line, without its level and time
  * @line: "<4>[   12.345678] text", with or without the time
  * @end: behind it
  *
@@ -105,8 +105,8 @@ static bool tells(const struct pc_log_text *text, const char *about,
 }
 
 /*
- * The text that begins with what led to the last line that begins so.  Goes
- * through the log twice, message by message, as far as it is filled now.
+ * Reads text from what led to the last line that begins so.  Goes through the
+ * log twice, message by message, up to its present end.
  */
 static void read_from(char *buf, size_t limit, const char *about, size_t lead,
 		      struct pc_log_text *text)
@@ -149,11 +149,11 @@ static void read_from(char *buf, size_t limit, const char *about, size_t lead,
  * pc_log_read() - the newest whole lines of the kernel log, in any context
  * @buf: where the lines will lie, @limit + PC_LOG_SLACK bytes
  * @limit: how much text is wanted at most
- * @about: how the line begins that must not be missing; NULL for none
+ * @about: the beginning of a line that must not be missing; NULL for none
  * @text: what was read
  *
  * The kernel may say much after that line: the stacks of 256 CPUs.  Then the
- * newest lines are left out, instead of it and of the oops that led to it.
+ * newest lines are left out, not that line or the oops that led to it.
  */
 void pc_log_read(char *buf, size_t limit, const char *about,
 		 struct pc_log_text *text)

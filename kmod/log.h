@@ -5,9 +5,9 @@
 #include <linux/types.h>
 
 /*
- * What the reader wants beyond the text that is asked for.  One message with
- * a prefix on each of its lines is shorter than this, so text that reaches
- * into the slack shows that the log has older messages.
+ * Bytes that the reader needs beyond the text that is asked for.  A message
+ * with a prefix on each of its lines is shorter than this.  So text that
+ * reaches into the slack shows that the log has older messages.
  */
 #define PC_LOG_SLACK	8192
 

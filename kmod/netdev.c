@@ -20,13 +20,13 @@
 /* Whether the notifiers follow what happens; under RTNL. */
 static bool live;
 
-/* Makes what we hold of a device what it should be.  Under RTNL. */
+/* Brings what we hold of a device up to date.  Under RTNL. */
 static void follow(struct net_device *dev)
 {
 	struct pc_iface *iface = pc_iface_find(dev);
 	const char *refusal;
 
-	/* a master that lets go of a port which is going away tells of it late */
+	/* a master reports late that it let go of a port which is going away */
 	if (dev->reg_state != NETREG_REGISTERED)
 		return;
 
@@ -68,7 +68,7 @@ static int follow_lower(struct net_device *dev, struct netdev_nested_priv *priv)
 	return 0;
 }
 
-/* What an interface has above it says whether it is meant. */
+/* What is above an interface decides whether it is chosen. */
 static void follow_all(struct net_device *dev)
 {
 	struct netdev_nested_priv priv = {};
@@ -166,7 +166,7 @@ void pc_netdev_config_changed(void)
 	rtnl_unlock();
 }
 
-/** pc_netdev_restock() - lay ready again what an oops has used */
+/** pc_netdev_restock() - replace the frames that an oops has used */
 void pc_netdev_restock(void)
 {
 	struct pc_iface *iface;
@@ -208,6 +208,6 @@ void pc_netdev_exit(void)
 	live = false;
 	rtnl_unlock();
 	unregister_inetaddr_notifier(&inetaddr_nb);
-	/* tells the notifier of each device's end, which empties pc_ifaces */
+	/* tells the notifier that each device ends, which empties pc_ifaces */
 	unregister_netdevice_notifier(&netdev_nb);
 }

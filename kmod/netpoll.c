@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Our share of a device's netpoll, of which netconsole may have one too.
+ * Our share of a device's netpoll; netconsole may have another.
  *
  * Up to 6.17, unless the fix was backported, a user that gives up its share
- * makes the device forget the shared state.  Then the others are silent,
- * their memory leaks, and the device's polls no longer say who owns them.  So
- * we never make the device forget, and remind it.
+ * makes the device forget the shared state.  Then the others fall silent, their
+ * memory leaks, and the device's polls no longer say who owns them.  So we
+ * never make the device forget, and if others did, we remind it.
  */
 #include <linux/netpoll.h>
 #include <linux/rtnetlink.h>

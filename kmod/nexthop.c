@@ -3,9 +3,9 @@
  * How each destination is reached: by which interface, from which address, and
  * whose MAC address the frames carry.
  *
- * The kernel's routes and neighbours are asked while the machine is well, and
- * the answers lie ready on the interfaces (struct pc_ways): in a panic nothing
- * is looked up, no lock taken, nobody asked for his MAC address.
+ * We ask the kernel's routes and neighbours while the machine is well, and keep
+ * the answers with the interfaces (struct pc_ways).  In a panic nothing is
+ * looked up, no lock is taken, and nobody is asked for a MAC address.
  *
  * We ask again at each hello, when a route or one of our next hops changes, each
  * minute, and every few seconds as long as something is missing.
@@ -81,7 +81,7 @@ static void look(struct work_struct *work);
 static DECLARE_DELAYED_WORK(look_again, look);
 static DECLARE_DELAYED_WORK(look_soon, look);
 
-/* Asks a neighbour for his MAC address, unless he was heard of just now. */
+/* Asks a neighbour for its MAC address, unless it was heard just now. */
 static const char *ask_neighbour(struct hop *hop, struct dst_entry *dst,
 				 const void *address)
 {
@@ -101,7 +101,7 @@ static const char *ask_neighbour(struct hop *hop, struct dst_entry *dst,
 		return "no memory for its next hop";
 	hop->key_len = min_t(unsigned int, n->tbl->key_len, sizeof(hop->key));
 	memcpy(hop->key, n->primary_key, hop->key_len);
-	/* one who is stale is asked, and believed until he is known to be gone */
+	/* a stale one is asked, and believed until it is known to be gone */
 	neigh_event_send(n, NULL);
 	if (READ_ONCE(n->nud_state) & NUD_VALID) {
 		char mac[ALIGN(MAX_ADDR_LEN, sizeof(unsigned long))];
@@ -181,7 +181,7 @@ static bool link_local(struct net_device *dev, struct in6_addr *address)
 	return found;
 }
 
-/* Whose MAC address the frames carry: what is not known is the administrator's. */
+/* The MAC address for the frames: if it is not known, the administrator's. */
 static void put_mac(struct pc_way *way, const struct hop *hop)
 {
 	const union pc_ip *ip = &hop->dest.ip;
@@ -231,7 +231,7 @@ static bool somebody_reaches(const struct hop *hop)
 	return false;
 }
 
-/* Lays ready on an interface how each destination leaves by it. */
+/* Stores with an interface how each destination is reached by it. */
 static int put_ways(struct pc_iface *iface)
 {
 	struct pc_ways *ways = kzalloc(sizeof(*ways), GFP_KERNEL);
@@ -250,7 +250,7 @@ static int put_ways(struct pc_iface *iface)
 	return 0;
 }
 
-/* Whether something is missing; an interface more or less changes it too. */
+/* Whether something is missing; another interface may change that. */
 static bool put_all_ways(void)
 {
 	struct pc_iface *iface;
@@ -308,7 +308,10 @@ static void look(struct work_struct *work)
 	rtnl_unlock();
 }
 
-/** pc_nexthop_look_soon() - something has changed; also in interrupts */
+/**
+ * pc_nexthop_look_soon() - look again soon, as something has changed; also in
+ * interrupts
+ */
 void pc_nexthop_look_soon(void)
 {
 	if (READ_ONCE(live) && READ_ONCE(asked))
@@ -316,7 +319,7 @@ void pc_nexthop_look_soon(void)
 }
 
 /**
- * pc_nexthop_arm() - lay ready what an interface needs that is being armed
+ * pc_nexthop_arm() - prepare what an interface needs that is being armed
  * @iface: it; the caller holds RTNL
  *
  * Return: 0, -ENOMEM
@@ -341,7 +344,7 @@ void pc_nexthop_disarm(struct pc_iface *iface)
 	pc_nexthop_look_soon();
 }
 
-/* Whether a neighbour is one of our next hops, and is news to us. */
+/* Whether a neighbour is one of our next hops, and has changed. */
 static bool ours(const struct neighbour *n)
 {
 	bool valid = READ_ONCE(n->nud_state) & NUD_VALID;
@@ -385,7 +388,7 @@ static struct notifier_block fib_nb = {
 static bool fib_told;
 
 /**
- * pc_nexthop_unresolved() - the destinations of which something is missing
+ * pc_nexthop_unresolved() - print the destinations that are not resolved
  * @buf: where to, with commas between them; the caller holds RTNL
  * @size: bytes there
  */
@@ -424,7 +427,10 @@ static int show_hop(const struct hop *hop, char *buf, int len)
 	return len - begun;
 }
 
-/** pc_nexthop_show() - a line for each destination; the caller holds RTNL */
+/**
+ * pc_nexthop_show() - print a line for each destination; the caller holds
+ * RTNL
+ */
 int pc_nexthop_show(char *buf)
 {
 	unsigned int i;
@@ -435,7 +441,7 @@ int pc_nexthop_show(char *buf)
 	return len;
 }
 
-/** pc_nexthop_init() - from here on what changes is followed */
+/** pc_nexthop_init() - follow routes and neighbours from now on */
 int pc_nexthop_init(void)
 {
 	int err = register_netevent_notifier(&netevent_nb);
@@ -446,14 +452,16 @@ int pc_nexthop_init(void)
 	live = true;
 	pc_nexthop_look();
 	rtnl_unlock();
-	/* tells of every route there is, first; without it we look now and then */
+	/*
+	 * reports every existing route first; without it we look now and then
+	 */
 	fib_told = !register_fib_notifier(&init_net, &fib_nb, NULL, NULL);
 	if (!fib_told)
 		pr_warn("changes of routes are seen within a minute, not at once\n");
 	return 0;
 }
 
-/** pc_nexthop_exit() - look no more */
+/** pc_nexthop_exit() - stop following */
 void pc_nexthop_exit(void)
 {
 	if (fib_told)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The panic notifier, and the same for what the machine survives.
+ * Reports panics, by a notifier, and what the machine survives.
  */
 #include <linux/irq_work.h>
 #include <linux/jiffies.h>
@@ -20,12 +20,12 @@
 /* A machine that oopses or locks up again and again is heard this often. */
 #define OOPS_INTERVAL	(10 * HZ)
 
-/* Memory for the next record; whoever uses it takes it away with xchg(). */
+/* Memory for the next record; its user takes it away with xchg(). */
 static struct pc_draft *drafts[PC_SLOT_LIVE];
-/* What an oops has used: only a sleeping context can free it. */
+/* Memory that an oops has used: only a sleeping context can free it. */
 static struct pc_draft *used;
 static unsigned long next_oops;
-/* Of what no record was sent since the last one. */
+/* How many events had no record since the last one. */
 static atomic_t left_out = ATOMIC_INIT(0);
 static bool live;
 /* Serialises pc_panic_config_changed(). */
@@ -50,10 +50,11 @@ static int panic_event(struct notifier_block *nb, unsigned long event,
 
 /*
  * A notifier, before all others, and not a kmsg dumper, which comes after them.
- * Others may hang, or take seconds (IPMI), or never return: pvpanic's stops the
- * guest, s390's the machine.  And since 5.18 what panic_print= asks for is put
- * into the log between the two, where the newest lines would be every task's.
- * What only comes later, we say ourselves: where the kernel lies, see kaslr.c.
+ * Other notifiers may hang, take seconds (IPMI), or never return: pvpanic's
+ * stops the guest, s390's the machine.  And since 5.18 the kernel logs what
+ * panic_print= asks for between the two, so the newest lines would be about
+ * every task.  What the kernel logs only later, we add ourselves: its offset in
+ * memory, see kaslr.c.
  */
 static struct notifier_block panic_nb = {
 	.notifier_call = panic_event,
@@ -72,7 +73,7 @@ int pc_panic_config_changed(void)
 	size_t text;
 
 	mutex_lock(&stock_lock);
-	/* not before: who changes it and was faster would be undone */
+	/* not before: a faster writer would be undone */
 	cfg = pc_config();
 	text = cfg->kib * 1024;
 	for (slot = PC_SLOT_PANIC; live && slot <= PC_SLOT_OOPS; slot++) {
@@ -107,19 +108,21 @@ static void restock_soon(struct irq_work *work)
 	schedule_work(&restock_work);
 }
 
-/* What crashed may hold a lock of workqueues: an interrupt comes after that. */
+/*
+ * The crashed code may hold a workqueue's lock: an interrupt comes after that.
+ */
 static DEFINE_IRQ_WORK(restock_irq_work, restock_soon);
 
 /**
- * pc_panic_survived() - report what the machine lives on after, in any context
+ * pc_panic_survived() - report what the machine survives, in any context
  * @reason: what happened
- * @line: how the line of the log begins that tells of it, NULL if none must
+ * @line: the beginning of the log's line that the record must have, or NULL
  *
  * At most one in OOPS_INTERVAL; the next record says how many were left out.
  */
 void pc_panic_survived(const char *reason, const char *line)
 {
-	/* whoever has the draft has this too */
+	/* the owner of the draft owns this too */
 	static char counted[192];
 	struct pc_draft *draft = NULL;
 	int before;
@@ -173,7 +176,7 @@ static void free_drafts(void)
 		pc_draft_free(xchg(&drafts[slot], NULL));
 }
 
-/** pc_panic_init() - from here on a panic is reported */
+/** pc_panic_init() - report panics from now on */
 int pc_panic_init(void)
 {
 	int err;

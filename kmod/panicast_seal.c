@@ -2,9 +2,9 @@
 /*
  * panicast_seal - seals the frames of panicast with XChaCha20-Poly1305
  *
- * The only part that needs the kernel's ChaCha20-Poly1305, and so a module of
- * its own: without a key, last words leave a kernel that lacks it, or where it
- * lies in a package that is not installed, all the same.
+ * Only this part needs the kernel's ChaCha20-Poly1305, so it is a module of its
+ * own.  Without a key, panicast works on a kernel that lacks that, or has it in
+ * a package that is not installed.
  */
 #include <linux/module.h>
 #include <linux/string.h>
@@ -26,7 +26,7 @@ static_assert(PC_SEAL_TAG == CHACHA20POLY1305_AUTHTAG_SIZE);
  * @key: PC_SEAL_KEY bytes
  *
  * The nonce is what names a frame: boot id, event and seq.  A record's passes
- * and interfaces have the same plaintext, so no nonce serves for two.
+ * and interfaces have the same plaintext, so no nonce is used for two.
  *
  * Return: bytes of the sealed datagram
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The module's parameters: text from modprobe.d or sysfs to struct pc_config.
- * A wrong value changes nothing, and the log says what would be right.
+ * The module's parameters: text from modprobe.d or sysfs to struct pc_config. A
+ * wrong value changes nothing, and the log says what is valid.
  *
  * The kernel holds the module's parameter lock around every call here.
  */
@@ -39,8 +39,8 @@ static int copy_text(char *dst, size_t size, const char *val)
  * pc_params_put_in_force() - make an edited configuration the one that is used
  * @edited: from pc_config_edit(), with the parameter lock held since
  *
- * Return: 0; -EINVAL where its values contradict each other, with the old one
- * still in force; -ENOMEM
+ * Return: 0; -EINVAL where its values contradict each other, and the old one
+ * stays in force; -ENOMEM
  */
 int pc_params_put_in_force(struct pc_config *edited)
 {
@@ -311,7 +311,7 @@ static bool dest_parse(const char *text, size_t len, struct pc_dest *dest)
 	    end == text + len)
 		return dest->ip.v4 && !ipv4_is_loopback(dest->ip.v4);
 	dest->ipv6 = true;
-	/* of a link-local one it isn't known on which link */
+	/* a link-local one does not say on which link */
 	return in6_pton(text, len, (u8 *)&dest->ip.v6, -1, &end) &&
 	       end == text + len && !ipv6_addr_any(&dest->ip.v6) &&
 	       !ipv6_addr_loopback(&dest->ip.v6) &&

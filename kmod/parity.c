@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Parity frames: each of them can replace any lost frame of the record.
+ * Makes parity frames: each can replace any lost frame of the record.
  *
- * They are sums of the record's frames, each times a factor.  Bytes are
- * elements of GF(2^8), and addition is XOR.  A word holds eight of them.
- * This runs after a panic: no allocation, no lock, no table, and a time that
- * depends only on the amount of data.
+ * A parity frame is a sum of the record's frames, each multiplied by a factor.
+ * Bytes are elements of GF(2^8), and addition is XOR.  A word holds eight of
+ * them.  This runs after a panic: no allocation, no lock, no table, and a time
+ * that depends only on the amount of data.
  */
 #include "parity.h"
 
 #define EACH(byte)	(0x0101010101010101ULL * (byte))
 
-/* Each byte times x, modulo x^8 + x^4 + x^3 + x^2 + 1. */
+/* Multiplies each byte by x, modulo x^8 + x^4 + x^3 + x^2 + 1. */
 static u64 times_x(u64 v)
 {
 	return ((v & EACH(0x7f)) << 1) ^ (((v >> 7) & EACH(1)) * 0x1d);
 }
 
-/* Each byte of @a times that of @b. */
+/* Multiplies each byte of @a by that of @b. */
 static u64 product(u64 a, u64 b)
 {
 	u64 sum = 0;
@@ -28,7 +28,7 @@ static u64 product(u64 a, u64 b)
 	return sum;
 }
 
-/* Each byte's inverse, which is its 254th power. */
+/* Inverts each byte: the inverse is its 254th power. */
 static u64 inverse(u64 a)
 {
 	u64 power = EACH(1);
@@ -110,8 +110,8 @@ unsigned int pc_parity_count(unsigned int count, unsigned int percent)
  * @nr: which of its parity frames, from 0
  * @out: PC_WIRE_HEADER + @rec->chunk bytes
  *
- * The sum is made bit by bit of the factors, the highest first: what is summed
- * so far times x, and the sources whose factors have the bit.
+ * The sum is built bit by bit of the factors, the highest first: the sum so far
+ * is multiplied by x, and the sources whose factors have the bit are added.
  *
  * Return: bytes written
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Parity frames.  Like wire.h this compiles in user space too, where the tests
- * hold it against the recorded vectors.
+ * compare it with the recorded vectors.
  */
 #ifndef PANICAST_PARITY_H
 #define PANICAST_PARITY_H

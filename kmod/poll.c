@@ -14,7 +14,7 @@
 #include "irq.h"
 #include "poll.h"
 
-/* A driver's poll may wait for a transmit lock, whose holder was stopped. */
+/* A driver's poll may wait for a transmit lock whose holder was stopped. */
 static bool transmit_locked(struct net_device *dev)
 {
 	unsigned int i;
@@ -35,9 +35,9 @@ static bool tx_only(const struct napi_struct *napi)
 }
 
 /*
- * Whether what was sent has NAPIs of its own.  Then those of what was received
- * are not polled: virtio's takes memory for its ring, and the panic may have
- * come from whoever gives it.
+ * Whether sending has NAPIs of its own.  Then those for receiving are not
+ * polled: virtio's allocates memory for its ring, and the panic may have come
+ * from the allocator.
  */
 static bool sends_apart(struct net_device *dev)
 {
@@ -50,8 +50,8 @@ static bool sends_apart(struct net_device *dev)
 }
 
 /*
- * As netpoll does it.  A poll that somebody is in, who may have been stopped
- * there, is passed over, like one that is disabled.
+ * As netpoll does it.  Passes over a poll that somebody is in, who may have
+ * been stopped there, and one that is disabled.
  */
 static void poll_napi(struct net_device *dev)
 {
@@ -64,7 +64,7 @@ static void poll_napi(struct net_device *dev)
 		if (cmpxchg(&napi->poll_owner, -1, smp_processor_id()) != -1)
 			continue;
 		if (!test_and_set_bit(NAPI_STATE_NPSVC, &napi->state)) {
-			/* no budget: for what has been sent only */
+			/* no budget: only for what has been sent */
 			napi->poll(napi, 0);
 			clear_bit(NAPI_STATE_NPSVC, &napi->state);
 		}
@@ -74,9 +74,9 @@ static void poll_napi(struct net_device *dev)
 }
 
 /**
- * pc_poll() - let the driver work off its ring
+ * pc_poll() - let the driver clean its ring
  * @dev: the device; interrupts are off, under RCU
- * @handler: call its interrupt handler, too, in which nobody is
+ * @handler: also call its interrupt handler, in which nobody is
  */
 void pc_poll(struct net_device *dev, bool handler)
 {

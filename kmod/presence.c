@@ -19,16 +19,16 @@
 #include "nexthop.h"
 #include "presence.h"
 
-/* For a link to come up, and for DHCP to give it an address. */
+/* Time for a link to come up, and for DHCP to give it an address. */
 #define GREET_DELAY	(2 * HZ)
 /* A fleet that comes back after a power cut is not to speak all at once. */
 #define GREET_SPREAD	(8 * HZ)
-/* The same for what follows: one in so many parts of hello_s earlier. */
+/* Later hellos come earlier by up to hello_s divided by this. */
 #define HELLO_SPREAD	8
 /* How long a reboot may be held up to say bye, in steps of 10 ms. */
 #define BYE_TRIES	50
 
-/* Both under RTNL: who was told to be silent stays silent. */
+/* Both under RTNL, so that what was silenced stays silent. */
 static bool live;
 static bool asleep;
 /* Without a lock: an image of this machine may wake with the same numbers. */
@@ -37,13 +37,13 @@ static bool imaged;
 static void say_hello(struct work_struct *work);
 static DECLARE_DELAYED_WORK(hello_work, say_hello);
 
-/* At most so much, and different on each machine. */
+/* A random time up to so much, different on each machine. */
 static unsigned long spread(unsigned long most)
 {
 	return most ? get_random_u32() % most : 0;
 }
 
-/* A record for pc_live_send(); the raw format has no types to say it with. */
+/* Prepares a record for pc_live_send(); the raw format has no types for it. */
 static struct pc_live *prepare(enum pc_wire_type type, const char *reason)
 {
 	if (asleep || pc_config()->format != PC_FORMAT_V1)
@@ -69,8 +69,8 @@ static void say_hello(struct work_struct *work)
 }
 
 /**
- * pc_presence_greet() - an interface has become able to send, or speaks of other
- * things than before
+ * pc_presence_greet() - say hello soon: an interface can send now, or its hello
+ * has changed
  *
  * The caller holds RTNL.
  */
@@ -84,7 +84,7 @@ void pc_presence_greet(void)
 
 /**
  * pc_presence_going_down() - say bye if this is the last interface to go
- * @dev: it; the caller holds RTNL
+ * @dev: the interface; the caller holds RTNL
  *
  * Distributions take interfaces down before the kernel hears of the reboot.
  */
@@ -109,8 +109,8 @@ void pc_presence_going_down(const struct net_device *dev)
 }
 
 /*
- * Says bye, and nothing more where @rest is set.  Whoever holds RTNL may hold it
- * for good, and must not stop a reboot.
+ * Says bye, and nothing more if @rest is set.  RTNL may be held for good, which
+ * must not stop a reboot.
  */
 static void say_bye(const char *reason, bool rest)
 {
@@ -119,7 +119,7 @@ static void say_bye(const char *reason, bool rest)
 
 	while (!rtnl_trylock()) {
 		if (!--tries) {
-			/* without a bye, but as silent */
+			/* without a bye, but silent too */
 			asleep |= rest;
 			return;
 		}
@@ -131,7 +131,7 @@ static void say_bye(const char *reason, bool rest)
 	pc_live_send(bye);
 }
 
-/** pc_presence_imaged() - whether a number used now may be used again */
+/** pc_presence_imaged() - whether a number used now could be used again */
 bool pc_presence_imaged(void)
 {
 	return READ_ONCE(imaged);
@@ -158,8 +158,8 @@ static struct notifier_block reboot_nb = {
 };
 
 /*
- * From when its image is made until it wakes from that, a machine says nothing:
- * the one that wakes would use the same numbers again.
+ * From the making of its image until it wakes from that, a machine says
+ * nothing: after waking it would use the same numbers again.
  */
 static int pm_event(struct notifier_block *nb, unsigned long event, void *data)
 {
@@ -191,7 +191,7 @@ static struct notifier_block pm_nb = {
 	.notifier_call = pm_event,
 };
 
-/** pc_presence_init() - from here on hello and bye are said */
+/** pc_presence_init() - say hello and bye from now on */
 int pc_presence_init(void)
 {
 	int err = register_reboot_notifier(&reboot_nb);

@@ -43,7 +43,7 @@ void pc_draft_free(struct pc_draft *draft)
 	kvfree(draft);
 }
 
-/* As /proc/sys/kernel/tainted and oopses spell it; the kernel's is private. */
+/* Spells the taint as oopses do; the kernel's own function is private. */
 static void put_taint(char *buf, size_t size)
 {
 	static const char set[] = "PFSRMBUDAWCIOELKXTNJ";
@@ -55,8 +55,8 @@ static void put_taint(char *buf, size_t size)
 }
 
 /*
- * The first device that sends.  What the metadata says of it is the same on all
- * of them: a seal's nonce must not serve for two plaintexts.
+ * The first device that sends.  The metadata about it is the same on all
+ * devices: a seal's nonce must not be used for two plaintexts.
  */
 static const struct net_device *first_device(enum pc_slot slot)
 {
@@ -120,8 +120,8 @@ static void put_meta(struct pc_draft *draft, const struct net_device *first,
 }
 
 /*
- * One raw frame holds less than a trace has.  The newest text is worthless
- * when the panic line is cut off, so the frame begins with it then.
+ * One raw frame holds less than a trace.  Its newest text is worthless if the
+ * panic line is cut off; then the frame begins with that line.
  */
 static void raw_window(struct pc_wire_record *rec)
 {
@@ -148,7 +148,7 @@ static void raw_window(struct pc_wire_record *rec)
 	rec->text_len = min_t(size_t, end - start, room);
 }
 
-/* What we add to the end of a crash's text. */
+/* Appends what we add to a crash's text. */
 static size_t put_end(const struct pc_draft *draft, char *buf, bool newer)
 {
 	size_t len = 0;
@@ -178,7 +178,7 @@ static void put_text(struct pc_draft *draft, enum pc_slot slot)
 			limit = min_t(size_t, limit,
 				      (burst->shape.source - 1) * rec->chunk);
 	}
-	/* frames that lie there for raw have room for metadata alone */
+	/* frames made for raw have room only for metadata */
 	if (limit <= END)
 		return;
 
@@ -194,12 +194,12 @@ static void put_text(struct pc_draft *draft, enum pc_slot slot)
 
 /**
  * pc_record_compose() - put a record together, in any context
- * @draft: where; a draft without room for text makes a record without text
+ * @draft: where to; a draft without room for text gives a record without text
  * @slot: whose interfaces will send it
  * @type: its type
  * @reason: why it is sent, in words
  *
- * Return: false where nothing may be sent, for the key is awaited
+ * Return: false if nothing may be sent, because the key is awaited
  */
 bool pc_record_compose(struct pc_draft *draft, enum pc_slot slot,
 		       enum pc_wire_type type, const char *reason)
@@ -232,7 +232,7 @@ bool pc_record_compose(struct pc_draft *draft, enum pc_slot slot,
 	put_text(draft, slot);
 	put_taint(draft->taint, sizeof(draft->taint));
 	put_addr(draft, slot);
-	/* what is missing may change at any moment but under RTNL */
+	/* what is missing may change at any moment, except under RTNL */
 	if (slot == PC_SLOT_LIVE)
 		pc_nexthop_unresolved(draft->unresolved,
 				      sizeof(draft->unresolved));

@@ -9,14 +9,14 @@
 #include "seal.h"
 #include "wire.h"
 
-/* How the kernel begins to tell of a panic. */
+/* How the kernel's line about a panic begins. */
 #define PC_PANIC_LINE	"Kernel panic - not syncing"
 
 /**
  * struct pc_draft - memory for one record, taken before it is needed
  * @rec: the record
  * @cfg: the configuration that it is sent with
- * @about: how the line of the log begins that it must hold, NULL for none
+ * @about: the beginning of a line that the log's text must have, NULL for none
  * @datagram: the one that is being sent
  * @meta: payload of seq 0
  * @mac, @taint, @addr, @unresolved: values in @meta while it is put together

@@ -49,8 +49,8 @@ int pc_seal_get(void)
 /**
  * pc_seal_init() - get ready to seal, if the administrator gave a key
  *
- * Return: 0; -ENOENT where the kernel can't: who asked for sealed frames is not
- * to find others on the network
+ * Return: 0; -ENOENT if the kernel can't: who asked for sealed frames must not
+ * find others on the network
  */
 int pc_seal_init(void)
 {

@@ -5,13 +5,13 @@
  * With interrupts off they hand a frame to netpoll_send_skb() on the device
  * below, which polls that in ways that may hang, see poll.c, and after one
  * jiffy leaves the frame to a workqueue and says that all is well.  In a panic
- * no work is done any more.  So here netpoll is kept from polling, what it
- * left is sent as any frame of ours is, and whatever is done to a card for its
- * own sake is done to those below, too.
+ * no work runs any more.  So here we keep netpoll from polling, send what it
+ * left as we send our own frames, and do whatever is done to a card to those
+ * below it, too.
  *
  * A device with none below counts as a stack of itself.  All of this is for a
- * crash, with interrupts and bottom halves off, under RCU.  Whatever sends or
- * holds netpoll is for one that no CPU survives.
+ * crash, with interrupts and bottom halves off, under RCU.  What sends or holds
+ * netpoll is only for a panic, which no CPU survives.
  */
 #include <linux/if_vlan.h>
 #include <linux/netdevice.h>
@@ -27,11 +27,11 @@
 
 /**
  * struct walk - what is kept from one device of a stack to the next
- * @ask: what is asked of, or done to, each
+ * @ask: the question to each, or what is done to it
  * @slot: whose crash it is
  * @seen: devices so far
  * @held: bits of those, by their order, whose netpoll is held
- * @any: there is one for which the answer is yes
+ * @any: whether one answered yes
  */
 struct walk {
 	bool (*ask)(struct net_device *dev, enum pc_slot slot);
@@ -59,7 +59,7 @@ static int ask(struct net_device *dev, struct netdev_nested_priv *priv)
 	return 0;
 }
 
-/* Asks a device and all below it, and says whether one answered with yes. */
+/* Whether a device, or one below it, answers yes. */
 static bool ask_all(struct net_device *dev, enum pc_slot slot,
 		    bool (*question)(struct net_device *, enum pc_slot))
 {
@@ -146,7 +146,10 @@ static int hold(struct net_device *dev, struct netdev_nested_priv *priv)
 	struct walk *walk = priv->data;
 
 	if (info) {
-		/* so to netpoll its work is on its way: it takes no lock then */
+		/*
+		 * then netpoll thinks that its work is on its way, and takes no
+		 * lock
+		 */
 		set_bit(WORK_STRUCT_PENDING_BIT,
 			work_data_bits(&info->tx_work.work));
 		if (walk->seen < BITS_PER_TYPE(walk->held) &&

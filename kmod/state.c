@@ -53,8 +53,8 @@ static ssize_t armed_show(struct kobject *kobj, struct kobj_attribute *attr,
 }
 
 /*
- * Those that are followed, wherever they are, and those of the initial network
- * namespace that could be.
+ * The interfaces that are followed, in any namespace, and those of the initial
+ * one that could be.
  *
  * The words, which panicast-ctl looks for: down, no link, USB, wireless, public,
  * iface=, waits for its key, MTU, netpoll, memory.
@@ -175,7 +175,7 @@ static const struct attribute_group state_group = {
 
 static struct kobject *state;
 
-/** pc_state_init() - show ourselves */
+/** pc_state_init() - create the files in sysfs */
 int pc_state_init(void)
 {
 	int err;

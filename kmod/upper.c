@@ -4,10 +4,10 @@
  * well.
  *
  * A switch sends a machine's traffic to the port where it last heard that MAC
- * address.  If a port speaks that the master doesn't send on, it takes the
- * traffic of the whole bond away from the port that works.  So a port says
- * only what the master would say there.  After a panic that does not matter:
- * nobody waits for an answer, and any port may be the one that is heard.
+ * address.  If a port speaks on which the master does not send, it takes the
+ * traffic of the whole bond away from the port that works.  So a port says only
+ * what the master would send there.  After a panic that does not matter: nobody
+ * waits for an answer, and any port may be the one that is heard.
  */
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
@@ -61,9 +61,9 @@ static bool sends_itself(const struct net_device *master)
  * @dev: the interface; the caller holds RTNL
  * @group: set to the one of which all ports together say a record once
  *
- * Return: the device itself, a master that sends for it, or NULL where it is to
- * say nothing: a standby port, one that is blocked against loops, and those of
- * masters that are not known to say where they would send (Open vSwitch)
+ * Return: the device itself, a master that sends for it, or NULL if it must be
+ * silent: a standby port, one that is blocked against loops, and a port of a
+ * master that does not say where it would send (Open vSwitch)
  */
 struct net_device *pc_upper_voice(struct net_device *dev,
 				  struct net_device **group)
@@ -77,7 +77,10 @@ struct net_device *pc_upper_voice(struct net_device *dev,
 		if (netif_is_l3_master(master))
 			break;
 		if (netif_is_bridge_master(master)) {
-			/* itself it would send to guests and containers, too */
+			/*
+			 * sent on the bridge itself, it would reach guests and
+			 * containers, too
+			 */
 			if (port_state(master, port, IFLA_BRPORT_STATE) !=
 			    BR_STATE_FORWARDING)
 				return NULL;
@@ -94,13 +97,13 @@ struct net_device *pc_upper_voice(struct net_device *dev,
 }
 
 /**
- * pc_upper_reaches() - whether what is sent by a device goes out by another
+ * pc_upper_reaches() - whether what one device sends leaves by another
  * @dev: the one below
  * @to: the one above, or the same; the caller holds RTNL
  * @proto: set to the kind of the VLAN tag that is put on between them
  * @id: set to its number
  *
- * Return: false also where two tags are put on
+ * Return: false also if two tags are put on
  */
 bool pc_upper_reaches(struct net_device *dev, const struct net_device *to,
 		      __be16 *proto, u16 *id)

@@ -27,7 +27,9 @@ struct trace {
 /* A panic and an oops each crash on one CPU at a time. */
 static struct trace traces[PC_SLOT_LIVE];
 
-/** pc_where_note() - remember what this CPU was doing, for the rest here */
+/**
+ * pc_where_note() - remember what this CPU was doing, for the functions below
+ */
 void pc_where_note(enum pc_slot slot)
 {
 	struct trace *trace = &traces[slot];
@@ -41,7 +43,7 @@ void pc_where_note(enum pc_slot slot)
 }
 
 /**
- * pc_where_calls() - whether a function has called what crashed
+ * pc_where_calls() - whether a function called the code that crashed
  * @slot: whose crash
  * @what: a part of "name [module]"
  */

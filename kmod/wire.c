@@ -21,7 +21,7 @@ static u8 *put64(u8 *p, u64 v)
 	return put32(put32(p, v >> 32), v);
 }
 
-/* Bytes of the UTF-8 character at @s, 0 where there is none. */
+/* The length of the UTF-8 character at @s, 0 if there is none. */
 static size_t utf8_char(const u8 *s)
 {
 	size_t len, i;
@@ -54,8 +54,9 @@ static size_t utf8_char(const u8 *s)
  * @size: bytes there, at least 1
  * @src: anything, such as a task's name; NULL is an empty string
  *
- * Control characters become spaces, what is not UTF-8 question marks, blanks
- * at the end are left out.  What doesn't fit is cut between two characters.
+ * Control characters become spaces, bytes that are not UTF-8 become question
+ * marks, and blanks at the end are left out.  A string that doesn't fit is cut
+ * between two characters.
  *
  * Return: bytes written, without the NUL
  */
@@ -130,7 +131,7 @@ static size_t put_number(char *buf, size_t size, size_t len, const char *key,
 	return put_line(buf, size, len, key, p);
 }
 
-/* With the reason cut to @room - 1 bytes. */
+/* Writes the metadata with the reason cut to @room - 1 bytes. */
 static size_t put_all(const struct pc_wire_meta *meta, char *buf, size_t size,
 		      size_t room)
 {
@@ -163,7 +164,7 @@ static size_t put_all(const struct pc_wire_meta *meta, char *buf, size_t size,
  * @buf: where to; not terminated
  * @size: bytes there
  *
- * A reason that is too long for all the rest is cut.
+ * The reason is cut if the rest would not fit otherwise.
  *
  * Return: bytes written
  */
@@ -185,7 +186,7 @@ unsigned int pc_wire_count(size_t text_len, unsigned int chunk)
 }
 
 /**
- * pc_wire_payload() - what a source frame holds
+ * pc_wire_payload() - find what a source frame holds
  * @rec: the record
  * @seq: which frame of it; 0 holds the metadata, 1 the end of the text
  * @len: set to its bytes
@@ -245,7 +246,7 @@ u8 *pc_wire_header(const struct pc_wire_record *rec, unsigned int seq,
 }
 
 /**
- * pc_wire_frame() - one source datagram: header and payload
+ * pc_wire_frame() - make a source datagram: header and payload
  * @rec: the record
  * @seq: which frame of it
  * @out: PC_WIRE_HEADER + @rec->chunk bytes

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The v1 encoder: bytes in, bytes out.  It needs nothing of a kernel but the
- * names of its types, so it compiles in user space too, where the tests hold
- * it against the recorded vectors (with tests/unit/kmod/userspace.h).
+ * names of its types.  So it compiles in user space too, where the tests
+ * compare it with the recorded vectors (with tests/unit/kmod/userspace.h).
  */
 #ifndef PANICAST_WIRE_H
 #define PANICAST_WIRE_H

@@ -2,12 +2,12 @@
 /*
  * Sends the record of a crash on all armed interfaces.
  *
- * After a panic other CPUs have been stopped wherever they were, interrupts
- * are off, and the next thing that happens is a reboot.  So a transmit queue
- * is tried, never waited for, and freed by force as the last resort.  A ring
- * is polled only when it has no room.  Before we return the drivers have had
- * drain_ms to get the frames out: what is merely in a ring is lost when the
- * machine resets.
+ * After a panic other CPUs have been stopped wherever they were, interrupts are
+ * off, and the next thing that happens is a reboot.  So we try a transmit
+ * queue, never wait for it, and free it by force only as the last resort.  We
+ * poll a ring only when it has no room.  Before we return, the drivers get
+ * drain_ms to send the frames: those still in a ring are lost when the machine
+ * resets.
  *
  * netpoll_send_skb() is not used: after one jiffy it gives the frame to a
  * workqueue, which will never run, and says that all is well.
@@ -27,9 +27,9 @@
 #include "xmit.h"
 
 #define POLL_US		50
-/* What one frame may wait before its interface is given up. */
+/* How long one frame may wait before its interface is given up. */
 #define STUCK_US	100000
-/* When polling has not helped for so long, the interrupt handler may. */
+/* When polling has not helped for so long, the interrupt handler is tried. */
 #define HANDLER_US	500
 
 /**
@@ -37,7 +37,7 @@
  * @draft: the record
  * @shape: how many frames it is
  * @slot: whose frames are used
- * @occupied: now it is the turn of the interfaces that somebody was in
+ * @occupied: it is the turn of interfaces in whose driver a CPU was
  * @sent: frames that drivers have taken
  */
 struct sending {
@@ -89,7 +89,7 @@ static bool try_once(const struct sending *sending, struct net_device *dev,
 	return done;
 }
 
-/* Lets the driver work off its ring.  @waited: how long it did not help. */
+/* Lets the driver clean its ring.  @waited: how long that did not help. */
 static void let_work(const struct sending *sending, struct net_device *dev,
 		     const struct pc_burst *burst, unsigned int waited)
 {
@@ -158,7 +158,7 @@ static void gap(const struct sending *sending)
 		udelay(us);
 }
 
-/* What takes away one part of a record is over before the next one leaves. */
+/* Waits, so that a disturbance is over before the next part leaves. */
 static void spread(const struct sending *sending)
 {
 	unsigned int ms = sending->draft->cfg->spread_ms;
@@ -169,7 +169,7 @@ static void spread(const struct sending *sending)
 	}
 }
 
-/* One datagram on every interface, bit for bit the same. */
+/* Sends a datagram on every interface, bit for bit the same. */
 static void send_everywhere(struct sending *sending, unsigned int pass,
 			    unsigned int seq)
 {
@@ -199,7 +199,7 @@ static void send_everywhere(struct sending *sending, unsigned int pass,
 	gap(sending);
 }
 
-/* Parity is made when all that it is made of has been handed to the drivers. */
+/* Makes parity once all that it is made of was handed to the drivers. */
 static void send_pass(struct sending *sending, unsigned int pass)
 {
 	unsigned int seq;
@@ -236,9 +236,9 @@ static bool drained(const struct pc_burst *burst)
  * passes for all interfaces at once.
  *
  * Some never let go of a frame before the next one: virtio without a NAPI for
- * what it has sent, hv_netvsc where nobody polls.  Others are not asked, for
- * they would free what others sent, too.  They cost all of the time, once for a
- * record: by then their frames have left.
+ * what it has sent, hv_netvsc where nobody polls.  Others are not polled,
+ * because they would free others' frames, too. They take all of the time, once
+ * for each record; by then their frames have left.
  */
 static void drain(struct sending *sending)
 {
@@ -293,7 +293,7 @@ static unsigned int send_record(struct pc_draft *draft, enum pc_slot slot)
 	return sending.sent;
 }
 
-/* What is known of the interface before anything is done to any. */
+/* Notes the state of the interface before anything is done to any. */
 static void look_at(struct net_device *dev, struct pc_burst *burst,
 		    enum pc_slot slot)
 {

@@ -55,7 +55,7 @@
 /* Formerly declared in linux/crash_core.h. */
 phys_addr_t paddr_vmcoreinfo_note(void);
 
-/* Where the note lies that kdump would be given, 0 where there is none. */
+/* The address of the note that kdump would get, 0 if there is none. */
 static inline phys_addr_t compat_vmcoreinfo_note(void)
 {
 #if IS_ENABLED(CONFIG_VMCORE_INFO) || IS_ENABLED(CONFIG_CRASH_CORE)
@@ -71,12 +71,12 @@ int kernel_log_buffer(char *buf, int max_len);
 #endif
 
 /**
- * compat_kmsg_newest() - the newest lines of the kernel log that kmsg_dump has
+ * compat_kmsg_newest() - read the newest lines of the kernel log by kmsg_dump
  * @buf: where to; not terminated
  * @size: bytes there
  *
  * Before 5.12 the place in the log was kept in a dumper, which had to be
- * active to be read with.
+ * active.
  *
  * Return: bytes written
  */
@@ -123,7 +123,7 @@ static inline void compat_log_end(struct compat_log_place *place)
 	place->iter.cur_seq = place->iter.next_seq;
 }
 
-/* The next message, as syslog(2) gives it; false where there is none yet. */
+/* Reads the next message, as syslog(2) gives it; false if there is none yet. */
 static inline bool compat_log_line(struct compat_log_place *place, char *line,
 				   size_t size, size_t *len)
 {
@@ -136,7 +136,7 @@ static inline s64 compat_log_seq(const struct compat_log_place *place)
 	return place->iter.cur_seq;
 }
 
-/* compat_log_line(), but only what the log had when the place was set. */
+/* compat_log_line(), but only messages from before the place was set. */
 static inline bool compat_log_line_then(struct compat_log_place *place,
 					char *line, size_t size, size_t *len)
 {
@@ -144,7 +144,7 @@ static inline bool compat_log_line_then(struct compat_log_place *place,
 	       compat_log_line(place, line, size, len);
 }
 
-/* Whether this kernel tells of a fork; in words where it doesn't, see seal.c. */
+/* Whether the kernel reports that this machine was forked, see seal.c. */
 #ifdef HAVE_VMFORK_NOTIFIER
 #define COMPAT_VMFORK_TOLD	IS_ENABLED(CONFIG_VMGENID)
 #else
@@ -154,7 +154,7 @@ static inline bool compat_log_line_then(struct compat_log_place *place,
 /**
  * compat_vmfork_register() - have @nb called when the virtual machine was forked
  *
- * Return: 0, also where the kernel never tells; or an error
+ * Return: 0, even if the kernel never reports that; or an error
  */
 static inline int compat_vmfork_register(struct notifier_block *nb)
 {
@@ -195,7 +195,7 @@ static inline unsigned int compat_nr_irqs(void)
 }
 
 /*
- * The addresses of what this CPU's functions return to, at most @size of them.
+ * Stores the return addresses on this CPU's stack, at most @size of them.
  * Return: how many
  */
 static inline unsigned int compat_stack_trace(unsigned long *address,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Preloaded into the service: its wall clock is ahead by the seconds that the file CLOCK_OFFSET holds, as one
- * native long, now. Nothing that waits is touched, as it is not by a clock that is set.
+ * Preloaded into the service: sets its wall clock ahead by the seconds that the
+ * file CLOCK_OFFSET holds, as one native long. Waiting is not affected, as when
+ * a real clock is set.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

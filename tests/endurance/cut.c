@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Preloaded into a program: it is killed at the step CUT_AT of those that change what is on the disk, before that
- * one is done. The program says at its end how many there were.
+ * Preloaded into a program: kills it at step CUT_AT of those that change the
+ * disk, before that step is done. Prints at the program's end how many steps
+ * there were.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

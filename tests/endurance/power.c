@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Preloaded into the service: what it has asked to be put on the disk POWER_DISK lies in the folder POWER_KEPT,
- * and nothing else does. A power cut leaves that.
+ * Preloaded into the service: copies into the folder POWER_KEPT what it has
+ * synced to the disk POWER_DISK, and nothing else. That is what a power cut
+ * leaves.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -14,7 +15,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The file is read by the descriptor that is there: closing another one would take SQLite's locks away. */
+/*
+ * Reads the file by its open descriptor: closing another one would drop
+ * SQLite's locks.
+ */
 static void copy(int file, const char *name)
 {
 	char beside[PATH_MAX + 8], buffer[1 << 16];

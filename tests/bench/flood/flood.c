@@ -115,7 +115,7 @@ static void fill(struct frame *f, struct iovec *payload, char meta[128], uint32_
 		f->seq = offset = 0;
 		payload->iov_base = meta;
 		size = snprintf(meta, 128, "host=%s\nrelease=6.1.0-bench\nreason=forged\n", f->host);
-		/* Of hello and bye a frame is all there is. */
+		/* A hello or bye has only one frame. */
 		if (serial / 5 % 2 || f->type > 3) {
 			f->count = htons(1);
 			f->text_length = 0;

@@ -87,7 +87,7 @@ static void tx_own(void)
 	panic("with the own transmit lock held");
 }
 
-/* What this CPU has taken it never gives back. */
+/* This CPU never gives back what it has taken. */
 static int hold(void)
 {
 	WRITE_ONCE(held, true);
@@ -117,7 +117,7 @@ static int holds_napi(void *unused)
 	return hold();
 }
 
-/* netpoll's lock is taken where a card is polled: by others than us, too. */
+/* netpoll's lock is taken while a card is polled, also by others. */
 static void netpoll_own(void)
 {
 	down(&rtnl_dereference(card()->npinfo)->dev_lock);
@@ -209,7 +209,7 @@ static int panics_in_driver(struct kprobe *probe, struct pt_regs *regs)
 	return 0;
 }
 
-/* The driver itself is what crashes when the last words are sent. */
+/* The driver itself crashes when the last words are sent. */
 static void sending(void)
 {
 	static struct kprobe probe = { .pre_handler = panics_in_driver };
@@ -291,7 +291,7 @@ static bool by_holder(struct pt_regs *regs)
 	return address >= holder && address < holder_end;
 }
 
-/* Whatever gives a lock back still has it there. */
+/* A function that gives back a lock still has it when it begins. */
 static void probe_unlocks(kprobe_pre_handler_t handler)
 {
 	static const char * const names[] = {
@@ -364,7 +364,7 @@ static int writes(void *unused)
 	return 0;
 }
 
-/* On each CPU one whom the next frame that is freed wakes. */
+/* On each CPU a task that the next freed frame wakes. */
 static void let_write(void)
 {
 	struct task_struct *task;
@@ -380,7 +380,7 @@ static void let_write(void)
 	ssleep(1);
 }
 
-/* Nobody is in the card's driver here: it may be sent on, and polled. */
+/* Nobody is in the card's driver here: sending and polling are allowed. */
 static int panics_outside(struct kprobe *probe, struct pt_regs *regs)
 {
 	return softirq_count() ? 0 : panics_at(probe, regs);
@@ -426,8 +426,8 @@ static int card_irq(unsigned int number)
 }
 
 /*
- * The card's interrupts come to @what, until a CPU is held in one. Nothing
- * here may wait for that CPU: a kprobe, which patches code, does.
+ * Sends the card's interrupts to @what until a CPU is held in one. Nothing here
+ * may wait for that CPU; registering a kprobe would, because it patches code.
  */
 static void in_handler(irq_handler_t what)
 {
@@ -436,7 +436,7 @@ static void in_handler(irq_handler_t what)
 	struct irqaction *action;
 	int irq;
 
-	/* queues have one handler in common */
+	/* queues share one handler */
 	for (; (irq = card_irq(number)) > 0; number++) {
 		action = irq_data_to_desc(irq_get_irq_data(irq))->action;
 		if (!drivers_handler)
