@@ -159,7 +159,7 @@ def upgraded(folder: Path) -> None:
                 assert damage.sound(db)
 
 
-def put_aside(folder: Path) -> None:
+def set_aside(folder: Path) -> None:
     """A new file takes records; the damaged one is there for `recover`, whole as it was."""
     with closing(Store(folder)) as store:
         assert store.write([made(NEW)])[0].outcome == "new"
@@ -201,7 +201,7 @@ class Change(NamedTuple):
 CHANGES = {
     "retention": Change(fill, _PRUNE, pruned_in_part),
     "upgrade": Change(older, _START, upgraded),
-    "put aside": Change(damaged, _START, put_aside),
+    "set aside": Change(damaged, _START, set_aside),
     "refused by a sink": Change(with_sink, _REFUSE, refused),
     "restore": Change(with_backup, _RESTORE, restored),
 }

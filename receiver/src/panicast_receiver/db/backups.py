@@ -48,7 +48,7 @@ def restore(saved: Path, path: Path) -> Path | None:
         _copy(source, saved, beside)
     try:
         folder.give(beside)
-        before = damage.put_aside(path, REPLACED) if path.exists() else None
+        before = damage.set_aside(path, REPLACED) if path.exists() else None
         beside.rename(path)
         damage.sync_folder(path.parent)
     except OSError as error:

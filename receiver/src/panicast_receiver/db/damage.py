@@ -13,12 +13,12 @@ from typing import Callable
 
 from ..errors import ReceiverError
 
-#: What a file is called that was put aside, until `recover` has been at it, and then.
+#: What a file is called that was set aside, until `recover` has been at it, and then.
 DAMAGED, RECOVERED = "damaged", "recovered"
 #: So many are kept; of more the smallest goes: they are not to fill a disk that damages every new file.
 MOST_ASIDE = 5
 WHAT_TO_DO = (
-    "the service puts it aside when it meets the damage, or the next time it starts, and begins a new one; "
+    "the service sets it aside when it meets the damage, or the next time it starts, and begins a new one; "
     "`panicast-receiver recover` saves what can be saved"
 )
 #: Seconds between two signs of life while a file is read.
@@ -62,7 +62,7 @@ def _readable(path: Path, beat: Callable[[], None]) -> bool:
         return True
 
 
-def put_aside(path: Path, word: str = DAMAGED) -> Path:
+def set_aside(path: Path, word: str = DAMAGED) -> Path:
     """Rename a database that nobody has open, with a date; return the name. Raises OSError.
 
     The log goes first: otherwise a new database would take it for its own.

@@ -291,7 +291,7 @@ class Store:
         except damage.DamagedError as error:
             if not self._exclusive:
                 raise
-            self._put_aside(error)
+            self._set_aside(error)
             self._db = schema.make(self.path, beat)
         self._db.row_factory = sqlite3.Row
         self._named = NamedFile(self.path)
@@ -304,7 +304,7 @@ class Store:
             self._leave()
         else:
             self._db.close()
-            self._put_aside(error)
+            self._set_aside(error)
 
     def _leave(self) -> None:
         """Finish with a file that no longer has its name: write all that is pending, and delete its
@@ -320,15 +320,15 @@ class Store:
             self.path,
         )
 
-    def _put_aside(self, error: Exception) -> None:
+    def _set_aside(self, error: Exception) -> None:
         try:
-            target = damage.put_aside(self.path)
+            target = damage.set_aside(self.path)
         except OSError as problem:
             raise ReceiverError(
                 f"{self.path} is damaged ({error}) and cannot be set aside: {problem.strerror}"
             ) from problem
         logger.error(
-            "%s is damaged (%s): it was put aside as %s, and a new one is begun; `panicast-receiver recover` "
+            "%s is damaged (%s): it was set aside as %s, and a new one is begun; `panicast-receiver recover` "
             "saves what can be saved",
             *(self.path, error.__cause__ or error, target.name),
         )

@@ -117,7 +117,7 @@ def sinks_table(sinks: Sequence[dict[str, Any]]) -> str:
         for one in item["aside"]
     ]
     told = aligned(("SINK", "STATE", "WAITING", "ASIDE", "COMPLAINT"), rows)
-    return told + ("\n" + aligned(("PUT ASIDE", "TYPE", "HOST", "SINK", "REASON"), aside) if aside else "")
+    return told + ("\n" + aligned(("SET ASIDE", "TYPE", "HOST", "SINK", "REASON"), aside) if aside else "")
 
 
 def _short(time: str) -> str:

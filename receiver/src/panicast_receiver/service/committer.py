@@ -136,7 +136,7 @@ class Committer(threading.Thread):
 
     def _begin_anew(self, error: sqlite3.Error) -> None:
         """Start a new file, however long that takes. Raises when patience ends."""
-        complained, what = False, "databases gone" if self._store.is_gone() else "databases put aside"
+        complained, what = False, "databases gone" if self._store.is_gone() else "databases set aside"
         while True:
             self._beat()
             try:

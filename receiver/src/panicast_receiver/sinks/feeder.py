@@ -95,7 +95,7 @@ class Feeder(threading.Thread):
                     self._complain(str(error))
                 complaint = str(error)
                 if isinstance(error, DamagedError):
-                    # Only the thread that writes may put the file aside.
+                    # Only the thread that writes may set the file aside.
                     self._suspect(complaint)
                 self.counts["failing"] = 1
                 self.counts["failed"] += 1
@@ -182,7 +182,7 @@ class Feeder(threading.Thread):
         try:
             return self._hand_over([entry])
         except OSError as error:
-            logger.error("%s: record %s is put aside: %s", self.name, entry.summary["id"], error)
+            logger.error("%s: record %s is set aside: %s", self.name, entry.summary["id"], error)
             self.counts["refused"] += 1
             return [(entry.identity, str(error))]
 

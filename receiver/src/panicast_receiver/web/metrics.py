@@ -111,9 +111,9 @@ class _Collector:
     def collect(self) -> Iterator[Metric]:
         """Return all metrics; those of the database are missing while it cannot be read."""
         counted = stats.read(self._state_dir)
-        put_aside = damage.aside(self._state_dir / schema.FILE_NAME)
+        set_aside = damage.aside(self._state_dir / schema.FILE_NAME)
         yield _gauge(
-            "panicast_databases_put_aside", "Damaged databases that wait for `recover`.", len(put_aside)
+            "panicast_databases_set_aside", "Damaged databases that wait for `recover`.", len(set_aside)
         )
         yield _gauge("panicast_receiver_up", "1 while the service runs.", float(counted is not None))
         yield _gauge("panicast_web_streams", "Browsers and programs that listen for records.", self._streams)

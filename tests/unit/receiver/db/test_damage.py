@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A database that is damaged is put aside, and what is in it saved; backups; a file that shrinks."""
+"""A database that is damaged is set aside, and what is in it saved; backups; a file that shrinks."""
 
 import json
 import os
@@ -71,7 +71,7 @@ def committed(store, record):
 
 
 @pytest.mark.parametrize("what", ["the first page", "records", "cursors"])
-def test_a_service_that_finds_its_file_damaged_puts_it_aside_and_hears(serve, cli, tmp_path, big, what):
+def test_a_service_that_finds_its_file_damaged_sets_it_aside_and_hears(serve, cli, tmp_path, big, what):
     path = filled(tmp_path / "state")
     with closing(sqlite3.connect(path)) as database:
         sql = "SELECT max(rootpage) FROM sqlite_master WHERE name = ?"
@@ -79,7 +79,7 @@ def test_a_service_that_finds_its_file_damaged_puts_it_aside_and_hears(serve, cl
     tear(path, 1 if what == "the first page" else root)
     receiver = serve("--syslog", "udp:127.0.0.1:9")
     receiver.send(big["frames"])
-    receiver.wait_for("is damaged .*: it was put aside as panicast.db.damaged-.*recover")
+    receiver.wait_for("is damaged .*: it was set aside as panicast.db.damaged-.*recover")
     receiver.wait_for("record .* complete")
     assert [entry["complete"] for entry in records(cli)] == [True]
     (old,) = aside(tmp_path / "state")
@@ -100,7 +100,7 @@ def test_damage_that_comes_while_it_runs_costs_no_record(tmp_path):
     # What SQLite still has in its memory is sound.
     store._db.execute("PRAGMA shrink_memory")
     committer = committed(store, with_text(250))
-    assert not committer.failed and committer.counts["databases put aside"] == 1
+    assert not committer.failed and committer.counts["databases set aside"] == 1
     assert len(aside(tmp_path / "state")) == 1
     with closing(Reader(tmp_path / "state")) as reader:
         assert [entry.identity for entry in reader.select(Query())] == [with_text(250).identity]
@@ -197,11 +197,11 @@ def test_a_bad_sector_is_damage():
     assert damage.is_damage(sqlite3.OperationalError("disk I/O error"), Path("/proc/self/mem"))
 
 
-def test_files_put_aside_do_not_fill_the_disk(tmp_path):
+def test_files_set_aside_do_not_fill_the_disk(tmp_path):
     for number in range(damage.MOST_ASIDE + 3):
         (tmp_path / NAME).write_bytes(bytes(10 * (20 - number)))
         (tmp_path / f"{NAME}-wal").write_bytes(b"log")
-        damage.put_aside(tmp_path / NAME)
+        damage.set_aside(tmp_path / NAME)
     left = aside(tmp_path)
     assert [file.stat().st_size for file in left] == [200, 190, 180, 170, 160]
     assert len(list(tmp_path.iterdir())) == 2 * damage.MOST_ASIDE

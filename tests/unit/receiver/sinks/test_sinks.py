@@ -300,7 +300,7 @@ class Fussy:
 
 
 @pytest.mark.parametrize("error", [OSError("500"), Refused("no")])
-def test_a_record_that_it_cannot_take_is_put_aside_shown_and_sent_again(error, store, tmp_path, cli):
+def test_a_record_that_it_cannot_take_is_set_aside_shown_and_sent_again(error, store, tmp_path, cli):
     fussy = Fussy(error)
     feed(fussy, tmp_path, 0)
     write(store, *(record("panic", "a", 1, n, n, SYSRQ) for n in (1, 2, 3, 4)))
@@ -346,7 +346,7 @@ def test_records_that_it_cannot_take_stop_nobody_however_many_come_in_a_row(bad,
     assert sink.asked <= 2 * bad + 12
 
 
-def test_a_row_that_cannot_be_read_is_put_aside(store, tmp_path, monkeypatch):
+def test_a_row_that_cannot_be_read_is_set_aside(store, tmp_path, monkeypatch):
     sink = Fussy(None)
     feed(sink, tmp_path, 0)
     write(store, *(record("panic", "a", 1, n, n, SYSRQ) for n in (1, 2, 3)))
