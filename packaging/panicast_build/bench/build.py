@@ -40,7 +40,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Row:
+class Medians:
     """The medians of one kernel's builds. prepare is preparing the tree by hand, make is bindeb-pkg
     in it."""
 
@@ -78,7 +78,7 @@ def run(kernel: str, runs: int) -> None:
     )
 
 
-def _measure(client: docker.DockerClient, distro: DebDistro, runs: int) -> Row:
+def _measure(client: docker.DockerClient, distro: DebDistro, runs: int) -> Medians:
     LOGS.mkdir(parents=True, exist_ok=True)
     FOLDER.mkdir(parents=True, exist_ok=True)
     taken: dict[str, list[Cost]] = {}
@@ -87,7 +87,7 @@ def _measure(client: docker.DockerClient, distro: DebDistro, runs: int) -> Row:
             with tempfile.TemporaryDirectory(dir=FOLDER) as cache:
                 for name, cost in _once(client, distro, Path(cache), log).items():
                     taken.setdefault(name, []).append(cost)
-    return Row(distro.kernel, **{name: _median(costs) for name, costs in taken.items()})
+    return Medians(distro.kernel, **{name: _median(costs) for name, costs in taken.items()})
 
 
 def _median(costs: list[Cost]) -> Cost:

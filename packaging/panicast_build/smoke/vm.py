@@ -143,15 +143,15 @@ def _boot(spec: Spec) -> list[str]:
 
 def version() -> str:
     """Returns QEMU's name, e.g. "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)"."""
-    return _told("--version")[0]
+    return _printed("--version")[0]
 
 
 def devices() -> set[str]:
     """Returns the device models that this QEMU has."""
-    return {line.split('"')[1] for line in _told("-device", "help") if line.startswith('name "')}
+    return {line.split('"')[1] for line in _printed("-device", "help") if line.startswith('name "')}
 
 
-def _told(*arguments: str) -> list[str]:
+def _printed(*arguments: str) -> list[str]:
     """Returns the lines that QEMU prints for these arguments."""
     argv = [tools.find(QEMU) or QEMU, *arguments]
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panicast_receiver.assembly.intake import Intake, Packet
-from panicast_receiver.assembly.rates import Guard, Rate
+from panicast_receiver.assembly.rates import Rate, SenderRates
 from panicast_receiver.assembly.reassembly import Limits
 from panicast_receiver.db import outlook
 from panicast_receiver.db.reader import Query, Reader
@@ -239,15 +239,15 @@ def test_rates():
     assert [rate.allows("a", 0.0) for _ in range(61)] == [True] * 60 + [False]
     assert rate.allows("b", 0.0) and rate.allows("a", 1.0) and not rate.allows("a", 1.0)
     assert all(Rate(0).allows("a", 0.0) for _ in range(1000))
-    guard = Guard(per_source=10, per_mac=15)
-    allowed = [guard.allows(HERE._replace(ip=f"10.0.0.{n % 2}"), 0.0) for n in range(40)]
+    rates = SenderRates(per_source=10, per_mac=15)
+    allowed = [rates.allows(HERE._replace(ip=f"10.0.0.{n % 2}"), 0.0) for n in range(40)]
     assert allowed.count(True) == 15
-    assert all(guard.allows(Source(), 0.0) for _ in range(100))
+    assert all(rates.allows(Source(), 0.0) for _ in range(100))
 
 
 def test_one_sender_does_not_push_out_another(big):
     intake = Intake(Limits(records=50), 60)
-    intake.guard.sources.per_minute = 20
+    intake.rates.sources.per_minute = 20
     forger = HERE._replace(mac="02:00:00:00:00:99", ip="10.0.0.99")
     half = len(big["frames"]) // 2
     assert fed(intake, big["frames"][:half]) == []

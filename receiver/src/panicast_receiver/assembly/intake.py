@@ -19,7 +19,7 @@ from ..wire.v1 import COUNT, FLAG_SEALED, HEADER, OURS, PIECE_END, PREFIX_END, D
 from . import ringblock
 from .gate import LARGE, Gate
 from .netconsoleruns import NetconsoleRuns
-from .rates import Guard
+from .rates import SenderRates
 from .rawrecords import RawRecords
 from .reassembly import Limits, Reassembler, Spilling
 
@@ -44,12 +44,12 @@ class Intake:
         self, limits: Limits, raw_window_s: float, spill: Spilling | None = None, netconsole_port: int = 0
     ) -> None:
         self.counts: Counter[str] = Counter()
-        self.guard = Guard()
+        self.rates = SenderRates()
         self.keys: Keys = {}
         self.require_sealed = False
         #: Patterns of host names of which nothing unsealed is taken.
         self.sealed_hosts: Sequence[str] = ()
-        self.reassembler = Reassembler(limits, self.counts, spill, self.guard.allows)
+        self.reassembler = Reassembler(limits, self.counts, spill, self.rates.allows)
         self._ring_gates: ringblock.Gates = (Gate(), Gate())
         self._gates: Sequence[Gate[tuple[bytes, Source]]] = (Gate(), Gate())
         self._raw = RawRecords(raw_window_s, self.counts)
@@ -120,7 +120,7 @@ class Intake:
             return self._drop(raw)
         if self.require_sealed:
             return self._drop(Drop.UNSEALED)
-        if not self.guard.allows(source, now.mono):
+        if not self.rates.allows(source, now.mono):
             return self._drop(Drop.RATE)
         return self._raw.feed(raw, source, now)
 

@@ -21,8 +21,8 @@ from ..wire.v1 import MAX_TEXT
 PANIC = b"Kernel panic - not syncing"
 #: Bytes, all costs included: of one sender's lines before its panic, in a record at most, of all together.
 BEFORE, MOST, TOGETHER = 128 << 10, MAX_TEXT, 64 << 20
-#: Messages that may be out of order, and pieces of messages that are incomplete, of each sender.
-_REORDER, _PIECES = 512, 16
+#: Messages that may be out of order, and fragments of messages that are incomplete, of each sender.
+_REORDER, _MOST_FRAGMENTED = 512, 16
 #: A longer message is none of the kernel's, which has at most 1 KiB of text, and 64 KiB of what is added.
 _LONGEST = 72 << 10
 #: What a sender, a line, a piece of a message and a remembered sequence number cost beyond their bytes.
@@ -44,7 +44,7 @@ class _Line(NamedTuple):
     text: bytes
 
 
-class _Pieces(NamedTuple):
+class _Fragments(NamedTuple):
     """A message with missing fragments."""
 
     stamp: bytes
@@ -62,7 +62,7 @@ class _Run:
     messages: int = 0
     lines: list[_Line] = field(default_factory=list)
     seen: OrderedDict[int, None] = field(default_factory=OrderedDict)
-    pieces: OrderedDict[int, _Pieces] = field(default_factory=OrderedDict)
+    fragments: OrderedDict[int, _Fragments] = field(default_factory=OrderedDict)
     facts: dict[str, str] = field(default_factory=dict)
     #: Of all of it, and of the lines.
     size: int = _RUN_COST
@@ -81,7 +81,7 @@ class NetconsoleRuns:
         #: Each in the order in which it was heard: those that said little yet, and the others.
         self._new: OrderedDict[_Sender, _Run] = OrderedDict()
         self._known: OrderedDict[_Sender, _Run] = OrderedDict()
-        #: Those that wait for something to end: a record, or a message's pieces.
+        #: Those that wait for something to end: a record, or a message's fragments.
         self._waiting: dict[_Sender, _Run] = {}
 
     def feed(self, message: Message, source: Source, now: Instant) -> list[Record]:
@@ -102,7 +102,7 @@ class NetconsoleRuns:
             self._counts["duplicate"] += 1
         else:
             self._piece(run, message.sequence, message)
-        if run.panicked or run.pieces:
+        if run.panicked or run.fragments:
             self._waiting[sender] = run
         return self._make_room()
 
@@ -129,18 +129,18 @@ class NetconsoleRuns:
             if message.total > _LONGEST:
                 self._counts["netconsole messages incomplete"] += 1
                 return
-            pieces = run.pieces.get(sequence)
-            before = _cost(pieces) if pieces else 0
-            if pieces is None:
-                pieces = run.pieces[sequence] = _Pieces(message.stamp, message.total, Extents())
-            pieces.text.add(message.offset, body[: max(0, pieces.total - message.offset)])
-            self._resize(run, _cost(pieces) - before)
-            if pieces.text.covered < pieces.total:
-                if len(run.pieces) > _PIECES:
-                    self._end_message(run, next(iter(run.pieces)))
+            fragments = run.fragments.get(sequence)
+            before = _cost(fragments) if fragments else 0
+            if fragments is None:
+                fragments = run.fragments[sequence] = _Fragments(message.stamp, message.total, Extents())
+            fragments.text.add(message.offset, body[: max(0, fragments.total - message.offset)])
+            self._resize(run, _cost(fragments) - before)
+            if fragments.text.covered < fragments.total:
+                if len(run.fragments) > _MOST_FRAGMENTED:
+                    self._end_message(run, next(iter(run.fragments)))
                 return
-            self._resize(run, -_cost(run.pieces.pop(sequence)))
-            body = b"".join(bytes(data) for _, data in pieces.text)
+            self._resize(run, -_cost(run.fragments.pop(sequence)))
+            body = b"".join(bytes(data) for _, data in fragments.text)
         self._whole(run, sequence, message.stamp, body)
 
     def _whole(self, run: _Run, sequence: int, stamp: bytes, body: bytes) -> None:
@@ -157,20 +157,20 @@ class NetconsoleRuns:
         self._add(run, _Line(sequence, int(msgid) if known else -1, text))
 
     def _end_pieces(self, run: _Run) -> None:
-        while run.pieces:
-            self._end_message(run, next(iter(run.pieces)))
+        while run.fragments:
+            self._end_message(run, next(iter(run.fragments)))
 
     def _end_message(self, run: _Run, sequence: int) -> None:
         """Keep what arrived of a message; a mark replaces the rest."""
-        pieces = run.pieces.pop(sequence)
-        self._resize(run, -_cost(pieces))
+        fragments = run.fragments.pop(sequence)
+        self._resize(run, -_cost(fragments))
         self._counts["netconsole messages incomplete"] += 1
         run.cut += 1
         parts, end = [], 0
-        for offset, data in pieces.text:
+        for offset, data in fragments.text:
             parts += [_missing(offset - end), bytes(data)]
             end = offset + len(data)
-        self._whole(run, sequence, pieces.stamp, b"".join([*parts, _missing(pieces.total - end)]))
+        self._whole(run, sequence, fragments.stamp, b"".join([*parts, _missing(fragments.total - end)]))
 
     def _learn(self, run: _Run, facts: dict[str, str]) -> None:
         for key, value in facts.items():
@@ -219,8 +219,8 @@ class NetconsoleRuns:
         return [_record(run)] if run.panicked else []
 
 
-def _cost(pieces: _Pieces) -> int:
-    return pieces.text.covered + _PIECE_COST * max(1, len(pieces.text))
+def _cost(fragments: _Fragments) -> int:
+    return fragments.text.covered + _PIECE_COST * max(1, len(fragments.text))
 
 
 def _missing(size: int) -> bytes:

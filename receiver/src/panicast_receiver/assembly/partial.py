@@ -3,7 +3,7 @@
 
 A sender's frames arrive one after the other, so each is known by starting where the one before it
 ended: ``order``. After a loss, a repetition or a change of order they are kept under a key, which
-also shows repetitions: ``pieces``. When there are as many as the record has frames and they still
+also shows repetitions: ``by_key``. When there are as many as the record has frames and they still
 are not the record, each frame is put at its place in the text at once: ``text``.
 
 Parity frames are kept beside them, as many as are missing and a few more, which show whether the
@@ -45,7 +45,7 @@ class Partial:
     members."""
 
     __slots__ = (
-        *("suffix", "count", "order", "end", "heard", "pieces"),
+        *("suffix", "count", "order", "end", "heard", "by_key"),
         *("first", "source", "received_ns", "late"),
         *("away", "settled", "text", "metadata", "spilled", "whole"),
         *("parity", "tried", "due", "restored"),
@@ -63,11 +63,11 @@ class Partial:
         self.heard = 0.0
         #: Metadata, then text, newest first, without a gap. What comes next ends at ``end``.
         self.order: list[Data] = []
-        #: So many of them, the first ones, or of ``pieces``, lie in the spill file.
+        #: So many of them, the first ones, or of ``by_key``, lie in the spill file.
         self.away = 0
         self.end = frame.text_length
         #: By offset << SEQ_BITS | seq, once they are not in order.
-        self.pieces: dict[int, Data] = {}
+        self.by_key: dict[int, Data] = {}
         self.settled = False
         self.text = _EMPTY
         self.metadata: Data | None = None
@@ -90,8 +90,8 @@ class Partial:
         if self.order:
             size = len(self.order[0]) + self.first.text_length - self.end
         else:
-            size = sum(map(len, self.pieces.values())) + self.text.covered + len(self.metadata or b"")
-        pieces = len(self.order) + len(self.pieces) + len(self.text)
+            size = sum(map(len, self.by_key.values())) + self.text.covered + len(self.metadata or b"")
+        pieces = len(self.order) + len(self.by_key) + len(self.text)
         for kept in self.parity.values():
             size += sum(map(len, kept.values()))
             pieces += len(kept)
@@ -100,19 +100,19 @@ class Partial:
     @property
     def alone(self) -> bool:
         """Tell whether no other frame followed the first."""
-        return len(self.order) + len(self.pieces) == 1 < self.count and not self.parity
+        return len(self.order) + len(self.by_key) == 1 < self.count and not self.parity
 
     @property
     def held(self) -> int:
         """Return the number of frames that spilling would move to the disk."""
-        return len(self.order) + len(self.pieces) - self.away + sum(map(len, self.parity.values()))
+        return len(self.order) + len(self.by_key) - self.away + sum(map(len, self.parity.values()))
 
     @property
     def ready(self) -> bool:
         """Tell whether this may be the whole record; only ``settle`` knows for sure."""
         if self.settled:
             return self._is_whole()
-        return not self.end if self.order else len(self.pieces) >= self.count
+        return not self.end if self.order else len(self.by_key) >= self.count
 
     def knows(self, frame: Frame, size: int) -> bool:
         """Tell whether a frame with this much payload brings nothing new; unknown for a settled
@@ -122,7 +122,7 @@ class Partial:
         if len(self.order) <= frame.seq and self.end != _NOWHERE:
             return False
         self._scatter()
-        known = self.pieces.get(frame.offset << SEQ_BITS | frame.seq)
+        known = self.by_key.get(frame.offset << SEQ_BITS | frame.seq)
         # A piece that was cut on its way, or forged shorter, does not keep the whole one out.
         return known is not None and (len(known) >= size or isinstance(known, range))
 
@@ -142,8 +142,8 @@ class Partial:
                 return None
             self._scatter()
             number = frame.offset << SEQ_BITS | frame.seq
-            shorter = self.pieces.get(number)
-            self.pieces[number] = frame.payload
+            shorter = self.by_key.get(number)
+            self.by_key[number] = frame.payload
             return size + PIECE_COST if shorter is None else size - len(shorter)
         before, metadata = self.cost, self.metadata
         self._spread()
@@ -210,8 +210,8 @@ class Partial:
         if self.settled:
             return sum(self._source(block, seq) is None for seq in block.seqs)
         if self.count <= BLOCK:
-            return self.count - len(self.order) - len(self.pieces)
-        seqs = range(len(self.order)) if self.order else [number & _SEQ for number in self.pieces]
+            return self.count - len(self.order) - len(self.by_key)
+        seqs = range(len(self.order)) if self.order else [number & _SEQ for number in self.by_key]
         return len(block.seqs) - sum(seq in block.seqs for seq in seqs)
 
     def _source(self, block: Block, seq: int) -> Data | list[Data] | None:
@@ -242,12 +242,12 @@ class Partial:
         offset = self.first.text_length
         for seq, data in enumerate(self.order):
             offset -= len(data) if seq else 0
-            self.pieces[(offset if seq else 0) << SEQ_BITS | seq] = data
+            self.by_key[(offset if seq else 0) << SEQ_BITS | seq] = data
         self.order, self.end = [], _NOWHERE
 
     def _fit(self) -> bool:
         """Tell whether metadata and text are there, each piece starting where another one ends."""
-        (number, metadata), *texts = sorted(self.pieces.items()) or [(_SEQ, b"")]
+        (number, metadata), *texts = sorted(self.by_key.items()) or [(_SEQ, b"")]
         end = 0
         for following, data in texts:
             if following >> SEQ_BITS != end or not following & _SEQ:
@@ -264,9 +264,9 @@ class Partial:
         self._scatter()
         if not self.settled:
             self.text = Extents()
-        for number, data in self.pieces.items():
+        for number, data in self.by_key.items():
             self._place(number & _SEQ, number >> SEQ_BITS, data)
-        self.pieces, self.away, self.settled, self.suffix = {}, 0, True, b""
+        self.by_key, self.away, self.settled, self.suffix = {}, 0, True, b""
 
     def _place(self, seq: int, offset: int, data: Data) -> None:
         if seq:
@@ -279,8 +279,8 @@ class Partial:
 
     def spill(self, put: Put) -> bool:
         """Move all bytes elsewhere by ``put``; return False if it has no room."""
-        numbers = [number for number, data in self.pieces.items() if isinstance(data, bytes)]
-        held = self.order[self.away :] or [self.pieces[number] for number in numbers]
+        numbers = [number for number, data in self.by_key.items() if isinstance(data, bytes)]
+        held = self.order[self.away :] or [self.by_key[number] for number in numbers]
         # Frames come newest text first: written backwards, neighbours in the text are neighbours in the file.
         start = put(cast("Sequence[bytes]", held[::-1]))
         if start is None:
@@ -289,7 +289,7 @@ class Partial:
         places = list(map(range, ends, ends[1:]))[::-1]
         if self.order:
             self.order[self.away :] = places
-        self.pieces.update(zip(numbers, places))
+        self.by_key.update(zip(numbers, places))
         self.away += len(places)
         self.spilled += ends[-1] - start
         return all(self._spill_parity(kept, put) for kept in self.parity.values())

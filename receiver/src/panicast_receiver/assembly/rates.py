@@ -35,7 +35,7 @@ class Rate:
         return allowed
 
 
-class Guard:
+class SenderRates:
     """Limits senders: by MAC and IP address together, and by MAC alone."""
 
     def __init__(self, per_source: int = 0, per_mac: int = 0) -> None:

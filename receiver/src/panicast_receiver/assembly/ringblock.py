@@ -167,7 +167,7 @@ class Walk:
             self._at = at + count * step
             return count
         rest = _rest(step, length).iter_unpack(view[at : at + count * step])
-        return self._keep(zip(cast("list[Partial]", found), rest), step, length - _OVERHEAD)
+        return self._add(zip(cast("list[Partial]", found), rest), step, length - _OVERHEAD)
 
     def _repeats(self, found: Sequence[Partial | Done], step: int) -> bool:
         """Tell whether all these frames repeat complete records.
@@ -181,7 +181,7 @@ class Walk:
             return False
         return complete == b"".join(_tails(step, len(found)).unpack_from(self._ring, self._at))
 
-    def _keep(
+    def _add(
         self,
         frames: Iterable[tuple[Partial, tuple[int, int, int, bytes, bytes]]],
         step: int,
@@ -202,13 +202,13 @@ class Walk:
                 elif order or offset + size > partial.first.text_length:
                     break
                 else:
-                    pieces, number = partial.pieces, offset << SEQ_BITS | seq
-                    if number not in pieces:
-                        pieces[number] = payload
+                    by_key, number = partial.by_key, offset << SEQ_BITS | seq
+                    if number not in by_key:
+                        by_key[number] = payload
                         partial.heard = stamp
-                        if len(pieces) >= count:
+                        if len(by_key) >= count:
                             self.records += self._reassembler.settle(partial)
-                    elif len(pieces[number]) >= size:
+                    elif len(by_key[number]) >= size:
                         duplicates += 1
                     else:
                         break
@@ -243,7 +243,7 @@ class Walk:
             if partial is not UNKNOWN and length >= _OVERHEAD:
                 payload = ring[at + _PAYLOAD : at + _MAC + length]
                 piece = *_PIECE.unpack_from(ring, at + _HEADER + PREFIX_END), payload
-                if self._keep([(partial, piece)], step, length - _OVERHEAD):
+                if self._add([(partial, piece)], step, length - _OVERHEAD):
                     return
             if prefix[:5] == OURS and self._begin(prefix, step):
                 return

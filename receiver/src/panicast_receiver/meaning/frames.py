@@ -58,7 +58,7 @@ _USUAL = re.compile(
 )
 
 
-class Frame(NamedTuple):
+class StackFrame(NamedTuple):
     """A function on a stack. ``sure`` is false if the kernel marks it with ?. ``file`` is rarely
     known. ``at`` says that it comes from registers, not from a trace."""
 
@@ -109,10 +109,10 @@ def _module_after(rest: str) -> str:
     return found[1] if found and found[1] not in ("inline", "inlined") else ""
 
 
-def frame(line: str) -> Frame | None:
+def frame(line: str) -> StackFrame | None:
     """Return the frame in a line without its stamp; None for other lines."""
     if usual := _USUAL.match(line):
-        return Frame(normal(usual[2]), usual[3] or "", not usual[1])
+        return StackFrame(normal(usual[2]), usual[3] or "", not usual[1])
     if (
         "+0x" not in line
         and ".c:" not in line
@@ -126,7 +126,7 @@ def frame(line: str) -> Frame | None:
         if "[ " in line or line.startswith("["):
             line = _INNER_STAMP.sub("", line, count=1)
     if " from " in line and (found := _ARM.match(line) or _FROM.match(line)):
-        return Frame(normal(found[1]), found[2] or "")
+        return StackFrame(normal(found[1]), found[2] or "")
     place = line.find("+0x")
     if place > 0:
         start = max(line.rfind(blank, 0, place) for blank in " \t(])") + 1
@@ -139,32 +139,32 @@ def frame(line: str) -> Frame | None:
             return None
         rest = line[place:]
         sure = not lead[1] and "(unreliable)" not in rest
-        return Frame(normal(name), first[1] if first else _module_after(rest), sure)
+        return StackFrame(normal(name), first[1] if first else _module_after(rest), sure)
     if (":" in line and "." in line) and (found := _LOCATED.match(line)):
         sure = not found[1] and not line.rstrip().endswith("[inline]")
-        return Frame(normal(found[2]), _module_after(line[found.end() :]), sure, found[3])
+        return StackFrame(normal(found[2]), _module_after(line[found.end() :]), sure, found[3])
     return None
 
 
-def caller(line: str) -> Frame | None:
+def caller(line: str) -> StackFrame | None:
     """Return the caller in a line of arm's traces, which names who was called and by whom; else
     None."""
     _, called, by = line.partition(" from ")
     name = symbol_in(by) if called else ""
-    return Frame(name, _module_after(by)) if name else None
+    return StackFrame(name, _module_after(by)) if name else None
 
 
-def place(line: str) -> Frame | None:
+def place(line: str) -> StackFrame | None:
     """Return where the CPU was in the kernel, if this is the register line that says so."""
     text = line.lstrip()
     if not text.startswith(REGISTERS) or text.startswith(_USER):
         return None
     if name := symbol_in(text):
         first = _MODULE_FIRST.search(text)
-        return Frame(name, first[1] if first else _module_after(text[text.find("+0x") :]), at=True)
+        return StackFrame(name, first[1] if first else _module_after(text[text.find("+0x") :]), at=True)
     rest = _SEGMENT.sub("", text, count=1) if text.startswith(("RIP: ", "EIP: ")) else ""
     found = _LOCATED.match(rest) if rest else None
-    return Frame(normal(found[2]), "", True, found[3], True) if found else None
+    return StackFrame(normal(found[2]), "", True, found[3], True) if found else None
 
 
 def begins_trace(line: str) -> bool:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from .format import Format
-from .frames import Frame, symbol_in
+from .frames import StackFrame, symbol_in
 from .innocent import ANCHOR, AWAITED, AWAY, LAST_RESORT, RUNNERS, TICKS
 from .report import Report
 
@@ -35,7 +35,7 @@ def plain(words: str) -> str:
     return _SPACES.sub(" ", words).strip().rstrip(".!:, ]")
 
 
-def guilty(form: Format, named: str, report: Report) -> Frame | None:
+def guilty(form: Format, named: str, report: Report) -> StackFrame | None:
     """Return the function to blame: look where the format says, and pass over innocent functions
     while there is another."""
     places = [_PLACES[where](named, report) for where in form.look]
@@ -52,7 +52,7 @@ def guilty(form: Format, named: str, report: Report) -> Frame | None:
     return suspects[-1] if suspects else None
 
 
-def _trace(report: Report) -> list[Frame]:
+def _trace(report: Report) -> list[StackFrame]:
     """Return the frames of the traces that count, the likeliest first: sure ones, then doubtful
     ones."""
     mine = [trace for trace in report.traces if not trace.aside]
@@ -61,16 +61,16 @@ def _trace(report: Report) -> list[Frame]:
     return told + [found for trace in mine[:1] for found in trace.frames if not found.sure]
 
 
-def _running(report: Report) -> list[Frame]:
+def _running(report: Report) -> list[StackFrame]:
     """Return what the CPU was doing, and how it came there: registers, and the trace that follows
     them."""
-    begin = next((n for n, one in enumerate(report.told) if one is not None and one.at), -1)
+    begin = next((n for n, one in enumerate(report.in_order) if one is not None and one.at), -1)
     if begin < 0 and report.traces and all(trace.aside for trace in report.traces):
         # Nobody is known but the thread that watches: its outermost function is its name.
         return [one for one in report.traces[0].frames if one.sure and one.name.endswith("_kthread")]
-    frames = report.told[begin : begin + 1] if begin >= 0 else []
+    frames = report.in_order[begin : begin + 1] if begin >= 0 else []
     inside = False
-    for found in report.told[begin + 1 :]:
+    for found in report.in_order[begin + 1 :]:
         if found is None and inside:
             break
         inside = inside or found is None
@@ -79,11 +79,11 @@ def _running(report: Report) -> list[Frame]:
     return [one for one in frames if one is not None] + ([] if inside else _trace(report))
 
 
-def _interrupted(report: Report) -> list[Frame]:
+def _interrupted(report: Report) -> list[StackFrame]:
     """Return what the timer interrupted: registers after its interrupt, and the rest of that trace."""
     inside = False
-    frames: list[Frame] = []
-    for found in report.told:
+    frames: list[StackFrame] = []
+    for found in report.in_order:
         if not frames:
             inside = inside or (found is not None and found.name in TICKS)
             if inside and found is not None and found.at:
@@ -95,11 +95,11 @@ def _interrupted(report: Report) -> list[Frame]:
     return frames
 
 
-def _beyond(report: Report) -> list[Frame]:
+def _beyond(report: Report) -> list[StackFrame]:
     """Return what the timer interrupted, if there are no registers: the trace beyond the
     interrupt."""
-    frames: list[Frame] = []
-    for found in report.told:
+    frames: list[StackFrame] = []
+    for found in report.in_order:
         if found is None and frames:
             break
         if frames or (found is not None and found.name in TICKS):
@@ -108,8 +108,8 @@ def _beyond(report: Report) -> list[Frame]:
 
 
 #: Where a guilty function may be looked for.
-_PLACES: Mapping[str, Callable[[str, Report], list[Frame]]] = {
-    "named": lambda named, report: [Frame(named)] if named else [],
+_PLACES: Mapping[str, Callable[[str, Report], list[StackFrame]]] = {
+    "named": lambda named, report: [StackFrame(named)] if named else [],
     "at": lambda named, report: report.ats[:1],
     "trace": lambda named, report: _trace(report),
     "lock": lambda named, report: report.locks[:2],
@@ -118,14 +118,14 @@ _PLACES: Mapping[str, Callable[[str, Report], list[Frame]]] = {
     "became": lambda named, report: report.became,
     "allocated": lambda named, report: report.allocated,
     "caller": lambda named, report: report.callers,
-    "workqueue": lambda named, report: [Frame(report.workqueue)] if report.workqueue else [],
+    "workqueue": lambda named, report: [StackFrame(report.workqueue)] if report.workqueue else [],
     "running": lambda named, report: _running(report),
     "interrupted": lambda named, report: _interrupted(report),
     "beyond": lambda named, report: _beyond(report),
 }
 
 
-def _called(frames: Sequence[Frame]) -> Frame | None:
+def _called(frames: Sequence[StackFrame]) -> StackFrame | None:
     """Return what runs without end: the work's own outermost function.
 
     A CPU may be caught anywhere in what that function calls. The frame outside of it is one that
@@ -139,7 +139,7 @@ def _called(frames: Sequence[Frame]) -> Frame | None:
     return None
 
 
-def _awaited(frames: Sequence[Frame]) -> Frame | None:
+def _awaited(frames: Sequence[StackFrame]) -> StackFrame | None:
     """Return what a task sleeps for."""
     for found in frames:
         if any(name in found.name for name in _SAME_WAIT):
@@ -149,10 +149,13 @@ def _awaited(frames: Sequence[Frame]) -> Frame | None:
     return next((found for found in frames if found.name not in AWAY), None)
 
 
-_PICKS: Mapping[str, Callable[[Sequence[Frame]], Frame | None]] = {"called": _called, "awaited": _awaited}
+_PICKS: Mapping[str, Callable[[Sequence[StackFrame]], StackFrame | None]] = {
+    "called": _called,
+    "awaited": _awaited,
+}
 
 
-def title(form: Format, values: dict[str, str], report: Report, culprit: Frame | None) -> str:
+def title(form: Format, values: dict[str, str], report: Report, culprit: StackFrame | None) -> str:
     """Return what happened and where, in one line."""
     where = function_name(culprit.name) if culprit else ""
     what = plain(values.get("what") or "")

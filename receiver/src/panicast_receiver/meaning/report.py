@@ -12,7 +12,7 @@ from .frames import (
     ENDS,
     REGISTERS,
     TRACES,
-    Frame,
+    StackFrame,
     begins_trace,
     caller,
     ends_trace,
@@ -58,7 +58,7 @@ _ASIDE = (
     ),
 )
 #: What arm says where an interrupt came.
-EXCEPTION = Frame("apic_timer_interrupt")
+EXCEPTION = StackFrame("apic_timer_interrupt")
 _ACCESS = ("Read of size", "Read at addr", "Write of size", "Write at addr")
 _KTHREAD = ("RCU grace-period kthread stack dump", "Stack dump where RCU GP kthread")
 #: What a line that is no frame must begin with, or have in it, to tell anything.
@@ -89,7 +89,7 @@ class Trace:
     """A stack trace. ``aside`` says that it is not the trace of the task that crashed."""
 
     aside: bool = False
-    frames: list[Frame] = field(default_factory=list)
+    frames: list[StackFrame] = field(default_factory=list)
 
 
 @dataclass
@@ -102,13 +102,13 @@ class Report:
     frames and registers in order, with None before each trace.
     """
 
-    locks: list[Frame] = field(default_factory=list)
-    became: list[Frame] = field(default_factory=list)
-    ats: list[Frame] = field(default_factory=list)
+    locks: list[StackFrame] = field(default_factory=list)
+    became: list[StackFrame] = field(default_factory=list)
+    ats: list[StackFrame] = field(default_factory=list)
     traces: list[Trace] = field(default_factory=list)
-    allocated: list[Frame] = field(default_factory=list)
-    callers: list[Frame] = field(default_factory=list)
-    told: list[Frame | None] = field(default_factory=list)
+    allocated: list[StackFrame] = field(default_factory=list)
+    callers: list[StackFrame] = field(default_factory=list)
+    in_order: list[StackFrame | None] = field(default_factory=list)
     access: str = ""
     workqueue: str = ""
     next: str = ""
@@ -128,14 +128,14 @@ def take_apart(lines: Sequence[Line]) -> Report:
             if number and lines[number - 1][0].endswith((" RIP:", " RIP: ")):
                 # Before 2.6.20 it had a line of its own.
                 report.ats.append(found._replace(at=True))
-                report.told.append(report.ats[-1])
+                report.in_order.append(report.ats[-1])
                 continue
             if lock_follows:
                 report.locks.append(found)
                 lock_follows = False
                 continue
             if found.sure:
-                report.told.append(found)
+                report.in_order.append(found)
             if became:
                 report.became.append(found)
             if allocated:
@@ -161,11 +161,11 @@ def take_apart(lines: Sequence[Line]) -> Report:
             aside = kthread
             kthread = allocated = False
             report.traces.append(current)
-            report.told.append(None)
+            report.in_order.append(None)
             continue
         if where := place(text):
             report.ats.append(where)
-            report.told.append(where)
+            report.in_order.append(where)
             continue
         if number and ends_trace(text):
             if current is not None and current.frames:
@@ -178,10 +178,10 @@ def take_apart(lines: Sequence[Line]) -> Report:
         if stripped.startswith("page last allocated"):
             allocated = not report.allocated
         elif stripped.startswith("Exception stack"):
-            report.told.append(EXCEPTION)
+            report.in_order.append(EXCEPTION)
         if " at: " in text or stripped.startswith("at: "):
             if name := symbol_in(text):
-                report.locks.append(Frame(name))
+                report.locks.append(StackFrame(name))
         elif stripped.startswith(_ASIDE) or stripped.endswith("state was registered at:"):
             aside, current = True, None
         elif stripped.endswith(" at:"):
@@ -193,19 +193,19 @@ def take_apart(lines: Sequence[Line]) -> Report:
         elif "[Hardware Error]: Machine check: " in text:
             report.hardware = report.hardware or text.partition("Machine check: ")[2].strip()
         elif stripped.startswith("caller is "):
-            report.callers += [Frame(name)] if (name := symbol_in(text)) else []
+            report.callers += [StackFrame(name)] if (name := symbol_in(text)) else []
         elif " last function: " in text:
             report.workqueue = text.partition(" last function: ")[2].strip().split("+")[0]
     return report
 
 
-def _append(frames: list[Frame], found: Frame) -> None:
+def _append(frames: list[StackFrame], found: StackFrame) -> None:
     """Add a frame, unless it repeats the last one: the next line often names the caller again."""
     if not (frames and frames[-1].sure and frames[-1].name == found.name):
         frames.append(found)
 
 
-def trace_of(report: Report) -> list[Frame]:
+def trace_of(report: Report) -> list[StackFrame]:
     """Return the frames to show: of the guilty task, else of the first trace that there is."""
     traces = [trace for trace in report.traces if trace.frames]
     return next((trace.frames for trace in traces if not trace.aside), traces[0].frames if traces else [])

@@ -27,9 +27,9 @@ class Calendar:
 
     def now_ns(self) -> int:
         """Return nanoseconds since the epoch."""
-        return self._tell(time.time_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+        return self._time_ns(time.time_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME))
 
-    def _tell(self, wall: int, steady: int) -> int:
+    def _time_ns(self, wall: int, steady: int) -> int:
         offset = wall - steady
         if self._offset is None:
             known = self._seen is None or 0 <= wall - self._seen <= STAND_NS

@@ -115,7 +115,7 @@ class Collector:
     async def _store(self, messages: Sequence[Msg]) -> bool:
         """Commit the messages' records, however often that must be tried; return False if we must
         stop first."""
-        batch = [told for message in messages if (told := self._told(message))]
+        batch = [notice for message in messages if (notice := self._notice(message))]
         pause = RETRY_S
         while not self._stopping.is_set():
             counts: Counter[str] = Counter()
@@ -141,7 +141,7 @@ class Collector:
                 await message.in_progress()
         await work
 
-    def _told(self, message: Msg) -> Notice | None:
+    def _notice(self, message: Msg) -> Notice | None:
         try:
             return Notice(unpack(message.data, message.headers or {}), "")
         except ValueError as error:

@@ -239,8 +239,8 @@ def _limits(settings: Settings) -> Limits:
 def _put_into_force(settings: Settings, intake: Intake, committer: Committer, keys: Keys) -> None:
     """Apply the settings that may change while we run."""
     intake.set_limits(_limits(settings), settings.raw_window_s)
-    intake.guard.sources.per_minute = settings.source_records_per_minute
-    intake.guard.macs.per_minute = settings.mac_records_per_minute
+    intake.rates.sources.per_minute = settings.source_records_per_minute
+    intake.rates.macs.per_minute = settings.mac_records_per_minute
     intake.keys = keys
     intake.require_sealed = settings.require_sealed
     intake.sealed_hosts = parse_names(settings.sealed_hosts)

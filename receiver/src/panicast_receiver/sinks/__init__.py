@@ -70,7 +70,7 @@ def hand_over(sink: Sink, batch: Sequence[Notice], counts: Counter[str]) -> list
         sink.deliver(batch)
     except Refused as error:
         if len(batch) > 1:
-            return [refused for told in batch for refused in hand_over(sink, [told], counts)]
+            return [refused for notice in batch for refused in hand_over(sink, [notice], counts)]
         counts["refused"] += 1
         logger.error("%s: record %s is refused: %s", sink.name, batch[0].record["id"], error)
         return [(batch[0], str(error))]

@@ -58,21 +58,21 @@ class Hook:
 
     def deliver(self, batch: Sequence[Notice]) -> None:
         """See Sink."""
-        for told in batch:
-            self._run(told)
+        for notice in batch:
+            self._run(notice)
 
-    def _run(self, told: Notice) -> None:
+    def _run(self, notice: Notice) -> None:
         with contextlib.ExitStack() as stack:
             # Not a pipe: a program that does not read it would block us.
             document = stack.enter_context(os.fdopen(os.memfd_create("record"), "w+b"))
-            document.write(json.dumps(told.record).encode())
+            document.write(json.dumps(notice.record).encode())
             document.seek(0)
             child = subprocess.Popen(
                 [sys.executable, "-I", "-S", confined.__file__, self._program, *self._secrets],
                 stdin=document,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                env={**_CLEAN, **variables(told)},
+                env={**_CLEAN, **variables(notice)},
                 cwd="/",
                 start_new_session=True,
             )
@@ -91,10 +91,10 @@ class Hook:
             raise OSError(f"{self._program} ended with {code}: {words}")
 
 
-def variables(told: Notice) -> Mapping[str, str]:
+def variables(notice: Notice) -> Mapping[str, str]:
     """Return a record's environment variables. No byte in them means anything to a shell that reads
     lines."""
-    return {f"PANICAST_{key.upper()}": escape(str(told.record[key])) for key in _VARIABLES}
+    return {f"PANICAST_{key.upper()}": escape(str(notice.record[key])) for key in _VARIABLES}
 
 
 def _last_words(process: int, stderr: int) -> bytes | None:

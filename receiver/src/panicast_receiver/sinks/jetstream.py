@@ -51,11 +51,11 @@ class JetStream:
     async def _publish_all(self, client: Client, batch: Sequence[Notice]) -> None:
         stream = client.jetstream()
         messages = []
-        for told in batch:
-            packed = pack(told.record, client.max_payload)
+        for notice in batch:
+            packed = pack(notice.record, client.max_payload)
             if packed is None:
                 raise Refused(f"it is larger than the max_payload of the server, {client.max_payload} bytes")
-            messages.append((subject(told.record), *packed))
+            messages.append((subject(notice.record), *packed))
         tasks = [
             stream.publish(to, data, timeout=_ACK_S, headers=dict(headers)) for to, data, headers in messages
         ]

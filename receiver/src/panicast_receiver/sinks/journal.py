@@ -24,22 +24,22 @@ class Journal:
 
     def deliver(self, batch: Sequence[Notice]) -> None:
         """See Sink."""
-        for told in batch:
-            self._write(told)
+        for notice in batch:
+            self._write(notice)
 
-    def _write(self, told: Notice) -> None:
+    def _write(self, notice: Notice) -> None:
         entry = b"".join(
-            _field(name, value.encode("utf-8", "backslashreplace")) for name, value in fields(told).items()
+            _field(name, value.encode("utf-8", "backslashreplace")) for name, value in fields(notice).items()
         )
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, too_long():
             sock.sendto(entry, self._path)
 
 
-def fields(told: Notice) -> Mapping[str, str]:
+def fields(notice: Notice) -> Mapping[str, str]:
     """Return the entry's fields, escaped, because some tools show them unescaped on a terminal."""
-    record = told.record
+    record = notice.record
     return {
-        "MESSAGE": told.line,
+        "MESSAGE": notice.line,
         "PRIORITY": str(PRIORITIES.get(record["type"], 5)),
         "SYSLOG_IDENTIFIER": "panicast",
         **{f"PANICAST_{key.upper()}": escape(str(record[key])) for key in _FIELDS if record[key]},

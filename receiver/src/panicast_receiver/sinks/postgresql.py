@@ -46,7 +46,7 @@ class PostgreSQL:
 
     def deliver(self, batch: Sequence[Notice]) -> None:
         """See Sink."""
-        rows = io.StringIO("".join(central.line(told.record) for told in batch))
+        rows = io.StringIO("".join(central.line(notice.record) for notice in batch))
         try:
             with closing(psycopg2.connect(**self._parameters)) as connection:
                 connection.set_client_encoding("UTF8")

@@ -33,11 +33,11 @@ class Syslog:
 
     def deliver(self, batch: Sequence[Notice]) -> None:
         """See Sink."""
-        for told in batch:
-            self._send(told)
+        for notice in batch:
+            self._send(notice)
 
-    def _send(self, told: Notice) -> None:
-        line = message(told)
+    def _send(self, notice: Notice) -> None:
+        line = message(notice)
         if self._target.way == "udp":
             family, kind, protocol, _, address = socket.getaddrinfo(
                 *self._target[1:], type=socket.SOCK_DGRAM
@@ -55,14 +55,14 @@ class Syslog:
                 _send_all(sealed, counted)
 
 
-def message(told: Notice) -> bytes:
+def message(notice: Notice) -> bytes:
     """Return the record as one message; its text stays in the database."""
-    record = told.record
+    record = notice.record
     host = re.sub(r"[^!-~]", "_", record["host"])[:255] or "-"
     parameters = " ".join(f'{key}="{_value(record[key])}"' for key in _PARAMETERS if record[key])
     priority = _FACILITY * 8 + PRIORITIES.get(record["type"], 5)
     head = f"<{priority}>1 {record['received'][:26]}Z {host} panicast - {record['type']}"
-    return f"{head} [{_SD_ID} {parameters}] {told.line}".encode("utf-8", "backslashreplace")
+    return f"{head} [{_SD_ID} {parameters}] {notice.line}".encode("utf-8", "backslashreplace")
 
 
 def _value(value: object) -> str:

@@ -27,8 +27,8 @@ SEVERITIES = {"panic": "critical", "oops": "warning"}
 _REFUSALS = frozenset({400, 413, 414, 422, 431})
 
 
-def _alertmanager(told: Notice) -> Any:
-    record = told.record
+def _alertmanager(notice: Notice) -> Any:
+    record = notice.record
     severity = SEVERITIES.get(record["type"], "info")
     labels = {"alertname": "Kernel" + record["type"].capitalize(), "severity": severity}
     labels.update({key: escape(record[key]) for key in ("host", "signature", "release") if record[key]})
@@ -36,18 +36,18 @@ def _alertmanager(told: Notice) -> Any:
     labels.update({key: escape(crash[key]) for key in ("kind", "at", "module") if crash.get(key)})
     # Not in place of the other, by which alerts are routed: a warning that ends in a panic is one, too.
     labels.update({"crash_severity": crash["severity"]} if crash.get("severity") else {})
-    notes = {"summary": told.line, "record": record["id"]}
+    notes = {"summary": notice.line, "record": record["id"]}
     return [{"labels": labels, "annotations": notes, "startsAt": record["received"]}]
 
 
-def _chat(told: Notice) -> Any:
+def _chat(notice: Notice) -> Any:
     # Slack's own three characters, so that a reason cannot become a link or a mention.
-    line = told.line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return {"text": f"{line} (record {told.record['id']})"}
+    line = notice.line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return {"text": f"{line} (record {notice.record['id']})"}
 
 
 FORMATS: dict[str, Callable[[Notice], Any]] = {
-    "record": lambda told: told.record,
+    "record": lambda notice: notice.record,
     "alertmanager": _alertmanager,
     "chat": _chat,
 }
@@ -67,13 +67,13 @@ class Webhook:
 
     def deliver(self, batch: Sequence[Notice]) -> None:
         """See Sink."""
-        for told in batch:
-            self._post(told)
+        for notice in batch:
+            self._post(notice)
 
-    def _post(self, told: Notice) -> None:
+    def _post(self, notice: Notice) -> None:
         request = urllib.request.Request(
             self._url,
-            json.dumps(self._form(told)).encode(),
+            json.dumps(self._form(notice)).encode(),
             {"Content-Type": "application/json", "User-Agent": "panicast-receiver"},
         )
         try:

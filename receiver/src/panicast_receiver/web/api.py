@@ -110,19 +110,19 @@ class _Handlers:
         stream = feed.join()
         if stream is None:
             raise web.HTTPServiceUnavailable(
-                text=f"{MOST_STREAMS} streams are open, and there are to be no more",
+                text=f"{MOST_STREAMS} streams are open, which is the limit; try again in a minute",
                 headers={"Retry-After": "60"},
             )
         try:
-            return await self._told(request, query, stream)
+            return await self._stream(request, query, stream)
         finally:
             feed.leave(stream)
 
-    async def _told(self, request: web.Request, query: Query, stream: Stream) -> web.StreamResponse:
+    async def _stream(self, request: web.Request, query: Query, stream: Stream) -> web.StreamResponse:
         feed = self._site.feed
         newest = await feed.newest()
-        told = request.headers.get("Last-Event-ID", "")
-        if told and not (told.isascii() and told.isdigit() and len(told) < 19):
+        last = request.headers.get("Last-Event-ID", "")
+        if last and not (last.isascii() and last.isdigit() and len(last) < 19):
             raise UsageError("Last-Event-ID is not the id of an event")
         response = web.StreamResponse(
             headers={
@@ -134,7 +134,7 @@ class _Handlers:
         )
         await response.prepare(request)
         # A number of a database that was replaced since means nothing in this one.
-        events = feed.events(stream, query, min(int(told), newest) if told else newest)
+        events = feed.events(stream, query, min(int(last), newest) if last else newest)
         try:
             async for event in events:
                 if request.transport is None or request.transport.is_closing():

@@ -20,7 +20,7 @@ _LINES = re.compile(rb"(?:[^\n]*\n){%d}" % PART_LINES)
 _PANIC = b"Kernel panic - not syncing: "
 
 
-class Line(NamedTuple):
+class ShownLine(NamedTuple):
     """A line of a log. ``level`` is one of LEVELS or empty. ``kind`` is what meaning.kind_of says
     of a line of the crash, or ``gap``."""
 
@@ -34,7 +34,7 @@ class Log(NamedTuple):
     """The lines of a text. ``crash`` is the number of the line with which the crash begins, or
     None."""
 
-    lines: list[Line]
+    lines: list[ShownLine]
     crash: int | None
 
 
@@ -85,8 +85,8 @@ def read(text: bytes) -> Log:
     )
 
 
-def _line(head: str, rest: str, more: str, in_crash: bool) -> Line:
+def _line(head: str, rest: str, more: str, in_crash: bool) -> ShownLine:
     if not more and GAP.fullmatch(rest):
-        return Line("", "gap", "", rest)
+        return ShownLine("", "gap", "", rest)
     level, stamp = split_level(head)
-    return Line(level, kind_of(rest) if in_crash else "", escape(stamp), escape(rest + more))
+    return ShownLine(level, kind_of(rest) if in_crash else "", escape(stamp), escape(rest + more))

@@ -68,11 +68,11 @@ def application(site: Site, visitors: Visitors) -> web.Application:
             with visitors.answering(request.protocol):
                 return await sending.send(request, await handler(request))
         except web.HTTPException as error:
-            return _told(request, error)
+            return _refusal(request, error)
         except ReceiverError as error:
             return _error(request, status_of(error), str(error))
 
-    def _told(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
+    def _refusal(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
         if error.status < 400:
             return error
         wants_page = not (site.is_program(request) or site.is_plain(request)) and request.method == "GET"
@@ -82,11 +82,11 @@ def application(site: Site, visitors: Visitors) -> web.Application:
             return web.Response(
                 status=303, headers={"Location": f"{site.base}/login?{urlencode({'to': to})}"}
             )
-        told = _error(request, error.status, error.text or error.reason)
+        answer = _error(request, error.status, error.text or error.reason)
         for name in ("Allow", "WWW-Authenticate", "Retry-After"):
             if name in error.headers:
-                told.headers[name] = error.headers[name]
-        return told
+                answer.headers[name] = error.headers[name]
+        return answer
 
     def _error(request: web.Request, status: int, text: str) -> web.Response:
         if site.is_program(request):

@@ -65,7 +65,7 @@ def test_an_honest_panic_begins_among_more_than_can_be_looked_at(through):
 
 def test_a_forger_of_an_address_keeps_its_owner_from_nothing_large():
     intake = Intake(Limits(), 60)
-    intake.guard.sources.per_minute = 600
+    intake.rates.sources.per_minute = 600
     flood = [udp_frame(forged(number)) for number in range(2000)]
     assert len(fed(intake, flood, "ring")) == 600
     (record,) = fed(intake, [udp_frame(frame) for frame in HONEST], "ring")

@@ -115,7 +115,7 @@ def test_pieces_count_as_memory_and_who_makes_up_senders_pushes_out_none_of_the_
     assert len(intake._netconsole._new) < 20_000
     (record,) = intake.tick(LATER)
     assert record.received_text == b"".join([*PLAIN[:1] * 5, *PLAIN[1:]])
-    assert not any(run.pieces for run in intake._netconsole._new.values())
+    assert not any(run.fragments for run in intake._netconsole._new.values())
     intake.flush()
     assert intake._netconsole._size == 0
 

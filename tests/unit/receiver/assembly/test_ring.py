@@ -68,7 +68,7 @@ def test_senders_that_begin_too_many_records_are_refused_alike(vectors, big, dat
     frames = [udp_frame(datagram, mac=data.draw(st.sampled_from([one, one, other]))) for datagram in chosen]
     fast, slow = Intake(Limits(), 60), Intake(Limits(), 60)
     for intake in (fast, slow):
-        intake.guard.sources.per_minute = 5
+        intake.rates.sources.per_minute = 5
     got = by_ring(fast, frames)
     wanted = [one for frame in frames for one in slow.feed(Packet(frame, Source(), ethernet=True), NOW)]
     assert [told(record) for record in got] == [told(record) for record in wanted]

@@ -126,7 +126,7 @@ def test_the_counts_are_written_on_a_full_disk_too(tmp_path):
 
 def told(calendar, *readings):
     """What is told at each (wall, steady), from the epoch."""
-    return [calendar._tell(wall, steady) for wall, steady in readings]
+    return [calendar._time_ns(wall, steady) for wall, steady in readings]
 
 
 def test_a_clock_that_jumps_is_not_believed_until_it_has_stood_for_a_day():
