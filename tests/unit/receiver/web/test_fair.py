@@ -22,7 +22,10 @@ async def asked(threads, who, work):
 
 
 def test_visitors_have_their_turns():
-    """One asks for much, in each of all threads; who comes after is answered after one more at most."""
+    """One asks for much; who comes after is answered after one more at most.
+
+    With one thread: of two, the other may stand still for as long as the machine is busy.
+    """
     done, go = [], threading.Event()
 
     def work(who):
@@ -30,7 +33,7 @@ def test_visitors_have_their_turns():
         done.append(who)
 
     async def all_ask():
-        threads = FairThreads(2, "test")
+        threads = FairThreads(1, "test")
         tasks = [asyncio.create_task(asked(threads, "greedy", lambda: work("greedy"))) for _ in range(20)]
         await asyncio.sleep(0)
         tasks += [
@@ -43,7 +46,7 @@ def test_visitors_have_their_turns():
 
     asyncio.run(all_ask())
     assert done.count("greedy") == 20
-    assert {done.index("one"), done.index("two")} <= set(range(6)), done
+    assert {done.index("one"), done.index("two")} <= set(range(4)), done
 
 
 def test_a_visitor_has_one_thing_done_at_a_time():
