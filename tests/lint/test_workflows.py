@@ -8,8 +8,10 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from panicast_build.core import tools
 from panicast_build.core.paths import CACHE, ROOT
@@ -65,6 +67,59 @@ def test_every_target_is_built() -> None:
 def test_actions_are_pinned_by_commit() -> None:
     used = re.findall(r"uses: (\S+)", (ROOT / workflows.WRITTEN["github.yml"]).read_text())
     assert used and all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action) for action in used)
+
+
+def written(name: str) -> dict[str, Any]:
+    return dict(YAML(typ="safe").load(ROOT / workflows.WRITTEN[name]))
+
+
+def test_github_grants_little_and_ends_each_job() -> None:
+    """Only the job that attests may speak for the project, and it runs nothing of the tree."""
+    flow = written("github.yml")
+    assert flow["permissions"] == {"contents": "read"}
+    for name, job in flow["jobs"].items():
+        assert 0 < job["timeout-minutes"] <= 180, name
+        assert ("permissions" in job) == (name == "attest"), name
+        checkouts = [step for step in job["steps"] if step.get("uses", "").startswith("actions/checkout@")]
+        assert all(step["with"]["persist-credentials"] is False for step in checkouts), name
+    steps = flow["jobs"]["attest"]["steps"]
+    assert all("run" not in step and "checkout" not in step["uses"] for step in steps)
+
+
+def test_a_push_with_a_request_runs_once() -> None:
+    """Two forks may call their branches alike: requests are told apart by their numbers."""
+    flow = written("github.yml")
+    # YAML 1.2 reads on: as a word.
+    assert flow["on"]["push"] == {"branches": ["main"]}
+    assert "pull_request.number || github.run_id" in flow["concurrency"]["group"]
+    first, *_ = written("gitlab.yml")["workflow"]["rules"]
+    assert "$CI_OPEN_MERGE_REQUESTS" in first["if"] and first["when"] == "never"
+
+
+def test_gitlab_pins_its_engine_and_ends_each_job() -> None:
+    flow = written("gitlab.yml")
+    engine = flow[".engine"]
+    assert re.fullmatch(r"docker:\d+\.\d+\.\d+-dind", *engine["services"])
+    assert (engine["variables"]["DOCKER_TLS_VERIFY"], engine["variables"]["DOCKER_TLS_CERTDIR"]) == (
+        "1",
+        "/certs",
+    )
+    jobs = {name: job for name, job in flow.items() if isinstance(job, dict) and "script" in job}
+    assert jobs and all("timeout" in job for job in jobs.values())
+
+
+@pytest.mark.parametrize("name", workflows.WRITTEN)
+def test_what_is_kept_from_run_to_run_is_no_change_of_the_tree(name: str) -> None:
+    """Packages would say that they were built from a changed tree. A cache's name does not grow in number."""
+    text = (ROOT / workflows.WRITTEN[name]).read_text()
+    kept = re.findall(r"path: (\S*\.tar)$|- (\S*\.tar)$", text, re.MULTILINE)
+    assert kept
+    for path in map("".join, kept):
+        ignored = run(["git", "check-ignore", "--quiet", path.replace("*", "2026-48")], cwd=ROOT, check=False)
+        assert ignored.code == 0, path
+    if name == "gitlab.yml":
+        # GitLab deletes no cache: there is one for each target.
+        assert written(name)["package"]["cache"]["key"] == "$TARGET"
 
 
 @pytest.mark.parametrize("name", workflows.WRITTEN)
