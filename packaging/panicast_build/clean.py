@@ -22,6 +22,7 @@ from panicast_build.engine import engine, unused
 
 # The folders of the cache, and who fills them again. The engine's own data goes with its images.
 FOLDERS = {
+    "actionlint": "the linter of workflows: downloaded again",
     "bench": "a benchmark that was interrupted left it",
     "ccache": "compiled kernels: ./inv kernel compiles them again, for hours",
     "compiled": "the compiled module of the tests",
@@ -29,6 +30,7 @@ FOLDERS = {
     "images": "base images as archives: downloaded again",
     "kernel-source": "kernels' sources: downloaded again",
     "logs": "logs of earlier runs, and screenshots",
+    "mutate": "a copy of the tree that an interrupted ./inv mutate left",
     "smoke": "the virtual machines' disks: made again in minutes",
 }
 IMAGES = "container images: downloaded and made again, in up to an hour"

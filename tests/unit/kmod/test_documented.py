@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every parameter of the module is in the packaged modprobe.d file and the man page, with its default."""
+"""Each parameter of the module has one default everywhere, and each card's driver is described as it is."""
 
 import re
 from pathlib import Path
 
 import pytest
+
+from panicast_build.core.paths import ROOT
+from panicast_build.crash.kit import NICS
 
 KMOD = Path(__file__).resolve().parents[3] / "kmod"
 PARAMS = "".join((KMOD / name).read_text(encoding="utf-8") for name in ("params.c", "key.c"))
@@ -30,3 +33,33 @@ def test_the_documented_default_is_the_one_in_the_code(name: str) -> None:
 def test_the_man_page_has_the_default(name: str) -> None:
     page = (KMOD / "dist/panicast-ctl.8").read_text(encoding="utf-8")
     assert re.search(rf"^\.BR {name} = ?{re.escape(defaults()[name])}$", page, re.M)
+
+
+def test_what_is_in_force_at_load_is_the_documented_default() -> None:
+    """A number that config.c leaves out is 0; what is no number has a type of its own there."""
+    text = (KMOD / "config.c").read_text(encoding="utf-8")
+    initial = dict(re.findall(r"^\t\t\.(\w+) = (\d+),$", text, re.M))
+    numbers = {name: value for name, value in defaults().items() if value.isdigit()}
+    assert len(numbers) > 8
+    assert {name: initial.get(name, "0") for name in numbers} == numbers
+
+
+def drivers() -> dict[str, bool]:
+    """Whether a driver takes locks of its own, by its name in the module's table."""
+    rows = re.findall(r'^\t\{ "([\w-]+)", (NONE)?', (KMOD / "driver.c").read_text(encoding="utf-8"), re.M)
+    assert len(rows) > 20
+    return {name: not none for name, none in rows}
+
+
+def test_the_page_names_the_drivers_that_always_send() -> None:
+    page = (ROOT / "packaging/templates/docs/crashes.md").read_text(encoding="utf-8")
+    named = re.search(r"to send or to poll always send: ([^(]*)\(", page)
+    assert named
+    always = {name.removesuffix("_core") for name, locks in drivers().items() if not locks}
+    assert set(re.split(r",\s+", named[1].strip())) == always
+
+
+def test_the_crashes_expect_of_each_card_what_the_module_knows_of_its_driver() -> None:
+    known = drivers()
+    cards = {name: [known[one] for one in nic.drivers if one in known] for name, nic in NICS.items()}
+    assert cards == {name: [nic.locks] for name, nic in NICS.items()}

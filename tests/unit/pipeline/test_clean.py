@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,6 +14,7 @@ from docker.errors import APIError
 
 from panicast_build import clean
 from panicast_build.core.errors import UserError
+from panicast_build.core.paths import ROOT
 from panicast_build.engine import images, unused
 
 
@@ -108,6 +110,15 @@ def test_yes_leaves_locks_and_what_is_not_ours(cache: Path, monkeypatch: pytest.
     connect(engine, monkeypatch)
     clean.run(yes=True)
     assert files(cache) == {"images/1.lock", "foreign/x"} and set(engine.found) == {"somebody/else:1"}
+
+
+def test_each_folder_of_the_cache_can_be_freed() -> None:
+    """docker/ is the engine's own: it goes with its images. Locks stay."""
+    sources = [
+        path for folder in ("packaging/panicast_build", "tests") for path in (ROOT / folder).rglob("*.py")
+    ]
+    found = {name for path in sources for name in re.findall(r'CACHE / "([\w-]+)"', path.read_text())}
+    assert found - {"docker"} == set(clean.FOLDERS)
 
 
 def test_without_an_engine_the_rest_is_shown(

@@ -10,9 +10,11 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
+from panicast_receiver import sinks
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.retention import UNTOLD_NS, Retention
 from panicast_receiver.db.store import Store
@@ -463,3 +465,12 @@ def test_retention_does_not_wait_for_a_sink_that_is_no_more(store, tmp_path):
     assert store.expire(Retention(days=1), time.time_ns())
     with closing(Reader(tmp_path)) as reader:
         assert reader.select(Query()) == []
+
+
+def test_each_sink_can_be_chosen():
+    """A sink that no setting leads to delivers nothing."""
+    folder = Path(sinks.__file__).parent
+    a_sink = re.compile(r"^class (\w+)\b(?:(?!^class ).)*^    def deliver\(", re.MULTILINE | re.DOTALL)
+    found = [name for path in folder.glob("[!_]*.py") for name in a_sink.findall(path.read_text())]
+    chosen = (folder / "choice.py").read_text()
+    assert len(found) >= 6 and [name for name in found if f"sinks.append({name}(" not in chosen] == []
