@@ -21,6 +21,7 @@ from ..text import shorten
 from . import changes, schema, turns
 from .named import NamedFile
 from .store import row_to_record
+from .writing import transaction
 
 #: Types of which the text tells of a crash.
 CRASHES = ("panic", "oops")
@@ -33,9 +34,13 @@ PATIENCE_S = 1.5
 _COMMIT_S = 0.5
 #: Bytes of a title.
 LONGEST_TITLE = 512
+#: By its own index, which SQLite would not choose: else each look reads and sorts all that wait, and keeps
+#: the others from writing meanwhile.
+_QUEUE = "records INDEXED BY records_to_explain"
 _WAITING = (
-    "SELECT * FROM records WHERE signature IS NULL AND tries >= ? ORDER BY tries, turn, changed LIMIT ?"
+    f"SELECT * FROM {_QUEUE} WHERE signature IS NULL AND tries >= ? ORDER BY tries, turn, changed LIMIT ?"
 )
+_GIVE_UP = f"UPDATE {_QUEUE} SET signature = '', failure = ? WHERE signature IS NULL AND tries >= ?"
 #: Of so many times to begin, one is for what was begun before.
 _AGAIN_EVERY = 8
 _NEVER_ENDED = "whoever looked at it was ended, twice"
@@ -105,11 +110,8 @@ class Meanings:
         """
         self._begun += 1
         least = 0 if self._begun % _AGAIN_EVERY else 1
-        with _Transaction(self._db) as db:
-            db.execute(
-                "UPDATE records SET signature = '', failure = ? WHERE signature IS NULL AND tries >= ?",
-                (_NEVER_ENDED, MOST_TRIES),
-            )
+        with transaction(self._db) as db:
+            db.execute(_GIVE_UP, (_NEVER_ENDED, MOST_TRIES))
             rows = (
                 db.execute(_WAITING, (least, most)).fetchall() or db.execute(_WAITING, (0, most)).fetchall()
             )
@@ -128,7 +130,7 @@ class Meanings:
                 why = f"it cannot be read: {type(error).__name__}: {error}"
                 unreadable.append((why, row["identity"], row["changed"]))
         if unreadable:
-            with _Transaction(self._db) as db:
+            with transaction(self._db) as db:
                 db.executemany(
                     "UPDATE records SET signature = '', failure = ? WHERE identity = ? AND changed = ?",
                     unreadable,
@@ -138,7 +140,7 @@ class Meanings:
     def end(self, found: Sequence[tuple[Task, Found]], untried: Sequence[Task] = ()) -> None:
         """Store what was found; ``untried`` were begun and never analysed. A record that has grown
         meanwhile waits again."""
-        with _Transaction(self._db) as db:
+        with transaction(self._db) as db:
             for task in untried:
                 db.execute(
                     "UPDATE records SET tries = tries - 1 WHERE identity = ? AND changed = ?", task[:2]
@@ -150,7 +152,7 @@ class Meanings:
         # The disk took its time: somebody may have told of them meanwhile.
         missed = [task for task, _ in found if task not in late and _told(task, _COMMIT_S / 2)]
         if missed:
-            with _Transaction(self._db) as db:
+            with transaction(self._db) as db:
                 _tell_again(db, missed)
 
     def known(self, after: bytes, most: int) -> list[Known]:
@@ -166,7 +168,7 @@ class Meanings:
 
     def rename(self, found: Sequence[tuple[Known, Meaning]]) -> None:
         """Store new names. Those who have the records do not get them again."""
-        with _Transaction(self._db) as db:
+        with transaction(self._db) as db:
             for one, meaning in found:
                 self._keep(db, one.task, meaning)
 
@@ -188,25 +190,6 @@ class Meanings:
                 task.changed,
             ),
         )
-
-
-class _Transaction:
-    """Does all that is done within it, or nothing; at the end the disk has it."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._db.execute("BEGIN IMMEDIATE")
-        return self._db
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self._db.execute("COMMIT")
-        finally:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
 
 
 def _told(task: Task, commit_s: float) -> bool:

@@ -188,13 +188,19 @@ def failure(error: sqlite3.Error, path: Path) -> ReceiverError:
     return ReceiverError(explain(error, path))
 
 
-def open_writer(path: Path) -> sqlite3.Connection:
-    """Open the existing database for writing. Raises ReceiverError with a sentence."""
+def open_writer(path: Path, lasting: bool = True) -> sqlite3.Connection:
+    """Open the existing database for writing. Raises ReceiverError with a sentence.
+
+    What is not ``lasting`` is written without waiting for the disk. Only a power cut may lose it,
+    and only until somebody else commits.
+    """
     try:
         connection = _connect(path, "rw")
         try:
             _check_version(connection, path, allow_new=False)
             _set_up(connection, path)
+            if not lasting:
+                connection.execute("PRAGMA synchronous = NORMAL")
         except BaseException:
             connection.close()
             raise

@@ -26,6 +26,7 @@ from . import belief, boots, changes, damage, retention, schema, turns
 from .folder import LOCK, open_lock
 from .named import NamedFile
 from .retention import Retention
+from .writing import transaction
 
 #: Kernel logs shrink to a third or less in 0.1 ms for 64 KiB; level 3 takes a third longer for 2 to 4 % less.
 _COMPRESSION_LEVEL = 1
@@ -161,6 +162,7 @@ class Store:
             self._lock.close()
             raise
         self._changed = 0
+        self._pace = turns.Pace()
         #: How many records were deleted of which a sink had not been told.
         self.untold = 0
         #: Who is told of at once; the others wait for their turn.
@@ -195,7 +197,7 @@ class Store:
         others still wait. Raises like ``write``."""
         if not turns.any_wait(self._db):
             return 0, False
-        return self._in_transaction([partial(turns.let_go, self._db, most, self._change)])[0], True
+        return self._in_transaction([partial(self._pace.let_go, self._db, most, self._change)])[0], True
 
     def expire(self, kept: Retention, now_ns: int, most: int = retention.BATCH) -> int:
         """Delete some of what need not be kept; return the number of rows. Raises like ``write``."""
@@ -340,17 +342,11 @@ class Store:
 
     def _in_transaction(self, steps: Sequence[Callable[[], T]]) -> list[T]:
         """Do all of the steps or none; the disk has them when this returns."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._db):
             # Others may write too.
             self._changed = changes.newest(self._db)
             results = [step() for step in steps]
             changes.keep(self._db, self._changed)
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
         # What went into a file that nobody finds is not kept.
         if self.is_gone():
             raise damage.GoneError("it was moved, deleted or replaced")

@@ -24,13 +24,18 @@ SCHEMA = f"""
 CREATE INDEX records_in_turn ON records (place, changed) WHERE turn = {WAITS};
 CREATE INDEX records_of_sender ON records (source_mac, source_ip, place) WHERE turn = {WAITS};
 """
-#: So many records that were let go may lie before a sink.
-_BEFORE_A_SINK = 16
+#: So many records are let go at a time while sinks are fed.
+_AT_A_TIME = 16
 _NEXT = f"SELECT rowid FROM records WHERE {_MAY_GO} ORDER BY place, changed LIMIT ?"
 _PLACE = (
     f"SELECT max((SELECT coalesce(min(place), 0) FROM records WHERE turn = {WAITS}), "
     f"(SELECT coalesce(max(place), -1) + 1 FROM records WHERE turn = {WAITS} "
     "AND source_mac IS ? AND source_ip IS ?))"
+)
+#: Whether of these changes one is of a record that was let go.
+_LET_GO_SINCE = (
+    f"SELECT 1 FROM records WHERE changed > ? AND changed <= ? AND turn = {WAITED} "
+    "AND type NOT IN ('hello', 'bye') LIMIT 1"
 )
 _LET_GO = f"UPDATE records SET turn = {WAITED}, changed = ? WHERE rowid = ?"
 
@@ -45,22 +50,26 @@ def any_wait(db: sqlite3.Connection) -> bool:
     return db.execute(f"SELECT 1 FROM records WHERE {_MAY_GO} LIMIT 1").fetchone() is not None
 
 
-def let_go(db: sqlite3.Connection, most: int, change: Callable[[], int]) -> int:
-    """Let up to ``most`` waiting records go, within a transaction; return how many went."""
-    room = min(most, _room(db, most))
-    rows = db.execute(_NEXT, (room,)).fetchall() if room else []
-    return sum(db.execute(_LET_GO, (change(), row[0])).rowcount for row in rows)
+class Pace:
+    """Lets waiting records go: where sinks are fed, as many as the slowest working one takes until
+    the next look. Whatever is urgent stands behind them, however slow sink, disk and machine are.
+    """
 
+    def __init__(self) -> None:
+        self._room = 1
+        #: The change of the last one that went.
+        self._last = 0
 
-def _room(db: sqlite3.Connection, most: int) -> int:
-    """Return how many more records the slowest working sink may have ahead of it, at most
-    ``most``."""
-    (slowest,) = db.execute("SELECT min(changed) FROM cursors WHERE fed AND complaint = ''").fetchone()
-    if slowest is None:
-        return most
-    before = db.execute(
-        f"SELECT 1 FROM records WHERE changed > ? AND turn != {WAITS} "
-        "AND type NOT IN ('hello', 'bye') LIMIT ?",
-        (slowest, _BEFORE_A_SINK),
-    ).fetchall()
-    return _BEFORE_A_SINK - len(before)
+    def let_go(self, db: sqlite3.Connection, most: int, change: Callable[[], int]) -> int:
+        """Let up to ``most`` waiting records go, within a transaction; return how many went."""
+        (slowest,) = db.execute("SELECT min(changed) FROM cursors WHERE fed AND complaint = ''").fetchone()
+        if slowest is not None:
+            if db.execute(_LET_GO_SINCE, (slowest, self._last)).fetchone():
+                self._room = max(1, self._room // 2)
+                return 0
+            most, self._room = min(most, self._room), min(_AT_A_TIME, 2 * self._room)
+        rows = db.execute(_NEXT, (most,)).fetchall()
+        for row in rows:
+            self._last = change()
+            db.execute(_LET_GO, (self._last, row[0]))
+        return len(rows)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..db import changes, schema
+from ..db.writing import transaction
 from ..errors import ReceiverError
 
 _WAITING = (
@@ -49,8 +50,7 @@ def move(
     refused: Sequence[tuple[bytes, str]],
 ) -> bool:
     """Advance a sink's cursor to ``after``; return False if `resend` moved it meanwhile."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(db):
         moved = db.execute(
             "UPDATE cursors SET changed = ? WHERE sink = ? AND changed = ?", (after, sink, before)
         )
@@ -61,11 +61,6 @@ def move(
                 "INSERT OR REPLACE INTO aside VALUES (?, ?, ?, ?)",
                 (sink, identity, reason[:_LONGEST_REASON] or "it says no", time.time_ns()),
             )
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
     return bool(moved.rowcount)
 
 

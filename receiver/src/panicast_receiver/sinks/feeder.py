@@ -112,7 +112,9 @@ class Feeder(threading.Thread):
 
     def _deliver_all(self) -> None:
         """Deliver everything after the cursor. Raises what went wrong."""
-        with closing(schema.open_writer(self._path)) as database:
+        # After a power cut it delivers again what the disk does not know yet: to wait for the disk each time
+        # would keep the store from writing, and what comes next from being told.
+        with closing(schema.open_writer(self._path, lasting=False)) as database:
             # A file without this sink was begun in place of a damaged one: all in it is to be told.
             cursor = cursors.begin(database, self.name, 0)
             self._deliver_aside(database)

@@ -14,6 +14,7 @@ import pytest
 
 from panicast_receiver.assembly.intake import Intake, Packet
 from panicast_receiver.assembly.reassembly import Limits
+from panicast_receiver.db import schema
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.retention import Retention
 from panicast_receiver.db.store import Store
@@ -51,6 +52,12 @@ def store(tmp_path):
 def test_a_commit_is_on_the_disk(store):
     """2: FULL, of which SQLite says that a commit survives a power cut."""
     assert store._db.execute("PRAGMA synchronous").fetchone()[0] == 2
+
+
+def test_what_need_not_last_waits_for_no_disk(store):
+    """1: NORMAL. Each sink writes for each record: in a flood the store would wait for that."""
+    with contextlib.closing(schema.open_writer(store.path, lasting=False)) as second:
+        assert second.execute("PRAGMA synchronous").fetchone()[0] == 1
 
 
 def test_nobody_writes_between_the_first_look_and_the_last_word(store):
