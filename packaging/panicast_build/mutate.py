@@ -209,7 +209,7 @@ def chosen() -> list[Mistake]:
     found = [Mistake(**row) for row in tomllib.loads(CHOSEN.read_text())["mistake"]]
     for one in found:
         if (ROOT / "kmod" / one.file).read_text().count(one.old) != 1:
-            raise UserError(f"{CHOSEN.name}: {one.old!r} is not in kmod/{one.file} once")
+            raise UserError(f"{CHOSEN.name}: {one.old!r} must occur exactly once in kmod/{one.file}")
     return found
 
 

@@ -129,7 +129,7 @@ def test_members_of_the_group_read_without_write_permission(machine) -> None:
 
     for signal in ("TERM", "KILL"):
         machine.run([*daemon, "--start", *as_daemon, "--exec=/usr/bin/panicast-receiver", "--", "serve"])
-        wait_for(machine, "/tmp/log", "raw frames cannot be heard without CAP_NET_RAW; going on with UDP")
+        wait_for(machine, "/tmp/log", "cannot receive raw frames without CAP_NET_RAW; using a UDP socket")
         machine.run(["python3", "-c", SENDER, *frames])
         wait_for(machine, "/tmp/log", "complete)")
         for _ in ("it runs", "it has ended"):

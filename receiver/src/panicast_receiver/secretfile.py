@@ -48,7 +48,7 @@ def read_line(name: str, what: str) -> str:
     path = place(name)
     lines = [line.strip() for line in read_secret(path, what) if line.strip()]
     if len(lines) != 1:
-        raise UsageError(f"{path}: right is one line, {what}")
+        raise UsageError(f"{path}: right is one line: {what}")
     return lines[0]
 
 

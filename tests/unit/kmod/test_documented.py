@@ -35,6 +35,14 @@ def test_the_man_page_has_the_default(name: str) -> None:
     assert re.search(rf"^\.BR {name} = ?{re.escape(defaults()[name])}$", page, re.M)
 
 
+def test_each_command_of_panicast_ctl_is_in_its_man_page() -> None:
+    usage = (KMOD / "dist/panicast-ctl").read_text(encoding="utf-8").partition("TEXT\n}")[0]
+    commands = re.findall(r"^  ([a-z]+)\b", usage.partition("Commands:")[2].partition("Options:")[0], re.M)
+    page = (KMOD / "dist/panicast-ctl.8").read_text(encoding="utf-8")
+    assert len(commands) >= 7
+    assert [name for name in commands if not re.search(rf"^\.BR? {name}\b", page, re.M)] == []
+
+
 def test_what_is_in_force_at_load_is_the_documented_default() -> None:
     """A number that config.c leaves out is 0; what is no number has a type of its own there."""
     text = (KMOD / "config.c").read_text(encoding="utf-8")

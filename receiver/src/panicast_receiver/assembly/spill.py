@@ -43,7 +43,7 @@ class Spill:
             while done < len(data):
                 done += os.pwrite(self._file.fileno(), data[done:], start + done)
         except OSError as error:
-            logger.warning("records cannot be spilled: %s; the longest idle are stored as they are", error)
+            logger.warning("cannot move records to the disk: %s; idle ones are stored incomplete", error)
             with self._lock:
                 self._end = min(self._end, start)
                 self.free(len(data))

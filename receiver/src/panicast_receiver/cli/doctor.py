@@ -66,10 +66,10 @@ def _service(state_dir: Path) -> Finding:
     except PermissionError:
         # Nobody but the service may lock it, nor open it.
         if stats.read(state_dir) is None:
-            return Finding(f"no service has said anything in {state_dir} lately", "ask as root")
+            return Finding(f"no service has said anything in {state_dir} lately", "run this as root")
         return Finding(f"a service keeps its records in {state_dir}")
     except OSError as error:
-        return Finding(f"cannot tell whether a service runs: {path}: {error.strerror}", "ask as root")
+        return Finding(f"cannot tell whether a service runs: {path}: {error.strerror}", "run this as root")
     return Finding(f"no service runs in {state_dir}", "systemctl enable --now panicast-receiver")
 
 
@@ -151,17 +151,19 @@ def _room(state_dir: Path) -> Finding:
 def _database(state_dir: Path) -> Finding:
     path = state_dir / schema.FILE_NAME
     if not os.access(path, os.R_OK):
-        return Finding(f"{path} cannot be read, or does not exist yet", "start the service, or ask as root")
+        return Finding(
+            f"{path} cannot be read, or does not exist yet", "start the service, or run this as root"
+        )
     try:
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
             (answer,) = database.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
-        return Finding(f"{path} cannot be read: {error}", "ask as root, or see the service's log")
+        return Finding(f"{path} cannot be read: {error}", "run this as root, or see the service's log")
     if answer == "ok":
         return Finding(f"{path} is sound")
     return Finding(
         f"{path} is damaged: {answer}",
-        "move it and its -wal and -shm away; the service makes a new file",
+        "systemctl restart panicast-receiver sets it aside; then run: panicast-receiver recover",
     )
 
 

@@ -42,8 +42,8 @@ def restore(saved: Path, path: Path) -> Path | None:
             )
         if what := schema.strange(source):
             raise ReceiverError(
-                f"{saved} is no backup of a receiver's: {what}; name another, or `panicast-receiver recover "
-                f"{saved}`, which takes nothing but its records"
+                f"{saved} is not a backup that a receiver made: {what}; name another, or use "
+                f"`panicast-receiver recover {saved}`, which takes nothing but its records"
             )
         _copy(source, saved, beside)
     try:

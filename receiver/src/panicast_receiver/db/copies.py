@@ -55,7 +55,7 @@ def keep_older(connection: sqlite3.Connection, path: Path, version: int, beat: C
     needed, free = path.stat().st_size, shutil.disk_usage(path.parent).free
     if free < 2 * needed:
         logger.warning(
-            "%s is brought up to date without a copy, so there is no way back to an older panicast-receiver: "
+            "%s is upgraded without a copy, so there is no way back to an older panicast-receiver: "
             "it has %d MiB, and %d are free",
             *(path, needed >> 20, free >> 20),
         )

@@ -18,7 +18,7 @@ DAMAGED, RECOVERED = "damaged", "recovered"
 #: So many are kept; of more the smallest goes: they are not to fill a disk that damages every new file.
 MOST_ASIDE = 5
 WHAT_TO_DO = (
-    "the service sets it aside when it meets the damage, or the next time it starts, and begins a new one; "
+    "the service sets it aside when it meets the damage, or the next time it starts, and starts a new one; "
     "`panicast-receiver recover` saves what can be saved"
 )
 #: Seconds between two signs of life while a file is read.

@@ -72,7 +72,7 @@ def locked(folder: Path) -> Iterator[None]:
             f"a service keeps its records in {folder}; stop it first: systemctl stop panicast-receiver"
         ) from error
     except PermissionError as error:
-        raise ReceiverError(f"you may not write in {folder}; ask as root") from error
+        raise ReceiverError(f"you may not write in {folder}; run this as root") from error
 
 
 def open_lock(folder: Path) -> TextIO:

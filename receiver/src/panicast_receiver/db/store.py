@@ -317,7 +317,7 @@ class Store:
         for place in self._beside:
             place.clear()
         logger.error(
-            "%s was moved, deleted or replaced while the service used it: it goes on with the one that is "
+            "%s was moved, deleted or replaced while the service used it: it goes on with the file that is "
             "there now, or a new one; `panicast-receiver recover FILE` adds what the old one holds",
             self.path,
         )
@@ -330,8 +330,8 @@ class Store:
                 f"{self.path} is damaged ({error}) and cannot be set aside: {problem.strerror}"
             ) from problem
         logger.error(
-            "%s is damaged (%s): it was set aside as %s, and a new one is begun; `panicast-receiver recover` "
-            "saves what can be saved",
+            "%s is damaged (%s): it was set aside as %s, and a new one was started; "
+            "`panicast-receiver recover` saves what can be saved",
             *(self.path, error.__cause__ or error, target.name),
         )
 

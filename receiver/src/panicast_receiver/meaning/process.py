@@ -75,7 +75,7 @@ class Process:
             self._end()
             if self._stopped:
                 raise Stopped from error
-            raise NotStarted(f"the process that looks what texts mean does not start: {error}") from error
+            raise NotStarted(f"the process that analyses texts does not start: {error}") from error
 
     def ask(self, text: bytes, reason: str) -> Meaning | str:
         """Return what a text means, or in words why that is unknown. Raises Stopped. Call ``start``
@@ -95,9 +95,9 @@ class Process:
             why = (
                 f"it took longer than {MOST_CPU_S:.0f} s of processor time"
                 if code == -signal.SIGPROF
-                else "it took more memory than there is for it"
+                else "it took more memory than it may use"
                 if code == -signal.SIGKILL
-                else f"whoever looked at it ended with {code}"
+                else f"the process that analysed it ended with code {code}"
             )
         if self._stopped:
             raise Stopped

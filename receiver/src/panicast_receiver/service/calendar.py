@@ -40,8 +40,8 @@ class Calendar:
         elif abs(offset - self._other) > STEP_NS:
             self._other, self._since = offset, steady
             logger.warning(
-                "the clock is %+.1f days from where it was: records are not deleted by that until it has "
-                "stood for a day",
+                "the clock jumped by %+.1f days: no record is deleted by age until it has been steady for "
+                "a day",
                 (offset - self._offset) / STAND_NS,
             )
         elif steady - self._since >= STAND_NS:

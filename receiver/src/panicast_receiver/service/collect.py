@@ -44,7 +44,7 @@ def run(settings: Settings) -> int:
     dsn = postgresql_dsn(settings)
     for key, value in (("nats", settings.nats), ("postgresql", dsn)):
         if not value:
-            raise UsageError(f"collect goes from nats to postgresql; set {key}")
+            raise UsageError(f"collect moves records from nats to postgresql; set {key}")
     broker, sink = Broker(settings.nats, settings.nats_login), PostgreSQL(dsn)
 
     async def collect() -> None:

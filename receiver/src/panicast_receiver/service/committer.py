@@ -187,7 +187,7 @@ class Committer(threading.Thread):
         if lost:
             self.counts["deleted untold"] = self._store.untold
             logger.warning(
-                "%d records were deleted of which a sink had not been told: it is away or slow, see "
+                "%d records were deleted before a sink had received them: it is away or slow, see "
                 "`panicast-receiver sinks`; keep_mib, keep_days and records_per_host say how much is kept",
                 lost,
             )

@@ -87,7 +87,7 @@ class Explainer(threading.Thread):
                 self._stopping.wait(pause)
             # Whatever it may be: a thread that ended by itself would never look at a text again.
             except Exception as error:
-                logger.error("looking what texts mean: %s: %s; trying again", type(error).__name__, error)
+                logger.error("cannot analyse texts: %s: %s; trying again", type(error).__name__, error)
                 self._stopping.wait(pause)
                 pause = min(LONGEST_S, 2 * pause)
 

@@ -11,7 +11,7 @@ from ..settings.kinds import host_and_port, parse_interfaces
 from .handoff import LIMIT_BYTES
 
 UNIT = "panicast-receiver.service"
-#: Python, the sinks, and the process that looks what texts mean, which may take 512.
+#: Python, the sinks, and the process that analyses texts, which may take 512.
 _BESIDES_MIB = 600
 _MIB = 1 << 20
 

@@ -199,9 +199,9 @@ def _rings(
                 "a packet ring needs CAP_NET_RAW; run as root, or give --capture udp"
             ) from None
         if settings.raw_frames:
-            logger.warning("raw frames cannot be heard without CAP_NET_RAW; going on with UDP")
+            logger.warning("cannot receive raw frames without CAP_NET_RAW; using a UDP socket")
         else:
-            logger.info("a packet ring needs CAP_NET_RAW; going on with UDP")
+            logger.info("a packet ring needs CAP_NET_RAW; using a UDP socket")
         return []
     names = ", ".join(udp.name for udp in udps)
     rings: list[RingCapture] = []
@@ -222,7 +222,7 @@ def _say_what_was_granted(udp: UdpCapture, wanted: int) -> None:
     if udp.buffer_bytes < wanted:
         logger.warning(
             "%s: the kernel grants %d KiB of receive buffer, not %d MiB; `sysctl net.core.rmem_max=%d` "
-            "lets bursts of many hosts in",
+            "makes room for bursts of many hosts",
             udp.name,
             udp.buffer_bytes >> 10,
             wanted >> 20,

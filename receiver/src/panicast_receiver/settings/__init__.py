@@ -112,7 +112,7 @@ def load(flags: Mapping[str, Value], config: str | None, needed: bool = True) ->
             return Settings(flags)
         raise UsageError(
             f"cannot read the configuration {path}: {error.strerror}"
-            + ("; ask as root" if isinstance(error, PermissionError) else "")
+            + ("; run this as root" if isinstance(error, PermissionError) else "")
         ) from error
     return Settings({**_parse(path, text), **flags}, path)
 

@@ -77,7 +77,7 @@ def webhook_url(settings: Settings) -> str:
         web_address(url)
     except ValueError:
         path = place(settings.webhook_file)
-        raise UsageError(f"{path}: right is one line, an http or https address") from None
+        raise UsageError(f"{path}: right is one line: an http or https address") from None
     return url
 
 

@@ -128,7 +128,7 @@ async def _serve(listen: str, site: Site) -> int:
             listener = await loop.create_server(begin, address, port)
         except OSError as error:
             raise ReceiverError(
-                f"cannot listen on {listen}: {error.strerror}; another address: web_listen"
+                f"cannot listen on {listen}: {error.strerror}; set another address in web_listen"
             ) from error
         port = listener.sockets[0].getsockname()[1]
         shown = f"[{address}]" if ":" in address else address

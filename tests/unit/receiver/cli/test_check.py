@@ -33,7 +33,7 @@ WRONG = [
     ('hook = "{tmp}/open"', "serve", "hook: {tmp}/open may not be run"),
     ('webhook_file = "{tmp}/none"', "serve", "cannot read the address of the webhook in {tmp}/none"),
     ('webhook_file = "{tmp}/empty"', "serve", "{tmp}/empty: right is one line"),
-    ('webhook_file = "{tmp}/word"', "serve", "{tmp}/word: right is one line, an http or https address"),
+    ('webhook_file = "{tmp}/word"', "serve", "{tmp}/word: right is one line: an http or https address"),
     ('webhook_file = "x"\nwebhook = "http://x/"', "serve", "are both set"),
     ('nats = "nats://h:1"\nnats_login = "{tmp}/none"', "serve", "cannot read the login"),
     ('web_listen = "0.0.0.0:0"', "web", "without a token"),
@@ -115,7 +115,7 @@ def test_a_configuration_that_cannot_be_read_is_not_right(monkeypatch, tmp_path)
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(type(unreadable), "read_bytes", denied)
-    with pytest.raises(UsageError, match="Permission denied; ask as root"):
+    with pytest.raises(UsageError, match="Permission denied; run this as root"):
         load({}, None)
     assert load({}, None, needed=False).file is None
     monkeypatch.undo()
@@ -153,17 +153,17 @@ def test_nothing_is_suggested_where_nothing_is_near():
 def test_without_raw_frames_nobody_is_warned_of_them(serve):
     drop = ("setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw") if os.geteuid() == 0 else ()
     receiver = serve("--no-raw-frames", prefix=drop)
-    receiver.wait_for("going on with UDP")
+    receiver.wait_for("using a UDP socket")
     assert receiver.stop() == 0
     assert not [line for line in receiver.log if "raw frames" in line]
     warned = serve(prefix=drop)
-    warned.wait_for("raw frames cannot be heard without CAP_NET_RAW")
+    warned.wait_for("cannot receive raw frames without CAP_NET_RAW")
 
 
 def test_doctor_says_what_the_service_does_not_what_its_settings_ask(serve, tmp_path):
     drop = ("setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw") if os.geteuid() == 0 else ()
     receiver = serve(prefix=drop)
-    receiver.wait_for("going on with UDP")
+    receiver.wait_for("using a UDP socket")
     state = tmp_path / "state"
     settings = load({"listen": f"127.0.0.1:{receiver.port}"}, "/dev/null")
 
