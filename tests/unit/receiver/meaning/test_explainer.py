@@ -68,7 +68,7 @@ def process(tmp_path, monkeypatch):
         ("pattern", "processor time|longer than 5 s"),
         ("sleep", "longer than 5 s"),
         ("memory", "MemoryError"),
-        ("die", "ended with 7"),
+        ("die", "ended with code 7"),
     ],
 )
 def test_a_text_that_breaks_it_costs_only_its_own_meaning(process, text, why):
