@@ -11,7 +11,7 @@ from .text import escape
 
 #: Between information and warning, as in syslog: what a crashed machine sent.
 NOTICE = 25
-LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "notice": NOTICE, "warning": logging.WARNING}
+LOG_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "notice": NOTICE, "warning": logging.WARNING}
 logger = logging.getLogger("panicast_receiver")
 #: syslog priorities for sd-daemon's <N> prefix.
 _PRIORITIES = {logging.ERROR: 3, logging.WARNING: 4, NOTICE: 5, logging.INFO: 6, logging.DEBUG: 7}
@@ -42,4 +42,4 @@ def start(level: str) -> None:
 
 def set_level(level: str) -> None:
     """Log from this level on."""
-    logger.setLevel(LEVELS[level])
+    logger.setLevel(LOG_LEVELS[level])

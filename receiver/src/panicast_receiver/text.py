@@ -15,7 +15,7 @@ _UNSAFE = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
 _PREFIX = re.compile(r"<(\d{1,4})>")
-LEVELS = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug")
+KERNEL_LEVELS = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug")
 _COLOURS = ("1;31", "1;31", "1;31", "31", "33", "1", "", "2")
 GAP = re.compile(r"\[panicast: \d+ bytes missing\]")
 
@@ -56,13 +56,13 @@ def split_level(line: str) -> tuple[str, str]:
     """Return a line's level as a word (empty if it has none), and the rest of the line."""
     prefix = _PREFIX.match(line)
     # The number is facility * 8 + level.
-    return (LEVELS[int(prefix.group(1)) & 7], line[prefix.end() :]) if prefix else ("", line)
+    return (KERNEL_LEVELS[int(prefix.group(1)) & 7], line[prefix.end() :]) if prefix else ("", line)
 
 
 def _render_line(line: str, colour: bool) -> str:
     word, rest = split_level(line)
     gap = GAP.fullmatch(line)
-    code = _COLOURS[LEVELS.index(word)] if word else ("7" if gap else "")
+    code = _COLOURS[KERNEL_LEVELS.index(word)] if word else ("7" if gap else "")
     rendered = escape(rest) if gap else f"{word:<6} {escape(rest)}"
     return f"\x1b[{code}m{rendered}\x1b[0m" if colour and code else rendered
 

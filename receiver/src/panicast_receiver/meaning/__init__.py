@@ -9,14 +9,14 @@ Knowledge of kernels is data: ``formats_*.py`` say how reports begin and what th
 
 from __future__ import annotations
 
-from .formats import LEVELS
+from .formats import SEVERITIES
 from .lines import split_stamp
 from .model import NOT_UNDERSTOOD, VERSION, Meaning, not_understood
 from .understand import beginning, kind_of, understand
 
 __all__ = [
-    "LEVELS",
     "NOT_UNDERSTOOD",
+    "SEVERITIES",
     "VERSION",
     "Meaning",
     "beginning",

@@ -39,7 +39,7 @@ ANY_EXCEPTION = Format("", "fault", "{what}{in}", AT)
 ANY_OTHER = Format("", "warning", "{rest}{in}", AT)
 
 #: How bad a kind is: memory that is no longer what it was comes first.
-SEVERITIES = {
+SEVERITY_OF = {
     **dict.fromkeys(("memory corruption", "hardware"), "critical"),
     **dict.fromkeys(("fault", "bug", "stack", "panic", "lockup", "deadlock", "init", "disk"), "high"),
     **dict.fromkeys(("stall", "hang", "out of memory", "locking", "race", "undefined"), "medium"),
@@ -47,7 +47,7 @@ SEVERITIES = {
 }
 
 #: All of them, the worst first.
-LEVELS = tuple(dict.fromkeys(SEVERITIES.values()))
+SEVERITIES = tuple(dict.fromkeys(SEVERITY_OF.values()))
 
 #: Words before a report's own: who says it, or the brackets of an older lockdep.
 LEAD_INS = (

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from .families import digest, names
 from .format import CONSEQUENCES, NOISE, PANIC, Format
-from .formats import ANY_EXCEPTION, ANY_OTHER, EXCEPTION_NUMBER, FORMATS, LEAD_INS, SEVERITIES, better
+from .formats import ANY_EXCEPTION, ANY_OTHER, EXCEPTION_NUMBER, FORMATS, LEAD_INS, SEVERITY_OF, better
 from .frames import begins_trace, frame, named_in, place
 from .innocent import ANCHOR, LAST_RESORT
 from .lines import Line, read, without
@@ -323,7 +323,7 @@ def _meaning(lines: Sequence[Line], named: Complaint, reason: str) -> Meaning:
         kernel=about.kernel,
         comm=about.comm,
         kind=form.kind,
-        severity=SEVERITIES[form.kind],
+        severity=SEVERITY_OF[form.kind],
         module=culprit.module if culprit else "",
         file=values.get("file") or (culprit.file if culprit else ""),
         taint=about.taint,

@@ -22,14 +22,14 @@ from . import Away, Notice, Refused
 #: Seconds for each step, and for the whole answer, which a server may send byte by byte, or never end.
 _TIMEOUT_S, _ANSWERS_S = 10, 30.0
 #: A test wakes nobody.
-SEVERITIES = {"panic": "critical", "oops": "warning"}
+ALERT_SEVERITIES = {"panic": "critical", "oops": "warning"}
 #: Answers that are about this record, not about us or the server.
 _REFUSALS = frozenset({400, 413, 414, 422, 431})
 
 
 def _alertmanager(notice: Notice) -> Any:
     record = notice.record
-    severity = SEVERITIES.get(record["type"], "info")
+    severity = ALERT_SEVERITIES.get(record["type"], "info")
     labels = {"alertname": "Kernel" + record["type"].capitalize(), "severity": severity}
     labels.update({key: escape(record[key]) for key in ("host", "signature", "release") if record[key]})
     crash = record["crash"] or {}

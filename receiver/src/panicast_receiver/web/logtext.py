@@ -21,7 +21,7 @@ _PANIC = b"Kernel panic - not syncing: "
 
 
 class ShownLine(NamedTuple):
-    """A line of a log. ``level`` is one of LEVELS or empty. ``kind`` is what meaning.kind_of says
+    """A line of a log. ``level`` is one of KERNEL_LEVELS or empty. ``kind`` is what meaning.kind_of says
     of a line of the crash, or ``gap``."""
 
     level: str

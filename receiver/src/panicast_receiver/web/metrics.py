@@ -19,7 +19,7 @@ from ..db import damage, schema
 from ..db.boots import STATES
 from ..db.reader import Reader
 from ..errors import ReceiverError
-from ..meaning import LEVELS
+from ..meaning import SEVERITIES
 from ..wire.v1 import Drop
 
 #: What stats.py counts under a name that is none of a drop: copies of frames are no loss.
@@ -61,7 +61,7 @@ def _of_service(counted: stats.Stats) -> Iterator[Metric]:
     yield _counter(
         "panicast_crashes",
         "Crashes by how bad they are; those that are not understood are a group of their own.",
-        {name: counted["crashes"].get(name, 0) for name in (*LEVELS, "not understood")},
+        {name: counted["crashes"].get(name, 0) for name in (*SEVERITIES, "not understood")},
         "severity",
     )
     yield _gauge(

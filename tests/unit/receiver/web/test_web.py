@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panicast_receiver.meaning import understand
-from panicast_receiver.text import LEVELS
+from panicast_receiver.text import KERNEL_LEVELS
 from panicast_receiver.web import logtext, timeline
 
 from ..conftest import PATIENCE_S, wait_until
@@ -307,7 +307,7 @@ def test_lines_of_a_crash():
 def test_any_text_has_lines(text):
     log = logtext.read(text)
     assert len(log.lines) == max(1, text.removesuffix(b"\n").count(b"\n") + 1)
-    assert {line.level for line in log.lines} <= {"", *LEVELS}
+    assert {line.level for line in log.lines} <= {"", *KERNEL_LEVELS}
 
 
 @given(
