@@ -17,15 +17,16 @@ from typing import Generic, TypeVar
 from .rates import Rate
 
 T = TypeVar("T")
-#: Frames that are held of a record, by what may begin then: so many at once, and again within a minute.
+#: By the number of a record's held frames: how many such records may begin at once, and again
+#: within a minute.
 _STAGES = {1: (12_000, 60_000), 2: (1000, 15_000), 4: (1000, 15_000), 8: (1000, 30_000)}
-#: Of fewer frames than this a record is not large.
+#: A record of at least so many frames is large.
 LARGE = _LAST = max(_STAGES)
 #: The first frame was refused before it was held.
 _LATER = frozenset(_STAGES) - {1}
-#: A record of which so many are held waits in vain.
+#: Frames of one record that are held at most: it has waited in vain.
 _MOST = 64
-#: Held at most, twice: frames, and their bytes.
+#: Frames that are held at most, and their bytes; twice as many with the older ones.
 _FRAMES, _BYTES = 32_768, 16 << 20
 
 
@@ -39,7 +40,7 @@ class Gate(Generic[T]):
         self._held: dict[Hashable, list[T]] = {}
         self._older: dict[Hashable, list[T]] = {}
         self._frames = self._bytes = 0
-        #: When nothing was left of the first allowance.
+        #: When the first allowance was last used up.
         self._shut_at = -1.0
 
     def shut(self, now: float) -> bool:

@@ -23,7 +23,7 @@ from .rates import SenderRates
 from .rawrecords import RawRecords
 from .reassembly import Limits, Reassembler, Spilling
 
-#: Looked up once: that takes longer than to look up a count.
+#: Looked up once, because that takes longer than to look up a count.
 _RATE = Drop.RATE.value
 
 
@@ -47,7 +47,7 @@ class Intake:
         self.rates = SenderRates()
         self.keys: Keys = {}
         self.require_sealed = False
-        #: Patterns of host names of which nothing unsealed is taken.
+        #: Patterns of host names: unsealed frames of these hosts are dropped.
         self.sealed_hosts: Sequence[str] = ()
         self.reassembler = Reassembler(limits, self.counts, spill, self.rates.allows)
         self._ring_gates: ringblock.Gates = (Gate(), Gate())

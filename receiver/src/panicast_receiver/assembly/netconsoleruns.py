@@ -19,17 +19,18 @@ from ..wire.netconsole import Message, take_apart
 from ..wire.v1 import MAX_TEXT
 
 PANIC = b"Kernel panic - not syncing"
-#: Bytes, all costs included: of one sender's lines before its panic, in a record at most, of all together.
+#: Limits in bytes, all costs included: one sender's lines before its panic, a record, all senders
+#: together.
 BEFORE, MOST, TOGETHER = 128 << 10, MAX_TEXT, 64 << 20
-#: Messages that may be out of order, and fragments of messages that are incomplete, of each sender.
+#: For each sender: messages that may be out of order, and incomplete messages.
 _REORDER, _MOST_FRAGMENTED = 512, 16
-#: A longer message is none of the kernel's, which has at most 1 KiB of text, and 64 KiB of what is added.
+#: The kernel sends no longer message: it has at most 1 KiB of text and 64 KiB of additions.
 _LONGEST = 72 << 10
-#: What a sender, a line, a piece of a message and a remembered sequence number cost beyond their bytes.
+#: What a sender, a line, a fragment and a remembered sequence number cost beyond their bytes.
 _RUN_COST, _LINE_COST, _PIECE_COST, _SEEN_COST = 2500, 150, 250, 130
-#: Facts of a record at most: their number, and characters of a value.
+#: Limits of a record's facts: their number, and the characters of a value.
 _MOST_FACTS, _MOST_VALUE = 300, 256
-#: A sender that said no more than this goes first when room is needed: so do those that somebody makes up.
+#: When room is needed, senders with no more lines than this go first: made-up ones are among them.
 _FEW = 3
 _MSGIDS = 1 << 32
 
@@ -64,7 +65,7 @@ class _Run:
     seen: OrderedDict[int, None] = field(default_factory=OrderedDict)
     fragments: OrderedDict[int, _Fragments] = field(default_factory=OrderedDict)
     facts: dict[str, str] = field(default_factory=dict)
-    #: Of all of it, and of the lines.
+    #: Bytes of all of it, and of the lines.
     size: int = _RUN_COST
     lines_size: int = 0
     cut: int = 0
@@ -78,10 +79,10 @@ class NetconsoleRuns:
         self.idle_s = idle_s
         self._counts = counts
         self._size = 0
-        #: Each in the order in which it was heard: those that said little yet, and the others.
+        #: In the order in which they were heard: senders that said little yet, and the others.
         self._new: OrderedDict[_Sender, _Run] = OrderedDict()
         self._known: OrderedDict[_Sender, _Run] = OrderedDict()
-        #: Those that wait for something to end: a record, or a message's fragments.
+        #: Senders of which a record, or a message's fragments, have not ended.
         self._waiting: dict[_Sender, _Run] = {}
 
     def feed(self, message: Message, source: Source, now: Instant) -> list[Record]:

@@ -25,16 +25,16 @@ from ..wire.v1 import SEQ_BITS, Frame
 #: Bytes of memory charged per record and per piece beyond the text itself (CPython 3.11).
 RECORD_COST = 1500
 PIECE_COST = 150
-#: Takes bytes to keep, returns where they are; None when there is no room.
+#: Takes bytes to keep, and returns where they are, or None if there is no room.
 Put = Callable[[Sequence[bytes]], Optional[int]]
-#: Where no piece ends.
+#: An end that no piece has.
 _NOWHERE = -1
 _SEQ = (1 << SEQ_BITS) - 1
-#: The text of nearly all records until they are whole, which costs a record nothing.
+#: Shared by all records whose text is not put together yet, so that it costs nothing.
 _EMPTY = Extents()
-#: The parity of nearly all records, likewise.
+#: Shared by all records without parity.
 _NO_PARITY: dict[Block, dict[int, Data]] = {}
-#: Frames whose headers contradict each other are no parity of one record: so many kinds are kept.
+#: Parity frames of one record have equal headers. If they differ, so many kinds are kept.
 _KINDS = 4
 #: Seconds that it takes to look at a block.
 _BLOCK_S = 1e-4
@@ -58,30 +58,30 @@ class Partial:
         #: b"", which no header has, when the fast path must leave its frames alone.
         self.suffix = b"" if frame.sealed else frame.key[2]
         self.count = frame.frames
-        #: Whether a part of it was handed out already.
+        #: Whether a part of the record was handed out already.
         self.late = False
         self.heard = 0.0
-        #: Metadata, then text, newest first, without a gap. What comes next ends at ``end``.
+        #: Metadata, then text, newest first, without a gap. The next piece must end at ``end``.
         self.order: list[Data] = []
-        #: So many of them, the first ones, or of ``by_key``, lie in the spill file.
+        #: How many of ``order``, from its beginning, or of ``by_key`` are in the spill file.
         self.away = 0
         self.end = frame.text_length
-        #: By offset << SEQ_BITS | seq, once they are not in order.
+        #: Payloads by offset << SEQ_BITS | seq, once they are not in order.
         self.by_key: dict[int, Data] = {}
         self.settled = False
         self.text = _EMPTY
         self.metadata: Data | None = None
-        #: Bytes of what is kept here that lie in the spill file.
+        #: How many of the bytes are in the spill file.
         self.spilled = 0
-        #: All of the text, in order, once it came in the usual way.
+        #: The whole text, in order, if it came in order.
         self.whole: Sequence[Data] | None = None
-        #: By block, and by number in it.
+        #: Parity frames by block, and by their number in it.
         self.parity = _NO_PARITY
-        #: Nothing came since parity was used.
+        #: Whether parity was used since the last frame came.
         self.tried = True
-        #: Blocks of which it is still to be used, the last one first.
+        #: Blocks whose parity is still to be used, the last one first.
         self.due: Sequence[Block] = ()
-        #: Frames that were.
+        #: How many frames were restored.
         self.restored = 0
 
     @property

@@ -22,15 +22,15 @@ from .partial import RECORD_COST, Partial
 
 #: A late frame of a record that was handed out already waits this long, seconds, for its companions.
 LATE_S = 0.25
-#: Parity is used when nothing came for so long, seconds: longer than any pause that a sender makes.
+#: Parity is used when no frame came for so many seconds: longer than any sender pauses.
 RESTORE_S = 0.25
-#: Seconds for which records are restored, then it is the frames' turn again; in all when the service stops.
+#: Seconds that restoring may take before frames are read again; and in all when the service stops.
 RESTORING_S, LAST_RESTORING_S = 0.02, 5.0
 #: How many finished and handed-out records are remembered; one costs about 500 bytes.
 REMEMBERED = 65536
-#: So many incomplete records that become idle, or have to make room, at once are no accident.
+#: If more incomplete records than this become idle or must make room at once, somebody forges them.
 FLOOD = 1000
-#: When memory is full, room is made down to this share, so that it is not made for every frame.
+#: When memory is full, it is freed down to this share, so that not every frame has to free some.
 _ROOM = 0.9
 
 
@@ -143,7 +143,7 @@ class Reassembler:
         may_begin: Callable[[Source, float], bool] = lambda source, now: True,
     ) -> None:
         self.limits = limits
-        #: Bytes charged for what is in flight, and bytes of the limit that are in use elsewhere.
+        #: Bytes charged for what is in flight, and bytes of the limit that are used elsewhere.
         self.memory = 0
         self.reserved = 0
         #: By the header's prefix: the first record in flight that has it, or the last complete one. The fast

@@ -41,18 +41,19 @@ _FAST = struct.Struct(f"=I8xI{_HEADER - 16}x{PREFIX_END}s")
 _PIECE = struct.Struct(f">HHI{_SUFFIX}s")
 #: tp_next_offset, tp_snaplen, tp_mac, sll_ifindex.
 _SLOW = struct.Struct("=I8xI8xH26xi")
-#: The lower bytes of tp_next_offset and tp_snaplen, which are the same in all frames of a run. The higher
-#: ones then are, too: no frame is longer than another by 64 KiB.
+#: The lower bytes of tp_next_offset and tp_snaplen, which are equal in all frames of a run. Then
+#: the higher ones are equal, too: no frame is longer than another by 64 KiB.
 _SIZES = (0, 1, 12, 13)
 #: tp_next_offset, tp_snaplen, tp_status, tp_mac, sll_ifindex.
 _WHOLE = struct.Struct("=I8xI4xIH26xi")
-#: TP_STATUS_CSUMNOTREADY, TP_STATUS_CSUM_VALID: the sender's card would make it, or ours found it right.
+#: TP_STATUS_CSUMNOTREADY, TP_STATUS_CSUM_VALID: the sender's card would fill it in, or ours found
+#: it right.
 _CHECKED = 1 << 3 | 1 << 7
 assert _FAST.size + _PIECE.size == _PAYLOAD and _SLOW.size == 56
 
-#: So many frames are looked at together: enough for the calls not to count, few enough for the CPU's cache.
+#: Frames of a run at most: enough to make the calls cheap, few enough for the CPU's cache.
 _RUN = 256
-#: A run that ends earlier was not worth it.
+#: Looking for a run of fewer frames was not worth it.
 _SHORT = 8
 
 
@@ -68,7 +69,8 @@ class Slow(Protocol):
     ) -> list[Record] | None: ...
 
 
-#: For records that are not sealed, and for sealed ones: of frames, and the indexes of their interfaces.
+#: One for unsealed records and one for sealed ones. They hold frames with the index of their
+#: interface.
 Gates = Sequence[Gate[tuple[bytes, int]]]
 #: The name of the interface with an index.
 Name = Callable[[int], Optional[str]]
@@ -122,11 +124,11 @@ class Walk:
         self._slow = slow
         self._gates = gates
         self._fresh = self._bytes = 0
-        #: Frames that repeated an earlier one.
+        #: How many frames repeated an earlier one.
         self.duplicates = 0
-        #: Senders that may begin no more records in this block, in which no time passes.
+        #: Senders that may begin no more records in this block: no time passes while it is read.
         self._spent: set[bytes] = set()
-        #: Frames that were refused for that without another look.
+        #: How many frames of those were refused unread.
         self.refused = 0
         self.records: list[Record] = []
 

@@ -35,10 +35,11 @@ _ADD, _ADD_X, _TAX, _TXA, _JEQ, _JSET, _JGE_X, _RET, _RET_A = (
 )
 # X = k, A = byte at X and an offset, M[k] = A, A = M[k], A <<= k.
 _LDX, _LDB_X, _ST, _LD_MEM, _LSH = 0x01, 0x50, 0x02, 0x60, 0x64
-#: X goes on by the length of the extension header there, 8 bytes and what it says; A gets what was kept.
+#: Advance X by the length of the extension header (8 bytes and what it says), and load what was
+#: stored into A.
 _NEXT_HEADER = ((_LDB_X, 1), (_ADD, 1), (_LSH, 3), (_ADD_X, 0), (_TAX, 0), (_LD_MEM, 0))
 _ALL = 0xFFFFFFFF
-#: Ethernet, IP and UDP header: what is captured of a datagram that is shorter than it says.
+#: Ethernet, IP and UDP header: all that is captured of a datagram that is shorter than it says.
 _HEADERS = 14 + 20 + 8
 
 NOTHING: Program = ((_RET, 0, 0, 0),)
@@ -54,7 +55,8 @@ def from_interfaces(indexes: Sequence[int]) -> Program:
     return [(_LD, 0, 0, _INTERFACE_AT), *matches, (_RET, 0, 0, 0), (_RET, 0, 0, _ALL)]
 
 
-#: A label, an opcode, its constant; for a jump where to go if true and if false ("": the next line).
+#: A label, an opcode, its constant; and for a jump where to go if true and if false ("": the next
+#: line).
 _Line = tuple[str, int, int, str, str]
 
 

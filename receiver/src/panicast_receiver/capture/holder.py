@@ -8,8 +8,8 @@ import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
-#: The tables of IPv4 and IPv6: a socket of the latter may take the port of both. Below self: there alone a
-#: service has them to which systemd shows nothing but processes (ProcSubset=pid).
+#: The tables of IPv4 and IPv6: an IPv6 socket may hold the port of both. They are below self,
+#: because a unit with ProcSubset=pid sees only processes in /proc.
 _TABLES = ("self/net/udp", "self/net/udp6")
 _PROC = Path("/proc")
 

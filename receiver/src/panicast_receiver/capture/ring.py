@@ -29,8 +29,9 @@ _BLOCK = 1 << 20
 _BLOCK_TIMEOUT_MS = 20
 #: Blocks read at a time before the clock and the other captures get their turn.
 _BLOCKS = 16
-#: When so many frames came at once the next ones gather for a moment, seconds: to wake for each block costs a
-#: quarter of all. In a small ring for less, so that ``_FASTEST`` bytes a second do not fill it.
+#: After a read of ``_MANY`` frames the next ones gather for ``_REST_S`` seconds, because waking for
+#: each block costs a quarter of all time. In a small ring they gather for less, so that
+#: ``_FASTEST`` bytes a second do not fill it.
 _MANY, _REST_S, _FASTEST = 512, 0.08, 3 << 30
 #: struct tpacket_block_desc: block_status, num_pkts, offset_to_first_pkt.
 _DESCRIPTOR = struct.Struct("=8xIII")
@@ -56,7 +57,7 @@ class RingCapture:
     ) -> None:
         self.name = f"packet ring on {interface or 'every interface'}"
         self._sock, self._interface, self._index = sock, interface, 0
-        #: Of what it hears.
+        #: The Ethernet type that the socket receives.
         self.ethertype: int = sock.getsockname()[1]
         self._lost = 0
         self._next = 0

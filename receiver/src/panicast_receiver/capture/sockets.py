@@ -18,13 +18,13 @@ from ..wire.ethernet import ETHERTYPE_IP, ETHERTYPE_IPV6
 from . import attach_filter
 from .bpf import NOTHING
 
-#: What systemd calls them, and how many it is given: two for each interface, for IPv4 and IPv6. The
-#: unit says it too.
+#: What systemd calls the sockets, and how many it gets: two for each interface, for IPv4 and IPv6.
+#: The unit repeats the number.
 NAME, MOST = "packet", 32
-#: <systemd/sd-daemon.h>: the first descriptor that is handed on, and how it is told.
+#: <systemd/sd-daemon.h>: the first descriptor that is passed on, and the variables that say so.
 _FIRST = 3
 _VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
-#: Seconds that systemd may take to say that it has them.
+#: Seconds that systemd may take to confirm that it has them.
 _PATIENCE_S = 20.0
 
 

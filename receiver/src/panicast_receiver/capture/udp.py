@@ -19,9 +19,10 @@ from .holder import holders
 # Linux values; the socket module of Python 3.9 lacks them.
 _IP_PKTINFO = 8
 _SO_RXQ_OVFL = 40
-#: Where the index of the interface is in what comes with a packet: struct in_pktinfo, struct in6_pktinfo.
+#: The offset of the interface's index in a packet's control message: struct in_pktinfo,
+#: in6_pktinfo.
 _INDEX_AT = {(socket.IPPROTO_IP, _IP_PKTINFO): 0, (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO): 16}
-#: An IPv4 address on a socket of IPv6.
+#: How an IPv4 address begins on an IPv6 socket.
 _MAPPED = "::ffff:"
 _NONE = ("0.0.0.0", "::")
 _MAX_DATAGRAM = 65536

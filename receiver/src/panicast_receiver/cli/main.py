@@ -29,7 +29,7 @@ from . import check, commands, doctor, operations, regroup
 from .parser import Parser, parse
 
 _EXIT_CODES = "exit codes: 0 done, 1 failed or not found, 2 wrong flag, setting or configuration file"
-#: Those that do, or say, what the configuration says; others only look where the records are.
+#: Commands that follow the whole configuration; the others only read where the records are.
 _STARTING = ("serve", "web", "collect", "check-config", "doctor", "drill")
 #: What `collect` uses of the settings.
 _COLLECTING = ("postgresql", "postgresql_file", "nats", "nats_login", "log_level", "stats_s")

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import ReceiverError
 from . import copies, damage, folder, schema
 
-#: What the file is called that a restored one takes the place of.
+#: The word in the name of the file that a restored one replaces.
 REPLACED = "replaced"
 
 

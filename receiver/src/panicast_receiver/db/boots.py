@@ -49,13 +49,13 @@ INSERT INTO boots
     ), state, event, first_ns, last_ns, panicked_ns, kernel, module, interfaces, source_ip FROM boots_2;
 DROP TABLE boots_2;
 """
-#: In the order of how much they want to be seen.
+#: The most urgent first.
 STATES = ("panicked", "silent", "armed", "goodbye", "unknown")
 _NS = 1_000_000_000
-#: So many events back, an event that is not sealed is one that is late or played again. Beyond that it is a
-#: number that somebody has made up, this one or the one before it: the higher one must not mute the host.
+#: An unsealed event with a number lower by at most this is late or replayed. If the difference is
+#: larger, somebody made up one of the numbers, and the higher one must not mute the host.
 _LATE = 64
-#: What a row holds at most: interfaces, and characters of a text.
+#: Limits of a row: interfaces, and characters of a text.
 _MOST_INTERFACES, _MOST_TEXT = 16, 64
 
 

@@ -13,9 +13,9 @@ from typing import Callable
 
 from ..errors import ReceiverError
 
-#: What a file is called that was set aside, until `recover` has been at it, and then.
+#: The word in the name of a file that was set aside, before and after `recover`.
 DAMAGED, RECOVERED = "damaged", "recovered"
-#: So many are kept; of more the smallest goes: they are not to fill a disk that damages every new file.
+#: So many are kept, the largest ones: they must not fill a disk that damages every new file.
 MOST_ASIDE = 5
 WHAT_TO_DO = (
     "the service sets it aside when it meets the damage, or the next time it starts, and starts a new one; "

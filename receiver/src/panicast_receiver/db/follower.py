@@ -22,7 +22,7 @@ class Follower:
         self._state_dir = state_dir
         self._reader: Reader | None = None
         self._seen: tuple[int, int] | None = None
-        #: Whether the last look kept a record back: it is to be looked for again, changed or not.
+        #: Whether the last look held a record back: then look again, even if nothing changed.
         self.held = False
 
     def close(self) -> None:

@@ -10,10 +10,11 @@ from ..errors import ReceiverError
 from . import schema
 from .retention import Retention
 
-#: Days over which the rate is taken, and what a record takes where there are none: 64 KiB of a kernel's log.
+#: Days over which the rate is measured, and the bytes of a record if there are none: 64 KiB of log,
+#: compressed.
 _WINDOW, _TYPICAL_BYTES = 30.0, 24 << 10
 _DAY_NS = 86400 * 1_000_000_000
-#: What is further away than this is not worth a number.
+#: Beyond so many days no number is given.
 _FAR = 3650.0
 
 

@@ -26,7 +26,7 @@ BATCH = 16
 LOOK_S, BURST_S, LONGEST_S = 5.0, 1.0, 60.0
 #: Seconds between looks for what is urgent, in a burst.
 LOOK_BURST_S = 0.2
-#: What was found waits so long for what is looked at together with it, seconds.
+#: Seconds after which results are stored, although others of the batch are not ready.
 KEPT_S = 0.25
 #: Seconds between looks for another database while there is none.
 AWAY_S = 0.2

@@ -25,13 +25,13 @@ from ..wire.v1 import STATE_TYPES
 from .turns import WORTH, came, weight
 
 LIMIT_BYTES = 64 << 20
-#: Records of one sender that count as equal, and turns of his: what is behind the last one is equal, too, for
-#: to find the lane that goes first takes as long as there are lanes.
+#: Records in one turn of a sender, and turns of a sender: all records after the last turn are
+#: equal, because the time to find the first lane grows with the number of lanes.
 _TURN, _TURNS = 16, 64
 
 
-#: How soon a record goes, the lowest first: whether it is unsealed, whether it is a word of state, its turn,
-#: and its weight (turns.py), negative. A plain tuple: one is made for each record.
+#: How soon a record goes, the lowest first: whether it is unsealed, whether it is a hello or bye,
+#: its turn, and its negative weight (turns.py). A plain tuple, because one is made for each record.
 _Lane = tuple[bool, bool, int, int]
 
 
@@ -43,7 +43,7 @@ class Handoff:
         #: Bytes that may be used beyond the limit; set by the producer.
         self.spare = 0
         self.bytes = 0
-        #: Records that were not worth waiting for.
+        #: How many records were dropped, as not worth waiting for.
         self.dropped = 0
         self._lanes: dict[_Lane, deque[Record]] = {}
         self._of_sender: dict[Hashable, int] = {}

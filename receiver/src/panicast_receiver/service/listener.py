@@ -17,7 +17,7 @@ from ..records.record import Instant, Record
 from ..threads import name_thread
 from .handoff import Handoff
 
-#: A ring hands over what it has after this long, seconds: what is on its way when the service stops.
+#: Seconds after which a ring hands over an unfinished block: waited for when the service stops.
 _LAST_BLOCK_S = 0.05
 #: Seconds between looks at the clock while records are arriving, and while none are.
 BUSY_S, QUIET_S = 0.1, 1.0

@@ -18,7 +18,7 @@ _OF_SENDER, _SMALL, _LARGE = 20, (30, 300), (200, 3000)
 
 #: A frame of which there are others holds at least as much.
 _FRAME_BYTES = 512
-#: What has this weight is large, and worth waiting for: it took four frames or more.
+#: A record of this weight is large and worth waiting for: it took four frames or more.
 WORTH = 3
 
 

@@ -33,7 +33,7 @@ class Sink(Protocol):
     """
 
     name: str
-    #: How many records it takes at once. More than one only where telling one again does no harm.
+    #: How many records it takes at once: more than one only if a repeated one does no harm.
     most: int
 
     def deliver(self, batch: Sequence[Notice]) -> None:
@@ -59,7 +59,7 @@ def too_long() -> Iterator[None]:
         raise
 
 
-#: How syslog and the journal rank what a record tells.
+#: The priority of a record for syslog and the journal.
 PRIORITIES = {"panic": 2, "oops": 3, "test": 6}
 
 

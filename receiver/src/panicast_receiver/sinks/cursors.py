@@ -19,7 +19,7 @@ _WAITING = (
     "(SELECT count(*) FROM records WHERE (records.changed > cursors.changed OR turn = 1) "
     "AND type NOT IN ('hello', 'bye'))"
 )
-#: Of a record that was set aside and is to be sent again there is no reason any more.
+#: The reason of a record that was set aside and must be sent again.
 AGAIN = ""
 _LONGEST_REASON = 300
 

@@ -25,16 +25,16 @@ from .telling import notice_of
 
 #: Seconds between looks for new records; between tries at first, and at most.
 LOOK_S, RETRY_S, LONGEST_S = 0.25, 1.0, 300.0
-#: As long as this we heed a server that says when to come again.
+#: Seconds for which we obey a server that says when to try again.
 LONGEST_WISH_S = 3600.0
-#: Text in one batch at most, as it is unpacked: of this there are several copies.
+#: Bytes of text in a batch, unpacked; several copies of it are in memory.
 BATCH_BYTES = 4 << 20
-#: In a burst it rests as long as it works, at most so long, seconds: it takes Python's lock from the thread
-#: that captures.
+#: In a burst the thread rests as long as it works, at most so many seconds, because it takes
+#: Python's lock from the capturing thread.
 BURST_S = 0.25
-#: A record that failed so often is at fault itself, if the next one does not fail.
+#: A record that failed so often is at fault itself if a later one succeeds.
 TRIES = 4
-#: Behind one that fails so many are looked at, and for so long, seconds.
+#: How many records after a failing one are tried, and for how many seconds.
 AHEAD, AHEAD_S = 4096, 10.0
 
 
@@ -63,7 +63,7 @@ class Feeder(threading.Thread):
         self._suspect = suspect
         self._usable = usable
         self._stopping = threading.Event()
-        #: How often the first of those that wait has failed.
+        #: How often the first waiting record has failed.
         self._tries = 0
         with closing(schema.open_writer(self._path)) as database:
             cursors.begin(database, self.name)

@@ -24,7 +24,7 @@ from ..text import escape
 from . import Notice, confined
 
 _TIMEOUT_S = 30.0
-#: Seconds between looks whether it has ended; bytes of what it says last that are told.
+#: Seconds between looks whether the program has ended; bytes of its last words that are logged.
 _LOOK_S, _LAST_WORDS = 0.05, 200
 _VARIABLES = ("id", "type", "host", "reason", "title", "signature", "received")
 _CLEAN = {

@@ -18,7 +18,8 @@ from ..errors import ReceiverError
 from .fair import FairThreads
 
 T = TypeVar("T")
-#: What is done at the same time; more waits. Each that works keeps Python's lock from whoever serves others.
+#: Jobs that run at once; more wait. Each running one takes Python's lock from the thread that
+#: serves everybody.
 THREADS = 2
 #: Seconds for a question or a page, waiting included.
 DEADLINE_S = 10.0
@@ -32,8 +33,8 @@ class Database:
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
         self._threads = FairThreads(THREADS, "reader")
-        #: For the one who asks whether we live: he does not queue behind those who ask for more. The
-        #: view stays open: to open one takes many steps, and each waits for Python's lock.
+        #: Answers /healthz, which so never waits behind other questions. It keeps its view open,
+        #: because opening one takes many steps, each of which waits for Python's lock.
         self._quick = ThreadPoolExecutor(1, "quick reader")
         self._open = Follower(state_dir)
 

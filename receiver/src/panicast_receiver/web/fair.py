@@ -16,7 +16,7 @@ from typing import Callable, NamedTuple, TypeVar
 from ..errors import ReceiverError
 
 T = TypeVar("T")
-#: Who asks for what is being done.
+#: The visitor for whom the current code works.
 VISITOR: ContextVar[str] = ContextVar("visitor", default="")
 #: Requests of one visitor that may wait, and of all.
 _MOST_OF_ONE, _MOST_OF_ALL = 32, 256

@@ -28,7 +28,7 @@ from .fair import VISITOR, FairThreads, Places
 LOOK_S, BEAT_S = 0.5, 15.0
 #: Streams at once: a browser keeps one for each tab.
 MOST_STREAMS = 100
-#: Seconds that a stream lasts, that who listens may take to take an event, and that a look may take.
+#: Seconds that a stream lasts, that a listener may take to read an event, and that a look may take.
 LASTS_S, TAKES_S, _LOOKS_S = 3600.0, 30.0, 2.0
 #: Records that a stream asks for at a time.
 _BATCH = 100

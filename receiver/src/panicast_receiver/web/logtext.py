@@ -13,7 +13,7 @@ from ..text import GAP, escape, split_level
 
 #: A page shows so much of a text: a usual record is one part.
 PART_LINES, PART_BYTES = 2000, 192 << 10
-#: printk cuts its own lines at 1 KiB; what stands behind is shown, and nobody looks what it is.
+#: printk cuts its own lines at 1 KiB: what follows is shown, but not analysed.
 _LOOKED_AT = 1024
 #: Used only where there are so many: then nothing is looked at twice.
 _LINES = re.compile(rb"(?:[^\n]*\n){%d}" % PART_LINES)

@@ -22,7 +22,7 @@ from ..errors import ReceiverError
 from ..meaning import SEVERITIES
 from ..wire.v1 import Drop
 
-#: What stats.py counts under a name that is none of a drop: copies of frames are no loss.
+#: Names in stats.py that do not count drops: repeated frames are no loss.
 _NO_DROP = {"packets", Drop.DUPLICATE.value}
 
 

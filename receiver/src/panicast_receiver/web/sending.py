@@ -10,7 +10,8 @@ from aiohttp import web
 
 from .fair import Places
 
-#: Bytes of what fits a connection's own buffer; answers that are longer, at once; seconds for one.
+#: Answers up to so many bytes fit a connection's own buffer; so many longer ones are sent at once,
+#: each for so many seconds.
 LARGE, MOST, LASTS_S = 64 << 10, 24, 60.0
 
 

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from hashlib import sha256
 from typing import Callable
 
-#: Seconds that a session lasts; so many are kept, of which the oldest ends first.
+#: Seconds that a session lasts; and how many are kept: of more, the oldest ends.
 LASTS_S = 30 * 86400
 _MOST = 4096
 

@@ -16,12 +16,12 @@ from .live import Feed
 from .tries import whose
 
 API = "/api/v1"
-#: Read by programs, which are told errors in JSON; and where a line says all there is to say.
+#: Paths that programs read, which get errors in JSON; and paths that answer in one line.
 _PROGRAMS = (f"{API}/", "/openapi.json")
 _PLAIN = ("/healthz", "/metrics")
-#: Open to whoever comes: whether the page lives, how it looks, and where one says the token.
+#: Open to everybody: whether the page works, its looks, and the form for the token.
 _OPEN = ("/healthz", "/login", "/static/{name}")
-#: Nothing comes from elsewhere, nothing is in line, nobody frames it.
+#: Nothing is loaded from elsewhere, no script is inline, no page may frame ours.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",

@@ -16,7 +16,7 @@ from typing import Callable, NamedTuple
 #: Wrong tries at once, and seconds until one is forgiven.
 _EACH, _EACH_S = 10, 6.0
 _ALL, _ALL_S = 300, 1.0
-#: So many are remembered; who was there longest ago is forgotten first.
+#: So many visitors are remembered; the one seen longest ago is forgotten first.
 _MOST = 4096
 
 

@@ -13,7 +13,8 @@ ETHERTYPE_IP, ETHERTYPE_IPV6 = 0x0800, 0x86DD
 TYPES_VLAN = (0x8100, 0x88A8)
 _TYPES_VLAN = tuple(value.to_bytes(2, "big") for value in TYPES_VLAN)
 PROTOCOL_UDP = 17
-#: What may stand between IPv6 and UDP: options for each hop, a route, options for the destination; so many.
+#: Headers allowed between IPv6 and UDP: hop-by-hop options, routing, destination options; and how
+#: many.
 EXTENSIONS, MOST_EXTENSIONS = (0, 43, 60), 4
 _FRAGMENT_HEADER = 44
 _IP = struct.Struct(">BBHHHBBH4s4s")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-#: netconsole sends at most 1000 bytes at a time, with room for whoever changes that.
+#: netconsole sends at most 1000 bytes at a time; this leaves room for kernels that send more.
 MAX_DATAGRAM = 8192
 _HEADER = re.compile(
     rb"(?:(?P<release>\d+\.\d+[^,;\n]{0,64}),)?(?P<level>\d{1,4}),(?P<sequence>\d{1,20}),(?P<us>\d{1,20}),"

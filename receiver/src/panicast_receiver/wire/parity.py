@@ -15,13 +15,14 @@ from typing import NamedTuple
 BLOCK = 128
 MAX_SIZE = 65000
 _POLYNOMIAL = 0x11D
-#: A block's parity that is worth keeping beyond what it lacks: it tells whether the rest is to be believed.
+#: Parity frames that are kept of a block beyond those that it lacks: they show whether the others
+#: are honest.
 EXTRA = 4
-#: So many ways to choose among parity frames that contradict each other are tried.
+#: Choices among contradicting parity frames that are tried.
 _TRIES = 8
-#: So many lost frames are looked for in every way.
+#: With up to so many lost frames, all these choices are tried.
 _FEW = 16
-#: Seconds that one step of a restoration takes, and for each byte of a frame: it has work() of them.
+#: Seconds that one step of a restoration takes, and those for each byte of a frame: see work_s().
 _STEP_S, _BYTE_S = 1.2e-6, 0.4e-9
 
 

@@ -16,7 +16,7 @@ from .parity import block_of
 
 MAGIC = b"PCST"
 VERSION = 1
-#: How every datagram of ours begins.
+#: How every v1 datagram begins.
 OURS = MAGIC + bytes([VERSION])
 #: magic, version, type, flags, key id, boot id, event, seq, count, offset, text length, time, host
 HEADER = struct.Struct(">4sBBBB16sIHHIIQ32s")
@@ -27,18 +27,18 @@ _TYPE_IDS = {name: number for number, name in TYPES.items()}
 PREFIX_END, PIECE_END = 28, 36
 COUNT = slice(30, 32)
 HOST_BYTES = 32
-#: What a v1 record's identity has after boot id and event.
+#: Bytes of a v1 record's identity after boot id and event.
 _DIGEST_BYTES = 12
 #: Types that tell a host's state and carry no text.
 STATE_TYPES = frozenset({"hello", "bye"})
 FLAG_SEALED = 0x01
 FLAG_OLDER_TEXT = 0x02
-#: What sealing adds to a payload.
+#: Bytes that sealing adds to a payload.
 TAG_BYTES = 16
-#: What a seq fits into.
+#: Bits that hold a seq.
 SEQ_BITS = 10
 MAX_COUNT = 1 << SEQ_BITS
-#: What we put into a datagram: it fits into an Ethernet frame.
+#: Payload bytes of a datagram that we make: it fits into an Ethernet frame.
 _PAYLOAD = 1392
 MAX_TEXT = 1 << 20
 
