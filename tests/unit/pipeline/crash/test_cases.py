@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 
+from panicast_build.core.paths import ROOT
 from panicast_build.crash import cases
 from panicast_receiver.meaning import understand
 
@@ -36,3 +37,11 @@ def test_what_has_no_name_says_why() -> None:
 def test_a_crash_may_have_the_name_that_another_compiler_gives_it() -> None:
     assert cases.Case(name="x", named="a | b").names == ["a", "b"]
     assert cases.Case(name="x").names == []
+
+
+def test_the_module_that_crashes_knows_each_way_that_it_is_told() -> None:
+    folder = cases.TABLE.parent
+    told = re.findall(r"\bpc_crash ([a-z_]+)", cases.TABLE.read_text() + (folder / "init").read_text())
+    source = (ROOT / "tests/smoke/pc_crash/pc_crash.c").read_text()
+    known = re.findall(r'^\t\{ "([a-z_]+)", \.(?:alone|other) = ', source, re.MULTILINE)
+    assert len(set(told)) > 15 and set(told) - set(known) == set()
