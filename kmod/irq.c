@@ -93,6 +93,7 @@ static bool disabled(struct irq_data *data)
 /**
  * pc_irq_handled() - whether a CPU, perhaps ours, handles an interrupt of a
  * card
+ * @dev: the card
  */
 bool pc_irq_handled(struct net_device *dev)
 {

@@ -378,6 +378,7 @@ int pc_live_send_within(struct pc_live *live, unsigned int ms)
 /**
  * pc_live_send() - send like pc_live_send_within(), in the time that a panic
  * may take; without RTNL
+ * @live: from pc_live_prepare(); may be an error, which is returned
  */
 int pc_live_send(struct pc_live *live)
 {

@@ -430,6 +430,7 @@ static int show_hop(const struct hop *hop, char *buf, int len)
 /**
  * pc_nexthop_show() - print a line for each destination; the caller holds
  * RTNL
+ * @buf: a page of sysfs
  */
 int pc_nexthop_show(char *buf)
 {

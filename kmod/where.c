@@ -29,6 +29,7 @@ static struct trace traces[PC_SLOT_LIVE];
 
 /**
  * pc_where_note() - remember what this CPU was doing, for the functions below
+ * @slot: whose record it is for
  */
 void pc_where_note(enum pc_slot slot)
 {

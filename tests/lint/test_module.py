@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The module's C: no warning from the compiler on any target's kernel, none from sparse or checkpatch."""
+"""The module's C: no warning from the compiler on any target's kernel, nor from three checkers."""
 
 import re
 from collections.abc import Callable
@@ -43,6 +43,15 @@ def test_checkpatch(client: docker.DockerClient, lint_image: str) -> None:
         box.write(files, "/tmp")
         result = box.run([*checkpatch, *checked], check=False)
     assert result.code == 0, result.output
+
+
+def test_kernel_doc(client: docker.DockerClient, lint_image: str) -> None:
+    # A kernel's own tree runs it with W=1; the headers of distributions lack it.
+    files = {name: path for name, path in source.files("kmod").items() if name.endswith(".c")}
+    with Container(client, lint_image) as box:
+        box.write(files, "/tmp")
+        result = box.run(["perl", "/opt/scripts/kernel-doc", "-none", *(f"/tmp/{name}" for name in files)])
+    assert not WARNING.findall(result.output)
 
 
 # The packages follow a newer policy than this lintian knows, for systems that boot by systemd. Nobody
