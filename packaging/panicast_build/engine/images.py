@@ -116,7 +116,9 @@ def renew(client: docker.DockerClient, distro: Base) -> str:
 
 def forget(tag: str, image_id: str) -> None:
     """Removes the files beside a deleted image: its archive and the list of its packages."""
-    _tarball(tag).unlink(missing_ok=True)
+    # A replaced base ends like the one that has taken its place, whose archive stays.
+    if tag.startswith(f"{BASES}:"):
+        _tarball(tag).unlink(missing_ok=True)
     (CACHE / "images" / f"{image_id.removeprefix('sha256:')}.json").unlink(missing_ok=True)
 
 

@@ -85,6 +85,7 @@ def test_only_what_a_renewed_base_left_is_outdated(cache: Path) -> None:
         "somebody/else:1",
     }
     assert "images/2.json" not in files(cache)
+    assert "images/trixie-1.tar" in files(cache), "it is the new base's"
 
 
 def test_what_a_container_uses_stays() -> None:
