@@ -19,11 +19,12 @@ from typing import BinaryIO
 
 from . import understand
 
-#: Both lengths of a question, and that of an answer; before the first question comes one empty answer.
+#: The two lengths before a question, and the one before an answer. The first answer is empty: the
+#: process is ready.
 QUESTION, ANSWER = struct.Struct("!II"), struct.Struct("!I")
-#: Seconds of processor time for a question, and bytes of memory for all it takes.
+#: Limits: seconds of processor time for a question, bytes of memory in all.
 MOST_CPU_S, MEMORY = 5.0, 512 << 20
-#: Below everything else that this machine does.
+#: Anything else on this machine goes first.
 _NICE = 10
 #: <linux/prctl.h>, <linux/capability.h>
 _PR_SET_PDEATHSIG, _CAPABILITY_VERSION = 1, 0x20080522

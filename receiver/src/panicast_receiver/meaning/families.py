@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-#: The name that all of a family share, and what titles say in its place before " in " and the function.
+#: The name that all members of a family share, and the words that titles have in its place before "
+#: in " and the function.
 _FAMILIES = {
     # An address that is none: what the processor says of it depends on the address.
     "bad address": (
@@ -37,8 +38,8 @@ _FAMILIES = {
     "hang": ("hung task", "task can't die"),
     "stack overflow": ("stack overflow", "stack guard page was hit", "corrupted stack end"),
 }
-#: Who gets no further may only wait for other CPUs, in functions that begin so: which of them it is depends
-#: on how many others there are. Who is waited for may be anybody, so what was seen still counts.
+#: A CPU that makes no progress may only be waiting for other CPUs, in functions that begin so;
+#: which one depends on the number of CPUs. It may wait for anything, so its own name still counts.
 _GET_NO_FURTHER, _WAITS = ("stall", "hang"), ("smp_call_function", "synchronize_rcu")
 
 _FAMILY_OF = {title: family for family, titles in _FAMILIES.items() for title in titles}

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from .innocent import COMMON, Names
 
 PANIC = "Kernel panic - not syncing: "
-#: Where the guilty function is looked for: registers, trace, a lock, below the timer's interrupt.
+#: Where to look for the guilty function: registers, trace, a lock, below the timer's interrupt.
 AT, TRACE, LOCK = ("named", "at", "trace"), ("named", "trace"), ("lock", "trace")
 RUNNING, INTERRUPTED = ("running",), ("interrupted", "beyond", "running")
-#: What a panic says when something else was said before: it names nothing by itself.
+#: A panic with these words is the consequence of an earlier complaint, and names nothing by itself.
 CONSEQUENCES = (
     *("Fatal exception", "panic_on_warn set", "Oops", "hung_task: blocked tasks", "softlockup: hung tasks"),
     *("RCU Stall", "Fatal error", "kernel: panic_on_warn", "Aiee, killing interrupt handler"),
@@ -22,7 +22,7 @@ CONSEQUENCES = (
     *("panic_on_oops", "ubsan: ", "scheduling while atomic"),
 )
 
-#: What sounds like a complaint and is none.
+#: Lines with these words sound like complaints and are none.
 NOISE = (
     *(
         "/etc/ssh/moduli",

@@ -33,12 +33,12 @@ FORMATS = (
     *formats_others.ROWS,
 )
 
-#: How any exception of the kernel's is counted, and reports that no row knows.
+#: Exceptions with a number, and other reports, that no row describes.
 EXCEPTION_NUMBER = re.compile(r" ?(?P<what>[A-Za-z][\w -]{2,60})(?:[:(][^\[]{0,60})?\[#\d{1,5}\]")
 ANY_EXCEPTION = Format("", "fault", "{what}{in}", AT)
 ANY_OTHER = Format("", "warning", "{rest}{in}", AT)
 
-#: How bad a kind is: memory that is no longer what it was comes first.
+#: The severity of each kind, the worst first: corrupted memory.
 SEVERITY_OF = {
     **dict.fromkeys(("memory corruption", "hardware"), "critical"),
     **dict.fromkeys(("fault", "bug", "stack", "panic", "lockup", "deadlock", "init", "disk"), "high"),
@@ -46,10 +46,10 @@ SEVERITY_OF = {
     **dict.fromkeys(("warning", "leak", "reference", "asked for", "program"), "low"),
 }
 
-#: All of them, the worst first.
+#: All severities, the worst first.
 SEVERITIES = tuple(dict.fromkeys(SEVERITY_OF.values()))
 
-#: Words before a report's own: who says it, or the brackets of an older lockdep.
+#: Words before a report's own: who reports it, or the brackets of an older lockdep.
 LEAD_INS = (
     *("watchdog: ", "NMI watchdog: ", "rcu: ", "[ ", "INFO: [ ", "Oops: ", "traps: "),
     "Kernel Panic - not syncing: ",
@@ -68,7 +68,7 @@ class Better(NamedTuple):
     pick: str = "first"
 
 
-#: Whose complaint it is: where it stands tells more than that it was one.
+#: Better names by the file and function of a WARNING or BUG.
 BETTER = (
     Better("lib/debugobjects.c", (), "memory corruption", "ODEBUG bug{in}", OBJECTS),
     Better("lib/refcount.c", (), "memory corruption", "refcount bug{in}", REFERENCES),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from .format import TRACE, Format, detail, rows
 from .innocent import ATOMIC, FREEING, LEAKED_TO_USB, LEAKING, PAGES, TAGS, UNDEFINED, UNINIT
 
-#: A function is told by its offset; what stands for one that was inlined is none that others would name.
+#: A function has an offset. Without one it was inlined, and others would not name it.
 _WHERE = r" (?:in|on) (?P<where>[^ ,]{1,200}\+0x[0-9a-f]+|[\w.$]{1,200}$)?"
 
 ROWS = (

@@ -6,7 +6,7 @@ from __future__ import annotations
 from .format import LOCK, TRACE, Format, detail, rows
 from .innocent import ATOMIC, KEYS, LOCKING, NOBODY, PREEMPTIBLE, RCU, SOCKETS, SPINNING
 
-#: Words with which a report of a lock begins: today's is a WARNING, older ones' were others.
+#: How reports of locks begin: today with WARNING, in older kernels with other words.
 _BEGINS = ("WARNING: ", "BUG: ", "INFO: ", "")
 
 

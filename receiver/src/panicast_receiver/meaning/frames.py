@@ -15,28 +15,29 @@ REGISTERS = (
     *("pc : ", "PC is at ", "epc : ", "epc   : ", "sepc: ", "NIP [", "NIP: ", "NIP  ", "Krnl PSW : "),
     *("era : ", "ERA: ", "era   : ", "pc   : "),
 )
-#: The code segments in which x86 runs programs: such a RIP is none of the kernel's.
+#: x86's code segments of user space: such a RIP is not in the kernel.
 _USER = ("RIP: 0033:", "RIP: 002b:", "RIP: 0023:", "EIP: 0073:", "EIP: 0023:", "EIP: 0033:")
-#: What stands before the function, with and without the code segment.
+#: The text before the function, with or without the code segment.
 _SEGMENT = re.compile(r"[RE]IP: (?:[0-9a-f]{4}:)?")
-#: What begins a trace.
+#: How traces begin.
 TRACES = ("Call Trace:", "Call trace:", "Backtrace:", "backtrace:", "stack backtrace:", "Call Backtrace:")
-#: What ends it.
+#: Lines that end a trace.
 ENDS = (
     *("---[ end ", "Modules linked in:", "Kernel Offset:", "Rebooting in ", "SMP: stopping "),
     *("======", "Kernel panic - not syncing", "Showing all locks held", "NMI backtrace for cpu "),
     *("Mem-Info:", "Memory state around "),
 )
-#: What stands between frames where a stack changes.
+#: Marks between frames where the stack changes.
 _STACKS = re.compile(r"</?(?:IRQ|EOI|TASK|NMI|SOFTIRQ|#DF|#DB|#MC|#VC|ENTRY_TRAMPOLINE|EOE)> ?")
 _INNER_STAMP = re.compile(r"\[ {0,12}\d{1,10}\.\d{1,9}\] ?")
-#: What may stand before a frame's function: addresses in brackets, the mark of what may be stale.
+#: Text allowed before a frame's function: addresses in brackets, the mark of a frame that may be
+#: stale.
 _LEAD = re.compile(r"\s*(?:\(?\[[<0-9a-fx >-]{0,40}\] *\(?|\(?\[[<( a-z>]{0,30}\] *){0,2}(\? )?[(.]{0,2}$")
-#: A trace that a script has given files and lines.
+#: A frame to which a script has added file and line.
 _LOCATED = re.compile(
     r"\s{0,9}(\? )?([A-Za-z_][\w.$]{1,200}) \(?([\w+./-]{3,300}\.[chS]:\d{1,6})(?:\)|:\d{1,4}|(?= )|$)"
 )
-#: arm of today: the callee, then where it was called from.
+#: arm today: the callee, then its caller.
 _FROM = re.compile(
     r"\s{0,9}([A-Za-z_][\w.$]{1,200})(?: \[([\w-]{1,64})\])? from [A-Za-z_][\w.$]{0,200}(?:\+0x| \(|$)"
 )
@@ -52,7 +53,7 @@ _MODULE = re.compile(r"\)? \[([\w-]{1,64})(?: [0-9a-f]{1,64})?\]")
 #: What the compiler adds to a function's name: parts of it, and copies for special cases.
 _SUFFIX = re.compile(r"\.(?:cold|isra|constprop|part|llvm|lto_priv|clone)\b.*|\.\d+$")
 _PREFIXES = ("__cfi_", "__pfx_", "__kprobes_text_", ".")
-#: What most frames look like, today and before 4.9; whatever differs is looked at piece by piece.
+#: Most frames, today and before 4.9; others are parsed piece by piece.
 _USUAL = re.compile(
     r" {1,4}(?:\[<[0-9a-f]{8,16}>\] )?(\? )?([A-Za-z_]\w*)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[([a-z]\w*)\])?$"
 )

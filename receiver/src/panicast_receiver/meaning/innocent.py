@@ -28,7 +28,7 @@ class Names:
         )
 
 
-#: Who reports: always on top of the trace of what is reported.
+#: Functions that report: always at the top of a report's trace.
 REPORTING = """
 *kasan* *hwasan* *__asan* *__msan* *kmsan* *__sanitizer* kcsan_* __kcsan_* __tsan_* kfence_* __kfence_*
 *kcsan_setup_watchpoint* ubsan_* __ubsan_* handle_overflow val_to_string *check_memory_region*
@@ -51,7 +51,7 @@ watchdog nmi_cpu_backtrace* nmi_trigger_* arch_trigger_* trigger_*_backtrace rcu
 *assertfail* assfail *_assert_fail
 """
 
-#: How the CPU got from what was wrong into what reports it.
+#: How the CPU got from the fault to the functions that report it.
 ENTRY = """
 asm_exc_* exc_* asm_sysvec_* page_fault do_page_fault __do_page_fault do_user_addr_fault do_kern_addr_fault
 handle_page_fault async_page_fault do_async_page_fault trace_do_page_fault general_protection
@@ -69,7 +69,7 @@ el0t_32_sync* do_bp handle_bp handle_tlb_* tlb_do_page_fault* do_ri handle_ri re
 ret_from_exception start_kernel secondary_startup* x86_64_start* rest_init
 """
 
-#: Who carries out: copies, compares, counts, links, prints into a string.
+#: Functions that only carry out: copy, compare, count, link, print into a string.
 TOOLS = """
 *memcpy* *memcmp* *memset* *memchr* *memmove* *memdup* memscan memzero_explicit bcmp *strcmp* *strncmp*
 *strcpy* *strlcpy* *strncpy* *strscpy* *strlen* *strstr* *strnstr* *strnlen* *strchr* *strdup* *strndup*
@@ -92,7 +92,7 @@ find_first_zero_bit _find_first_* do_csum __delay __udelay __const_udelay udelay
 *atomic64_xchg* *atomic64_cmpxchg* *atomic64_try*
 """
 
-#: Locks themselves, and what watches over them.
+#: Locks, and what checks them.
 LOCKS = """
 *lock_acquire* *lock_release* *lock_class* *mark_lock* *reacquire_held_locks* *mark_held_locks* mark_usage
 *raw_spin_rq* *spin_lock* *spin_trylock* *spin_unlock* *read_lock* *read_trylock* *write_lock*
@@ -104,7 +104,7 @@ validate_chain check_prev_add* check_prevs_add check_deadlock check_noncircular*
 check_usage* register_lock* look_up_lock* hlock_* lookup_chain* match_held* check_wait_context
 """
 
-#: Who gives and takes memory.
+#: Allocators of memory.
 MEMORY = """
 *alloc_page* *malloc* *zalloc* *calloc* *krealloc* *kmem_cache* *allocate_slab*
 *__alloc_frozen_pages_noprof* *folio_alloc* *folio_unlock* *filemap_alloc_folio* *__filemap_get_folio*
@@ -129,7 +129,7 @@ LAYERS = """
 *truncate_inode_pages_range*
 """
 
-#: Here a CPU that gets no further was called, or a task: who was called last before is the work's name.
+#: Functions that call the work of a CPU or task: the last one called before them names the work.
 ANCHORS = """
 *process_one_work* *do_syscall_* *do_fast_syscall_* *sysenter_dispatch* *tracesys_phase2* *el0_svc_handler*
 *invoke_syscall* *ret_fast_syscall* *netif_receive_skb* *do_softirq* *call_timer_fn* *_run_timers*
@@ -146,12 +146,12 @@ netlink_dump* socketpair* connect* ioctl* sys_socketpair* sys_connect* sys_ioctl
 *tasklet_hi_action* handle_softirqs __napi_poll net_rx_action rcu_do_batch el0_svc
 """
 
-#: Who waits: a task that hangs is named after what it waits for.
+#: Functions that wait: a hung task is named after what it waits for.
 WAITING = """
 *sched* *_lock* *_slowlock* *down* *rwsem* *completion* *kthread* *wait* *synchronize* *context_switch*
 *__switch_to* *cancel_delayed_work* *rcu_barrier*
 """
-#: Whoever waits in these, however deep, waits for the same.
+#: A task that waits in one of these, at any depth, waits for the same thing.
 AWAITED = ("rtnl_lock", "synchronize_rcu")
 
 COMMON = Names(REPORTING, ENTRY, TOOLS, LOCKS, MEMORY, LAYERS)
@@ -185,7 +185,7 @@ UNINIT = common("*alloc_skb* *netlink_ack* *netlink_rcv_skb* *_encrypt crypto_* 
 LEAKED_TO_USB = common(
     "*alloc_skb* *usb_submit_urb* *usb_start_wait_urb* *usb_bulk_msg* *usb_interrupt_msg* *usb_control_msg*"
 )
-#: A page is named by who asked for it, a leak by who asked for what leaks.
+#: A page, or a leak, is named after the function that allocated it.
 PAGES = common(
     "*free_page* *put_page* *get_page* *update_page* *release_page* *free_unref* folio* _folio* __folio*"
     " *truncate_inode_pages* *page_frag_free* *alloc* *vmap* *page_owner* prep_new_page rmqueue*"
@@ -196,7 +196,7 @@ LEAKING = common(
 EXT = common(
     "ext3_handle_error ext4_handle_error *ext4_error* *ext3_error* *ext4_journal_* *ext4_abort* *ext3_abort*"
 )
-#: What never returns is shown as whatever the linker put behind it.
+#: A call that never returns is shown as the function that the linker placed after it.
 SERRORS = common("abort add_taint *fatal_ras_serror* el1h_64_error* el1_error*")
 STUCK = common(
     "*apic_timer_interrupt* watchdog_timer_fn watchdog_overflow_callback *perf_event_* *_pmu_handle_irq"
@@ -206,11 +206,11 @@ DEEP = common("*schedule* *retint_kernel* *bad_stack*")
 ASLEEP = common()
 ANCHOR = Names(ANCHORS)
 AWAY = Names(WAITING)
-#: Where no one else is: those who neither report nor let the CPU in.
+#: Used if there is no other frame: pass over only functions that report or enter.
 LAST_RESORT = Names(REPORTING, ENTRY)
-#: Who runs tests: the test is whoever they call, whatever it is named after.
+#: Functions that run tests: the test is the function that they call.
 RUNNERS = Names("kunit_*")
-#: From here on outwards is what the timer interrupted.
+#: Beyond these functions is what the timer interrupted.
 TICKS = Names(
     "*apic_timer_interrupt* *el1h_64_irq* el1_irq el1_interrupt decrementer_common* timer_interrupt "
     "__irq_svc riscv_timer_interrupt handle_exception *ret_from_exception*"

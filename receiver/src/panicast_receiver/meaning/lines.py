@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-#: Longer lines say nothing more: printk cuts its own at 1 KiB.
+#: Lines are cut at this length: printk cuts its own at 1 KiB.
 MOST_LINE = 1024
-#: Whoever carried the line: syslog of old and of now, journalctl, logread, dmesg -x; /dev/kmsg.
+#: Prefixes of carriers: syslog, old and new, journalctl, logread, dmesg -x, /dev/kmsg.
 _CARRIER = (
     r"(?:(?:(?:<\d{1,4}>)?(?:1 )?"
     r"(?:(?:[A-Z][a-z]{2} )?[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9}| \d{4})?"
@@ -18,24 +18,25 @@ _CARRIER = (
     r"(?: ?kernel(?:: ?| - - (?:- )?)|\d{1,3},\d{1,20},\d{1,20},[^;\s]{1,80};)"
     r"|(?:kern|user|daemon) {0,2}:[a-z]{3,6} {0,3}: )?"
 )
-#: Level, time (also dmesg -T's), with CONFIG_PRINTK_CALLER who logged it, ours as T12 or C3, vendors' as
-#: T1@C0.
+#: Level, time (also dmesg -T's), and with CONFIG_PRINTK_CALLER the caller: T12 or C3, in vendors'
+#: kernels T1@C0.
 _STAMP = re.compile(
     _CARRIER + r"(?:<\d{1,4}>)?"
     r"(?:\[ {0,12}(\d{1,10}\.\d{1,9})\]|\[[^\W\d]{2,4} [^\W\d]{3,5} [ \d]\d \d\d:\d\d:\d\d \d{4}\])?"
     r"(?: ?\[ {0,12}([TC]\d{1,10}(?:@C\d{1,5})?)\])?"
     r" ?"
 )
-#: As most lines have it, where nobody but the kernel put anything before them.
+#: The usual form, if only the kernel put something before the line.
 _USUAL = re.compile(
     r"(?:<\d{1,4}>)?\[ {0,12}(\d{1,10}\.\d{1,9})\](?: ?\[ {0,12}([TC]\d{1,10}(?:@C\d{1,5})?)\])? "
 )
-#: The console may have had something in its line already, or another CPU.
+#: A stamp later in the line: the console, or another CPU, had already written something there.
 _LATE = re.compile(r"\[ {0,5}(\d{1,6}\.\d{6})\](?: ?\[ {0,12}([TC]\d{1,10}(?:@C\d{1,5})?)\])? ")
 #: Colours and the like, as terminals take them; and what a serial console adds.
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]{0,16}[A-Za-z]|[\r\x00]")
 _GAP_ENDS = "bytes missing]"
-#: Without a bracket, a semicolon and the word kernel only these may begin what was put before a line.
+#: A line without a bracket, a semicolon and the word kernel has a prefix only if it begins with one
+#: of these.
 _DRESSED = frozenset("<0123456789kud")
 
 
@@ -49,11 +50,11 @@ class Line(NamedTuple):
     number: int
 
 
-#: Numbers and blanks, in which two lines differ that one carried; so many characters may be put before a
-#: line, and so many lines must have them.
+#: Numbers and blanks differ in the prefixes of one carrier. A prefix has at most so many
+#: characters, and at least so many lines must have it.
 _DIFFERS = re.compile(r"(\d+|[ \t]+)")
 _MOST_BEFORE, _FEWEST_LINES = 160, 2
-#: Nothing is said in fewer characters.
+#: Shorter lines say nothing.
 _SHORTEST = 6
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-#: The algorithm that names and groups. Raise it when a change may give a text another name or group: each
-#: record keeps the name it was given, and says by which version.
+#: The version of the algorithm that names and groups. Raise it if a change may give a text another
+#: name or group: a record keeps its name, and says by which version it was given.
 VERSION = 3
 
 
@@ -47,7 +47,7 @@ class Meaning:
         }
 
 
-#: The group of all that can't be told apart: nothing else is ever in it.
+#: The group of all crashes that are not understood, and of no others.
 NOT_UNDERSTOOD = "000000000000"
 
 

@@ -12,15 +12,15 @@ from .innocent import ANCHOR, AWAITED, AWAY, LAST_RESORT, RUNNERS, TICKS
 from .report import Report
 
 MOST_TITLE = 120
-#: A system call's function has a name for each way in.
+#: Prefixes of a system call's function, one for each way in.
 _SYSCALL = re.compile(
     r"(?:__(?:x64|ia32|x32|arm64|riscv|s390x?|powerpc|se|do)_)?(?:compat_)?(?:_{2,4}sys|ksys|sys|SyS|SYSC|C_SYSC)_(?=[a-z])"
 )
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+\b|\b[0-9a-f]{8,32}\b|\b\d+\b")
-#: What the compiler adds to a function's name is another in each build.
+#: Suffixes that the compiler adds to a function's name: they differ from build to build.
 _COMPILED = re.compile(r"(?<=\w)\.(?:cold|isra|constprop|part)\b(?:\.\d{1,9}\b)?")
 _SPACES = re.compile(r"\s{2,}")
-#: One waits for the same in all of these.
+#: A task that waits in any of these waits for the same thing.
 _SAME_WAIT = ("synchronize_srcu", "synchronize_net", "synchronize_sched")
 
 
@@ -107,7 +107,7 @@ def _beyond(report: Report) -> list[StackFrame]:
     return frames[1:]
 
 
-#: Where a guilty function may be looked for.
+#: The places where a guilty function may be, by name.
 _PLACES: Mapping[str, Callable[[str, Report], list[StackFrame]]] = {
     "named": lambda named, report: [StackFrame(named)] if named else [],
     "at": lambda named, report: report.ats[:1],

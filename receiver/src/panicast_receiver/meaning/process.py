@@ -21,11 +21,11 @@ from typing import Any
 from . import Meaning
 from .child import ANSWER, MOST_CPU_S, QUESTION
 
-#: Seconds that a start and an answer may take, however busy the machine is; bytes of an answer.
+#: Seconds that a start and an answer may take, also on a busy machine; bytes of an answer.
 _START_S, _ANSWER_S, _MOST_ANSWER = 60.0, 60.0, 1 << 20
-#: All of the environment that the child is given.
+#: The only environment variables that the child gets.
 _VARIABLES = ("PATH", "LANG", "LC_ALL", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
-#: Where all modules are found that we have found.
+#: Our own search path for modules.
 _PATHS = os.pathsep.join(
     [str(Path(__file__).resolve().parents[2]), *(path for path in sys.path if path[:1] == "/")]
 )

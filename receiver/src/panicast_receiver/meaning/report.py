@@ -22,10 +22,11 @@ from .frames import (
 )
 from .lines import Line
 
-#: Lines after the first in which a report ends, and frames of a trace that are kept.
+#: Lines after the first that a report may have, and frames of a trace that are kept.
 MOST_LINES = 1000
 MOST_FRAMES = 1000
-#: Traces after these lines are of somebody else: who allocated, freed, took another lock, waits.
+#: Traces after these lines are not the crashed task's: they show who allocated, freed, took another
+#: lock or waits.
 _ASIDE = (
     *(
         "Allocated by",
@@ -57,11 +58,11 @@ _ASIDE = (
         "... key at",
     ),
 )
-#: What arm says where an interrupt came.
+#: Stands for arm's line where an interrupt came.
 EXCEPTION = StackFrame("apic_timer_interrupt")
 _ACCESS = ("Read of size", "Read at addr", "Write of size", "Write at addr")
 _KTHREAD = ("RCU grace-period kthread stack dump", "Stack dump where RCU GP kthread")
-#: What a line that is no frame must begin with, or have in it, to tell anything.
+#: A line that is not a frame is read only if it begins with, or contains, one of these.
 _TELLING = (
     *TRACES,
     *REGISTERS,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-#: Which of several of one name, and what was said before: neither is part of the name.
+#: A number that tells equal names apart, or a reference back: neither is part of the name.
 _ASIDE = re.compile(r"[sB][0-9A-Za-z]{0,16}_")
 #: The length of a name that follows.
 _LENGTH = re.compile(r"(\d{1,3})_?")

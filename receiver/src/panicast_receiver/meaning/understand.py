@@ -18,16 +18,17 @@ from .model import NOT_UNDERSTOOD, VERSION, Meaning
 from .naming import function_name, guilty, title
 from .report import machine, take_apart, trace_of
 
-#: Two complaints further apart than this, in seconds or where no times are told in lines, are of two faults.
+#: Two complaints further apart than this, in seconds, or in lines if these have no times, are of
+#: two faults.
 _NEAR_SECONDS, _NEAR_LINES = 60.0, 2000
-#: Lines so near to each other may have changed places.
+#: Lines so close to each other may be out of order.
 _NEIGHBOURS = 3
-#: Characters of a line by which it is first sorted; so many more where those are a panic's.
+#: Characters of a line by which its rows are looked up; more of them for a panic.
 _HEAD, _PANIC_HEAD = 12, len(PANIC) + 6
-#: So many lines that begin like complaints count, and one in eight, and the last panic; so many that may be
-#: complaints are looked at closely.
+#: Lines that begin like complaints are examined up to this number plus an eighth of all lines, and
+#: the last panic; of doubtful ones up to the second number.
 _MOST_COMPLAINTS, _MOST_DOUBTFUL = 500, 100
-#: How far before a panic that names nothing the registers and the trace may stand.
+#: Registers and trace may be so many lines before a panic that names nothing.
 _BEFORE = 400
 #: Frames that a record keeps.
 _MOST_FRAMES = 64
@@ -45,7 +46,7 @@ def _index(all_of: Iterable[_T], start: Callable[[_T], str]) -> dict[str, list[_
 
 _ROWS = _index(FORMATS, lambda row: row.begins[:3])
 _LEADS = _index(LEAD_INS, lambda lead: lead[:2])
-#: What a line with a complaint begins with.
+#: How a line with a complaint begins.
 _STARTS = frozenset(_ROWS) | frozenset(
     (begin + lead)[:3] for lead in (*LEAD_INS, "BUG: ", "INFO: ", "WARNING: ") for begin in ("", " ", "[ ")
 )
@@ -96,14 +97,14 @@ def _row(text: str, number: int) -> Complaint | None:
     return None
 
 
-#: Where one CPU's line runs into another's, a complaint begins in the middle of one.
+#: If one CPU's line runs into another's, these complaints may begin in the middle of a line.
 _MIDDLE = (
     *("BUG: ", "WARNING: ", PANIC, "kernel BUG at ", "general protection fault", "INFO: rcu_", "INFO: task "),
     *("Unable to handle kernel ", "Internal error: ", "SYZFATAL: ", "SYZFAIL: "),
     *("unregister_netdevice: waiting for ", "VFS: Busy inodes after unmount"),
 )
 
-#: Where these stand in the middle of lines, somebody put something before all of them.
+#: If these are in the middle of lines, a carrier put a prefix before all lines.
 _KERNELS_OWN = (
     *("------------[ cut here ]", "Call Trace:", "Modules linked in: ", "Hardware name: ", "RIP: 0010:"),
     *("PC is at ", "CPU: ", "unreferenced object 0x", "divide error: ", "Watchdog detected ", "[ INFO: "),

@@ -15,7 +15,8 @@ from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, HOST_BYTES, parse_metadata
 from .extents import Gap, Run, gaps
 
 ID_BYTES = 6
-#: How many messages of netconsole did not come, or not whole: a key that is set by us.
+#: The metadata key, set by us, that counts netconsole's messages that came incomplete or not at
+#: all.
 LOST_MESSAGES = "lost_messages"
 #: printk cuts its own lines at 1 KiB.
 _LONGEST_REASON = 1024
@@ -67,7 +68,7 @@ class Record:
     metadata: bytes | None
     runs: Sequence[Run]
     source: Source
-    #: Frames that were lost and came back by parity.
+    #: How many lost frames parity restored.
     restored: int = 0
 
     @cached_property

@@ -12,7 +12,8 @@ import time
 
 from ..log import logger
 
-#: A clock that is put right moves by less than this between two looks; what is more has to stand for so long.
+#: A clock that is corrected moves by less than this between two looks. If it moves more, it must be
+#: steady for so long.
 STEP_NS, STAND_NS = 600 * 10**9, 86400 * 10**9
 
 
@@ -21,7 +22,8 @@ class Calendar:
 
     def __init__(self, seen_ns: int | None) -> None:
         self._seen = seen_ns
-        #: What is added to the steady clock; what would be by another time of day, and since when.
+        #: What is added to the steady clock; what would be added by the new time of day, and since
+        #: when.
         self._offset: int | None = None
         self._other, self._since = 0, 0
 

@@ -32,7 +32,7 @@ from ..sinks.postgresql import PostgreSQL
 DURABLE = "panicast-collect"
 #: Messages in a transaction; seconds that a fetch waits for the first of them.
 BATCH, FETCH_S = 128, 5.0
-#: Seconds after which the cluster gives a message of which nobody said a word to the next who asks.
+#: Seconds after which the cluster delivers a message again if nobody reported on it.
 ACK_S = 30.0
 #: Seconds between tries at first, and at most.
 RETRY_S, LONGEST_S = 1.0, 30.0

@@ -28,9 +28,9 @@ from .turns import Turns
 BATCH = 256
 #: Seconds between looks for records that need not be kept.
 RETAIN_S = 600.0
-#: Records after which it is looked before that time is over.
+#: After so many records it looks earlier.
 LOOK_AFTER = 2048
-#: What a record usually takes before it is compressed.
+#: Usual bytes of a record before it is compressed.
 _USUAL_BYTES = 32768
 #: Seconds between tries while the disk is full or failing, and for how long to go on once asked to stop.
 RETRY_S, LAST_TRIES_S = 1.0, 5.0

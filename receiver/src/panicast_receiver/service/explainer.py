@@ -19,7 +19,7 @@ from ..meaning import NOT_UNDERSTOOD, Meaning, not_understood
 from ..meaning.process import NotStarted, Process, Stopped
 from ..threads import name_thread
 
-#: Records that are written down as tried together.
+#: Records that are analysed in one batch.
 BATCH = 16
 #: Seconds between looks for records that somebody else stored; between batches in a burst; between tries
 #: to start the process, at most.

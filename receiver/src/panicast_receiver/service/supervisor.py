@@ -44,11 +44,11 @@ from .handoff import Handoff
 from .listener import Listener
 from .preflight import keys_of, prepare
 
-#: A thread that has not shown itself for this long, seconds, is stuck: systemd is no longer told we live.
+#: Seconds without a sign of life after which a thread is stuck: then systemd gets no sign either.
 STUCK_S = 20.0
-#: Seconds that the end waits for a thread that has nothing to lose.
+#: Seconds that the end waits for a thread that loses nothing.
 _END_S = 5.0
-#: Seconds that systemd is asked for while the start takes longer, and between two times.
+#: Seconds that systemd is asked for if the start takes longer, and seconds between two requests.
 _GRANTED_S, _ASK_S = 60.0, 5.0
 #: With more packets a second than this, what is not urgent waits.
 BURST = 5000

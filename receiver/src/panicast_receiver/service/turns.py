@@ -12,7 +12,8 @@ from ..assembly.rates import Rate
 from ..records.extents import size_of
 from ..records.record import Record
 
-#: Records of a sender, and of a size, small and large: at once, and again within a minute.
+#: Records that are delivered at once, and again within a minute: of a sender, small ones, large
+#: ones.
 _OF_SENDER, _SMALL, _LARGE = 20, (30, 300), (200, 3000)
 
 

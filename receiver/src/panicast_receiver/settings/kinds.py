@@ -32,14 +32,14 @@ class Setting(NamedTuple):
     low: float = 0
     high: float = 0
     check: Callable[[str], object] | None = None
-    #: Whether the reading commands (list, show, follow, export) use it, or serve alone.
+    #: Whether the reading commands (list, show, follow, export) use it, too.
     readers: bool = False
-    #: Whether SIGHUP puts a change into force, or a restart alone.
+    #: Whether SIGHUP applies a change; otherwise it needs a restart.
     live: bool = False
-    #: What a right text is, in words, and one of them.
+    #: What a valid text is, in words, with an example.
     form: str = ""
     example: str = ""
-    #: Whether who knows the value may do something with it: it is not printed.
+    #: Whether the value is a secret, which is not printed.
     secret: bool = False
 
     @property
