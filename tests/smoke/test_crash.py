@@ -10,8 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import docker
 import pytest
 
-from panicast_build.bench import loss
-from panicast_build.bench.panic import ways
 from panicast_build.core import tools
 from panicast_build.crash import cases, guest, verdict
 from panicast_build.crash.kit import Kit, kit
@@ -48,10 +46,3 @@ def outcomes(made: Kit, request: pytest.FixtureRequest) -> Iterator[Outcomes]:
 def test_crash_is_delivered(outcomes: Outcomes, case: cases.Case) -> None:
     outcome = outcomes[case.name].result()
     assert not verdict.fault(case, outcome), str(outcome)
-
-
-@pytest.mark.parametrize("case", [case for case in CASES if case.name == "sysrq"], ids=lambda case: case.name)
-def test_a_record_survives_when_a_fifth_of_its_frames_is_lost(outcomes: Outcomes, case: cases.Case) -> None:
-    parts = ways(outcomes[case.name].result().frames)["panicast, parity=100"]
-    assert min(map(len, parts)) > 10, "too few frames to tell"
-    assert loss.complete(parts, loss.Loss(0.2)) >= 0.995

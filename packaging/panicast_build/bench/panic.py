@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby, product
 
-from panicast_build.bench import loss, parity, plot
+from panicast_build.bench import parity, plot
 from panicast_build.bench.senders import SENDERS, Sender
 from panicast_build.core import document, progress, tools
-from panicast_build.crash import guest, verdict
+from panicast_build.crash import guest, loss, verdict
 from panicast_build.crash.cases import Case
 from panicast_build.crash.guest import Frame, Outcome
 from panicast_build.crash.kit import Kit, kit
@@ -169,7 +169,7 @@ def _losses(sample: Outcome, cells: Sequence[Cell]) -> list[tuple[str, list[floa
     """Returns for each way of sending the share of complete records, for each loss."""
     heard = [cell for cell in cells if cell.sender == "netconsole" and cell.arrived]
     rows = [
-        (name, [loss.complete(parts, each) for each in loss.LOSSES])
+        (name, [verdict.complete(parts, each) for each in loss.LOSSES])
         for name, parts in ways(sample.frames).items()
     ]
     if heard:
@@ -181,8 +181,7 @@ def _losses(sample: Outcome, cells: Sequence[Cell]) -> list[tuple[str, list[floa
 def ways(frames: Sequence[Frame]) -> dict[str, list[Sequence[Frame]]]:
     """Returns the parts that a panic, recorded with as much parity as frames, would have sent in
     each way."""
-    datagrams = [frame for frame in frames if verdict.datagrams([frame])]
-    panics = [frame for frame in datagrams if any(r.type == "panic" for r in verdict.records([frame]))]
+    panics = verdict.of_panics(frames)
     source, parity = panics[: len(panics) // 2], panics[len(panics) // 2 :]
     return {
         **{f"panicast, parity=0 repeat={repeat}": [source] * repeat for repeat in (1, 2, 3)},

@@ -45,6 +45,7 @@ class Case:
     netconsole: str = ""
     sealed: bool = False
     clean: bool = False
+    lost: float = 0.0
     life: int = 120
     record: str = "whole"
     oops: str = ""

@@ -11,6 +11,7 @@ import dpkt
 
 from panicast_build.crash.cases import KEY, KEY_ID, Case
 from panicast_build.crash.guest import Frame, Outcome
+from panicast_build.crash.loss import Loss, trials
 from panicast_receiver.assembly.intake import Intake, Packet
 from panicast_receiver.assembly.reassembly import Limits
 from panicast_receiver.meaning import understand
@@ -25,6 +26,8 @@ COMPLAINT = re.compile(r"^.*(?:WARNING: |BUG: |INFO: |unreferenced object).*$", 
 NETCONSOLE_PORT = 6666
 # What this long after its like came again is a new record: longer than any guest lives.
 RAW_WINDOW_SECONDS = 3600.0
+# The share of records that must be whole where frames are lost.
+SURVIVES = 0.995
 
 
 def ip_packets(frames: Iterable[Frame]) -> list[dpkt.ip.IP]:
@@ -58,6 +61,22 @@ def received(packets: Iterable[Packet], sealed: bool = False) -> list[Record]:
     intake, now = Intake(Limits(), RAW_WINDOW_SECONDS), Instant(0.0, 0)
     intake.keys, intake.require_sealed = {KEY_ID: SharedKey(KEY)}, sealed
     return [record for packet in packets for record in intake.feed(packet, now)] + intake.reassembler.flush()
+
+
+def of_panics(frames: Iterable[Frame]) -> list[Frame]:
+    """Returns the frames of version 1 that are part of a panic's record."""
+    return [
+        frame
+        for frame in frames
+        if datagrams([frame]) and any(record.type == "panic" for record in records([frame]))
+    ]
+
+
+def complete(parts: Iterable[Iterable[Frame]], loss: Loss) -> float:
+    """Returns the share of records, 0 to 1, that the receiver completes of a record's frames. They
+    leave in parts."""
+    found = [received(came) for came in trials([captured(part) for part in parts], loss)]
+    return sum(bool(records) and records[0].complete for records in found) / len(found)
 
 
 def _netconsole_said(text: bytes, frames: Iterable[Frame]) -> bool:
@@ -133,6 +152,8 @@ def fault(case: Case, outcome: Outcome, drivers: Sequence[str] = ()) -> str:
         return f"{len(panics)} records of one panic"
     if not record.complete:
         return f"the record of {record.frames} frames is not complete, though {len(outcome.frames)} came"
+    if case.lost and (share := complete([of_panics(outcome.frames)], Loss(case.lost))) < SURVIVES:
+        return f"only {share:.1%} of the records would be whole if {case.lost:.0%} of the frames were lost"
     text = b"".join(run.data for run in record.runs).decode(errors="replace")
     if not CALL_TRACE.search(text):
         return "the record does not hold a call trace"

@@ -84,6 +84,13 @@ def test_a_record_that_came_whole_is_delivered() -> None:
     assert verdict.fault(CASE, outcome([NOISE, *FRAMES, *FRAMES])) == ""
 
 
+def test_a_record_without_parity_does_not_survive_the_loss_of_a_fifth() -> None:
+    case = Case(name=CASE.name, says=CASE.says, lost=0.2)
+    assert "records would be whole if 20% of the frames were lost" in verdict.fault(case, outcome(FRAMES))
+    many = [frame for frame in FRAMES for _ in range(9)]
+    assert verdict.fault(case, outcome([*many, NOISE])) == ""
+
+
 def test_a_record_that_is_called_otherwise_is_a_fault() -> None:
     named = Case(name=CASE.name, says=CASE.says, named="panic: sysrq triggered crash")
     assert verdict.fault(named, outcome(FRAMES)) == ""

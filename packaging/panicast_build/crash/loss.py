@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Simulates a network that loses frames of real crashes at random, and counts the records that
-survive."""
+"""Simulates a network that loses frames of real crashes at random."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, compress
+from itertools import compress
+from typing import TypeVar
 
-from panicast_build.crash import verdict
-from panicast_build.crash.guest import Frame
+Sent = TypeVar("Sent")
 
 TRIALS = 1000
 
@@ -43,16 +42,11 @@ class Loss:
 LOSSES = (Loss(0.01), Loss(0.05), Loss(0.1), Loss(0.2), Loss(0.1, 5), Loss(0.2, 5), Loss(0.1, 20))
 
 
-def complete(parts: Sequence[Sequence[Frame]], loss: Loss, seed: int = 1) -> float:
-    """Returns the share of records, 0 to 1, that the receiver completes. A record leaves in parts,
-    and a burst of losses is over when the next part leaves, spread_ms later."""
-    packets, chance = [verdict.captured(part) for part in parts], random.Random(seed)
-    whole = 0
+def trials(parts: Sequence[Sequence[Sent]], loss: Loss, seed: int = 1) -> Iterator[list[Sent]]:
+    """Yields for each trial what arrives. A burst of losses is over when the next part leaves."""
+    chance = random.Random(seed)
     for _ in range(TRIALS):
-        came = chain.from_iterable(compress(part, loss.arrive(len(part), chance)) for part in packets)
-        found = verdict.received(came)
-        whole += bool(found) and found[0].complete
-    return whole / TRIALS
+        yield [one for part in parts for one in compress(part, loss.arrive(len(part), chance))]
 
 
 def whole(packets: int, loss: Loss, seed: int = 1) -> float:

@@ -12,10 +12,10 @@ from pathlib import Path
 import dpkt
 import pytest
 
-from panicast_build.bench import loss
-from panicast_build.bench.loss import Loss
 from panicast_build.bench.panic import ways
+from panicast_build.crash import loss, verdict
 from panicast_build.crash.guest import Frame
+from panicast_build.crash.loss import Loss
 
 VECTORS = json.loads((Path(__file__).parents[3] / "wire/vectors.json").read_text())
 PANIC = next(vector for vector in VECTORS if vector["name"] == "panic with parity")
@@ -32,18 +32,18 @@ ONCE, PARITY = ([ethernet(bytes.fromhex(frame)) for frame in PANIC[part]] for pa
 
 @pytest.mark.parametrize("repeat", [1, 2, 3])
 def test_a_perfect_network_completes_every_record(repeat: int) -> None:
-    assert loss.complete([ONCE] * repeat, Loss(0.0)) == 1
+    assert verdict.complete([ONCE] * repeat, Loss(0.0)) == 1
 
 
 @pytest.mark.parametrize("repeat", [1, 2, 3])
 def test_a_record_is_complete_when_one_of_each_frame_came(repeat: int) -> None:
     expected = (1 - 0.2**repeat) ** len(ONCE)
-    assert loss.complete([ONCE] * repeat, Loss(0.2)) == pytest.approx(expected, abs=0.05)
+    assert verdict.complete([ONCE] * repeat, Loss(0.2)) == pytest.approx(expected, abs=0.05)
 
 
 def test_with_parity_a_record_is_complete_when_as_many_frames_came_as_it_has() -> None:
     expected = sum(math.comb(12, lost) * 0.3**lost * 0.7 ** (12 - lost) for lost in range(7))
-    assert loss.complete([ONCE, PARITY], Loss(0.3)) == pytest.approx(expected, abs=0.05)
+    assert verdict.complete([ONCE, PARITY], Loss(0.3)) == pytest.approx(expected, abs=0.05)
 
 
 @pytest.mark.parametrize("burst", [1, 5, 20])
