@@ -19,7 +19,7 @@ from panicast_build.bench import panic as bench_panic
 from panicast_build.bench import receiver as bench_receiver
 from panicast_build.build import package as packages
 from panicast_build.build import reproduce as reproducing
-from panicast_build.core.choice import choose
+from panicast_build.core.choice import alone, choose
 from panicast_build.core.errors import reported
 from panicast_build.core.termination import terminable
 from panicast_build.crash import matrix as crash_matrix
@@ -131,6 +131,8 @@ def kernel(
 ) -> None:
     """Build the patched kernel's packages into dist/DISTRO/kernel/ if something has changed."""
     if tree and not check:
+        packaged = {"--distro": distro, "--debug-info": debug_info, "--key": key, "--source": source}
+        alone("--tree", {**packaged, "--jobs": jobs, "--no-ccache": not ccache})
         crashed_trees.run(tree, config)
     else:
         kernels.task(distro, config or "distro", debug_info, key, source, jobs, ccache, check, tree)

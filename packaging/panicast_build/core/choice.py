@@ -25,3 +25,9 @@ def choose(what: str, names: str, known: Mapping[str, T]) -> list[T]:
     for name in wanted:
         check(what, name, known)
     return [known[name] for name in wanted]
+
+
+def alone(option: str, others: Mapping[str, object]) -> None:
+    """Raises UserError if any of the other options, which mean nothing beside this one, is given."""
+    if given := [name for name, value in others.items() if value]:
+        raise UserError(f"{' and '.join(given)} cannot be used with {option}", "leave out one or the other")

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from panicast_build.core import document, files, progress, tools
-from panicast_build.core.choice import choose
+from panicast_build.core.choice import alone, choose
 from panicast_build.core.errors import BuildError, UserError
 from panicast_build.core.paths import DIST, LOGS
 from panicast_build.crash import cases, guest, verdict
@@ -74,8 +74,7 @@ class Subject:
 def subjects(kernel: str, tree: str, config: str) -> list[Subject]:
     """Returns the kernels of the table that a comma list names, or the one built from a tree."""
     if tree:
-        if kernel:
-            raise UserError("--kernel and --tree cannot be used together", "give one of them")
+        alone("--tree", {"--kernel": kernel})
         asked = folder.configured(tree, config)
         return [Subject(asked.tree.title, partial(trees.make, asked=asked), vm.QEMU, trees.BUILT)]
     if config:
@@ -113,10 +112,18 @@ def run(kernel: str, nic: str, case: str, tree: str = "", config: str = "") -> N
             unbuilt.append(error)
             continue
         for card in chosen_nics:
+            possible = [one for one in chosen_cases if made.can(one, card)]
+            if left := [one.name for one in chosen_cases if one not in possible and not one.place]:
+                progress.say(f"  {made.release} lacks what is needed with {card} for: {', '.join(left)}")
             with progress.step(f"crashing {made.release} with {card}", log=CONSOLES):
-                ended = list(_crash_all(subject, made, card, chosen_cases))
+                ended = list(_crash_all(subject, made, card, possible))
             _remember(ended)
             crashes += ended
+    if not crashes and not unbuilt:
+        raise UserError(
+            "nothing was crashed: no chosen kernel can be crashed so with a chosen network card",
+            f"choose another --case or --nic; {cases.TABLE.name} says what each way needs of a kernel",
+        )
     _show(crashes)
     if lost := [crash for crash in crashes if crash.fault]:
         raise BuildError(f"{len(lost)} of {len(crashes)} crashes were not delivered", _console(lost[0]))
@@ -124,9 +131,8 @@ def run(kernel: str, nic: str, case: str, tree: str = "", config: str = "") -> N
         raise unbuilt[0]
 
 
-def _crash_all(subject: Subject, made: Kit, nic: str, chosen: Sequence[Case]) -> Iterator[Crash]:
-    """Runs the cases in order; leaves out those that the kernel was not built for."""
-    possible = [case for case in chosen if made.can(case, nic)]
+def _crash_all(subject: Subject, made: Kit, nic: str, possible: Sequence[Case]) -> Iterator[Crash]:
+    """Runs the cases in order."""
     # A guest has two CPUs but sleeps, or boots on one, most of its time.
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         yield from pool.map(lambda case: _crash(subject, made, nic, case), possible)

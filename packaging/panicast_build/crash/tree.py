@@ -14,12 +14,14 @@ import docker
 
 from panicast_build.build import source
 from panicast_build.core import files, progress
+from panicast_build.core.errors import UserError
 from panicast_build.core.paths import CACHE, LOGS
 from panicast_build.crash import kit
 from panicast_build.crash.kit import STRICT, Kit
 from panicast_build.engine import engine, images
 from panicast_build.engine.container import Container
 from panicast_build.kernel import ccache, folder
+from panicast_build.kernel.config import missing
 from panicast_build.kernel.folder import Configured
 from panicast_build.targets import distros
 
@@ -27,6 +29,7 @@ from panicast_build.targets import distros
 BUILDER = "debian-12"
 BUILT = "built from its source by Debian's compiler"
 CHANGES = Path(__file__).with_name("tree.config")
+NEEDED = Path(__file__).with_name("tree-needed.config")
 GIVEN, LINUX, MODULE = "/tree", "/build/linux", "/build/panicast"
 LKDTM_FOLDER = "drivers/misc/lkdtm"
 # Of a tree that was built: what modules are built with.
@@ -45,7 +48,8 @@ def make(client: docker.DockerClient, asked: Configured) -> Kit:
     module or the kernel does not compile."""
     parent = images.build(client, distros.get(BUILDER), "kernel-deb")
     parent = images.build(client, distros.get(BUILDER), "crash-tree", parent=parent)
-    inputs = [asked.state(), asked.tree.release, parent, CHANGES.read_text(), Path(__file__).read_text()]
+    recipe = [path.read_text() for path in (CHANGES, NEEDED, Path(__file__))]
+    inputs = [asked.state(), asked.tree.release, parent, *recipe]
     name = re.sub(r"[^\w.-]", "-", asked.tree.release)
     tag = f"panicast/crashed-tree:{name}-{images.digest(inputs)}"
     with files.locked(CACHE / "images" / f"crashed-tree-{name}.lock"):
@@ -99,10 +103,17 @@ def _configure(box: Container, asked: Configured, log: TextIO) -> None:
         ["find", "arch", "tools", "-name", "*.sh", "-exec", "chmod", "a+x", "{}", "+"], log=log, cwd=LINUX
     )
     _make(box, asked, log, "mrproper")
-    box.write({".config": asked.config, CHANGES.name: CHANGES}, LINUX)
-    merge = ["scripts/kconfig/merge_config.sh", "-m", ".config", CHANGES.name]
+    box.write({".config": asked.config, CHANGES.name: CHANGES, NEEDED.name: NEEDED}, LINUX)
+    merge = ["scripts/kconfig/merge_config.sh", "-m", ".config", CHANGES.name, NEEDED.name]
     box.run(merge, log=log, cwd=LINUX)
-    _make(box, asked, log, "olddefconfig", "modules_prepare")
+    _make(box, asked, log, "olddefconfig")
+    if lacking := missing(NEEDED.read_text(), box.read(f"{LINUX}/.config").decode(errors="replace")):
+        raise UserError(
+            f"with {asked.config} this kernel cannot be crashed: it cannot have {', '.join(lacking)}",
+            "something else in that configuration, or its being for another kernel, rules this out; "
+            "give the kernel's own: --config FILE",
+        )
+    _make(box, asked, log, "modules_prepare")
 
 
 def _install(box: Container, asked: Configured, log: TextIO) -> None:

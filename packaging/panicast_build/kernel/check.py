@@ -15,7 +15,7 @@ from typing import NamedTuple, TextIO
 import docker
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from panicast_build.core import progress
 from panicast_build.core.errors import BuildError, UserError
@@ -38,6 +38,11 @@ LEFT_OUT = ("Documentation", "arch", "drivers", "fs", "net", "sound", "tools")
 IGNORED = {
     "MISSING_SIGN_OFF": "the patches are a distro's, which have DEP-3 headers, and were not sent to anybody",
 }
+
+
+# How patch begins to speak of a file, and what it says of what does not fit into it.
+FILE = "checking file "
+REFUSED = re.compile(r"FAILED at|previously applied|No such file")
 
 
 class Unreachable(Exception):
@@ -168,21 +173,24 @@ def run(trees: str = "") -> None:
     trials = _trials(trees)
     client = engine.connect()
     LOGS.mkdir(parents=True, exist_ok=True)
-    table = Table("kernel", "source", "patch", "without fuzz", "checkpatch", box=SIMPLE)
+    headings = ("kernel", "source", "patch", "without fuzz", "checkpatch")
+    table = Table(*(Column(heading, overflow="fold") for heading in headings), box=SIMPLE)
     results = []
     reasons = {}
     with LOG.open("w") as log:
         for trial in trials:
-            era = series.for_version(trial.version)
+            name = "none"
             try:
+                patch = series.for_version(trial.version).patch
+                name = patch.name
                 with (
                     progress.step(f"trying the patch on the source of {trial.name}", log=LOG),
                     trial.had(client, log) as found,
                 ):
-                    result = found.try_patch(era.patch)
-            except Unreachable as reason:
+                    result = found.try_patch(patch)
+            except (Unreachable, UserError) as reason:
                 reasons[trial.name] = str(reason)
-                table.add_row(trial.name, "not checked", era.patch.name)
+                table.add_row(trial.name, "not checked", name)
                 continue
             results.append(result)
             table.add_row(
@@ -191,10 +199,24 @@ def run(trees: str = "") -> None:
     Console().print(table)
     for name, why in reasons.items():
         progress.say(f"{name} was not checked: {why}")
+    for result in results:
+        for said in refusals(result.fuzz):
+            progress.say(f"{result.patch} on {result.version}: {said}")
     if not results:
-        raise BuildError("no kernel's source is available", LOG)
+        raise BuildError("no patch could be tried", LOG)
     if bad := sum(not result.good for result in results):
         raise BuildError(f"{bad} of {len(results)} patches do not apply cleanly", LOG)
+
+
+def refusals(said: str) -> list[str]:
+    """Returns the lines of patch's output that tell what does not fit, each behind its file."""
+    file, found = "", []
+    for line in said.splitlines():
+        if line.startswith(FILE):
+            file = line.removeprefix(FILE)
+        elif REFUSED.search(line):
+            found.append(f"{file}: {line}" if file else line)
+    return found
 
 
 def _verdict(objections: str) -> str:

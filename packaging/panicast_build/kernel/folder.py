@@ -14,6 +14,11 @@ from panicast_build.engine import images
 
 # What every kernel's tree has.
 SIGNS = ("Makefile", "Kconfig", "arch/x86", "kernel/panic.c")
+# Enough to tell what a file is and what its first lines say; changelogs have megabytes.
+READ_CHARACTERS = 1 << 20
+OLDEST = (5, 10)
+# What a configuration is made of. Makefiles and Ubuntu's annotations have such names too, otherwise.
+OPTION = re.compile(r"^CONFIG_\w+=", re.MULTILINE)
 # A configuration for another architecture says it so.
 FOREIGN = re.compile(r"^CONFIG_(ARM|ARM64|LOONGARCH|MIPS|PPC|PPC64|RISCV|S390|X86_32)=y$", re.MULTILINE)
 
@@ -28,6 +33,8 @@ class Naming(NamedTuple):
     title: str
 
 
+# Debian's own kernels have no ABI's number before the last one.
+UBUNTU = r"\Alinux((?:-[\w.]+)*) \(([\d.]+-\d+)\.[^)]*\) (\w+);"
 NAMINGS = (
     Naming(
         "Makefile.rhelver",
@@ -35,8 +42,11 @@ NAMINGS = (
         "{version}-{2}.el{0}_{1}",
         "EL {0}.{1}",
     ),
-    Naming("debian.master/changelog", r"\Alinux \(([\d.]+-\d+)\.[^)]*\) (\w+);", "{0}", "Ubuntu {1}"),
+    # A package's source has the first, whose kernel may be another flavour's; a clone has only the second.
+    Naming("debian/changelog", UBUNTU, "{1}", "Ubuntu {2}{0}"),
+    Naming("debian.master/changelog", UBUNTU, "{1}", "Ubuntu {2}{0}"),
     Naming("Makefile", r"^OPENEULER_MAJOR = (\d\d)(\d\d)$", "{version}", "openEuler {0}.{1}"),
+    Naming("arch/x86/configs/openeuler_defconfig", r"\A", "{version}", "openEuler"),
     # Any other.
     Naming("Makefile", r"^VERSION = (\d+)\nPATCHLEVEL = (\d+)$", "{version}", "Linux {0}.{1}"),
 )
@@ -73,19 +83,32 @@ class Configured:
 
 
 def look(name: str) -> Tree:
-    """Returns the tree in a folder. Raises UserError if there is none."""
+    """Returns the tree in a folder. Raises UserError if there is none, or none for panicast."""
     folder = Path(name).expanduser().resolve()
-    if not all((folder / sign).exists() for sign in SIGNS):
+    if not _is_tree(folder):
+        raise UserError(f"{name} is no source tree of a kernel", _where_it_is(folder))
+    if ":" in str(folder):
         raise UserError(
-            f"{name} is no source tree of a kernel",
-            f"give the folder that has its {', '.join(SIGNS)}",
+            f"{folder} has a colon, and container engines cannot give such a folder to a container",
+            "rename it, or give a link's target without one",
         )
-    numbers = dict(re.findall(r"^(\w+) = *(\S*)$", (folder / "Makefile").read_text(), re.MULTILINE))
-    version = ".".join(numbers.get(part, "0") for part in ("VERSION", "PATCHLEVEL", "SUBLEVEL"))
+    numbers = dict(re.findall(r"^(\w+) *= *(\S*)$", _text(folder / "Makefile"), re.MULTILINE))
+    numbers.setdefault("SUBLEVEL", "0")
+    version = ".".join(numbers.get(part, "") for part in ("VERSION", "PATCHLEVEL", "SUBLEVEL"))
+    if not re.fullmatch(r"\d+\.\d+\.\d+", version):
+        raise UserError(
+            f"{folder / 'Makefile'} does not say the kernel's version",
+            "its first lines should be VERSION, PATCHLEVEL and SUBLEVEL, each with a number",
+        )
+    if tuple(map(int, version.split(".")[:2])) < OLDEST:
+        raise UserError(
+            f"{name} is Linux {version}, and panicast needs {'.'.join(map(str, OLDEST))} or newer",
+            "give a newer kernel's tree",
+        )
     version += numbers.get("EXTRAVERSION", "")
     for naming in NAMINGS:
         path = folder / naming.file
-        if path.is_file() and (found := re.search(naming.pattern, path.read_text(), re.MULTILINE)):
+        if path.is_file() and (found := re.search(naming.pattern, _text(path), re.MULTILINE)):
             words = found.groups()
             release = naming.release.format(*words, version=version)
             return Tree(folder, version, release, naming.title.format(*words))
@@ -100,8 +123,10 @@ def configured(name: str, config_name: str = "") -> Configured:
     advice = f"give the kernel's own, e.g. its package's /boot/config-…: --config FILE{_candidates(tree)}"
     if not config.is_file():
         raise UserError(f"there is no file {config}", advice)
-    text = config.read_text(errors="replace")
-    if "CONFIG_" not in text:
+    text = _text(config)
+    if text.startswith("\x1f"):
+        raise UserError(f"{config} is compressed", f"unpack it first: zcat {config} > kernel.config")
+    if not OPTION.search(text):
         raise UserError(f"{config} is no configuration of a kernel", advice)
     if foreign := FOREIGN.search(text):
         raise UserError(
@@ -109,6 +134,29 @@ def configured(name: str, config_name: str = "") -> Configured:
             "trees are built and crashed here for x86-64; give the configuration for that: --config FILE",
         )
     return Configured(tree, config)
+
+
+def _is_tree(folder: Path) -> bool:
+    return all((folder / sign).exists() for sign in SIGNS)
+
+
+def _where_it_is(folder: Path) -> str:
+    """Says what to give instead of this folder: what lies in it, if that is a tree."""
+    if folder.is_file():
+        return f"unpack it, and give the folder that has its {', '.join(SIGNS)}"
+    inside = [path for path in sorted(folder.glob("*/")) if _is_tree(path)]
+    if inside:
+        return f"give the folder in it: {', '.join(map(str, inside))}"
+    return f"give the folder that has its {', '.join(SIGNS)}"
+
+
+def _text(path: Path) -> str:
+    """Returns the beginning of a file of the user's. Raises UserError if it cannot be read."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(READ_CHARACTERS)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}", "let your user read it") from error
 
 
 def _candidates(tree: Tree) -> str:

@@ -54,7 +54,7 @@ def test_a_kernel_that_was_built_from_a_tree_says_so(tmp_path: Path, monkeypatch
 
 
 def test_one_thing_is_crashed(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--kernel and --tree"):
+    with pytest.raises(UserError, match="--kernel cannot be used with --tree"):
         matrix.subjects("6.1", str(tmp_path), "")
     with pytest.raises(UserError, match="needs a kernel") as said:
         matrix.subjects("", "", "some.config")

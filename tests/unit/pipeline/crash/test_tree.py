@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import pytest
 
-from panicast_build.core.errors import BuildError
+from panicast_build.core.errors import BuildError, UserError
 from panicast_build.core.run import Result
 from panicast_build.crash import tree
 from panicast_build.kernel import ccache
@@ -19,8 +19,9 @@ from panicast_build.kernel.folder import Configured, Tree
 class Box:
     """A container in which everything works but what has a word."""
 
-    def __init__(self, breaks: str = "") -> None:
+    def __init__(self, breaks: str = "", config: str = tree.NEEDED.read_text()) -> None:
         self.breaks = breaks
+        self.config = config
         self.asked: list[str] = []
         self.mounts: dict[Path, str] = {}
         self.committed = ""
@@ -43,6 +44,9 @@ class Box:
 
     def write(self, files: object, dest: str) -> None:
         pass
+
+    def read(self, path: str) -> bytes:
+        return self.config.encode()
 
     def commit(self, tag: str) -> None:
         self.committed = tag
@@ -77,6 +81,14 @@ def test_the_users_tree_cannot_be_written(build: Callable[[Box], None], tmp_path
     box = Box()
     build(box)
     assert box.mounts[tmp_path].endswith(":ro")
+
+
+def test_what_cannot_be_crashed_is_told_before_anything_is_compiled(build: Callable[[Box], None]) -> None:
+    box = Box(config=tree.NEEDED.read_text().replace("CONFIG_KPROBES=y\n", "# CONFIG_KPROBES is not set\n"))
+    with pytest.raises(UserError, match=r"it cannot have CONFIG_KPROBES=y$") as said:
+        build(box)
+    assert "--config FILE" in said.value.hint
+    assert not any(word in line.split() for line in box.asked for word in ("modules_prepare", "bzImage"))
 
 
 @pytest.mark.parametrize("breaks", [f"M={tree.MODULE}", "bzImage", "depmod"])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 from pathlib import Path
@@ -23,9 +24,11 @@ UBUNTU = "linux (6.8.0-59.61) noble; urgency=medium\n\n  * x\n\nlinux (6.8.0-58.
 
 def made(top: Path, **files: str) -> Path:
     """A folder that looks like a tree; files by their paths, of which "__" are the slashes."""
+    (top / "arch/x86").mkdir(parents=True)
     for name in [*folder.SIGNS, *(name.replace("__", "/") for name in files)]:
         (top / name).parent.mkdir(parents=True, exist_ok=True)
-        (top / name).write_text(VANILLA if name == "Makefile" else "")
+        if not (top / name).exists():
+            (top / name).write_text(VANILLA if name == "Makefile" else "")
     for name, text in files.items():
         (top / name.replace("__", "/")).write_text(text)
     return top
@@ -38,10 +41,20 @@ def made(top: Path, **files: str) -> Path:
         ({"Makefile.rhelver": RHEL}, "5.14.0-570.32.1.el9_6", "EL 9.6"),
         ({"debian.master__changelog": UBUNTU}, "6.8.0-59", "Ubuntu noble"),
         (
+            {
+                "debian.master__changelog": UBUNTU,
+                "debian__changelog": "linux-aws-6.8 (6.8.0-1027.29~22.04.1) jammy; urgency=medium\n",
+            },
+            "6.8.0-1027",
+            "Ubuntu jammy-aws-6.8",
+        ),
+        ({"debian__changelog": "linux (6.1.192-3) bookworm; urgency=low\n"}, "5.14.0", "Linux 5.14"),
+        (
             {"Makefile": f"{VANILLA}OPENEULER_MAJOR = 2203\nOPENEULER_MINOR = 1\n"},
             "5.14.0",
             "openEuler 22.03",
         ),
+        ({"arch__x86__configs__openeuler_defconfig": "CONFIG_SMP=y\n"}, "5.14.0", "openEuler"),
         ({"Makefile": VANILLA.replace("EXTRAVERSION =", "EXTRAVERSION = -rc3")}, "5.14.0-rc3", "Linux 5.14"),
     ],
 )
@@ -60,6 +73,64 @@ def test_what_is_no_tree_is_told_with_what_is_missing(tmp_path: Path) -> None:
     assert "arch/x86" in said.value.hint
 
 
+@pytest.mark.parametrize(
+    ("makefile", "said", "advice"),
+    [
+        (VANILLA.replace("VERSION = 5", "VERSION = 4", 1), "is Linux 4.14.0, and .* needs 5.10", "newer"),
+        ("all:\n", "does not say the kernel's version", "VERSION, PATCHLEVEL and SUBLEVEL"),
+        ("VERSION = @V@\nPATCHLEVEL = 1\n", "does not say the kernel's version", "VERSION"),
+    ],
+)
+def test_a_tree_of_no_kernel_for_panicast_is_refused(
+    tmp_path: Path, makefile: str, said: str, advice: str
+) -> None:
+    with pytest.raises(UserError, match=said) as told:
+        folder.look(str(made(tmp_path, Makefile=makefile)))
+    assert advice in told.value.hint
+
+
+def test_where_the_tree_is_instead_is_said(tmp_path: Path) -> None:
+    top = made(tmp_path / "a folder" / "linux 6.8")
+    with pytest.raises(UserError, match="is no source tree of a kernel") as said:
+        folder.look(str(top.parent))
+    assert said.value.hint == f"give the folder in it: {top}"
+    tarball = tmp_path / "linux-6.8.tar.xz"
+    tarball.touch()
+    with pytest.raises(UserError, match="is no source tree of a kernel") as said:
+        folder.look(str(tarball))
+    assert said.value.hint.startswith("unpack it")
+    with pytest.raises(UserError, match="has a colon"):
+        folder.look(str(made(tmp_path / "a:b")))
+
+
+def test_bytes_that_are_no_text_do_no_harm(tmp_path: Path) -> None:
+    top = made(tmp_path, **{".config": "CONFIG_SMP=y\n"})
+    (top / "debian.master").mkdir()
+    (top / "debian.master/changelog").write_bytes(UBUNTU.encode() + b"\n -- J\xf6rg <j@example.org>\n")
+    (top / ".config").write_bytes(b"CONFIG_SMP=y\n# J\xf6rg's\n")
+    assert folder.configured(str(top)).tree.title == "Ubuntu noble"
+    assert folder.configured(str(top)).state()
+
+
+def test_a_packed_configuration_is_to_be_unpacked(tmp_path: Path) -> None:
+    top = made(tmp_path)
+    (top / "config.gz").write_bytes(gzip.compress(b"CONFIG_SMP=y\n"))
+    with pytest.raises(UserError, match=r"config\.gz is compressed") as said:
+        folder.configured(str(top), str(top / "config.gz"))
+    assert "zcat" in said.value.hint
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    top = made(tmp_path)
+
+    def refuse(path: Path, *_: object, **__: object) -> object:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(UserError, match=r"Makefile cannot be read: Permission denied"):
+        folder.look(str(top))
+
+
 def test_without_a_configuration_those_of_the_tree_are_named(tmp_path: Path) -> None:
     top = made(tmp_path, **{"redhat__kernel-x86_64-rhel.config": "CONFIG_SMP=y\n"})
     with pytest.raises(UserError, match=r"there is no file .*/\.config") as said:
@@ -73,7 +144,7 @@ def test_without_a_configuration_those_of_the_tree_are_named(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("all: bzImage\n", "is no configuration of a kernel"),
+        ("CONFIG_NET   policy<{'amd64': 'y'}>\nifeq ($(CONFIG_NET),y)\n", "is no configuration of a kernel"),
         ("CONFIG_ARM64=y\n", "for another architecture: it has CONFIG_ARM64=y"),
         ("CONFIG_SMP=y\nCONFIG_PPC64=y\n", "for another architecture: it has CONFIG_PPC64=y"),
     ],
