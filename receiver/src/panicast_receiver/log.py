@@ -32,10 +32,11 @@ class _Formatter(logging.Formatter):
 
 
 def start(level: str) -> None:
-    """Send the service's log to stderr, from this level on."""
+    """Send the service's log to stderr, from this level on, and what libraries complain of."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter("JOURNAL_STREAM" in os.environ))
-    logger.addHandler(handler)
+    for one in (logger, logging.getLogger()):
+        one.addHandler(handler)
     set_level(level)
     logger.propagate = False
 

@@ -24,7 +24,7 @@ def doubted(db: sqlite3.Connection, record: Record, host: str) -> bool:
     # By name alone: who has a key of its own can seal with another host's boot id, which all may hear.
     if record.sealed or not host:
         return False
-    found = db.execute("SELECT 1 FROM boots WHERE host = ? AND sealed LIMIT 1", (host,)).fetchone()
+    found = db.execute("SELECT 1 FROM boots WHERE host = ? AND sealed = 1 LIMIT 1", (host,)).fetchone()
     return found is not None
 
 
@@ -32,8 +32,9 @@ def doubt_earlier(db: sqlite3.Connection, boot_id: bytes, host: str) -> None:
     """Doubt the earlier records of this boot, because it has now sealed something for the first
     time."""
     db.execute(
+        # By the boot, not by the host, of which there may be many.
         "UPDATE records SET doubted = 1 "
-        f"WHERE identity > ? AND identity < ? AND host = ? AND NOT flags & {FLAG_SEALED}",
+        f"WHERE identity > ? AND identity < ? AND +host = ? AND NOT flags & {FLAG_SEALED}",
         (boot_id, boot_id + _AFTER, host),
     )
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..records.record import Record
 from ..text import iso_time
-from ..wire.v1 import FLAG_SEALED, STATE_TYPES
+from ..wire.v1 import FLAG_SEALED, HOST_BYTES, STATE_TYPES
 from . import belief
 
 SCHEMA = """
@@ -36,6 +36,7 @@ CREATE TABLE boots (
     PRIMARY KEY (boot_id, host)
 );
 CREATE INDEX boots_by_host ON boots (host, sealed);
+CREATE INDEX boots_sealed ON boots (boot_id, host) WHERE sealed;
 CREATE INDEX boots_by_worth ON boots (sealed, panicked_ns IS NOT NULL, last_ns > first_ns, last_ns);
 """
 #: From schema 2, where a boot had one row.
@@ -52,6 +53,8 @@ DROP TABLE boots_2;
 #: The most urgent first.
 STATES = ("panicked", "silent", "armed", "goodbye", "unknown")
 _NS = 1_000_000_000
+#: Above any character of a name.
+_AFTER = "\U0010ffff"
 #: An unsealed event with a number lower by at most this is late or replayed. If the difference is
 #: larger, somebody made up one of the numbers, and the higher one must not mute the host.
 _LATE = 64
@@ -66,7 +69,7 @@ def note(db: sqlite3.Connection, record: Record, host: str) -> None:
     row = _row(db, record, host)
     if record.sealed and row is None:
         belief.doubt_earlier(db, record.boot_id, host)
-        db.execute("DELETE FROM boots WHERE host = ? AND NOT sealed", (host,))
+        db.execute("DELETE FROM boots WHERE host = ? AND sealed = 0", (host,))
     meta, event = record.meta, record.event or 0
     late = row is not None and is_late(record, row["event"])
     if late and record.type in STATE_TYPES:
@@ -113,13 +116,17 @@ def newest_event(db: sqlite3.Connection, record: Record, host: str) -> int | Non
 
 def full_name(db: sqlite3.Connection, record: Record) -> str | None:
     """Return the whole name of a host, of which a record without metadata has the first 32 bytes."""
-    if record.boot_id is None or record.metadata is not None:
+    name = record.header_host
+    if record.boot_id is None or record.metadata is not None or len(name.encode()) < HOST_BYTES:
         return None
-    row = db.execute(
-        "SELECT host FROM boots WHERE boot_id = ? AND substr(host, 1, ?) = ? ORDER BY sealed DESC LIMIT 1",
-        (record.boot_id, len(record.header_host), record.header_host),
-    ).fetchone()
-    return row["host"] if row and len(record.header_host.encode()) >= 32 else None
+    for which in ("sealed", "NOT sealed"):
+        row = db.execute(
+            f"SELECT host FROM boots WHERE {which} AND boot_id = ? AND host >= ? AND host < ? LIMIT 1",
+            (record.boot_id, name, name + _AFTER),
+        ).fetchone()
+        if row:
+            return str(row["host"])
+    return None
 
 
 def surplus(db: sqlite3.Connection, most: int, before_ns: int | None, limit: int) -> list[sqlite3.Row]:

@@ -42,6 +42,7 @@ CREATE TABLE aside (
     PRIMARY KEY (sink, identity)
 ) WITHOUT ROWID;
 CREATE INDEX records_by_mac ON records (mac, flags & 1, received_ns) WHERE format = 'v1';
+CREATE INDEX host_state ON records (boot_id, host) WHERE type IN ('hello', 'bye');
 {turns.SCHEMA}{changes.SCHEMA}"""
 
 #: New columns only ever come last, here and in MIGRATIONS (salvage.py).
@@ -100,7 +101,6 @@ CREATE INDEX records_by_id ON records (id);
 CREATE INDEX records_by_time ON records (received_ns);
 CREATE INDEX records_by_signature ON records (signature, received_ns, type, host, kernel, title);
 CREATE INDEX records_by_host ON records (host, received_ns);
-CREATE INDEX host_state ON records (boot_id, event) WHERE type IN ('hello', 'bye');
 CREATE TABLE cursors (
     sink TEXT PRIMARY KEY NOT NULL,
     changed INTEGER NOT NULL,
@@ -159,6 +159,7 @@ UPDATE records SET identity =
     v1_identity(type, flags, boot_id, event, frames, text_length, time_ns, header_host) WHERE format = 'v1';
 UPDATE records SET id = id_of(identity) WHERE format = 'v1';
 DROP INDEX records_by_mac;
+DROP INDEX host_state;
 {_NEW_IN_3}
 {boots.CARRY_ON}
 {retention.CARRY_ON}

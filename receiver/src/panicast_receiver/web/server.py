@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import Awaitable
@@ -12,6 +13,7 @@ from urllib.parse import urlencode
 
 import sdnotify
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from .. import log
 from ..errors import ReceiverError
@@ -38,6 +40,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def run(settings: Settings) -> int:
     """See the package's ``run``."""
     log.start(settings.log_level)
+    logging.getLogger("aiohttp.server").addFilter(_is_about_us)
     # Seconds after which whoever makes a long page gives Python's lock away: others wait for it at each step.
     sys.setswitchinterval(0.0005)
     state_dir = settings.state_path(writing=False)
@@ -50,6 +53,12 @@ def run(settings: Settings) -> int:
         Feed(state_dir),
     )
     return asyncio.run(_serve(settings.web_listen, site))
+
+
+def _is_about_us(line: logging.LogRecord) -> bool:
+    """Tell whether a line of the log is not about a request that is no HTTP: anybody may send any
+    number of those."""
+    return not (line.exc_info and isinstance(line.exc_info[1], HttpProcessingError))
 
 
 def application(site: Site, visitors: Visitors) -> web.Application:

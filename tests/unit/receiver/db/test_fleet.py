@@ -3,6 +3,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError
 from panicast_receiver.records.extents import Run
 from panicast_receiver.records.record import Record, Source
+from panicast_receiver.wire.v1 import FLAG_SEALED, HOST_BYTES
 
 from ..conftest import explain
 from ..meaning.test_crash import OOPS, SYSRQ
@@ -177,6 +179,53 @@ def test_the_database_of_a_released_version_is_kept(dump, tmp_path, big, cli):
     assert cli("groups", state_dir=tmp_path).returncode == 0
 
 
+#: What somebody may send ever so many of, by number: the fields that differ.
+MANY = {
+    "boots of a host": lambda n: {"boot_id": n.to_bytes(16, "big")},
+    "greetings of boots of a host": lambda n: {"boot_id": n.to_bytes(16, "big"), "type": "hello"},
+    "sealed boots of a host": lambda n: {"boot_id": n.to_bytes(16, "big"), "flags": FLAG_SEALED},
+    "hosts of a boot": lambda n: {"header_host": f"h-{n}"},
+    "greetings of hosts of a boot": lambda n: {"header_host": f"h-{n}", "type": "hello", "event": n},
+    "long names of a boot": lambda n: {
+        "header_host": "h" * HOST_BYTES,
+        "metadata": f"host={'h' * HOST_BYTES}{n}\n".encode(),
+        "type": "hello",
+        "event": n,
+    },
+    "short names of a boot with long ones": lambda n: {
+        "header_host": "h" * HOST_BYTES,
+        "metadata": f"host={'h' * HOST_BYTES}{n}\n".encode() if n % 2 else None,
+    },
+    "hosts of a boot, cut short": lambda n: {"metadata": None, "header_host": f"{n:032}"},
+    "events of a boot": lambda n: {"event": n},
+    "records of an event": lambda n: {"event": 1},
+    "doubted records of an event": lambda n: {"event": 1, "flags": FLAG_SEALED * (n == 1)},
+}
+
+
+@pytest.mark.parametrize("many", MANY)
+def test_to_store_one_more_takes_no_longer_for_all_that_somebody_has_sent(tmp_path, many):
+    """SQLite counts its own steps. Who can make it look at all rows each time stops the store."""
+    steps = []
+    with closing(Store(tmp_path)) as store:
+        store._db.set_progress_handler(lambda: steps.append(1), 10)
+
+        def cost(start):
+            del steps[:]
+            store.write([one(n) for n in range(start, start + 100)])
+            return len(steps)
+
+        def one(n):
+            about = {"flags": 0, **MANY[many](n)}
+            made = replace(record("panic", "same", 1, 1, n), **about)
+            return replace(made, identity=made.boot_id + n.to_bytes(16, "big"))
+
+        early = cost(1)
+        for start in range(101, 1001, 100):
+            late = cost(start)
+    assert late < 1.5 * early, (early, late)
+
+
 def test_a_new_database_is_like_one_brought_up_to_date(tmp_path):
     def columns(path):
         with sqlite3.connect(path) as db:
@@ -184,9 +233,15 @@ def test_a_new_database_is_like_one_brought_up_to_date(tmp_path):
                 row[0]
                 for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
             ]
+            indexes = db.execute(
+                "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql NOT NULL"
+            ).fetchall()
             return {
-                table: sorted(row[1:] for row in db.execute(f"PRAGMA table_info({table})"))
-                for table in tables
+                "indexes": sorted((row[0],) for row in indexes),
+                **{
+                    table: sorted(row[1:] for row in db.execute(f"PRAGMA table_info({table})"))
+                    for table in tables
+                },
             }
 
     folders = [tmp_path / "new", *(tmp_path / dump.stem for dump in RELEASED)]

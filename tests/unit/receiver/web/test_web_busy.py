@@ -36,6 +36,21 @@ def _timed(site, path):
     return time.monotonic() - began
 
 
+@pytest.mark.parametrize("request_line", [b"\x16\x03\x01 TLS", b"GET / HTTP/1.1\r\nContent-Length: -5"])
+def test_what_is_no_request_fills_no_log(tmp_path, request_line):
+    Store(tmp_path).close()
+    with website(tmp_path) as site:
+        for _ in range(3):
+            connection = site.connect()
+            connection.connect()
+            with closing(connection):
+                connection.sock.sendall(request_line + b"\r\n\r\n")
+                assert b" 400 " in connection.sock.recv(4096)
+        site.process.terminate()
+        said = site.process.stderr.read()
+    assert said.count(b"\n") <= 2, said
+
+
 def test_it_says_that_it_lives_beside_the_heaviest_pages(tmp_path):
     """Not how fast this machine is: how much longer a page takes than the word that all is well."""
     with closing(Store(tmp_path)) as store:
