@@ -24,9 +24,10 @@ class Progress:
     """A plugin of the process that starts the tests or, with xdist, has others run them."""
 
     def __init__(self, config: pytest.Config, every_s: float = EVERY_S) -> None:
-        self._config = config
         self._every_s = every_s
-        self._last: dict[str, float] = dict(config.cache.get(KEY, {})) if config.cache else {}
+        # -p no:cacheprovider takes it away.
+        self._cache = getattr(config, "cache", None)
+        self._last: dict[str, float] = dict(self._cache.get(KEY, {})) if self._cache else {}
         self._took: dict[str, float] = {}
         self._left: set[str] = set()
         self._total = 0
@@ -58,8 +59,8 @@ class Progress:
 
     def pytest_sessionfinish(self) -> None:
         self._end.set()
-        if self._config.cache:
-            self._config.cache.set(KEY, self._last | self._took)
+        if self._cache:
+            self._cache.set(KEY, self._last | self._took)
 
     def line(self) -> str:
         """Return where the run is: how many tests are through, what runs, how long the rest took."""
