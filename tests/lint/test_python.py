@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The Python of the tree under ruff, mypy and import-linter, as pyproject.toml sets them up."""
+"""The Python of the tree under ruff, mypy and import-linter, as pyproject.toml sets them up; and its docstrings."""
 
+import ast
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -32,3 +34,16 @@ def test_rooms_import_downwards_only() -> None:
     path = os.pathsep.join(str(ROOT / folder) for folder in ("packaging", "receiver/src"))
     result = run([program, "--no-cache"], cwd=ROOT, env={"PYTHONPATH": path}, check=False)
     assert result.code == 0, result.output
+
+
+def test_docstrings_of_the_pipeline_begin_with_a_verb() -> None:
+    """Those of the receiver do by ruff's D401: it says Return where the pipeline says Returns."""
+    found = [
+        f"{path.relative_to(ROOT)}:{part.lineno}: {text.splitlines()[0]}"
+        for path in (ROOT / "packaging/panicast_build").rglob("*.py")
+        for part in ast.walk(ast.parse(path.read_text()))
+        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (text := ast.get_docstring(part))
+        and not re.match(r"(?:[A-Z][a-z]+s|See|Does)\b", text)
+    ]
+    assert found == []
