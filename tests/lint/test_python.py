@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The Python of the tree under ruff, mypy and import-linter, as pyproject.toml sets them up; and its docstrings."""
+"""The Python of the tree under ruff, mypy and import-linter, as pyproject.toml has them; its docstrings."""
 
 import ast
 import os
