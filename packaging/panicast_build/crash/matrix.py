@@ -115,6 +115,8 @@ def run(kernel: str, nic: str, case: str, tree: str = "", config: str = "") -> N
             possible = [one for one in chosen_cases if made.can(one, card)]
             if left := [one.name for one in chosen_cases if one not in possible and not one.place]:
                 progress.say(f"  {made.release} lacks what is needed with {card} for: {', '.join(left)}")
+            if not possible:
+                continue
             with progress.step(f"crashing {made.release} with {card}", log=CONSOLES):
                 ended = list(_crash_all(subject, made, card, possible))
             _remember(ended)
@@ -167,6 +169,8 @@ def _console(crash: Crash) -> Path:
 def _remember(crashes: Sequence[Crash]) -> None:
     """Replaces older crashes of the same kind in dist/crashes.json, and writes docs/crashes.md."""
     read = json.loads(REPORT.read_text()) if REPORT.exists() else []
+    if not read:
+        progress.say("there is no dist/crashes.json of earlier runs: docs/crashes.md has only this one's crashes")
     # Reports of before there were trees, and places.
     earlier = [{"built": "", "way": one["case"], "alone": False, **one} for one in read]
     known = {(one["kernel"], one["nic"], one["case"]): one for one in earlier}

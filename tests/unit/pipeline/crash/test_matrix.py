@@ -88,6 +88,19 @@ def test_results_of_before_are_kept_beside_those_of_a_tree(
     ]
 
 
+def test_a_page_without_earlier_results_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(document, "DOCS", tmp_path)
+    monkeypatch.setattr(matrix, "REPORT", tmp_path / "crashes.json")
+    monkeypatch.setattr(vm, "version", lambda: "QEMU")
+    found = matrix.Crash(**crash())  # type: ignore[arg-type]
+    matrix._remember([found])
+    assert "no dist/crashes.json of earlier runs" in capsys.readouterr().err
+    matrix._remember([found])
+    assert "no dist/crashes.json" not in capsys.readouterr().err
+
+
 def test_quick_ways_are_those_of_every_test_run() -> None:
     chosen = cases.select("quick")
     assert chosen and all(case.quick for case in chosen)
