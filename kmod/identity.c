@@ -36,6 +36,23 @@ void pc_identity_stamp(struct pc_wire_record *rec)
 }
 
 /**
+ * pc_identity_stamp_kept() - name a record of an earlier boot
+ * @rec: the record
+ * @boot_id: its boot id; NULL where it is not known, then one is drawn
+ *
+ * How far that boot had counted is not known, but it was never half of the
+ * numbers: of the other half one is drawn.
+ */
+void pc_identity_stamp_kept(struct pc_wire_record *rec, const u8 *boot_id)
+{
+	if (boot_id)
+		memcpy(rec->boot_id, boot_id, sizeof(rec->boot_id));
+	else
+		get_random_bytes(rec->boot_id, sizeof(rec->boot_id));
+	rec->event = get_random_u32() | PC_WIRE_KEPT_EVENT;
+}
+
+/**
  * pc_identity_renew() - draw another boot id
  *
  * The random pool, too, is part of the memory that came back, and two machines
@@ -55,6 +72,8 @@ void pc_identity_renew(void)
 	memcpy(boot_ids[spare], &drawn, sizeof(drawn));
 	/* whoever sees that it is in use sees all of it */
 	smp_store_release(&in_use, spare);
+	/* so that what is kept of this log tells of which boot it is */
+	pr_info("boot %*phN\n", PC_WIRE_BOOT_ID, boot_ids[spare]);
 	mutex_unlock(&renew_lock);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Records while the machine is well: test, hello, bye.
+ * Records while the machine is well: test, hello, bye, and what was kept of a
+ * crash before this boot.
  *
  * RTNL is held while a record is put together, but not while it waits for
  * cards to send it: a card that never confirms a frame must not keep the
@@ -59,8 +60,8 @@ struct pc_live {
 };
 
 /*
- * A test uses the frames that lie ready for a panic, which are replaced first:
- * a panic finds its frames at any moment.
+ * What has text uses the frames that lie ready for a panic, which are replaced
+ * first: a panic finds its frames at any moment.
  */
 static struct pc_burst *take_burst(struct pc_iface *iface,
 				   enum pc_wire_type type)
@@ -68,7 +69,7 @@ static struct pc_burst *take_burst(struct pc_iface *iface,
 	struct pc_shape one = pc_shape(pc_config(), type, 1);
 	struct pc_burst *spare, *fresh;
 
-	if (type != PC_WIRE_TEST)
+	if (type == PC_WIRE_HELLO || type == PC_WIRE_BYE)
 		return pc_burst_alloc(iface->dev, &one);
 
 	spare = READ_ONCE(iface->spare[PC_SLOT_PANIC]);
@@ -185,17 +186,8 @@ static void free_live(struct pc_live *live)
 	kfree(live);
 }
 
-/**
- * pc_live_prepare() - put a record together
- * @type: PC_WIRE_TEST (with the log's text), PC_WIRE_HELLO, PC_WIRE_BYE
- * @reason: what for; may be empty
- *
- * Sleeps for memory.  The caller holds RTNL, lets go of it, and then sends the
- * record with pc_live_send().
- *
- * Return: the record, -ENETDOWN where no interface can send, -ENOMEM
- */
-struct pc_live *pc_live_prepare(enum pc_wire_type type, const char *reason)
+static struct pc_live *prepare(enum pc_wire_type type, const char *reason,
+			       const struct pc_kept *kept)
 {
 	size_t text = type == PC_WIRE_TEST ? pc_config()->kib * 1024 : 0;
 	unsigned int armed = 0;
@@ -214,6 +206,7 @@ struct pc_live *pc_live_prepare(enum pc_wire_type type, const char *reason)
 		pc_draft_free(draft);
 		return ERR_PTR(-ENOMEM);
 	}
+	draft->kept = kept;
 
 	pc_for_each_iface(iface) {
 		if (!pc_iface_armed(iface))
@@ -236,6 +229,27 @@ struct pc_live *pc_live_prepare(enum pc_wire_type type, const char *reason)
 		return ERR_PTR(err ? err : -ENETDOWN);
 	}
 	return live;
+}
+
+/**
+ * pc_live_prepare() - put a record together
+ * @type: PC_WIRE_TEST (with the log's text), PC_WIRE_HELLO, PC_WIRE_BYE
+ * @reason: what for; may be empty
+ *
+ * Sleeps for memory.  The caller holds RTNL, lets go of it, and then sends the
+ * record with pc_live_send().
+ *
+ * Return: the record, -ENETDOWN where no interface can send, -ENOMEM
+ */
+struct pc_live *pc_live_prepare(enum pc_wire_type type, const char *reason)
+{
+	return prepare(type, reason, NULL);
+}
+
+/** pc_live_prepare_kept() - the same for what was kept of an earlier boot */
+struct pc_live *pc_live_prepare_kept(const struct pc_kept *kept)
+{
+	return prepare(kept->type, "", kept);
 }
 
 /* Whether the device can take frames; nobody takes it down under RCU. */

@@ -7,9 +7,11 @@
 /* How long a record may wait for cards while RTNL is held. */
 #define PC_LIVE_RTNL_MS	10
 
+struct pc_kept;
 struct pc_live;
 
 struct pc_live *pc_live_prepare(enum pc_wire_type type, const char *reason);
+struct pc_live *pc_live_prepare_kept(const struct pc_kept *kept);
 int pc_live_send(struct pc_live *live);
 int pc_live_send_within(struct pc_live *live, unsigned int ms);
 

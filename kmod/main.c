@@ -12,6 +12,7 @@
 
 #include "identity.h"
 #include "kaslr.h"
+#include "kept.h"
 #include "lockup.h"
 #include "log.h"
 #include "netdev.h"
@@ -53,11 +54,16 @@ static int __init panicast_init(void)
 	err = pc_state_init();
 	if (err)
 		goto exit_lockup;
+	err = pc_kept_init();
+	if (err)
+		goto exit_state;
 
 	pr_info("version %s, reads the log with %s\n", PANICAST_VERSION,
 		pc_log_source());
 	return 0;
 
+exit_state:
+	pc_state_exit();
 exit_lockup:
 	pc_lockup_exit();
 exit_panic:
@@ -80,6 +86,7 @@ exit_log:
 
 static void __exit panicast_exit(void)
 {
+	pc_kept_exit();
 	pc_state_exit();
 	/* says bye, so the interfaces must still be armed */
 	pc_presence_exit();

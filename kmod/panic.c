@@ -42,7 +42,9 @@ static int panic_event(struct notifier_block *nb, unsigned long event,
 		draft->about = PC_PANIC_LINE;
 		sent = pc_xmit_last_words(draft, PC_SLOT_PANIC, PC_WIRE_PANIC,
 					  message);
-		pr_emerg("last words sent: event %u, %u frames\n",
+		/* what firmware keeps of the log tells of which boot it is */
+		pr_emerg("last words sent: boot %*phN, event %u, %u frames\n",
+			 PC_WIRE_BOOT_ID, draft->rec.boot_id,
 			 draft->rec.event, sent);
 	}
 	return NOTIFY_DONE;

@@ -93,7 +93,7 @@ static void put_meta(struct pc_draft *draft, const struct net_device *first,
 		     const char *reason)
 {
 	const struct new_utsname *uts = init_utsname();
-	const struct pc_wire_meta meta = {
+	struct pc_wire_meta meta = {
 		.host = uts->nodename,
 		.release = uts->release,
 		.version = uts->version,
@@ -112,6 +112,14 @@ static void put_meta(struct pc_draft *draft, const struct net_device *first,
 		.unresolved = *draft->unresolved ? draft->unresolved : NULL,
 	};
 
+	if (draft->kept) {
+		/* what ran then is in the text, if anywhere */
+		meta.kept = draft->kept->by;
+		meta.release = NULL;
+		meta.version = NULL;
+		meta.comm = NULL;
+		meta.taint = NULL;
+	}
 	if (first)
 		snprintf(draft->mac, sizeof(draft->mac), "%pM",
 			 first->dev_addr);
@@ -163,10 +171,31 @@ static size_t put_end(const struct pc_draft *draft, char *buf, bool newer)
 	return len;
 }
 
+/* The newest whole lines of what was kept. */
+static void put_kept(struct pc_draft *draft, size_t limit)
+{
+	const struct pc_kept *kept = draft->kept;
+	struct pc_wire_record *rec = &draft->rec;
+	const char *end = kept->text + kept->len;
+	const char *start = kept->text, *line;
+
+	if (kept->len > limit) {
+		start = end - limit;
+		line = memchr(start, '\n', limit);
+		/* one that is longer than all that fits is cut */
+		if (line && line + 1 < end && start[-1] != '\n')
+			start = line + 1;
+		rec->flags |= PC_WIRE_F_OLDER;
+	}
+	rec->text = start;
+	rec->text_len = end - start;
+}
+
 static void put_text(struct pc_draft *draft, enum pc_slot slot)
 {
 	struct pc_wire_record *rec = &draft->rec;
-	size_t limit = draft->size - PC_LOG_SLACK;
+	size_t limit = draft->kept ? draft->kept->len :
+				     draft->size - PC_LOG_SLACK;
 	bool raw = draft->cfg->format == PC_FORMAT_RAW;
 	struct pc_log_text log;
 	struct pc_iface *iface;
@@ -177,6 +206,10 @@ static void put_text(struct pc_draft *draft, enum pc_slot slot)
 		if (burst && !raw)
 			limit = min_t(size_t, limit,
 				      (burst->shape.source - 1) * rec->chunk);
+	}
+	if (draft->kept) {
+		put_kept(draft, limit);
+		return;
 	}
 	/* frames made for raw have room only for metadata */
 	if (limit <= END)
@@ -215,9 +248,15 @@ bool pc_record_compose(struct pc_draft *draft, enum pc_slot slot,
 		rec->flags |= PC_WIRE_F_SEALED;
 		rec->key_id = draft->cfg->key_id;
 	}
-	pc_identity_stamp(rec);
 	rec->type = type;
-	rec->time_ns = ktime_get_real_fast_ns();
+	if (draft->kept) {
+		pc_identity_stamp_kept(rec, draft->kept->boot_known ?
+					    draft->kept->boot_id : NULL);
+		rec->time_ns = draft->kept->time_ns;
+	} else {
+		pc_identity_stamp(rec);
+		rec->time_ns = ktime_get_real_fast_ns();
+	}
 	memcpy(rec->host, init_utsname()->nodename,
 	       strnlen(init_utsname()->nodename, sizeof(rec->host)));
 

@@ -131,6 +131,15 @@ static size_t put_number(char *buf, size_t size, size_t len, const char *key,
 	return put_line(buf, size, len, key, p);
 }
 
+/* Writes a number of the machine's state, which is not known of an earlier boot. */
+static size_t put_state(const struct pc_wire_meta *meta, char *buf, size_t size,
+			size_t len, const char *key, u64 value)
+{
+	if (meta->kept)
+		return put_line(buf, size, len, key, NULL);
+	return put_number(buf, size, len, key, value);
+}
+
 /* Writes the metadata with the reason cut to @room - 1 bytes. */
 static size_t put_all(const struct pc_wire_meta *meta, char *buf, size_t size,
 		      size_t room)
@@ -144,9 +153,9 @@ static size_t put_all(const struct pc_wire_meta *meta, char *buf, size_t size,
 	len = put_line(buf, size, len, "iface", meta->iface);
 	len = put_line(buf, size, len, "mac", meta->mac);
 	len = put_cut(buf, size, len, "reason", meta->reason, room);
-	len = put_number(buf, size, len, "uptime_ns", meta->uptime_ns);
-	len = put_number(buf, size, len, "cpu", meta->cpu);
-	len = put_number(buf, size, len, "pid", meta->pid);
+	len = put_state(meta, buf, size, len, "uptime_ns", meta->uptime_ns);
+	len = put_state(meta, buf, size, len, "cpu", meta->cpu);
+	len = put_state(meta, buf, size, len, "pid", meta->pid);
 	len = put_line(buf, size, len, "comm", meta->comm);
 	len = put_line(buf, size, len, "taint", meta->taint);
 	len = put_line(buf, size, len, "module", meta->module);
@@ -155,6 +164,8 @@ static size_t put_all(const struct pc_wire_meta *meta, char *buf, size_t size,
 		len = put_line(buf, size, len, "addr", meta->addr);
 	if (meta->unresolved)
 		len = put_line(buf, size, len, "unresolved", meta->unresolved);
+	if (meta->kept)
+		len = put_line(buf, size, len, "kept", meta->kept);
 	return len;
 }
 

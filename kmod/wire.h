@@ -31,6 +31,9 @@ enum pc_wire_type {
 	PC_WIRE_BYE,
 };
 
+/* Records of an earlier boot, sent later, have events from here on. */
+#define PC_WIRE_KEPT_EVENT	0x80000000u
+
 /* The payload is sealed. */
 #define PC_WIRE_F_SEALED	0x01
 /* The log had older text that is not part of this record. */
@@ -39,8 +42,9 @@ enum pc_wire_type {
 /**
  * struct pc_wire_meta - what seq 0 tells of a record
  *
- * Strings end in NUL; NULL is sent as an empty value, of @addr and @unresolved
- * not at all.
+ * Strings end in NUL; NULL is sent as an empty value, of @addr, @unresolved and
+ * @kept not at all.  Where @kept says who kept the text of an earlier boot, the
+ * numbers are of this one, and are sent empty.
  */
 struct pc_wire_meta {
 	const char *host;
@@ -59,6 +63,7 @@ struct pc_wire_meta {
 	const char *tag;
 	const char *addr;
 	const char *unresolved;
+	const char *kept;
 };
 
 /**

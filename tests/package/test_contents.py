@@ -43,6 +43,7 @@ def test_module_package(packaged: Callable[[Distro], Path], distro: Distro) -> N
         *(f"usr/share/panicast/{name[5:]}" for name in source.files("kmod") if name.startswith("dist/ctl/")),
         "usr/share/panicast/sysctl.conf",
         "lib/systemd/system/panicast.service",
+        "lib/systemd/system/panicast-kept.service",
         "usr/share/man/man8/panicast-ctl.8.gz",
     } <= found
     dkms = package.data.get_content(f"usr/src/panicast-{VERSION}/dkms.conf").decode()

@@ -168,6 +168,7 @@ doctor() {
 	examine_destinations
 	examine_kdump
 	examine_key
+	examine_kept
 	examine_kernels
 	echo
 	list_outcomes

@@ -76,7 +76,7 @@ report() {
 	echo "panicast $(module_version), kernel $RELEASE, $(uname -m)"
 	sed -n 's/^PRETTY_NAME="*\([^"]*\)"*$/\1/p' /etc/os-release 2>/dev/null
 	echo "machine: $(read_or /sys/class/dmi/id/sys_vendor '?') $(read_or /sys/class/dmi/id/product_name '?')"
-	echo "secure boot: $(secure_boot); kdump: $(kdump_says)"
+	echo "secure boot: $(secure_boot); kdump: $(kdump_says); kept: $(kept_says)"
 	if [ -d "$MODULE" ]; then
 		echo "format $(parameter format), $(parameter kib) KiB, parity $(parameter parity) %, $(parameter repeat) times; sealed: $(read_or "$MODULE/state/key_id" 0 | sed 's/^0$/no/; s/^[1-9].*/yes/')"
 		echo "log read by $(read_or "$MODULE/state/log_source" '?')"

@@ -66,6 +66,7 @@ status() {
 		line sealed "no"
 	fi
 	line kdump "$(kdump_says)"
+	line kept "$(kept_says)"
 	line "secure boot" "$(secure_boot)"
 	if [ -e "/lib/modules/$RELEASE/build/Makefile" ]; then
 		line headers "installed"
@@ -121,6 +122,14 @@ json_destinations() {
 	done
 }
 
+json_keepers() {
+	comma=
+	keepers | while IFS= read -r keeper; do
+		printf '%s%s' "$comma" "$(json_text "$keeper")"
+		comma=', '
+	done
+}
+
 json_settings() {
 	comma=
 	for file in "$MODULE"/parameters/*; do
@@ -142,6 +151,7 @@ status_json() {
 	printf ', "log_source": %s' "$(json_text "$(read_or "$MODULE/state/log_source" '')")"
 	printf ', "key_id": %s' "$(read_or "$MODULE/state/key_id" 0)"
 	printf ', "kdump_armed": %s, "kdump_first": %s' "$(json_true_if kdump_armed)" "$(json_true_if kdump_first)"
+	printf ', "kept_by": [%s]' "$(json_keepers)"
 	printf ', "secure_boot": %s' "$(json_text "$(secure_boot)")"
 	printf ', "headers": %s}\n' "$(json_true_if test -e "/lib/modules/$RELEASE/build/Makefile")"
 	all_is_well

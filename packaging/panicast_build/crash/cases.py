@@ -99,7 +99,9 @@ def select(names: str) -> list[Case]:
 
 def modules() -> list[str]:
     """Returns every module that a case needs, or a test of its own."""
-    return sorted({"virtio_blk", "vmgenid", *(module for case in load().values() for module in case.modules)})
+    return sorted(
+        {"virtio_blk", "vmgenid", "ramoops", *(module for case in load().values() for module in case.modules)}
+    )
 
 
 def _expanded(name: str, fields: dict[str, Any]) -> list[Case]:

@@ -115,6 +115,15 @@ def hibernate(kit: Kit, nic: str, case: Case) -> tuple[Outcome, Outcome]:
         return asleep, _live(kit, nic, case, Path(name) / "awake", argv)
 
 
+def keep(kit: Kit, nic: str, crashing: Case, next_boot: Case) -> tuple[Outcome, Outcome]:
+    """Returns a guest that crashes, and one that boots with the memory that the first one left behind."""
+    with tempfile.TemporaryDirectory(prefix="panicast-crash-") as name:
+        kept = f"memory-backend-file,id=kept,size={MEMORY_MIB}M,mem-path={name}/memory,share=on"
+        argv = ["-object", kept, "-machine", "memory-backend=kept"]
+        crashed = _live(kit, nic, crashing, Path(name) / "crashed", argv)
+        return crashed, _live(kit, nic, next_boot, Path(name) / "next", argv)
+
+
 def _live(kit: Kit, nic: str, case: Case, folder: Path, more: Sequence[str] = ()) -> Outcome:
     started = time.monotonic()
     with _qemu(kit, nic, case, folder, more) as process:

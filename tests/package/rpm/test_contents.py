@@ -46,7 +46,8 @@ def test_module_package(name: str, box: Container) -> None:
     sources = {path for path in source.files("kmod") if path.endswith((".c", ".h"))}
     assert {f"{SOURCES}/{path}" for path in sources | {"Kbuild", "dkms.conf"}} <= set(files)
     assert {"/usr/lib/modules-load.d/panicast.conf", "/usr/share/man/man8/panicast-ctl.8.gz"} <= set(files)
-    assert "/usr/lib/systemd/system/panicast.service" in files
+    units = {f"/usr/lib/systemd/system/panicast{name}.service" for name in ("", "-kept")}
+    assert units | {"/usr/lib/systemd/system-preset/85-panicast.preset"} <= set(files)
     parts = {name[5:] for name in source.files("kmod") if name.startswith("dist/ctl/")}
     assert {f"/usr/share/panicast/{part}" for part in parts | {"sysctl.conf"}} <= set(files)
     assert query(box, name, "panicast-dkms", "-c") == ["/etc/modprobe.d/panicast.conf"]

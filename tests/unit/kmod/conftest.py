@@ -14,7 +14,7 @@ KMOD = ROOT / "kmod"
 VECTORS = json.loads((ROOT / "tests/wire/vectors.json").read_text(encoding="utf-8"))
 
 # Keys that only some records have.
-OPTIONAL = ("addr", "unresolved")
+OPTIONAL = ("addr", "unresolved", "kept")
 TEXT_KEYS = ("host", "release", "version", "machine", "iface", "mac", "reason")
 
 

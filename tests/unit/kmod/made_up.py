@@ -13,7 +13,10 @@ from panicast_build.core.run import Result, run
 
 DIST = ROOT / "kmod/dist"
 # Where the scripts look at the machine.
-PLACES = ("/sys/", "/proc/", "/etc/", "/boot", "/lib/modules/", "/usr/share/panicast")
+PLACES = (
+    *("/sys/", "/proc/", "/etc/", "/boot", "/lib/modules/", "/usr/share/panicast", "/dev/panicast"),
+    *("/var/lib/panicast-ctl", "/var/lib/systemd", "/var/lib/kdump", "/var/crash"),
+)
 MODULE = "sys/module/panicast"
 # In force on a machine that nobody has set anything on.
 DEFAULTS = {
@@ -24,8 +27,8 @@ DEFAULTS = {
 PARMS = [f"{name}:what it is{f' ({value})' if value else ''}\n" for name, value in DEFAULTS.items()]
 # What the scripts call that is neither the shell's own nor made up here.
 TOOLS = (
-    *("awk", "cat", "chmod", "find", "grep", "head", "mkdir", "mktemp", "mv", "od", "readlink", "rm", "sed"),
-    *("seq", "sleep", "tail", "tr", "uname"),
+    *("awk", "cat", "chmod", "date", "find", "grep", "head", "mkdir", "mktemp", "mv", "od", "readlink", "rm"),
+    *("sed", "seq", "sha256sum", "sleep", "sort", "stat", "sync", "tail", "tr", "uname"),
 )
 
 
@@ -42,6 +45,8 @@ class Machine:
             script = part.read_text()
             for place in PLACES:
                 script = script.replace(place, f"{self.root}{place}")
+            # Files that root has made are ours here.
+            script = script.replace("-user 0", f"-user {os.getuid()}")
             self.write(f"usr/share/panicast/{part.relative_to(DIST)}", script)
         self.write("usr/share/panicast/sysctl.conf", (DIST / "sysctl.conf").read_text())
         self.write("proc/uptime", "12.34 5.67\n")

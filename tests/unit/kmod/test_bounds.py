@@ -193,7 +193,9 @@ struct pc_draft {{
 	size_t size;
 	char *log;
 	const char *about;
+	struct {{ size_t len; }} *kept;
 }};
+#define put_kept(draft, limit)
 struct pc_log_text {{ const char *start; size_t len; bool older, newer; }};
 static bool older;
 static const struct pc_burst *pc_iface_burst(struct pc_iface *iface, enum pc_slot slot)

@@ -66,6 +66,12 @@ def test_keys_that_only_some_records_have_come_last(encoder: Encoder) -> None:
     assert encoder.meta({**PLAIN[0]["meta"], **more}) == usual + added
 
 
+def test_of_an_earlier_boot_no_number_of_this_one_is_sent(encoder: Encoder) -> None:
+    numbers = ("uptime_ns", "cpu", "pid")
+    said = encoder.meta({**PLAIN[0]["meta"], "kept": "pstore"}).decode().splitlines()
+    assert {f"{key}=" for key in numbers} <= set(said) and said[-1] == "kept=pstore"
+
+
 def without_reason(meta: bytes) -> set[bytes]:
     return {line for line in meta.splitlines(keepends=True) if not line.startswith(b"reason=")}
 

@@ -90,7 +90,11 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
         metavar="WORDS",
         help="only records with each of these words in host, reason, metadata or what is known of the crash",
     )
-    parser.add_argument("--all", action="store_true", help="hello and bye too, the newest of each boot")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="hello and bye too, the newest of each boot; and what was kept of a crash beside its record",
+    )
 
 
 def _add_range(parser: argparse.ArgumentParser) -> None:
@@ -395,6 +399,7 @@ def _run(args: argparse.Namespace) -> int:
         everything=args.all,
         group=args.group,
         search=args.search,
+        folded=args.command in ("list", "groups") and not args.all,
     )
     if args.command == "groups":
         return commands.groups(state_dir, query, as_json=args.json)

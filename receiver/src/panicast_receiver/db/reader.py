@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import NotFoundError
-from ..records.record import Record, Source
+from ..records.record import Record, Source, kept_by
 from ..text import iso_time
 from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, parse_metadata
-from . import boots, changes, schema, turns
+from . import boots, changes, crashes, schema, turns
 from .named import NamedFile
 from .store import from_signed, parse_gaps, row_to_record
 
 _SUMMARY = (
     "identity, id, changed, format, type, host, reason, boot_id, event, flags, frames, restored, time_ns, "
     "received_ns, text_length, complete, gaps, mac, source_ip, source_iface, metadata, title, signature, "
-    "crash, failure, contested, doubted, turn"
+    f"crash, failure, contested, doubted, turn, {crashes.OTHERS} AS same_crash"
 )
 
 
@@ -59,6 +59,8 @@ class Query(NamedTuple):
     search: str | None = None
     #: Records that come after the one at this place in a list with the newest first.
     before: Place | None = None
+    #: A crash once: without what was kept of it, where what it sent itself is there.
+    folded: bool = False
 
 
 class Entry(NamedTuple):
@@ -262,6 +264,8 @@ def _conditions(query: Query) -> tuple[str, list[Any]]:
     if query.before is not None:
         parts.append("(received_ns, changed) < (?, ?)")
         values += query.before
+    if query.folded:
+        parts.append(crashes.FIRST)
     for word in (query.search or "").split()[:_MOST_WORDS]:
         parts.append(f"{_SEARCHED} LIKE ? ESCAPE '\\'")
         values.append("%" + re.sub(r"([\\%_])", r"\\\1", word) + "%")
@@ -310,6 +314,8 @@ def _entry(row: sqlite3.Row) -> Entry:
             "contested": bool(row["contested"]),
             "doubted": bool(row["doubted"]),
             "older_text": bool(row["flags"] & FLAG_OLDER_TEXT),
+            "kept": kept_by(row["event"], meta),
+            "same_crash": json.loads(row["same_crash"]),
             "release": meta.get("release", ""),
             "title": row["title"] or row["reason"],
             "signature": row["signature"] or "",

@@ -15,7 +15,7 @@ from ..errors import ReceiverError
 from ..log import logger
 from ..records.record import id_of
 from ..wire.v1 import identity_of
-from . import boots, changes, copies, damage, retention, turns
+from . import boots, changes, copies, crashes, damage, retention, turns
 
 FILE_NAME = "panicast.db"
 #: What is said of a question that had no more time.
@@ -43,7 +43,7 @@ CREATE TABLE aside (
 ) WITHOUT ROWID;
 CREATE INDEX records_by_mac ON records (mac, flags & 1, received_ns) WHERE format = 'v1';
 CREATE INDEX host_state ON records (boot_id, host) WHERE type IN ('hello', 'bye');
-{turns.SCHEMA}{changes.SCHEMA}"""
+{crashes.SCHEMA}{turns.SCHEMA}{changes.SCHEMA}"""
 
 #: New columns only ever come last, here and in MIGRATIONS (salvage.py).
 #: One row a record. hello and bye are rows too, one per boot id: the newest, and the newest sealed one.

@@ -144,6 +144,19 @@ FIELDS: Sequence[Field] = (
         "true if the sender's log held older text that is not part of the record",
         "boolean NOT NULL",
     ),
+    Field(
+        "kept",
+        STRING,
+        "who kept the record over a reboot: `pstore` or `kdump`; empty: the crashed kernel sent it itself",
+        "text NOT NULL DEFAULT ''",
+        usual="",
+    ),
+    Field(
+        "same_crash",
+        STRINGS,
+        "ids of other records of this crash: what it sent itself, and what was kept; 8 at most",
+        usual=(),
+    ),
     Field("release", STRING, "kernel release, empty when unknown", "text NOT NULL"),
     Field("title", STRING, "the crash in one line; the reason until the text is analysed", "text NOT NULL"),
     Field(

@@ -16,9 +16,16 @@ _SHOWN_ELSEWHERE = frozenset({"host", "reason"})
 
 
 def state(summary: dict[str, Any]) -> str:
-    """Return ``complete``, or what is missing; and whether the record is contested or doubted."""
+    """Return ``complete``, or what is missing; whether the record is contested or doubted; and who kept
+    it, or that its crash was kept, too."""
     belief = [word for word in ("contested", "doubted") if summary.get(word)]
-    return ", ".join([_missing(summary), *belief])
+    return ", ".join([_missing(summary), *belief, *_copies(summary)])
+
+
+def _copies(summary: dict[str, Any]) -> list[str]:
+    if summary.get("kept"):
+        return [f"kept by {summary['kept']}"]
+    return ["also kept"] if summary.get("same_crash") else []
 
 
 def _missing(summary: dict[str, Any]) -> str:
@@ -137,6 +144,7 @@ def header(summary: dict[str, Any]) -> str:
         ("time", summary["time"] or "not stated by the sender"),
         ("received", summary["received"]),
         ("state", state(summary)),
+        *([("same crash", ", ".join(summary["same_crash"]))] if summary["same_crash"] else []),
         *([("restored", frames(summary["restored"]))] if summary["restored"] else []),
         (
             "text",

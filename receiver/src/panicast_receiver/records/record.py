@@ -5,19 +5,23 @@ store."""
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 from typing import NamedTuple
 
-from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, HOST_BYTES, parse_metadata
+from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, HOST_BYTES, KEPT_EVENT, parse_metadata
 from .extents import Gap, Run, gaps
 
 ID_BYTES = 6
 #: The metadata key, set by us, that counts netconsole's messages that came incomplete or not at
 #: all.
 LOST_MESSAGES = "lost_messages"
+#: Who kept the text over a reboot: a key of those records' metadata.
+KEPT = "kept"
+#: Keeps what the metadata does not say, or did not arrive to say.
+UNKNOWN_KEEPER = "unknown"
 #: printk cuts its own lines at 1 KiB.
 _LONGEST_REASON = 1024
 _PANIC_LINE = re.compile(rb"Kernel panic - not syncing: ([^\n]{0,%d})" % _LONGEST_REASON)
@@ -121,6 +125,12 @@ class Record:
         """Tell whether the sender's log held older text that is not part of the record."""
         return bool(self.flags & FLAG_OLDER_TEXT)
 
+    @property
+    def kept(self) -> str:
+        """Return who kept it over the reboot: ``pstore``, ``kdump``, or ``unknown`` while its metadata is
+        missing. Empty for what the crashed kernel itself sent."""
+        return kept_by(self.event, self.meta)
+
     @cached_property
     def reason(self) -> str:
         """Return why the machine died: from the metadata, else from the text's panic line, else
@@ -142,6 +152,11 @@ class Record:
         parts = [(run.offset, run.data) for run in self.runs]
         parts += [(gap.offset, b"\n[panicast: %d bytes missing]\n" % gap.length) for gap in self.gaps]
         return b"".join(data for _, data in sorted(parts))
+
+
+def kept_by(event: int | None, meta: Mapping[str, str]) -> str:
+    """Return the value of ``Record.kept``."""
+    return meta.get(KEPT, "") or UNKNOWN_KEEPER if event is not None and event >= KEPT_EVENT else ""
 
 
 def headerless(

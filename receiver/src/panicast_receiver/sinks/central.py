@@ -43,6 +43,7 @@ CREATE INDEX records_by_boot ON panicast.records (boot_id, event);
     "ALTER TABLE panicast.records ADD COLUMN IF NOT EXISTS restored integer NOT NULL DEFAULT 0;",
     "ALTER TABLE panicast.records ADD COLUMN IF NOT EXISTS contested boolean NOT NULL DEFAULT false, "
     "ADD COLUMN IF NOT EXISTS doubted boolean NOT NULL DEFAULT false;",
+    "ALTER TABLE panicast.records ADD COLUMN IF NOT EXISTS kept text NOT NULL DEFAULT '';",
 )
 APPLIED = "INSERT INTO panicast.migrations (version) VALUES (%s)"
 

@@ -17,6 +17,6 @@ def notice_of(reader: Reader, entry: Entry) -> Notice:
     summary = {**entry.summary, **{name: shorten(entry.summary[name], most) for name, most in BOUNDS.items()}}
     what = summary["title"] or summary["reason"] or "no reason given"
     line = f"{summary['type']} of {summary['host']}: {what}"
-    if not summary["complete"]:
+    if summary["kept"] or not summary["complete"]:
         line += f" ({present.state(summary)})"
     return Notice(present.as_json(summary, reader.load(entry)), escape(line))

@@ -158,7 +158,7 @@ class Pages:
         ) -> tuple[dict[str, Any], logtext.Part, logtext.Log, list[dict[str, Any]]]:
             entry = reader.find(request.match_info["id"])
             signature = entry.summary["signature"]
-            same = reader.groups(Query(group=signature)) if signature else []
+            same = reader.groups(Query(group=signature, folded=True)) if signature else []
             part = logtext.part(reader.load(entry).marked_text, number)
             return entry.summary, part, logtext.read(part.data), same
 
@@ -170,7 +170,7 @@ class Pages:
     async def _groups(self, request: web.Request) -> web.Response:
         known = (parameters.GROUP, parameters.HOST, parameters.SINCE, parameters.SEARCH)
         values = self._asked(request, *known)
-        query = Query(**values, limit=_MOST_GROUPS)
+        query = Query(**values, limit=_MOST_GROUPS, folded=True)
 
         def find(
             reader: Reader,

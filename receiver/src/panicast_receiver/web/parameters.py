@@ -117,7 +117,7 @@ SEARCH = Parameter(
 ALL = Parameter(
     "all",
     "everything",
-    "hello and bye too, the newest of each boot.",
+    "hello and bye too, the newest of each boot; and what was kept of a crash that has a record already.",
     {"type": "boolean", "default": False},
     lambda text: _word("true", "false")(text) == "true",
 )
@@ -172,4 +172,4 @@ def parse(pairs: Iterable[tuple[str, str]], known: Sequence[Parameter]) -> dict[
 
 def query_of(values: Mapping[str, Any]) -> Query:
     """Return the query for the database."""
-    return Query(**{"limit": FEW, **values})
+    return Query(**{"limit": FEW, "folded": not values.get("everything"), **values})

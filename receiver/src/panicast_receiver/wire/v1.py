@@ -31,6 +31,8 @@ HOST_BYTES = 32
 _DIGEST_BYTES = 12
 #: Types that tell a host's state and carry no text.
 STATE_TYPES = frozenset({"hello", "bye"})
+#: Events from here on are of records that were kept over a reboot: by firmware, or by kdump.
+KEPT_EVENT = 1 << 31
 FLAG_SEALED = 0x01
 FLAG_OLDER_TEXT = 0x02
 #: Bytes that sealing adds to a payload.

@@ -67,6 +67,7 @@ DOCUMENT = {
     "bytes": 10,
     "frames": 2,
     "restored": 0,
+    "kept": "",
     "gaps": [{"offset": 2, "bytes": 3}],
     "source": {},
     "meta": {},

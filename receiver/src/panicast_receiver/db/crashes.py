@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Decides which records tell of one crash: what the dying kernel sent, and what firmware or kdump kept
+and the next boot sent. A boot panics once, so they have boot id and host in common.
+
+The one with the lowest event stands for the crash in lists and counts; the others are its copies.
+"""
+
+from __future__ import annotations
+
+from ..wire.v1 import KEPT_EVENT
+
+#: Of more records the rest is not named.
+_MOST = 8
+SCHEMA = f"""
+CREATE INDEX panics_by_boot ON records (boot_id, host, identity) WHERE type = 'panic';
+CREATE INDEX panics_kept ON records (boot_id, host, identity) WHERE type = 'panic' AND event >= {KEPT_EVENT};
+"""
+#: The ids of the other records of a record's crash, as a JSON array.
+OTHERS = f"""(SELECT json_group_array(id) FROM (
+    SELECT other.id FROM records AS other
+    WHERE other.type = 'panic' AND other.boot_id = records.boot_id AND other.host = records.host
+    AND (other.event >= {KEPT_EVENT} OR records.event >= {KEPT_EVENT})
+    AND other.identity != records.identity AND NOT other.doubted
+    AND records.type = 'panic' AND NOT records.doubted
+    ORDER BY other.identity LIMIT {_MOST}
+))"""
+#: True for records that are not copies of another one.
+FIRST = f"""records.rowid NOT IN (
+    SELECT copy.rowid FROM records AS copy
+    WHERE copy.type = 'panic' AND copy.event >= {KEPT_EVENT} AND NOT copy.doubted
+    AND EXISTS (
+        SELECT 1 FROM records AS first WHERE first.type = 'panic' AND first.boot_id = copy.boot_id
+        AND first.host = copy.host AND first.identity < copy.identity AND NOT first.doubted
+    )
+)"""
