@@ -23,6 +23,7 @@ from panicast_build.engine import engine, images
 from panicast_build.targets import distros
 from panicast_build.targets.distros import DebDistro, Distro
 
+from .built import kept
 from .progress import Progress
 
 HERE = Path(__file__).parent
@@ -120,7 +121,8 @@ def packaged() -> Callable[[Distro], Path]:
 
     @cache
     def packaged(distro: Distro) -> Path:
-        package.run(distro.name)
+        with kept(distro.name):
+            package.run(distro.name)
         return dist_dir(distro.name)
 
     return packaged

@@ -24,6 +24,7 @@ from panicast_build.engine import engine, unused
 FOLDERS = {
     "actionlint": "the linter of workflows: downloaded again",
     "bench": "a benchmark that was interrupted left it",
+    "built": "the packages of the tests: built again in minutes",
     "ccache": "compiled kernels: ./inv kernel compiles them again, for hours",
     "compiled": "the compiled module of the tests",
     "crash": "the kernels that tests crash: made again in minutes",

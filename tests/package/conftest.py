@@ -21,6 +21,8 @@ from panicast_build.engine.container import Container
 from panicast_build.targets import metadata
 from panicast_build.targets.distros import DebDistro, Distro
 
+from ..built import bring, keep
+
 VERSION, NEWER = metadata.load().version, "0.99.0"
 CUT_OFF = Path(__file__).with_name("cut_off.py")
 TREE = f"/var/lib/dkms/panicast/{VERSION}"
@@ -116,9 +118,9 @@ def inv() -> Inv:
 @pytest.fixture(scope="session")
 def copy_tree() -> Callable[..., None]:
     """copy_tree(into, {path: (old, new)}): the tree as it is now, with these replacements in it, committed in
-    a repository of its own."""
+    a repository of its own, now or at a date."""
 
-    def copy_tree(root: Path, edits: dict[str, tuple[str, str]] | None = None) -> None:
+    def copy_tree(root: Path, edits: dict[str, tuple[str, str]] | None = None, date: str = "") -> None:
         for name, path in source.files(".").items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, root / name)
@@ -127,8 +129,9 @@ def copy_tree() -> Callable[..., None]:
             assert old in text, (name, old)
             (root / name).write_text(text.replace(old, new, 1))
         identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+        env = {"GIT_COMMITTER_DATE": date} if date else {}
         for argv in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "copy"]):
-            run(["git", "-C", root, *argv])
+            run(["git", "-C", root, *argv], env=env)
 
     return copy_tree
 
@@ -141,13 +144,17 @@ def newer(
     NEWER."""
     root = tmp_path_factory.mktemp("newer")
     stated = ("packaging/metadata.toml", "pyproject.toml", "receiver/pyproject.toml", "kmod/version.h")
-    copy_tree(root, {name: (f'"{VERSION}"', f'"{NEWER}"') for name in stated})
+    # Always of one time, so that an earlier run's are as good.
+    copy_tree(root, {name: (f'"{VERSION}"', f'"{NEWER}"') for name in stated}, date="2026-01-01T00:00:00Z")
 
     @cache
     def newer(target: str) -> Path:
+        folder = root / "dist" / target
+        bring(f"newer-{target}", folder)
         built = inv(root, "package", "--distro", target, "--rpm-host", "debian")
         assert built.code == 0, built.output
-        return root / "dist" / target
+        keep(f"newer-{target}", folder)
+        return folder
 
     return newer
 
@@ -155,13 +162,11 @@ def newer(
 @pytest.fixture(scope="session")
 def cut_off() -> Callable[[Container, Sequence[str], Sequence[str]], None]:
     """cut_off(machine, point, argv): argv runs on a machine until it is killed at a point (options of
-    cut_off.py) with all that it started; a point that is never reached fails the test. What it compiles takes
-    as long as it takes a user."""
+    cut_off.py) with all that it started; a point that is never reached fails the test."""
 
     def cut_off(box: Container, point: Sequence[str], argv: Sequence[str]) -> None:
         box.write({CUT_OFF.name: CUT_OFF}, "/tmp")
-        program = ["env", "CCACHE_DISABLE=1", "python3", f"/tmp/{CUT_OFF.name}"]
-        done = box.run([*program, *point, *argv], check=False)
+        done = box.run(["python3", f"/tmp/{CUT_OFF.name}", *point, *argv], check=False)
         assert done.code == 0, f"{' '.join(point)} was not reached: {done.output}"
 
     return cut_off

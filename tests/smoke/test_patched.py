@@ -19,6 +19,8 @@ from panicast_build.kernel.tree import Wanted
 from panicast_build.targets import distros
 from panicast_build.targets.distros import Distro
 
+from ..built import kept
+
 DISTRO = "debian-12"
 CONFIG = "smoke"
 NIC = "virtio-net-pci"
@@ -27,8 +29,10 @@ NIC = "virtio-net-pci"
 @pytest.fixture(scope="module")
 def kernel() -> Path:
     """The folder of the trimmed kernel's packages, built now if need be."""
-    task.run(DISTRO, Options(Wanted(config.get(CONFIG))))
-    return paths.dist_dir(paths.kernel_target(DISTRO))
+    target = paths.kernel_target(DISTRO)
+    with kept(target):
+        task.run(DISTRO, Options(Wanted(config.get(CONFIG))))
+    return paths.dist_dir(target)
 
 
 @pytest.fixture(scope="module")
