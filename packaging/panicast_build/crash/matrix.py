@@ -170,7 +170,7 @@ def _remember(crashes: Sequence[Crash]) -> None:
     """Replaces older crashes of the same kind in dist/crashes.json, and writes docs/crashes.md."""
     read = json.loads(REPORT.read_text()) if REPORT.exists() else []
     if not read:
-        progress.say("there is no dist/crashes.json of earlier runs: docs/crashes.md has only this one's crashes")
+        progress.say("dist/crashes.json has no earlier crashes: docs/crashes.md has only this run's")
     # Reports of before there were trees, and places.
     earlier = [{"built": "", "way": one["case"], "alone": False, **one} for one in read]
     known = {(one["kernel"], one["nic"], one["case"]): one for one in earlier}
