@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Callable, Optional, cast
 
-from ..records.extents import Data, Extents, Lease, Run, Whole, runs_of
+from ..records.extents import MOST_PIECES, Data, Extents, Lease, Run, Whole, runs_of
 from ..records.record import Record, Source
 from ..wire.parity import BLOCK, EXTRA, Block, block_of, blocks_of, restore, work_s
 from ..wire.v1 import SEQ_BITS, Frame
@@ -145,6 +145,8 @@ class Partial:
             shorter = self.by_key.get(number)
             self.by_key[number] = frame.payload
             return size + PIECE_COST if shorter is None else size - len(shorter)
+        if frame.seq and len(self.text) >= MOST_PIECES:
+            return None
         before, metadata = self.cost, self.metadata
         self._spread()
         self._place(frame.seq, frame.offset, frame.payload)

@@ -18,7 +18,7 @@ import zstandard
 
 from ..errors import ReceiverError
 from ..log import logger
-from ..records.extents import Gap, Run, merged
+from ..records.extents import MOST_PIECES, Gap, Run, merged
 from ..records.record import Record, Source
 from ..text import matches
 from ..wire.v1 import FLAG_SEALED, STATE_TYPES
@@ -376,6 +376,8 @@ class Store:
         if row["complete"]:
             return Stored(record, "known", row["host"])
         merged = _merge(row_to_record(row), record)
+        if len(merged.runs) > MOST_PIECES:
+            return Stored(record, "known", row["host"])
         return self._put(merged, "completed" if merged.complete else "grown")
 
     def _write_state(self, record: Record) -> Stored:

@@ -118,6 +118,11 @@ class Piece(NamedTuple):
         return self.offset + len(self.data)
 
 
+#: A text has at most so many pieces: twice as many as its frames, which may come in two sizes. To keep,
+#: merge and show more of them takes ever longer.
+MOST_PIECES = 2048
+
+
 class Extents:
     """Non-overlapping pieces sorted by offset. What was there first wins an overlap."""
 

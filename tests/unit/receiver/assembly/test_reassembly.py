@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from panicast_receiver.assembly.intake import Intake, Packet
 from panicast_receiver.assembly.rawrecords import RawRecords
 from panicast_receiver.assembly.reassembly import FLOOD, LATE_S, Limits, Reassembler, Recent
-from panicast_receiver.records.extents import Extents, Run, gaps, merged
+from panicast_receiver.records.extents import MOST_PIECES, Extents, Run, gaps, merged
 from panicast_receiver.records.record import Instant, Source
 from panicast_receiver.wire.raw import RawFrame
 from panicast_receiver.wire.v1 import FLAG_SEALED, PIECE_END, decode, encode
@@ -122,6 +122,21 @@ def test_a_forged_frame_keeps_no_honest_record_from_being_whole_nor_from_being_k
     assert [record.complete for record in feed_all(reassembler, big["frames"])] == [True]
     (cut,) = reassembler.tick(later(1))
     assert not cut.complete and cut.text_length == 1 << 20
+
+
+def test_a_text_is_cut_into_no_more_pieces_than_a_sender_would():
+    """A piece of one byte, beside the last one: to keep it took ever longer, for one frame each."""
+    length, count = 8 * MOST_PIECES, 9
+    offsets = range(length - 2, 0, -2)
+    frames = (
+        header(seq=1 + number % (count - 1), count=count, offset=offset, length=length) + b"x"
+        for number, offset in enumerate(offsets)
+    )
+    reassembler, counts = assembler()
+    feed_all(reassembler, frames)
+    assert counts["duplicate"] >= len(offsets) - MOST_PIECES - count
+    (record,) = reassembler.flush()
+    assert count < len(record.runs) <= MOST_PIECES
 
 
 def test_flush_gives_what_is_in_flight(big):

@@ -20,7 +20,7 @@ from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store, from_signed, to_signed
 from panicast_receiver.db.writing import transaction
 from panicast_receiver.errors import ReceiverError
-from panicast_receiver.records.extents import Run, merged
+from panicast_receiver.records.extents import MOST_PIECES, Run, merged
 from panicast_receiver.records.record import Instant, Record, Source
 from panicast_receiver.service.committer import Committer
 from panicast_receiver.service.handoff import Handoff
@@ -109,6 +109,20 @@ def test_what_is_complete_stays_as_it_is(store, big):
         "known",
         "known",
     ]
+
+
+def test_parts_with_ever_more_gaps_are_not_merged_for_ever_but_the_rest_is(store):
+    """To merge one more part took as long as there were gaps: one frame, and the store stood still."""
+    length = 8 * MOST_PIECES
+    whole = replace(raw_record(), text_length=length, format="v1", metadata=b"host=h\n", runs=())
+
+    def part(start):
+        return replace(whole, runs=tuple(Run(at, b"x") for at in range(start, length, 16)))
+
+    outcomes = [store.write([part(start)])[0].outcome for start in range(0, 16, 2)]
+    assert outcomes == ["new", "grown"] + ["known"] * 6
+    found = store.write([replace(whole, runs=(Run(0, b"y" * length),))])[0]
+    assert found.outcome == "completed" and found.record.complete
 
 
 def test_of_hello_and_bye_the_newest_is_kept_and_hidden_by_default(store, tmp_path, vectors):
