@@ -27,6 +27,8 @@ RECORD_COST = 1500
 PIECE_COST = 150
 #: Takes bytes to keep, and returns where they are, or None if there is no room.
 Put = Callable[[Sequence[bytes]], Optional[int]]
+#: Frames of a record that may need a closer look: so many for each of its frames, and a few more.
+_PASSES, _FEW = 4, 64
 #: An end that no piece has.
 _NOWHERE = -1
 _SEQ = (1 << SEQ_BITS) - 1
@@ -48,7 +50,7 @@ class Partial:
         *("suffix", "count", "order", "end", "heard", "by_key"),
         *("first", "source", "received_ns", "late"),
         *("away", "settled", "text", "metadata", "spilled", "whole"),
-        *("parity", "tried", "due", "restored"),
+        *("parity", "tried", "due", "restored", "looks"),
     )
 
     def __init__(self, frame: Frame, source: Source, received_ns: int) -> None:
@@ -83,6 +85,8 @@ class Partial:
         self.due: Sequence[Block] = ()
         #: How many frames were restored.
         self.restored = 0
+        #: Frames that the fast path could not take.
+        self.looks = 0
 
     @property
     def cost(self) -> int:
@@ -101,6 +105,12 @@ class Partial:
     def alone(self) -> bool:
         """Tell whether no other frame followed the first."""
         return len(self.order) + len(self.by_key) == 1 < self.count and not self.parity
+
+    @property
+    def is_spent(self) -> bool:
+        """Tell whether so many frames needed a closer look as no sender makes: passes and
+        interfaces are few."""
+        return self.looks > _PASSES * self.count + _FEW and not self.first.sealed
 
     @property
     def held(self) -> int:
@@ -128,6 +138,7 @@ class Partial:
 
     def take(self, frame: Frame) -> int | None:
         """Keep a frame; return how many more bytes are charged, None if it brings nothing new."""
+        self.looks += 1
         size = len(frame.payload)
         if frame.seq >= frame.frames:
             return self.take_parity(frame.seq, frame.offset, frame.payload)

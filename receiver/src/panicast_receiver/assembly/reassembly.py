@@ -170,6 +170,11 @@ class Reassembler:
         was complete lately."""
         return key not in self._partials and key not in self._done
 
+    def is_spent(self, key: Key) -> bool:
+        """Tell whether the record in flight with this in its frames' headers takes no more frames."""
+        partial = self._partials.get(key)
+        return partial is not None and partial.is_spent
+
     def knows(self, frame: Frame) -> bool:
         """Tell whether a sealed frame brings nothing new. Asked before it is opened, which costs
         more."""

@@ -269,7 +269,11 @@ class Walk:
             return True
         key = prefix, counted, ring[start + PIECE_END : at + _PAYLOAD]
         if not self._reassembler.begins(key):
-            return False
+            if not self._reassembler.is_spent(key):
+                return False
+            self.duplicates += 1
+            self._at = at + step
+            return True
         step, length, mac, index = _SLOW.unpack_from(ring, at)
         self._at = at + step
         first, second = at + _SENDER_MAC, at + _SENDER_IP

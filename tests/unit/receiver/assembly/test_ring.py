@@ -16,6 +16,7 @@ from panicast_receiver.records.record import Instant, Source
 from panicast_receiver.wire.v1 import decode
 
 from ..conftest import ring_block, udp_frame
+from ..headers import header
 
 NOW = Instant(100.0, 1_700_000_000_000_000_000)
 
@@ -137,6 +138,34 @@ def test_endless_forged_pieces_do_not_grow_memory(big):
 #: Where a header says something that all frames of a record have in common, and a change of it: type, flags,
 #: key id, count, text length, time, host. Of fields that other checks look at, changes that these pass.
 OTHERS = [(5, b"\3"), (6, b"\0"), (7, b"\7"), (30, b"\0\7"), (36, b"\0\2\0\0"), (40, b"\1"), (79, b"x")]
+
+
+def test_endless_frames_of_a_record_are_not_looked_at_for_ever(big):
+    """Each in another place and of another size: the fast path leaves them to the slow one."""
+    intake = Intake(Limits(), 60)
+    forged = [
+        header(seq=1 + n % 3, count=4, offset=n % 900, length=1000) + b"x" * (n % 9) for n in range(3000)
+    ]
+    by_ring(intake, [*map_frames(forged), *map_frames(big["frames"][:2])])
+    (record,) = by_ring(intake, map_frames(big["frames"][2:]))
+    assert record.received_text.decode() == big["text"]
+    looks = [partial.looks for partial in intake.reassembler._partials.values()]
+    assert looks and max(looks) < 100 and intake.counts["duplicate"] > 2900
+
+
+def test_an_honest_record_of_two_sizes_and_passes_is_looked_at_as_often_as_it_needs(big):
+    """Cut in two ways, as interfaces do, and twice each."""
+    text, meta = big["text"].encode()[:6000], b"host=x\n"
+    sizes = {size: [text[at : at + size] for at in range(0, 6000, size)] for size in (600, 500)}
+    frames = []
+    for size, pieces in sizes.items():
+        for n, piece in enumerate(pieces[:-1]):
+            frames.append(header(seq=n + 1, count=14, offset=n * size, length=6000) + piece)
+    intake = Intake(Limits(), 60)
+    by_ring(intake, map_frames(frames * 4))
+    last = header(seq=13, count=14, offset=5400, length=6000) + text[5400:]
+    found = by_ring(intake, map_frames([last, header(seq=0, count=14, length=6000) + meta]))
+    assert [(one.complete, one.received_text) for one in found] == [(True, text)]
 
 
 def other(datagram, at, value):
