@@ -160,7 +160,9 @@ def fault(case: Case, outcome: Outcome, drivers: Sequence[str] = ()) -> str:
     for wanted in (PANIC_LINE, case.says, *case.holds):
         if wanted not in text:
             return f"the record does not hold {wanted!r}"
-    if case.says not in record.meta["reason"]:
-        return f"the reason is {record.meta['reason']!r}"
-    title = understand(record.marked_text.decode(errors="replace"), record.meta["reason"]).title
+    # Raw frames have nothing but text.
+    reason = record.meta.get("reason", "")
+    if case.says not in reason and record.format != "raw":
+        return f"the reason is {reason!r}"
+    title = understand(record.marked_text.decode(errors="replace"), reason).title
     return f"it is called {title!r}, not {case.named!r}" if case.names and title not in case.names else ""

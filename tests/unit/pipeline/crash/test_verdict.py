@@ -84,6 +84,15 @@ def test_a_record_that_came_whole_is_delivered() -> None:
     assert verdict.fault(CASE, outcome([NOISE, *FRAMES, *FRAMES])) == ""
 
 
+def test_a_raw_frame_is_judged_by_its_text() -> None:
+    text = b"<0>[    1.0] Kernel panic - not syncing: sysrq triggered crash\n<4>[    1.0] Call Trace:\n"
+    packet = dpkt.ip.IP(p=255, data=text, len=20 + len(text), src=bytes(4), dst=b"\xff" * 4)
+    raw = [Frame(0.0, bytes(dpkt.ethernet.Ethernet(src=b"\2" * 6, data=packet)))] * 2
+    named = Case(name="raw", named="panic: sysrq triggered crash")
+    assert verdict.fault(named, outcome(raw)) == ""
+    assert "does not hold 'of another'" in verdict.fault(Case(name="raw", says="of another"), outcome(raw))
+
+
 def test_a_record_without_parity_does_not_survive_the_loss_of_a_fifth() -> None:
     case = Case(name=CASE.name, says=CASE.says, lost=0.2)
     assert "records would be whole if 20% of the frames were lost" in verdict.fault(case, outcome(FRAMES))
