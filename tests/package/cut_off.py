@@ -24,6 +24,7 @@ parser.add_argument("--gone", metavar="GLOB", help="the point: the last such fil
 parser.add_argument("--said", nargs=2, metavar=("FILE", "WORDS"), help="the point: a log got these words")
 parser.add_argument("--later", type=float, default=0.0, help="seconds after that")
 parser.add_argument("--only", metavar="NAME", help="kill only what runs under this name, let the rest end")
+parser.add_argument("--compiling", action="store_true", help="all is compiled, nothing taken from ccache")
 parser.add_argument("command", nargs=argparse.REMAINDER)
 options = parser.parse_args()
 
@@ -92,6 +93,9 @@ def kill_only(name):
 # What loses its parent becomes ours, so that it is still found.
 ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 before = read(options.said[0]) if options.said else ""
+# The point is in the compiler's time: that is as long as a user's.
+if options.compiling:
+    os.environ["CCACHE_DISABLE"] = "1"
 running = subprocess.Popen(options.command)
 while not reached():
     if running.poll() is not None:

@@ -33,8 +33,8 @@ POINTS = {
     "unpacking": said(f"status half-installed {DKMS}"),
     "unpacked": said(f"status unpacked {DKMS}"),
     "registering": seen(TREE),
-    "compiled a part": seen(f"{TREE}/build/main.o"),
-    "compiling, 1 s later": seen(f"{TREE}/build/make.log", "--later", "1"),
+    "compiled a part": seen(f"{TREE}/build/main.o", "--compiling"),
+    "compiling, 1 s later": seen(f"{TREE}/build/make.log", "--later", "1", "--compiling"),
     "linked": seen(f"{TREE}/build/panicast.ko"),
     "first of two modules": seen(f"{INSTALLED}/panicast.ko*"),
     "configured": said(f"status installed {DKMS}"),
@@ -131,7 +131,7 @@ def edit(machine) -> bytes:
     [
         ("--gone", f"{INSTALLED}/panicast.ko*"),
         seen(f"/usr/src/panicast-{NEWER}"),
-        seen(f"{NEWER_TREE}/build/main.o"),
+        seen(f"{NEWER_TREE}/build/main.o", "--compiling"),
     ],
     ids=["the old module goes", "unpacking", "compiled a part"],
 )
