@@ -4,6 +4,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import docker
 
@@ -23,8 +24,14 @@ def make(box: Container, *arguments: str) -> str:
     return box.run(["make", "-C", f"/lib/modules/{kernel}/build", "M=/kmod", *arguments, "modules"]).output
 
 
-def test_compiler(client: docker.DockerClient, test_image: Callable[[Distro], str], distro: Distro) -> None:
-    with Container(client, test_image(distro)) as box:
+def test_compiler(
+    client: docker.DockerClient,
+    test_image: Callable[[Distro], str],
+    distro: Distro,
+    compiled: dict[str, Any],
+) -> None:
+    """ccache repeats the warnings of what has not changed."""
+    with Container(client, test_image(distro), **compiled) as box:
         assert not WARNING.findall(make(box, "W=1"))
 
 
