@@ -17,6 +17,7 @@ from panicast_build.bench import build as bench_build
 from panicast_build.bench import names as bench_names
 from panicast_build.bench import panic as bench_panic
 from panicast_build.bench import receiver as bench_receiver
+from panicast_build.bench import store as bench_store
 from panicast_build.build import package as packages
 from panicast_build.build import reproduce as reproducing
 from panicast_build.core.choice import alone, choose
@@ -36,6 +37,7 @@ BENCHES: dict[str, Callable[[str, int, str], None]] = {
     "panic": lambda kernel, runs, netconsd: bench_panic.run(kernel, runs),
     "receiver": lambda kernel, runs, netconsd: bench_receiver.run(runs, netconsd),
     "build": lambda kernel, runs, netconsd: bench_build.run(kernel, runs),
+    "store": lambda kernel, runs, netconsd: bench_store.run(),
 }
 TARGETS = "which targets: one, a comma list, or all (./inv distros lists them)"
 TARGET = "which target (./inv distros lists them)"

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Callable
 
@@ -50,7 +50,12 @@ def _show(
 
 def list_records(state_dir: Path, query: Query, as_json: bool) -> int:
     """Print the matching records as a table or a JSON array."""
-    summaries = [entry.summary for entry in Reader(state_dir).select(query)]
+    reader = Reader(state_dir)
+    if as_json and query.limit is None:
+        # One at a time: a million records do not fit into memory.
+        _say_array(entry.summary for entry in reader.every(query))
+        return 0
+    summaries = [entry.summary for entry in reader.select(query)]
     return _show(summaries, present.table, "no records", as_json)
 
 
@@ -62,13 +67,21 @@ def groups(state_dir: Path, query: Query, as_json: bool) -> int:
 
 def hosts(state_dir: Path, silent_s: float, state: str | None, as_json: bool) -> int:
     """Print the hosts as a table or a JSON array; ``state`` keeps only those in one state."""
-    known = Reader(state_dir).hosts(silent_s, time.time_ns())
-    found = [host for host in known if state in (None, host["state"])]
+    found = Reader(state_dir).hosts(silent_s, time.time_ns(), state)
     return _show(found, present.hosts_table, "no hosts", as_json)
 
 
 def _json(value: object) -> str:
     return json.dumps(value, indent=2) + "\n"
+
+
+def _say_array(found: Iterable[object]) -> None:
+    """Print a JSON array with an element in each line, one at a time."""
+    between = "[\n"
+    for one in found:
+        _say(between + json.dumps(one))
+        between = ",\n"
+    _say("[]\n" if between == "[\n" else "\n]\n")
 
 
 def show(state_dir: Path, record_id: str, as_json: bool, raw: bool) -> int:
@@ -119,7 +132,7 @@ def export(state_dir: Path, query: Query, folder: str) -> int:
     written = 0
     try:
         target.mkdir(parents=True, exist_ok=True)
-        for entry in reader.select(query):
+        for entry in reader.every(query) if query.limit is None else reader.select(query):
             path = target / present.file_name(entry.summary)
             beside = path.with_name(f".{path.name}.new")
             # Another may have the folder: what lies there under that name is not followed.

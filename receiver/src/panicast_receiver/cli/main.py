@@ -15,6 +15,7 @@ from typing import Any
 
 from .. import web
 from ..capture import sockets
+from ..db import search
 from ..db.boots import STATES
 from ..db.reader import Query
 from ..errors import ReceiverError
@@ -41,6 +42,14 @@ def parse_since(text: str) -> int:
         return parse_when(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _search(text: str) -> str:
+    try:
+        search.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _limit(text: str) -> int:
@@ -88,7 +97,9 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--search",
         metavar="WORDS",
-        help="only records with each of these words in host, reason, metadata or what is known of the crash",
+        type=_search,
+        help="only records with each of these words in their text or in what is known of them; "
+        'docs/receiver.md has the language: host:db-* kernel:6.1 sym:nvme since:7d -not "a phrase"',
     )
     parser.add_argument(
         "--all",

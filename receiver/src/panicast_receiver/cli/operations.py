@@ -11,8 +11,9 @@ from collections import Counter
 from pathlib import Path
 
 from ..db import backups, damage, folder, salvage, schema
+from ..db.packing import row_to_record
 from ..db.reader import Reader
-from ..db.store import Store, row_to_record
+from ..db.store import Store
 from ..errors import ReceiverError, UsageError
 from ..records.record import Record
 from ..secretfile import place
@@ -31,7 +32,7 @@ DRILL_TEXT = b"<6>[    0.000000] panicast: this is a drill\n"
 #: Records that are recovered in one transaction.
 _RECOVERED = 64
 #: Records that are deleted in one transaction, so that the service is not kept waiting.
-_BATCH = 500
+_BATCH = 50
 
 
 def keygen(key_id: int, master: bool) -> int:

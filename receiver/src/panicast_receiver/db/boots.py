@@ -17,8 +17,10 @@ from typing import Any
 from ..records.record import Record
 from ..text import iso_time
 from ..wire.v1 import FLAG_SEALED, HOST_BYTES, STATE_TYPES
-from . import belief
+from . import belief, rows
 
+#: current: whether a boot is what its host is shown as: the newest, or one of another machine with that
+#: name, heard after the newest began. The others are old boots, of which there are many.
 SCHEMA = """
 CREATE TABLE boots (
     boot_id BLOB NOT NULL,
@@ -33,8 +35,10 @@ CREATE TABLE boots (
     module TEXT NOT NULL,
     interfaces TEXT NOT NULL,
     source_ip TEXT,
+    current INTEGER NOT NULL DEFAULT 1,
     PRIMARY KEY (boot_id, host)
 );
+CREATE INDEX boots_now ON boots (host) WHERE current;
 CREATE INDEX boots_by_host ON boots (host, sealed);
 CREATE INDEX boots_sealed ON boots (boot_id, host) WHERE sealed;
 CREATE INDEX boots_by_worth ON boots (sealed, panicked_ns IS NOT NULL, last_ns > first_ns, last_ns);
@@ -47,11 +51,19 @@ ALTER TABLE boots RENAME TO boots_2;
 INSERT INTO boots
     SELECT boot_id, host, EXISTS (
         SELECT 1 FROM records WHERE records.boot_id = boots_2.boot_id AND flags & {FLAG_SEALED}
-    ), state, event, first_ns, last_ns, panicked_ns, kernel, module, interfaces, source_ip FROM boots_2;
+    ), state, event, first_ns, last_ns, panicked_ns, kernel, module, interfaces, source_ip, 1 FROM boots_2;
 DROP TABLE boots_2;
+UPDATE boots SET current = (
+    SELECT boots.last_ns > newest.first_ns OR boots.boot_id = newest.boot_id FROM boots AS newest
+    WHERE newest.host = boots.host ORDER BY newest.last_ns DESC, newest.rowid DESC LIMIT 1);
 """
 #: The most urgent first.
 STATES = ("panicked", "silent", "armed", "goodbye", "unknown")
+#: A boot's state in SQL; its value is from ``is_silent``.
+SHOWN = (
+    "CASE WHEN panicked_ns IS NOT NULL THEN 'panicked' WHEN state = 'bye' THEN 'goodbye' "
+    "WHEN state != 'hello' THEN 'unknown' WHEN last_ns < ? THEN 'silent' ELSE 'armed' END"
+)
 _NS = 1_000_000_000
 #: Above any character of a name.
 _AFTER = "\U0010ffff"
@@ -88,23 +100,49 @@ def note(db: sqlite3.Connection, record: Record, host: str) -> None:
     panicked = record.received_ns if record.type == "panic" else None
     if row and row["panicked_ns"] is not None:
         panicked = row["panicked_ns"]
+    noted = {
+        "sealed": record.sealed,
+        "state": state,
+        "event": row["event"] if row and late else event,
+        "first_ns": row["first_ns"] if row else record.received_ns,
+        "last_ns": max(record.received_ns, row["last_ns"]) if row else record.received_ns,
+        "panicked_ns": panicked,
+        "kernel": _cut(meta.get("release", "")) or (row["kernel"] if row else ""),
+        "module": _cut(meta.get("module", "")) or (row["module"] if row else ""),
+        "interfaces": json.dumps(interfaces),
+        "source_ip": record.source.ip or (row["source_ip"] if row else None),
+        "current": True,
+    }
+    # A row that is changed in place leaves most indexes alone.
+    columns = ", ".join(noted)
     db.execute(
-        "INSERT OR REPLACE INTO boots (boot_id, host, sealed, state, event, first_ns, last_ns, panicked_ns, "
-        "kernel, module, interfaces, source_ip) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            record.boot_id,
-            host,
-            record.sealed,
-            state,
-            row["event"] if row and late else event,
-            row["first_ns"] if row else record.received_ns,
-            max(record.received_ns, row["last_ns"]) if row else record.received_ns,
-            panicked,
-            _cut(meta.get("release", "")) or (row["kernel"] if row else ""),
-            _cut(meta.get("module", "")) or (row["module"] if row else ""),
-            json.dumps(interfaces),
-            record.source.ip or (row["source_ip"] if row else None),
-        ),
+        f"INSERT INTO boots (boot_id, host, {columns}) VALUES ({', '.join('?' * (len(noted) + 2))}) "
+        "ON CONFLICT (boot_id, host) DO UPDATE SET "
+        + ", ".join(f"{name} = excluded.{name}" for name in noted),
+        (record.boot_id, host, *noted.values()),
+    )
+    _settle(db, host)
+
+
+def _settle(db: sqlite3.Connection, host: str) -> None:
+    """Find out again which boots of a host are current, after one was heard or forgotten."""
+    # By an index that SQLite might not choose: of boots that are not current there may be very many.
+    row = db.execute(
+        "SELECT boot_id, first_ns FROM boots INDEXED BY boots_now WHERE host = ? AND current "
+        "ORDER BY last_ns DESC, rowid DESC LIMIT 1",
+        (host,),
+    ).fetchone()
+    if row is None:
+        db.execute(
+            "UPDATE boots SET current = 1 WHERE rowid = (SELECT rowid FROM boots WHERE host = ? "
+            "ORDER BY last_ns DESC, rowid DESC LIMIT 1)",
+            (host,),
+        )
+        return
+    db.execute(
+        "UPDATE boots INDEXED BY boots_now SET current = 0 "
+        "WHERE host = ? AND current AND last_ns <= ? AND boot_id != ?",
+        (host, row["first_ns"], row["boot_id"]),
     )
 
 
@@ -139,33 +177,64 @@ def surplus(db: sqlite3.Connection, most: int, before_ns: int | None, limit: int
     """Return rows to forget so that at most so many stay: first unsealed ones, of those the ones
     that never panicked, then hosts heard only once, the longest ago first; and unsealed ones that
     were not heard of since."""
-    (count,) = db.execute("SELECT count(*) FROM boots").fetchone()
     query = "SELECT boot_id, host, sealed FROM boots"
     if before_ns is not None:
-        rows = db.execute(f"{query} WHERE NOT sealed AND last_ns < ? LIMIT ?", (before_ns, limit)).fetchall()
+        # The index begins with these, so each of the four is a range of it.
+        old = " UNION ALL ".join(
+            f"{query} WHERE sealed = 0 AND (panicked_ns IS NOT NULL) = {panicked} "
+            f"AND (last_ns > first_ns) = {heard_again} AND last_ns < :before"
+            for panicked in (0, 1)
+            for heard_again in (0, 1)
+        )
+        rows = db.execute(f"{old} LIMIT :limit", {"before": before_ns, "limit": limit}).fetchall()
         if rows:
             return list(rows)
     order = "sealed, panicked_ns IS NOT NULL, last_ns > first_ns, last_ns"
-    return list(db.execute(f"{query} ORDER BY {order} LIMIT ?", (max(0, min(limit, count - most)),)))
+    return list(db.execute(f"{query} ORDER BY {order} LIMIT ?", (min(limit, beyond(db, "boots", most)),)))
 
 
-def forget(db: sqlite3.Connection, rows: Iterable[sqlite3.Row]) -> None:
+def beyond(db: sqlite3.Connection, table: str, most: int) -> int:
+    """Return how many rows a table has beyond ``most``."""
+    ends = f"SELECT (SELECT min(rowid) FROM {table}), (SELECT max(rowid) FROM {table})"
+    first, last = db.execute(ends).fetchone()
+    # To count takes as long as there are rows; so many there cannot be.
+    if first is None or last - first < most:
+        return 0
+    return max(0, int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]) - most)
+
+
+def forget(db: sqlite3.Connection, gone: Iterable[sqlite3.Row]) -> None:
     """Delete these rows, and the hellos and byes that belong to them."""
-    for row in rows:
+    for row in gone:
         db.execute("DELETE FROM boots WHERE boot_id = ? AND host = ?", (row["boot_id"], row["host"]))
-        db.execute(
-            "DELETE FROM records WHERE boot_id = ? AND host = ? AND type IN ('hello', 'bye') "
-            f"AND flags & {FLAG_SEALED} = ?",
+        rows.delete(
+            db,
+            f"boot_id = ? AND host = ? AND type IN ('hello', 'bye') AND flags & {FLAG_SEALED} = ?",
             (row["boot_id"], row["host"], row["sealed"] * FLAG_SEALED),
         )
+        _settle(db, row["host"])
 
 
-def hosts(rows: Iterable[sqlite3.Row], now_ns: int, silent_s: float) -> list[dict[str, Any]]:
-    """Return the objects that ``hosts --json`` prints, by name, from all rows of ``boots``."""
-    by_host: dict[str, list[sqlite3.Row]] = {}
-    for row in rows:
-        by_host.setdefault(row["host"], []).append(row)
-    return [_as_json(row, now_ns, silent_s) for name in sorted(by_host) for row in _present(by_host[name])]
+def is_silent(now_ns: int, silent_s: float) -> int:
+    """Return the time before which a host must have been heard to be silent: the value of ``SHOWN``."""
+    return now_ns - int(silent_s * _NS)
+
+
+def show(row: sqlite3.Row) -> dict[str, Any]:
+    """Return the object that ``hosts --json`` prints of a boot, a row with its state as ``shown``."""
+    return {
+        "host": row["host"],
+        "state": row["shown"],
+        "last_seen": iso_time(row["last_ns"]),
+        "first_seen": iso_time(row["first_ns"]),
+        "panicked": iso_time(row["panicked_ns"]),
+        "kernel": row["kernel"],
+        "module": row["module"],
+        "interfaces": json.loads(row["interfaces"]),
+        "ip": row["source_ip"],
+        "boot_id": row["boot_id"].hex(),
+        "sealed": bool(row["sealed"]),
+    }
 
 
 def _row(db: sqlite3.Connection, record: Record, host: str) -> sqlite3.Row | None:
@@ -179,37 +248,3 @@ def _row(db: sqlite3.Connection, record: Record, host: str) -> sqlite3.Row | Non
 
 def _cut(text: str) -> str:
     return text[:_MOST_TEXT]
-
-
-def _present(boots: list[sqlite3.Row]) -> list[sqlite3.Row]:
-    """Return the newest boot, and those of other machines with that name: heard after the newest
-    began."""
-    boots = sorted(boots, key=lambda row: row["last_ns"])
-    began = boots[-1]["first_ns"]
-    return [row for row in boots if row["last_ns"] > began or row is boots[-1]]
-
-
-def _as_json(row: sqlite3.Row, now_ns: int, silent_s: float) -> dict[str, Any]:
-    return {
-        "host": row["host"],
-        "state": _state(row, now_ns, silent_s),
-        "last_seen": iso_time(row["last_ns"]),
-        "first_seen": iso_time(row["first_ns"]),
-        "panicked": iso_time(row["panicked_ns"]),
-        "kernel": row["kernel"],
-        "module": row["module"],
-        "interfaces": json.loads(row["interfaces"]),
-        "ip": row["source_ip"],
-        "boot_id": row["boot_id"].hex(),
-        "sealed": bool(row["sealed"]),
-    }
-
-
-def _state(row: sqlite3.Row, now_ns: int, silent_s: float) -> str:
-    if row["panicked_ns"] is not None:
-        return "panicked"
-    if row["state"] == "bye":
-        return "goodbye"
-    if row["state"] != "hello":
-        return "unknown"
-    return "silent" if now_ns - row["last_ns"] > silent_s * _NS else "armed"

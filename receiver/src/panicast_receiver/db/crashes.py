@@ -24,12 +24,14 @@ OTHERS = f"""(SELECT json_group_array(id) FROM (
     AND records.type = 'panic' AND NOT records.doubted
     ORDER BY other.identity LIMIT {_MOST}
 ))"""
-#: True for records that are not copies of another one.
-FIRST = f"""records.rowid NOT IN (
+#: The rows that are copies of another one.
+COPIES = f"""
     SELECT copy.rowid FROM records AS copy
     WHERE copy.type = 'panic' AND copy.event >= {KEPT_EVENT} AND NOT copy.doubted
     AND EXISTS (
         SELECT 1 FROM records AS first WHERE first.type = 'panic' AND first.boot_id = copy.boot_id
         AND first.host = copy.host AND first.identity < copy.identity AND NOT first.doubted
     )
-)"""
+"""
+#: True for records that are not copies of another one.
+FIRST = f"records.rowid NOT IN ({COPIES})"

@@ -53,8 +53,9 @@ class Follower:
         found = self.reader().changed_since(cursor, query)
         for place, entry in enumerate(found):
             pending = entry.summary["meaning"] == "pending" and entry.turn == turns.AT_ONCE
-            if pending and changes.age_s(entry.changed, entry.place.received_ns) < PATIENCE_S:
+            if pending and changes.age_s(entry.changed, entry.received_ns) < PATIENCE_S:
                 self.held = True
                 return found[:place]
         self.held = False
-        return found
+        # Whether it fits the words is known when it comes again, with its meaning.
+        return [entry for entry in found if not (query.search and entry.summary["meaning"] == "pending")]

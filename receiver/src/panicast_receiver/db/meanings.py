@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, Union
+from typing import Any, NamedTuple, Union
 
 from ..meaning import VERSION as ALGORITHM
 from ..meaning import Meaning
 from ..text import shorten
-from . import changes, schema, turns
+from ..wire.v1 import STATE_TYPES
+from . import changes, rows, schema, tallies, turns, words
 from .named import NamedFile
-from .store import row_to_record
+from .packing import row_to_record
 from .writing import transaction
 
 #: Types of which the text tells of a crash.
@@ -40,7 +41,12 @@ _QUEUE = "records INDEXED BY records_to_explain"
 _WAITING = (
     f"SELECT * FROM {_QUEUE} WHERE signature IS NULL AND tries >= ? ORDER BY tries, turn, changed LIMIT ?"
 )
-_GIVE_UP = f"UPDATE {_QUEUE} SET signature = '', failure = ? WHERE signature IS NULL AND tries >= ?"
+_GIVE_UP = (
+    f"UPDATE {_QUEUE} SET signature = '', failure = ?, indexed = {words.NEVER} "
+    "WHERE signature IS NULL AND tries >= ?"
+)
+#: Bytes of texts whose meanings are stored in one transaction.
+_PORTION = 128 << 10
 #: Of so many times to begin, one is for what was begun before.
 _AGAIN_EVERY = 8
 _NEVER_ENDED = "whoever looked at it was ended, twice"
@@ -112,27 +118,28 @@ class Meanings:
         least = 0 if self._begun % _AGAIN_EVERY else 1
         with transaction(self._db) as db:
             db.execute(_GIVE_UP, (_NEVER_ENDED, MOST_TRIES))
-            rows = (
+            found = (
                 db.execute(_WAITING, (least, most)).fetchall() or db.execute(_WAITING, (0, most)).fetchall()
             )
-            rows = [row for row in rows if not row["tries"]] or rows[:1]
-            for row in rows:
+            found = [row for row in found if not row["tries"]] or found[:1]
+            for row in found:
                 db.execute(
                     "UPDATE records SET tries = tries + 1 WHERE identity = ? AND changed = ?",
                     (row["identity"], row["changed"]),
                 )
         tasks, unreadable = [], []
-        for row in rows:
+        for row in found:
             try:
                 tasks.append(_task(row))
             # Whatever the disk has made of it: it must not keep the others from being looked at.
             except Exception as error:
                 why = f"it cannot be read: {type(error).__name__}: {error}"
-                unreadable.append((why, row["identity"], row["changed"]))
+                unreadable.append((why, words.NEVER, row["identity"], row["changed"]))
         if unreadable:
             with transaction(self._db) as db:
                 db.executemany(
-                    "UPDATE records SET signature = '', failure = ? WHERE identity = ? AND changed = ?",
+                    "UPDATE records SET signature = '', failure = ?, indexed = ? "
+                    "WHERE identity = ? AND changed = ?",
                     unreadable,
                 )
         return tasks
@@ -140,13 +147,20 @@ class Meanings:
     def end(self, found: Sequence[tuple[Task, Found]], untried: Sequence[Task] = ()) -> None:
         """Store what was found; ``untried`` were begun and never analysed. A record that has grown
         meanwhile waits again."""
-        with transaction(self._db) as db:
-            for task in untried:
-                db.execute(
-                    "UPDATE records SET tries = tries - 1 WHERE identity = ? AND changed = ?", task[:2]
+        if untried:
+            with transaction(self._db) as db:
+                db.executemany(
+                    "UPDATE records SET tries = tries - 1 WHERE identity = ? AND changed = ?",
+                    [task[:2] for task in untried],
                 )
-            for task, one in found:
-                self._keep(db, task, one)
+        for some in _portions(found):
+            self._end(some)
+
+    def _end(self, found: Sequence[tuple[Task, Found]]) -> None:
+        named = [self._named_row(task, one) for task, one in found]
+        with transaction(self._db) as db:
+            for row in filter(None, named):
+                _keep(db, row)
             late = [task for task, _ in found if _told(task, _COMMIT_S)]
             _tell_again(db, late)
         # The disk took its time: somebody may have told of them meanwhile.
@@ -155,41 +169,105 @@ class Meanings:
             with transaction(self._db) as db:
                 _tell_again(db, missed)
 
+    def index(self, most: int) -> bool:
+        """Take some records into the index of words that have their meaning from a time without
+        one; tell whether there are more."""
+        found = self._db.execute(
+            "SELECT * FROM records WHERE indexed = 0 AND signature IS NOT NULL "
+            "AND type NOT IN ('hello', 'bye') ORDER BY number DESC LIMIT ?",
+            (most,),
+        ).fetchall()
+        words_of = [(row, words.of(row, row_to_record(row))) for row in found]
+        with transaction(self._db) as db:
+            for row, its_words in words_of:
+                done = db.execute(
+                    "UPDATE records SET indexed = ? WHERE number = ? AND changed = ? AND indexed = 0",
+                    (words.IN, row["number"], row["changed"]),
+                )
+                if done.rowcount:
+                    words.add(db, row["number"], its_words)
+        return len(found) == most
+
     def known(self, after: bytes, most: int) -> list[Known]:
         """Return crashes that another version of the algorithm has named, by identity; ``after`` is
         the last one returned before."""
-        rows = self._db.execute(
+        found = self._db.execute(
             "SELECT * FROM records WHERE identity > ? AND type IN (?, ?) AND crash IS NOT NULL "
             "AND crash NOT LIKE ? ORDER BY identity LIMIT ?",
             # It is the last that as_json tells. Not every SQLite can read JSON.
             (after, *CRASHES, f'%"version": {ALGORITHM}}}', most),
         ).fetchall()
-        return [Known(_task(row), row["signature"] or "", row["title"] or "") for row in rows]
+        return [Known(_task(row), row["signature"] or "", row["title"] or "") for row in found]
 
     def rename(self, found: Sequence[tuple[Known, Meaning]]) -> None:
         """Store new names. Those who have the records do not get them again."""
+        named = [self._named_row(one.task, meaning) for one, meaning in found]
         with transaction(self._db) as db:
-            for one, meaning in found:
-                self._keep(db, one.task, meaning)
+            for row in filter(None, named):
+                _keep(db, row)
 
-    def _keep(self, db: sqlite3.Connection, task: Task, found: Found) -> None:
+    def _named_row(self, task: Task, found: Found) -> _Named | None:
+        """Return a record with its meaning, before and after; None if it has changed since."""
+        before = self._db.execute(
+            "SELECT * FROM records WHERE identity = ? AND changed = ?", task[:2]
+        ).fetchone()
+        if before is None:
+            return None
         failure = None if isinstance(found, Meaning) else found
         meaning = found if isinstance(found, Meaning) else Meaning()
         meaning = replace(meaning, kernel=task.release or meaning.kernel)
         title = shorten(meaning.title, LONGEST_TITLE)
-        db.execute(
-            "UPDATE records SET title = ?, signature = ?, kernel = ?, crash = ?, failure = ? "
-            "WHERE identity = ? AND changed = ?",
-            (
-                title,
-                meaning.signature,
-                meaning.kernel,
-                None if failure else json.dumps({**meaning.as_json(), "title": title}),
-                failure,
-                task.identity,
-                task.changed,
-            ),
-        )
+        after = {
+            **dict(before),
+            "title": title,
+            "signature": meaning.signature,
+            "kernel": meaning.kernel,
+            "crash": None if failure else json.dumps({**meaning.as_json(), "title": title}),
+            "failure": failure,
+        }
+        its_words = None if before["type"] in STATE_TYPES else words.of(after, row_to_record(before))
+        return _Named(before, after, its_words)
+
+
+class _Named(NamedTuple):
+    """A row before and after it got its meaning, and the words of it; None if nobody looks for them."""
+
+    before: sqlite3.Row
+    after: dict[str, Any]
+    words: words.Words | None
+
+
+def _portions(found: Sequence[tuple[Task, Found]]) -> Iterator[Sequence[tuple[Task, Found]]]:
+    """Yield what is stored in one transaction: others must not wait long for it."""
+    portion: list[tuple[Task, Found]] = []
+    size = 0
+    for one in found:
+        portion.append(one)
+        size += len(one[0].text)
+        if size >= _PORTION:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
+
+
+def _keep(db: sqlite3.Connection, row: _Named) -> None:
+    """Store a record's meaning, unless it has changed, and count and index it by that."""
+    names = ("title", "signature", "kernel", "crash", "failure")
+    indexed = words.IN if row.words else words.OUT
+    done = db.execute(
+        f"UPDATE records SET {', '.join(f'{name} = ?' for name in names)}, indexed = ? "
+        "WHERE identity = ? AND changed = ?",
+        (*(row.after[name] for name in names), indexed, row.before["identity"], row.before["changed"]),
+    )
+    if not done.rowcount:
+        return
+    tallies.remove_from_group(db, row.before)
+    tallies.add_to_group(db, row.after)
+    tallies.settle(db, row.before["signature"])
+    rows.unindex(db, row.before)
+    if row.words:
+        words.add(db, row.before["number"], row.words)
 
 
 def _told(task: Task, commit_s: float) -> bool:

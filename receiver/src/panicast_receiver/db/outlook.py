@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from ..errors import ReceiverError
-from . import schema
+from . import numbers, schema
 from .retention import Retention
 
 #: Days over which the rate is measured, and the bytes of a record if there are none: 64 KiB of log,
@@ -60,12 +60,13 @@ def _rate(path: Path, now_ns: int) -> tuple[int, int, float, tuple[str, int]]:
     since = now_ns - int(_WINDOW * _DAY_NS)
     try:
         count, taken, first = database.execute(
-            "SELECT count(*), sum(size), min(received_ns) FROM records WHERE received_ns >= ?", (since,)
+            "SELECT count(*), sum(size), min(received_ns) FROM records WHERE number >= ?",
+            (numbers.since(since),),
         ).fetchone()
         busiest = database.execute(
-            "SELECT host, count(*) AS records FROM records WHERE received_ns >= ? "
+            "SELECT host, count(*) AS records FROM records WHERE number >= ? "
             "AND type NOT IN ('hello', 'bye') GROUP BY host ORDER BY records DESC LIMIT 1",
-            (since,),
+            (numbers.since(since),),
         ).fetchone()
     except sqlite3.Error:
         return none

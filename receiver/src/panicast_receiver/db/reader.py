@@ -7,7 +7,7 @@ import json
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,34 +15,19 @@ from ..errors import NotFoundError
 from ..records.record import Record, Source, kept_by
 from ..text import iso_time
 from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, parse_metadata
-from . import boots, changes, crashes, schema, turns
+from . import boots, changes, crashes, numbers, schema, search, tallies, turns
 from .named import NamedFile
-from .store import from_signed, parse_gaps, row_to_record
+from .packing import from_signed, parse_gaps, row_to_record
 
 _SUMMARY = (
     "identity, id, changed, format, type, host, reason, boot_id, event, flags, frames, restored, time_ns, "
     "received_ns, text_length, complete, gaps, mac, source_ip, source_iface, metadata, title, signature, "
-    f"crash, failure, contested, doubted, turn, {crashes.OTHERS} AS same_crash"
+    f"crash, failure, contested, doubted, turn, number, {crashes.OTHERS} AS same_crash"
 )
-
-
-#: Where search looks. A text is compressed, and what matters of it is in its crash.
-_SEARCHED = (
-    "id || ' ' || host || ' ' || reason || ' ' || coalesce(CAST(metadata AS TEXT), '') || ' ' || "
-    "coalesce(signature, '') || ' ' || "
-    "coalesce((SELECT group_concat(atom, ' ') FROM json_tree(records.crash)), '')"
-)
-#: Of more words the rest is not looked for.
-_MOST_WORDS = 8
+#: Digits of a signature.
+_SIGNATURE = 12
 #: SQLite's steps between two looks at the clock, a millisecond.
 _STEPS = 20_000
-
-
-class Place(NamedTuple):
-    """A record's place in a list: when it was received, and its change."""
-
-    received_ns: int
-    changed: int
 
 
 class Query(NamedTuple):
@@ -55,10 +40,10 @@ class Query(NamedTuple):
     everything: bool = False
     #: The signature of the crash, or how it begins.
     group: str | None = None
-    #: Words of which each must be found in what is known of the record, its text aside.
+    #: What a person looks for, in the language of search.py.
     search: str | None = None
-    #: Records that come after the one at this place in a list with the newest first.
-    before: Place | None = None
+    #: Only records with a lower number: what follows in a list with the newest first.
+    before: int | None = None
     #: A crash once: without what was kept of it, where what it sent itself is there.
     folded: bool = False
 
@@ -69,7 +54,9 @@ class Entry(NamedTuple):
     identity: bytes
     changed: int
     summary: dict[str, Any]
-    place: Place
+    received_ns: int
+    #: See numbers.py.
+    number: int
     #: See turns.py.
     turn: int = turns.AT_ONCE
 
@@ -108,17 +95,23 @@ class Reader:
 
     def select(self, query: Query) -> list[Entry]:
         """Return the matching records, oldest first; ``limit`` keeps the newest."""
-        where, values = _conditions(query)
-        sql = f"SELECT {_SUMMARY} FROM records WHERE {where} ORDER BY received_ns DESC, changed DESC"
-        rows = self._rows(f"{sql} LIMIT ?", [*values, _limit(query)])
-        return [_entry(row) for row in reversed(list(rows))]
+        source, where, values = _conditions(query)
+        sql = f"SELECT {_SUMMARY} FROM {source} WHERE {where} ORDER BY {_order(query)} DESC LIMIT ?"
+        return [_entry(row) for row in reversed(list(self._rows(sql, [*values, _limit(query)])))]
+
+    def every(self, query: Query) -> Iterator[Entry]:
+        """Yield the matching records, oldest first, one at a time; ``limit`` does not count."""
+        source, where, values = _conditions(query)
+        sql = f"SELECT {_SUMMARY} FROM {source} WHERE {where} ORDER BY {_order(query)}"
+        yield from map(_entry, self._rows(sql, values))
 
     def changed_since(self, cursor: int, query: Query) -> list[Entry]:
         """Return the matching records stored or completed after ``cursor``, in that order;
-        ``limit`` keeps the first."""
-        where, values = _conditions(query)
+        ``limit`` keeps the first. Of words that are looked for, those are among them whose meaning
+        is not known: nobody can tell yet."""
+        source, where, values = _conditions(query, pending=True)
         sql = (
-            f"SELECT {_SUMMARY} FROM records WHERE changed > ? AND turn != {turns.WAITS} AND {where} "
+            f"SELECT {_SUMMARY} FROM {source} WHERE changed > ? AND turn != {turns.WAITS} AND {where} "
             "ORDER BY changed LIMIT ?"
         )
         rows = self._rows(sql, [cursor, *values, _limit(query)])
@@ -127,60 +120,111 @@ class Reader:
     def groups(self, query: Query) -> list[dict[str, Any]]:
         """Return the objects that ``groups --json`` prints: the same crash of many hosts once,
         newest last."""
-        where, values = _conditions(query)
-        sql = (
-            "SELECT signature, title, count(*) AS records, count(DISTINCT host) AS hosts, "
-            "min(received_ns) AS first_ns, max(received_ns) AS last_ns, "
-            "group_concat(DISTINCT kernel) AS kernels, min(title) AS least, max(title) AS most "
-            f"FROM records WHERE {where} AND signature != '' GROUP BY signature ORDER BY last_ns DESC LIMIT ?"
-        )
-        rows = list(self._rows(sql, [*values, _limit(query)]))
+        rows = self._counted_groups(query) if _is_plain(query) else self._chosen_groups(query)
         return [
             {
                 "signature": row["signature"],
-                "title": row["title"],
-                "titles": self._titles(row, where, values),
+                "title": row["titles"][0] if row["titles"] else None,
+                "titles": row["titles"],
                 "records": row["records"],
                 "hosts": row["hosts"],
                 "first": iso_time(row["first_ns"]),
                 "last": iso_time(row["last_ns"]),
-                "kernels": sorted(filter(None, (row["kernels"] or "").split(","))),
+                "kernels": row["kernels"],
             }
             for row in reversed(rows)
         ]
 
-    def _titles(self, group: sqlite3.Row, where: str, values: list[Any]) -> list[str]:
+    def _counted_groups(self, query: Query) -> list[dict[str, Any]]:
+        """Of all records, or all since a time: what tallies.py counts, newest first."""
+        where, values = _of_group(query)
+        since = query.since_ns or 0
+        sql = f"SELECT * FROM groups WHERE last_ns >= ? AND {where} ORDER BY last_ns DESC LIMIT ?"
+        found = [dict(row) for row in self._rows(sql, [since, *values, _limit(query)])]
+        copies = self._copies(since) if query.folded else {}
+        for group in found:
+            chosen: Iterator[sqlite3.Row] | list[sqlite3.Row]
+            if group["first_ns"] >= since:
+                names = "SELECT kernel, title FROM group_names WHERE signature = ?"
+                chosen = list(self._rows(names, [group["signature"]]))
+            else:
+                part = "FROM records WHERE signature = ? AND number >= ?"
+                key = [group["signature"], numbers.since(since)]
+                counts = "count(*) AS records, count(DISTINCT host) AS hosts, min(received_ns) AS first_ns"
+                group.update(dict(next(self._rows(f"SELECT {counts} {part}", key))))
+                chosen = list(self._rows(f"SELECT DISTINCT kernel, title {part}", key))
+            group["records"] -= copies.get(group["signature"], 0)
+            group["kernels"] = sorted({row["kernel"] for row in chosen if row["kernel"]})
+            group["titles"] = sorted({row["title"] for row in chosen if row["title"]})
+        return [group for group in found if group["records"] > 0]
+
+    def _copies(self, since_ns: int) -> dict[str, int]:
+        """Return how many records of each group are copies of others."""
+        sql = (
+            f"SELECT signature, count(*) AS records FROM records WHERE rowid IN ({crashes.COPIES}) "
+            "AND signature != '' AND received_ns >= ? GROUP BY signature"
+        )
+        return {row["signature"]: row["records"] for row in self._rows(sql, [since_ns])}
+
+    def _chosen_groups(self, query: Query) -> list[dict[str, Any]]:
+        """Of records that are looked for: what is found, newest first."""
+        source, where, values = _conditions(query)
+        sql = (
+            "SELECT signature, title, count(*) AS records, count(DISTINCT host) AS hosts, "
+            "min(received_ns) AS first_ns, max(received_ns) AS last_ns, "
+            "group_concat(DISTINCT kernel) AS kernels, min(title) AS least, max(title) AS most "
+            f"FROM {source} WHERE {where} AND signature != '' "
+            "GROUP BY signature ORDER BY last_ns DESC LIMIT ?"
+        )
+        return [
+            {
+                **dict(row),
+                "titles": self._titles(row, source, where, values),
+                "kernels": sorted(filter(None, (row["kernels"] or "").split(","))),
+            }
+            for row in list(self._rows(sql, [*values, _limit(query)]))
+        ]
+
+    def _titles(self, group: sqlite3.Row, source: str, where: str, values: list[Any]) -> list[str]:
         """Return all titles of a group; most have one."""
         if group["least"] == group["most"]:
             return [group["title"]] if group["title"] else []
-        sql = f"SELECT DISTINCT title FROM records WHERE {where} AND signature = ? ORDER BY title"
+        sql = f"SELECT DISTINCT title FROM {source} WHERE {where} AND signature = ? ORDER BY title"
         return [row["title"] for row in self._rows(sql, [*values, group["signature"]]) if row["title"]]
 
-    def timelines(self, query: Query, start_ns: int, width_ns: int) -> dict[str, dict[int, int]]:
-        """Return how many records each group has in each ``width_ns`` from ``start_ns`` on:
+    def timelines(
+        self, query: Query, signatures: Sequence[str], start_ns: int, width_ns: int
+    ) -> dict[str, dict[int, int]]:
+        """Return how many records these groups have in each ``width_ns`` from ``start_ns`` on:
         {signature: {number of the interval: records}}."""
-        where, values = _conditions(query)
-        sql = (
-            "SELECT signature, (received_ns - ?) / ? AS stretch, count(*) AS records FROM records "
-            f"WHERE {where} AND signature != '' GROUP BY signature, stretch"
-        )
+        marks = ", ".join("?" * len(signatures))
+        if _is_plain(query) and width_ns >= tallies.DAY_NS:
+            sql = (
+                f"SELECT signature, (day * {tallies.DAY_NS} + {tallies.DAY_NS // 2} - ?) / ? AS stretch, "
+                f"sum(records) AS records FROM group_days WHERE signature IN ({marks}) "
+                "GROUP BY signature, stretch"
+            )
+            rows = self._rows(sql, [start_ns, width_ns, *signatures])
+        else:
+            source, where, values = _conditions(query)
+            sql = (
+                "SELECT signature, (received_ns - ?) / ? AS stretch, count(*) AS records "
+                f"FROM {source} WHERE {where} AND signature IN ({marks}) GROUP BY signature, stretch"
+            )
+            rows = self._rows(sql, [start_ns, width_ns, *values, *signatures])
         found: dict[str, dict[int, int]] = {}
-        for row in self._rows(sql, [start_ns, width_ns, *values]):
+        for row in rows:
             found.setdefault(row["signature"], {})[row["stretch"]] = row["records"]
         return found
 
     def totals(self) -> list[dict[str, Any]]:
         """Return for each type: {type, records, incomplete, last_ns}."""
-        sql = (
-            "SELECT type, count(*) AS records, sum(NOT complete) AS incomplete, max(received_ns) AS last_ns "
-            "FROM records GROUP BY type"
-        )
+        sql = "SELECT type, records, incomplete, last_ns FROM type_tallies WHERE records > 0"
         return [dict(row) for row in self._rows(sql, [])]
 
     def group_count(self) -> int:
         """Return the number of groups."""
-        sql = "SELECT count(DISTINCT signature) AS found FROM records WHERE signature != ''"
-        return int(next(self._rows(sql, []))["found"])
+        return int(next(self._rows("SELECT count(*) FROM groups", []))[0])
 
     def backlogs(self) -> dict[str, int]:
         """Return how many records each sink has not received yet."""
@@ -191,9 +235,34 @@ class Reader:
         )
         return {row["sink"]: row["records"] for row in self._rows(sql, [])}
 
-    def hosts(self, silent_s: float, now_ns: int) -> list[dict[str, Any]]:
-        """Return the objects that ``hosts --json`` prints."""
-        return boots.hosts(self._rows("SELECT * FROM boots", []), now_ns, silent_s)
+    def hosts(
+        self,
+        silent_s: float,
+        now_ns: int,
+        state: str | None = None,
+        words: Sequence[str] = (),
+        limit: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return the objects that ``hosts --json`` prints, by name; with a ``limit`` those that want to
+        be seen come first. ``words`` are found in the host's name, kernel or address."""
+        order = " ".join(f"WHEN '{name}' THEN {place}" for place, name in enumerate(boots.STATES))
+        where, values = _hosts_with(state, words)
+        sql = (
+            f"SELECT *, {boots.SHOWN} AS shown FROM boots WHERE current AND {where} "
+            f"ORDER BY {f'CASE shown {order} END, ' if limit else ''}host, last_ns LIMIT ?"
+        )
+        silent = boots.is_silent(now_ns, silent_s)
+        return [boots.show(row) for row in self._rows(sql, [silent, *values, -1 if limit is None else limit])]
+
+    def host_states(self, silent_s: float, now_ns: int, words: Sequence[str] = ()) -> dict[str, int]:
+        """Return how many hosts are in each state that any is in."""
+        where, values = _hosts_with(None, words)
+        sql = (
+            f"SELECT {boots.SHOWN} AS shown, count(*) AS hosts FROM boots WHERE current AND {where} "
+            "GROUP BY shown"
+        )
+        rows = self._rows(sql, [boots.is_silent(now_ns, silent_s), *values])
+        return {row["shown"]: row["hosts"] for row in rows}
 
     def cursor(self) -> int:
         """Return the ``changed`` of the newest change."""
@@ -244,9 +313,47 @@ class Reader:
             raise schema.failure(error, self.path) from error
 
 
-def _conditions(query: Query) -> tuple[str, list[Any]]:
-    parts = ["1"]
+def _is_plain(query: Query) -> bool:
+    """Tell whether a query chooses by time and group alone."""
+    return not (query.type or query.host or query.search or query.before)
+
+
+def _order(query: Query) -> str:
+    # The index of words is in the order of numbers: it is read no further than the limit.
+    return "words.rowid" if "words" in _conditions(query)[0] else "number"
+
+
+def _of_group(query: Query) -> tuple[str, list[Any]]:
+    if query.group is None:
+        return "1", []
+    group = query.group.lower()
+    if len(group) == _SIGNATURE:
+        return "signature = ?", [group]
+    # "g" sorts after every hexadecimal digit.
+    return "signature >= ? AND signature < ?", [group, group + "g"]
+
+
+def _conditions(query: Query, pending: bool = False) -> tuple[str, str, list[Any]]:
+    """Return the tables that a query reads, its condition, and the condition's values. With
+    ``pending`` it is about few records, and those without a meaning fit all words."""
+    source = "records"
+    parts: list[str] = []
     values: list[Any] = []
+    asked = search.parse(query.search) if query.search else search.Search()
+    number = "number"
+    if asked.found and pending:
+        parts.append(
+            "(signature IS NULL OR EXISTS (SELECT 1 FROM words WHERE words MATCH ? AND rowid = number))"
+        )
+        values.append(asked.found)
+    elif asked.found:
+        source, number = "words JOIN records ON records.number = words.rowid", "words.rowid"
+        narrowed = search.host_is(query.host) if query.host else ""
+        parts.append("words MATCH ?")
+        values.append(f"{narrowed} AND {asked.found}" if narrowed else asked.found)
+    if asked.absent:
+        parts.append("number NOT IN (SELECT rowid FROM words WHERE words MATCH ?)")
+        values.append(asked.absent)
     if query.type is not None:
         parts.append("type = ?")
         values.append(query.type)
@@ -256,18 +363,27 @@ def _conditions(query: Query) -> tuple[str, list[Any]]:
         parts.append("host = ?")
         values.append(query.host)
     if query.group is not None:
-        parts.append("signature >= ? AND signature < ?")
-        values += [query.group.lower(), query.group.lower() + "g"]
-    if query.since_ns is not None:
-        parts.append("received_ns >= ?")
-        values.append(query.since_ns)
+        where, of_group = _of_group(query)
+        parts.append(where)
+        values += of_group
+    since_ns = max(query.since_ns or 0, asked.since_ns or 0)
+    if since_ns:
+        # The number finds it, the time decides.
+        parts.append(f"{number} >= ? AND received_ns >= ?")
+        values += [numbers.since(since_ns), since_ns]
     if query.before is not None:
-        parts.append("(received_ns, changed) < (?, ?)")
-        values += query.before
+        parts.append(f"{number} < ?")
+        values.append(query.before)
     if query.folded:
         parts.append(crashes.FIRST)
-    for word in (query.search or "").split()[:_MOST_WORDS]:
-        parts.append(f"{_SEARCHED} LIKE ? ESCAPE '\\'")
+    return source, " AND ".join(parts) or "1", values
+
+
+def _hosts_with(state: str | None, words: Sequence[str]) -> tuple[str, list[Any]]:
+    parts = ["shown = ?"] if state else ["1"]
+    values: list[Any] = [state] if state else []
+    for word in words:
+        parts.append("(host || ' ' || kernel || ' ' || coalesce(source_ip, '')) LIKE ? ESCAPE '\\'")
         values.append("%" + re.sub(r"([\\%_])", r"\\\1", word) + "%")
     return " AND ".join(parts), values
 
@@ -325,6 +441,7 @@ def _entry(row: sqlite3.Row) -> Entry:
             "source": source._asdict(),
             "meta": meta,
         },
-        Place(row["received_ns"], row["changed"]),
+        row["received_ns"],
+        row["number"],
         row["turn"],
     )

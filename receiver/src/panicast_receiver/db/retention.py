@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from ..wire.v1 import FLAG_SEALED
-from . import boots, turns
+from . import boots, numbers, rows, tallies, turns
 
 #: The order, as an expression that an index is made of.
 WORTH = (
@@ -44,8 +45,9 @@ DROP TABLE forgotten_2;
 UNTOLD_NS = 7 * 86400 * 1_000_000_000
 _ALL = (1 << 63) - 1
 _NEVER_TOLD = "type IN ('hello', 'bye')"
-#: Rows that are deleted in one transaction, so that nobody waits long.
-BATCH = 256
+#: Rows that are deleted in one transaction, and seconds that it takes, so that nobody waits long; seconds
+#: when many records come.
+BATCH, STEP_S, LONG_STEP_S = 256, 0.02, 0.2
 #: The same while the disk is full: what deletes rows is written, too.
 FEW_WHEN_FULL = 8
 #: By default the database has a tenth of its file system, half of what is free, and at most and least this.
@@ -54,6 +56,7 @@ _MOST, _LEAST = 16 << 30, 16 << 20
 _BOOTS_SHARE, _BOOT_BYTES = 8, 512
 _FORGOTTEN_SHARE, _FORGOTTEN_BYTES = 16, 128
 _FEW = 256
+T = TypeVar("T")
 
 
 class Told(NamedTuple):
@@ -94,32 +97,50 @@ class Retention(NamedTuple):
 
 
 def expire(
-    db: sqlite3.Connection, retention: Retention, path: Path, now_ns: int, most: int = BATCH
+    db: sqlite3.Connection,
+    retention: Retention,
+    path: Path,
+    now_ns: int,
+    most: int = BATCH,
+    step_s: float = STEP_S,
 ) -> Expired:
-    """Delete some of what need not be kept, within a transaction, at most ``most`` of each kind.
+    """Delete some of what need not be kept, within a transaction of about ``step_s`` seconds, at
+    most ``most`` of each kind.
 
     Returns no rows when nothing is left to delete.
     """
     db.execute("INSERT OR REPLACE INTO counters VALUES ('expired', ?)", (now_ns,))
     size, before = retention.bytes(path), retention.before_ns(now_ns)
     most_boots = max(_FEW, size // _BOOTS_SHARE // _BOOT_BYTES)
-    gone = boots.surplus(db, most_boots, before, most)
-    boots.forget(db, gone)
+    end = time.monotonic() + step_s
+    forgotten = 0
+    for row in _until(end, boots.surplus(db, most_boots, before, most)):
+        boots.forget(db, [row])
+        forgotten += 1
     records = surplus(db, before, retention.per_host or None, most, told(db, now_ns)) or oversize(
         db, size, most
     )
-    not_told = untold(db, records)
-    for identity in records:
+    deleted = not_told = 0
+    for identity in _until(end, records):
+        not_told += untold(db, [identity])
         delete(db, identity)
-    if records:
+        deleted += 1
+    if deleted:
         db.execute("DELETE FROM aside WHERE identity NOT IN (SELECT identity FROM records)")
     most_forgotten = max(_FEW, size // _FORGOTTEN_SHARE // _FORGOTTEN_BYTES)
-    (count,) = db.execute("SELECT count(*) FROM forgotten").fetchone()
     done = db.execute(
         "DELETE FROM forgotten WHERE rowid IN (SELECT rowid FROM forgotten ORDER BY kept, rowid LIMIT ?)",
-        (max(0, min(most, count - most_forgotten)),),
+        (min(most, boots.beyond(db, "forgotten", most_forgotten)),),
     )
-    return Expired(len(gone) + len(records) + done.rowcount, not_told)
+    return Expired(forgotten + deleted + done.rowcount, not_told)
+
+
+def _until(end: float, wanted: Iterable[T]) -> Iterator[T]:
+    """Yield the first, and others until the time is over."""
+    for one in wanted:
+        yield one
+        if time.monotonic() > end:
+            return
 
 
 def expired_ns(db: sqlite3.Connection) -> int | None:
@@ -164,14 +185,17 @@ def surplus(
     found: dict[bytes, None] = {}
     if before_ns is not None:
         query = (
-            "SELECT identity FROM records WHERE received_ns < ? "
-            f"AND ({is_told} OR {_NEVER_TOLD}) "
-            f"ORDER BY {WORTH}, received_ns LIMIT ?"
+            "SELECT identity FROM records WHERE number < ? "
+            f"AND ({is_told} OR {_NEVER_TOLD}) ORDER BY number LIMIT ?"
         )
-        found.update((row["identity"], None) for row in db.execute(query, (before_ns, changed, old, most)))
+        old_ones = db.execute(query, (numbers.since(before_ns), changed, old, most))
+        found.update((row["identity"], None) for row in old_ones)
     if per_host is None or 0 <= most <= len(found):
         return list(found)
-    many = "SELECT host FROM records GROUP BY host HAVING count(*) > ?"
+    # More than MANY: an index has these, of hosts of which there may be a million.
+    many = "SELECT host FROM host_tallies WHERE records > ?"
+    if per_host >= tallies.MANY:
+        many += f" AND records > {tallies.MANY}"
     of_host = (
         f"SELECT identity FROM (SELECT identity, received_ns, changed, turn, {WORTH} AS worth, row_number() "
         "OVER "
@@ -200,7 +224,7 @@ def oversize(db: sqlite3.Connection, most_bytes: int, limit: int) -> list[bytes]
     too_much = (pages - free) * size - most_bytes
     if too_much <= 0:
         return []
-    (records,) = db.execute("SELECT coalesce(sum(size), 0) FROM records").fetchone()
+    (records,) = db.execute("SELECT coalesce(sum(size), 0) FROM type_tallies").fetchone()
     too_much = min(too_much, records - most_bytes // 2)
     found = []
     for row in db.execute(
@@ -220,4 +244,4 @@ def delete(db: sqlite3.Connection, identity: bytes) -> None:
         "FROM records WHERE identity = ?",
         (identity,),
     )
-    db.execute("DELETE FROM records WHERE identity = ?", (identity,))
+    rows.delete(db, "identity = ?", (identity,))

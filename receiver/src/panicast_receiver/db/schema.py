@@ -15,7 +15,7 @@ from ..errors import ReceiverError
 from ..log import logger
 from ..records.record import id_of
 from ..wire.v1 import identity_of
-from . import boots, changes, copies, crashes, damage, retention, turns
+from . import boots, changes, copies, crashes, damage, numbers, retention, tallies, turns, words
 
 FILE_NAME = "panicast.db"
 #: What is said of a question that had no more time.
@@ -43,14 +43,19 @@ CREATE TABLE aside (
 ) WITHOUT ROWID;
 CREATE INDEX records_by_mac ON records (mac, flags & 1, received_ns) WHERE format = 'v1';
 CREATE INDEX host_state ON records (boot_id, host) WHERE type IN ('hello', 'bye');
-{crashes.SCHEMA}{turns.SCHEMA}{changes.SCHEMA}"""
+{crashes.SCHEMA}{turns.SCHEMA}{changes.SCHEMA}{words.SCHEMA}
+CREATE INDEX records_by_signature ON records (signature, number, received_ns, host, kernel, title);
+CREATE INDEX records_by_host ON records (host, number);
+CREATE INDEX records_by_type ON records (type, number);
+"""
 
 #: New columns only ever come last, here and in MIGRATIONS (salvage.py).
 #: One row a record. hello and bye are rows too, one per boot id: the newest, and the newest sealed one.
 #: identity: boot id, event and a digest of the header, or a digest alone. contested, doubted: see belief.py.
 #: size: what the row takes (retention.py). turn: whether it waits to be told of, place: when it is to be
-#: (turns.py). changed: rises
-#: with every insert and update, so a reader that remembers the highest it saw misses nothing (changes.py).
+#: (turns.py). number: its place by time (numbers.py); indexed: whether its words are known (words.py).
+#: changed: rises with every insert and update, so a reader that remembers the highest it saw misses nothing
+#: (changes.py).
 #: gaps: JSON [[offset, length], …].
 #: title, signature, kernel, crash: what the text means (crash is its JSON); signature is NULL until somebody
 #: has looked. tries: how often that was begun; failure: why there is no meaning (meanings.py). body: zstd of
@@ -95,12 +100,11 @@ CREATE TABLE records (
     doubted INTEGER NOT NULL DEFAULT 0,
     size INTEGER NOT NULL DEFAULT 0,
     turn INTEGER NOT NULL DEFAULT 0,
-    place INTEGER NOT NULL DEFAULT 0
+    place INTEGER NOT NULL DEFAULT 0,
+    number INTEGER NOT NULL DEFAULT 0,
+    indexed INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX records_by_id ON records (id);
-CREATE INDEX records_by_time ON records (received_ns);
-CREATE INDEX records_by_signature ON records (signature, received_ns, type, host, kernel, title);
-CREATE INDEX records_by_host ON records (host, received_ns);
 CREATE TABLE cursors (
     sink TEXT PRIMARY KEY NOT NULL,
     changed INTEGER NOT NULL,
@@ -110,6 +114,8 @@ CREATE TABLE cursors (
 {_NEW_IN_3}
 {boots.SCHEMA}
 {retention.SCHEMA}
+{numbers.SCHEMA}
+{tallies.SCHEMA}
 {changes.BEGIN}
 """
 
@@ -155,14 +161,21 @@ ALTER TABLE records ADD COLUMN doubted INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE records ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE records ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE records ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE records ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE records ADD COLUMN indexed INTEGER NOT NULL DEFAULT 0;
 UPDATE records SET identity =
     v1_identity(type, flags, boot_id, event, frames, text_length, time_ns, header_host) WHERE format = 'v1';
 UPDATE records SET id = id_of(identity) WHERE format = 'v1';
 DROP INDEX records_by_mac;
 DROP INDEX host_state;
+DROP INDEX records_by_time;
+DROP INDEX records_by_signature;
+DROP INDEX records_by_host;
 {_NEW_IN_3}
 {boots.CARRY_ON}
 {retention.CARRY_ON}
+{numbers.CARRY_ON}
+{tallies.CARRY_ON}
 {changes.CARRY_ON}
 """,
 }

@@ -8,23 +8,24 @@ import contextlib
 import fcntl
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, NamedTuple, TextIO, TypeVar
+from typing import Callable, NamedTuple, TextIO, TypeVar
 
 import zstandard
 
 from ..errors import ReceiverError
 from ..log import logger
-from ..records.extents import MOST_PIECES, Gap, Run, merged
-from ..records.record import Record, Source
+from ..records.extents import MOST_PIECES, Gap, merged
+from ..records.record import Record
 from ..text import matches
 from ..wire.v1 import FLAG_SEALED, STATE_TYPES
-from . import belief, boots, changes, damage, retention, schema, turns
+from . import belief, boots, changes, damage, numbers, retention, rows, schema, tallies, turns
 from .folder import LOCK, open_lock
 from .named import NamedFile
+from .packing import row_to_record, to_signed
 from .retention import Retention
 from .writing import transaction
 
@@ -60,9 +61,9 @@ _COLUMNS = (
     "size",
     "turn",
     "place",
+    "number",
 )
 _INSERT = f"INSERT OR REPLACE INTO records ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
-_U64 = 1 << 64
 #: Pages that are given back at a time: a hundredth of a second.
 _SHRUNK_PAGES = 1024
 T = TypeVar("T")
@@ -77,70 +78,6 @@ class Stored(NamedTuple):
     host: str
     contested: bool = False
     doubted: bool = False
-
-
-def to_signed(value: int | None) -> int | None:
-    """Convert the wire's unsigned 64-bit time to two's complement, because SQLite's integers are
-    signed."""
-    return value - _U64 if value is not None and value >= _U64 >> 1 else value
-
-
-def from_signed(value: int | None) -> int | None:
-    """Undo to_signed."""
-    return value + _U64 if value is not None and value < 0 else value
-
-
-def unpack_body(body: bytes, gaps: Sequence[Sequence[int]], text_length: int) -> tuple[Run, ...]:
-    """Return the runs of a stored text: its bytes, placed around the gaps; none if the disk has
-    corrupted them."""
-    try:
-        data = zstandard.ZstdDecompressor().decompress(body, max_output_size=text_length or 1)
-    except (zstandard.ZstdError, TypeError):
-        return ()
-    runs, position, used = [], 0, 0
-    for offset, length in [*gaps, (text_length, 0)]:
-        if offset > position:
-            runs.append(Run(position, data[used : used + offset - position]))
-            used += offset - position
-        position = offset + length
-    return tuple(runs)
-
-
-def parse_gaps(text: str, text_length: int) -> list[list[int]]:
-    """Return what is missing of a stored text, as [offset, length]; everything if the disk has
-    corrupted that."""
-    try:
-        found = json.loads(text)
-        end = 0
-        for offset, length in found:
-            if not end <= offset < offset + length <= text_length:
-                raise ValueError(found)
-            end = offset + length
-    except (ValueError, TypeError, RecursionError):
-        return [[0, text_length]] if text_length else []
-    return list(found)
-
-
-def row_to_record(row: Mapping[str, Any] | sqlite3.Row) -> Record:
-    """Return a whole row as the record that it was made from; a raw record's host is not part of a
-    Record."""
-    return Record(
-        identity=row["identity"],
-        format=row["format"],
-        type=row["type"],
-        header_host=row["header_host"],
-        boot_id=row["boot_id"],
-        event=row["event"],
-        flags=row["flags"],
-        frames=row["frames"],
-        time_ns=from_signed(row["time_ns"]),
-        received_ns=row["received_ns"],
-        text_length=row["text_length"],
-        metadata=row["metadata"],
-        runs=unpack_body(row["body"], parse_gaps(row["gaps"], row["text_length"]), row["text_length"]),
-        source=Source(row["source_mac"], row["source_ip"], row["source_iface"]),
-        restored=row["restored"],
-    )
 
 
 class Store:
@@ -199,10 +136,16 @@ class Store:
             return 0, False
         return self._in_transaction([partial(self._pace.let_go, self._db, most, self._change)])[0], True
 
-    def expire(self, kept: Retention, now_ns: int, most: int = retention.BATCH) -> int:
+    def expire(
+        self,
+        kept: Retention,
+        now_ns: int,
+        most: int = retention.BATCH,
+        step_s: float = retention.STEP_S,
+    ) -> int:
         """Delete some of what need not be kept; return the number of rows. Raises like ``write``."""
         (expired,) = self._in_transaction(
-            [partial(retention.expire, self._db, kept, self.path, now_ns, most)]
+            [partial(retention.expire, self._db, kept, self.path, now_ns, most, step_s)]
         )
         self.untold += expired.untold
         return expired.rows
@@ -353,13 +296,17 @@ class Store:
         return results
 
     def _write_guarded(self, record: Record) -> Stored:
+        self._db.execute("SAVEPOINT one_record")
         try:
-            return self._write_one(record)
+            stored = self._write_one(record)
+            self._db.execute("RELEASE one_record")
+            return stored
         except (
             *(OSError, ValueError, OverflowError, zstandard.ZstdError),
             *(sqlite3.InterfaceError, sqlite3.DataError, sqlite3.IntegrityError),
         ):
             # OSError: what was spilled of it cannot be read.
+            self._db.execute("ROLLBACK TO one_record")
             return Stored(record, "refused", record.host)
 
     def _write_one(self, record: Record) -> Stored:
@@ -378,7 +325,7 @@ class Store:
         merged = _merge(row_to_record(row), record)
         if len(merged.runs) > MOST_PIECES:
             return Stored(record, "known", row["host"])
-        return self._put(merged, "completed" if merged.complete else "grown")
+        return self._put(merged, "completed" if merged.complete else "grown", row)
 
     def _write_state(self, record: Record) -> Stored:
         """Store a hello or bye. Each boot of a host keeps its newest sealed one and its newest
@@ -390,10 +337,10 @@ class Store:
         newest = self._db.execute(f"SELECT max(event) FROM records WHERE {which}", values).fetchone()[0]
         if any(event is not None and boots.is_late(record, event) for event in (believed, newest)):
             return Stored(record, "known", host)
-        self._db.execute(f"DELETE FROM records WHERE {which}", values)
+        rows.delete(self._db, which, values)
         return self._put(record, "new" if newest is None or record.type == "bye" else "grown")
 
-    def _put(self, record: Record, outcome: str) -> Stored:
+    def _put(self, record: Record, outcome: str, old: sqlite3.Row | None = None) -> Stored:
         host = self._name(record)
         doubted = belief.doubted(self._db, record, host)
         if not doubted:
@@ -401,38 +348,47 @@ class Store:
         contested = belief.contest(self._db, record, doubted, self._change)
         body = self._compressor.compress(record.received_text)
         turn = self._turn(record)
-        self._db.execute(
-            _INSERT,
-            (
-                record.identity,
-                record.id,
-                self._change(),
-                record.format,
-                record.type,
-                host,
-                record.header_host,
-                record.reason,
-                record.boot_id,
-                record.event,
-                record.flags,
-                record.frames,
-                record.restored,
-                to_signed(record.time_ns),
-                record.received_ns,
-                record.text_length,
-                record.complete,
-                json.dumps(_pairs(record.gaps)),
-                record.mac,
-                *record.source,
-                record.metadata,
-                body,
-                contested and not doubted,
-                doubted,
-                len(body) + len(record.metadata or b"") + retention.ROW_BYTES,
-                turn,
-                turns.place(self._db, *record.source[:2]) if turn == turns.WAITS else 0,
-            ),
+        if old is not None:
+            rows.leave(self._db, old)
+        row = dict(
+            zip(
+                _COLUMNS,
+                (
+                    record.identity,
+                    record.id,
+                    self._change(),
+                    record.format,
+                    record.type,
+                    host,
+                    record.header_host,
+                    record.reason,
+                    record.boot_id,
+                    record.event,
+                    record.flags,
+                    record.frames,
+                    record.restored,
+                    to_signed(record.time_ns),
+                    record.received_ns,
+                    record.text_length,
+                    record.complete,
+                    json.dumps(_pairs(record.gaps)),
+                    record.mac,
+                    *record.source,
+                    record.metadata,
+                    body,
+                    contested and not doubted,
+                    doubted,
+                    len(body) + len(record.metadata or b"") + retention.ROW_BYTES,
+                    turn,
+                    turns.place(self._db, *record.source[:2]) if turn == turns.WAITS else 0,
+                    numbers.free(self._db, record.received_ns) if old is None else old["number"],
+                ),
+            )
         )
+        self._db.execute(_INSERT, tuple(row.values()))
+        tallies.add(self._db, {**row, "signature": None})
+        if old is not None:
+            tallies.settle(self._db, old["signature"])
         return Stored(record, outcome, host, contested, doubted)
 
     def _turn(self, record: Record) -> int:

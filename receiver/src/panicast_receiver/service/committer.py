@@ -30,9 +30,6 @@ BATCH = 256
 RETAIN_S = 600.0
 #: After so many records it looks earlier.
 LOOK_AFTER = 2048
-#: A look takes as long as there are rows. One that takes longer than this, seconds, may take this
-#: share of the thread's time, and each of them deletes twice as many, at most so many.
-LONG_LOOK_S, LOOK_SHARE, MOST_DELETED = 0.1, 0.2, 1 << 15
 #: Usual bytes of a record before it is compressed.
 _USUAL_BYTES = 32768
 #: Seconds between tries while the disk is full or failing, and for how long to go on once asked to stop.
@@ -58,8 +55,7 @@ class Committer(threading.Thread):
         self._tell = tell
         self._retention = Retention()
         self._calendar: Calendar | None = None
-        self._retain_at = self._rest_until = 0.0
-        self._most_deleted = retention.BATCH
+        self._retain_at = 0.0
         self._turns = Turns()
         #: Of the batch that is being written, however often that is tried: who tries again has no more turns.
         self._at_once: dict[bytes, bool] = {}
@@ -168,12 +164,12 @@ class Committer(threading.Thread):
         """Delete what need not be kept, a few batches at a time, also in a flood, which would fill
         the disk otherwise. Return free pages to the disk when nothing is left to delete."""
         for _ in range(most_batches):
-            began = time.monotonic()
-            if began < max(self._retain_at, self._rest_until):
+            if time.monotonic() < self._retain_at:
                 return
             try:
-                deleted = self._store.expire(self._retention, self._now_ns(), self._most_deleted)
-                self._rest(time.monotonic() - began, bool(deleted))
+                # In a flood more comes than can be deleted in short steps.
+                step_s = retention.STEP_S if most_batches == 1 else retention.LONG_STEP_S
+                deleted = self._store.expire(self._retention, self._now_ns(), step_s=step_s)
                 more = bool(deleted) or (most_batches == 1 and self._store.shrink())
             except sqlite3.DatabaseError as error:
                 if not self._is_damage(error):
@@ -186,14 +182,6 @@ class Committer(threading.Thread):
             if not more:
                 self._retain_at = time.monotonic() + RETAIN_S
                 self._say_untold()
-
-    def _rest(self, took_s: float, deleted: bool) -> None:
-        """Leave the others their time after a long look, and delete more with the next one."""
-        long = took_s > LONG_LOOK_S
-        self._most_deleted = (
-            min(MOST_DELETED, 2 * self._most_deleted) if long and deleted else retention.BATCH
-        )
-        self._rest_until = time.monotonic() + took_s / LOOK_SHARE if long else 0.0
 
     def _say_untold(self) -> None:
         """Log how many records were deleted before some sink had received them."""

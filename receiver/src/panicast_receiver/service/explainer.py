@@ -97,7 +97,8 @@ class Explainer(threading.Thread):
         while not self._stopping.is_set() and not meanings.replaced():
             self._news.clear()
             if not meanings.waiting():
-                self._news.wait(LOOK_S)
+                if not meanings.index(BATCH):
+                    self._news.wait(LOOK_S)
                 continue
             self._process.start()
             self._look_at(meanings, meanings.begin(BATCH))

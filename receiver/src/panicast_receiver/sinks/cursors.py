@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from ..db import changes, schema
+from ..db import changes, numbers, schema
 from ..db.writing import transaction
 from ..errors import ReceiverError
 
@@ -111,9 +111,9 @@ def rewind(state_dir: Path, sink: str, since_ns: int) -> int:
     _must_exist(state_dir)
     with closing(schema.open_writer(state_dir / schema.FILE_NAME)) as db:
         _must_be_there(db, sink)
-        sql = "SELECT min(changed) - 1, count(*) FROM records WHERE received_ns >= ? "
+        sql = "SELECT min(changed) - 1, count(*) FROM records WHERE number >= ? AND received_ns >= ? "
         sql += "AND type NOT IN ('hello', 'bye')"
-        start, count = db.execute(sql, (since_ns,)).fetchone()
+        start, count = db.execute(sql, (numbers.since(since_ns), since_ns)).fetchone()
         if count:
             db.execute("UPDATE cursors SET changed = min(changed, ?) WHERE sink = ?", (start, sink))
         return int(count)

@@ -58,7 +58,7 @@ class _Handlers:
             return json.dumps(
                 {
                     "records": [entry.summary for entry in reversed(entries)],
-                    "next": parameters.show_place(entries[0].place) if more else None,
+                    "next": str(entries[0].number) if more else None,
                 }
             )
 
@@ -99,8 +99,7 @@ class _Handlers:
         silent_s = self._site.silent_s
 
         def find(reader: Reader) -> str:
-            known = reader.hosts(silent_s, time.time_ns())
-            return json.dumps({"hosts": [host for host in known if wanted in (None, host["state"])]})
+            return json.dumps({"hosts": reader.hosts(silent_s, time.time_ns(), wanted)})
 
         return _json(await self._site.database.ask(find))
 

@@ -5,7 +5,6 @@ service by its own counters (stats.py)."""
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Union
@@ -80,7 +79,7 @@ def _of_service(counted: stats.Stats) -> Iterator[Metric]:
 
 def _of_database(reader: Reader, silent_s: float) -> Iterator[Metric]:
     totals = reader.totals()
-    states = Counter(host["state"] for host in reader.hosts(silent_s, time.time_ns()))
+    states = reader.host_states(silent_s, time.time_ns())
 
     def by_type(what: str, unit: float = 1) -> dict[str, float]:
         return {row["type"]: row[what] / unit for row in totals}
@@ -94,7 +93,7 @@ def _of_database(reader: Reader, silent_s: float) -> Iterator[Metric]:
         "type",
     )
     yield _gauge("panicast_crash_groups", "Crashes that are not the same.", reader.group_count())
-    yield _gauge("panicast_hosts", "Hosts.", {state: states[state] for state in STATES}, "state")
+    yield _gauge("panicast_hosts", "Hosts.", {state: states.get(state, 0) for state in STATES}, "state")
     yield _gauge(
         "panicast_sink_backlog_records", "Records that a sink was not told of yet.", reader.backlogs(), "sink"
     )

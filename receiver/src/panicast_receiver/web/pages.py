@@ -7,7 +7,6 @@ from __future__ import annotations
 import math
 import secrets
 import time
-from collections import Counter
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -36,7 +35,7 @@ _ASSETS = {
     path.name: path.read_bytes() for path in sorted((_FOLDER / "static").iterdir()) if path.suffix in _KINDS
 }
 #: Groups and hosts on a page.
-_MOST_GROUPS, _MOST_HOSTS = 100, 500
+_MOST_GROUPS, _MOST_HOSTS = 100, 200
 _DAY_NS = 86400 * 1_000_000_000
 #: What the filters offer.
 _AGES = {"1h": "last hour", "1d": "last day", "7d": "last week", "30d": "last month", "365d": "last year"}
@@ -137,7 +136,7 @@ class Pages:
         limit = query.limit or parameters.FEW
         entries = await self._site.database.ask(lambda reader: reader.select(query._replace(limit=limit + 1)))
         shown = entries[::-1][:limit]
-        older = _with(request, before=parameters.show_place(shown[-1].place)) if len(entries) > limit else ""
+        older = _with(request, before=str(shown[-1].number)) if len(entries) > limit else ""
         return await self._made(
             request,
             "records.html",
@@ -179,7 +178,8 @@ class Pages:
             now_ns = time.time_ns()
             firsts = [parse_when(group["first"]) for group in found]
             scale = timeline.scale(query.since_ns or min(firsts, default=now_ns - _DAY_NS), now_ns)
-            return found, scale, reader.timelines(query, *scale) if found else {}
+            names = [group["signature"] for group in found]
+            return found, scale, reader.timelines(query, names, *scale) if found else {}
 
         found, scale, counts = await self._site.database.ask(find)
         return await self._made(
@@ -200,27 +200,20 @@ class Pages:
         silent_s = self._site.silent_s
         words = values.get("search", "").lower().split()
 
-        def find(reader: Reader) -> tuple[list[dict[str, Any]], Counter[str]]:
-            known = reader.hosts(silent_s, time.time_ns())
-            # Those that want to be seen come first.
-            found = sorted(
-                (
-                    host
-                    for host in known
-                    if values.get("state") in (None, host["state"])
-                    and all(word in f"{host['host']} {host['kernel']} {host['ip']}".lower() for word in words)
-                ),
-                key=lambda host: STATES.index(host["state"]),
-            )
-            return found, Counter(host["state"] for host in known)
+        def find(reader: Reader) -> tuple[list[dict[str, Any]], int, dict[str, int]]:
+            now_ns, state = time.time_ns(), values.get("state")
+            found = reader.hosts(silent_s, now_ns, state, words, _MOST_HOSTS)
+            fitting = reader.host_states(silent_s, now_ns, words)
+            total = sum(count for name, count in fitting.items() if state in (None, name))
+            return found, total, reader.host_states(silent_s, now_ns)
 
-        found, counts = await self._site.database.ask(find)
+        found, total, counts = await self._site.database.ask(find)
         return await self._made(
             request,
             "hosts.html",
-            hosts=found[:_MOST_HOSTS],
-            total=len(found),
-            counts={state: counts[state] for state in STATES},
+            hosts=found,
+            total=total,
+            counts={state: counts.get(state, 0) for state in STATES},
             filters=request.query,
             filtered=bool(values),
             silent_s=silent_s,

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
+from ..db import search
 from ..db.boots import STATES
-from ..db.reader import Place, Query
+from ..db.reader import Query
 from ..errors import UsageError
 from ..text import parse_when
 from ..wire.v1 import TYPES
@@ -64,16 +65,15 @@ def _limit(text: str) -> int:
     return _whole(text, MOST)
 
 
-def _place(text: str) -> Place:
-    if not re.fullmatch(r"[0-9]{1,19}-[0-9]{1,19}", text):
+def _number(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,19}", text):
         raise ValueError(f"{text!r} is not a value that `next` returned")
-    received_ns, changed = (min(_INT64, int(part)) for part in text.split("-"))
-    return Place(received_ns, changed)
+    return min(_INT64, int(text))
 
 
-def show_place(place: Place) -> str:
-    """Return the text that ``before`` accepts."""
-    return f"{place.received_ns}-{place.changed}"
+def _search(text: str) -> str:
+    search.parse(_short(text))
+    return text
 
 
 _TYPES = sorted(TYPES.values())
@@ -109,10 +109,12 @@ SINCE = Parameter(
 SEARCH = Parameter(
     "search",
     "search",
-    "Only records in which each of these words is found: in id, host, reason, metadata, or what is known of "
-    "the crash (title, trace, modules, hardware, kernel). The text is not searched.",
+    "Only records in which each of these words is found, in their text or in what is known of them. A "
+    'word may be the beginning of a longer one. "Several words" stand one after the other; `-word` is '
+    "not there. `host:`, `kernel:`, `sym:` (title and trace), `kind:`, `about:` and `text:` say where to "
+    "look, `since:7d` from when on.",
     {"type": "string", "minLength": 1, "maxLength": _LONGEST},
-    _short,
+    _search,
 )
 ALL = Parameter(
     "all",
@@ -132,8 +134,8 @@ BEFORE = Parameter(
     "before",
     "before",
     "Go on in the list: what `next` said.",
-    {"type": "string", "pattern": "^[0-9]{1,19}-[0-9]{1,19}$"},
-    _place,
+    {"type": "string", "pattern": "^[0-9]{1,19}$"},
+    _number,
 )
 PART = Parameter(
     "part",

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from panicast_receiver.assembly.reassembly import Limits, Reassembler
 from panicast_receiver.db import damage, meanings, schema, turns
 from panicast_receiver.db.meanings import Meanings
+from panicast_receiver.db.packing import from_signed, to_signed
 from panicast_receiver.db.reader import Query, Reader
-from panicast_receiver.db.store import Store, from_signed, to_signed
+from panicast_receiver.db.store import Store
 from panicast_receiver.db.writing import transaction
 from panicast_receiver.errors import ReceiverError
 from panicast_receiver.records.extents import MOST_PIECES, Run, merged

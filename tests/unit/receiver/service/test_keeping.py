@@ -103,23 +103,6 @@ def test_the_service_deletes_what_need_not_be_kept(store):
     assert store.surplus(None, 3, -1) == [] and len(store.surplus(None, 1, -1)) == 2
 
 
-def test_a_long_look_deletes_more_and_leaves_the_others_their_time(store, monkeypatch):
-    """Of millions of rows; a flood would fill the disk faster than they are deleted, or stop the store."""
-    clock, asked, thread = [0.0], [], Committer(Handoff(), store)
-    monkeypatch.setattr("time.monotonic", lambda: clock[0])
-
-    def expire(kept, now_ns, most):
-        asked.append(most)
-        clock[0] += 2.0
-        return most
-
-    monkeypatch.setattr(store, "expire", expire)
-    for _ in range(200):
-        thread._retain(2)
-        clock[0] += 1.0
-    assert 10 < len(asked) < 30 and asked[0] == 256 and asked[-1] == max(asked) > 20_000
-
-
 def test_the_quota_takes_what_is_not_sealed_first(store, tmp_path):
     text = os.urandom(3000).hex().encode()
     store.write([numbered(n, text, flags=n % 2) for n in range(1, 61)])

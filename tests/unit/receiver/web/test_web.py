@@ -148,15 +148,19 @@ def test_records_are_newest_first_and_filtered(page):
         ("NET_RX_action", ["db-03.example.net"]),
         ("PowerEdge+mlx_core", ["db-03.example.net"]),
         ("PowerEdge+arm", []),
-        ("%25", []),
-        ("_", ["arm-05", "db-03.example.net", "db-04.example.net", "db-03.example.net"]),
-        ("hardware", []),
+        ("hardware", ["arm-05", "db-03.example.net", "db-04.example.net", "db-03.example.net"]),
+        ("host:db+-sym:NET_RX_action", ["db-04.example.net", "db-03.example.net"]),
         ("drill", ["web-01"]),
-        ("%5C%27%22", []),
     ],
 )
 def test_search(page, words, found):
     assert titles(page, f"?search={words}") == found
+
+
+@pytest.mark.parametrize("words", ["%25", "_", "%5C%27%22", "since:never"])
+def test_a_search_without_a_word_is_explained(page, words):
+    answer = page.ask(f"/?search={words}")
+    assert answer.status == 400 and "search: " in answer.text
 
 
 def test_pages_follow_each_other_without_gap_or_repetition(page):

@@ -98,7 +98,7 @@ def test_going_on_in_the_list(site):
     [
         ("records?limit=0", 400, "limit: '0' is not a whole number from 1 to 1000"),
         ("records?all=yes", 400, "all: 'yes' is not one of true, false"),
-        ("records?before=1", 400, "is not a value that `next` returned"),
+        ("records?before=1-1", 400, "is not a value that `next` returned"),
         (
             "groups?type=panic",
             400,
@@ -122,7 +122,7 @@ NUMBERS = st.integers(0, (1 << 63) - 1)
 RIGHT = {
     "since": st.builds("{}{}".format, st.integers(0, 999_999_999), st.sampled_from("smhdw")),
     "limit": st.integers(1, parameters.MOST).map(str),
-    "before": st.builds("{}-{}".format, NUMBERS, NUMBERS),
+    "before": st.builds(str, NUMBERS),
     "group": st.text("0123456789abcdef", min_size=1, max_size=12),
     "all": st.sampled_from(["true", "false"]),
 }
@@ -134,9 +134,7 @@ def test_right_parameters_are_what_is_asked_for(pairs):
     assert 0 <= (query.since_ns or 0) < 1 << 63 and ("since" in pairs) == (query.since_ns is not None)
     assert query.limit == int(pairs.get("limit", parameters.FEW))
     assert query.group == pairs.get("group") and query.everything == (pairs.get("all") == "true")
-    assert (parameters.show_place(query.before) if query.before else None) == (
-        "-".join(str(int(part)) for part in pairs["before"].split("-")) if "before" in pairs else None
-    )
+    assert query.before == (int(pairs["before"]) if "before" in pairs else None)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +142,7 @@ def test_right_parameters_are_what_is_asked_for(pairs):
     [
         *(("limit", text) for text in ("0", "1001", "-1", "1.0", "", "\u0661")),
         *(("since", text) for text in ("", "1", "1y", "-1h", "9" * 10 + "w")),
-        *(("before", text) for text in ("1", "1-", "-1", "1-2-3", "9" * 20 + "-1")),
+        *(("before", text) for text in ("1-", "-1", "1-2", "x", "9" * 20)),
         *(("group", text) for text in ("", "x", "A", "a" * 13)),
         *[("all", "yes"), ("host", "h" * 256), ("host", "\udcff"), ("x", "1")],
     ],

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A record's number: its place among all records, by the time it was received.
+
+Lists are in the order of numbers, and the index of words (words.py) knows a record by its number.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+#: Nanoseconds between two numbers: more records than one each microsecond cannot be stored.
+_BITS = 10
+#: A number that is taken gives way to the next free one, or to the newest, if that is at most a second away.
+_NEAR = 1 << 20
+SCHEMA = "CREATE UNIQUE INDEX records_by_number ON records (number);\n"
+#: From schema 2, where the order was that of received_ns and changed.
+CARRY_ON = f"""
+CREATE TEMP TABLE numbered AS
+    SELECT row, max(wanted - place) OVER (ORDER BY place) + place AS number FROM (
+        SELECT rowid AS row, received_ns >> {_BITS} AS wanted,
+        row_number() OVER (ORDER BY received_ns, changed) AS place FROM records);
+CREATE UNIQUE INDEX numbered_by_row ON numbered (row);
+UPDATE records SET number = (SELECT number FROM numbered WHERE row = records.rowid);
+DROP TABLE numbered;
+{SCHEMA}"""
+
+
+def since(moment_ns: int) -> int:
+    """Return the lowest number that a record received at this time may have."""
+    return moment_ns >> _BITS
+
+
+def free(db: sqlite3.Connection, received_ns: int) -> int:
+    """Return a number for a record received at this time."""
+    wanted = since(received_ns)
+    if db.execute("SELECT 1 FROM records WHERE number = ?", (wanted,)).fetchone() is None:
+        return wanted
+    (newest,) = db.execute("SELECT max(number) FROM records").fetchone()
+    if newest - wanted < _NEAR:
+        return int(newest) + 1
+    (number,) = db.execute(
+        "SELECT number + 1 FROM records AS one WHERE number >= ? AND NOT EXISTS "
+        "(SELECT 1 FROM records WHERE number = one.number + 1) ORDER BY number LIMIT 1",
+        (wanted,),
+    ).fetchone()
+    return int(number)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A record as the values of a row, and back. Pure."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import zstandard
+
+from ..records.extents import Run
+from ..records.record import Record, Source
+
+_U64 = 1 << 64
+
+
+def to_signed(value: int | None) -> int | None:
+    """Convert the wire's unsigned 64-bit time to two's complement, because SQLite's integers are
+    signed."""
+    return value - _U64 if value is not None and value >= _U64 >> 1 else value
+
+
+def from_signed(value: int | None) -> int | None:
+    """Undo to_signed."""
+    return value + _U64 if value is not None and value < 0 else value
+
+
+def unpack_body(body: bytes, gaps: Sequence[Sequence[int]], text_length: int) -> tuple[Run, ...]:
+    """Return the runs of a stored text: its bytes, placed around the gaps; none if the disk has
+    corrupted them."""
+    try:
+        data = zstandard.ZstdDecompressor().decompress(body, max_output_size=text_length or 1)
+    except (zstandard.ZstdError, TypeError):
+        return ()
+    runs, position, used = [], 0, 0
+    for offset, length in [*gaps, (text_length, 0)]:
+        if offset > position:
+            runs.append(Run(position, data[used : used + offset - position]))
+            used += offset - position
+        position = offset + length
+    return tuple(runs)
+
+
+def parse_gaps(text: str, text_length: int) -> list[list[int]]:
+    """Return what is missing of a stored text, as [offset, length]; everything if the disk has
+    corrupted that."""
+    try:
+        found = json.loads(text)
+        end = 0
+        for offset, length in found:
+            if not end <= offset < offset + length <= text_length:
+                raise ValueError(found)
+            end = offset + length
+    except (ValueError, TypeError, RecursionError):
+        return [[0, text_length]] if text_length else []
+    return list(found)
+
+
+def row_to_record(row: Mapping[str, Any] | sqlite3.Row) -> Record:
+    """Return a whole row as the record that it was made from; a raw record's host is not part of a
+    Record."""
+    return Record(
+        identity=row["identity"],
+        format=row["format"],
+        type=row["type"],
+        header_host=row["header_host"],
+        boot_id=row["boot_id"],
+        event=row["event"],
+        flags=row["flags"],
+        frames=row["frames"],
+        time_ns=from_signed(row["time_ns"]),
+        received_ns=row["received_ns"],
+        text_length=row["text_length"],
+        metadata=row["metadata"],
+        runs=unpack_body(row["body"], parse_gaps(row["gaps"], row["text_length"]), row["text_length"]),
+        source=Source(row["source_mac"], row["source_ip"], row["source_iface"]),
+        restored=row["restored"],
+    )

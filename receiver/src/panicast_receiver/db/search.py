@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The search language: what a person types, as a question to the index of words (words.py). Pure.
+
+nvme timeout            both words, anywhere; a word may be the beginning of a longer one
+"kernel BUG at"         these words, one after the other
+host:db-*  kernel:6.1   in the host's name, in the kernel's release, from their beginning
+sym:nvme_queue_rq       in the crash's title or trace
+kind:oops               in the kind of crash or the type of record
+since:7d                received since then
+-module                 not where this is found
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from ..text import parse_when
+
+#: Columns that can be named, and of those the ones whose beginning is meant.
+FIELDS = ("host", "kernel", "sym", "kind", "about", "text")
+_FROM_THE_START = ("host", "kernel")
+#: Of more terms the rest is not looked for.
+_MOST_TERMS = 16
+_TERM = re.compile(r'(-?)(?:([a-z]+):)?(?:"([^"]*)"?|([^\s"]+))')
+#: A character that belongs to a word.
+_WORD = re.compile(r"[^\W_]")
+
+
+class Search(NamedTuple):
+    """``found`` and ``absent`` are FTS5 expressions ("" for none): what a record must have, and must
+    not have."""
+
+    found: str = ""
+    absent: str = ""
+    since_ns: int | None = None
+
+
+def parse(text: str) -> Search:
+    """Return what a person looks for. Raises ValueError with a sentence."""
+    found: list[str] = []
+    absent: list[str] = []
+    since_ns: int | None = None
+    for minus, field, quoted, plain in _TERM.findall(text.replace("\0", " "))[:_MOST_TERMS]:
+        words = quoted or plain
+        if field == "since" and not minus:
+            since_ns = parse_when(words)
+            continue
+        if field not in FIELDS:
+            # A colon in a text is no field: "PID:", "lib/string.c:12".
+            words = f"{field} {words}" if field else words
+            field = ""
+        if _WORD.search(words):
+            (absent if minus else found).append(_phrase(field, words, exact=bool(quoted)))
+    if not found and not absent and since_ns is None:
+        raise ValueError(f"{text!r} has no word to look for")
+    return Search(" AND ".join(found), " OR ".join(absent), since_ns)
+
+
+def host_is(name: str) -> str:
+    """Return the FTS5 expression that all records of a host fit, and few others."""
+    return _phrase("host", name, exact=True) if _WORD.search(name) else ""
+
+
+def _phrase(field: str, words: str, exact: bool) -> str:
+    """Return one term in FTS5's language (https://sqlite.org/fts5.html#full_text_query_syntax)."""
+    star = words.endswith("*")
+    words = words.rstrip("*")
+    # A number is meant as a whole: 6.1 is not 6.12. Of a word that is being typed the rest is to come.
+    prefix = star or not (exact or field in _FROM_THE_START or words[-1:].isdigit())
+    phrase = '"' + words.replace('"', " ") + '"' + (" *" if prefix else "")
+    if not field:
+        return phrase
+    return f"in_{field} : {'^ ' if field in _FROM_THE_START else ''}{phrase}"

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The index of words, SQLite's own (https://sqlite.org/fts5.html): who looks for a word does not read
+every record.
+
+A record is in it from when somebody has looked what its crash means. The index holds no text of its
+own: to take a record out, its words are made from the record again. So a change of ``of`` needs a
+new index.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ..records.record import Record
+from ..wire.v1 import parse_metadata
+
+#: Whether a record is in it: it is not, it is, or it never will be because nobody can read it.
+OUT, IN, NEVER = 0, 1, 2
+#: Without the sizes of columns: nothing is ranked.
+SCHEMA = """
+CREATE VIRTUAL TABLE words USING fts5(
+    in_host, in_kernel, in_sym, in_kind, in_about, in_text,
+    content='', columnsize=0, tokenize='unicode61 remove_diacritics 0'
+);
+CREATE INDEX records_to_index ON records (number) WHERE indexed = 0 AND signature IS NOT NULL
+    AND type NOT IN ('hello', 'bye');
+"""
+#: The end of a text is searched, so many bytes of it.
+_MOST_TEXT = 256 << 10
+#: What stands before a line, and numbers that nobody looks for.
+_STAMP = re.compile(r"^(?:<\d{1,4}>)?(?:\[[^\]\n]{0,64}\] ?)?", re.MULTILINE)
+_ADDRESS = re.compile(r"\b(?:0[xX])?[0-9a-fA-F]{12,64}\b")
+_COLUMNS = "in_host, in_kernel, in_sym, in_kind, in_about, in_text"
+_INSERT = f"INSERT INTO words (rowid, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_DELETE = f"INSERT INTO words (words, rowid, {_COLUMNS}) VALUES ('delete', ?, ?, ?, ?, ?, ?, ?)"
+
+
+class Words(NamedTuple):
+    """What can be found of a record, by where it stands."""
+
+    host: str
+    kernel: str
+    sym: str
+    kind: str
+    about: str
+    text: str
+
+
+def of(row: Mapping[str, Any] | sqlite3.Row, record: Record) -> Words:
+    """Return the words of a row and the record in it."""
+    crash = _crash(row["crash"])
+    meta = parse_metadata(row["metadata"] or b"")
+    names = ("title", "at", "trace", "names", "module")
+    about = (
+        row["id"],
+        row["reason"],
+        *meta.values(),
+        *_of(crash, "hardware", "modules", "comm", "taint", "file"),
+    )
+    return Words(
+        row["host"],
+        row["kernel"] or meta.get("release", ""),
+        "\n".join(_of(crash, *names)),
+        "\n".join((row["type"], *_of(crash, "kind", "severity"))),
+        "\n".join(about),
+        of_text(record.received_text),
+    )
+
+
+def of_text(text: bytes) -> str:
+    """Return the words of a log: each line once, without its time, and without addresses."""
+    lines = _STAMP.sub("", text[-_MOST_TEXT:].decode("utf-8", "replace").replace("\0", " "))
+    return _ADDRESS.sub(" ", "\n".join(dict.fromkeys(lines.split("\n"))))
+
+
+def add(db: sqlite3.Connection, number: int, words: Words) -> None:
+    """Take a record in."""
+    db.execute(_INSERT, (number, *words))
+
+
+def remove(db: sqlite3.Connection, number: int, words: Words) -> None:
+    """Take a record out."""
+    db.execute(_DELETE, (number, *words))
+
+
+def _crash(text: str | None) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _of(crash: Mapping[str, Any], *names: str) -> Iterator[str]:
+    """Yield the texts that a crash has under these names."""
+    for name in names:
+        found = crash.get(name)
+        for one in found if isinstance(found, list) else [found]:
+            if isinstance(one, str):
+                yield one
