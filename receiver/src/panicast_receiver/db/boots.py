@@ -79,7 +79,7 @@ def note(db: sqlite3.Connection, record: Record, host: str) -> None:
     if record.boot_id is None or not (record.sealed or record.type in {*STATE_TYPES, "panic"}):
         return
     row = _row(db, record, host)
-    if record.kept:
+    if record.kept and record.type not in STATE_TYPES:
         # The host lives in another boot by now, and is not heard of by what it says of this one.
         if row is not None and row["panicked_ns"] is None and record.type == "panic":
             values = (record.received_ns, record.boot_id, host)

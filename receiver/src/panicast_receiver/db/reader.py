@@ -198,7 +198,9 @@ class Reader:
         """Return how many records these groups have in each ``width_ns`` from ``start_ns`` on:
         {signature: {number of the interval: records}}."""
         marks = ", ".join("?" * len(signatures))
-        if _is_plain(query) and width_ns >= tallies.DAY_NS:
+        # Days are counted with copies.
+        by_days = _is_plain(query) and width_ns >= tallies.DAY_NS
+        if by_days and not (query.folded and self._copies(0)):
             sql = (
                 f"SELECT signature, (day * {tallies.DAY_NS} + {tallies.DAY_NS // 2} - ?) / ? AS stretch, "
                 f"sum(records) AS records FROM group_days WHERE signature IN ({marks}) "

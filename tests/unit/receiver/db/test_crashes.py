@@ -58,7 +58,7 @@ def test_a_crash_is_listed_once_in_whatever_order_its_records_come(store, tmp_pa
     explain(tmp_path)
     (group,) = Reader(tmp_path).groups(LISTED)
     assert (group["records"], group["hosts"]) == (1, 1)
-    counts = Reader(tmp_path).timelines(LISTED, 0, 1 << 62)
+    counts = Reader(tmp_path).timelines(LISTED, [group["signature"]], 0, 1 << 62)
     assert [list(count.values()) for count in counts.values()] == [[1]]
 
 
