@@ -17,19 +17,21 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Column, Table
 
-from panicast_build.core import progress
+from panicast_build.core import files, progress
 from panicast_build.core.errors import BuildError, UserError
 from panicast_build.core.paths import LOGS
 from panicast_build.engine import engine, images
 from panicast_build.engine.container import Container
 from panicast_build.kernel import folder, series
 from panicast_build.kernel.folder import Tree
+from panicast_build.kernel.source import FOLDER, URI
 from panicast_build.targets import kernels
 from panicast_build.targets.kernels import Kernel
 
 MORE = Path(__file__).with_name("sources.toml")
 LOG = LOGS / "kernel-check.log"
 TREE = "/source"
+PACKED = "needed.tar.gz"
 # Whose patch and perl try the patches on trees.
 BASE = "6.1"
 # Of a source only what the patches touch, and what checkpatch takes for a kernel's tree.
@@ -128,7 +130,8 @@ class Unpacked:
 
 
 def _fetch(box: Container, kernel: Kernel, log: TextIO) -> str:
-    """Unpacks the newest source package of a kernel into TREE and returns its version."""
+    """Unpacks what is needed of the newest source package of a kernel into TREE and returns its
+    version. The cache keeps it until there is a newer one."""
     try:
         box.run(["apt-get", "update"], log=log)
         # Ubuntu's has the whole number in its name: linux-source-5.15.0.
@@ -137,17 +140,31 @@ def _fetch(box: Container, kernel: Kernel, log: TextIO) -> str:
         names = [name for name in known if wanted.fullmatch(name)]
         if not names:
             raise Unreachable(f"{kernel.title} has no package linux-source-{kernel.series} (any more)")
+        listed = box.run(["apt-get", "download", "--print-uris", names[0]], log=log).output
+        (package,) = URI.findall(listed)
+        kept = FOLDER / f"needed-{kernel.name}-{images.digest([package, LEFT_OUT])}"
         box.run(["mkdir", TREE, "/package"])
-        box.run(["apt-get", "download", names[0]], log=log, cwd="/package")
+        if not kept.exists():
+            box.run(["apt-get", "download", names[0]], log=log, cwd="/package")
     except BuildError as error:
         raise Unreachable(f"the package archive of {kernel.title} does not answer: {error}") from error
+    files.cached(kept, partial(_needed, box, log))
+    box.put(kept / PACKED, "/tmp")
+    box.run(["tar", "--extract", f"--file=/tmp/{PACKED}", f"--directory={TREE}"], log=log)
+    return str(package.split("_")[1])
+
+
+def _needed(box: Container, log: TextIO, into: Path) -> None:
+    """Packs what is needed of the source package in a container into a folder."""
     (package,) = box.run(["find", "/package", "-name", "*.deb"]).output.split()
     box.run(["dpkg-deb", "--extract", package, "/package"], log=log)
     (tarball,) = box.run(["find", "/package", "-type", "f", "-name", "*.tar.*"]).output.split()
+    box.run(["mkdir", "/needed"])
     without = [f"--exclude=*/{folder}/*" for folder in LEFT_OUT]
-    unpack = ["tar", "--extract", f"--file={tarball}", f"--directory={TREE}", "--strip-components=1"]
+    unpack = ["tar", "--extract", f"--file={tarball}", "--directory=/needed", "--strip-components=1"]
     box.run([*unpack, "--anchored", "--no-wildcards-match-slash", *without], log=log)
-    return box.run(["dpkg-deb", "--field", package, "Version"]).output.strip()
+    box.run(["tar", "--create", "--gzip", f"--file=/tmp/{PACKED}", "--directory=/needed", "."], log=log)
+    box.get(f"/tmp/{PACKED}", into)
 
 
 class Trial(NamedTuple):
