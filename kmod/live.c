@@ -287,11 +287,16 @@ static bool try_card(struct voice *voice, struct sk_buff *skb)
 static bool try_stack(const struct voice *voice, struct sk_buff *skb)
 {
 	struct sk_buff *clone;
+	int err;
 
 	if (!can_take(voice->dev))
 		return false;
 	clone = skb_clone(skb, GFP_KERNEL);
-	return clone && net_xmit_eval(dev_queue_xmit(clone)) == 0;
+	if (!clone)
+		return false;
+	/* net_xmit_eval() is a macro that looks twice at what it is given */
+	err = dev_queue_xmit(clone);
+	return net_xmit_eval(err) == 0;
 }
 
 /* @patience_us: how long one device is waited for, in all */
