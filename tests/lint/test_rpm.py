@@ -36,7 +36,7 @@ def test_rpmlint(
     folder = packaged(TARGETS[name])
     rpms = [path.name for path in sorted(folder.glob("*.rpm"))]
     specs = [path.name for path in sorted(folder.glob("*.spec"))]
-    assert (len(rpms), len(specs)) == (6, 3)
+    assert (len(rpms), len(specs)) == (7, 3)
     with Container(client, image) as box:
         box.put(folder, "/tmp")
         box.put(SETTINGS, "/etc")

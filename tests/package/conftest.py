@@ -79,11 +79,11 @@ class Machine(Container):
         """The built modules in /lib/modules that have such a name."""
         return self.run(["find", "/lib/modules/", "-name", name]).output.split()
 
-    def live(self, package: str) -> Iterator[tuple[str, str]]:
-        """Takes an installed package, whose NEWER version the repository has too, from step to step of LIFE;
+    def live(self, *packages: str) -> Iterator[tuple[str, str]]:
+        """Takes installed packages, whose NEWER versions the repository has too, from step to step of LIFE;
         yields after each what was done and which version is there."""
         for step, (version, options) in LIFE.items():
-            self.apt("install", *options, f"{package}={version}*")
+            self.apt("install", *options, *(f"{package}={version}*" for package in packages))
             yield step, version
 
     def seen(self) -> dict[str, object]:

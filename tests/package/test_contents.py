@@ -31,11 +31,19 @@ def names(package: DebFile) -> set[str]:
 
 def test_module_package(packaged: Callable[[Distro], Path], distro: Distro) -> None:
     package = opened(packaged(distro), "panicast-dkms")
-    # Units are below /usr from Debian 13 on.
-    found = {name.removeprefix("usr/") if "/systemd/" in name else name for name in names(package)}
+    found = names(package)
     sources = {name for name in source.files("kmod") if name.endswith((".c", ".h"))}
     assert {f"usr/src/panicast-{VERSION}/{name}" for name in sources | {"Kbuild", "dkms.conf"}} <= found
     assert not [name for name in found if name.endswith((".o", ".ko"))]
+    dkms = package.data.get_content(f"usr/src/panicast-{VERSION}/dkms.conf").decode()
+    assert f'PACKAGE_VERSION="{VERSION}"' in dkms
+    assert not {name for name in found if name.startswith(("etc/", "usr/sbin/", "usr/share/man/"))}
+
+
+def test_what_every_package_with_a_module_needs(packaged: Callable[[Distro], Path], distro: Distro) -> None:
+    package = opened(packaged(distro), "panicast-common")
+    # Units are below /usr from Debian 13 on.
+    found = {name.removeprefix("usr/") if "/systemd/" in name else name for name in names(package)}
     assert {
         "etc/modprobe.d/panicast.conf",
         "usr/lib/modules-load.d/panicast.conf",
@@ -46,8 +54,6 @@ def test_module_package(packaged: Callable[[Distro], Path], distro: Distro) -> N
         "lib/systemd/system/panicast-kept.service",
         "usr/share/man/man8/panicast-ctl.8.gz",
     } <= found
-    dkms = package.data.get_content(f"usr/src/panicast-{VERSION}/dkms.conf").decode()
-    assert f'PACKAGE_VERSION="{VERSION}"' in dkms
     assert package.control.get_content("conffiles").decode().split() == ["/etc/modprobe.d/panicast.conf"]
     assert package.data.tgz().getmember("./usr/sbin/panicast-ctl").mode == 0o755
 
@@ -102,6 +108,6 @@ def test_same_inputs_give_same_bytes(
         with (tmp_path / "log").open("w") as log:
             deb.Build(Order(client, metadata.load(), component, around=OTHER), distro).run(tmp_path, log)
     again = [path for path in tmp_path.iterdir() if path.name.endswith((".deb", ".dsc", ".xz", ".gz"))]
-    assert len(again) == 8
+    assert len(again) == 9
     for path in again:
         assert path.read_bytes() == (first / path.name).read_bytes(), path.name

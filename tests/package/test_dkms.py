@@ -13,6 +13,7 @@ from panicast_build.targets import metadata
 VERSION = metadata.load().version
 NAME = "panicast.ko*"
 CONFIG = "/etc/modprobe.d/panicast.conf"
+DKMS, COMMON = PACKAGES = "panicast-dkms", "panicast-common"
 
 
 def versions(machine) -> set[str]:
@@ -30,7 +31,7 @@ def versions(machine) -> set[str]:
 
 def test_life(machine, distro, newer) -> None:
     before = machine.files()
-    said = machine.apt("install", "panicast-dkms").output
+    said = machine.apt("install", DKMS).output
     assert "NOT BUILT" not in said
     (module,) = machine.modules(NAME)
     assert versions(machine) == {VERSION}
@@ -39,19 +40,19 @@ def test_life(machine, distro, newer) -> None:
 
     edited = machine.read(CONFIG) + b"options panicast kib=128\n"
     machine.write({"panicast.conf": edited}, "/etc/modprobe.d")
-    machine.add(newer(distro.name).glob("panicast-dkms_*.deb"))
-    for step, version in machine.live("panicast-dkms"):
+    machine.add(newer(distro.name).glob("*.deb"))
+    for step, version in machine.live(*PACKAGES):
         assert machine.modules(NAME) == [module], step
         assert versions(machine) == {version}, step
         assert machine.read(CONFIG) == edited, step
 
-    machine.apt("remove", "panicast-dkms")
+    machine.apt("remove", *PACKAGES)
     assert machine.modules() == []
     assert machine.read(CONFIG) == edited
 
-    machine.apt("purge", "panicast-dkms")
+    machine.apt("purge", *PACKAGES)
     assert machine.files() - before == set()
-    verified.add_life(distro.name, ["panicast-dkms"], machine.built, machine.seen())
+    verified.add_life(distro.name, PACKAGES, machine.built, machine.seen())
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_a_new_kernel_has_the_module_before_it_is_booted(first_machine, first_di
     if not first_distro.other_kernel:
         pytest.skip(f"{first_distro.name} has no other_kernel in distros.toml")
     machine = first_machine
-    machine.apt("install", "panicast-dkms")
+    machine.apt("install", DKMS)
     machine.run(["sh", "-c", "mv /srv/pool/*.deb /repo"])
     machine.add([])
     before = machine.modules(NAME)
@@ -79,12 +80,12 @@ def test_a_new_kernel_has_the_module_before_it_is_booted(first_machine, first_di
     assert len(machine.modules(NAME)) == len(before) + 1
     # By the index, as at its boot.
     assert machine.run(["modinfo", "-k", kernel, "-F", "version", "panicast"]).output.strip() == VERSION
-    machine.apt("purge", "panicast-dkms")
+    machine.apt("purge", *PACKAGES)
     assert machine.modules() == []
 
 
 def test_the_key_is_roots_alone(machine) -> None:
-    machine.apt("install", "panicast-dkms")
+    machine.apt("install", DKMS)
     key = "0123456789abcdef" * 4
     file, waits = "/etc/panicast/key", "/etc/modprobe.d/panicast-key.conf"
 
@@ -120,7 +121,7 @@ def test_the_key_is_roots_alone(machine) -> None:
     assert f"others may read /boot/initrd.img-new, which holds a copy of the key in {waits}" in said
     machine.run(["rm", "/boot/initrd.img-new"])
 
-    machine.apt("purge", "panicast-dkms")
+    machine.apt("purge", *PACKAGES)
     for path in (file, waits):
         assert machine.run(["test", "-e", path], check=False).code == 1
 
@@ -128,7 +129,7 @@ def test_the_key_is_roots_alone(machine) -> None:
 def test_missing_headers_are_said_loudly(machine) -> None:
     machine.apt("purge", "linux-headers-*")
     machine.run(["mkdir", "-p", "/lib/modules/6.1.0-99-amd64/kernel"])
-    said = machine.apt("install", "panicast-dkms").output
+    said = machine.apt("install", DKMS).output
     assert machine.modules() == []
     assert "NOT BUILT" in said
     assert "apt install linux-headers-6.1.0-99-amd64" in said
@@ -137,7 +138,7 @@ def test_missing_headers_are_said_loudly(machine) -> None:
 def test_no_kernel_at_all_is_said_too(machine, distro) -> None:
     machine.apt("purge", "linux-headers-*")
     machine.run(["rm", "-rf", "/lib/modules"])
-    said = machine.apt("install", "panicast-dkms").output
+    said = machine.apt("install", DKMS).output
     assert "NOT BUILT" in said
     assert f"apt install {distro.kernel_headers}" in said
 

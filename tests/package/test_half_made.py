@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-DKMS, RECEIVER = "panicast-dkms", "panicast-receiver"
+DKMS, COMMON, RECEIVER = "panicast-dkms", "panicast-common", "panicast-receiver"
 STATUS = ["dpkg-query", "-W", "-f", "${db:Status-Abbrev}", DKMS]
 
 
@@ -37,14 +37,14 @@ def test_what_dkms_left_is_removed(machine, half_made: dict[str, str]) -> None:
     for name, harm in half_made.items():
         machine.apt("install", DKMS)
         machine.run(["sh", "-c", harm])
-        machine.apt("purge", DKMS)
+        machine.apt("purge", DKMS, COMMON)
         assert machine.files() - before == set(), name
 
 
 def test_what_dpkg_left_is_reinstalled(machine) -> None:
     """As it says itself. --fix-broken does not: a limit of dpkg's and apt's own, in docs/support.md."""
     hide_headers(machine)
-    machine.run(["sh", "-c", f"dpkg --unpack /repo/{DKMS}_*.deb"])
+    machine.run(["sh", "-c", f"dpkg --unpack /repo/{DKMS}_*.deb /repo/{COMMON}_*.deb"])
     flag(machine, "reinstreq unpacked")
     assert "you should" in machine.run(["dpkg", "--configure", "-a"], check=False).output
     assert machine.apt("--fix-broken", "install", check=False).code != 0

@@ -12,7 +12,9 @@ import pytest
 from panicast_build.targets import metadata
 
 VERSION, NEWER = metadata.load().version, "0.99.0"
-DKMS, RECEIVER = "panicast-dkms", "panicast-receiver"
+DKMS, COMMON, RECEIVER = "panicast-dkms", "panicast-common", "panicast-receiver"
+# What goes with each.
+WITH = {DKMS: (DKMS, COMMON), RECEIVER: (RECEIVER,)}
 MODPROBE = "/etc/modprobe.d/panicast.conf"
 DPKG_LOG = "/var/log/dpkg.log"
 TREE, NEWER_TREE = (f"/var/lib/dkms/panicast/{version}" for version in (VERSION, NEWER))
@@ -59,7 +61,7 @@ def state(machine) -> dict[str, object]:
         for name, argv in {
             "packages": "dpkg-query -W -f ${Package}:${Version}:${db:Status-Status}\\n panicast-*",
             "unfinished": "dpkg --audit",
-            "changed": f"dpkg --verify {DKMS} {RECEIVER}",
+            "changed": f"dpkg --verify {DKMS} {COMMON} {RECEIVER}",
             "module": "dkms status",
             "user": "id panicast",
         }.items()
@@ -115,7 +117,7 @@ def test_installation(package: str, point, machine, whole: Callable, cut_off: Ca
     repair(machine, package)
     machine.apt("install", package)
     assert state(machine) == whole(package)
-    machine.apt("purge", package)
+    machine.apt("purge", *WITH[package])
     assert machine.files() - before == set()
 
 
@@ -139,7 +141,7 @@ def test_upgrade(point, machine, distro, newer: Callable, cut_off: Callable) -> 
     before = machine.files()
     machine.apt("install", DKMS)
     edited = edit(machine)
-    machine.add(newer(distro.name).glob(f"{DKMS}_*.deb"))
+    machine.add(newer(distro.name).glob("*.deb"))
     cut_off(machine, point, [*machine.apt_get, "upgrade"])
     repair(machine, DKMS)
     machine.apt("upgrade")
@@ -147,16 +149,16 @@ def test_upgrade(point, machine, distro, newer: Callable, cut_off: Callable) -> 
     status = machine.run(["dkms", "status"]).output
     assert status.startswith(f"panicast/{NEWER},") and status.count("\n") == 1 and ": installed" in status
     assert machine.run(["find", "/usr/src", "-name", "panicast-*"]).output == f"/usr/src/panicast-{NEWER}\n"
-    assert machine.run(["dpkg", "--verify", DKMS]).output.split() == ["??5??????", "c", MODPROBE]
+    assert machine.run(["dpkg", "--verify", *WITH[DKMS]]).output.split() == ["??5??????", "c", MODPROBE]
     assert machine.read(MODPROBE) == edited
-    machine.apt("purge", DKMS)
+    machine.apt("purge", *WITH[DKMS])
     assert machine.files() - before == set()
 
 
 @pytest.mark.parametrize(
     ("of_removal", "of_purge"),
     [
-        (("--gone", f"{INSTALLED}/panicast.ko*"), said(f"purge {DKMS}")),
+        (("--gone", f"{INSTALLED}/panicast.ko*"), said(f"purge {COMMON}")),
         (("--gone", "/usr/sbin/panicast-ctl"), ("--gone", MODPROBE)),
     ],
     ids=["the module goes", "files go"],
@@ -165,14 +167,14 @@ def test_removal_and_purge(of_removal, of_purge, machine, cut_off: Callable) -> 
     before = machine.files()
     machine.apt("install", DKMS)
     edited = edit(machine)
-    cut_off(machine, of_removal, [*machine.apt_get, "remove", DKMS])
+    cut_off(machine, of_removal, [*machine.apt_get, "remove", *WITH[DKMS]])
     repair(machine, DKMS)
-    machine.apt("remove", DKMS)
+    machine.apt("remove", *WITH[DKMS])
     assert machine.modules() == []
     assert machine.read(MODPROBE) == edited
-    cut_off(machine, of_purge, [*machine.apt_get, "purge", DKMS])
+    cut_off(machine, of_purge, [*machine.apt_get, "purge", *WITH[DKMS]])
     repair(machine, DKMS)
-    machine.apt("purge", DKMS)
+    machine.apt("purge", *WITH[DKMS])
     assert machine.files() - before == set()
 
 
@@ -183,8 +185,8 @@ def test_purge_when_a_power_cut_emptied_the_notes_of_links(package: str, machine
     empty = "for note in /var/lib/systemd/deb-systemd-helper-enabled/panicast*.dsh-also; do : >$note; done"
     assert machine.run(["grep", "-l", "wants", "-r", "/var/lib/systemd/deb-systemd-helper-enabled"]).output
     machine.run(["sh", "-c", empty])
-    machine.apt("remove", package)
-    machine.apt("purge", package)
+    machine.apt("remove", *WITH[package])
+    machine.apt("purge", *WITH[package])
     assert machine.files() - before == set()
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from panicast_build import smoke
 from panicast_build.core import paths
+from panicast_build.smoke import repo
 from panicast_build.targets import distros
 from panicast_build.targets.distros import Distro
 
@@ -43,7 +44,7 @@ def test_the_record_knows_its_host_kernel_and_reason(report: dict[str, Any]) -> 
 
 def test_the_report_names_what_was_tested(report: dict[str, Any]) -> None:
     assert report["result"] == "pass" and not report["failure"]
-    assert {package["name"] for package in report["packages"]} == {"panicast-dkms", "panicast-receiver"}
+    assert {package["name"] for package in report["packages"]} == set(repo.PACKAGES)
     for package in report["packages"]:
         assert (paths.dist_dir(DISTRO) / package["file"]).is_file()
     assert len(report["steps"]) > 5

@@ -30,10 +30,18 @@ def read(path: Path) -> Package:
 
 
 def wants(controls: Sequence[dict[str, str]]) -> str:
-    """Returns what apt would install along with packages of these control fields, as one dependency
-    list."""
+    """Returns what apt would install along with packages of these control fields and is none of
+    them, as one dependency list."""
     fields = ("Pre-Depends", "Depends", "Recommends")
-    return ", ".join(sorted({fields_[name] for fields_ in controls for name in fields if fields_.get(name)}))
+    ours = {fields_["Package"] for fields_ in controls}
+    wanted = {
+        word.strip()
+        for fields_ in controls
+        for name in fields
+        for word in fields_.get(name, "").split(",")
+        if word.split(None, 1)[:1] and word.split()[0] not in ours
+    }
+    return ", ".join(sorted(wanted))
 
 
 class Debs:

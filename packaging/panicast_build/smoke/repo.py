@@ -16,7 +16,7 @@ from panicast_build.core.run import run
 # Where a guest finds the repository.
 MOUNTED = "/srv/panicast"
 SLACK_MIB = 16
-PACKAGES = ("panicast-dkms", "panicast-receiver")
+PACKAGES = ("panicast-common", "panicast-dkms", "panicast-receiver")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from panicast_build.repository import index
 from panicast_build.smoke import repo
 from panicast_build.smoke.family import Tool
 from panicast_build.smoke.repo import Package
-from panicast_build.smoke.scenario import DKMS, OPTIONS_FILE, SERVICE
+from panicast_build.smoke.scenario import COMMON, DKMS, OPTIONS_FILE, SERVICE
 from panicast_build.targets.distros import Base, RpmDistro
 
 
@@ -54,7 +54,7 @@ class Rpms:
             install=tuple(self._manager.command("install")),
             remove=tuple(self._manager.command("remove")),
             # The second where the first has nothing to do.
-            repair=tuple((*self._manager.command(step), DKMS) for step in ("install", "reinstall")),
+            repair=tuple((*self._manager.command(step), DKMS, COMMON) for step in ("install", "reinstall")),
             # An administrator's decision on all these distros.
             start=("systemctl", "enable", "--now", SERVICE),
             keeps=(f"{OPTIONS_FILE}.rpmsave",),

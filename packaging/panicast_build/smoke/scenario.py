@@ -15,7 +15,7 @@ from panicast_build.smoke.family import Tool
 from panicast_build.smoke.system import System
 
 SERVER, LOG_HOST = "server", "log-host"
-DKMS, RECEIVER = "panicast-dkms", "panicast-receiver"
+DKMS, COMMON, RECEIVER = "panicast-dkms", "panicast-common", "panicast-receiver"
 SERVICE, WEB_SERVICE = "panicast-receiver.service", "panicast-receiver-web.service"
 WEB_PAGE = "http://127.0.0.1:6680"
 # Prints what is at an address; guests have no curl.
@@ -201,10 +201,10 @@ class Story(Stage):
         self._module_is_armed()
 
     def _purge(self) -> None:
-        self._server.run([*self._tool.remove, DKMS])
+        self._server.run([*self._tool.remove, DKMS, COMMON])
         self._server.run(["test", "!", "-e", MODULE_FOLDER])
         if self._tool.purge:
-            self._server.run([*self._tool.purge, DKMS])
+            self._server.run([*self._tool.purge, DKMS, COMMON])
         places = ["/etc", "/usr", "/var/lib", "-not", "-path", "/var/lib/apt/*"]
         found = self._server.run(["find", *places, "-name", "*panicast*"]).out.split()
         if left := sorted(set(found) - set(self._tool.keeps)):

@@ -45,16 +45,22 @@ def test_module_package(name: str, box: Container) -> None:
     files = query(box, name, "panicast-dkms", "-l")
     sources = {path for path in source.files("kmod") if path.endswith((".c", ".h"))}
     assert {f"{SOURCES}/{path}" for path in sources | {"Kbuild", "dkms.conf"}} <= set(files)
+    requires = query(box, name, "panicast-dkms", "--requires")
+    common = f"panicast-common = {VERSION}-{rpm.RELEASE}{TARGETS[name].dist}"
+    assert set(TARGETS[name].kernel_devel) | {"dkms", "kmod", common} <= set(requires)
+    # Nobody has looked for what the module's sources may need.
+    assert not [line for line in requires if line.startswith("/") and line != "/bin/sh"]
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_every_package_with_a_module_needs(name: str, box: Container) -> None:
+    files = query(box, name, "panicast-common", "-l")
     assert {"/usr/lib/modules-load.d/panicast.conf", "/usr/share/man/man8/panicast-ctl.8.gz"} <= set(files)
     units = {f"/usr/lib/systemd/system/panicast{name}.service" for name in ("", "-kept")}
     assert units | {"/usr/lib/systemd/system-preset/85-panicast.preset"} <= set(files)
     parts = {name[5:] for name in source.files("kmod") if name.startswith("dist/ctl/")}
     assert {f"/usr/share/panicast/{part}" for part in parts | {"sysctl.conf"}} <= set(files)
-    assert query(box, name, "panicast-dkms", "-c") == ["/etc/modprobe.d/panicast.conf"]
-    requires = query(box, name, "panicast-dkms", "--requires")
-    assert set(TARGETS[name].kernel_devel) | {"dkms", "kmod"} <= set(requires)
-    # Nobody has looked for what the module's sources may need.
-    assert not [line for line in requires if line.startswith("/") and line != "/bin/sh"]
+    assert query(box, name, "panicast-common", "-c") == ["/etc/modprobe.d/panicast.conf"]
 
 
 def test_sources_are_as_they_were(box: Container) -> None:
@@ -124,6 +130,8 @@ def test_evidence(name: str, packaged: Callable) -> None:
         assert built["inputs"]["host"] in (rpm.REAL, rpm.DEBIAN)
         stem = f"{component.package}-{VERSION}-{rpm.RELEASE}{TARGETS[name].dist}"
         files = {f"{stem}.noarch.rpm", f"{stem}.src.rpm", f"{component.package}.spec"}
+        # The module's has a second one.
+        files |= {f"{stem.replace('-dkms-', '-common-')}.noarch.rpm"}
         assert {entry["file"] for entry in built["files"]} == files
     sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
     assert set(sums) == {path.name for path in folder.iterdir() if path.is_file()} - {
@@ -141,6 +149,6 @@ def test_same_inputs_give_same_bytes(client: docker.DockerClient, packaged: Call
             built = rpm.Build(Order(client, metadata.load(), component, around=OTHER), TARGETS["el9"])
             built.run(tmp_path, log)
     again = [path for path in tmp_path.iterdir() if path.suffix in (".rpm", ".spec")]
-    assert len(again) == 9
+    assert len(again) == 10
     for path in again:
         assert path.read_bytes() == (first / path.name).read_bytes(), path.name

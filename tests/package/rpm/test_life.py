@@ -12,7 +12,7 @@ from panicast_build.build import verified
 from panicast_build.targets import metadata
 
 VERSION, NEWER = metadata.load().version, "0.99.0"
-PACKAGES = ("panicast-dkms", "panicast-receiver")
+PACKAGES = ("panicast-dkms", "panicast-common", "panicast-receiver")
 UNIT = "panicast-receiver.service"
 CONFIGS = ("/etc/modprobe.d/panicast.conf", "/etc/panicast/receiver.toml")
 # The life, step by step, and the version that is there after each.

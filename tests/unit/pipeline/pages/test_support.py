@@ -64,7 +64,7 @@ def test_evidence_is_told(folder: Path) -> None:
     assert row().crashed.endswith("under tcg, 2026-05-04")
     verified.add_life("el9", [repo.PACKAGES[0]], verified.hashes("el9"), LIFE)
     assert row().installed == support.NOT_YET
-    verified.add_life("el9", [repo.PACKAGES[1]], verified.hashes("el9"), LIFE)
+    verified.add_life("el9", repo.PACKAGES[1:], verified.hashes("el9"), LIFE)
     assert row().installed == f"install, remove by dnf 4, rpm 4 on a host, {verified.today()}"
     assert row().reproduced == support.NOT_YET
     made = {"packages": SMOKE["packages"], "date": "2026-05-04"}

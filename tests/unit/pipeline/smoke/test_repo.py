@@ -19,12 +19,16 @@ def package(folder: Path, name: str) -> Package:
     return Package(path, name, "1", "ab" * 32)
 
 
-def test_recommended_packages_are_wanted_too() -> None:
+def test_recommended_packages_are_wanted_too_but_none_under_test() -> None:
     controls = [
-        {"Depends": "dkms", "Recommends": "linux-headers-amd64 | linux-headers"},
-        {"Depends": "python3:any"},
+        {
+            "Package": "a",
+            "Depends": "b (= 1), dkms",
+            "Recommends": "linux-headers-amd64 |\n linux-headers",
+        },
+        {"Package": "b", "Depends": "python3:any"},
     ]
-    assert debs.wants(controls) == "dkms, linux-headers-amd64 | linux-headers, python3:any"
+    assert debs.wants(controls) == "dkms, linux-headers-amd64 |\n linux-headers, python3:any"
 
 
 @pytest.mark.parametrize(
@@ -50,13 +54,13 @@ def test_packages_are_found_with_their_hashes(tmp_path: Path) -> None:
 
 
 def test_a_missing_package_is_said_with_the_command_that_builds_it(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no panicast-dkms in") as error:
+    with pytest.raises(UserError, match="no panicast-common in") as error:
         found(tmp_path)
     assert error.value.hint == "build it: ./inv package --distro debian-12"
 
 
 def test_two_versions_of_a_package_are_refused(tmp_path: Path) -> None:
     for version in ("1", "2"):
-        (tmp_path / f"panicast-dkms_{version}_all.deb").touch()
-    with pytest.raises(UserError, match="more than one panicast-dkms"):
+        (tmp_path / f"panicast-common_{version}_all.deb").touch()
+    with pytest.raises(UserError, match="more than one panicast-common"):
         found(tmp_path)
