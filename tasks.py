@@ -27,6 +27,7 @@ from panicast_build.crash import matrix as crash_matrix
 from panicast_build.crash import reach
 from panicast_build.crash import tree as crashed_trees
 from panicast_build.kernel import task as kernels
+from panicast_build.modules import task as prebuilt
 from panicast_build.pages import listing
 from panicast_build.pages import support as support_page
 from panicast_build.pages import workflows as ci_workflows
@@ -88,6 +89,27 @@ def package(
 ) -> None:
     """Build the packages that have changed into dist/DISTRO/."""
     packages.run(distro, component, rpm_host, jobs, pinned=locked, offline=offline, snapshot=snapshot)
+
+
+@command(
+    distro=TARGETS,
+    kernel="only for these kernels, as `uname -r` calls them, or the newest of these flavours, e.g. amd64",
+    key="sign the module with this PEM file's key and certificate (or PANICAST_MODULE_KEY)",
+    rpm_host="where RPMs are built: see ./inv --help package; debian has only Debian's kernels, for tests",
+    jobs="how many targets to build for at once (0: one for each CPU)",
+    snapshot="name the version after the commit: see ./inv --help package",
+)
+def modules(
+    _: Context,
+    distro: str = "",
+    kernel: str = "",
+    key: str = "",
+    rpm_host: str = "auto",
+    jobs: int = 1,
+    snapshot: bool = False,
+) -> None:
+    """Build packages with the module itself into dist/DISTRO/modules/, for servers without a compiler."""
+    prebuilt.run(distro, kernel, key, rpm_host, jobs, snapshot)
 
 
 @command(
@@ -203,6 +225,8 @@ def bench(
     distro="only these targets (all)",
     smoke="the targets whose packages to install and crash in virtual machines",
     sign="the GnuPG key to sign with; without it nothing is signed",
+    modules="the targets whose newest kernels get packages with the module itself, signed with the key "
+    "that PANICAST_MODULE_KEY names (none)",
     dry_run="only check, and list every step",
 )
 def release(
@@ -211,10 +235,11 @@ def release(
     distro: str = "",
     smoke: str = "debian-12,debian-13,el9",
     sign: str = "",
+    modules: str = "",
     dry_run: bool = False,
 ) -> None:
     """Test, build, smoke-test, sign and gather VERSION in release/VERSION; resumes if interrupted."""
-    releases.run(version, distro, smoke, sign, dry_run)
+    releases.run(version, distro, smoke, sign, dry_run, modules)
 
 
 @command(
@@ -253,10 +278,11 @@ def repo(
 @command(
     distro="only these of Debian's family (all)",
     kernels="then build the patched kernels of these targets, if their archives have newer sources (none)",
+    modules="then build the packages with the module itself for these targets' newest kernels (none)",
 )
-def watch(_: Context, distro: str = "", kernels: str = "") -> None:
+def watch(_: Context, distro: str = "", kernels: str = "", modules: str = "") -> None:
     """Build the module for the newest kernel of every suite's archive; stop at the first failure."""
-    kernel_watch.run(distro, kernels)
+    kernel_watch.run(distro, kernels, modules)
 
 
 @command()

@@ -16,10 +16,12 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-from panicast_build.build import package
-from panicast_build.core.paths import CACHE, ROOT, dist_dir
+from panicast_build.build import dist, package
+from panicast_build.core import paths
+from panicast_build.core.paths import CACHE, ROOT, dist_dir, modules_target
 from panicast_build.core.termination import terminable
 from panicast_build.engine import engine, images
+from panicast_build.modules import task as modules
 from panicast_build.targets import distros
 from panicast_build.targets.distros import DebDistro, Distro
 
@@ -126,6 +128,26 @@ def packaged() -> Callable[[Distro], Path]:
         return dist_dir(distro.name)
 
     return packaged
+
+
+# The kernels for which packages with the module itself are tested.
+FLAVOUR = "amd64"
+
+
+@pytest.fixture(scope="session")
+def prebuilt() -> Callable[..., Path]:
+    """Called with a target and a kernel (the newest of its FLAVOUR): the folder of the packages with the
+    module itself, built now if need be. It is not dist/, where signed ones may wait to be published."""
+
+    @cache
+    def prebuilt(distro: Distro, kernel: str = FLAVOUR) -> Path:
+        with pytest.MonkeyPatch.context() as patch:
+            for module in (paths, dist):
+                patch.setattr(module, "DIST", CACHE / "tested")
+            modules.run(distro.name, kernel)
+            return dist_dir(modules_target(distro.name))
+
+    return prebuilt
 
 
 @pytest.fixture(scope="session")

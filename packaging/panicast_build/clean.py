@@ -33,6 +33,7 @@ FOLDERS = {
     "logs": "logs of earlier runs, and screenshots",
     "mutate": "a copy of the tree that an interrupted ./inv mutate left",
     "smoke": "the virtual machines' disks: made again in minutes",
+    "tested": "the packages with the module itself that tests install: built again in minutes",
 }
 IMAGES = "container images: downloaded and made again, in up to an hour"
 UNITS = ("bytes", "KiB", "MiB", "GiB")

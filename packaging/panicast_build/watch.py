@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """./inv watch: builds the module for the newest kernels of the suites' archives, before users meet
-them, and the next patched kernels."""
+them, the next packages with the module itself, and the next patched kernels."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from typing import TextIO
 
 import docker
 
-from panicast_build.build import dist, source
+from panicast_build.build import dist, signing, source
 from panicast_build.core import paths, progress
 from panicast_build.core.errors import BuildError, UserError
 from panicast_build.core.paths import LOGS
 from panicast_build.engine import engine, images
 from panicast_build.engine.container import Container
-from panicast_build.kernel import config, signing
+from panicast_build.kernel import config
 from panicast_build.kernel import task as kernel_task
 from panicast_build.kernel.build import Options
 from panicast_build.kernel.tree import Wanted
+from panicast_build.modules import task as modules_task
 from panicast_build.targets import distros
 from panicast_build.targets.distros import DebDistro, Distro
 
@@ -35,9 +36,10 @@ INSTALL = ["apt-get", "install", "-y", "--no-install-recommends"]
 BUILDERS = ("gcc", "libc6-dev", "make", "xz-utils")
 
 
-def run(names: str = "", patched: str = "") -> None:
+def run(names: str = "", patched: str = "", modules: str = "") -> None:
     """Builds the module for the newest kernel of each suite of a comma list of distros ("": all of
-    Debian's family), then the patched kernels of another list ("": of none).
+    Debian's family), then of other lists ("": of none) the packages with the module itself, and the
+    patched kernels.
 
     Raises BuildError with the compiler's output at the first that breaks, and UserError at the end
     if an archive did not answer.
@@ -52,6 +54,8 @@ def run(names: str = "", patched: str = "") -> None:
             silent.append(f"{suite} ({problem})")
             continue
         progress.say(f"{suite}: the module is built for {', '.join(built)}")
+    for target in distros.select(modules) if modules else ():
+        modules_task.run(target.name)
     for target in distros.select(patched) if patched else ():
         _patched(target)
     if silent:

@@ -29,6 +29,9 @@ examine_module() {
 			problem not-loaded "the module is installed, but not loaded${why:+; the kernel log has: $why}" \
 				"sudo panicast-ctl reload; if it is refused: sudo dmesg | tail"
 		fi
+	elif ! built_here; then
+		problem not-built "no module for kernel $RELEASE: its package is not installed" \
+			"sudo $(module_package "$RELEASE") && sudo panicast-ctl reload"
 	elif [ ! -e "/lib/modules/$RELEASE/build/Makefile" ]; then
 		problem not-built "no module for kernel $RELEASE: its headers are not installed" \
 			"sudo $(headers_package "$RELEASE") && sudo panicast-ctl reload"
@@ -136,32 +139,15 @@ examine_kdump() {
 	fi
 }
 
-# The next kernel, and the one that an upgrade brings, want the module too.
-examine_kernels() {
-	for directory in /lib/modules/*/; do
-		kernel=${directory#/lib/modules/}
-		kernel=${kernel%/}
-		[ "$kernel" != "$RELEASE" ] || continue
-		[ -d "/lib/modules/$kernel/kernel" ] || continue
-		modinfo -k "$kernel" panicast >/dev/null 2>&1 && continue
-		if [ -e "/lib/modules/$kernel/build/Makefile" ]; then
-			problem kernel-without-module "installed kernel $kernel has no module" "sudo dkms autoinstall -k $kernel"
-		else
-			problem kernel-without-module "installed kernel $kernel has no module: its headers are not installed" \
-				"sudo $(headers_package "$kernel")"
-		fi
-	done
-	list=$(without_headers_metapackage)
-	while read -r image headers; do
-		[ -z "$image" ] || problem headers "$image installs each new kernel, but no package installs its headers, which DKMS needs to build the module" \
-			"sudo apt install $headers"
-	done <<-LIST
-		$list
-	LIST
-}
-
 doctor() {
-	[ $# -eq 0 ] || die "doctor takes no argument" 2
+	case "$*" in
+	'') ;;
+	--next)
+		doctor_next
+		return
+		;;
+	*) die "doctor takes --next or no argument" 2 ;;
+	esac
 	examine_module
 	examine_cards
 	examine_settings

@@ -43,17 +43,17 @@ headers_package() { # RELEASE
 }
 
 # Debian's and Ubuntu's packages that bring each new kernel (linux-image-amd64, linux-image-generic-hwe-24.04), and
-# are here without those that bring its headers: "IMAGE HEADERS" a line.
-without_headers_metapackage() {
+# are here without what is needed for it, linux-headers or panicast-modules: "IMAGE WANTED" a line.
+without_metapackage() { # NEEDED
 	has_command dpkg-query || return 0
-	here=$(dpkg-query -W -f='${db:Status-Abbrev} ${Package}\n' 'linux-image-*' 'linux-headers-*' 2>/dev/null |
+	here=$(dpkg-query -W -f='${db:Status-Abbrev} ${Package}\n' 'linux-image-*' "$1-*" 2>/dev/null |
 		sed -n 's/^[a-z]i *//p')
 	for image in $here; do
 		flavour=${image#linux-image-}
 		case $image in
-		linux-image-[0-9]* | *-dbg | linux-image-extra-* | linux-image-unsigned-* | linux-headers-*) continue ;;
+		linux-image-[0-9]* | *-dbg | linux-image-extra-* | linux-image-unsigned-* | "$1"-*) continue ;;
 		esac
-		printf '%s\n' "$here" | grep -qx "linux-headers-$flavour" || echo "$image linux-headers-$flavour"
+		printf '%s\n' "$here" | grep -qx "$1-$flavour" || echo "$image $1-$flavour"
 	done
 }
 

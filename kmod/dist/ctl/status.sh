@@ -68,7 +68,9 @@ status() {
 	line kdump "$(kdump_says)"
 	line kept "$(kept_says)"
 	line "secure boot" "$(secure_boot)"
-	if [ -e "/lib/modules/$RELEASE/build/Makefile" ]; then
+	if ! built_here; then
+		line "built by" "its package; the next boot's kernel: panicast-ctl doctor --next"
+	elif [ -e "/lib/modules/$RELEASE/build/Makefile" ]; then
 		line headers "installed"
 	else
 		line headers "missing: $(headers_package "$RELEASE")"

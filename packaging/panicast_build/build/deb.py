@@ -8,6 +8,7 @@ import email.utils
 import hashlib
 import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
@@ -31,30 +32,38 @@ RECEIVER = "receiver"
 REVISION = "1"
 
 
-def version(project: Project, distro: DebDistro) -> str:
+def version(project: Project, distro: DebDistro, suffix: str = "") -> str:
     """Returns the version of the distro's packages, Debian revision included."""
-    return f"{project.version}-{REVISION}{distro.version_suffix}"
+    return f"{project.version}-{REVISION}{distro.version_suffix}{suffix}"
 
 
-def render(project: Project, component: Component, distro: DebDistro, epoch: int) -> dict[str, bytes]:
+def render(
+    project: Project,
+    component: Component,
+    distro: DebDistro,
+    epoch: int,
+    suffix: str = "",
+    more: Mapping[str, object] | None = None,
+) -> dict[str, bytes]:
     """Returns the debian/ folder of a component (path within it -> contents), with its templates
-    rendered."""
-    top = TEMPLATES / component.package
+    rendered. suffix is appended to the version; the templates know more besides."""
+    top = TEMPLATES / component.templates
     environment = templating.environment(top, TEMPLATES / "shared", templating.SHARED, lines=False)
     values = {
         "project": project,
         "package": component.package,
         "distro": distro,
-        "version": version(project, distro),
+        "version": version(project, distro, suffix),
         "date": email.utils.formatdate(epoch),
         "changelog": changelog.debian(
             changelog.of(project.version),
             component.package,
-            version(project, distro),
+            version(project, distro, suffix),
             distro.suite,
             project.maintainer,
             epoch,
         ),
+        **(more or {}),
     }
     return {name: environment.get_template(name).render(values).encode() for name in archive.read_tree(top)}
 
@@ -95,15 +104,15 @@ class Build:
 
     def __init__(self, order: Order, distro: DebDistro) -> None:
         project, component = order.project, order.component
-        self._client = order.client
+        self._client, self._order = order.client, order
         self._epoch = order.time
         self._name = f"{component.package}-{project.version}"
         self._orig_name = f"{component.package}_{project.version}.orig.tar"
         self._orig = io.BytesIO()
         files = {**order.files, **taken_along(component, distro), "LICENSE": ROOT / "LICENSE"}
         archive.write_tar(self._orig, files, mtime=self._epoch, prefix=f"{self._name}/")
-        self._debian = render(project, component, distro, self._epoch)
-        self._image = image(order.client, project, distro, order.pinned)
+        self._debian = render(project, component, distro, self._epoch, order.suffix, order.values)
+        self._image = order.image or image(order.client, project, distro, order.pinned)
         self._around = order.around
         self._environment = {
             "SOURCE_DATE_EPOCH": str(self._epoch),
@@ -118,21 +127,22 @@ class Build:
             "image": pins.of(self._client, self._image),
             "environment": self._environment,
             "builder": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
+            **self._order.signed_by,
         }
 
     def run(self, into: Path, log: TextIO) -> None:
         """Writes the binary and source packages, .changes and .buildinfo into the folder into."""
         tree = f"{BUILD}/{self._name}"
         around = self._around
-        with around.container(self._client, self._image, self._environment) as box:
+        with self._order.container(self._image, self._environment) as box:
             box.run(["mkdir", "-p", tree], log=log)
             box.write({self._orig_name: self._orig.getvalue()}, BUILD, mtime=self._epoch)
             box.run(["gzip", "-9n", self._orig_name], log=log, cwd=BUILD)
             box.run(["tar", "-xzf", f"{self._orig_name}.gz"], log=log, cwd=BUILD)
             debian = {f"debian/{name}": text for name, text in self._debian.items()}
             box.write(debian, tree, mtime=self._epoch)
-            around.give(box, BUILD, log)
-            argv = ["dpkg-buildpackage", "-us", "-uc", "-sa"]
+            self._order.give(box, BUILD, log)
+            argv = ["dpkg-buildpackage", "-us", "-uc", "-sa", *self._order.options]
             box.run(around.argv(argv), log=log, user=around.user, cwd=tree)
             found = box.run(["find", BUILD, "-maxdepth", "1", "-type", "f"], log=log).output.split()
             for path in found:

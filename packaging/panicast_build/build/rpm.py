@@ -45,13 +45,20 @@ REPRODUCIBLE = {
 
 
 def render(
-    project: Project, component: Component, distro: RpmDistro, epoch: int, release: str = RELEASE
+    project: Project,
+    component: Component,
+    distro: RpmDistro,
+    epoch: int,
+    release: str = RELEASE,
+    more: Mapping[str, object] | None = None,
 ) -> dict[str, bytes]:
-    """Returns the rendered spec of a component, and the sources that are templates, by file name."""
-    top = TEMPLATES / component.package
+    """Returns the rendered spec of a component, and the sources that are templates, by file name. The
+    templates know more besides."""
+    top = TEMPLATES / component.templates
     environment = templating.environment(top, templating.SHARED)
     values = {
         "project": project,
+        "package": component.package,
         "distro": distro,
         "manager": rpmroot.MANAGERS[distro.manager],
         "release": release,
@@ -61,8 +68,14 @@ def render(
         ),
         "vendored": {vendored.distribution(name): vendored.version(name) for name in distro.vendored},
         "licences": ["GPL-2.0-or-later", *vendored.licences(distro.vendored)],
+        **(more or {}),
     }
-    return {name: environment.get_template(name).render(values).encode() for name in archive.read_tree(top)}
+    rendered = {name: environment.get_template(name).render(values) for name in archive.read_tree(top)}
+    # The spec is called as its package, of which several kernels may have one each.
+    return {
+        name.replace(f"{component.templates}.spec", f"{component.package}.spec"): text.encode()
+        for name, text in rendered.items()
+    }
 
 
 def host(client: docker.DockerClient, distro: RpmDistro, wanted: str) -> str:
@@ -127,7 +140,7 @@ class Build:
 
     def __init__(self, order: Order, distro: RpmDistro, wanted_host: str = AUTO) -> None:
         project, component = order.project, order.component
-        self._client = order.client
+        self._client, self._order = order.client, order
         self._epoch = order.time
         self._host = host(order.client, distro, wanted_host)
         if self._host == DEBIAN:
@@ -135,7 +148,7 @@ class Build:
         self._spec = f"{component.package}.spec"
         self._dist = distro.dist
         top = f"{component.package}-{project.version}"
-        self._files = render(project, component, distro, self._epoch)
+        self._files = render(project, component, distro, self._epoch, RELEASE + order.suffix, order.values)
         self._files[f"{top}.tar.gz"] = _archive(
             {**order.files, "LICENSE": ROOT / "LICENSE"}, f"{top}/", self._epoch
         )
@@ -143,7 +156,7 @@ class Build:
             self._files["vendored.tar.gz"] = _archive(
                 vendored.files(distro.vendored), "vendored/", self._epoch
             )
-        self._image = host_image(order.client, project, distro, self._host, order.pinned)
+        self._image = order.image or host_image(order.client, project, distro, self._host, order.pinned)
         self._around = order.around
         self._environment = {"SOURCE_DATE_EPOCH": str(self._epoch)}
 
@@ -155,6 +168,7 @@ class Build:
             "image": pins.of(self._client, self._image),
             "environment": self._environment,
             "builder": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
+            **self._order.signed_by,
         }
 
     def argv(self) -> list[str]:
@@ -174,13 +188,13 @@ class Build:
     def run(self, into: Path, log: TextIO) -> None:
         """Writes the binary and source packages and the rendered spec into the folder into."""
         around = self._around
-        with around.container(self._client, self._image, self._environment) as box:
+        with self._order.container(self._image, self._environment) as box:
             box.run(["mkdir", "-p", f"{BUILD}/SPECS", f"{BUILD}/SOURCES"], log=log)
             spec = {self._spec: self._files[self._spec]}
             others = {name: text for name, text in self._files.items() if name != self._spec}
             box.write(spec, f"{BUILD}/SPECS", mtime=self._epoch)
             box.write(others, f"{BUILD}/SOURCES", mtime=self._epoch)
-            around.give(box, BUILD, log)
+            self._order.give(box, BUILD, log)
             # The source RPM says whose they are, and the others have a hash of it.
             box.run(["chown", "-R", "root:root", f"{BUILD}/SPECS", f"{BUILD}/SOURCES"], log=log)
             box.run(around.argv(self.argv()), log=log, user=around.user, cwd=BUILD)

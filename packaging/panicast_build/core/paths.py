@@ -26,6 +26,11 @@ def dist_dir(target: str) -> Path:
     return DIST / target
 
 
+def modules_target(distro: str) -> str:
+    """Returns the target of the packages with the module itself, for a distro's kernels."""
+    return f"{distro}/modules"
+
+
 def kernel_target(distro: str) -> str:
     """Returns the target of a distro's patched kernel."""
     return f"{distro}/kernel"

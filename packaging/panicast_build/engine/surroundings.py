@@ -25,11 +25,16 @@ class Surroundings:
     later: str = ""
     cpus: str = ""
 
-    def container(self, client: docker.DockerClient, image: str, env: Mapping[str, str]) -> Container:
-        """Returns the container for a build."""
-        return Container(
-            client, image, env={**env, **self.environment}, hostname=self.hostname, cpus=self.cpus
-        )
+    def container(
+        self,
+        client: docker.DockerClient,
+        image: str,
+        env: Mapping[str, str],
+        tmpfs: Mapping[str, str] | None = None,
+    ) -> Container:
+        """Returns the container for a build; tmpfs maps mount points in memory to their options."""
+        env = {**env, **self.environment}
+        return Container(client, image, env=env, hostname=self.hostname, cpus=self.cpus, tmpfs=tmpfs)
 
     def give(self, box: Container, folder: str, log: TextIO) -> None:
         """Makes the user, whom it creates if needed, the owner of a folder of the container."""

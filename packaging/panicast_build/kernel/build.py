@@ -12,10 +12,11 @@ from typing import NamedTuple, TextIO
 
 import docker
 
+from panicast_build.build import signing
 from panicast_build.core import progress
 from panicast_build.core.errors import BuildError
 from panicast_build.engine.container import Container
-from panicast_build.kernel import ccache, debsource, estimate, series, signing
+from panicast_build.kernel import ccache, debsource, estimate, series
 from panicast_build.kernel.source import Source
 from panicast_build.kernel.tree import BUILD, MODULE, USER, Prepared, Wanted, module_sources
 from panicast_build.targets.metadata import Project

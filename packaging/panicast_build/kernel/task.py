@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import docker
 
-from panicast_build.build import assemble, dist
+from panicast_build.build import assemble, dist, signing
 from panicast_build.build.assemble import Builder
 from panicast_build.core import paths
 from panicast_build.core.errors import UserError
 from panicast_build.engine import engine
-from panicast_build.kernel import check, config, deb, rpm, signing
+from panicast_build.kernel import check, config, deb, rpm
 from panicast_build.kernel.build import Options
 from panicast_build.kernel.tree import Wanted
 from panicast_build.targets import distros, metadata

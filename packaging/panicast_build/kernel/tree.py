@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from panicast_build.build import signing
 from panicast_build.build import source as tree_source
 from panicast_build.engine.container import Container
-from panicast_build.kernel import config, series, signing
+from panicast_build.kernel import config, series
 from panicast_build.kernel.config import Config
 from panicast_build.kernel.source import Source
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from panicast_build.build import dist
+from panicast_build.core import paths
 from panicast_build.targets import distros
 from panicast_build.targets.distros import Distro
 
@@ -19,12 +20,19 @@ def show(as_json: bool = False) -> None:
     if as_json:
         print(json.dumps([_described(distro) for distro in distros.load().values()], indent=2))
         return
-    table = Table("distro", "what it is", "kernel", "packages", "image", "last built", box=SIMPLE)
+    heads = ("distro", "what it is", "kernel", "packages", "image", "last built", "modules for")
+    table = Table(*heads, box=SIMPLE)
     for distro in distros.load().values():
         built = dist.read(distro.name)
         last = f"{built['version']} of {built['git']['commit'][:12]}" if built else "never"
-        table.add_row(distro.name, distro.title, distro.kernel, distro.family, distro.image, last)
+        what = (distro.name, distro.title, distro.kernel, distro.family, distro.image)
+        table.add_row(*what, last, _kernels(distro))
     Console().print(table)
+
+
+def _kernels(distro: Distro) -> str:
+    """Returns the kernels for which dist/ has packages with the module itself, in words."""
+    return ", ".join(dist.read(paths.modules_target(distro.name)).get("components", {})) or "none"
 
 
 def _described(distro: Distro) -> dict[str, str]:

@@ -19,6 +19,7 @@ from in_toto_attestation.v1.statement import Statement
 from packageurl import PackageURL
 
 from panicast_build.build import dist
+from panicast_build.core import paths
 from panicast_build.targets import vendored
 from panicast_build.targets.changelog import Entry
 from panicast_build.targets.distros import Distro
@@ -44,7 +45,7 @@ def sbom(project: Project, distros: Sequence[Distro], folder: Path, now: datetim
     root = Component(name=project.name, version=project.version, type=ComponentType.APPLICATION)
     bom.metadata.component = root
     for distro in distros:
-        for path in sorted((folder / distro.name).iterdir()):
+        for path in sorted((folder / distro.name).rglob("*")):
             if path.suffix in PACKAGES:
                 bom.components.add(_package(project, distro, path))
     bom.register_dependency(root, bom.components)
@@ -81,6 +82,7 @@ def provenance(project: Project, distros: Sequence[Distro], folder: Path, commit
         for path in files(folder)
         if path.name != PROVENANCE
     ]
+    targets = [name for d in distros for name in (d.name, paths.modules_target(d.name))]
     predicate = {
         "buildDefinition": {
             "buildType": f"{project.homepage}/release/v1",
@@ -90,7 +92,7 @@ def provenance(project: Project, distros: Sequence[Distro], folder: Path, commit
             },
             "resolvedDependencies": [
                 {"uri": f"git+{project.homepage}", "digest": {"gitCommit": commit}},
-                *_images([dist.read(distro.name) for distro in distros]),
+                *_images([dist.read(target) for target in targets if (folder / target).is_dir()]),
             ],
         },
         "runDetails": {

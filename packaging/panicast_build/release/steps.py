@@ -12,12 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from panicast_build.build import dist, source
+from panicast_build.build import dist, signing, source
 from panicast_build.core import paths, progress
 from panicast_build.core.errors import UserError
 from panicast_build.core.paths import DIST, ROOT
 from panicast_build.core.run import run
-from panicast_build.kernel import signing
 from panicast_build.release import attestation, statements
 from panicast_build.repository import key
 from panicast_build.repository.key import Key
@@ -31,18 +30,26 @@ NO_KEYS = "/nonexistent"
 
 @dataclass(frozen=True)
 class Release:
-    """A release: its version, its targets, those to smoke-test, the key that signs, the folder."""
+    """A release: its version, its targets, those to smoke-test, the key that signs, the folder, and
+    the targets whose kernels get packages with the module itself."""
 
     version: str
     distros: tuple[Distro, ...]
     smoked: tuple[str, ...]
     sign: str
     folder: Path
+    modules: tuple[str, ...] = ()
 
     @property
     def tag(self) -> str:
         """Returns the name of its tag in git."""
         return f"v{self.version}"
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """Returns the folders of dist/ that it contains, each with the task that fills it."""
+        modules = {paths.modules_target(name): "modules" for name in self.modules}
+        return {**{distro.name: "package" for distro in self.distros}, **modules}
 
     @property
     def names(self) -> str:
@@ -60,11 +67,12 @@ class ReleaseStep:
     secrets: bool = False
 
 
-def inv(log: TextIO, *arguments: str, secrets: bool = False) -> None:
-    """Runs one of our tasks. Unless the task needs keys, hides what leads to them and gives it an
-    empty home."""
+def inv(log: TextIO, *arguments: str, secrets: bool = False, given: Sequence[str] = ()) -> None:
+    """Runs one of our tasks. Unless the task needs keys, hides what leads to them, except the given
+    names, and gives it an empty home."""
     with tempfile.TemporaryDirectory(prefix="panicast-home-") as home:
         none = {name: NO_KEYS if name == "GNUPGHOME" else "" for name in SECRETS}
+        none = {name: value for name, value in none.items() if name not in given}
         env = {} if secrets else {**none, "HOME": home, "PANICAST_CACHE": str(paths.CACHE)}
         run([sys.executable, "-m", "invoke", "--search-root", ROOT, *arguments], log=log, env=env)
 
@@ -75,6 +83,13 @@ def _test(_: Release, log: TextIO) -> None:
 
 def _package(release: Release, log: TextIO) -> None:
     inv(log, "package", "--distro", release.names)
+
+
+def _modules(release: Release, log: TextIO) -> None:
+    if not release.modules:
+        progress.say("  none: --modules names the targets")
+    for name in release.modules:
+        inv(log, "modules", "--distro", name, given=(signing.SETTING, signing.PIN))
 
 
 def _lint(_: Release, log: TextIO) -> None:
@@ -92,22 +107,18 @@ def _collect(release: Release, log: TextIO) -> None:
     """Copies what was built, if it is complete and of this commit. Deletes what an earlier try
     left."""
     shutil.rmtree(release.folder)
-    for distro in release.distros:
-        stated = dist.read(distro.name)
+    for target, task in release.targets.items():
+        stated = dist.read(target)
         if stated.get("version") != release.version:
-            raise UserError(
-                f"dist/{distro.name} is not of {release.version}", "build it again: ./inv package"
-            )
+            raise UserError(f"dist/{target} is not of {release.version}", f"build it again: ./inv {task}")
         for component in stated["components"].values():
-            if not dist.intact(distro.name, component):
-                raise UserError(f"dist/{distro.name} is not as it was built", "build it again: ./inv package")
-        into = release.folder / distro.name
-        shutil.copytree(
-            paths.dist_dir(distro.name), into, ignore=lambda top, names: _folders(Path(top), names)
-        )
+            if not dist.intact(target, component):
+                raise UserError(f"dist/{target} is not as it was built", f"build it again: ./inv {task}")
+        into = release.folder / target
+        shutil.copytree(paths.dist_dir(target), into, ignore=lambda top, names: _folders(Path(top), names))
         # The release's own sums are over the packages as users get them.
         (into / dist.SUMS).unlink()
-        log.write(f"{distro.name}: {len(list(into.iterdir()))} files\n")
+        log.write(f"{target}: {len(list(into.iterdir()))} files\n")
     entry = changelog.parse(changelog.PATH.read_text())[0]
     notes = statements.notes(metadata.load(), entry, release.distros, release.smoked)
     (release.folder / statements.NOTES).write_text(notes)
@@ -136,7 +147,7 @@ def _take_signed(release: Release) -> None:
     """Replaces RPMs by the repository's, because signing changes them."""
     published = {path.name: path for path in (release.folder / "repo/current/").rglob("*.rpm")}
     for distro in release.distros:
-        for path in (release.folder / distro.name).glob("*.rpm"):
+        for path in (release.folder / distro.name).rglob("*.rpm"):
             shutil.copyfile(published[path.name], path)
 
 
@@ -165,6 +176,12 @@ def _tag(release: Release, log: TextIO) -> None:
 
 STEPS = (
     ReleaseStep("package", "build the packages of every target: ./inv package", _package),
+    ReleaseStep(
+        "modules",
+        "build the packages with the module itself, signed: ./inv modules",
+        _modules,
+        secrets=True,
+    ),
     ReleaseStep("lint", "run every linter: ./inv lint", _lint),
     ReleaseStep("test", "run every test: ./inv test", _test),
     ReleaseStep("smoke", "crash machines that have them installed: ./inv smoke", _smoke),

@@ -26,15 +26,16 @@ VERSION = re.compile(r"\d+\.\d+\.\d+")
 STAMPS = "steps"
 
 
-def run(version: str, names: str, smoked: str, sign: str, dry: bool) -> None:
-    """Releases version for a comma list of distros ("": all), and smoke-tests another list; dry
-    only lists the steps."""
+def run(version: str, names: str, smoked: str, sign: str, dry: bool, modules: str = "") -> None:
+    """Releases version for a comma list of distros ("": all), smoke-tests another list, and builds
+    modules for the newest kernels of a third; dry only lists the steps."""
     release = Release(
         version=version,
         distros=tuple(distros.select(names or distros.ALL)),
         smoked=tuple(distro.name for distro in distros.select(smoked)) if smoked else (),
         sign=sign,
         folder=_unfinished(version) / version,
+        modules=tuple(distro.name for distro in distros.select(modules)) if modules else (),
     )
     check(release)
     if dry:
@@ -42,7 +43,8 @@ def run(version: str, names: str, smoked: str, sign: str, dry: bool) -> None:
         return
     state_version(release)
     release.folder.mkdir(parents=True, exist_ok=True)
-    asked = " ".join([str(source.commit()["commit"]), release.names, ",".join(release.smoked), sign])
+    lists = [release.names, ",".join(release.smoked), ",".join(release.modules)]
+    asked = " ".join([str(source.commit()["commit"]), *lists, sign])
     stamps = _unfinished(version) / STAMPS
     stamps.mkdir(exist_ok=True)
     for step in STEPS:

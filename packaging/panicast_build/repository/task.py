@@ -127,9 +127,11 @@ def _index(
 
 
 def _built(distro: Distro, signed: bool) -> Iterator[Path]:
-    """Returns the packages of a distro in dist/, and with a key its keyring package."""
+    """Returns the packages of a distro in dist/, those of ./inv modules too, and with a key its
+    keyring package."""
     suffixes = ARCHIVES[distro.family].SUFFIXES
-    for target in [distro.name, *([entry.target(distro)] if signed else [])]:
+    targets = [distro.name, paths.modules_target(distro.name)]
+    for target in [*targets, *([entry.target(distro)] if signed else [])]:
         for built in dist.read(target).get("components", {}).values():
             for file in built["files"]:
                 if file["file"].endswith(suffixes):
@@ -139,9 +141,10 @@ def _built(distro: Distro, signed: bool) -> Iterator[Path]:
 def _withdraw(made: Snapshot, project: Project) -> None:
     """Removes what earlier versions published beside the module: kernels and the distribution's
     headers, which any upgrade of a stranger's machine would install."""
+    ours = (project.name, f"kmod-{project.name}")
     for place in list(made.packages):
         path = Path(place)
-        if kernels.COMPONENT not in path.parts and not path.name.startswith(project.name):
+        if kernels.COMPONENT not in path.parts and not path.name.startswith(ours):
             (made.folder / place).unlink()
             del made.packages[place]
 

@@ -61,6 +61,8 @@ class DebDistro(Distro):
     version_suffix: str
     kernel_image: str
     kernel_headers: str
+    flavours: tuple[str, ...] = field(kw_only=True)
+    modules_folder: str = field(kw_only=True)
     other_kernel: tuple[str, ...] = field(default=(), kw_only=True)
     newer: tuple[str, ...] = field(default=(), kw_only=True)
     kernel_source: str = field(default="", kw_only=True)
@@ -69,6 +71,20 @@ class DebDistro(Distro):
 
     def __hash__(self) -> int:
         return hash(self.name)
+
+
+@dataclass(frozen=True)
+class Kmod:
+    """How packages with the module itself are called and built: see distros.toml."""
+
+    name: str
+    version: str
+    newest: str
+    requires: str
+    provides: tuple[str, ...]
+    ask: str
+    headers: str
+    builders: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -82,6 +98,7 @@ class RpmDistro(Distro):
     guest: list[str]
     kernel_devel: list[str]
     headers: str
+    kmod: Kmod
     systemd: str
     service: dict[str, str]
     firewalld: str

@@ -29,12 +29,18 @@ class Project:
 
 @dataclass(frozen=True)
 class Component:
-    """A part that is packaged by itself: its source folder, its (source) package's name, and the
-    families that have it."""
+    """A part that is packaged by itself: its source folder, its (source) package's name, the
+    families that have it, and the folder of its templates ("": the package's name)."""
 
     name: str
     package: str
     families: tuple[str, ...] = ("deb", "rpm")
+    folder: str = ""
+
+    @property
+    def templates(self) -> str:
+        """Returns the name of the folder of its templates, for each family."""
+        return self.folder or self.package
 
 
 COMPONENTS = {

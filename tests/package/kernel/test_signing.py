@@ -9,13 +9,14 @@ from pathlib import Path
 import docker
 import pytest
 
+from panicast_build.build import signing
+from panicast_build.build.signing import ModuleKey
 from panicast_build.core import tools
 from panicast_build.core.errors import UserError
 from panicast_build.core.run import run
 from panicast_build.engine import images
-from panicast_build.kernel import build, ccache, config, signing
+from panicast_build.kernel import build, ccache, config
 from panicast_build.kernel.build import Options, Workshop
-from panicast_build.kernel.signing import ModuleKey
 from panicast_build.kernel.tree import USER, Wanted
 from panicast_build.targets.distros import DebDistro
 

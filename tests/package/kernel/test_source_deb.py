@@ -14,11 +14,11 @@ import docker
 import pytest
 from debian.deb822 import Deb822
 
+from panicast_build.build.signing import ModuleKey
 from panicast_build.engine import images
 from panicast_build.engine.container import Container
 from panicast_build.kernel import build, config, deb, source
 from panicast_build.kernel.build import Options
-from panicast_build.kernel.signing import ModuleKey
 from panicast_build.kernel.tree import BUILD, TREE, USER, Wanted
 from panicast_build.targets import distros, metadata
 

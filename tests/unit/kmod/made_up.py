@@ -15,7 +15,7 @@ DIST = ROOT / "kmod/dist"
 # Where the scripts look at the machine.
 PLACES = (
     *("/sys/", "/proc/", "/etc/", "/boot", "/lib/modules/", "/usr/share/panicast", "/dev/panicast"),
-    *("/var/lib/panicast-ctl", "/var/lib/systemd", "/var/lib/kdump", "/var/crash"),
+    *("/var/lib/panicast-ctl", "/var/lib/systemd", "/var/lib/kdump", "/var/crash", "/usr/src/"),
 )
 MODULE = "sys/module/panicast"
 # In force on a machine that nobody has set anything on.
@@ -57,6 +57,8 @@ class Machine:
         self.write("parms", "".join(PARMS))
         self.command("modprobe", f'[ "$1" = -c ] && cat {self.root}/modprobe-c')
         self.write("modprobe-c", "")
+        # DKMS builds the module here.
+        self.write("usr/src/panicast-1.2/dkms.conf", "")
 
     def write(self, path: str, content: str | bytes) -> Path:
         """A file of the machine."""

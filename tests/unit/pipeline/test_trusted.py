@@ -202,8 +202,11 @@ def test_no_step_but_those_that_sign_is_led_to_a_key(tmp_path: Path, monkeypatch
     )
     with (tmp_path / "log").open("w") as log:
         steps.inv(log, "show")
-    assert (tmp_path / "log").read_text().splitlines()[-1] == "[]"
-    assert {step.name for step in steps.STEPS if step.secrets} == {"sign", "tag"}
+        log.flush()
+        assert (tmp_path / "log").read_text().splitlines()[-1] == "[]"
+        steps.inv(log, "show", given=("PANICAST_MODULE_KEY",))
+    assert (tmp_path / "log").read_text().splitlines()[-1] == "['PANICAST_MODULE_KEY']"
+    assert {step.name for step in steps.STEPS if step.secrets} == {"modules", "sign", "tag"}
 
 
 def container(*names: str) -> Any:

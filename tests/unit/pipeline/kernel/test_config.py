@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from panicast_build.build import signing
 from panicast_build.core.errors import UserError
 from panicast_build.core.progress import Step
-from panicast_build.kernel import ccache, config, estimate, signing, source
+from panicast_build.kernel import ccache, config, estimate, source
 from panicast_build.targets import distros
 from panicast_build.targets.distros import DebDistro
 

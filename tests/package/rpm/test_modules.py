@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""RPMs with the module itself on a Debian root, for its kernel: without a compiler, and from panicast-dkms to
+them and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import docker
+import pytest
+
+from panicast_build.build import dist, rpm
+from panicast_build.core import paths
+from panicast_build.core.paths import ROOT
+from panicast_build.engine import images
+from panicast_build.engine.container import Container
+from panicast_build.modules import task
+from panicast_build.targets import distros, metadata
+
+VERSION = metadata.load().version
+DKMS, COMMON, NEWEST = "panicast-dkms", "panicast-common", "kmod-panicast"
+CONFIG = "/etc/modprobe.d/panicast.conf"
+# The kernel, as its own package says it to rpm.
+KERNEL = """
+Name: kernel-core
+Version: 1
+Release: 1
+Summary: A kernel
+License: GPL-2.0-only
+BuildArch: noarch
+Provides: kernel-uname-r = {number}-{rest}
+
+%description
+As rpm sees it.
+
+%files
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Those for Debian's kernel. They are nothing to publish, and so lie in another dist/."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (paths, dist):
+            patch.setattr(module, "DIST", tmp_path_factory.mktemp("dist"))
+        task.run("el9", rpm_host=rpm.DEBIAN)
+        folder = paths.dist_dir(paths.modules_target("el9"))
+        return sorted(path for path in folder.glob("*.rpm") if not path.name.endswith(".src.rpm"))
+
+
+def test_rpmlint(made: list[Path], client: docker.DockerClient) -> None:
+    base = distros.get(rpm.DEBIAN_HOST)
+    builder = images.build(client, base, "build-rpm-debian")
+    with Container(client, images.build(client, base, "lint-rpm", buildargs={"BASE": builder})) as box:
+        box.write({path.name: path for path in made}, "/tmp")
+        box.put(ROOT / "packaging/rpmlint.toml", "/etc")
+        argv = ["rpmlint", "-c", "/etc/rpmlint.toml", *(path.name for path in made)]
+        said = box.run(argv, cwd="/tmp", check=False).output
+    assert " 0 errors, 0 warnings" in said, said
+
+
+def place(machine, kernel: str) -> str:
+    """Where modprobe finds the module, below the kernel's folder."""
+    found = machine.run(["modinfo", "-k", kernel, "-n", "panicast"]).output.strip()
+    assert machine.run(["modinfo", "-F", "version", found]).output.strip() == VERSION
+    return found.partition(f"/{kernel}/")[2]
+
+
+def test_life_and_change(made: list[Path], start: Callable) -> None:
+    machine = start()
+    kernel = machine.run(["ls", "/lib/modules"]).output.strip()
+    number, _, rest = kernel.partition("-")
+    spec = KERNEL.format(number=number, rest=rest.replace("-", "_"))
+    machine.write({"kernel.spec": spec.encode()}, "/tmp")
+    machine.run(["rpmbuild", "-bb", "--quiet", "/tmp/kernel.spec"])
+    machine.run(["sh", "-c", "mv /root/rpmbuild/RPMS/noarch/*.rpm /repo"])
+    machine.add(made)
+    before = machine.files()
+    machine.do("install", NEWEST)
+    names = machine.run(["rpm", "-qa", "--qf", "%{NAME}\n"]).output.split()
+    assert {NEWEST, f"{NEWEST}-{kernel}", COMMON} <= set(names) and not {"gcc", "make", "dkms"} & set(names)
+    assert place(machine, kernel) == "updates/panicast/panicast.ko"
+
+    edited = machine.read(CONFIG) + b"# edited\n"
+    machine.write({Path(CONFIG).name: edited}, str(Path(CONFIG).parent))
+    machine.run([*machine.manager.argv, "swap", NEWEST, DKMS, "--allowerasing"])
+    machine.do("install", "kernel-devel")
+    assert place(machine, kernel).startswith("updates/dkms/panicast.ko")
+    machine.run([*machine.manager.argv, "swap", DKMS, NEWEST])
+    assert place(machine, kernel) == "updates/panicast/panicast.ko"
+    assert machine.read(CONFIG) == edited
+    assert machine.run(["rpm", "-q", DKMS], check=False).code == 1
+
+    machine.do("remove", NEWEST, f"{NEWEST}-{kernel}", COMMON, "kernel-devel")
+    assert machine.files() - before == {f"{CONFIG}.rpmsave"}

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A stock kernel crashes with the module that a package brings to servers without a compiler."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import docker
+import pytest
+from debian.debfile import DebFile
+
+from panicast_build.core import tools
+from panicast_build.crash import cases, guest, verdict
+from panicast_build.crash.kit import Kit, kit
+from panicast_build.smoke import vm
+from panicast_build.targets import distros, kernels
+
+# The kernel, and the target whose archive it is of; others by this variable, e.g. 6.1-arm64=debian-12.
+TESTED = os.environ.get("PANICAST_TEST_MODULES", "6.1=debian-12").split(",")
+
+
+def packaged(made: Kit, built: Path, folder: Path) -> Kit:
+    """The kit with the modules of the package for its kernel, in a folder of its own."""
+    (deb,) = built.glob(f"panicast-modules-{made.release}_*.deb")
+    data = DebFile(str(deb)).data.tgz()
+    shutil.copytree(made.folder, folder)
+    names = [name for name in data.getnames() if name.endswith(".ko")]
+    assert sorted(Path(name).name for name in names) == ["panicast.ko", "panicast_seal.ko"]
+    for name in names:
+        file = data.extractfile(name)
+        assert file is not None
+        (folder / Path(name).name).write_bytes(file.read())
+    return replace(made, folder=folder)
+
+
+@pytest.mark.parametrize("tested", TESTED)
+def test_its_record_arrives(
+    tested: str, client: docker.DockerClient, prebuilt: Callable[..., Path], tmp_path: Path
+) -> None:
+    name, _, target = tested.partition("=")
+    tools.need(vm.QEMU, "setpriv")
+    stock = kit(client, kernels.load()[name])
+    made = packaged(stock, prebuilt(distros.get(target), stock.release), tmp_path / "kit")
+    case = cases.load()["sysrq"]
+    outcome = guest.crash(made, "virtio-net-pci", case)
+    assert not verdict.fault(case, outcome), str(outcome)
