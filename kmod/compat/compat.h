@@ -288,6 +288,9 @@ static inline struct dst_entry *compat_ipv6_route(struct net *net,
 #elif defined(HAVE_IPV6_STUBS)
 	return ipv6_stub->ipv6_dst_lookup_flow(net, NULL, flow, NULL);
 #else
+	/* with ipv6.disable=1 there are no tables to look into */
+	if (!ipv6_mod_enabled())
+		return ERR_PTR(-EAFNOSUPPORT);
 	return ip6_dst_lookup_flow(net, NULL, flow, NULL);
 #endif
 }

@@ -27,6 +27,7 @@ def line(stats: Stats) -> str:
     merged = {**stats["packets"], "dropped by the kernel, buffer full": stats["lost"]}
     packets = merged.pop("packets", 0)
     merged |= {f"records {outcome}": count for outcome, count in stats["records"].items()}
+    merged |= {f"tests {what}": count for what, count in stats["tests"].items()}
     for name, counts in stats["sinks"].items():
         merged |= {f"{name} {what}": count for what, count in counts.items()}
     parts = [f"{name} {count}" for name, count in sorted(merged.items()) if count]

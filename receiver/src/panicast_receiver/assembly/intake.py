@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from mmap import mmap
 from typing import NamedTuple
 
-from ..records.record import Instant, Record, Source
+from ..records.record import Instant, Record, Source, reply_to
 from ..text import matches
 from ..wire.ethernet import PROTOCOL_UDP, parse_ethernet, parse_udp
 from ..wire.netconsole import parse_netconsole
@@ -101,7 +101,8 @@ class Intake:
             if isinstance(datagram, Drop):
                 self._drop(datagram)
                 continue
-            source = Source(packet.mac, packet.ip, interface(index))
+            reply = reply_to(datagram.data, datagram.sender_port, packet.to)
+            source = Source(packet.mac, packet.ip, interface(index), reply)
             records += self._take(Packet(datagram.data, source, port=datagram.port), now)
         return records
 
@@ -114,6 +115,8 @@ class Intake:
             datagram = parse_udp(packet)
             if isinstance(datagram, Drop):
                 return self._drop(datagram)
+            if reply := reply_to(datagram.data, datagram.sender_port, packet.to):
+                source = source._replace(reply=reply)
             return self._datagram(datagram.data, datagram.port, source, now, may_begin)
         raw = decode_raw(packet)
         if isinstance(raw, Drop):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ..assembly.intake import Intake, Packet
 from ..errors import ReceiverError
-from ..records.record import Instant, Record, Source
+from ..records.record import Instant, Record, Source, reply_to
 from ..settings.kinds import address_and_port
 from . import Read, attach_filter, grow_receive_buffer, interface_index, interface_name
 from .bpf import NOTHING, from_interfaces
@@ -22,8 +22,13 @@ _SO_RXQ_OVFL = 40
 #: The offset of the interface's index in a packet's control message: struct in_pktinfo,
 #: in6_pktinfo.
 _INDEX_AT = {(socket.IPPROTO_IP, _IP_PKTINFO): 0, (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO): 16}
+#: The slice of the packet's destination address there.
+_TO = {
+    (socket.IPPROTO_IP, _IP_PKTINFO): slice(8, 12),
+    (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO): slice(0, 16),
+}
 #: How an IPv4 address begins on an IPv6 socket.
-_MAPPED = "::ffff:"
+_MAPPED, _MAPPED_BYTES = "::ffff:", bytes(10) + b"\xff\xff"
 _NONE = ("0.0.0.0", "::")
 _MAX_DATAGRAM = 65536
 #: Datagrams read at a time before the clock and the other captures get their turn.
@@ -48,8 +53,8 @@ class UdpCapture:
         self._lost = 0
         self._buffer = bytearray(_MAX_DATAGRAM)
         try:
+            # No SO_BROADCAST: broadcasts are heard without it, and no forged address makes us send one.
             # No SO_REUSEADDR: with it any user of this machine could bind beside us and take the records.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             if sock.family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address != "::")
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
@@ -93,20 +98,40 @@ class UdpCapture:
         packets, records = 0, list[Record]()
         while packets < _BATCH:
             try:
-                size, ancillary, _, (ip, *_) = self._sock.recvmsg_into([self._buffer], 128)
+                size, ancillary, _, (ip, sender_port, *_) = self._sock.recvmsg_into([self._buffer], 128)
             except BlockingIOError:
                 break
-            iface = None
+            iface, to = None, b""
             for level, kind, data in ancillary:
                 if (level, kind) in _INDEX_AT:
                     iface = interface_name(struct.unpack_from("i", data, _INDEX_AT[level, kind])[0])
+                    to = data[_TO[level, kind]]
                 elif level == socket.SOL_SOCKET and kind == _SO_RXQ_OVFL:
                     self._lost = struct.unpack("I", data)[0]
             ip = ip[len(_MAPPED) :] if ip.startswith(_MAPPED) else ip
-            source = Source(ip=None if ip in _NONE else ip, iface=iface)
-            records += intake.feed(Packet(bytes(self._buffer[:size]), source, port=self.port), now)
+            data = bytes(self._buffer[:size])
+            reply = reply_to(data, sender_port, to.removeprefix(_MAPPED_BYTES))
+            source = Source(None, None if ip in _NONE else ip, iface, reply)
+            records += intake.feed(Packet(data, source, port=self.port), now)
             packets += 1
         return Read(packets, records)
+
+    def answer(self, data: bytes, source: Source, port: int, own: bytes) -> None:
+        """Send a datagram to where another came from, from our ``own`` address, or from the one that routing
+        chooses if that is empty. Raises OSError, also if ``own`` is no address of this machine."""
+        ip = source.ip or ""
+        if ":" not in ip:
+            info = struct.pack("=i4s4s", 0, own or bytes(4), bytes(4))
+            control = (socket.IPPROTO_IP, _IP_PKTINFO, info)
+            place: tuple[object, ...] = (ip, port)
+            if self._sock.family == socket.AF_INET6:
+                place = (_MAPPED + ip, port)
+        else:
+            # A link-local address means something on its link alone.
+            index = interface_index(source.iface) if source.iface and ip.startswith("fe80:") else 0
+            control = (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, struct.pack("=16si", own or bytes(16), 0))
+            place = (ip, port, 0, index)
+        self._sock.sendmsg([data], [control], socket.MSG_DONTWAIT, place)
 
     def lost(self) -> int:
         """See Capture. Known as of the last packet read."""

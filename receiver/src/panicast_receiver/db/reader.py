@@ -440,7 +440,7 @@ def _entry(row: sqlite3.Row) -> Entry:
             "crash": _crash(row["crash"]),
             "meaning": "pending" if row["signature"] is None else "failed" if row["failure"] else "found",
             "meaning_failure": row["failure"],
-            "source": source._asdict(),
+            "source": {"mac": source.mac, "ip": source.ip, "iface": source.iface},
             "meta": meta,
         },
         row["received_ns"],

@@ -373,7 +373,7 @@ class Store:
                     record.complete,
                     json.dumps(_pairs(record.gaps)),
                     record.mac,
-                    *record.source,
+                    *record.source[:3],
                     record.metadata,
                     body,
                     contested and not doubted,

@@ -11,7 +11,8 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import NamedTuple
 
-from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, HOST_BYTES, KEPT_EVENT, parse_metadata
+from ..wire.answer import is_test
+from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, HEADER, HOST_BYTES, KEPT_EVENT, parse_metadata
 from .extents import Gap, Run, gaps
 
 ID_BYTES = 6
@@ -27,12 +28,28 @@ _LONGEST_REASON = 1024
 _PANIC_LINE = re.compile(rb"Kernel panic - not syncing: ([^\n]{0,%d})" % _LONGEST_REASON)
 
 
+class Reply(NamedTuple):
+    """What an answer to a test takes: the header of one of its datagrams, the UDP port that it came from, and
+    the address that it was sent to."""
+
+    header: bytes
+    port: int
+    to: bytes
+
+
 class Source(NamedTuple):
     """Where a record was first heard from; ``iface`` is the receiver's own interface."""
 
     mac: str | None = None
     ip: str | None = None
     iface: str | None = None
+    #: None for all that nobody answers.
+    reply: Reply | None = None
+
+
+def reply_to(datagram: bytes, port: int, to: bytes) -> Reply | None:
+    """Return how a datagram from this port is answered, if it is one of a test."""
+    return Reply(datagram[: HEADER.size], port, to) if is_test(datagram) else None
 
 
 class Instant(NamedTuple):

@@ -40,10 +40,16 @@ LET_GO, LET_GO_S, LET_GO_SHARE = 256, 0.25, 0.1
 
 
 class Committer(threading.Thread):
-    """Runs until the hand-off is closed and empty. Calls ``tell`` when it has stored something.
-    ``failed`` tells that records could not be kept."""
+    """Runs until the hand-off is closed and empty. Calls ``tell`` when it has stored something, and
+    ``answer`` with each record that is whole now. ``failed`` tells that records could not be kept."""
 
-    def __init__(self, handoff: Handoff, store: Store, tell: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        handoff: Handoff,
+        store: Store,
+        tell: Callable[[], None] = lambda: None,
+        answer: Callable[[Record], None] = lambda record: None,
+    ) -> None:
         super().__init__(name="store", daemon=True)
         self.counts: Counter[str] = Counter()
         self.failed = False
@@ -53,6 +59,7 @@ class Committer(threading.Thread):
         self._handoff = handoff
         self._store = store
         self._tell = tell
+        self._answer = answer
         self._retention = Retention()
         self._calendar: Calendar | None = None
         self._retain_at = 0.0
@@ -100,6 +107,8 @@ class Committer(threading.Thread):
                             self.counts["contested"] += stored.contested
                             self.counts["doubted"] += stored.doubted
                         _announce(stored)
+                        if stored.outcome in ("new", "completed") and stored.record.complete:
+                            self._answer(stored.record)
                     self._tell()
                     # A large record counts for as many as it takes the room of.
                     self._stored += sum(1 + record.text_length // _USUAL_BYTES for record in batch)

@@ -38,6 +38,7 @@ from ..sinks.feeder import Feeder
 from ..wire.ethernet import ETHERTYPE_IPV6
 from ..wire.sealing import Keys
 from . import allocator, counts, memory, privileges
+from .answerer import Answerer
 from .committer import Committer
 from .explainer import Explainer
 from .handoff import Handoff
@@ -74,7 +75,8 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     with ExitStack() as stack:
         # The sockets first: what comes while an older database is brought up to date waits in them.
-        captures = open_captures(settings, stack)
+        udps = hold_ports(settings, stack)
+        captures = open_captures(settings, udps, stack)
         store = Store(settings.state_path(writing=True), beat=_ask_for_time())
         stack.callback(store.close)
         spill = Spill(store.path.parent, settings.spill_mib << 20)
@@ -90,8 +92,9 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
             return listener.rate > BURST
 
         explainer = Explainer(store.path, busy, store.is_usable)
-        committer = Committer(handoff, store, explainer.wake)
-        _put_into_force(settings, listener.intake, committer, ready.keys)
+        answerer = Answerer(udps[0], settings.netconsole_port)
+        committer = Committer(handoff, store, explainer.wake, answerer.answer)
+        _put_into_force(settings, listener.intake, committer, answerer, ready.keys)
         feeders = _feeders(ready.sinks, store, busy, committer)
         committer.start()
         listener.start()
@@ -100,7 +103,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         stack.callback(explainer.stop)
 
         def count() -> stats.Stats:
-            return counts.collect(listener, committer, explainer, feeders)
+            return counts.collect(listener, committer, explainer, answerer, feeders)
 
         # Who hears that it listens may ask how: doctor does.
         stats.write(store.path.parent, count())
@@ -110,7 +113,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         for feeder in feeders:
             feeder.start()
             logger.info("records are told to: %s", feeder.name)
-        alive = _Supervisor(store.path.parent, listener, committer, settings, reread, count).run()
+        alive = _Supervisor(store.path.parent, listener, committer, answerer, settings, reread, count).run()
         for feeder in feeders:
             feeder.stop()
         return 0 if alive and not committer.failed else 1
@@ -151,10 +154,10 @@ def _ask_for_time() -> Callable[[], None]:
     return ask
 
 
-def open_captures(settings: Settings, stack: ExitStack) -> Sequence[Capture]:
-    """Return the captures that the settings ask for; ``stack`` closes them. Raises ReceiverError."""
+def open_captures(settings: Settings, udps: Sequence[UdpCapture], stack: ExitStack) -> Sequence[Capture]:
+    """Return the captures that the settings ask for, with those that hold the ports; ``stack`` closes them.
+    Raises ReceiverError."""
     given = packet_sockets.given()
-    udps = hold_ports(settings, stack)
     rings = _rings(settings, udps, given, stack) if settings.capture != "udp" else []
     for sock in given:
         sock.close()
@@ -236,12 +239,15 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _put_into_force(settings: Settings, intake: Intake, committer: Committer, keys: Keys) -> None:
+def _put_into_force(
+    settings: Settings, intake: Intake, committer: Committer, answerer: Answerer, keys: Keys
+) -> None:
     """Apply the settings that may change while we run."""
     intake.set_limits(_limits(settings), settings.raw_window_s)
     intake.rates.sources.per_minute = settings.source_records_per_minute
     intake.rates.macs.per_minute = settings.mac_records_per_minute
-    intake.keys = keys
+    intake.keys = answerer.keys = keys
+    answerer.confirm = settings.confirm
     intake.require_sealed = settings.require_sealed
     intake.sealed_hosts = parse_names(settings.sealed_hosts)
     committer.take_sealed_alone_of(intake.sealed_hosts)
@@ -256,6 +262,7 @@ class _Supervisor:
         state_dir: Path,
         listener: Listener,
         committer: Committer,
+        answerer: Answerer,
         settings: Settings,
         reread: Callable[[], Settings],
         count: Callable[[], stats.Stats],
@@ -264,6 +271,7 @@ class _Supervisor:
         self._count = count
         self._listener = listener
         self._committer = committer
+        self._answerer = answerer
         self._settings = settings
         self._reread = reread
         self._notifier = sdnotify.SystemdNotifier()
@@ -323,7 +331,7 @@ class _Supervisor:
         except ReceiverError as error:
             logger.error("the settings stay as they are: %s", error)
         else:
-            _put_into_force(settings, self._listener.intake, self._committer, keys)
+            _put_into_force(settings, self._listener.intake, self._committer, self._answerer, keys)
             log.set_level(settings.log_level)
             kept = [
                 s.key

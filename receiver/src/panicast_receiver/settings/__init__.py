@@ -55,6 +55,7 @@ class Settings:
     key_file: str
     require_sealed: bool
     sealed_hosts: str
+    confirm: str
     source_records_per_minute: int
     mac_records_per_minute: int
     records_per_host: int

@@ -166,6 +166,17 @@ INTAKE: tuple[Setting, ...] = (
         live=True,
     ),
     Setting(
+        "confirm",
+        str,
+        "unicast",
+        "never|unicast|always",
+        "Which test records to answer with one small datagram, once they are stored, so that who "
+        "sent one can know. unicast: those sent to an address of this machine. "
+        "always: broadcasts and multicasts too. An answer tells the sender this machine's name.",
+        check=one_of("never", "unicast", "always"),
+        live=True,
+    ),
+    Setting(
         "source_records_per_minute",
         int,
         600,

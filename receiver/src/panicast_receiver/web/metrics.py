@@ -58,6 +58,12 @@ def _of_service(counted: stats.Stats) -> Iterator[Metric]:
     yield _counter("panicast_events", "What happened to packets and records else.", events, "event")
     yield _counter("panicast_records", "Records handed to the store.", counted["records"], "outcome")
     yield _counter(
+        "panicast_tests",
+        "Whole test records by whether they were answered; what `confirm` leaves out is not counted.",
+        {"answered": 0, **counted["tests"]},
+        "outcome",
+    )
+    yield _counter(
         "panicast_crashes",
         "Crashes by how bad they are; those that are not understood are a group of their own.",
         {name: counted["crashes"].get(name, 0) for name in (*SEVERITIES, "not understood")},

@@ -36,12 +36,18 @@ class IPPacket(NamedTuple):
     header: bytes
     data: bytes
 
+    @property
+    def to(self) -> bytes:
+        """Return the address that it was sent to."""
+        return self.header[24:40] if self.header[0] >> 4 == 6 else self.header[16:20]
+
 
 class Datagram(NamedTuple):
-    """The contents of a UDP packet, and the port it was sent to."""
+    """The contents of a UDP packet, and the ports it was sent to and from."""
 
     port: int
     data: bytes
+    sender_port: int
 
 
 def parse_ethernet(frame: bytes) -> IPPacket | Drop:
@@ -114,14 +120,14 @@ def parse_udp(packet: IPPacket, checked: bool = False) -> Datagram | Drop:
     data = packet.data
     if len(data) < _UDP.size:
         return Drop.SHORT
-    _, port, length, checksum = _UDP.unpack_from(data)
+    sender_port, port, length, checksum = _UDP.unpack_from(data)
     if length < _UDP.size:
         return Drop.SHORT
     if length > len(data):
         return Drop.TRUNCATED
     if packet.header[0] >> 4 == 6 and not checked and not (checksum and _fits(packet, length)):
         return Drop.UDP_CHECKSUM
-    return Datagram(port, data[_UDP.size : length])
+    return Datagram(port, data[_UDP.size : length], sender_port)
 
 
 def _fits(packet: IPPacket, length: int) -> bool:

@@ -42,6 +42,8 @@ _MASTER_INFO = b"panicast host key 1\0"
 _FLAGS_AT = 6
 _NAME = slice(8, PREFIX_END + 2)
 assert PIECE_END == PREFIX_END + 8
+#: Of an answer's header: receivers that share a key must not use one nonce for their names.
+_EVENT, _SALT = slice(24, 28), slice(32, 48)
 
 
 class SharedKey:
@@ -96,6 +98,13 @@ def seal_datagram(datagram: bytes, key_id: int, key: bytes) -> bytes:
     flags = datagram[_FLAGS_AT] | FLAG_SEALED
     header = datagram[:_FLAGS_AT] + bytes((flags, key_id)) + datagram[_FLAGS_AT + 2 : HEADER.size]
     return seal_frame(header, datagram[HEADER.size :], key)
+
+
+def seal_answer(header: bytes, payload: bytes, key: bytes) -> bytes:
+    """Return the sealed payload of the answer with this header (answer.py)."""
+    nonce = header[_SALT] + header[_EVENT] + b"\0\0\0\1"
+    sealed: bytes = crypto_aead_xchacha20poly1305_ietf_encrypt(payload, header, nonce, key)
+    return sealed
 
 
 def read_keys(path: Path) -> Keys:

@@ -21,6 +21,7 @@ from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError, UsageError
 from panicast_receiver.records.record import Instant, Source
 from panicast_receiver.service import supervisor
+from panicast_receiver.service.answerer import Answerer
 from panicast_receiver.service.committer import Committer
 from panicast_receiver.service.handoff import Handoff
 from panicast_receiver.service.listener import Listener
@@ -206,7 +207,7 @@ def test_the_folder_is_made_for_owner_and_group(tmp_path):
 def in_force(store, **values):
     """An intake and a committer with these settings in force."""
     intake, committer = Intake(Limits(), 60), Committer(Handoff(), store)
-    supervisor._put_into_force(Settings(values), intake, committer, {})
+    supervisor._put_into_force(Settings(values), intake, committer, Answerer(None, 0), {})
     return intake, committer
 
 

@@ -26,7 +26,7 @@ def test_a_datagram_comes_out_as_it_went_in(payload, port, tags):
     frame = ipv6_frame(payload, port, tags=bytes.fromhex("81000064") * tags, tail=b"\xee" * 9)
     packet = parse_ethernet(frame)
     assert (packet.mac, packet.ip) == (MAC.hex(":"), SENDER)
-    assert parse_udp(packet) == Datagram(port, payload)
+    assert parse_udp(packet) == Datagram(port, payload, 6665)
 
 
 @given(st.binary(min_size=1, max_size=100), st.data())
@@ -50,7 +50,7 @@ def test_a_checksum_that_comes_out_as_zero_is_sent_as_ffff():
     frame = ipv6_frame(payload)
     # dpkt leaves it.
     assert frame[UDP_AT + 6 : UDP_AT + 8] == bytes(2)
-    assert datagram(frame[: UDP_AT + 6] + b"\xff\xff" + frame[UDP_AT + 8 :]) == Datagram(6664, payload)
+    assert datagram(frame[: UDP_AT + 6] + b"\xff\xff" + frame[UDP_AT + 8 :]) == Datagram(6664, payload, 6665)
 
 
 def test_a_sender_without_an_address():
@@ -76,7 +76,7 @@ def test_a_sender_without_an_address():
 )
 def test_extension_headers(extensions, expected):
     found = datagram(ipv6_frame(b"text", extensions=extensions))
-    assert found == (Datagram(6664, b"text") if expected is Datagram else expected)
+    assert found == (Datagram(6664, b"text", 6665) if expected is Datagram else expected)
 
 
 def test_every_frame_that_is_cut_short_is_dropped():
