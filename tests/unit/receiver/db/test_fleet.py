@@ -199,6 +199,7 @@ MANY = {
     "hosts of a boot, cut short": lambda n: {"metadata": None, "header_host": f"{n:032}"},
     "events of a boot": lambda n: {"event": n},
     "records of an event": lambda n: {"event": 1},
+    "records of an instant, stored later": lambda n: {"received_ns": START - 9 * SECOND * (n > 1)},
     "doubted records of an event": lambda n: {"event": 1, "flags": FLAG_SEALED * (n == 1)},
 }
 
