@@ -60,7 +60,7 @@ def _of_service(counted: stats.Stats) -> Iterator[Metric]:
     yield _counter(
         "panicast_tests",
         "Whole test records by whether they were answered; what `confirm` leaves out is not counted.",
-        {"answered": 0, **counted["tests"]},
+        {"answered": 0, **counted.get("tests", {})},
         "outcome",
     )
     yield _counter(
