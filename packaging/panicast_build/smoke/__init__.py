@@ -18,14 +18,15 @@ import docker
 from panicast_build.core import paths, tools
 from panicast_build.core.choice import check
 from panicast_build.core.errors import BuildError
-from panicast_build.engine import engine
+from panicast_build.engine import engine, images
 from panicast_build.engine.container import Container
 from panicast_build.smoke import compiled, patched, repo, report, secureboot, uefi, vm
 from panicast_build.smoke.debs import Debs
 from panicast_build.smoke.failure import SmokeFailure
 from panicast_build.smoke.family import Family, Tool
-from panicast_build.smoke.image import FOLDER, GuestImage, guest_image, prepared_image
+from panicast_build.smoke.image import FOLDER, GuestImage, copied, guest_image, prepared_image
 from panicast_build.smoke.kernel import built as kernel_under_test
+from panicast_build.smoke.repo import Package
 from panicast_build.smoke.report import Report
 from panicast_build.smoke.rpms import Rpms
 from panicast_build.smoke.scenario import DKMS, LOG_HOST, RECEIVER, SERVER, Stage, Story
@@ -78,15 +79,21 @@ def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Re
         repository = Path(folder) / "repository"
         repo.fill(packages, family.index, repository)
         with account.step("the module is compiled once here, so that the guests find it in ccache"):
-            compiled.fill(client, tag, repository, family.tool, DKMS, transcript)
+            kept = _kept("compiled", distro, tag, packages, DKMS)
+            compiled.fill(client, tag, repository, family.tool, DKMS, kept, transcript)
         repo.disk(repository, repository.with_suffix(".ext4"))
         specs = _specs(image, repository.with_suffix(".ext4"), Path(folder), logs, accelerator, nic)
         try:
             if make:
                 install = partial(_installed, client, tag, repository, family.tool, log=transcript)
+                wanted = (DKMS, *(beside.installed if beside else ()))
                 with account.step(f"{family.tool.name} installs on both disks before the guests boot"):
-                    server = install(specs[0], DKMS, *(beside.installed if beside else ()))
-                    log_host = install(specs[1], RECEIVER)
+                    server = install(
+                        specs[0], _kept(f"{SERVER}-{kernel}", distro, tag, packages, *wanted), *wanted
+                    )
+                    log_host = install(specs[1], _kept(LOG_HOST, distro, tag, packages, RECEIVER), RECEIVER)
+                    # It writes to its own.
+                    server = replace(server, image=copied(server.image, Path(folder) / "server"))
                 _tell_from_boot(make, server, log_host, transcript, account)
             else:
                 _tell(specs, family.tool, transcript, account)
@@ -153,17 +160,25 @@ def _tell_from_boot(
         _tell_and_report(make(partial(_guest, transcript=transcript), server, log_host=log_host), account)
 
 
+def _kept(name: str, distro: Distro, tag: str, packages: list[Package], *installed: str) -> Path:
+    """Returns the folder for what comes of installing some of the packages in the guests' image."""
+    sums = {package.name: package.sha256 for package in packages if package.name in installed}
+    return FOLDER / f"{name}-{distro.name}-{images.digest([tag, installed, sums])}"
+
+
 def _installed(
     client: docker.DockerClient,
     tag: str,
     repository: Path,
     tool: Tool,
     spec: vm.Spec,
+    kept: Path,
     *names: str,
     log: TextIO,
 ) -> vm.Spec:
-    """Returns spec with a disk of its own, on which the package manager and DKMS have installed
-    packages before the first boot. They run in a container, and so compile at this machine's speed.
+    """Returns spec with another disk, on which the package manager and DKMS have installed packages
+    before the first boot. They run in a container, and so compile at this machine's speed. The disk
+    is kept for the next run in the folder kept.
     """
 
     def install(box: Container) -> None:
@@ -172,7 +187,7 @@ def _installed(
             box.run(argv, log=log)
         box.run(["find", repo.MOUNTED, "-mindepth", "1", "-delete"], log=log)
 
-    return replace(spec, image=prepared_image(client, tag, install, spec.folder / f"{spec.name}.disk", log))
+    return replace(spec, image=prepared_image(client, tag, install, kept, log))
 
 
 def _tell_and_report(story: Stage, account: Report) -> None:

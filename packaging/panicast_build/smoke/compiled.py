@@ -4,11 +4,13 @@ times slower. Only steps that do not test the compiler use it."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TextIO
 
 import docker
 
+from panicast_build.core import files
 from panicast_build.engine.container import Container
 from panicast_build.smoke import repo
 from panicast_build.smoke.family import Tool
@@ -29,17 +31,22 @@ _THERE = "/compiled"
 
 
 def fill(
-    client: docker.DockerClient, tag: str, repository: Path, tool: Tool, package: str, log: TextIO
+    client: docker.DockerClient, tag: str, repository: Path, tool: Tool, package: str, kept: Path, log: TextIO
 ) -> None:
     """Installs package, which DKMS builds, in a container of the guests' image, and leaves what was
-    compiled in the folder repository. Does nothing if the image has no ccache."""
-    with Container(client, tag) as box:
-        if box.run(["test", "-d", COMPILERS], check=False).code:
-            return
-        box.put(repository, repo.MOUNTED)
-        filling = ["env", PATH, *SETTINGS, f"CCACHE_DIR={_THERE}"]
-        for argv in filter(None, (tool.refresh, (*filling, *tool.install, package))):
-            box.run(argv, log=log)
-        into = repository / FOLDER
-        into.mkdir()
-        box.get(_THERE, into)
+    compiled in the folder repository. Does nothing if the image has no ccache.
+
+    Cached in the folder kept, whose name must be NAME-HASH of all that goes into it.
+    """
+
+    def compile_in(folder: Path) -> None:
+        with Container(client, tag) as box:
+            if box.run(["test", "-d", COMPILERS], check=False).code:
+                return
+            box.put(repository, repo.MOUNTED)
+            filling = ["env", PATH, *SETTINGS, f"CCACHE_DIR={_THERE}"]
+            for argv in filter(None, (tool.refresh, (*filling, *tool.install, package))):
+                box.run(argv, log=log)
+            box.get(_THERE, folder)
+
+    shutil.copytree(files.cached(kept, compile_in), repository / FOLDER)

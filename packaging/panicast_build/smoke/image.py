@@ -13,6 +13,7 @@ import docker
 
 from panicast_build.core import files, progress
 from panicast_build.core.paths import CACHE, LOGS
+from panicast_build.core.run import run
 from panicast_build.engine.container import Container
 
 FOLDER = CACHE / "smoke"
@@ -57,12 +58,24 @@ def guest_image(client: docker.DockerClient, tag: str) -> GuestImage:
 def prepared_image(
     client: docker.DockerClient, tag: str, prepare: Callable[[Container], None], folder: Path, log: TextIO
 ) -> GuestImage:
-    """Makes a guest's own image in folder from a container image in which prepare has worked, much
-    faster than in an emulated machine. Raises BuildError if a command fails."""
+    """Returns a guest's own image: a container image in which prepare has worked, much faster than
+    in an emulated machine. Raises BuildError if a command fails.
+
+    Cached in folder, whose name must be NAME-HASH of all that goes into it.
+    """
+
+    def fill(folder: Path) -> None:
+        with Container(client, tag, mounts={folder: OUT}) as box:
+            prepare(box)
+            _extract(box, log)
+
+    return _in(files.cached(folder, fill))
+
+
+def copied(image: GuestImage, folder: Path) -> GuestImage:
+    """Copies an image into a new folder, for a guest that writes to it, and returns the copy."""
     folder.mkdir()
-    with Container(client, tag, mounts={folder: OUT}) as box:
-        prepare(box)
-        _extract(box, log)
+    run(["cp", "--sparse=always", *(image.root, image.kernel, image.initrd), folder])
     return _in(folder)
 
 

@@ -110,7 +110,8 @@ def qemu_argv(spec: Spec, qemu: str = QEMU) -> list[str]:
         *_boot(spec), *spec.accelerator.options, "-smp", str(spec.cpus), "-m", str(spec.memory_mib),
         "-action", "panic=none", *(() if spec.reboots else ("-no-reboot",)),
         "-serial", f"file:{spec.console}",
-        "-drive", root if spec.lasting else f"{root},snapshot=on",
+        # Neither waits for this machine's disk: what the guest has flushed is lost with this machine only.
+        "-drive", f"{root},cache=unsafe" if spec.lasting else f"{root},snapshot=on",
         "-drive", f"file={spec.repository},format=raw,if=virtio,snapshot=on",
         "-netdev", segment,
         "-device", f"{spec.nic},netdev=segment,mac=52:54:00:66:00:{spec.number:02x}",
