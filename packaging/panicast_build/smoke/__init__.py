@@ -162,7 +162,9 @@ def _tell_from_boot(
 
 def _kept(name: str, distro: Distro, tag: str, packages: list[Package], *installed: str) -> Path:
     """Returns the folder for what comes of installing some of the packages in the guests' image."""
-    sums = {package.name: package.sha256 for package in packages if package.name in installed}
+    # What is installed may bring others of ours.
+    asked = (*repo.PACKAGES, *installed)
+    sums = {package.name: package.sha256 for package in packages if package.name in asked}
     return FOLDER / f"{name}-{distro.name}-{images.digest([tag, installed, sums])}"
 
 
