@@ -65,6 +65,8 @@ def place(machine: Machine) -> str:
 def bring_a_compiler(machine: Machine) -> None:
     machine.run(["sh", "-c", "mv /srv/pool/*.deb /repo"])
     machine.add([])
+    # First, so that what DKMS compiles is found in ccache.
+    machine.apt("install", "ccache", "gcc", "make")
 
 
 def test_life(server: Machine) -> None:
@@ -103,7 +105,7 @@ def test_from_one_to_the_other_and_back(server: Machine) -> None:
     server.apt("install", NEWEST)
     kept = settings(server)
     bring_a_compiler(server)
-    server.apt("install", DKMS, "gcc", "make", f"linux-headers-{FLAVOUR}")
+    server.apt("install", DKMS, f"linux-headers-{FLAVOUR}")
     assert not {name for name in installed(server) if name.startswith("panicast-modules")}
     assert place(server).startswith("updates/dkms/panicast.ko")
     assert_kept(server, kept)
@@ -139,7 +141,7 @@ dpkg-deb -b one old.deb
 def test_upgrade_from_when_it_was_one_package(package: str, server: Machine) -> None:
     bring_a_compiler(server)
     server.run(["sh", "-ec", AS_ONE])
-    server.apt("install", "dkms", "gcc", "make", "/root/old.deb")
+    server.apt("install", "dkms", "/root/old.deb")
     assert COMMON not in installed(server)
     kept = settings(server)
     del kept[SYSCTLS]
