@@ -18,6 +18,7 @@
 
 #include "choice.h"
 #include "config.h"
+#include "upper.h"
 
 /* What iface= says of an interface. */
 enum listing {
@@ -60,6 +61,28 @@ static bool matches(const char *pattern, const char *end, const char *name)
 static bool hardware(const struct net_device *dev)
 {
 	return dev->dev.parent && !netif_is_failover(dev);
+}
+
+/*
+ * Whether a device might wait in a panic.  A virtual one must hand its frame on
+ * by netpoll.  Others give it to the network stack (tunnels, Open vSwitch, a
+ * failover device), to a reader (tap) or to another interface (veth): there
+ * memory is taken and locks are waited for.
+ */
+static int waits(struct net_device *dev, struct netdev_nested_priv *priv)
+{
+	return pc_upper_waits(dev) ||
+	       !(hardware(dev) || dev->netdev_ops->ndo_netpoll_setup);
+}
+
+/* Why what iface= names is not to be armed all the same, NULL if it is. */
+static const char *named_refusal(struct net_device *dev)
+{
+	struct netdev_nested_priv priv = {};
+
+	if (waits(dev, &priv) || netdev_walk_all_lower_dev(dev, waits, &priv))
+		return "virtual, and it or a port below it may wait for locks";
+	return NULL;
 }
 
 /*
@@ -190,7 +213,7 @@ const char *pc_choice_refusal(struct net_device *dev, bool followed)
 
 	switch (listing(list, dev)) {
 	case LISTED:
-		return NULL;
+		return named_refusal(dev);
 	case NOTHING_SAID:
 		return default_refusal(dev);
 	default:

@@ -30,44 +30,52 @@
 #define LEAVES	BIT(3)
 
 /*
- * What reading the drivers has shown.  For a driver that is not here, the worst
- * is assumed.  None has no lock.  The others take theirs with interrupts off
- * where it says so; e100 and ne2k-pci have a plain one in their poll, or where
- * the interrupt is disabled.  macb, bcmgenet and gve have plain ones wherever
- * they are. e1000, ena and virtio_net up to 6.10 free what was sent right in
- * their poll.
+ * What was read in the drivers of Linux 6.1.  Of one that is not here the worst
+ * is assumed.
+ *
+ * Locks: those that are not NONE take one with interrupts off where it says so.
+ * vmxnet3 and e100 send and poll under the same lock, and their polls leave
+ * interrupts on; ne2k-pci only disables the card's own.  macb, bcmgenet and gve
+ * have plain locks wherever they are.  When the link has changed, the polls of
+ * tg3 and bnx2 take a plain one (tp->lock, phy_lock): a timer that was stopped
+ * with it leaves no sign.
+ *
+ * Behind each is what frees a frame that was sent.  Two free it for good: e1000
+ * gives napi_consume_skb() a budget of its own, ena calls dev_kfree_skb().
+ * virtio_net did so, too, until its poll passed on the budget that it was given:
+ * in 6.11 and the stable series of that day.
  */
 static const struct {
 	const char *name;
 	unsigned int locks;
 } drivers[] = {
-	{ "virtio_net", NONE },
-	{ "e1000", NONE },
-	{ "e1000e", NONE | LEAVES },
-	{ "igb", NONE | LEAVES },
-	{ "igc", NONE | LEAVES },
-	{ "ixgbe", NONE | LEAVES },
-	{ "ixgbevf", NONE | LEAVES },
-	{ "i40e", NONE | LEAVES },
-	{ "iavf", NONE | LEAVES },
-	{ "ice", NONE | LEAVES },
-	{ "bnxt_en", NONE | LEAVES },
-	{ "mlx4_core", NONE | LEAVES },
-	{ "mlx5_core", NONE | LEAVES },
-	{ "ena", NONE },
-	{ "r8169", NONE | LEAVES },
-	{ "qede", NONE | LEAVES },
-	{ "tg3", TX | POLL | LEAVES },
-	{ "bnx2", TX | POLL | LEAVES },
-	{ "bnx2x", TX | POLL | LEAVES },
-	{ "vmxnet3", TX | POLL | LEAVES },
-	{ "hv_netvsc", TX | POLL | LEAVES },
-	{ "vif", TX | POLL | LEAVES },		/* xen-netfront */
-	{ "8139too", TX | POLL | LEAVES },
-	{ "8139cp", TX | POLL | LEAVES },
-	{ "pcnet32", TX | POLL | LEAVES },
-	{ "e100", TX | LEAVES },
-	{ "ne2k-pci", TX | LEAVES },
+	{ "virtio_net", NONE },			/* free_old_xmit_skbs() */
+	{ "e1000", NONE },			/* e1000_unmap_and_free_tx_resource() */
+	{ "e1000e", NONE | LEAVES },		/* e1000_put_txbuf() */
+	{ "igb", NONE | LEAVES },		/* igb_clean_tx_irq() */
+	{ "igc", NONE | LEAVES },		/* igc_clean_tx_irq() */
+	{ "ixgbe", NONE | LEAVES },		/* ixgbe_clean_tx_irq() */
+	{ "ixgbevf", NONE | LEAVES },		/* ixgbevf_clean_tx_irq() */
+	{ "i40e", NONE | LEAVES },		/* i40e_clean_tx_irq() */
+	{ "iavf", NONE | LEAVES },		/* iavf_clean_tx_irq() */
+	{ "ice", NONE | LEAVES },		/* ice_clean_tx_irq() */
+	{ "bnxt_en", NONE | LEAVES },		/* bnxt_tx_int() */
+	{ "mlx4_core", NONE | LEAVES },		/* mlx4_en_free_tx_desc() */
+	{ "mlx5_core", NONE | LEAVES },		/* mlx5e_consume_skb() */
+	{ "ena", NONE },			/* ena_clean_tx_irq() */
+	{ "r8169", NONE | LEAVES },		/* rtl_tx() */
+	{ "qede", NONE | LEAVES },		/* qede_free_tx_pkt() */
+	{ "tg3", TX | POLL | LEAVES },		/* tg3_tx() */
+	{ "bnx2", TX | POLL | LEAVES },		/* bnx2_tx_int() */
+	{ "bnx2x", TX | POLL | LEAVES },	/* bnx2x_free_tx_pkt() */
+	{ "vmxnet3", TX | LEAVES },		/* vmxnet3_unmap_pkt() */
+	{ "hv_netvsc", TX | POLL | LEAVES },	/* netvsc_send_tx_complete() */
+	{ "vif", TX | POLL | LEAVES },		/* xen-netfront: xennet_tx_buf_gc() */
+	{ "8139too", TX | POLL | LEAVES },	/* rtl8139_start_xmit() */
+	{ "8139cp", TX | POLL | LEAVES },	/* cp_tx() */
+	{ "pcnet32", TX | POLL | LEAVES },	/* pcnet32_tx() */
+	{ "e100", TX | LEAVES },		/* e100_tx_clean() */
+	{ "ne2k-pci", TX | LEAVES },		/* __ei_start_xmit() */
 };
 
 static unsigned int locks_of(const struct net_device *dev)
@@ -206,17 +214,26 @@ static bool inside_iommu(enum pc_slot slot)
 	return pc_where_calls_any(slot, parts);
 }
 
-/* Functions called to free a frame, or to wake whoever waits for that. */
+static bool inside_allocator(enum pc_slot slot)
+{
+	static const char * const parts[] = {
+		"slab", "kmem", "kmalloc", "kfree", "partial", "alloc_pages",
+		"free_pages", "free_unref", "pcppages", "rmqueue", "freelist",
+		NULL
+	};
+
+	return pc_where_calls_any(slot, parts);
+}
+
+/* Besides its memory: whoever waits for the frame to be freed. */
 static bool inside_freeing(enum pc_slot slot)
 {
 	static const char * const parts[] = {
 		"sched", "wake", "ttwu", "_task", "entity", "balance",
-		"migrat", "cpus_allowed", "slab", "kmem", "kmalloc", "kfree",
-		"partial", "alloc_pages", "free_pages", "free_unref",
-		"pcppages", "rmqueue", "freelist", "skb", "sock", "nf_", NULL
+		"migrat", "cpus_allowed", "skb", "sock", "nf_", NULL
 	};
 
-	return pc_where_calls_any(slot, parts);
+	return inside_allocator(slot) || pc_where_calls_any(slot, parts);
 }
 
 /**
@@ -245,6 +262,23 @@ bool pc_driver_freeing(enum pc_slot slot)
 }
 
 /**
+ * pc_driver_queueing() - whether the lock of a pool of workers may be held for ever
+ * @slot: whose crash it is
+ *
+ * A poll may queue work: bnxt_en's when the firmware tells of something, those
+ * of e1000e, ixgbe, mlx4, mlx5 and tg3 when the card has failed or hangs.
+ */
+bool pc_driver_queueing(enum pc_slot slot)
+{
+	static const char * const parts[] = {
+		"queue_work", "insert_work", "pwq_", "grab_pending",
+		"worker_enter_idle", "worker_leave_idle", NULL
+	};
+
+	return pc_where_calls_any(slot, parts);
+}
+
+/**
  * pc_driver_trapped() - whether sending could wait for ever
  * @dev: the card
  * @slot: whose crash it is; of an oops only this CPU never goes on
@@ -254,6 +288,11 @@ bool pc_driver_trapped(struct net_device *dev, enum pc_slot slot)
 	unsigned int locks = locks_of(dev);
 	bool maps = pc_driver_maps(dev);
 
+	/* it clones the frame for each of its ports but one */
+	if (netif_is_bridge_master(dev) &&
+	    (inside_allocator(slot) ||
+	     (slot == PC_SLOT_PANIC && pc_where_stopped_by_nmi())))
+		return true;
 	if ((locks & NONE) == NONE && !maps)
 		return false;
 	if (inside(dev, slot) || (maps && inside_iommu(slot)))

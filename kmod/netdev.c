@@ -87,10 +87,22 @@ static bool moves(const struct net_device *dev)
 	return live && dev->reg_state == NETREG_REGISTERED;
 }
 
+/* What an interface has below it says whether it can send in a panic. */
+static void follow_above(struct net_device *dev)
+{
+	struct net_device *upper;
+	struct list_head *iter;
+
+	follow(dev);
+	netdev_for_each_upper_dev_rcu(dev, upper, iter)
+		follow_above(upper);
+}
+
 static int netdev_event(struct notifier_block *nb, unsigned long event,
 			void *ptr)
 {
 	struct net_device *dev = netdev_notifier_info_to_dev(ptr);
+	const struct netdev_notifier_changeupper_info *changed;
 	struct pc_iface *iface;
 
 	switch (event) {
@@ -102,6 +114,8 @@ static int netdev_event(struct notifier_block *nb, unsigned long event,
 		break;
 	case NETDEV_CHANGEUPPER:
 		follow_all(dev);
+		changed = ptr;
+		follow_above(changed->upper_dev);
 		break;
 	case NETDEV_CHANGE:
 		/* a link has come up, perhaps for the first time since arming */

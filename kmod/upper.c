@@ -9,6 +9,7 @@
  * what the master would send there.  After a panic that does not matter: nobody
  * waits for an answer, and any port may be the one that is heard.
  */
+#include <linux/if_bonding.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/if_vlan.h>
@@ -19,6 +20,19 @@
 
 #include "upper.h"
 
+/* What a driver has told, where that went well: a number of one byte. */
+static int told(struct sk_buff *skb, int err, int attribute)
+{
+	const struct nlattr *found = NULL;
+
+	if (!err)
+		found = nla_find((struct nlattr *)skb->data, skb->len,
+				 attribute);
+	err = found ? nla_get_u8(found) : -ENODATA;
+	nlmsg_free(skb);
+	return err;
+}
+
 /*
  * What a master tells user space of one of its ports: its own state is private,
  * this isn't.
@@ -27,8 +41,6 @@ static int port_state(const struct net_device *master,
 		      const struct net_device *port, int attribute)
 {
 	const struct rtnl_link_ops *ops = master->rtnl_link_ops;
-	const struct nlattr *found;
-	int state = -ENODATA;
 	struct sk_buff *skb;
 
 	if (!ops || !ops->fill_slave_info)
@@ -36,14 +48,21 @@ static int port_state(const struct net_device *master,
 	skb = nlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
 	if (!skb)
 		return -ENOMEM;
-	if (!ops->fill_slave_info(skb, master, port)) {
-		found = nla_find((struct nlattr *)skb->data, skb->len,
-				 attribute);
-		if (found)
-			state = nla_get_u8(found);
-	}
-	nlmsg_free(skb);
-	return state;
+	return told(skb, ops->fill_slave_info(skb, master, port), attribute);
+}
+
+/* The same of itself. */
+static int bond_mode(const struct net_device *bond)
+{
+	const struct rtnl_link_ops *ops = bond->rtnl_link_ops;
+	struct sk_buff *skb;
+
+	if (!ops || !ops->fill_info)
+		return -EOPNOTSUPP;
+	skb = nlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
+	if (!skb)
+		return -ENOMEM;
+	return told(skb, ops->fill_info(skb, bond), IFLA_BOND_MODE);
 }
 
 /* Masters that take a packet and have the right port send it. */
@@ -94,6 +113,27 @@ struct net_device *pc_upper_voice(struct net_device *dev,
 			return NULL;
 	}
 	return voice;
+}
+
+/**
+ * pc_upper_waits() - whether a bond may wait before it hands a frame on
+ * @dev: any device; the caller holds RTNL
+ *
+ * Return: true for balance-tlb and balance-alb, which take a lock to choose a
+ * port, and for broadcast, which clones the frame; false for what is no bond
+ */
+bool pc_upper_waits(const struct net_device *dev)
+{
+	if (!netif_is_bond_master(dev))
+		return false;
+	switch (bond_mode(dev)) {
+	case BOND_MODE_ROUNDROBIN:
+	case BOND_MODE_ACTIVEBACKUP:
+	case BOND_MODE_XOR:
+	case BOND_MODE_8023AD:
+		return false;
+	}
+	return true;
 }
 
 /**

@@ -298,7 +298,8 @@ static void look_at(struct net_device *dev, struct pc_burst *burst,
 		    enum pc_slot slot)
 {
 	burst->frees = pc_stack_frees(dev);
-	burst->blind = burst->frees && pc_driver_freeing(slot);
+	burst->blind = (burst->frees && pc_driver_freeing(slot)) ||
+		       pc_driver_queueing(slot);
 	/* the other CPUs go on after an oops */
 	if (slot != PC_SLOT_PANIC)
 		return;

@@ -32,6 +32,8 @@ class Case:
     modules: tuple[str, ...] = ()
     config: tuple[str, ...] = ()
     cards: int = 1
+    wired: bool = False
+    standby: str = ""
     devices: tuple[str, ...] = ()
     setup: str = ""
     after: str = ""

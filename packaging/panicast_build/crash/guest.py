@@ -209,13 +209,26 @@ def _argv(kit: Kit, nic: str, case: Case, folder: Path) -> list[str]:
     card = NICS[nic]
     for number in range(case.cards):
         argv += [
+            "-netdev", f"{_segment(case, number)},id=segment{number}",
             # Written before a frame goes on: what still waits in a queue when QEMU ends is not lost on us.
-            "-netdev", f"user,id=segment{number},restrict=on,ipv6=off",
-            "-object", f"filter-dump,id=dump{number},netdev=segment{number},file={folder / f'pcap{number}'}",
-            "-device", f"{card.device},netdev=segment{number},mac=52:54:00:12:34:{0x56 + number:02x}",
+            "-object", f"filter-dump,id=dump{number},netdev=segment{number},file={folder / f'pcap{number}'}"
+            + (",queue=rx" if case.wired else ""),
+            "-device", f"{_card(card.device, case, number)},netdev=segment{number}",
         ]
     # fmt: on
     return argv
+
+
+def _segment(case: Case, number: int) -> str:
+    """Returns where a card's wire leads: to nobody, or to the card so many half of all further on."""
+    return f"hubport,hubid={number % (case.cards // 2)}" if case.wired else "user,restrict=on,ipv6=off"
+
+
+def _card(model: str, case: Case, number: int) -> str:
+    """Returns a card's model and MAC address. One that stands by has that of the first."""
+    stands_by = bool(case.standby) and number == 1
+    last = 0x56 + (0 if stands_by else number)
+    return f"{case.standby if stands_by else model},mac=52:54:00:12:34:{last:02x}"
 
 
 def _machine(architecture: Architecture, case: Case) -> list[str]:

@@ -29,8 +29,9 @@ OURS = {"panicast": "kmod", "pc_crash": "tests/smoke/pc_crash", "article": "test
 LKDTM = "lkdtm"  # the kernel's own crash test module
 # What every guest has.
 OWN = (*(f"{name}.ko" for name in OURS), "panicast_seal.ko", f"{LKDTM}.ko")
-PROGRAMS = ("busybox", "load_crash_kernel")
-LOADER = ROOT / "tests" / "smoke" / "load_crash_kernel.c"
+# C programs of our own.
+COMPILED = tuple(ROOT / "tests" / "smoke" / f"{name}.c" for name in ("load_crash_kernel", "genl"))
+PROGRAMS = ("busybox", *(path.stem for path in COMPILED))
 STRICT = ("W=1", "KCFLAGS=-Werror")
 
 
@@ -129,7 +130,7 @@ def of_image(client: docker.DockerClient, name: str, tag: str, append: str = "",
         for module, folder in OURS.items()
         for file, path in source.files(folder).items()
     }
-    sources[LOADER.name] = LOADER
+    sources |= {path.name: path for path in COMPILED}
     architecture = ARCHITECTURES[arch]
     wanted = [LKDTM, *(driver for nic in NICS.values() for driver in nic.drivers), *cases.modules()]
     contents = [wanted] + [
@@ -173,11 +174,12 @@ def _make(
                 "modules",
             ]
             box.run(make, log=log)
-        loader = f"/build/{LOADER.stem}"
-        compile_ = [architecture.compiler, "-static", "-O2", "-Wall", "-Werror", "-o", loader]
-        box.run([*compile_, f"{loader}.c"], log=log)
+        programs = [f"/build/{path.stem}" for path in COMPILED]
+        for program in programs:
+            compile_ = [architecture.compiler, "-static", "-O2", "-Wall", "-Werror", "-o", program]
+            box.run([*compile_, f"{program}.c"], log=log)
         built = [
-            loader,
+            *programs,
             *(f"/build/{module}/{module}.ko" for module in OURS),
             "/build/panicast/panicast_seal.ko",
             "/opt/vmlinuz",
