@@ -36,6 +36,7 @@ struct pc_shape {
  * @mac: whose Ethernet address the frames carry
  * @vlan_proto: of the tag that they carry, 0 for none
  * @vlan_id: its number
+ * @mtu: the largest packet that the kernel knows to pass on the way, 0 unknown
  */
 struct pc_way {
 	struct pc_dest dest;
@@ -43,6 +44,7 @@ struct pc_way {
 	u8 mac[ETH_ALEN];
 	__be16 vlan_proto;
 	u16 vlan_id;
+	unsigned int mtu;
 };
 
 /* Those by one interface.  Never changed in place. */

@@ -27,10 +27,19 @@ unsigned int pc_iface_chunk(const struct pc_iface *iface,
 			       (pc_config_ipv6(cfg) ? sizeof(struct ipv6hdr) :
 						      sizeof(struct iphdr));
 	unsigned int tag = cfg->sealed ? PC_SEAL_TAG : 0;
+	unsigned int mtu = min_t(unsigned int, READ_ONCE(iface->dev->mtu),
+				 ETH_DATA_LEN);
+	const struct pc_ways *ways;
+	unsigned int i;
 
-	/* what lies behind a router has an MTU that is not known here */
-	return min_t(unsigned int, READ_ONCE(iface->dev->mtu), ETH_DATA_LEN) -
-	       headers - tag;
+	rcu_read_lock();
+	ways = pc_iface_ways(iface);
+	for (i = 0; ways && i < ways->n; i++)
+		if (ways->way[i].mtu)
+			mtu = min(mtu, max_t(unsigned int, ways->way[i].mtu,
+					     PC_SMALLEST_MTU));
+	rcu_read_unlock();
+	return mtu - headers - tag;
 }
 
 static int stock(struct pc_iface *iface, const struct pc_shape *shape)

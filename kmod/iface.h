@@ -8,6 +8,9 @@
 
 #include "burst.h"
 
+/* What is smaller holds no metadata; each IPv4 packet of this size passes. */
+#define PC_SMALLEST_MTU	576
+
 /* Who sends.  Each slot has its own frames, so that none uses up another's. */
 enum pc_slot {
 	PC_SLOT_PANIC,

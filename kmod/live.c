@@ -45,6 +45,7 @@ struct voice {
 
 /**
  * struct pc_live - a record on its way
+ * @asked: by what an answer to it is known
  * @shape: how many frames it is
  * @gap_us: pause between two of them
  * @drain_ms: how long to wait for the cards to have sent them
@@ -52,6 +53,7 @@ struct voice {
  * @voice: the devices that say it
  */
 struct pc_live {
+	struct pc_asked asked;
 	struct pc_shape shape;
 	unsigned int gap_us;
 	unsigned int drain_ms;
@@ -167,6 +169,13 @@ static void compose(struct pc_live *live, struct pc_draft *draft,
 
 	if (!pc_record_compose(draft, PC_SLOT_LIVE, type, reason))
 		return;
+	live->asked = (struct pc_asked) {
+		.event = rec->event,
+		.flags = rec->flags,
+		.key_id = rec->key_id,
+	};
+	memcpy(live->asked.boot_id, rec->boot_id, sizeof(rec->boot_id));
+	memcpy(live->asked.host, rec->host, sizeof(rec->host));
 	live->gap_us = draft->cfg->gap_us;
 	live->drain_ms = draft->cfg->drain_ms;
 	live->shape = pc_shape(draft->cfg, type,
@@ -250,6 +259,12 @@ struct pc_live *pc_live_prepare(enum pc_wire_type type, const char *reason)
 struct pc_live *pc_live_prepare_kept(const struct pc_kept *kept)
 {
 	return prepare(kept->type, "", kept);
+}
+
+/** pc_live_asked() - by what an answer to a record is known */
+const struct pc_asked *pc_live_asked(const struct pc_live *live)
+{
+	return &live->asked;
 }
 
 /* Whether the device can take frames; nobody takes it down under RCU. */

@@ -2,6 +2,7 @@
 #ifndef PANICAST_LIVE_H
 #define PANICAST_LIVE_H
 
+#include "answer.h"
 #include "wire.h"
 
 /* How long a record may wait for cards while RTNL is held. */
@@ -12,6 +13,7 @@ struct pc_live;
 
 struct pc_live *pc_live_prepare(enum pc_wire_type type, const char *reason);
 struct pc_live *pc_live_prepare_kept(const struct pc_kept *kept);
+const struct pc_asked *pc_live_asked(const struct pc_live *live);
 int pc_live_send(struct pc_live *live);
 int pc_live_send_within(struct pc_live *live, unsigned int ms);
 

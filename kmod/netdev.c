@@ -15,7 +15,6 @@
 #include "presence.h"
 
 /* What every IPv4 host can take; the metadata must fit into one frame. */
-#define SMALLEST_MTU 576
 
 /* Whether the notifiers follow what happens; under RTNL. */
 static bool live;
@@ -46,7 +45,7 @@ static void follow(struct net_device *dev)
 
 	if (!netif_running(dev)) {
 		pc_iface_disarm(iface, "down");
-	} else if (dev->mtu < SMALLEST_MTU) {
+	} else if (dev->mtu < PC_SMALLEST_MTU) {
 		pc_iface_disarm(iface, "its MTU is too small");
 		netdev_warn(dev, "panicast: not armed: %s\n", iface->why);
 	} else if (iface->np) {

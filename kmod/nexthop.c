@@ -49,6 +49,8 @@
  * @key_len: its bytes, 0 where it is not known
  * @mac: of the next hop
  * @confirmed: jiffies when it was last heard of
+ * @mtu: the largest packet that passes, as far as the kernel knows; 0 unknown
+ * @device_mtu: of the device that routing chose
  */
 struct hop {
 	struct pc_dest dest;
@@ -61,6 +63,8 @@ struct hop {
 	unsigned int key_len;
 	u8 mac[ETH_ALEN];
 	unsigned long confirmed;
+	unsigned int mtu;
+	unsigned int device_mtu;
 };
 
 /* Changed under RTNL and the lock, read under one of them. */
@@ -95,6 +99,8 @@ static const char *ask_neighbour(struct hop *hop, struct dst_entry *dst,
 	strscpy(hop->name, dev->name, sizeof(hop->name));
 	if (dev->type != ARPHRD_ETHER)
 		return "its route leaves by no Ethernet";
+	hop->mtu = dst_mtu(dst);
+	hop->device_mtu = READ_ONCE(dev->mtu);
 
 	n = dst_neigh_lookup(dst, address);
 	if (IS_ERR_OR_NULL(n))
@@ -152,6 +158,20 @@ static const char *ask_ipv6(struct hop *hop)
 	return why;
 }
 
+/*
+ * The kernel forgets in ten minutes that a router behind the next hop had no
+ * room for larger packets.  Nobody would tell it again in a panic.
+ */
+static void remember_mtu(struct hop *hop, const struct hop *old)
+{
+	if (hop->dest.ipv6 == old->dest.ipv6 &&
+	    !memcmp(&hop->dest.ip, &old->dest.ip, sizeof(hop->dest.ip)) &&
+	    hop->ifindex == old->ifindex && hop->key_len == old->key_len &&
+	    !memcmp(hop->key, old->key, hop->key_len) &&
+	    hop->device_mtu == old->device_mtu && hop->mtu && old->mtu)
+		hop->mtu = min(hop->mtu, old->mtu);
+}
+
 static void ask(struct hop *hop, const struct pc_dest *dest)
 {
 	*hop = (struct hop) { .dest = *dest };
@@ -205,6 +225,7 @@ static bool find_way(struct pc_way *way, const struct hop *hop,
 	*way = (struct pc_way) {
 		.dest = hop->dest,
 		.source = hop->source,
+		.mtu = hop->mtu,
 	};
 	put_mac(way, hop);
 	if (hop->dest.ipv6 && ipv6_addr_any(&hop->source.v6))
@@ -267,6 +288,13 @@ static bool put_all_ways(void)
 	pc_for_each_iface(iface)
 		if (rcu_access_pointer(iface->ways))
 			missing |= put_ways(iface) < 0;
+	/* one packet size for all: it may have become another */
+	pc_for_each_iface(iface) {
+		if (!pc_iface_armed(iface))
+			continue;
+		missing |= pc_iface_stock(iface) < 0;
+		break;
+	}
 	return missing;
 }
 
@@ -286,6 +314,8 @@ void pc_nexthop_look(void)
 	ASSERT_RTNL();
 	for (i = 0; i < cfg->dests; i++) {
 		ask(&found[i], &cfg->dest[i]);
+		if (i < hops_known)
+			remember_mtu(&found[i], &hops[i]);
 		asking |= !found[i].everywhere || found[i].dest.ipv6;
 	}
 	WRITE_ONCE(asked, asking);
@@ -351,6 +381,9 @@ static bool ours(const struct neighbour *n)
 	bool found = false;
 	unsigned int i;
 
+	/* elsewhere other devices have the same numbers */
+	if (!net_eq(dev_net(n->dev), &init_net))
+		return false;
 	spin_lock_bh(&hops_lock);
 	for (i = 0; i < hops_known; i++)
 		found |= hops[i].key_len == n->tbl->key_len &&
@@ -408,6 +441,7 @@ void pc_nexthop_unresolved(char *buf, size_t size)
 
 static int show_hop(const struct hop *hop, char *buf, int len)
 {
+	bool small = hop->mtu < hop->device_mtu;
 	int begun = len;
 
 	len += pc_dest_print(buf + len, PAGE_SIZE - len, &hop->dest);
@@ -422,8 +456,11 @@ static int show_hop(const struct hop *hop, char *buf, int len)
 	if (hop->why)
 		len += sysfs_emit_at(buf, len, " unresolved: %s\n", hop->why);
 	else
-		len += sysfs_emit_at(buf, len, " mac %pM age %lu\n", hop->mac,
-				     (jiffies - hop->confirmed) / HZ);
+		len += sysfs_emit_at(buf, len, " mac %pM age %lu%s", hop->mac,
+				     (jiffies - hop->confirmed) / HZ,
+				     small ? "" : "\n");
+	if (!hop->why && small)
+		len += sysfs_emit_at(buf, len, " mtu %u\n", hop->mtu);
 	return len - begun;
 }
 

@@ -10,6 +10,7 @@
 #include <linux/string.h>
 #include <crypto/chacha20poly1305.h>
 
+#include "answer.h"
 #include "seal.h"
 #include "version.h"
 #include "wire.h"
@@ -41,6 +42,32 @@ size_t panicast_seal(u8 *datagram, size_t len, const u8 *key)
 	return len + PC_SEAL_TAG;
 }
 EXPORT_SYMBOL_GPL(panicast_seal);
+
+/**
+ * panicast_open() - open a receiver's answer where it lies
+ * @answer: its header and its payload, sealed
+ * @len: bytes of both, more than those of header and tag
+ * @key: PC_SEAL_KEY bytes
+ *
+ * Receivers that share a key answer the same record, so the nonce has a random
+ * part; its last byte is that of no frame's nonce.
+ *
+ * Return: whether it was sealed with this key
+ */
+bool panicast_open(u8 *answer, size_t len, const u8 *key)
+{
+	u8 nonce[XCHACHA20POLY1305_NONCE_SIZE] = {};
+	u8 *payload = answer + PC_ANSWER_HEADER;
+
+	memcpy(nonce, answer + PC_ANSWER_SALT, PC_ANSWER_SALT_LEN);
+	memcpy(nonce + PC_ANSWER_SALT_LEN, answer + PC_ANSWER_EVENT,
+	       PC_ANSWER_EVENT_LEN);
+	nonce[sizeof(nonce) - 1] = 1;
+	return xchacha20poly1305_decrypt(payload, payload,
+					 len - PC_ANSWER_HEADER, answer,
+					 PC_ANSWER_HEADER, nonce, key);
+}
+EXPORT_SYMBOL_GPL(panicast_open);
 
 static int __init panicast_seal_init(void)
 {

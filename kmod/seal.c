@@ -12,6 +12,7 @@
 
 /* All under the module's parameter lock. */
 static size_t (*seal)(u8 *datagram, size_t len, const u8 *key);
+static bool (*open)(u8 *answer, size_t len, const u8 *key);
 static enum {
 	STARTING,	/* parameters are read; pc_seal_init() looks at them */
 	RUNNING,
@@ -28,6 +29,8 @@ static int get(void)
 		pr_err("key given, but panicast_seal can't be loaded: it needs the kernel's libchacha20poly1305; install it, or load panicast without key=\n");
 		return -ENOENT;
 	}
+	/* the same module, which stays as long as we have its seal */
+	open = symbol_get(panicast_open);
 	if (!COMPAT_VMFORK_TOLD)
 		pr_info("this kernel doesn't tell when a virtual machine is cloned or reverted: load panicast again after that, or seals use a nonce twice\n");
 	return 0;
@@ -71,6 +74,9 @@ void pc_seal_exit(void)
 	kernel_param_lock(THIS_MODULE);
 	state = OVER;
 	pc_config_forget_key();
+	if (open)
+		symbol_put(panicast_open);
+	open = NULL;
 	if (seal)
 		symbol_put(panicast_seal);
 	seal = NULL;
@@ -92,4 +98,22 @@ size_t pc_seal(u8 *datagram, size_t len, const struct pc_config *cfg)
 	len = seal(datagram, len, cfg->key);
 	compat_nmi_show(nmi);
 	return len;
+}
+
+/**
+ * pc_seal_open() - open an answer where it lies, with the key in force; sleeps
+ * @answer: its header and its payload, sealed
+ * @len: bytes of both
+ *
+ * Return: whether it was sealed with that key
+ */
+bool pc_seal_open(u8 *answer, size_t len)
+{
+	bool opened;
+
+	kernel_param_lock(THIS_MODULE);
+	opened = open && pc_config()->sealed &&
+		 open(answer, len, pc_config()->key);
+	kernel_param_unlock(THIS_MODULE);
+	return opened;
 }

@@ -9,9 +9,14 @@
  *   log_source  kernel_log_buffer or kmsg_dump
  *   key_id      number of the key that frames are sealed with, 0 for none
  *   destinations where records go, a line each: "ADDRESS everywhere", or
- *		 "ADDRESS dev NAME via ADDRESS mac MAC age SECONDS", or with
- *		 "unresolved: why" at its end
+ *		 "ADDRESS dev NAME via ADDRESS mac MAC age SECONDS", where packets must
+ *		 be smaller than on the device also "mtu N", or with "unresolved: why"
+ *		 at its end
  *   test        write a reason: a record of type test is sent
+ *   ask         the same, and it is waited for receivers' answers, 3 s at most
+ *   heard       who answered the last one, a line each: "ADDRESS ms MS age
+ *		 SECONDS frames N restored N plain|sealed NAME"; "refused: N" answers that were
+ *		 none to it, or not sealed as it was; "deaf: why" none can come
  */
 #include <linux/kobject.h>
 #include <linux/module.h>
@@ -19,6 +24,7 @@
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 
+#include "ask.h"
 #include "choice.h"
 #include "config.h"
 #include "iface.h"
@@ -129,25 +135,48 @@ static ssize_t destinations_show(struct kobject *kobj,
 	return len;
 }
 
-static ssize_t test_store(struct kobject *kobj, struct kobj_attribute *attr,
-			  const char *buf, size_t count)
+static int send_test(const char *reason)
+{
+	struct pc_live *test;
+
+	rtnl_lock();
+	test = pc_live_prepare(PC_WIRE_TEST, reason);
+	rtnl_unlock();
+	return pc_live_send(test);
+}
+
+static ssize_t store(const char *buf, size_t count,
+		     int (*send)(const char *reason))
 {
 	char *reason = kstrndup(buf, count, GFP_KERNEL);
-	struct pc_live *test;
 	int sent;
 
 	if (!reason)
 		return -ENOMEM;
-	rtnl_lock();
-	test = pc_live_prepare(PC_WIRE_TEST, strim(reason));
-	rtnl_unlock();
+	sent = send(strim(reason));
 	kfree(reason);
-
-	sent = pc_live_send(test);
 	if (sent < 0)
 		return sent;
 	pr_info("test: %d frames sent\n", sent);
 	return sent ? count : -EIO;
+}
+
+static ssize_t test_store(struct kobject *kobj, struct kobj_attribute *attr,
+			  const char *buf, size_t count)
+{
+	return store(buf, count, send_test);
+}
+
+static ssize_t ask_store(struct kobject *kobj, struct kobj_attribute *attr,
+			 const char *buf, size_t count)
+{
+	return store(buf, count, pc_ask);
+}
+
+static ssize_t heard_show(struct kobject *kobj, struct kobj_attribute *attr,
+			  char *buf)
+{
+	return pc_ask_show(buf);
 }
 
 static struct kobj_attribute armed_attr = __ATTR_RO(armed);
@@ -157,6 +186,8 @@ static struct kobj_attribute log_source_attr = __ATTR_RO(log_source);
 static struct kobj_attribute key_id_attr = __ATTR_RO(key_id);
 static struct kobj_attribute destinations_attr = __ATTR_RO(destinations);
 static struct kobj_attribute test_attr = __ATTR_WO(test);
+static struct kobj_attribute ask_attr = __ATTR_WO(ask);
+static struct kobj_attribute heard_attr = __ATTR_RO(heard);
 
 static struct attribute *state_attrs[] = {
 	&armed_attr.attr,
@@ -166,6 +197,8 @@ static struct attribute *state_attrs[] = {
 	&key_id_attr.attr,
 	&destinations_attr.attr,
 	&test_attr.attr,
+	&ask_attr.attr,
+	&heard_attr.attr,
 	NULL
 };
 

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import io
 import os
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import docker
+import dpkt
 import pytest
 
 from panicast_build.core import tools
@@ -46,3 +49,29 @@ def outcomes(made: Kit, request: pytest.FixtureRequest) -> Iterator[Outcomes]:
 def test_crash_is_delivered(outcomes: Outcomes, case: cases.Case) -> None:
     outcome = outcomes[case.name].result()
     assert not verdict.fault(case, outcome), str(outcome)
+
+
+def tshark(frames: list[guest.Frame], wanted: str) -> list[str]:
+    """The lines of those frames that a display filter passes, with all checksums looked at."""
+    stream = io.BytesIO()
+    writer = dpkt.pcap.Writer(stream)
+    for frame in frames:
+        writer.writepkt(frame.data, frame.at)
+    checks = [word for name in ("ip", "udp") for word in ("-o", f"{name}.check_checksum:TRUE")]
+    argv = ["tshark", "-n", "-r", "-", *checks, "-Y", wanted]
+    said = subprocess.run(argv, input=stream.getvalue(), check=True, stdout=subprocess.PIPE)
+    return said.stdout.decode().splitlines()
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.name == "routed"], ids=lambda case: case.name
+)
+def test_tshark_finds_no_fault_in_the_frames(outcomes: Outcomes, case: cases.Case) -> None:
+    if not tools.find("tshark"):
+        pytest.skip("tshark is not installed")
+    frames = outcomes[case.name].result().frames
+    # 0 is bad, 1 good. UDP over IPv4 has no checksum.
+    assert not tshark(frames, "_ws.malformed or ip.checksum.status == 0 or udp.checksum.status == 0")
+    ours = tshark(frames, "ipv6 and udp.dstport == 6664")
+    assert len(ours) > 10, "too few frames to tell"
+    assert tshark(frames, "ipv6 and udp.dstport == 6664 and udp.checksum.status == 1") == ours

@@ -59,9 +59,15 @@ report_test() { # WEB
 	fi
 	word="report-$(od -An -N4 -tx1 /dev/urandom | tr -d ' ')"
 	before=$(now_ms)
-	if printf '%s' "$word" 2>/dev/null >"$MODULE/state/test"; then
-		echo "test: sent in $(($(now_ms) - before)) ms, $(dmesg 2>/dev/null | sed -n 's/^.*panicast: test: //p' | tail -n 1)"
-		echo "heard by a receiver: $(heard "$word" "$1")"
+	by="test"
+	[ -z "$(unicast)" ] || by=ask
+	if send "$by" "$word"; then
+		echo "test: done in $(($(now_ms) - before)) ms, $(dmesg 2>/dev/null | sed -n 's/^.*panicast: test: //p' | tail -n 1)"
+		if [ "$by" = ask ] && [ -n "$(answers)" ]; then
+			echo "heard by a receiver: yes ($(answers | wc -l) of $(unicast | wc -l) answered, after $(answers | sed 's/^[^ ]* ms \([0-9]*\) .*/\1/' | tr '\n' ' ')ms)"
+		else
+			echo "heard by a receiver: $(heard "$word" "$1")"
+		fi
 	else
 		echo "test: not sent; no interface is armed and has a link"
 	fi

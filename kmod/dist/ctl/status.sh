@@ -40,6 +40,15 @@ status_destinations() {
 	line "" "port $(parameter port), format $(parameter format)"
 }
 
+# Receivers that answered the last test.
+status_heard() {
+	title="heard by"
+	answers | while read -r from _ ms _ age _ _ _ _ _ name; do
+		line "$title" "$name ($from), a test $age s ago, after $ms ms"
+		title=
+	done
+}
+
 status() {
 	case ${1:-} in
 	'') ;;
@@ -57,6 +66,7 @@ status() {
 	line module "$(module_version), kernel $RELEASE"
 	status_cards
 	status_destinations
+	status_heard
 	line record "newest $(parameter kib) KiB, parity $(parameter parity) %, sent $(parameter repeat) times; reasons $(parameter reasons)"
 	line "log read by" "$(read_or "$MODULE/state/log_source" '?')"
 	key_id=$(read_or "$MODULE/state/key_id" 0)
@@ -132,6 +142,16 @@ json_keepers() {
 	done
 }
 
+json_heard() {
+	comma=
+	answers | while read -r from _ ms _ age _ frames _ restored seal name; do
+		printf '%s{"from": %s, "name": %s, "ms": %s, "age": %s, "frames": %s, "restored": %s, "sealed": %s}' "$comma" \
+			"$(json_text "$from")" "$(json_text "$name")" "$ms" "$age" "$frames" "$restored" \
+			"$(json_true_if test "$seal" = sealed)"
+		comma=', '
+	done
+}
+
 json_settings() {
 	comma=
 	for file in "$MODULE"/parameters/*; do
@@ -149,6 +169,7 @@ status_json() {
 	printf ', "loaded": %s, "version": %s' "$(json_true_if test -d "$MODULE")" "$(json_text "$(module_version)")"
 	printf ', "armed": [%s], "not_armed": [%s]' "$(json_cards armed)" "$(json_cards unarmed)"
 	printf ', "destinations": [%s]' "$(json_destinations)"
+	printf ', "heard": [%s]' "$(json_heard)"
 	printf ', "settings": {%s}' "$(json_settings)"
 	printf ', "log_source": %s' "$(json_text "$(read_or "$MODULE/state/log_source" '')")"
 	printf ', "key_id": %s' "$(read_or "$MODULE/state/key_id" 0)"

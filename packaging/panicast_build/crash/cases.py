@@ -52,6 +52,8 @@ class Case:
     record: str = "whole"
     oops: str = ""
     heard: tuple[str, ...] = ()
+    greets: str = ""
+    largest: int = 0
     silent: int = 0
     to: tuple[str, ...] = ()
     nmi: bool = False

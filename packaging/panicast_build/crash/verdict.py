@@ -83,6 +83,11 @@ def _netconsole_said(text: bytes, frames: Iterable[Frame]) -> bool:
     return any(udp.dport == NETCONSOLE_PORT and text in udp.data for udp in datagrams(frames)) or not text
 
 
+def _largest(frames: Iterable[Frame]) -> int:
+    """Returns the bytes of the largest IPv4 packet that holds a UDP datagram."""
+    return max((packet.len for packet in ip_packets(frames) if packet.p == dpkt.ip.IP_PROTO_UDP), default=0)
+
+
 def _sent(frames: Iterable[Frame], address: str, mac: str) -> list[Frame]:
     """Returns those frames that are for this address and, on their way there, for this MAC
     address."""
@@ -132,6 +137,11 @@ def fault(case: Case, outcome: Outcome, drivers: Sequence[str] = ()) -> str:
         return f"of {case.oops!r} no whole record arrived"
     if missing := set(case.heard) - {record.type for record in found}:
         return f"no record of type {', '.join(sorted(missing))} arrived"
+    hellos = [record.metadata or b"" for record in found if record.type == "hello"]
+    if case.greets and not any(case.greets in words.decode().splitlines() for words in hellos):
+        return f"no hello says {case.greets!r}"
+    if case.largest and (size := _largest(outcome.frames)) > case.largest:
+        return f"a packet has {size} bytes, which is more than {case.largest}"
     if case.silent and (said := {record.type for record in records(outcome.cards[case.silent])} - {"panic"}):
         return f"card {case.silent} is to be silent and said {', '.join(sorted(said))}"
     for pair in case.to:

@@ -12,6 +12,7 @@ from typing import Any
 from panicast_build.smoke import compiled
 from panicast_build.smoke.failure import SmokeFailure, wait_for
 from panicast_build.smoke.family import Tool
+from panicast_build.smoke.routed import FarSegment
 from panicast_build.smoke.system import System
 
 SERVER, LOG_HOST = "server", "log-host"
@@ -112,6 +113,7 @@ class Story(Stage):
     def __init__(self, server: System, log_host: System, tool: Tool, step: Step) -> None:
         super().__init__(log_host, tool, step)
         self._server = server
+        self._far: FarSegment
 
     def tell(self) -> None:
         """See Stage."""
@@ -134,8 +136,14 @@ class Story(Stage):
             self._reboot()
         with self._step("a test record arrives"):
             self._send_test()
-        with self._step("a crash is recorded in format v1"):
+        with self._step(
+            "a receiver behind a router answers a test, sealed if it was, and none if it is gone"
+        ):
+            self._test_is_answered()
+        with self._step("a crash is recorded in format v1, on both sides of the router"):
             self._crash("v1")
+            if not _complete(self._far.panics()):
+                raise SmokeFailure("no whole record of the crash is behind the router")
         if self._tool.recommends:
             with self._step("the web page, started by systemd, shows the crash"):
                 self._web_page_shows(self.records[-1])
@@ -176,6 +184,21 @@ class Story(Stage):
     def _send_test(self) -> None:
         self._server.run(["panicast-ctl", "test"])
         wait_for("a complete test record", RECORD_SECONDS, lambda: _complete(self._of_type("test")))
+
+    def _test_is_answered(self) -> None:
+        self._far = far = FarSegment(self._server, self._log_host)
+        far.aim()
+        # Of these systems some have no library that opens seals.
+        if self._tool.recommends:
+            key = self._log_host.run([RECEIVER, "keygen", "--id", "9"]).out
+            far.serve(key)
+            self._server.run(["panicast-ctl", "key"], stdin=key)
+            far.ask(answers=True, sealed=True)
+            self._server.run(["panicast-ctl", "key"], stdin="none")
+            far.stop()
+        far.ask(answers=False)
+        far.serve()
+        far.ask(answers=True)
 
     def _crash(self, form: str) -> None:
         """Crashes the server, which must come back by itself and leave one more record with the

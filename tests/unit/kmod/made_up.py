@@ -28,7 +28,7 @@ PARMS = [f"{name}:what it is{f' ({value})' if value else ''}\n" for name, value 
 # What the scripts call that is neither the shell's own nor made up here.
 TOOLS = (
     *("awk", "cat", "chmod", "date", "find", "grep", "head", "mkdir", "mktemp", "mv", "od", "readlink", "rm"),
-    *("sed", "seq", "sha256sum", "sleep", "sort", "stat", "sync", "tail", "tr", "uname"),
+    *("sed", "seq", "sha256sum", "sleep", "sort", "stat", "sync", "tail", "tr", "uname", "wc"),
 )
 
 
