@@ -6,8 +6,11 @@ from __future__ import annotations
 import io
 import os
 import subprocess
+from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import docker
 import dpkt
@@ -34,15 +37,28 @@ def made(client: docker.DockerClient, request: pytest.FixtureRequest) -> Kit:
 @pytest.fixture(scope="module", params=["virtio-net-pci", "e1000"])
 def outcomes(made: Kit, request: pytest.FixtureRequest) -> Iterator[Outcomes]:
     """The crashes with a card in all the ways that this run asks for, by name: a guest on each CPU, for it
-    boots on one and sleeps most of its time."""
+    sleeps most of its time. One boots for all that need the same machine; they continue from its memory."""
     here = (item for item in request.session.items if item.path == request.path)
     asked = {item.callspec.params["case"].name for item in here}
-    chosen = [case for case in CASES if case.name in asked]
+    machines = defaultdict(list)
+    for case in CASES:
+        if case.name in asked:
+            machines[guest.machine_of(case)].append(case)
     pool = ThreadPoolExecutor(max_workers=os.cpu_count())
-    try:
-        yield {case.name: pool.submit(guest.crash, made, request.param, case) for case in chosen}
-    finally:
-        pool.shutdown(cancel_futures=True)
+
+    def crash(case: cases.Case, booted: Future[guest.Booted]) -> guest.Outcome:
+        return guest.crash(made, request.param, case, booted.result())
+
+    with TemporaryDirectory(prefix="panicast-booted-") as name:
+        try:
+            # Who waits for a boot came after it, so that it has begun.
+            boots = [
+                (like, pool.submit(guest.boot, made, request.param, like, Path(name) / str(number)))
+                for number, like in enumerate(machines.values())
+            ]
+            yield {case.name: pool.submit(crash, case, booted) for like, booted in boots for case in like}
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -102,10 +102,10 @@ def select(names: str) -> list[Case]:
 
 
 def modules() -> list[str]:
-    """Returns every module that a case needs, or a test of its own."""
-    return sorted(
-        {"virtio_blk", "vmgenid", "ramoops", *(module for case in load().values() for module in case.modules)}
-    )
+    """Returns every module that a case needs, a test of its own, or a guest that boots before it has
+    its case."""
+    others = {"qemu_fw_cfg", "ramoops", "virtio_blk", "vmgenid"}
+    return sorted(others.union(*(case.modules for case in load().values())))
 
 
 def _expanded(name: str, fields: dict[str, Any]) -> list[Case]:

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,10 +22,15 @@ from panicast_build.crash import initramfs
 from panicast_build.crash.architectures import Architecture
 from panicast_build.crash.cases import KEY, Case
 from panicast_build.crash.kit import NICS, OWN, PROGRAMS, Kit
-from panicast_build.smoke.failure import wait_for
+from panicast_build.smoke.failure import SmokeFailure, wait_for
 
-READY = "READY-TO-CRASH"  # init says it
+READY, BOOTED = "READY-TO-CRASH", "BOOTED"  # init says them
 LIVES = 3
+# The file in which QEMU has the case of a booted guest: its name, the driver that shows it there, and where.
+# It is one page, which the kernel reads at once; it begins and ends with WHOLE, for it may come meanwhile.
+CASE_NAME, CASE_DRIVER = "opt/org.panicast/case", "qemu_fw_cfg"
+CASE_FILE = f"/sys/firmware/qemu_fw_cfg/by_name/{CASE_NAME}/raw"
+CASE_BYTES, WHOLE = 4096, "# whole"
 # Where panicast-ctl has its parts.
 CTL_FOLDER = "usr/share/panicast"
 FOLDERS = ("bin", "proc", "sys", "dev", "usr", "usr/share", CTL_FOLDER, f"{CTL_FOLDER}/ctl")
@@ -67,19 +72,67 @@ class Outcome:
         return f"{self.seconds:.1f} s, {len(self.frames)} frames, and the console said:\n{said}"
 
 
-def crash(kit: Kit, nic: str, case: Case) -> Outcome:
-    """Boots a guest with cards of this model, crashes it, and waits for its reset or the end of its
-    time.
+@dataclass(frozen=True)
+class Booted:
+    """Where the memory of a guest is that has booted, its initramfs, and what its console said."""
 
-    A guest that dies before it is ready to crash has tried nothing and is started again: emulated
+    memory: Path
+    initrd: Path
+    console: str
+
+
+def machine_of(case: Case) -> Case:
+    """Returns a case that has of this one only what must be known when the guest boots. Guests of
+    equal ones can continue from one boot()."""
+    return Case(
+        name="boot",
+        append=case.append,
+        cards=case.cards,
+        cpu=case.cpu,
+        devices=case.devices,
+        kdump=case.kdump,
+        machine=case.machine,
+        panic=case.panic,
+    )
+
+
+def boot(kit: Kit, nic: str, cases: Sequence[Case], folder: Path) -> Booted:
+    """Boots a guest with cards of this model and leaves its memory in a new folder. crash() of any of
+    the cases, whose machine_of() is the same, can continue from there. Raises SmokeFailure if it does
+    not boot."""
+    machine = replace(
+        machine_of(cases[0]),
+        modules=tuple(dict.fromkeys(name for case in cases for name in (CASE_DRIVER, *case.modules))),
+    )
+    folder.mkdir()
+    initrd, memory, none_yet = (folder / name for name in ("initrd", "memory", "case"))
+    loaded = kit.order(*NICS[nic].drivers, CASE_DRIVER)
+    initrd.write_bytes(_initrd(kit, nic, machine, f"modules='{' '.join(loaded)}'\nlater={CASE_FILE}\n"))
+    none_yet.write_bytes(b"\n" * CASE_BYTES)
+    for life in range(LIVES):
+        first = folder / f"life{life}"
+        with _qemu(kit, nic, machine, first, initrd, _case_argv(none_yet)) as process:
+            if _says(process, first, BOOTED, machine.life):
+                _store(process, first, memory, machine.life)
+                return Booted(memory, initrd, _said(first / "console"))
+    raise SmokeFailure(f"no guest of {kit.name} with {nic} booted: {_said(first / 'console')}")
+
+
+def crash(kit: Kit, nic: str, case: Case, booted: Booted | None = None) -> Outcome:
+    """Boots a guest with cards of this model, or continues from one that has booted, crashes it, and
+    waits for its reset or the end of its time.
+
+    A guest that dies before it is ready to crash has tried nothing. Another boots then: emulated
     CPUs sometimes run a breakpoint that the self-patching kernel has already removed ("Oops:
     int3").
     """
     for _ in range(LIVES):
         with tempfile.TemporaryDirectory(prefix="panicast-crash-") as name:
-            outcome = _live(kit, nic, case, Path(name) / "guest")
+            folder = Path(name) / "guest"
+            outcome = _continue(kit, nic, case, folder, booted) if booted else _live(kit, nic, case, folder)
         if READY in outcome.console:
             break
+        booted = None
     return outcome
 
 
@@ -93,13 +146,10 @@ def clone(kit: Kit, nic: str, case: Case, copies: int) -> list[Outcome]:
         first, memory = Path(name) / "first", Path(name) / "memory"
         with _qemu(kit, nic, case, first) as process:
             wait_for("the guest to be ready", case.life, lambda: READY in _said(first / "console"))
-            with _monitor(first) as monitor:
-                monitor.sendall(f'migrate "exec:cat > {memory}"\nquit\n'.encode())
-                process.wait(case.life)
+            _store(process, first, memory, case.life)
         outcomes = [_outcome(first, case, rebooted=False, started=time.monotonic())]
         for number in range(copies):
-            argv = ["-incoming", f"exec:cat {memory}"]
-            outcomes.append(_live(kit, nic, case, Path(name) / f"copy{number}", argv))
+            outcomes.append(_live(kit, nic, case, Path(name) / f"copy{number}", _from(memory)))
         return outcomes
 
 
@@ -124,21 +174,76 @@ def keep(kit: Kit, nic: str, crashing: Case, next_boot: Case) -> tuple[Outcome, 
         return crashed, _live(kit, nic, next_boot, Path(name) / "next", argv)
 
 
-def _live(kit: Kit, nic: str, case: Case, folder: Path, more: Sequence[str] = ()) -> Outcome:
+def _live(
+    kit: Kit, nic: str, case: Case, folder: Path, more: Sequence[str] = (), initrd: Path | None = None
+) -> Outcome:
     started = time.monotonic()
-    with _qemu(kit, nic, case, folder, more) as process:
+    with _qemu(kit, nic, case, folder, initrd, more) as process:
         rebooted = _watch(process, folder, case)
     return _outcome(folder, case, rebooted, started)
 
 
+def _continue(kit: Kit, nic: str, case: Case, folder: Path, booted: Booted) -> Outcome:
+    """Crashes a guest that continues from a booted one, and returns its outcome with the console of both."""
+    written = folder.with_name("case")
+    written.write_bytes(page(case_file(case, kit.order(*case.modules))))
+    argv = [*_case_argv(written), *_from(booted.memory)]
+    outcome = _live(kit, nic, case, folder, argv, booted.initrd)
+    return replace(outcome, console=booted.console + outcome.console)
+
+
+def page(text: str) -> bytes:
+    """Returns what a booted guest reads its case from. Raises ValueError if the case is too long."""
+    whole = f"{WHOLE}\n{text}".encode(), f"\n{WHOLE}".encode()
+    if (lacking := CASE_BYTES - sum(map(len, whole))) < 0:
+        raise ValueError(f"a case has {-lacking} bytes too many for a guest that has booted")
+    return (b"\n" * lacking).join(whole)
+
+
+def _case_argv(written: Path) -> list[str]:
+    return ["-fw_cfg", f"name={CASE_NAME},file={written}"]
+
+
+def _from(memory: Path) -> list[str]:
+    return ["-incoming", f"exec:cat {memory}"]
+
+
+def _store(process: subprocess.Popen[bytes], folder: Path, memory: Path, seconds: float) -> None:
+    """Writes a guest's memory to a file and ends it."""
+    with _monitor(folder) as monitor:
+        monitor.sendall(
+            f'migrate_set_parameter max-bandwidth 4G\nmigrate "exec:cat > {memory}"\nquit\n'.encode()
+        )
+        process.wait(seconds)
+
+
+def _says(process: subprocess.Popen[bytes], folder: Path, word: str, seconds: float) -> bool:
+    """Waits for a word on the console, and tells whether it came; not if the guest has ended."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        if word in _said(folder / "console"):
+            return True
+        time.sleep(POLL_SECONDS)
+    return False
+
+
 @contextmanager
 def _qemu(
-    kit: Kit, nic: str, case: Case, folder: Path, more: Sequence[str] = ()
+    kit: Kit,
+    nic: str,
+    case: Case,
+    folder: Path,
+    initrd: Path | None = None,
+    more: Sequence[str] = (),
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Starts a guest with all its files in a new folder, and with more arguments for QEMU."""
+    """Starts a guest with all its files in a new folder, but for an initramfs that is there, and with more
+    arguments for QEMU."""
     folder.mkdir()
-    (folder / "initrd").write_bytes(_initrd(kit, nic, case))
-    argv = ["setpriv", "--pdeathsig", "KILL", "--", *_argv(kit, nic, case, folder), *more]
+    if initrd is None:
+        initrd = folder / "initrd"
+        loaded = kit.order(*NICS[nic].drivers, *case.modules)
+        initrd.write_bytes(_initrd(kit, nic, case, case_file(case, loaded)))
+    argv = ["setpriv", "--pdeathsig", "KILL", "--", *_argv(kit, nic, case, folder, initrd), *more]
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as process:
         try:
             yield process
@@ -157,9 +262,11 @@ def _outcome(folder: Path, case: Case, rebooted: bool, started: float) -> Outcom
     )
 
 
-def _initrd(kit: Kit, nic: str, case: Case) -> bytes:
+def _initrd(kit: Kit, nic: str, case: Case, text: str) -> bytes:
+    """Returns an initramfs with all modules of a card and a case, whose init reads text: see
+    case_file()."""
     loaded = kit.order(*NICS[nic].drivers, *case.modules)
-    files = {"init": INIT.read_bytes(), "case": case_file(case, loaded).encode()}
+    files = {"init": INIT.read_bytes(), "case": text.encode()}
     files |= {"key": KEY.hex().encode()}
     files |= {f"bin/{PANICAST_CTL.name}": PANICAST_CTL.read_bytes()}
     files |= {
@@ -191,7 +298,7 @@ def case_file(case: Case, modules: Sequence[str]) -> str:
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
-def _argv(kit: Kit, nic: str, case: Case, folder: Path) -> list[str]:
+def _argv(kit: Kit, nic: str, case: Case, folder: Path, initrd: Path) -> list[str]:
     machine = kit.architecture
     append = f"console={machine.serial} net.ifnames=0 panic={case.panic} {kit.append} {case.append}"
     # fmt: off
@@ -199,7 +306,7 @@ def _argv(kit: Kit, nic: str, case: Case, folder: Path) -> list[str]:
         tools.find(machine.qemu) or machine.qemu, "-nodefaults", "-no-user-config", "-display", "none",
         *_machine(machine, case), "-smp", CPUS, "-m", str(MEMORY_MIB),
         "-no-reboot", "-action", "panic=none",
-        "-kernel", str(kit.folder / "vmlinuz"), "-initrd", str(folder / "initrd"),
+        "-kernel", str(kit.folder / "vmlinuz"), "-initrd", str(initrd),
         "-append", append,
         "-serial", f"file:{folder / 'console'}",
         "-monitor", f"unix:{folder / 'monitor'},server=on,wait=off",

@@ -174,16 +174,14 @@ def _make(
                 "modules",
             ]
             box.run(make, log=log)
+        ours = [*(f"/build/{module}/{module}.ko" for module in OURS), "/build/panicast/panicast_seal.ko"]
+        # As DKMS does: a guest with less to unpack boots faster.
+        box.run([f"{architecture.compiler.removesuffix('gcc')}strip", "--strip-debug", *ours], log=log)
         programs = [f"/build/{path.stem}" for path in COMPILED]
         for program in programs:
             compile_ = [architecture.compiler, "-static", "-O2", "-Wall", "-Werror", "-o", program]
             box.run([*compile_, f"{program}.c"], log=log)
-        built = [
-            *programs,
-            *(f"/build/{module}/{module}.ko" for module in OURS),
-            "/build/panicast/panicast_seal.ko",
-            "/opt/vmlinuz",
-        ]
+        built = [*programs, *ours, "/opt/vmlinuz"]
         orders = _orders(box, release, wanted)
         needed = {ko for order in orders.values() for ko in order}
         box.run(["cp", "/bin/busybox", *built, *sorted(needed), "/build/kit"], log=log)
