@@ -180,12 +180,11 @@ class Meanings:
         words_of = [(row, words.of(row, row_to_record(row))) for row in found]
         with transaction(self._db) as db:
             for row, its_words in words_of:
-                done = db.execute(
-                    "UPDATE records SET indexed = ? WHERE number = ? AND changed = ? AND indexed = 0",
-                    (words.IN, row["number"], row["changed"]),
-                )
-                if done.rowcount:
+                same = "number = ? AND changed = ? AND indexed = 0"
+                key = (row["number"], row["changed"])
+                if db.execute(f"SELECT 1 FROM records WHERE {same}", key).fetchone():
                     words.add(db, row["number"], its_words)
+                    db.execute(f"UPDATE records SET indexed = {words.IN} WHERE {same}", key)
         return len(found) == most
 
     def known(self, after: bytes, most: int) -> list[Known]:
@@ -254,11 +253,9 @@ def _portions(found: Sequence[tuple[Task, Found]]) -> Iterator[Sequence[tuple[Ta
 def _keep(db: sqlite3.Connection, row: _Named) -> None:
     """Store a record's meaning, unless it has changed, and count and index it by that."""
     names = ("title", "signature", "kernel", "crash", "failure")
-    indexed = words.IN if row.words else words.OUT
     done = db.execute(
-        f"UPDATE records SET {', '.join(f'{name} = ?' for name in names)}, indexed = ? "
-        "WHERE identity = ? AND changed = ?",
-        (*(row.after[name] for name in names), indexed, row.before["identity"], row.before["changed"]),
+        f"UPDATE records SET {', '.join(f'{name} = ?' for name in names)} WHERE identity = ? AND changed = ?",
+        (*(row.after[name] for name in names), row.before["identity"], row.before["changed"]),
     )
     if not done.rowcount:
         return
@@ -268,6 +265,11 @@ def _keep(db: sqlite3.Connection, row: _Named) -> None:
     rows.unindex(db, row.before)
     if row.words:
         words.add(db, row.before["number"], row.words)
+    # Last: an index that was begun anew says of all that they are not in it.
+    db.execute(
+        "UPDATE records SET indexed = ? WHERE identity = ?",
+        (words.IN if row.words else words.OUT, row.before["identity"]),
+    )
 
 
 def _told(task: Task, commit_s: float) -> bool:

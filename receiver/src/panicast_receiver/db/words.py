@@ -79,12 +79,28 @@ def of_text(text: bytes) -> str:
 
 def add(db: sqlite3.Connection, number: int, words: Words) -> None:
     """Take a record in."""
-    db.execute(_INSERT, (number, *words))
+    try:
+        db.execute(_INSERT, (number, *words))
+    except sqlite3.DatabaseError as error:
+        _begin_anew(db, error)
+        db.execute(_INSERT, (number, *words))
 
 
 def remove(db: sqlite3.Connection, number: int, words: Words) -> None:
     """Take a record out."""
-    db.execute(_DELETE, (number, *words))
+    try:
+        db.execute(_DELETE, (number, *words))
+    except sqlite3.DatabaseError as error:
+        _begin_anew(db, error)
+
+
+def _begin_anew(db: sqlite3.Connection, error: sqlite3.DatabaseError) -> None:
+    """Empty an index that does not fit its records: the disk has changed one of the two. They come
+    back one by one (meanings.py). Raises any other error again."""
+    if "malformed" not in str(error):
+        raise error
+    db.execute("INSERT INTO words (words) VALUES ('delete-all')")
+    db.execute("UPDATE records SET indexed = ? WHERE indexed = ?", (OUT, IN))
 
 
 def _crash(text: str | None) -> Mapping[str, Any]:
