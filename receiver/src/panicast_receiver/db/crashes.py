@@ -12,8 +12,9 @@ from ..wire.v1 import KEPT_EVENT
 #: Of more records the rest is not named.
 _MOST = 8
 SCHEMA = f"""
-CREATE INDEX panics_by_boot ON records (boot_id, host, identity) WHERE type = 'panic';
-CREATE INDEX panics_kept ON records (boot_id, host, identity) WHERE type = 'panic' AND event >= {KEPT_EVENT};
+CREATE INDEX panics_by_boot ON records (boot_id, host, identity) WHERE type = 'panic' AND NOT doubted;
+CREATE INDEX panics_kept ON records (signature, received_ns)
+    WHERE type = 'panic' AND NOT doubted AND event >= {KEPT_EVENT};
 """
 #: The ids of the other records of a record's crash, as a JSON array.
 OTHERS = f"""(SELECT json_group_array(id) FROM (
@@ -24,14 +25,10 @@ OTHERS = f"""(SELECT json_group_array(id) FROM (
     AND records.type = 'panic' AND NOT records.doubted
     ORDER BY other.identity LIMIT {_MOST}
 ))"""
-#: The rows that are copies of another one.
-COPIES = f"""
-    SELECT copy.rowid FROM records AS copy
-    WHERE copy.type = 'panic' AND copy.event >= {KEPT_EVENT} AND NOT copy.doubted
-    AND EXISTS (
-        SELECT 1 FROM records AS first WHERE first.type = 'panic' AND first.boot_id = copy.boot_id
-        AND first.host = copy.host AND first.identity < copy.identity AND NOT first.doubted
-    )
-"""
-#: True for records that are not copies of another one.
-FIRST = f"records.rowid NOT IN ({COPIES})"
+#: Whether a record is a copy of another one. By an index for each record that was kept: there may be as many
+#: as there are crashes.
+COPY = f"""(records.type = 'panic' AND records.event >= {KEPT_EVENT} AND NOT records.doubted AND EXISTS (
+    SELECT 1 FROM records AS first WHERE first.type = 'panic' AND first.boot_id = records.boot_id
+    AND first.host = records.host AND first.identity < records.identity AND NOT first.doubted
+))"""
+FIRST = f"NOT {COPY}"

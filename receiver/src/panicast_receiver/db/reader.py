@@ -161,7 +161,8 @@ class Reader:
     def _copies(self, since_ns: int) -> dict[str, int]:
         """Return how many records of each group are copies of others."""
         sql = (
-            f"SELECT signature, count(*) AS records FROM records WHERE rowid IN ({crashes.COPIES}) "
+            "SELECT signature, count(*) AS records FROM records INDEXED BY panics_kept "
+            f"WHERE {crashes.COPY} "
             "AND signature != '' AND received_ns >= ? GROUP BY signature"
         )
         return {row["signature"]: row["records"] for row in self._rows(sql, [since_ns])}
