@@ -91,6 +91,8 @@ def settings(machine: Machine) -> dict[str, bytes]:
     """What an administrator has set, by file."""
     machine.write({"panicast.conf": machine.read(CONFIG) + b"# edited\n"}, "/etc/modprobe.d")
     machine.run(["sh", "-c", f"echo '7 {'0123456789abcdef' * 4}' | panicast-ctl key"])
+    # A container of Debian 13 has no such folder.
+    machine.run(["mkdir", "-p", "/etc/sysctl.d"])
     machine.write({Path(SYSCTLS).name: b"# by panicast-ctl\n"}, "/etc/sysctl.d")
     return {path: machine.read(path) for path in (CONFIG, KEY, SYSCTLS)}
 
