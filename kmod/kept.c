@@ -25,6 +25,7 @@
 #include <linux/timekeeping.h>
 #include <linux/uaccess.h>
 
+#include "compat/compat.h"
 #include "config.h"
 #include "kept.h"
 #include "live.h"

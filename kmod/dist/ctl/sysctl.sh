@@ -91,6 +91,7 @@ list_outcomes() {
 
 sysctl_on() {
 	[ ! -e "$SYSCTL" ] || die "it is on already: $SYSCTL"
+	mkdir -p "${SYSCTL%/*}" || die "${SYSCTL%/*} cannot be made"
 	{
 		cat "$SHIPPED"
 		echo "# What was before, for panicast-ctl sysctl off:"
