@@ -30,8 +30,8 @@ from .progress import Progress
 
 HERE = Path(__file__).parent
 SMOKE = HERE / "smoke"
-# A test that hangs ends alone, not the whole run: each has half an hour, which building what it needs is part of.
-# pyproject.toml says so; these have less.
+# A test that hangs ends alone, not the whole run: each has half an hour, as pyproject.toml says, and to build
+# what it needs is part of that. These have less.
 LIMITS_S = {HERE / "unit": 600, HERE / "fuzz": 600}
 
 
