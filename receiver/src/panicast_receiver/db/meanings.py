@@ -177,7 +177,7 @@ class Meanings:
             "AND type NOT IN ('hello', 'bye') ORDER BY number DESC LIMIT ?",
             (most,),
         ).fetchall()
-        words_of = [(row, words.of(row, row_to_record(row))) for row in found]
+        words_of = [(row, words.of(row)) for row in found]
         with transaction(self._db) as db:
             for row, its_words in words_of:
                 same = "number = ? AND changed = ? AND indexed = 0"
@@ -224,7 +224,7 @@ class Meanings:
             "crash": None if failure else json.dumps({**meaning.as_json(), "title": title}),
             "failure": failure,
         }
-        its_words = None if before["type"] in STATE_TYPES else words.of(after, row_to_record(before))
+        its_words = None if before["type"] in STATE_TYPES else words.of(after)
         return _Named(before, after, its_words)
 
 

@@ -96,13 +96,13 @@ class Reader:
     def select(self, query: Query) -> list[Entry]:
         """Return the matching records, oldest first; ``limit`` keeps the newest."""
         source, where, values = _conditions(query)
-        sql = f"SELECT {_SUMMARY} FROM {source} WHERE {where} ORDER BY {_order(query)} DESC LIMIT ?"
+        sql = f"SELECT {_SUMMARY} FROM {source} WHERE {where} ORDER BY {_order(source)} DESC LIMIT ?"
         return [_entry(row) for row in reversed(list(self._rows(sql, [*values, _limit(query)])))]
 
     def every(self, query: Query) -> Iterator[Entry]:
         """Yield the matching records, oldest first, one at a time; ``limit`` does not count."""
         source, where, values = _conditions(query)
-        sql = f"SELECT {_SUMMARY} FROM {source} WHERE {where} ORDER BY {_order(query)}"
+        sql = f"SELECT {_SUMMARY} FROM {source} WHERE {where} ORDER BY {_order(source)}"
         yield from map(_entry, self._rows(sql, values))
 
     def changed_since(self, cursor: int, query: Query) -> list[Entry]:
@@ -321,9 +321,9 @@ def _is_plain(query: Query) -> bool:
     return not (query.type or query.host or query.search or query.before)
 
 
-def _order(query: Query) -> str:
+def _order(source: str) -> str:
     # The index of words is in the order of numbers: it is read no further than the limit.
-    return "words.rowid" if "words" in _conditions(query)[0] else "number"
+    return "number" if source == "records" else "words.rowid"
 
 
 def _of_group(query: Query) -> tuple[str, list[Any]]:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import tallies, words
-from .packing import row_to_record
 
 
 def leave(db: sqlite3.Connection, row: sqlite3.Row) -> None:
@@ -21,7 +20,7 @@ def leave(db: sqlite3.Connection, row: sqlite3.Row) -> None:
 def unindex(db: sqlite3.Connection, row: sqlite3.Row) -> None:
     """Take a row out of the index of words, if it is there."""
     if row["indexed"] == words.IN:
-        words.remove(db, row["number"], words.of(row, row_to_record(row)))
+        words.remove(db, row["number"], words.of(row))
 
 
 def delete(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> int:

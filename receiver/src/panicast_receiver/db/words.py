@@ -15,8 +15,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ..records.record import Record
-from ..wire.v1 import parse_metadata
+from .packing import row_to_record
 
 #: Whether a record is in it: it is not, it is, or it never will be because nobody can read it.
 OUT, IN, NEVER = 0, 1, 2
@@ -50,20 +49,20 @@ class Words(NamedTuple):
     text: str
 
 
-def of(row: Mapping[str, Any] | sqlite3.Row, record: Record) -> Words:
-    """Return the words of a row and the record in it."""
+def of(row: Mapping[str, Any] | sqlite3.Row) -> Words:
+    """Return the words of a row of ``records``."""
+    record = row_to_record(row)
     crash = _crash(row["crash"])
-    meta = parse_metadata(row["metadata"] or b"")
     names = ("title", "at", "trace", "names", "module")
     about = (
         row["id"],
         row["reason"],
-        *meta.values(),
+        *record.meta.values(),
         *_of(crash, "hardware", "modules", "comm", "taint", "file"),
     )
     return Words(
         row["host"],
-        row["kernel"] or meta.get("release", ""),
+        row["kernel"] or record.meta.get("release", ""),
         "\n".join(_of(crash, *names)),
         "\n".join((row["type"], *_of(crash, "kind", "severity"))),
         "\n".join(about),
