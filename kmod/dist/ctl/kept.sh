@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
-# What firmware (pstore) or kdump kept of crashes before this boot. Each is sent once, as a record of the boot that
-# crashed; the module seals and sends it (kmod/kept.c).
+# What firmware (pstore) or kdump kept of crashes before this boot. Each is sent once, as a record
+# of the boot that crashed; the module seals and sends it (kmod/kept.c).
 
 KEPT_DEVICE=/dev/panicast
 # Digests of what was sent.
@@ -25,7 +25,8 @@ kept_places() {
 	echo "kdump /var/lib/kdump"
 }
 
-# Files that nobody but root can have made or can change: on some machines everybody may write to /var/crash.
+# Files that nobody but root can have made or can change: on some machines everybody may write to
+# /var/crash.
 kept_files() { # FOLDER TEST...
 	kept_folder=$1
 	shift
@@ -40,8 +41,8 @@ kept_files() { # FOLDER TEST...
 		done
 }
 
-# "TYPE TIME FILE..." for each dump; its parts are numbered from its end. Folders may have parts of several dumps with
-# one number, so the time counts, too.
+# "TYPE TIME FILE..." for each dump; its parts are numbered from its end. Folders may have parts of
+# several dumps with one number, so the time counts, too.
 kept_pstore() { # FOLDER
 	kept_files "$1" -name 'dmesg-*' | while IFS= read -r file; do
 		header=$(head -c 64 "$file" 2>/dev/null | head -n 1 | tr -cd 'A-Za-z0-9# ')

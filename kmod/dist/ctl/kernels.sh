@@ -57,7 +57,8 @@ examine_kernels() {
 	LIST
 }
 
-# What the boot loader starts by default, as far as grubby knows; else the newest, which others start.
+# What the boot loader starts by default, as far as grubby knows; else the newest, which others
+# start.
 next_kernel() {
 	default=$(grubby --default-kernel 2>/dev/null)
 	if [ -n "$default" ]; then

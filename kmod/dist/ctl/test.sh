@@ -5,7 +5,8 @@
 # As long as the module waits (kmod/ask.c).
 ANSWER_SECONDS=3
 
-# Destinations that are the address of one machine, which is expected to answer: no broadcasts of a segment.
+# Destinations that are the address of one machine, which is expected to answer: no broadcasts of a
+# segment.
 unicast() {
 	destinations | awk '$2 != "everywhere" && !/ mac ff:ff:ff:ff:ff:ff / { print $1 }'
 }
