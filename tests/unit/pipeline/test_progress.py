@@ -83,6 +83,6 @@ def test_a_test_that_hangs_ends_alone(tmp_path: Path) -> None:
 
 
 def test_each_test_has_a_limit(request: pytest.FixtureRequest) -> None:
-    assert request.config.getini("timeout") == "3600"
+    assert request.config.getini("timeout") == "1800"
     marker = request.node.get_closest_marker("timeout")
     assert marker is not None and marker.args == (600,)

@@ -206,8 +206,11 @@ def test_never_ends_with_a_reload(serve, tmp_path, big, test_frames):
     config = tmp_path / "receiver.toml"
     config.write_text('confirm = "never"\n')
     receiver = serve("--config", str(config))
-    with ask(receiver, [*test_frames, *big["frames"]]) as sock:
-        # Records are announced in order, each before it would be answered.
+    with ask(receiver, test_frames) as sock:
+        # One thread announces a record, answers it, and goes on to the next.
+        receiver.wait_for("record .* test from")
+        for frame in big["frames"]:
+            sock.sendto(frame, ("127.0.0.1", receiver.port))
         receiver.wait_for("record .* panic from")
         config.write_text("")
         receiver.process.send_signal(1)
