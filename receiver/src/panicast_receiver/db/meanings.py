@@ -161,10 +161,10 @@ class Meanings:
         with transaction(self._db) as db:
             for row in filter(None, named):
                 _keep(db, row)
-            late = [task for task, _ in found if _told(task, _COMMIT_S)]
+            late = [task for task, _ in found if _may_be_read(task, _COMMIT_S)]
             _tell_again(db, late)
         # The disk took its time: somebody may have told of them meanwhile.
-        missed = [task for task, _ in found if task not in late and _told(task, _COMMIT_S / 2)]
+        missed = [task for task, _ in found if task not in late and _may_be_read(task, _COMMIT_S / 2)]
         if missed:
             with transaction(self._db) as db:
                 _tell_again(db, missed)
@@ -272,7 +272,7 @@ def _keep(db: sqlite3.Connection, row: _Named) -> None:
     )
 
 
-def _told(task: Task, commit_s: float) -> bool:
+def _may_be_read(task: Task, commit_s: float) -> bool:
     """Tell whether somebody may have read the record without its meaning before a commit is over."""
     late = changes.age_s(task.changed, task.received_ns) >= PATIENCE_S - commit_s
     return task.turn == turns.WAITED or (task.turn == turns.AT_ONCE and late)

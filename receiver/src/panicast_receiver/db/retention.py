@@ -41,10 +41,10 @@ UPDATE records SET size = length(body) + coalesce(length(metadata), 0) + {ROW_BY
 INSERT INTO forgotten SELECT identity, 0 FROM forgotten_2;
 DROP TABLE forgotten_2;
 """
-#: So long age and number spare a record of which a sink has not been told; size does not.
-UNTOLD_NS = 7 * 86400 * 1_000_000_000
+#: So long age and number spare a record that a sink has not received; size does not.
+UNDELIVERED_NS = 7 * 86400 * 1_000_000_000
 _ALL = (1 << 63) - 1
-_NEVER_TOLD = "type IN ('hello', 'bye')"
+_NOT_FOR_SINKS = "type IN ('hello', 'bye')"
 #: Rows that are deleted in one transaction, and seconds that it takes, so that nobody waits long; seconds
 #: when many records come.
 BATCH, STEP_S, LONG_STEP_S = 256, 0.02, 0.2
@@ -59,7 +59,7 @@ _FEW = 256
 T = TypeVar("T")
 
 
-class Told(NamedTuple):
+class Delivered(NamedTuple):
     """Which changes need not wait for a sink. ``changed``: all sinks that are fed have everything
     up to this one, or it is too old to wait for them. ``old``: up to this one a record is too old
     to wait for its turn."""
@@ -72,7 +72,7 @@ class Expired(NamedTuple):
     """How many rows were deleted, and how many records of those some sink has not received."""
 
     rows: int
-    untold: int
+    undelivered: int
 
 
 class Retention(NamedTuple):
@@ -117,12 +117,12 @@ def expire(
     for row in _until(end, boots.surplus(db, most_boots, before, most)):
         boots.forget(db, [row])
         forgotten += 1
-    records = surplus(db, before, retention.per_host or None, most, told(db, now_ns)) or oversize(
+    records = surplus(db, before, retention.per_host or None, most, delivered(db, now_ns)) or oversize(
         db, size, most
     )
-    deleted = not_told = 0
+    deleted = undelivered_records = 0
     for identity in _until(end, records):
-        not_told += untold(db, [identity])
+        undelivered_records += undelivered(db, [identity])
         delete(db, identity)
         deleted += 1
     if deleted:
@@ -132,7 +132,7 @@ def expire(
         "DELETE FROM forgotten WHERE rowid IN (SELECT rowid FROM forgotten ORDER BY kept, rowid LIMIT ?)",
         (min(most, boots.beyond(db, "forgotten", most_forgotten)),),
     )
-    return Expired(forgotten + deleted + done.rowcount, not_told)
+    return Expired(forgotten + deleted + done.rowcount, undelivered_records)
 
 
 def _until(end: float, wanted: Iterable[T]) -> Iterator[T]:
@@ -149,19 +149,19 @@ def expired_ns(db: sqlite3.Connection) -> int | None:
     return None if row is None else int(row[0])
 
 
-def told(db: sqlite3.Connection, now_ns: int) -> Told:
+def delivered(db: sqlite3.Connection, now_ns: int) -> Delivered:
     """Return which changes need not wait for a sink."""
     (slowest,) = db.execute("SELECT min(changed) FROM cursors WHERE fed").fetchone()
-    old = (now_ns - UNTOLD_NS) // 1000
-    return Told(_ALL if slowest is None else max(slowest, old), old)
+    old = (now_ns - UNDELIVERED_NS) // 1000
+    return Delivered(_ALL if slowest is None else max(slowest, old), old)
 
 
-def untold(db: sqlite3.Connection, identities: Sequence[bytes]) -> int:
+def undelivered(db: sqlite3.Connection, identities: Sequence[bytes]) -> int:
     """Return how many of these records some sink that is fed has not received."""
     query = (
         "SELECT 1 FROM records WHERE identity = ? "
         f"AND (changed > (SELECT min(changed) FROM cursors WHERE fed) OR turn = {turns.WAITS}) "
-        f"AND NOT {_NEVER_TOLD} AND EXISTS (SELECT 1 FROM cursors WHERE fed)"
+        f"AND NOT {_NOT_FOR_SINKS} AND EXISTS (SELECT 1 FROM cursors WHERE fed)"
     )
     return sum(db.execute(query, (identity,)).fetchone() is not None for identity in identities)
 
@@ -171,22 +171,22 @@ def surplus(
     before_ns: int | None,
     per_host: int | None,
     most: int,
-    told: Told | None = None,
+    delivered: Delivered | None = None,
 ) -> list[bytes]:
     """Return the identities of records received before ``before_ns``, or beyond ``per_host`` of a
     host.
 
     Sealed and unsealed records of a host are counted apart; hello and bye are not counted, because
-    a boot has only one of each. Returns at most ``most`` (-1: all). With ``told`` it leaves out
-    records that a sink still has to receive, but not hello and bye.
+    a boot has only one of each. Returns at most ``most`` (-1: all). With ``delivered`` it leaves
+    out records that a sink still has to receive, but not hello and bye.
     """
-    changed, old = told or (_ALL, _ALL)
-    is_told = f"(changed <= ? AND (turn != {turns.WAITS} OR changed <= ?))"
+    changed, old = delivered or (_ALL, _ALL)
+    is_delivered = f"(changed <= ? AND (turn != {turns.WAITS} OR changed <= ?))"
     found: dict[bytes, None] = {}
     if before_ns is not None:
         query = (
             "SELECT identity FROM records WHERE number < ? "
-            f"AND ({is_told} OR {_NEVER_TOLD}) ORDER BY number LIMIT ?"
+            f"AND ({is_delivered} OR {_NOT_FOR_SINKS}) ORDER BY number LIMIT ?"
         )
         old_ones = db.execute(query, (numbers.since(before_ns), changed, old, most))
         found.update((row["identity"], None) for row in old_ones)
@@ -201,7 +201,7 @@ def surplus(
         "OVER "
         f"(PARTITION BY flags & {FLAG_SEALED} ORDER BY {WORTH} DESC, received_ns DESC) AS place FROM records "
         "WHERE host = ? AND type NOT IN ('hello', 'bye')) WHERE place > ? "
-        f"AND {is_told} "
+        f"AND {is_delivered} "
         "ORDER BY worth, received_ns LIMIT ?"
     )
     for (host,) in db.execute(many, (per_host,)).fetchall():

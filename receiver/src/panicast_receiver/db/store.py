@@ -100,8 +100,8 @@ class Store:
             raise
         self._changed = 0
         self._pace = turns.Pace()
-        #: How many records were deleted of which a sink had not been told.
-        self.untold = 0
+        #: How many records were deleted that a sink had not received.
+        self.undelivered = 0
         #: Who is told of at once; the others wait for their turn.
         self.at_once: Callable[[Record], bool] = lambda record: True
         #: Patterns of host names of which nothing unsealed is stored; another thread may change them.
@@ -147,7 +147,7 @@ class Store:
         (expired,) = self._in_transaction(
             [partial(retention.expire, self._db, kept, self.path, now_ns, most, step_s)]
         )
-        self.untold += expired.untold
+        self.undelivered += expired.undelivered
         return expired.rows
 
     def make_room(self, kept: Retention, now_ns: int) -> int:

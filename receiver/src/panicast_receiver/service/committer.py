@@ -190,13 +190,13 @@ class Committer(threading.Thread):
             self.counts["deleted by retention"] += deleted
             if not more:
                 self._retain_at = time.monotonic() + RETAIN_S
-                self._say_untold()
+                self._say_undelivered()
 
-    def _say_untold(self) -> None:
+    def _say_undelivered(self) -> None:
         """Log how many records were deleted before some sink had received them."""
-        lost = self._store.untold - self.counts["deleted untold"]
+        lost = self._store.undelivered - self.counts["deleted untold"]
         if lost:
-            self.counts["deleted untold"] = self._store.untold
+            self.counts["deleted untold"] = self._store.undelivered
             logger.warning(
                 "%d records were deleted before a sink had received them: it is away or slow, see "
                 "`panicast-receiver sinks`; keep_mib, keep_days and records_per_host say how much is kept",

@@ -85,7 +85,7 @@ def test_what_was_deleted_untold_is_said(committer, caplog, monkeypatch):
     # Whoever has started a log in this process keeps it from others.
     monkeypatch.setattr(logger, "propagate", True)
     store, _, thread = committer
-    store.untold = 7
+    store.undelivered = 7
     thread.start()
     wait_until(lambda: "7 records were deleted" in caplog.text)
     assert thread.counts["deleted untold"] == 7

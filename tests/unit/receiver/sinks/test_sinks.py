@@ -16,7 +16,7 @@ import pytest
 
 from panicast_receiver import sinks
 from panicast_receiver.db.reader import Query, Reader
-from panicast_receiver.db.retention import UNTOLD_NS, Retention
+from panicast_receiver.db.retention import UNDELIVERED_NS, Retention
 from panicast_receiver.db.store import Store
 from panicast_receiver.errors import UsageError
 from panicast_receiver.settings import load
@@ -439,7 +439,7 @@ def test_retention_waits_for_sinks_that_are_fed_for_a_week(store, tmp_path):
     feed(Recorder(), tmp_path, 3)
     write(store, record("panic", "b", 2, 1, 9, SYSRQ))
     assert left(time.time_ns()) == 1
-    assert left(time.time_ns() + UNTOLD_NS) == 0
+    assert left(time.time_ns() + UNDELIVERED_NS) == 0
 
 
 def test_what_waits_for_its_turn_is_kept_no_longer_and_what_no_sink_was_told_of_is_counted(store, tmp_path):
@@ -449,13 +449,13 @@ def test_what_waits_for_its_turn_is_kept_no_longer_and_what_no_sink_was_told_of_
     feed_only(tmp_path, ["recorder"])
     write(store, *(record("panic", "a", 1, n, n, SYSRQ) for n in range(1, 6)), record("hello", "a", 1, 9, 9))
     few = Retention(days=1, per_host=1)
-    assert store.expire(few, time.time_ns()) == 1 and store.untold == 0, "hello alone is old and told"
-    assert store.expire(few, time.time_ns() + UNTOLD_NS) == 5 and store.untold == 5
+    assert store.expire(few, time.time_ns()) == 1 and store.undelivered == 0, "hello alone is old and told"
+    assert store.expire(few, time.time_ns() + UNDELIVERED_NS) == 5 and store.undelivered == 5
     write(store, *(record("panic", "b", 2, n, n, "x" * 100) for n in range(1, 200)))
     while store.expire(Retention(size=150_000), time.time_ns()):
         pass
     with closing(Reader(tmp_path)) as reader:
-        assert store.untold == 5 + 199 - len(reader.select(Query())) > 5
+        assert store.undelivered == 5 + 199 - len(reader.select(Query())) > 5
 
 
 def test_retention_does_not_wait_for_a_sink_that_is_no_more(store, tmp_path):
