@@ -300,10 +300,11 @@ def support(_: Context) -> None:
 @command(
     unit="only tests that need no container engine and no VM",
     explore="try properties with values that no run had before",
+    nightly="run also those that take long and are like one of every run; CI does each night",
 )
-def test(_: Context, unit: bool = False, explore: bool = False) -> None:
+def test(_: Context, unit: bool = False, explore: bool = False, nightly: bool = False) -> None:
     """Run every test: linters, units, packages, the crash of a real kernel."""
-    testing.test(unit, explore)
+    testing.test(unit, explore, nightly)
 
 
 @command(

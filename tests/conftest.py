@@ -26,6 +26,7 @@ from panicast_build.targets import distros
 from panicast_build.targets.distros import DebDistro, Distro
 
 from .built import kept
+from .nightly import Nightly, rows
 from .progress import Progress
 
 HERE = Path(__file__).parent
@@ -45,6 +46,11 @@ for name, same in (("usual", True), ("explore", False)):
 settings.load_profile("usual")
 
 
+# A run of several processes begins with what takes the longest. The many short files end it, so that no
+# process waits long for another; linters say at once what is wrong.
+ORDER = ("smoke", "lint", "package", "endurance", "servers", "web", "fuzz", "unit")
+
+
 class Scheduling(LoadFileScheduling):
     """In a run of several processes one has all that is emulated, for that takes more than one CPU at times;
     and the tests of any other file stay together, which share what was made for them."""
@@ -54,12 +60,17 @@ class Scheduling(LoadFileScheduling):
         return SMOKE.name if SMOKE in path.parents else str(path)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--nightly", action="store_true", help="run the tests that are marked nightly, too")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """A kill ends a run as Ctrl-C does, and takes its containers and guests with it, if it goes to the
     process group, as that of timeout(1) does: xdist does not pass it on to the run's other processes."""
     stack = ExitStack()
     stack.enter_context(terminable())
     config.add_cleanup(stack.close)
+    config.pluginmanager.register(Nightly(config))
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Progress(config))
 
@@ -70,14 +81,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Crashes take the longest, and the other tests explain why they fail: they come last, but first where
-    other processes go through the others meanwhile."""
+    """Crashes take the longest, and the other tests explain why they fail: they come last; where several
+    processes share the tests, all come in ORDER."""
     for item in items:
         for folder, seconds in LIMITS_S.items():
             if folder in item.path.parents:
                 item.add_marker(pytest.mark.timeout(seconds), append=False)
-    parallel = hasattr(config, "workerinput")
-    items.sort(key=lambda item: (SMOKE in item.path.parents) != parallel)
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: ORDER.index(item.path.relative_to(HERE).parts[0]))
+    else:
+        items.sort(key=lambda item: SMOKE in item.path.parents)
 
 
 # Where ccache is in a test machine, and the compilers' names that are ccache on Debian.
@@ -102,10 +115,16 @@ def client() -> docker.DockerClient:
 
 
 # Those that stand for all in every run; others by the names in this variable.
-TESTED = os.environ.get("PANICAST_TEST_DISTROS", "debian-12,debian-13")
+TESTED = [
+    distro.name for distro in distros.select(os.environ.get("PANICAST_TEST_DISTROS", "debian-12,debian-13"))
+]
+# Marks tests that run on the first of them, and at night on each: what they look at is alike on all.
+ON_THE_FIRST = pytest.mark.parametrize(
+    "distro", rows({name: (name,) for name in TESTED}, TESTED[:1]), indirect=True
+)
 
 
-@pytest.fixture(scope="session", params=[distro.name for distro in distros.select(TESTED)])
+@pytest.fixture(scope="session", params=TESTED)
 def distro(request: pytest.FixtureRequest) -> DebDistro:
     """Each tested target that takes Debian packages in turn."""
     return distros.of_family(DebDistro)[request.param]
@@ -114,7 +133,7 @@ def distro(request: pytest.FixtureRequest) -> DebDistro:
 @pytest.fixture(scope="session")
 def first_distro() -> DebDistro:
     """The first of them, for what takes too long to be done on each."""
-    return distros.of_family(DebDistro)[distros.select(TESTED)[0].name]
+    return distros.of_family(DebDistro)[TESTED[0]]
 
 
 @pytest.fixture(scope="session")

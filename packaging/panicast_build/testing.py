@@ -24,11 +24,11 @@ def _pytest(*arguments: str) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])
 
 
-def test(unit: bool, explore: bool) -> None:
-    """Runs the unit tests, or everything."""
+def test(unit: bool, explore: bool, nightly: bool) -> None:
+    """Runs the unit tests, or everything but what is left to the night, or that, too."""
     tools.need("gcc", "ip", "unshare")
-    values = ("--hypothesis-profile=explore",) if explore else ()
-    _pytest(*values, *(UNIT if unit else (*PARALLEL, *EVERYTHING)))
+    options = [*(["--hypothesis-profile=explore"] if explore else []), *(["--nightly"] if nightly else [])]
+    _pytest(*options, *(UNIT if unit else (*PARALLEL, *EVERYTHING)))
 
 
 def lint() -> None:

@@ -10,6 +10,8 @@ import pytest
 from panicast_build.build import verified
 from panicast_build.targets import metadata
 
+from ..conftest import ON_THE_FIRST
+
 VERSION = metadata.load().version
 NAME = "panicast.ko*"
 CONFIG = "/etc/modprobe.d/panicast.conf"
@@ -84,6 +86,7 @@ def test_a_new_kernel_has_the_module_before_it_is_booted(first_machine, first_di
     assert machine.modules() == []
 
 
+@ON_THE_FIRST
 def test_the_key_is_roots_alone(machine) -> None:
     machine.apt("install", DKMS)
     key = "0123456789abcdef" * 4
@@ -126,6 +129,7 @@ def test_the_key_is_roots_alone(machine) -> None:
         assert machine.run(["test", "-e", path], check=False).code == 1
 
 
+@ON_THE_FIRST
 def test_missing_headers_are_said_loudly(machine) -> None:
     machine.apt("purge", "linux-headers-*")
     machine.run(["mkdir", "-p", "/lib/modules/6.1.0-99-amd64/kernel"])
@@ -135,6 +139,7 @@ def test_missing_headers_are_said_loudly(machine) -> None:
     assert "apt install linux-headers-6.1.0-99-amd64" in said
 
 
+@ON_THE_FIRST
 def test_no_kernel_at_all_is_said_too(machine, distro) -> None:
     machine.apt("purge", "linux-headers-*")
     machine.run(["rm", "-rf", "/lib/modules"])
@@ -143,6 +148,7 @@ def test_no_kernel_at_all_is_said_too(machine, distro) -> None:
     assert f"apt install {distro.kernel_headers}" in said
 
 
+@ON_THE_FIRST
 def test_module_that_does_not_compile_fails_the_installation(machine) -> None:
     machine.run(["dpkg-deb", "-R", *deb_of(machine), "/tmp/unpacked"])
     machine.write({"main.c": b"#error as a test\n"}, f"/tmp/unpacked/usr/src/panicast-{VERSION}")

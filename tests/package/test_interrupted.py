@@ -11,6 +11,8 @@ import pytest
 
 from panicast_build.targets import metadata
 
+from ..nightly import rows
+
 VERSION, NEWER = metadata.load().version, "0.99.0"
 DKMS, COMMON, RECEIVER = "panicast-dkms", "panicast-common", "panicast-receiver"
 # What goes with each.
@@ -51,6 +53,16 @@ RECEIVER_POINTS = {
     "user": ("--said", "/etc/passwd", "panicast:"),
     "byte code": seen("/usr/lib/python3/dist-packages/panicast_receiver/cli/__pycache__/main.*"),
     "service": seen("/etc/systemd/system/multi-user.target.wants/panicast-receiver.service"),
+}
+INSTALLATIONS = {
+    f"{package}-{name}": (package, point)
+    for package, points in ((DKMS, POINTS), (RECEIVER, RECEIVER_POINTS))
+    for name, point in points.items()
+}
+# One of each kind in every run: dpkg unpacks, DKMS compiles and installs, only apt is killed; the receiver's.
+USUAL = {
+    *(f"{DKMS}-{name}" for name in ("unpacking", "compiled a part", "first of two modules", "apt alone")),
+    f"{RECEIVER}-service",
 }
 
 
@@ -103,14 +115,7 @@ def whole(boot: Callable, first_distro) -> Callable:
     return whole
 
 
-@pytest.mark.parametrize(
-    ("package", "point"),
-    [
-        *((DKMS, point) for point in POINTS.values()),
-        *((RECEIVER, point) for point in RECEIVER_POINTS.values()),
-    ],
-    ids=[*(f"{DKMS}-{name}" for name in POINTS), *(f"{RECEIVER}-{name}" for name in RECEIVER_POINTS)],
-)
+@pytest.mark.parametrize(("package", "point"), rows(INSTALLATIONS, USUAL))
 def test_installation(package: str, point, machine, whole: Callable, cut_off: Callable) -> None:
     before = machine.files()
     cut_off(machine, point, [*machine.apt_get, "install", package])
@@ -128,15 +133,14 @@ def edit(machine) -> bytes:
     return edited
 
 
-@pytest.mark.parametrize(
-    "point",
-    [
-        ("--gone", f"{INSTALLED}/panicast.ko*"),
-        seen(f"/usr/src/panicast-{NEWER}"),
-        seen(f"{NEWER_TREE}/build/main.o", "--compiling"),
-    ],
-    ids=["the old module goes", "unpacking", "compiled a part"],
-)
+UPGRADES = {
+    "the old module goes": (("--gone", f"{INSTALLED}/panicast.ko*"),),
+    "unpacking": (seen(f"/usr/src/panicast-{NEWER}"),),
+    "compiled a part": (seen(f"{NEWER_TREE}/build/main.o", "--compiling"),),
+}
+
+
+@pytest.mark.parametrize("point", rows(UPGRADES, {"the old module goes"}))
 def test_upgrade(point, machine, distro, newer: Callable, cut_off: Callable) -> None:
     before = machine.files()
     machine.apt("install", DKMS)
@@ -155,14 +159,13 @@ def test_upgrade(point, machine, distro, newer: Callable, cut_off: Callable) -> 
     assert machine.files() - before == set()
 
 
-@pytest.mark.parametrize(
-    ("of_removal", "of_purge"),
-    [
-        (("--gone", f"{INSTALLED}/panicast.ko*"), said(f"purge {COMMON}")),
-        (("--gone", "/usr/sbin/panicast-ctl"), ("--gone", MODPROBE)),
-    ],
-    ids=["the module goes", "files go"],
-)
+REMOVALS = {
+    "the module goes": (("--gone", f"{INSTALLED}/panicast.ko*"), said(f"purge {COMMON}")),
+    "files go": (("--gone", "/usr/sbin/panicast-ctl"), ("--gone", MODPROBE)),
+}
+
+
+@pytest.mark.parametrize(("of_removal", "of_purge"), rows(REMOVALS, {"the module goes"}))
 def test_removal_and_purge(of_removal, of_purge, machine, cut_off: Callable) -> None:
     before = machine.files()
     machine.apt("install", DKMS)

@@ -14,7 +14,7 @@ from panicast_build.engine import images
 from panicast_build.targets import metadata
 from panicast_build.targets.distros import DebDistro, Distro
 
-from ..conftest import FLAVOUR
+from ..conftest import FLAVOUR, ON_THE_FIRST
 from .conftest import Machine
 
 VERSION = metadata.load().version
@@ -25,6 +25,7 @@ CONFIG, KEY, SYSCTLS = (
     "/etc/sysctl.d/90-panicast.conf",
 )
 COMPILING = {"gcc", "make", "dkms", "linux-headers-amd64"}
+pytestmark = ON_THE_FIRST
 LISTED = ["dpkg-query", "-W", "-f", "${db:Status-Abbrev}${Package}\\n"]
 
 

@@ -78,7 +78,7 @@ def inv(log: TextIO, *arguments: str, secrets: bool = False, given: Sequence[str
 
 
 def _test(_: Release, log: TextIO) -> None:
-    inv(log, "test")
+    inv(log, "test", "--nightly")
 
 
 def _package(release: Release, log: TextIO) -> None:
@@ -183,7 +183,7 @@ STEPS = (
         secrets=True,
     ),
     ReleaseStep("lint", "run every linter: ./inv lint", _lint),
-    ReleaseStep("test", "run every test: ./inv test", _test),
+    ReleaseStep("test", "run every test: ./inv test --nightly", _test),
     ReleaseStep("smoke", "crash machines that have them installed: ./inv smoke", _smoke),
     ReleaseStep("collect", "gather packages and release notes", _collect),
     ReleaseStep(

@@ -11,6 +11,8 @@ import pytest
 
 from panicast_build.targets import metadata
 
+from ...nightly import rows
+
 VERSION, NEWER = metadata.load().version, "0.99.0"
 DKMS, COMMON, RECEIVER = "panicast-dkms", "panicast-common", "panicast-receiver"
 HEADERS = "kernel-devel"
@@ -45,6 +47,16 @@ RECEIVER_POINTS = {
     "unpacking": seen("/usr/lib/panicast-receiver"),
     "user": ("--said", "/etc/passwd", "panicast:"),
     "noted": ("--said", "/var/log/dnf.rpm.log", f"Installed: {RECEIVER}"),
+}
+INSTALLATIONS = {
+    f"{package}-{name}": (package, point)
+    for package, points in ((DKMS, POINTS), (RECEIVER, RECEIVER_POINTS))
+    for name, point in points.items()
+}
+# One of each kind in every run: rpm unpacks, DKMS compiles and installs, only dnf is killed; the receiver's.
+USUAL = {
+    *(f"{DKMS}-{name}" for name in ("unpacking", "compiled a part", "first of two modules", "dnf alone")),
+    f"{RECEIVER}-user",
 }
 WANTED = {DKMS: (DKMS, COMMON, HEADERS), RECEIVER: (RECEIVER,)}
 
@@ -83,14 +95,7 @@ def states() -> dict[str, dict[str, object]]:
     return {}
 
 
-@pytest.mark.parametrize(
-    ("package", "point"),
-    [
-        *((DKMS, point) for point in POINTS.values()),
-        *((RECEIVER, point) for point in RECEIVER_POINTS.values()),
-    ],
-    ids=[*(f"{DKMS}-{name}" for name in POINTS), *(f"{RECEIVER}-{name}" for name in RECEIVER_POINTS)],
-)
+@pytest.mark.parametrize(("package", "point"), rows(INSTALLATIONS, USUAL))
 def test_installation(package: str, point, start: Callable, states: dict, cut_off: Callable) -> None:
     wanted = WANTED[package]
     if package not in states:
@@ -110,7 +115,7 @@ def test_installation(package: str, point, start: Callable, states: dict, cut_of
     assert machine.files() - before == set()
 
 
-@pytest.mark.parametrize("name", ["dnf", "dnf5"])
+@pytest.mark.parametrize("name", ["dnf", pytest.param("dnf5", marks=pytest.mark.nightly)])
 def test_what_dkms_left_half_made_keeps_nothing_from_going_on(
     name: str, start: Callable, half_made: dict[str, str]
 ) -> None:
@@ -131,14 +136,13 @@ def test_what_dkms_left_half_made_keeps_nothing_from_going_on(
         machine.do("install", DKMS)
 
 
-@pytest.mark.parametrize(
-    "point",
-    [
-        seen(f"/usr/src/panicast-{NEWER}"),
-        ("--gone", f"{INSTALLED}/panicast.ko*"),
-    ],
-    ids=["unpacking", "the old module goes"],
-)
+UPGRADES = {
+    "unpacking": (seen(f"/usr/src/panicast-{NEWER}"),),
+    "the old module goes": (("--gone", f"{INSTALLED}/panicast.ko*"),),
+}
+
+
+@pytest.mark.parametrize("point", rows(UPGRADES, {"the old module goes"}))
 def test_upgrade(point, start: Callable, newer: Callable, cut_off: Callable) -> None:
     machine = start()
     machine.do("install", DKMS, HEADERS)
@@ -158,11 +162,13 @@ def test_upgrade(point, start: Callable, newer: Callable, cut_off: Callable) -> 
     assert machine.run(["find", "/usr/src", "-name", "panicast-*"]).output == f"/usr/src/panicast-{NEWER}\n"
 
 
-@pytest.mark.parametrize(
-    "point",
-    [("--gone", f"{INSTALLED}/panicast.ko*"), ("--gone", "/usr/sbin/panicast-ctl")],
-    ids=["the module goes", "files go"],
-)
+REMOVALS = {
+    "the module goes": (("--gone", f"{INSTALLED}/panicast.ko*"),),
+    "files go": (("--gone", "/usr/sbin/panicast-ctl"),),
+}
+
+
+@pytest.mark.parametrize("point", rows(REMOVALS, {"the module goes"}))
 def test_removal(point, start: Callable, cut_off: Callable) -> None:
     machine = start()
     before = machine.files()
