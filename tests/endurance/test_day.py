@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from panicast_receiver.db.boots import Ages
 from panicast_receiver.db.reader import Query, Reader
 
 from .world import HOSTS, World
@@ -123,7 +124,7 @@ def check(world: World) -> None:
             if found[one].summary["complete"]:
                 assert reader.load(found[one]).received_text == world.sent[one]
         reader.groups(Query())
-        known = {host["host"] for host in reader.hosts(900, time.time_ns())}
+        known = {host["host"] for host in reader.hosts(Ages(900), time.time_ns())}
         assert {f"host-{number:02d}" for number in range(HOSTS)} <= known
 
 

@@ -15,6 +15,7 @@ from panicast_receiver.assembly.intake import Intake, Packet
 from panicast_receiver.assembly.rates import Rate, SenderRates
 from panicast_receiver.assembly.reassembly import Limits
 from panicast_receiver.db import outlook
+from panicast_receiver.db.boots import Ages
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.retention import Retention
 from panicast_receiver.db.store import Store
@@ -285,7 +286,7 @@ def test_replayed_records_do_nothing_even_after_they_were_deleted(tmp_path):
     assert [stored.outcome for stored in store.write(later)] == ["known", "known"]
     reader = Reader(tmp_path)
     assert reader.select(Query(everything=True)) == []
-    assert reader.hosts(900, NOW.wall_ns)[0]["last_seen"].startswith("2023-11-14T22:13:25")
+    assert reader.hosts(Ages(900), NOW.wall_ns)[0]["last_seen"].startswith("2023-11-14T22:13:25")
     store.close()
 
 
@@ -343,7 +344,7 @@ def test_what_a_host_did_not_seal_changes_nothing_once_it_has_sealed(tmp_path):
     assert [one.doubted for one in stored] == [False, False, True, True, False]
     assert not stored[-1].contested
     assert [one[3] for one in shown(tmp_path)] == [True, False, True, True, False]
-    (host,) = Reader(tmp_path).hosts(900, NOW.wall_ns)
+    (host,) = Reader(tmp_path).hosts(Ages(900), NOW.wall_ns)
     assert (host["state"], host["sealed"], host["boot_id"]) == ("panicked", True, "01" * 16)
     assert host["panicked"].startswith("2023-11-14T22:13:27")
     store.close()
@@ -352,9 +353,9 @@ def test_what_a_host_did_not_seal_changes_nothing_once_it_has_sealed(tmp_path):
 def test_the_highest_event_mutes_no_host(tmp_path):
     store = Store(tmp_path)
     store.write([record("hello", "a", 1, 1, 0), record("bye", "a", 1, (1 << 32) - 1, 1)])
-    assert Reader(tmp_path).hosts(900, NOW.wall_ns)[0]["state"] == "goodbye"
+    assert Reader(tmp_path).hosts(Ages(900), NOW.wall_ns)[0]["state"] == "goodbye"
     store.write([record("hello", "a", 1, 2, 2)])
-    assert Reader(tmp_path).hosts(900, NOW.wall_ns)[0]["state"] == "armed"
+    assert Reader(tmp_path).hosts(Ages(900), NOW.wall_ns)[0]["state"] == "armed"
     store.close()
 
 
@@ -415,7 +416,7 @@ def test_forged_hellos_are_bounded_and_push_out_no_record(tmp_path):
         )
         while store.expire(Retention(size=4 << 20), NOW.wall_ns):
             pass
-    hosts = Reader(tmp_path).hosts(900, NOW.wall_ns)
+    hosts = Reader(tmp_path).hosts(Ages(900), NOW.wall_ns)
     assert len(hosts) <= 1024 and {"silent", "s", "h0"} <= {host["host"] for host in hosts}
     assert len([one for one in shown(tmp_path) if one[0] == "panic"]) == 20
     store.close()

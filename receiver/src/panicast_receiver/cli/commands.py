@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Callable
 
+from ..db.boots import Ages
 from ..db.follower import Follower
 from ..db.reader import Query, Reader
 from ..errors import ReceiverError
@@ -65,9 +66,9 @@ def groups(state_dir: Path, query: Query, as_json: bool) -> int:
     return _show(found, present.groups_table, "no crashes", as_json)
 
 
-def hosts(state_dir: Path, silent_s: float, state: str | None, as_json: bool) -> int:
+def hosts(state_dir: Path, ages: Ages, state: str | None, as_json: bool) -> int:
     """Print the hosts as a table or a JSON array; ``state`` keeps only those in one state."""
-    found = Reader(state_dir).hosts(silent_s, time.time_ns(), state)
+    found = Reader(state_dir).hosts(ages, time.time_ns(), state)
     return _show(found, present.hosts_table, "no hosts", as_json)
 
 

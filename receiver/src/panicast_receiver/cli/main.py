@@ -16,7 +16,7 @@ from typing import Any
 from .. import web
 from ..capture import sockets
 from ..db import search
-from ..db.boots import STATES
+from ..db.boots import STATES, Ages
 from ..db.reader import Query
 from ..errors import ReceiverError
 from ..service import supervisor
@@ -176,7 +176,7 @@ def build_parser() -> Parser:
     _add_range(groups)
     hosts = command(
         "hosts",
-        "list the hosts with their state: armed, said goodbye, panicked or silent",
+        "list the hosts with their state: armed, said goodbye, panicked, silent or retired",
         "  panicast-receiver hosts --state silent\n"
         "  panicast-receiver hosts --json | jq -r '.[] | [.host, .state] | @tsv'\n",
         readers,
@@ -304,6 +304,17 @@ def build_parser() -> Parser:
         "--per-host", metavar="N", type=_limit, help="delete all but the newest N records of each host"
     )
     prune.add_argument("--dry-run", action="store_true", help="only say how many records that would be")
+    retire = command(
+        "retire",
+        "say that hosts are gone, so that they are not silent for ever",
+        "  panicast-receiver retire web-17 'old-*' --dry-run\n  panicast-receiver retire --undo web-17\n",
+        readers,
+    )
+    retire.add_argument(
+        "host", metavar="HOST", nargs="+", help="the host's name; * and ? stand for other characters"
+    )
+    retire.add_argument("--undo", action="store_true", help="say that they are not gone")
+    retire.add_argument("--dry-run", action="store_true", help="only say which hosts that would be")
     again = command(
         "regroup",
         "rename crashes that an older version of the receiver named, and say which groups change",
@@ -376,7 +387,7 @@ def _run(args: argparse.Namespace) -> int:
         return web.run(settings)
     if args.command == "check-config":
         return check.check_config(settings)
-    if args.command in ("prune", "import", "resend", "restore", "recover", "regroup"):
+    if args.command in ("prune", "retire", "import", "resend", "restore", "recover", "regroup"):
         state_dir = settings.state_path(writing=True)
         if args.command == "restore":
             return operations.restore(state_dir, Path(args.file))
@@ -388,6 +399,8 @@ def _run(args: argparse.Namespace) -> int:
             return regroup.run(state_dir, args.dry_run)
         if args.command == "prune":
             return operations.prune(state_dir, args.older_than, args.per_host, args.dry_run)
+        if args.command == "retire":
+            return operations.retire(state_dir, args.host, args.undo, args.dry_run)
         return operations.import_pstore(state_dir, args.dir, args.host)
     state_dir = settings.state_path(writing=False)
     if args.command == "backup":
@@ -401,7 +414,9 @@ def _run(args: argparse.Namespace) -> int:
     if args.command == "sinks":
         return commands.sinks(state_dir, as_json=args.json)
     if args.command == "hosts":
-        return commands.hosts(state_dir, settings.silent_s, args.state, as_json=args.json)
+        return commands.hosts(
+            state_dir, Ages(settings.silent_s, settings.retire_days), args.state, as_json=args.json
+        )
     query = Query(
         type=args.type,
         host=args.host,

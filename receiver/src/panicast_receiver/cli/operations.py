@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..db import backups, damage, folder, salvage, schema
@@ -134,6 +135,30 @@ def prune(state_dir: Path, before_ns: int | None, per_host: int | None, dry_run:
         print(f"{total} records " + ("would be deleted" if dry_run else "deleted"))
     finally:
         store.close()
+    return 0
+
+
+def retire(state_dir: Path, patterns: Sequence[str], undo: bool, dry_run: bool) -> int:
+    """Say that hosts are gone, or that they are not, whether the service runs or not."""
+    # A database that is not there is not made for that.
+    schema.open_reader(state_dir / schema.FILE_NAME, older=True)[0].close()
+    store = Store(state_dir, exclusive=False)
+    try:
+        hosts = store.hosts(patterns)
+        for pattern in patterns:
+            if not any(matches(host, [pattern]) for host in hosts):
+                raise UsageError(
+                    f"no host is called {escape(pattern)}; `panicast-receiver hosts` lists them, and "
+                    "`--state retired` those that are retired"
+                )
+        if not dry_run:
+            store.retire(hosts, None if undo else time.time_ns())
+    finally:
+        store.close()
+    for host in hosts:
+        print(escape(host))
+    done = "in use again" if undo else "retired, until they are heard again"
+    print(f"{len(hosts)} hosts {'would be' if dry_run else 'are'} {done}", file=sys.stderr)
     return 0
 
 

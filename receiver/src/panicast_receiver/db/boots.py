@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from ..records.record import Record
-from ..text import iso_time
+from ..text import iso_time, matches
 from ..wire.v1 import FLAG_SEALED, HOST_BYTES, STATE_TYPES
 from . import belief, rows
 
 #: current: whether a boot is what its host is shown as: the newest, or one of another machine with that
 #: name, heard after the newest began. The others are old boots, of which there are many.
+#: retired_ns: when somebody said that the host is gone. It is, until it is heard again.
 SCHEMA = """
 CREATE TABLE boots (
     boot_id BLOB NOT NULL,
@@ -36,6 +37,7 @@ CREATE TABLE boots (
     interfaces TEXT NOT NULL,
     source_ip TEXT,
     current INTEGER NOT NULL DEFAULT 1,
+    retired_ns INTEGER,
     PRIMARY KEY (boot_id, host)
 );
 CREATE INDEX boots_now ON boots (host) WHERE current;
@@ -51,20 +53,23 @@ ALTER TABLE boots RENAME TO boots_2;
 INSERT INTO boots
     SELECT boot_id, host, EXISTS (
         SELECT 1 FROM records WHERE records.boot_id = boots_2.boot_id AND flags & {FLAG_SEALED}
-    ), state, event, first_ns, last_ns, panicked_ns, kernel, module, interfaces, source_ip, 1 FROM boots_2;
+    ), state, event, first_ns, last_ns, panicked_ns, kernel, module, interfaces, source_ip, 1, NULL
+    FROM boots_2;
 DROP TABLE boots_2;
 UPDATE boots SET current = (
     SELECT boots.last_ns > newest.first_ns OR boots.boot_id = newest.boot_id FROM boots AS newest
     WHERE newest.host = boots.host ORDER BY newest.last_ns DESC, newest.rowid DESC LIMIT 1);
 """
 #: The most urgent first.
-STATES = ("panicked", "silent", "armed", "goodbye", "unknown")
-#: A boot's state in SQL; its value is from ``is_silent``.
+STATES = ("panicked", "silent", "armed", "goodbye", "unknown", "retired")
+#: A boot's state in SQL; its values are from ``Ages.values``.
 SHOWN = (
-    "CASE WHEN panicked_ns IS NOT NULL THEN 'panicked' WHEN state = 'bye' THEN 'goodbye' "
+    "CASE WHEN last_ns < ? OR retired_ns >= last_ns THEN 'retired' "
+    "WHEN panicked_ns IS NOT NULL THEN 'panicked' WHEN state = 'bye' THEN 'goodbye' "
     "WHEN state != 'hello' THEN 'unknown' WHEN last_ns < ? THEN 'silent' ELSE 'armed' END"
 )
 _NS = 1_000_000_000
+_DAY_NS = 86_400 * _NS
 #: Above any character of a name.
 _AFTER = "\U0010ffff"
 #: An unsealed event with a number lower by at most this is late or replayed. If the difference is
@@ -72,6 +77,18 @@ _AFTER = "\U0010ffff"
 _LATE = 64
 #: Limits of a row: interfaces, and characters of a text.
 _MOST_INTERFACES, _MOST_TEXT = 16, 64
+
+
+class Ages(NamedTuple):
+    """After how long a host that is not heard is silent, and after how long it is retired. 0: never."""
+
+    silent_s: float
+    retire_days: float = 0.0
+
+    def values(self, now_ns: int) -> list[int]:
+        """Return the values of ``SHOWN``: the times before which a host was heard last."""
+        retired_ns = now_ns - int(self.retire_days * _DAY_NS) if self.retire_days else 0
+        return [retired_ns, now_ns - int(self.silent_s * _NS)]
 
 
 def note(db: sqlite3.Connection, record: Record, host: str) -> None:
@@ -215,9 +232,15 @@ def forget(db: sqlite3.Connection, gone: Iterable[sqlite3.Row]) -> None:
         _settle(db, row["host"])
 
 
-def is_silent(now_ns: int, silent_s: float) -> int:
-    """Return the time before which a host must have been heard to be silent: the value of ``SHOWN``."""
-    return now_ns - int(silent_s * _NS)
+def with_names(db: sqlite3.Connection, patterns: Sequence[str]) -> list[str]:
+    """Return the names of hosts that match one of the patterns."""
+    names = (str(row["host"]) for row in db.execute("SELECT DISTINCT host FROM boots WHERE current"))
+    return sorted(name for name in names if matches(name, patterns))
+
+
+def retire(db: sqlite3.Connection, host: str, at_ns: int | None) -> None:
+    """Note that a host is gone, if it is not heard after that time; None: that it is not."""
+    db.execute("UPDATE boots SET retired_ns = ? WHERE host = ?", (at_ns, host))
 
 
 def show(row: sqlite3.Row) -> dict[str, Any]:

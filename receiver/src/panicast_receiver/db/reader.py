@@ -240,31 +240,35 @@ class Reader:
 
     def hosts(
         self,
-        silent_s: float,
+        ages: boots.Ages,
         now_ns: int,
         state: str | None = None,
         words: Sequence[str] = (),
         limit: int | None = None,
     ) -> list[dict[str, Any]]:
         """Return the objects that ``hosts --json`` prints, by name; with a ``limit`` those that want to
-        be seen come first. ``words`` are found in the host's name, kernel or address."""
+        be seen come first. ``words`` are found in the host's name, kernel or address. Those that
+        are retired are left out unless they are asked for."""
         order = " ".join(f"WHEN '{name}' THEN {place}" for place, name in enumerate(boots.STATES))
-        where, values = _hosts_with(state, words)
+        where, values = _named(words)
         sql = (
             f"SELECT *, {boots.SHOWN} AS shown FROM boots WHERE current AND {where} "
+            f"AND {'shown = ?' if state else 'shown != ?'} "
             f"ORDER BY {f'CASE shown {order} END, ' if limit else ''}host, last_ns LIMIT ?"
         )
-        silent = boots.is_silent(now_ns, silent_s)
-        return [boots.show(row) for row in self._rows(sql, [silent, *values, -1 if limit is None else limit])]
+        rows = self._rows(
+            sql, [*ages.values(now_ns), *values, state or "retired", -1 if limit is None else limit]
+        )
+        return [boots.show(row) for row in rows]
 
-    def host_states(self, silent_s: float, now_ns: int, words: Sequence[str] = ()) -> dict[str, int]:
+    def host_states(self, ages: boots.Ages, now_ns: int, words: Sequence[str] = ()) -> dict[str, int]:
         """Return how many hosts are in each state that any is in."""
-        where, values = _hosts_with(None, words)
+        where, values = _named(words)
         sql = (
             f"SELECT {boots.SHOWN} AS shown, count(*) AS hosts FROM boots WHERE current AND {where} "
             "GROUP BY shown"
         )
-        rows = self._rows(sql, [boots.is_silent(now_ns, silent_s), *values])
+        rows = self._rows(sql, [*ages.values(now_ns), *values])
         return {row["shown"]: row["hosts"] for row in rows}
 
     def cursor(self) -> int:
@@ -382,9 +386,8 @@ def _conditions(query: Query, pending: bool = False) -> tuple[str, str, list[Any
     return source, " AND ".join(parts) or "1", values
 
 
-def _hosts_with(state: str | None, words: Sequence[str]) -> tuple[str, list[Any]]:
-    parts = ["shown = ?"] if state else ["1"]
-    values: list[Any] = [state] if state else []
+def _named(words: Sequence[str]) -> tuple[str, list[Any]]:
+    parts, values = ["1"], []
     for word in words:
         parts.append("(host || ' ' || kernel || ' ' || coalesce(source_ip, '')) LIKE ? ESCAPE '\\'")
         values.append("%" + re.sub(r"([\\%_])", r"\\\1", word) + "%")

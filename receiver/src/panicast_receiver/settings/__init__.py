@@ -72,6 +72,7 @@ class Settings:
     nats: str
     nats_login: str
     silent_s: float
+    retire_days: float
     log_level: str
     stats_s: float
     web_listen: str

@@ -19,6 +19,18 @@ RUNNING: tuple[Setting, ...] = (
         live=True,
     ),
     Setting(
+        "retire_days",
+        float,
+        90.0,
+        "DAYS",
+        "A host that is not heard for this long is retired: it is neither listed nor silent any "
+        "more, until it is heard again. 0: never. `panicast-receiver retire` does it at once.",
+        low=0,
+        high=36500,
+        readers=True,
+        live=True,
+    ),
+    Setting(
         "log_level",
         str,
         "info",

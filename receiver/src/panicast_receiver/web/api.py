@@ -96,10 +96,10 @@ class _Handlers:
 
     async def hosts(self, request: web.Request) -> web.StreamResponse:
         wanted = parameters.parse(request.query.items(), (parameters.STATE,)).get("state")
-        silent_s = self._site.silent_s
+        ages = self._site.ages
 
         def find(reader: Reader) -> str:
-            return json.dumps({"hosts": reader.hosts(silent_s, time.time_ns(), wanted)})
+            return json.dumps({"hosts": reader.hosts(ages, time.time_ns(), wanted)})
 
         return _json(await self._site.database.ask(find))
 
@@ -157,7 +157,7 @@ class _Handlers:
         site = self._site
         streams = site.feed.streams
         text = await site.database.make(
-            lambda deadline: metrics.render(site.state_dir, site.silent_s, streams, deadline)
+            lambda deadline: metrics.render(site.state_dir, site.ages, streams, deadline)
         )
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 

@@ -15,7 +15,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from .. import stats
 from ..db import damage, schema
-from ..db.boots import STATES
+from ..db.boots import STATES, Ages
 from ..db.reader import Reader
 from ..errors import ReceiverError
 from ..meaning import SEVERITIES
@@ -83,9 +83,9 @@ def _of_service(counted: stats.Stats) -> Iterator[Metric]:
     yield _gauge("panicast_sink_failing", "1 while the last try failed.", failing, "sink")
 
 
-def _of_database(reader: Reader, silent_s: float) -> Iterator[Metric]:
+def _of_database(reader: Reader, ages: Ages) -> Iterator[Metric]:
     totals = reader.totals()
-    states = reader.host_states(silent_s, time.time_ns())
+    states = reader.host_states(ages, time.time_ns())
 
     def by_type(what: str, unit: float = 1) -> dict[str, float]:
         return {row["type"]: row[what] / unit for row in totals}
@@ -107,10 +107,10 @@ def _of_database(reader: Reader, silent_s: float) -> Iterator[Metric]:
 
 
 class _Collector:
-    def __init__(self, state_dir: Path, silent_s: float, streams: int, deadline: float) -> None:
+    def __init__(self, state_dir: Path, ages: Ages, streams: int, deadline: float) -> None:
         self._deadline = deadline
         self._state_dir = state_dir
-        self._silent_s = silent_s
+        self._ages = ages
         self._streams = streams
 
     def collect(self) -> Iterator[Metric]:
@@ -132,15 +132,15 @@ class _Collector:
         try:
             reader.until(self._deadline)
             yield _gauge("panicast_database_up", "1 while the database can be read.", 1)
-            yield from _of_database(reader, self._silent_s)
+            yield from _of_database(reader, self._ages)
         finally:
             reader.close()
 
 
-def render(state_dir: Path, silent_s: float, streams: int, deadline: float) -> bytes:
+def render(state_dir: Path, ages: Ages, streams: int, deadline: float) -> bytes:
     """Return the page /metrics. It takes a while, because it counts in the database. Raises
     ReceiverError, also if it is not done before the ``deadline``."""
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
-    registry.register(_Collector(state_dir, silent_s, streams, deadline))
+    registry.register(_Collector(state_dir, ages, streams, deadline))
     return generate_latest(registry)

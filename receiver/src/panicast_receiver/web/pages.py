@@ -197,15 +197,15 @@ class Pages:
 
     async def _hosts(self, request: web.Request) -> web.Response:
         values = self._asked(request, parameters.STATE, parameters.SEARCH)
-        silent_s = self._site.silent_s
+        ages = self._site.ages
         words = values.get("search", "").lower().split()
 
         def find(reader: Reader) -> tuple[list[dict[str, Any]], int, dict[str, int]]:
             now_ns, state = time.time_ns(), values.get("state")
-            found = reader.hosts(silent_s, now_ns, state, words, _MOST_HOSTS)
-            fitting = reader.host_states(silent_s, now_ns, words)
-            total = sum(count for name, count in fitting.items() if state in (None, name))
-            return found, total, reader.host_states(silent_s, now_ns)
+            found = reader.hosts(ages, now_ns, state, words, _MOST_HOSTS)
+            fitting = reader.host_states(ages, now_ns, words)
+            total = fitting.get(state, 0) if state else sum(fitting.values()) - fitting.get("retired", 0)
+            return found, total, reader.host_states(ages, now_ns)
 
         found, total, counts = await self._site.database.ask(find)
         return await self._made(
@@ -216,7 +216,7 @@ class Pages:
             counts={state: counts.get(state, 0) for state in STATES},
             filters=request.query,
             filtered=bool(values),
-            silent_s=silent_s,
+            ages=ages,
         )
 
     async def _ask_token(self, request: web.Request) -> web.Response:

@@ -145,7 +145,11 @@ PART = Parameter(
     lambda text: _whole(text, 9999),
 )
 STATE = Parameter(
-    "state", "state", "Only hosts in this state.", {"type": "string", "enum": list(STATES)}, _word(*STATES)
+    "state",
+    "state",
+    "Only hosts in this state; without it, all that are not retired.",
+    {"type": "string", "enum": list(STATES)},
+    _word(*STATES),
 )
 
 FILTERS = (TYPE, HOST, GROUP, SINCE, SEARCH, ALL)

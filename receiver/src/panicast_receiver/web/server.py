@@ -16,6 +16,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from .. import log
+from ..db.boots import Ages
 from ..errors import ReceiverError
 from ..log import logger
 from ..settings import Settings
@@ -47,7 +48,7 @@ def run(settings: Settings) -> int:
     site = Site(
         settings.web_base,
         state_dir,
-        settings.silent_s,
+        Ages(settings.silent_s, settings.retire_days),
         access.of(settings),
         Database(state_dir),
         Feed(state_dir),

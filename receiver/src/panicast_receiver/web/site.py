@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from ..db.boots import Ages
 from ..errors import NotFoundError, UsageError
 from .access import COOKIE, KNOWN_COOKIE, Access, bearer
 from .database import Database
@@ -33,11 +34,11 @@ _HEADERS = {
 
 
 class Site(NamedTuple):
-    """``base`` has no slash at its end; ``silent_s`` is the setting."""
+    """``base`` has no slash at its end; ``ages`` are the settings."""
 
     base: str
     state_dir: Path
-    silent_s: float
+    ages: Ages
     access: Access
     database: Database
     feed: Feed

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from panicast_receiver.db import crashes, schema
+from panicast_receiver.db.boots import Ages
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
 from panicast_receiver.records import present
@@ -101,7 +102,7 @@ def test_the_host_lives_in_another_boot(store, tmp_path):
     now = record(1, kind="hello", text=b"", boot_id=b"n" * 16)
     store.write([now, IN_PSTORE])
     store.write([record(KEPT_EVENT + 1, kept="kdump", boot_id=b"u" * 16)])
-    (host,) = Reader(tmp_path).hosts(3600, now.received_ns)
+    (host,) = Reader(tmp_path).hosts(Ages(3600), now.received_ns)
     assert (host["boot_id"], host["state"]) == (now.boot_id.hex(), "armed")
     with closing(sqlite3.connect(tmp_path / schema.FILE_NAME)) as database:
         rows = database.execute("SELECT boot_id, panicked_ns IS NOT NULL FROM boots ORDER BY boot_id")

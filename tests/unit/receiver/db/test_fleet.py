@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from panicast_receiver.db.boots import Ages
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError
@@ -67,7 +68,7 @@ def keep(tmp_path):
 
 def states(tmp_path, at):
     """host: state, so many seconds after the start."""
-    return {host["host"]: host["state"] for host in Reader(tmp_path).hosts(900, START + at * SECOND)}
+    return {host["host"]: host["state"] for host in Reader(tmp_path).hosts(Ages(900), START + at * SECOND)}
 
 
 def test_hosts_through_their_lives(keep, tmp_path):
@@ -81,22 +82,63 @@ def test_hosts_through_their_lives(keep, tmp_path):
     assert states(tmp_path, 2000) == {"a": "armed", "b": "goodbye", "c": "armed", "d": "panicked"}
 
 
+def test_a_host_that_is_gone_is_retired_until_it_is_heard_again(keep, tmp_path):
+    keep(record("hello", "db-1", 1, 1, 0), record("hello", "db-2", 2, 1, 0), record("hello", "web", 3, 1, 0))
+    keep(record("panic", "db-2", 2, 2, 5, SYSRQ))
+    store = Store(tmp_path)
+    assert store.hosts(["DB-*"]) == ["db-1", "db-2"]
+    store.retire(["db-1", "db-2"], START + 10 * SECOND)
+    store.close()
+    assert states(tmp_path, 2000) == {"web": "silent"}
+    reader, now_ns = Reader(tmp_path), START + 2000 * SECOND
+    assert reader.host_states(Ages(900), now_ns) == {"retired": 2, "silent": 1}
+    assert [host["host"] for host in reader.hosts(Ages(900), now_ns, "retired")] == ["db-1", "db-2"]
+    keep(record("hello", "db-1", 1, 2, 1999), record("hello", "db-2", 4, 1, 1999))
+    assert states(tmp_path, 2000) == {"db-1": "armed", "db-2": "armed", "web": "silent"}
+
+
+def test_a_host_that_is_not_heard_for_days_is_retired(keep, tmp_path):
+    keep(record("hello", "old", 1, 1, 0), record("bye", "new", 2, 1, 86400))
+    reader, now_ns = Reader(tmp_path), START + 90 * 86400 * SECOND
+    assert len(reader.hosts(Ages(900, 90), now_ns)) == 2
+    assert [host["host"] for host in reader.hosts(Ages(900, 90), now_ns + 1)] == ["new"]
+    assert len(reader.hosts(Ages(900, 0), now_ns + 1)) == 2
+
+
+def test_retire_on_the_command_line(keep, tmp_path, cli):
+    keep(record("hello", "db-1", 1, 1, 0), record("hello", "db-2", 2, 1, 0))
+
+    def listed(*flags):
+        ran = cli("hosts", "--retire-days=0", "--json", *flags, state_dir=tmp_path)
+        return [host["host"] for host in json.loads(ran.stdout)]
+
+    def retire(*words):
+        return cli("retire", *words, state_dir=tmp_path)
+
+    assert retire("db-?", "--dry-run").stdout.split() == ["db-1", "db-2"] == listed()
+    assert "2 hosts are retired" in retire("db-?").stderr and listed() == []
+    assert "1 hosts are in use" in retire("--undo", "db-2").stderr and listed() == ["db-2"]
+    assert listed("--state", "retired") == ["db-1"]
+    wrong = retire("db-2", "nobody")
+    assert (wrong.returncode, listed()) == (2, ["db-2"]) and "no host is called nobody" in wrong.stderr
+
+
 def test_interfaces_add_up_and_an_oops_is_no_panic(keep, tmp_path):
     keep(
         record("hello", "a", 1, 1, 0),
         record("hello", "a", 1, 2, 1, iface="eth1", mac="52:54:00:00:00:02", module="0.2.0"),
         record("oops", "a", 1, 3, 2, OOPS),
     )
-    (host,) = Reader(tmp_path).hosts(900, START)
+    (host,) = Reader(tmp_path).hosts(Ages(900), START)
     assert host["interfaces"] == {"eth0": "52:54:00:00:00:01", "eth1": "52:54:00:00:00:02"}
     assert (host["state"], host["module"], host["panicked"]) == ("armed", "0.2.0", None)
 
 
 def test_two_machines_of_one_name_are_two_rows_while_both_say_hello(keep, tmp_path):
     keep(record("hello", "a", 1, 1, 0), record("hello", "a", 2, 1, 10), record("hello", "a", 1, 2, 20))
-    assert len(Reader(tmp_path).hosts(900, START)) == 2
+    assert len(Reader(tmp_path).hosts(Ages(900), START)) == 2
     keep(record("hello", "a", 3, 1, 30))
-    assert [host["boot_id"][:2] for host in Reader(tmp_path).hosts(900, START)] == ["03"]
+    assert [host["boot_id"][:2] for host in Reader(tmp_path).hosts(Ages(900), START)] == ["03"]
 
 
 def test_the_same_crash_of_many_hosts_is_one_group(keep, tmp_path, cli):
@@ -151,9 +193,11 @@ def test_a_completed_record_is_explained_again(keep, tmp_path):
 
 def test_hosts_on_the_command_line(keep, tmp_path, cli):
     keep(record("hello", "a\x1b[2J", 1, 1, 0), record("bye", "b", 2, 1, 0))
-    printed = cli("hosts", state_dir=tmp_path).stdout
+    printed = cli("hosts", "--retire-days=0", state_dir=tmp_path).stdout
     assert "\x1b" not in printed and "silent" in printed and "goodbye" in printed
-    (host,) = json.loads(cli("hosts", "--json", "--state", "goodbye", state_dir=tmp_path).stdout)
+    (host,) = json.loads(
+        cli("hosts", "--json", "--retire-days=0", "--state=goodbye", state_dir=tmp_path).stdout
+    )
     assert host["host"] == "b" and host["last_seen"] == "2023-11-14T22:13:20.000000000Z"
 
 
@@ -175,7 +219,7 @@ def test_the_database_of_a_released_version_is_kept(dump, tmp_path, big, cli):
     for run in record.runs:
         assert big["text"].encode()[run.offset : run.end] == run.data
     assert entries[big["boot_id"]].summary["signature"]
-    assert {host["state"] for host in reader.hosts(900, START)} >= {"armed", "goodbye"}
+    assert {host["state"] for host in reader.hosts(Ages(900), START)} >= {"armed", "goodbye"}
     assert cli("groups", state_dir=tmp_path).returncode == 0
 
 
