@@ -70,7 +70,7 @@ class Build:
     def add_source(self, box: Container, prepared: Prepared, log: TextIO) -> None:
         """Leaves in BUILD what is published beside the kernel."""
         words = build.entry(self._project, self._of(prepared), self.options)
-        kernel = debsource.Kernel(self._version(prepared), words, self._variables(prepared))
+        kernel = debsource.BuiltKernel(self._version(prepared), words, self._variables(prepared))
         with progress.step("packing its source", log=Path(log.name)):
             debsource.add(box, self._project, self._distro, self.options.wanted, prepared, kernel, log)
 

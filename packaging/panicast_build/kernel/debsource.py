@@ -25,7 +25,7 @@ TEMPLATES = ROOT / "packaging" / "templates" / "deb" / "linux-panicast"
 METAPACKAGES = {"image": "Linux", "headers": "headers of Linux"}
 
 
-class Kernel(NamedTuple):
+class BuiltKernel(NamedTuple):
     """The built kernel: its packages' version, what their changelog says, and make's variables."""
 
     version: str
@@ -39,7 +39,7 @@ def add(
     distro: DebDistro,
     wanted: Wanted,
     prepared: Prepared,
-    kernel: Kernel,
+    kernel: BuiltKernel,
     log: TextIO,
 ) -> None:
     """Leaves in BUILD a .dsc, its tarball and the metapackages of the kernel that is prepared in

@@ -24,7 +24,7 @@ CROSS = {"arm64": ("arm64", "aarch64-linux-gnu-")}
 
 
 @dataclass(frozen=True)
-class Kernel:
+class DebKernel:
     """One kernel: its release (`uname -r`), its packages' version, and its flavour."""
 
     release: str
@@ -78,7 +78,7 @@ def flavour(distro: DebDistro, release: str) -> str:
     return max(fit, key=len)
 
 
-def find(client: docker.DockerClient, distro: DebDistro, named: Sequence[str]) -> list[Kernel]:
+def find(client: docker.DockerClient, distro: DebDistro, named: Sequence[str]) -> list[DebKernel]:
     """Returns the kernels called named, where a flavour means its newest; for none the newest of each
     flavour. Raises UserError if the archive does not have one."""
     for name in set(named) - set(distro.flavours):
@@ -99,7 +99,7 @@ def find(client: docker.DockerClient, distro: DebDistro, named: Sequence[str]) -
             _newest(box, name) if name in distro.flavours else name for name in named or distro.flavours
         ]
         return [
-            Kernel(release, _version(box, release), flavour(distro, release))
+            DebKernel(release, _version(box, release), flavour(distro, release))
             for release in dict.fromkeys(wanted)
         ]
 
@@ -128,7 +128,7 @@ def _field(box: Container, package: str, name: str) -> str:
     return found[1]
 
 
-def image(client: docker.DockerClient, distro: DebDistro, kernel: Kernel) -> str:
+def image(client: docker.DockerClient, distro: DebDistro, kernel: DebKernel) -> str:
     """Returns the tag of the image with the headers of a kernel and what compiles for it."""
     arguments = {"KERNEL": kernel.release, "VERSION": kernel.version}
     if kernel.architecture == NATIVE:

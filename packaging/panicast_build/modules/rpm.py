@@ -26,7 +26,7 @@ FIND = ["find", "-L", "/usr/src", "-maxdepth", "6", "-path", f"*{RELEASE_FILE}"]
 
 
 @dataclass(frozen=True)
-class Kernel:
+class RpmKernel:
     """One kernel: its release (`uname -r`), its packages' version, the folder of its headers, and the
     image that has them."""
 
@@ -54,7 +54,7 @@ class Kernel:
 
 def find(
     client: docker.DockerClient, project: Project, distro: RpmDistro, named: Sequence[str], wanted_host: str
-) -> list[Kernel]:
+) -> list[RpmKernel]:
     """Returns the kernels with these versions of their packages, or for none the newest one."""
     host = rpm.host(client, distro, wanted_host)
     base = rpm.host_image(client, project, distro, host)
@@ -72,7 +72,7 @@ def find(
         arguments = {"KERNEL": kernel.release, "VERSION": kernel.version}
         tag = images.build(client, debian, "modules-rpm-debian", arguments, parent=base)
         headers = f"/usr/src/{kernels.HEADERS}{kernel.release}"
-        found.append(Kernel(kernel.release, kernel.version, headers, tag))
+        found.append(RpmKernel(kernel.release, kernel.version, headers, tag))
     return found
 
 
@@ -84,7 +84,7 @@ def _newest(client: docker.DockerClient, distro: RpmDistro, base: str) -> list[s
     return said[-1:]
 
 
-def _real(client: docker.DockerClient, distro: RpmDistro, base: str, version: str) -> Kernel:
+def _real(client: docker.DockerClient, distro: RpmDistro, base: str, version: str) -> RpmKernel:
     packages = [*distro.kmod.builders, distro.kmod.headers.format(kernel=version)]
     arguments = {"INSTALL": distro.install, "PACKAGES": " ".join(packages)}
     tag = images.build(client, distro, "modules-rpm", arguments, parent=base)
@@ -92,4 +92,6 @@ def _real(client: docker.DockerClient, distro: RpmDistro, base: str, version: st
         found = sorted(box.run(FIND).output.split())
         if not found:
             raise UserError(f"{packages[-1]} of {distro.name} has no {RELEASE_FILE}")
-        return Kernel(box.read(found[0]).decode().strip(), version, found[0].removesuffix(RELEASE_FILE), tag)
+        return RpmKernel(
+            box.read(found[0]).decode().strip(), version, found[0].removesuffix(RELEASE_FILE), tag
+        )

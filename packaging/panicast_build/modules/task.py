@@ -15,7 +15,7 @@ from panicast_build.build.signing import ModuleKey
 from panicast_build.core import parallel, paths
 from panicast_build.engine import engine
 from panicast_build.modules import kernels, rpm
-from panicast_build.modules.kernels import Kernel
+from panicast_build.modules.kernels import DebKernel
 from panicast_build.targets import distros, metadata
 from panicast_build.targets.distros import DebDistro, Distro, RpmDistro
 from panicast_build.targets.metadata import Component, Project
@@ -93,7 +93,7 @@ def orders_for(
 
 
 def _deb(
-    client: docker.DockerClient, project: Project, distro: DebDistro, kernel: Kernel, key: ModuleKey | None
+    client: docker.DockerClient, project: Project, distro: DebDistro, kernel: DebKernel, key: ModuleKey | None
 ) -> Order:
     return Order(
         client,
@@ -112,7 +112,7 @@ def _rpm(
     client: docker.DockerClient,
     project: Project,
     distro: RpmDistro,
-    kernel: rpm.Kernel,
+    kernel: rpm.RpmKernel,
     key: ModuleKey | None,
 ) -> Order:
     name = distro.kmod.name.format(release=kernel.release)

@@ -8,8 +8,8 @@ import pytest
 from panicast_build.build import deb, rpm
 from panicast_build.core.errors import UserError
 from panicast_build.modules import kernels, task
-from panicast_build.modules.kernels import Kernel
-from panicast_build.modules.rpm import Kernel as RpmKernel
+from panicast_build.modules.kernels import DebKernel as Kernel
+from panicast_build.modules.rpm import RpmKernel
 from panicast_build.targets import distros, metadata
 from panicast_build.targets.distros import DebDistro, RpmDistro
 from panicast_build.targets.metadata import Component
