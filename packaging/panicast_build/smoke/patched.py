@@ -28,7 +28,7 @@ TESTED = re.compile(r"\b(not )?ok \d+ (?:- )?kernel_log_buffer$", re.MULTILINE)
 TEST_OPTION = "CONFIG_PRINTK_LOG_BUFFER_KUNIT_TEST=y"
 # What is wrong and what to do, on a machine without EFI.
 REFUSAL = ("this kernel loads only signed modules", "module.sig_enforce")
-RESET_SECONDS = 60.0
+RESET_SECONDS = 120.0
 
 Start = Callable[[Spec], AbstractContextManager[tuple[Machine, System]]]
 

@@ -33,7 +33,7 @@ SERVE = (
     *("--state-dir", STATE, "--receive-buffer-mib", "8"),
 )
 MODULE = "/sys/module/panicast"
-SECONDS = 60.0
+SECONDS = 120.0
 
 
 class FarSegment:

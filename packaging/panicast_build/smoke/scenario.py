@@ -30,8 +30,8 @@ MODULE_FOLDER = "/sys/module/panicast"
 EVIDENCE = ("Kernel panic - not syncing: sysrq triggered crash", "sysrq_handle_crash")
 # A module build in an emulated machine; a record on its way; a card that waits for its link.
 INSTALL_SECONDS = 1800.0
-RECORD_SECONDS = 60.0
-ARMED_SECONDS = 60.0
+RECORD_SECONDS = 120.0
+ARMED_SECONDS = 120.0
 
 Record = dict[str, Any]
 Step = Callable[[str], AbstractContextManager[None]]

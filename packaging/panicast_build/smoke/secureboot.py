@@ -31,7 +31,7 @@ NOT_ENROLLED = (
 )
 UNSIGNED = ("the module is not signed", "Secure Boot: on", "dkms build --force", "dkms install --force")
 CONTENT = "Last words would leave"
-OFF_SECONDS = 120.0
+OFF_SECONDS = 300.0
 
 
 class Story(Stage):
