@@ -75,6 +75,19 @@ def iso_time(time_ns: int | None) -> str | None:
     return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
 
 
+def ago(time_ns: int, now_ns: int) -> str:
+    """Return how long ago that was, in the largest unit that fits: ``5 min ago``."""
+    seconds = (now_ns - time_ns) // 1_000_000_000
+    if seconds < 0:
+        return "ahead of our clock"
+    unit, length = next(
+        (unit, length) for unit, length in _LENGTHS.items() if seconds >= length or length == 1
+    )
+    return f"{seconds // length:,} {unit} ago"
+
+
+#: Units that people read, the longest first, in seconds.
+_LENGTHS = {"d": 86400, "h": 3600, "min": 60, "s": 1}
 _AGE = re.compile(r"([0-9]{1,9})([smhdw])")
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}

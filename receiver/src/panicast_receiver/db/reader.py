@@ -15,7 +15,7 @@ from ..errors import NotFoundError
 from ..records.record import Record, Source, kept_by
 from ..text import iso_time
 from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, parse_metadata
-from . import boots, changes, crashes, numbers, schema, search, tallies, turns
+from . import boots, changes, crashes, glance, numbers, schema, search, tallies, turns
 from .named import NamedFile
 from .packing import from_signed, parse_gaps, row_to_record
 
@@ -270,6 +270,14 @@ class Reader:
         )
         rows = self._rows(sql, [*ages.values(now_ns), *values])
         return {row["shown"]: row["hosts"] for row in rows}
+
+    def burning(self, ages: boots.Ages, now_ns: int) -> dict[str, int]:
+        """See glance.burning()."""
+        return glance.burning(self._rows, ages, now_ns)
+
+    def states_of(self, hosts: Sequence[str], ages: boots.Ages, now_ns: int) -> dict[str, str]:
+        """See glance.states()."""
+        return glance.states(self._rows, hosts, ages, now_ns)
 
     def cursor(self) -> int:
         """Return the ``changed`` of the newest change."""

@@ -18,10 +18,10 @@ from aiohttp import web
 
 from .. import stats
 from ..db.boots import STATES
-from ..db.reader import Query, Reader
+from ..db.reader import Entry, Query, Reader
 from ..errors import NotFoundError
 from ..records import present
-from ..text import escape, iso_time, parse_when
+from ..text import ago, escape, iso_time, parse_when
 from ..wire.v1 import TYPES
 from . import logtext, parameters, timeline
 from .access import COOKIE, KNOWN_COOKIE, inside
@@ -55,6 +55,7 @@ def _environment() -> jinja2.Environment:
     made.filters["safe_text"] = escape
     made.filters["state"] = present.state
     made.filters["short"] = lambda moment: moment[:19].replace("T", " ")
+    made.filters["ago"] = lambda moment: ago(parse_when(moment), time.time_ns())
     made.filters["thousands"] = lambda number: f"{number:,}"
     return made
 
@@ -134,7 +135,17 @@ class Pages:
         query = parameters.query_of(values)
         # One more than is shown tells whether there are more.
         limit = query.limit or parameters.FEW
-        entries = await self._site.database.ask(lambda reader: reader.select(query._replace(limit=limit + 1)))
+        ages = self._site.ages
+        filtered = bool(values.keys() - {"limit", "before"})
+
+        def find(reader: Reader) -> tuple[list[Entry], dict[str, str], dict[str, int] | None]:
+            entries, now_ns = reader.select(query._replace(limit=limit + 1)), time.time_ns()
+            crashed = {entry.summary["host"] for entry in entries if entry.summary["type"] == "panic"}
+            # Whoever looks for something, or at what is older, knows what is burning.
+            burning = None if filtered or query.before else reader.burning(ages, now_ns)
+            return entries, reader.states_of(sorted(crashed), ages, now_ns), burning
+
+        entries, states, burning = await self._site.database.ask(find)
         shown = entries[::-1][:limit]
         older = _with(request, before=str(shown[-1].number)) if len(entries) > limit else ""
         return await self._made(
@@ -142,7 +153,9 @@ class Pages:
             "records.html",
             records=[entry.summary for entry in shown],
             filters=request.query,
-            filtered=bool(values.keys() - {"limit", "before"}),
+            states=states,
+            burning=burning,
+            filtered=filtered,
             older=older,
             newest=_with(request, before="") if query.before else "",
             types=sorted(TYPES.values()),

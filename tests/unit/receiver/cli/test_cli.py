@@ -22,7 +22,7 @@ from panicast_receiver.records.record import Record, Source
 from panicast_receiver.settings import SETTINGS, load, render_toml
 from panicast_receiver.settings.sinks import WEBHOOK_FORMATS
 from panicast_receiver.sinks.webhook import FORMATS
-from panicast_receiver.text import escape, iso_time, render_log
+from panicast_receiver.text import ago, escape, iso_time, render_log
 
 from ..conftest import PATIENCE_S
 
@@ -260,3 +260,17 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path, state):
     listing.stdout.close()
     assert listing.stderr.read() == b"" and listing.wait(PATIENCE_S) == 0
     listing.stderr.close()
+
+
+def test_ago_is_in_the_largest_unit_that_fits():
+    second = 10**9
+    told = {
+        0: "0 s ago",
+        59: "59 s ago",
+        60: "1 min ago",
+        7199: "1 h ago",
+        86400: "1 d ago",
+        1 << 27: "1,553 d ago",
+    }
+    assert {age: ago(0, age * second) for age in told} == told
+    assert ago(second, 0) == "ahead of our clock"

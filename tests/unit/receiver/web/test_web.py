@@ -185,6 +185,15 @@ def test_a_record_shows_what_is_known_and_its_text(page):
     assert [attrs["datetime"][-1] for tag, attrs in shown.elements if tag == "time"].count("Z") >= 2
 
 
+def test_the_first_page_says_what_is_burning(page):
+    first = Markup(page.ask("/").text)
+    for words in ("panics in the last hour", "new crashes", "3 hosts are not back", "1 is silent"):
+        assert words in first.text
+    assert "not back" in first.text and "s ago" in first.text
+    # Whoever looks for something needs no such numbers.
+    assert "in the last hour" not in Markup(page.ask("/?type=panic").text).text
+
+
 def test_groups_and_hosts(page):
     groups = Markup(page.ask("/groups").text)
     assert "sysrq triggered crash" in groups.text

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the first page begins with: what is burning now, and whether hosts have come back."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any, Callable
+
+from . import boots, crashes, numbers
+
+Ask = Callable[[str, list[Any]], Iterator[sqlite3.Row]]
+_HOUR_NS = 3600 * 1_000_000_000
+_DAY_NS = 24 * _HOUR_NS
+
+
+def burning(ask: Ask, ages: boots.Ages, now_ns: int) -> dict[str, int]:
+    """Return {hour, day: panics since then; new: crashes that were first seen within the day;
+    panicked, silent: hosts that are so now}."""
+    panics = (
+        "SELECT count(*) FROM records INDEXED BY records_by_type "
+        f"WHERE type = 'panic' AND number >= ? AND {crashes.FIRST}"
+    )
+    new = "SELECT count(*) FROM groups WHERE last_ns >= ? AND first_ns >= ?"
+    hosts = (
+        f"SELECT {boots.SHOWN} AS shown, count(*) AS hosts FROM boots WHERE current "
+        "AND shown IN ('panicked', 'silent') GROUP BY shown"
+    )
+    hour_ns, day_ns = now_ns - _HOUR_NS, now_ns - _DAY_NS
+    states = {row["shown"]: row["hosts"] for row in ask(hosts, ages.values(now_ns))}
+    return {
+        "hour": next(ask(panics, [numbers.since(hour_ns)]))[0],
+        "day": next(ask(panics, [numbers.since(day_ns)]))[0],
+        "new": next(ask(new, [day_ns, day_ns]))[0],
+        "panicked": states.get("panicked", 0),
+        "silent": states.get("silent", 0),
+    }
+
+
+def states(ask: Ask, hosts: Sequence[str], ages: boots.Ages, now_ns: int) -> dict[str, str]:
+    """Return the state of each of these hosts; of two machines with one name, the newer's."""
+    sql = (
+        f"SELECT host, {boots.SHOWN} AS shown FROM boots WHERE current "
+        f"AND host IN ({', '.join('?' * len(hosts))}) ORDER BY last_ns"
+    )
+    return {row["host"]: row["shown"] for row in ask(sql, [*ages.values(now_ns), *hosts])}
