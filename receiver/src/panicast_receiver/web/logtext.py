@@ -48,15 +48,16 @@ class Part(NamedTuple):
     panic: int
 
 
-def part(text: bytes, number: int) -> Part:
-    """Return the part with this number, or the last one if there are fewer."""
+def part(text: bytes, number: int | None) -> Part:
+    """Return the part with this number, or the last one if there are fewer. None: the one that has
+    the panic, or the first."""
     starts = [0]
     while (end := _end(text, starts[-1])) < len(text):
         starts.append(end)
-    at = min(max(1, number), len(starts))
     ends = [*starts[1:], len(text)]
     panic = text.rfind(_PANIC)
     holder = bisect_right(starts, panic) if panic >= 0 else 0
+    at = min(max(1, holder if number is None else number), len(starts))
     return Part(text[starts[at - 1] : ends[at - 1]], at, len(starts), holder)
 
 

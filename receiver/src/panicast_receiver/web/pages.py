@@ -163,7 +163,7 @@ class Pages:
         )
 
     async def _record(self, request: web.Request) -> web.Response:
-        number = self._asked(request, parameters.PART).get("part", 1)
+        number = self._asked(request, parameters.PART).get("part")
 
         def find(
             reader: Reader,

@@ -140,8 +140,8 @@ BEFORE = Parameter(
 PART = Parameter(
     "part",
     "part",
-    "Which part of a long text a page shows.",
-    {"type": "integer", "minimum": 1, "maximum": 9999, "default": 1},
+    "Which part of a long text a page shows; without it the one with the panic.",
+    {"type": "integer", "minimum": 1, "maximum": 9999},
     lambda text: _whole(text, 9999),
 )
 STATE = Parameter(

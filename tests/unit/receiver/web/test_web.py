@@ -350,3 +350,16 @@ def test_a_part_knows_where_the_panic_is():
     assert [logtext.part(text, n).panic for n in (1, 3)] == [3, 3]
     assert logtext.read(logtext.part(text, 3).data).crash == 1000
     assert logtext.part(b"<6>a\n", 1).panic == 0
+    # A page that is asked for no part opens where the panic is.
+    assert logtext.part(text, None).number == 3 and logtext.part(b"<6>a\n" * 5000, None).number == 1
+
+
+def test_a_record_opens_at_its_crash(page):
+    (panic, _) = rows(page, "?host=db-03.example.net")
+    for path in ("/", "/?type=panic"):
+        links = Markup(page.ask(path).text).links()
+        assert f"{page.base}/records/{panic}#crash" in links
+    shown = Markup(page.ask(f"/records/{panic}").text)
+    places = [attrs["id"] for tag, attrs in shown.elements if "id" in attrs and tag == "span"]
+    assert places.count("crash") == 1 and places[0] == "L1"
+    assert f"{page.base}/?host=db-03.example.net&type=panic" in Markup(page.ask("/hosts").text).links()
