@@ -68,13 +68,13 @@ class Fleet:
             host, boot = number % HOSTS, number // HOSTS
             yield self._record("hello", host, boot, 1, self._start_ns + number * step, b"")
 
-    def crashes(self, records: int, boots: int = BOOTS_PER_HOST) -> Iterator[Crash]:
-        """Yields crashes, oldest first, of hosts that had so many boots each."""
+    def crashes(self, records: int, boots: range) -> Iterator[Crash]:
+        """Yields crashes, oldest first, of these boots of each host, one boot after the other."""
         for number in range(records):
             group = self._random.choices(range(GROUPS), cum_weights=_WEIGHTS)[0]
             moment = self._start_ns + number * self._step_ns
             host = self._random.randrange(HOSTS)
-            boot = number * boots // records
+            boot = boots[number * len(boots) // records]
             record = self._record("panic", host, boot, 2 + number, moment, self.text(group, host))
             yield Crash(record, _meaning(group))
 

@@ -120,8 +120,8 @@ def _fill(state: Path, size: int) -> None:
     meanings = Meanings(state / schema.FILE_NAME)
     meanings._db.execute("PRAGMA synchronous = OFF")
     try:
-        boots = max(1, min(size // fleet.HOSTS, fleet.BOOTS_PER_HOST))
-        hellos = made.hellos(boots * fleet.HOSTS)
+        boots = _boots(size)
+        hellos = made.hellos(len(boots) * fleet.HOSTS)
         while batch := list(islice(hellos, _BATCH)):
             store.write(batch)
             _name(meanings, {})
@@ -132,6 +132,11 @@ def _fill(state: Path, size: int) -> None:
     finally:
         meanings.close()
         store.close()
+
+
+def _boots(size: int) -> range:
+    """Returns the boots that each host has had."""
+    return range(max(1, min(size // fleet.HOSTS, fleet.BOOTS_PER_HOST)))
 
 
 def _name(meanings: Meanings, known: dict[bytes, Meaning]) -> None:
@@ -312,7 +317,7 @@ def _stored_per_second(state: Path, size: int) -> Answer:
     with tempfile.TemporaryDirectory(prefix="panicast-store-") as folder:
         full, empty = Store(state, exclusive=False), Store(Path(folder))
         with closing(full), closing(empty):
-            made = fleet.Fleet(time.time_ns() - _DAY_NS, size + 1).crashes(10_000, 1)
+            made = fleet.Fleet(time.time_ns() - _DAY_NS, size + 1).crashes(10_000, _boots(size)[-1:])
             took = {id(full): 0.0, id(empty): 0.0}
             while some := [one.record for one in islice(made, 50)]:
                 for store in (full, empty):

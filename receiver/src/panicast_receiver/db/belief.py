@@ -14,6 +14,7 @@ from typing import Callable
 
 from ..records.record import Record
 from ..wire.v1 import FLAG_SEALED, STATE_TYPES
+from . import keys
 
 #: More than any identity that begins with the same boot id, or boot id and event.
 _AFTER = b"\xff" * 33
@@ -34,7 +35,8 @@ def doubt_earlier(db: sqlite3.Connection, boot_id: bytes, host: str) -> None:
     db.execute(
         # By the boot, not by the host, of which there may be many.
         "UPDATE records SET doubted = 1 "
-        f"WHERE identity > ? AND identity < ? AND +host = ? AND NOT flags & {FLAG_SEALED}",
+        f"WHERE {keys.IN_BOTH} AND identity > ? AND identity < ? AND +host = ? "
+        f"AND NOT flags & {FLAG_SEALED}",
         (boot_id, boot_id + _AFTER, host),
     )
 
@@ -47,13 +49,14 @@ def contest(db: sqlite3.Connection, record: Record, is_doubted: bool, change: Ca
     name = record.boot_id + record.event.to_bytes(4, "big")
     # As many as there are, all are marked as soon as there are two: one tells.
     rival = db.execute(
-        "SELECT identity, contested FROM records WHERE identity >= ? AND identity < ? AND identity != ? "
+        "SELECT number, contested FROM records "
+        f"WHERE {keys.IN_BOTH} AND identity >= ? AND identity < ? AND identity != ? "
         "AND type NOT IN ('hello', 'bye') AND (? OR NOT doubted) LIMIT 1",
         (name, name + _AFTER, record.identity, is_doubted),
     ).fetchone()
     if rival is None:
         return False
     if not is_doubted and not rival["contested"]:
-        values = (change(), rival["identity"])
-        db.execute("UPDATE records SET contested = 1, changed = ? WHERE identity = ?", values)
+        values = (change(), rival["number"])
+        db.execute("UPDATE records SET contested = 1, changed = ? WHERE number = ?", values)
     return True

@@ -51,9 +51,8 @@ DROP INDEX boots_by_host;
 ALTER TABLE boots RENAME TO boots_2;
 {SCHEMA}
 INSERT INTO boots
-    SELECT boot_id, host, EXISTS (
-        SELECT 1 FROM records WHERE records.boot_id = boots_2.boot_id AND flags & {FLAG_SEALED}
-    ), state, event, first_ns, last_ns, panicked_ns, kernel, module, interfaces, source_ip, 1, NULL
+    SELECT boot_id, host, boot_id IN (SELECT boot_id FROM records WHERE flags & {FLAG_SEALED}),
+    state, event, first_ns, last_ns, panicked_ns, kernel, module, interfaces, source_ip, 1, NULL
     FROM boots_2;
 DROP TABLE boots_2;
 UPDATE boots SET current = (
@@ -130,14 +129,16 @@ def note(db: sqlite3.Connection, record: Record, host: str) -> None:
         "source_ip": record.source.ip or (row["source_ip"] if row else None),
         "current": True,
     }
-    # A row that is changed in place leaves most indexes alone.
-    columns = ", ".join(noted)
-    db.execute(
-        f"INSERT INTO boots (boot_id, host, {columns}) VALUES ({', '.join('?' * (len(noted) + 2))}) "
-        "ON CONFLICT (boot_id, host) DO UPDATE SET "
-        + ", ".join(f"{name} = excluded.{name}" for name in noted),
-        (record.boot_id, host, *noted.values()),
-    )
+    if row is None:
+        columns, marks = ", ".join(noted), ", ".join("?" * len(noted))
+        sql = f"INSERT INTO boots (boot_id, host, {columns}) VALUES (?, ?, {marks})"
+        db.execute(sql, (record.boot_id, host, *noted.values()))
+    else:
+        # SQLite writes an index again for each column that is set, whether it changes or not.
+        new = {name: value for name, value in noted.items() if row[name] != value}
+        setting = ", ".join(f"{name} = ?" for name in new)
+        if new:
+            db.execute(f"UPDATE boots SET {setting} WHERE rowid = ?", (*new.values(), row["rowid"]))
     _settle(db, host)
 
 
@@ -263,7 +264,7 @@ def show(row: sqlite3.Row) -> dict[str, Any]:
 def _row(db: sqlite3.Connection, record: Record, host: str) -> sqlite3.Row | None:
     """Return the boot's row. For a sealed record, a row made from unsealed ones does not count."""
     row: sqlite3.Row | None = db.execute(
-        "SELECT * FROM boots WHERE boot_id = ? AND host = ? AND sealed >= ?",
+        "SELECT rowid, * FROM boots WHERE boot_id = ? AND host = ? AND sealed >= ?",
         (record.boot_id, host, record.sealed),
     ).fetchone()
     return row

@@ -19,7 +19,7 @@ from ..meaning import VERSION as ALGORITHM
 from ..meaning import Meaning
 from ..text import shorten
 from ..wire.v1 import STATE_TYPES
-from . import changes, rows, schema, tallies, turns, words
+from . import changes, keys, rows, schema, tallies, turns, words
 from .named import NamedFile
 from .packing import row_to_record
 from .writing import transaction
@@ -191,8 +191,8 @@ class Meanings:
         """Return crashes that another version of the algorithm has named, by identity; ``after`` is
         the last one returned before."""
         found = self._db.execute(
-            "SELECT * FROM records WHERE identity > ? AND type IN (?, ?) AND crash IS NOT NULL "
-            "AND crash NOT LIKE ? ORDER BY identity LIMIT ?",
+            f"SELECT * FROM records WHERE {keys.PART} = 0 AND identity > ? AND type IN (?, ?) "
+            "AND crash IS NOT NULL AND crash NOT LIKE ? ORDER BY identity LIMIT ?",
             # It is the last that as_json tells. Not every SQLite can read JSON.
             (after, *CRASHES, f'%"version": {ALGORITHM}}}', most),
         ).fetchall()
@@ -267,8 +267,8 @@ def _keep(db: sqlite3.Connection, row: _Named) -> None:
         words.add(db, row.before["number"], row.words)
     # Last: an index that was begun anew says of all that they are not in it.
     db.execute(
-        "UPDATE records SET indexed = ? WHERE identity = ?",
-        (words.IN if row.words else words.OUT, row.before["identity"]),
+        "UPDATE records SET indexed = ? WHERE number = ?",
+        (words.IN if row.words else words.OUT, row.before["number"]),
     )
 
 

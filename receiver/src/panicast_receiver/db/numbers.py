@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A record's number: its place among all records, by the time it was received.
 
-Lists are in the order of numbers, and the index of words (words.py) knows a record by its number.
+It is the table's own key: lists are in the order of numbers, and new records come at the end. The
+index of words (words.py) knows a record by it, too.
 """
 
 from __future__ import annotations
@@ -14,17 +15,13 @@ _BITS = 10
 #: A number that is taken gives way to the newest, if that is at most a second away, else to a free one
 #: nearby. Which one is chance: to look for the next one takes as long as many came at that instant.
 _NEAR = 1 << 20
-SCHEMA = "CREATE UNIQUE INDEX records_by_number ON records (number);\n"
-#: From schema 2, where the order was that of received_ns and changed.
+#: From schema 2, where the order was that of received_ns and changed: the number of each row.
 CARRY_ON = f"""
-CREATE TEMP TABLE numbered AS
-    SELECT row, max(wanted - place) OVER (ORDER BY place) + place AS number FROM (
-        SELECT rowid AS row, received_ns >> {_BITS} AS wanted,
-        row_number() OVER (ORDER BY received_ns, changed) AS place FROM records);
-CREATE UNIQUE INDEX numbered_by_row ON numbered (row);
-UPDATE records SET number = (SELECT number FROM numbered WHERE row = records.rowid);
-DROP TABLE numbered;
-{SCHEMA}"""
+CREATE TEMP TABLE numbered (row INTEGER PRIMARY KEY, number INTEGER NOT NULL);
+INSERT INTO numbered SELECT row, max(wanted - place) OVER (ORDER BY place) + place FROM (
+    SELECT rowid AS row, received_ns >> {_BITS} AS wanted,
+    row_number() OVER (ORDER BY received_ns, changed) AS place FROM records);
+"""
 
 
 def since(moment_ns: int) -> int:

@@ -15,7 +15,7 @@ from ..errors import NotFoundError
 from ..records.record import Record, Source, kept_by
 from ..text import iso_time
 from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, parse_metadata
-from . import boots, changes, crashes, glance, numbers, schema, search, tallies, turns
+from . import boots, changes, crashes, glance, keys, numbers, schema, search, tallies, turns
 from .named import NamedFile
 from .packing import from_signed, parse_gaps, row_to_record
 
@@ -291,7 +291,8 @@ class Reader:
         """Return the one record whose id starts with ``prefix``. Raises ReceiverError if there is
         none or several."""
         # "g" sorts after every hexadecimal digit.
-        sql = f"SELECT {_SUMMARY} FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT 6"
+        source = keys.either("id >= ?1 AND id < ?2", "ORDER BY id LIMIT 6")
+        sql = f"SELECT {_SUMMARY} FROM {source} ORDER BY id LIMIT 6"
         wanted = prefix.lower()
         found = [_entry(row) for row in self._rows(sql, [wanted, wanted + "g"])] if wanted else []
         if not found:
@@ -306,17 +307,22 @@ class Reader:
 
     def by_identity(self, identity: bytes) -> Entry | None:
         """Return a record, or None."""
-        sql = f"SELECT {_SUMMARY} FROM records WHERE identity = ?"
+        sql = f"SELECT {_SUMMARY} FROM records WHERE {keys.IN_BOTH} AND identity = ?"
         return next((_entry(row) for row in self._rows(sql, [identity])), None)
 
     def has_complete(self, identity: bytes) -> bool:
         """Tell whether a record is stored complete."""
-        sql = "SELECT 1 FROM records WHERE identity = ? AND complete"
+        sql = f"SELECT 1 FROM records WHERE {keys.IN_BOTH} AND identity = ? AND complete"
         return next(self._rows(sql, [identity]), None) is not None
 
     def load(self, entry: Entry) -> Record:
         """Return the whole record, text included."""
-        row = next(self._rows("SELECT * FROM records WHERE identity = ?", [entry.identity]), None)
+        row = next(
+            self._rows(
+                "SELECT * FROM records WHERE number = ? AND identity = ?", [entry.number, entry.identity]
+            ),
+            None,
+        )
         if row is None:
             raise NotFoundError(f"record {entry.summary['id']} is gone: a newer one of its host replaced it")
         return row_to_record(row)
@@ -335,7 +341,7 @@ def _is_plain(query: Query) -> bool:
 
 def _order(source: str) -> str:
     # The index of words is in the order of numbers: it is read no further than the limit.
-    return "number" if source == "records" else "words.rowid"
+    return "words.rowid" if source.startswith("words") else "number"
 
 
 def _of_group(query: Query) -> tuple[str, list[Any]]:
@@ -374,7 +380,10 @@ def _conditions(query: Query, pending: bool = False) -> tuple[str, str, list[Any
         values.append(query.type)
     elif not query.everything:
         parts.append("type NOT IN ('hello', 'bye')")
-    if query.host is not None:
+    if query.host is not None and source == "records" and not pending:
+        source = keys.either("host = ?1")
+        values.insert(0, query.host)
+    elif query.host is not None:
         parts.append("host = ?")
         values.append(query.host)
     if query.group is not None:

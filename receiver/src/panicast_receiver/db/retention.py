@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from ..wire.v1 import FLAG_SEALED
-from . import boots, numbers, rows, tallies, turns
+from . import boots, keys, numbers, rows, tallies, turns
 
 #: The order, as an expression that an index is made of.
 WORTH = (
@@ -36,7 +36,6 @@ CREATE INDEX forgotten_by_worth ON forgotten (kept);
 #: From schema 2.
 CARRY_ON = f"""
 ALTER TABLE forgotten RENAME TO forgotten_2;
-UPDATE records SET size = length(body) + coalesce(length(metadata), 0) + {ROW_BYTES};
 {SCHEMA}
 INSERT INTO forgotten SELECT identity, 0 FROM forgotten_2;
 DROP TABLE forgotten_2;
@@ -126,7 +125,10 @@ def expire(
         delete(db, identity)
         deleted += 1
     if deleted:
-        db.execute("DELETE FROM aside WHERE identity NOT IN (SELECT identity FROM records)")
+        db.execute(
+            "DELETE FROM aside WHERE NOT EXISTS "
+            f"(SELECT 1 FROM records WHERE {keys.IN_BOTH} AND records.identity = aside.identity)"
+        )
     most_forgotten = max(_FEW, size // _FORGOTTEN_SHARE // _FORGOTTEN_BYTES)
     done = db.execute(
         "DELETE FROM forgotten WHERE rowid IN (SELECT rowid FROM forgotten ORDER BY kept, rowid LIMIT ?)",
@@ -159,7 +161,7 @@ def delivered(db: sqlite3.Connection, now_ns: int) -> Delivered:
 def undelivered(db: sqlite3.Connection, identities: Sequence[bytes]) -> int:
     """Return how many of these records some sink that is fed has not received."""
     query = (
-        "SELECT 1 FROM records WHERE identity = ? "
+        f"SELECT 1 FROM records WHERE {keys.IN_BOTH} AND identity = ? "
         f"AND (changed > (SELECT min(changed) FROM cursors WHERE fed) OR turn = {turns.WAITS}) "
         f"AND NOT {_NOT_FOR_SINKS} AND EXISTS (SELECT 1 FROM cursors WHERE fed)"
     )
@@ -200,7 +202,7 @@ def surplus(
         f"SELECT identity FROM (SELECT identity, received_ns, changed, turn, {WORTH} AS worth, row_number() "
         "OVER "
         f"(PARTITION BY flags & {FLAG_SEALED} ORDER BY {WORTH} DESC, received_ns DESC) AS place FROM records "
-        "WHERE host = ? AND type NOT IN ('hello', 'bye')) WHERE place > ? "
+        f"WHERE {keys.IN_BOTH} AND host = ? AND type NOT IN ('hello', 'bye')) WHERE place > ? "
         f"AND {is_delivered} "
         "ORDER BY worth, received_ns LIMIT ?"
     )
@@ -241,7 +243,7 @@ def delete(db: sqlite3.Connection, identity: bytes) -> None:
     """Delete a record, and remember that, so that nobody can bring it back by sending it again."""
     db.execute(
         f"INSERT OR IGNORE INTO forgotten SELECT identity, flags & {FLAG_SEALED} OR format = 'pstore' "
-        "FROM records WHERE identity = ?",
+        f"FROM records WHERE {keys.IN_BOTH} AND identity = ?",
         (identity,),
     )
-    rows.delete(db, "identity = ?", (identity,))
+    rows.delete(db, f"{keys.IN_BOTH} AND identity = ?", (identity,))

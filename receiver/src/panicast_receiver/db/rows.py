@@ -28,6 +28,6 @@ def delete(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> int:
     found = db.execute(f"SELECT * FROM records WHERE {where}", values).fetchall()
     for row in found:
         leave(db, row)
-        db.execute("DELETE FROM records WHERE identity = ?", (row["identity"],))
+        db.execute("DELETE FROM records WHERE number = ?", (row["number"],))
         tallies.settle(db, row["signature"])
     return len(found)

@@ -15,7 +15,7 @@ from ..errors import ReceiverError
 from ..log import logger
 from ..records.record import id_of
 from ..wire.v1 import identity_of
-from . import boots, changes, copies, crashes, damage, numbers, retention, tallies, turns, words
+from . import boots, changes, copies, crashes, damage, keys, numbers, retention, tallies, turns, words
 
 FILE_NAME = "panicast.db"
 #: What is said of a question that had no more time.
@@ -25,6 +25,8 @@ VERSION = 3
 APPLICATION_ID = 0x50435354
 #: What is left of the log when all of it is in the file, at most.
 LOG_BYTES = 4 << 20
+#: Of the pages that are written again and again, all; SQLite's own is 2 MiB.
+_CACHE_KIB = 16 << 10
 #: SQLite's steps between two signs of life while an older file is brought up to date: a row takes some ten.
 BEAT_STEPS = 1000
 _INCREMENTAL = 2
@@ -41,11 +43,9 @@ CREATE TABLE aside (
     since_ns INTEGER NOT NULL,
     PRIMARY KEY (sink, identity)
 ) WITHOUT ROWID;
-CREATE INDEX records_by_mac ON records (mac, flags & 1, received_ns) WHERE format = 'v1';
 CREATE INDEX host_state ON records (boot_id, host) WHERE type IN ('hello', 'bye');
-{crashes.SCHEMA}{turns.SCHEMA}{changes.SCHEMA}{words.SCHEMA}
+{keys.SCHEMA}{crashes.SCHEMA}{turns.SCHEMA}{changes.SCHEMA}{words.SCHEMA}
 CREATE INDEX records_by_signature ON records (signature, number, received_ns, host, kernel, title);
-CREATE INDEX records_by_host ON records (host, number);
 CREATE INDEX records_by_type ON records (type, number);
 """
 
@@ -53,9 +53,9 @@ CREATE INDEX records_by_type ON records (type, number);
 #: One row a record. hello and bye are rows too, one per boot id: the newest, and the newest sealed one.
 #: identity: boot id, event and a digest of the header, or a digest alone. contested, doubted: see belief.py.
 #: size: what the row takes (retention.py). turn: whether it waits to be told of, place: when it is to be
-#: (turns.py). number: its place by time (numbers.py); indexed: whether its words are known (words.py).
-#: changed: rises with every insert and update, so a reader that remembers the highest it saw misses nothing
-#: (changes.py).
+#: (turns.py). number: its place by time, the table's key (numbers.py); indexed: whether its words are known
+#: (words.py). changed: rises with every insert and update, so a reader that remembers the highest it saw
+#: misses nothing (changes.py).
 #: gaps: JSON [[offset, length], …].
 #: title, signature, kernel, crash: what the text means (crash is its JSON); signature is NULL until somebody
 #: has looked. tries: how often that was begun; failure: why there is no meaning (meanings.py). body: zstd of
@@ -64,9 +64,9 @@ CREATE INDEX records_by_type ON records (type, number);
 #: now, what it complains of; aside: what it refused. boots: one row a boot id and host (boots.py);
 #: interfaces: JSON {name: MAC}. records_by_signature holds all that groups are made of: what stands
 #: behind body in a row is found by reading through it.
-SCHEMA = f"""
+_RECORDS = """
 CREATE TABLE records (
-    identity BLOB PRIMARY KEY NOT NULL,
+    identity BLOB NOT NULL,
     id TEXT NOT NULL,
     changed INTEGER NOT NULL UNIQUE,
     format TEXT NOT NULL,
@@ -101,11 +101,11 @@ CREATE TABLE records (
     size INTEGER NOT NULL DEFAULT 0,
     turn INTEGER NOT NULL DEFAULT 0,
     place INTEGER NOT NULL DEFAULT 0,
-    number INTEGER NOT NULL DEFAULT 0,
+    number INTEGER PRIMARY KEY NOT NULL,
     indexed INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX records_by_id ON records (id);
-CREATE TABLE cursors (
+"""
+SCHEMA = f"""{_RECORDS}CREATE TABLE cursors (
     sink TEXT PRIMARY KEY NOT NULL,
     changed INTEGER NOT NULL,
     fed INTEGER NOT NULL DEFAULT 0,
@@ -114,10 +114,16 @@ CREATE TABLE cursors (
 {_NEW_IN_3}
 {boots.SCHEMA}
 {retention.SCHEMA}
-{numbers.SCHEMA}
 {tallies.SCHEMA}
 {changes.BEGIN}
 """
+
+#: What schema 2 had behind identity and id.
+_COLUMNS_2 = (
+    "changed, format, type, host, header_host, reason, boot_id, event, flags, frames, time_ns, "
+    "received_ns, text_length, complete, gaps, mac, source_mac, source_ip, source_iface, metadata, body, "
+    "title, signature, kernel, crash"
+)
 
 #: How a file of an older version becomes one of the next: by the version it has.
 MIGRATIONS = {
@@ -151,30 +157,24 @@ UPDATE boots SET panicked_ns =
     (SELECT min(received_ns) FROM records WHERE records.boot_id = boots.boot_id AND type = 'panic');
 """,
     2: f"""
-ALTER TABLE records ADD COLUMN restored INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE records ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE records ADD COLUMN failure TEXT;
 ALTER TABLE cursors ADD COLUMN fed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE cursors ADD COLUMN complaint TEXT NOT NULL DEFAULT '';
-ALTER TABLE records ADD COLUMN contested INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE records ADD COLUMN doubted INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE records ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE records ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE records ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE records ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE records ADD COLUMN indexed INTEGER NOT NULL DEFAULT 0;
-UPDATE records SET identity =
-    v1_identity(type, flags, boot_id, event, frames, text_length, time_ns, header_host) WHERE format = 'v1';
-UPDATE records SET id = id_of(identity) WHERE format = 'v1';
-DROP INDEX records_by_mac;
-DROP INDEX host_state;
-DROP INDEX records_by_time;
-DROP INDEX records_by_signature;
-DROP INDEX records_by_host;
+{numbers.CARRY_ON}
+ALTER TABLE records RENAME TO records_2;
+{_RECORDS}
+INSERT INTO records (identity, id, {_COLUMNS_2}, size, number)
+    SELECT identity_3, id_of(identity_3), {_COLUMNS_2},
+    length(body) + coalesce(length(metadata), 0) + {retention.ROW_BYTES}, number
+    FROM (SELECT records_2.*, number, CASE format WHEN 'v1'
+        THEN v1_identity(type, flags, boot_id, event, frames, text_length, time_ns, header_host)
+        ELSE identity END AS identity_3
+        FROM numbered JOIN records_2 ON records_2.rowid = numbered.row)
+    ORDER BY number;
+DROP TABLE numbered;
+DROP TABLE records_2;
 {_NEW_IN_3}
 {boots.CARRY_ON}
 {retention.CARRY_ON}
-{numbers.CARRY_ON}
 {tallies.CARRY_ON}
 {changes.CARRY_ON}
 """,
@@ -266,6 +266,9 @@ def _set_up(connection: sqlite3.Connection, path: Path) -> None:
     # FULL: a commit is on the disk before it is announced.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    # What it takes to undo one record of a batch is written to no file.
+    connection.execute("PRAGMA temp_store = MEMORY")
 
 
 def _bring_up_to_date(connection: sqlite3.Connection, version: int, beat: Callable[[], None]) -> None:

@@ -22,7 +22,7 @@ from ..records.extents import MOST_PIECES, Gap, merged
 from ..records.record import Record
 from ..text import matches
 from ..wire.v1 import FLAG_SEALED, STATE_TYPES
-from . import belief, boots, changes, damage, numbers, retention, rows, schema, tallies, turns
+from . import belief, boots, changes, damage, keys, numbers, retention, rows, schema, tallies, turns
 from .folder import LOCK, open_lock
 from .named import NamedFile
 from .packing import row_to_record, to_signed
@@ -64,6 +64,10 @@ _COLUMNS = (
     "number",
 )
 _INSERT = f"INSERT OR REPLACE INTO records ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+_KNOWN = f"SELECT * FROM records WHERE {keys.IN_BOTH} AND identity = ?"
+_NEWEST = "ORDER BY flags & 1 DESC, received_ns DESC LIMIT 1"
+_WITH_MAC = keys.either("mac = ?1 AND format = 'v1' AND NOT doubted", _NEWEST)
+_HOST_OF = f"SELECT host FROM {_WITH_MAC} {_NEWEST}"
 #: Pages that are given back at a time: a hundredth of a second.
 _SHRUNK_PAGES = 1024
 T = TypeVar("T")
@@ -325,7 +329,7 @@ class Store:
             return Stored(record, "not sealed", record.host)
         if record.type in STATE_TYPES:
             return self._write_state(record)
-        row = self._db.execute("SELECT * FROM records WHERE identity = ?", (record.identity,)).fetchone()
+        row = self._db.execute(_KNOWN, (record.identity,)).fetchone()
         if row is None:
             return self._put(record, "new")
         if row["complete"]:
@@ -417,11 +421,7 @@ class Store:
     def _host_of(self, mac: str | None) -> str | None:
         """Return the name that the machine with this Ethernet address last gave in a v1 record,
         preferably a sealed one; None if it gave none."""
-        row = self._db.execute(
-            "SELECT host FROM records WHERE mac = ? AND format = 'v1' AND NOT doubted "
-            "ORDER BY flags & 1 DESC, received_ns DESC LIMIT 1",
-            (mac,),
-        ).fetchone()
+        row = self._db.execute(_HOST_OF, (mac,)).fetchone()
         return row["host"] if row else None
 
 

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from ..db import changes, numbers, schema
+from ..db import changes, keys, numbers, schema
 from ..db.writing import transaction
 from ..errors import ReceiverError
 
@@ -86,7 +86,7 @@ def overview(state_dir: Path) -> list[dict[str, Any]]:
             sinks = db.execute(f"SELECT sink, complaint, {_WAITING} FROM cursors ORDER BY sink").fetchall()
             aside = db.execute(
                 "SELECT aside.sink, records.id, records.type, records.host, aside.reason FROM aside "
-                "JOIN records ON records.identity = aside.identity ORDER BY since_ns"
+                f"JOIN records ON {keys.IN_BOTH} AND records.identity = aside.identity ORDER BY since_ns"
             ).fetchall()
         except sqlite3.Error as error:
             raise ReceiverError(schema.explain(error, path)) from error
