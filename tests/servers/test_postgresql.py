@@ -58,7 +58,7 @@ def test_two_receivers_make_one_row_of_a_panic_each_heard_a_part_of(serve, big, 
     def told() -> bool:
         second.process.send_signal(signal.SIGUSR1)
         second.read(1)
-        return any(re.search("postgresql delivered [12];", line) for line in second.log)
+        return any(re.search("postgresql delivered [1-9]", line) for line in second.log)
 
     wait_until(told, "the second one has told of its part")
     assert [row[:4] for row in rows()] == [(False, 6006 - 1392, 6006, False)]

@@ -27,6 +27,8 @@ from panicast_build.repository import apt, index, publish
 from panicast_build.repository import task as repository_task
 from panicast_build.targets import distros, metadata
 
+from ...waiting import PATIENCE_S
+
 EPOCH = 1_600_000_000
 
 
@@ -55,7 +57,7 @@ def test_one_at_a_time_holds_a_lock(tmp_path: Path) -> None:
         # Long enough for one that does not wait.
         thread.join(0.3)
         order.append("first")
-    thread.join(20)
+    thread.join(PATIENCE_S)
     assert order == ["first", "second"]
 
 

@@ -89,7 +89,7 @@ def test_several_interfaces_fill_one_record(inside, cli, big):
 
 def test_an_interface_that_went_and_came_again_is_heard(inside, big):
     inside.run("ip", "link", "del", "pc-a")
-    inside.wait_for("packet ring .*pc-a")
+    inside.wait_for("packet ring .*pc-a: ENETDOWN")
     inside.run("sh", "-c", SETUP.replace('exec "$@"', "true").replace("ip link set lo up && ", ""))
     inside.wait_for("packet ring .*pc-a: heard again")
     inside.send_frames(*frames_to(inside, big["frames"]))

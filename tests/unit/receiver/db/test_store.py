@@ -29,7 +29,7 @@ from panicast_receiver.service.turns import Turns
 from panicast_receiver.sinks import cursors
 from panicast_receiver.wire.v1 import decode
 
-from ..conftest import wait_until
+from ..conftest import PATIENCE_S, wait_until
 
 NOW = Instant(100.0, 1_700_000_000_000_000_000)
 ALL = Query(everything=True)
@@ -223,7 +223,7 @@ def test_a_full_disk_is_waited_out_and_nothing_is_lost(store, tmp_path, big, mon
     handoff.put([partial(big["frames"])])
     handoff.close()
     committer.start()
-    committer.join(20)
+    committer.join(PATIENCE_S)
     assert tries == [4, 4, 4] and not committer.failed
     assert len(Reader(tmp_path).select(Query())) == 4
 

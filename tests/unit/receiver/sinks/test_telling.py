@@ -28,7 +28,7 @@ from panicast_receiver.web.server import application
 from panicast_receiver.web.site import Site
 from panicast_receiver.web.visitors import Visitors
 
-from ..conftest import explain
+from ..conftest import PATIENCE_S, explain
 from ..db.test_fleet import record
 from ..meaning.test_crash import OOPS, SYSRQ
 from ..web.website import HOSTILE
@@ -63,7 +63,7 @@ def log_host(certificate):
 
         def serve():
             with contextlib.suppress(OSError), server.accept()[0] as plain:
-                plain.settimeout(20)
+                plain.settimeout(PATIENCE_S)
                 with context.wrap_socket(plain, server_side=True) as sealed:
                     while data := sealed.recv(4096):
                         got.append(data)
@@ -71,7 +71,7 @@ def log_host(certificate):
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield server.getsockname()[1], got
-        thread.join(20)
+        thread.join(PATIENCE_S)
 
 
 @pytest.mark.parametrize(

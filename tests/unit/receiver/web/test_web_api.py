@@ -207,17 +207,19 @@ def test_events_come_live_and_after_an_interruption(serve, cli, big, tmp_path):
                 and first["data"]["crash"]["title"] == "panic: sysrq triggered crash"
             )
             assert cli("drill", "--listen", f"127.0.0.1:{receiver.port}").returncode == 0
-            assert (
-                next_understood(stream)["data"]["reason"]
-                == next_understood(other)["data"]["reason"]
-                == "drill"
-            )
+            # What is understood late may be told twice.
+            while (reason := next_understood(stream)["data"]["reason"]) != "drill":
+                assert reason == first["data"]["reason"]
+            assert next_understood(other)["data"]["reason"] == "drill"
         panic(2)
         panic(3)
+        wanted, told = {("test", 1), ("panic", 2), ("panic", 3)}, set()
         with listening(site, Last_Event_ID=first["id"]) as stream:
-            events = [next_understood(stream)["data"]["event"] for _ in range(3)]
-        # Whose meaning comes late comes when it has one.
-        assert events[0] == 1 and sorted(events) == [1, 2, 3]
+            # Whose meaning comes late comes when it has one.
+            while not wanted <= told:
+                event = next_understood(stream)["data"]
+                told.add((event["type"], event["event"]))
+        assert told - wanted <= {("panic", 1)}
         assert site.ask("/api/v1/events", Last_Event_ID="x").status == 400
         # Whoever went is not counted any more.
         numbers = itertools.count(4)
