@@ -303,7 +303,7 @@ def support(_: Context) -> None:
     nightly="run also those that take long and are like one of every run; CI does each night",
 )
 def test(_: Context, unit: bool = False, explore: bool = False, nightly: bool = False) -> None:
-    """Run every test: linters, units, packages, the crash of a real kernel."""
+    """Run the tests: linters, units, packages, the crash of a real kernel."""
     testing.test(unit, explore, nightly)
 
 
