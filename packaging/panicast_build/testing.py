@@ -9,7 +9,7 @@ import sys
 from panicast_build.core import tools
 from panicast_build.core.paths import ROOT
 
-# In the order of their cost: what fails early is known early.
+# In the order of their cost, in which one process runs them: what fails early is known early.
 UNIT = ("tests/unit",)
 LINT = ("tests/lint",)
 RECEIVER = ("tests/fuzz", "tests/servers", "tests/endurance", "tests/web")
