@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-from .rates import Rate
+from .rates import Allowance
 
 T = TypeVar("T")
 #: By the number of a record's held frames: how many such records may begin at once, and again
@@ -36,7 +36,8 @@ class Gate(Generic[T]):
 
     def __init__(self) -> None:
         self.refused = 0
-        self._rates = {stage: Rate(again, at_once) for stage, (at_once, again) in _STAGES.items()}
+        self._rates = {stage: Allowance(again, at_once) for stage, (at_once, again) in _STAGES.items()}
+        self._first = self._rates[1]
         self._held: dict[Hashable, list[T]] = {}
         self._older: dict[Hashable, list[T]] = {}
         self._frames = self._bytes = 0
@@ -61,7 +62,7 @@ class Gate(Generic[T]):
             held = self._held.get(key) or self._older.get(key)
         if held is None:
             if not spent and self._shut_at != now:
-                if self._rates[1].allows(None, now):
+                if self._first.allows(now):
                     return [frame]
                 self._shut_at = now
             if count < 2:
@@ -71,7 +72,7 @@ class Gate(Generic[T]):
         held.append(frame)
         number = len(held)
         wanted = number >= _LAST if spent else number in _LATER or number > _LAST
-        if wanted and self._rates[min(number, _LAST)].allows(None, now):
+        if wanted and self._rates[min(number, _LAST)].allows(now):
             self._held.pop(key, None)
             self._older.pop(key, None)
             return held

@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 from ..records.record import Instant, Record, Source, reply_to
 from ..text import matches
+from ..wire.answer import is_test
 from ..wire.ethernet import PROTOCOL_UDP, parse_ethernet, parse_udp
 from ..wire.netconsole import parse_netconsole
 from ..wire.raw import decode_raw
 from ..wire.sealing import Keys, open_frame
-from ..wire.v1 import COUNT, FLAG_SEALED, HEADER, OURS, PIECE_END, PREFIX_END, Drop, Frame, decode
+from ..wire.v1 import COUNT, FLAG_SEALED, HEADER, OURS, Drop, Frame, decode, key_in
 from . import ringblock
 from .gate import LARGE, Gate
 from .netconsoleruns import NetconsoleRuns
@@ -74,9 +75,12 @@ class Intake:
         """Take the frames of one block of a packet ring, the first at offset ``at``."""
 
         def slow(frame: bytes, index: int, now: Instant, may_begin: bool = False) -> list[Record] | None:
-            refused = self.counts[_RATE]
+            refused = count(_RATE)
             records = self._frame(frame, interface(index), now, may_begin)
-            return records if self.counts[_RATE] == refused else None
+            return records if count(_RATE) == refused else None
+
+        # To look up what is not counted yet takes longer otherwise.
+        count = self.counts.get
 
         self.counts["packets"] += frames
         walk = ringblock.Walk(ring, at, self.reassembler, now, slow, self._ring_gates)
@@ -115,8 +119,8 @@ class Intake:
             datagram = parse_udp(packet)
             if isinstance(datagram, Drop):
                 return self._drop(datagram)
-            if reply := reply_to(datagram.data, datagram.sender_port, packet.to):
-                source = source._replace(reply=reply)
+            if is_test(datagram.data):
+                source = source._replace(reply=reply_to(datagram.data, datagram.sender_port, packet.to))
             return self._datagram(datagram.data, datagram.port, source, now, may_begin)
         raw = decode_raw(packet)
         if isinstance(raw, Drop):
@@ -149,10 +153,10 @@ class Intake:
     def _alone(self, packet: Packet, now: Instant) -> list[Record]:
         """Take a datagram that came alone, if not too many records begin."""
         data, source = packet.data, packet.source
-        key = data[:PREFIX_END], data[COUNT], data[PIECE_END : HEADER.size]
+        key = key_in(data)
         if data[:5] != OURS or not self.reassembler.begins(key):
             return self._datagram(data, packet.port, source, now)
-        count, gate = int.from_bytes(key[1], "big"), self._gates[data[6] & FLAG_SEALED]
+        count, gate = int.from_bytes(data[COUNT], "big"), self._gates[data[6] & FLAG_SEALED]
         records: list[Record] = []
         for item in gate.through(key, count, (data, source), len(data), now.mono, spent=False):
             refused = self.counts[_RATE]
@@ -187,7 +191,7 @@ class Intake:
 
     def _open(self, frame: Frame, data: bytes) -> Frame | Drop:
         """Return the frame with its payload opened, if it is sealed and new."""
-        if not frame.sealed:
+        if not frame.flags & FLAG_SEALED:
             hosts = self.sealed_hosts
             # To tell the host takes longer than to see that none is named.
             unwanted = self.require_sealed or (hosts and matches(frame.host, hosts))

@@ -20,7 +20,7 @@ from typing import Callable, Optional, cast
 from ..records.extents import MOST_PIECES, Data, Extents, Lease, Run, Whole, runs_of
 from ..records.record import Record, Source
 from ..wire.parity import BLOCK, EXTRA, Block, block_of, blocks_of, restore, work_s
-from ..wire.v1 import SEQ_BITS, Frame
+from ..wire.v1 import FLAG_SEALED, SEQ_BITS, Frame
 
 #: Bytes of memory charged per record and per piece beyond the text itself (CPython 3.11).
 RECORD_COST = 1500
@@ -30,7 +30,7 @@ Put = Callable[[Sequence[bytes]], Optional[int]]
 #: Frames of a record that may need a closer look: so many for each of its frames, and a few more.
 _PASSES, _FEW = 4, 64
 #: An end that no piece has.
-_NOWHERE = -1
+NOWHERE = -1
 _SEQ = (1 << SEQ_BITS) - 1
 #: Shared by all records whose text is not put together yet, so that it costs nothing.
 _EMPTY = Extents()
@@ -47,7 +47,7 @@ class Partial:
     members."""
 
     __slots__ = (
-        *("suffix", "count", "order", "end", "heard", "by_key"),
+        *("open", "count", "order", "end", "heard", "by_key"),
         *("first", "source", "received_ns", "late"),
         *("away", "settled", "text", "metadata", "spilled", "whole"),
         *("parity", "tried", "due", "restored", "looks"),
@@ -57,8 +57,8 @@ class Partial:
         self.first = frame
         self.source = source
         self.received_ns = received_ns
-        #: b"", which no header has, when the fast path must leave its frames alone.
-        self.suffix = b"" if frame.sealed else frame.key[2]
+        #: Whether the fast path may take its frames.
+        self.open = not frame.flags & FLAG_SEALED
         self.count = frame.frames
         #: Whether a part of the record was handed out already.
         self.late = False
@@ -129,7 +129,7 @@ class Partial:
         record."""
         if frame.seq >= frame.frames:
             return not self._wants(frame.seq, frame.offset, size)
-        if len(self.order) <= frame.seq and self.end != _NOWHERE:
+        if len(self.order) <= frame.seq and self.end != NOWHERE:
             return False
         self._scatter()
         known = self.by_key.get(frame.offset << SEQ_BITS | frame.seq)
@@ -246,7 +246,7 @@ class Partial:
         return self._is_whole()
 
     def _continues(self, frame: Frame, size: int) -> bool:
-        if frame.seq != len(self.order) or self.end == _NOWHERE:
+        if frame.seq != len(self.order) or self.end == NOWHERE:
             return False
         return not frame.seq or frame.offset + size == self.end
 
@@ -256,7 +256,7 @@ class Partial:
         for seq, data in enumerate(self.order):
             offset -= len(data) if seq else 0
             self.by_key[(offset if seq else 0) << SEQ_BITS | seq] = data
-        self.order, self.end = [], _NOWHERE
+        self.order, self.end = [], NOWHERE
 
     def _fit(self) -> bool:
         """Tell whether metadata and text are there, each piece starting where another one ends."""
@@ -279,7 +279,7 @@ class Partial:
             self.text = Extents()
         for number, data in self.by_key.items():
             self._place(number & _SEQ, number >> SEQ_BITS, data)
-        self.by_key, self.away, self.settled, self.suffix = {}, 0, True, b""
+        self.by_key, self.away, self.settled, self.open = {}, 0, True, False
 
     def _place(self, seq: int, offset: int, data: Data) -> None:
         if seq:

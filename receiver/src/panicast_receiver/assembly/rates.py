@@ -35,6 +35,24 @@ class Rate:
         return allowed
 
 
+class Allowance:
+    """One token bucket: ``at_once`` tokens, refilled at ``per_minute``."""
+
+    def __init__(self, per_minute: int, at_once: int) -> None:
+        self._per_minute, self._at_once = per_minute, at_once
+        self._tokens, self._at = float(at_once), 0.0
+
+    def allows(self, now: float) -> bool:
+        """Take a token at ``now``, seconds; return False if there is none."""
+        if now != self._at:
+            self._tokens = min(self._at_once, self._tokens + (now - self._at) * self._per_minute / 60)
+            self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
 class SenderRates:
     """Limits senders: by MAC and IP address together, and by MAC alone."""
 

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from typing import Callable, NamedTuple, Protocol
 
 from ..records.record import Instant, Record, Source
-from ..wire.v1 import MAX_TEXT, TAG_BYTES, Drop, Frame, Key
-from .partial import RECORD_COST, Partial
+from ..wire.v1 import FLAG_SEALED, MAX_TEXT, TAG_BYTES, Drop, Frame, Key
+from .partial import NOWHERE, RECORD_COST, Partial
 
 #: A late frame of a record that was handed out already waits this long, seconds, for its companions.
 LATE_S = 0.25
@@ -69,49 +69,26 @@ class _NoSpill:
 
 def _nobody() -> Partial:
     nobody = Partial.__new__(Partial)
-    nobody.suffix = b""
+    nobody.open, nobody.end = False, NOWHERE
     return nobody
 
 
-#: Stands among the records in flight for one that has not begun; like every record that the fast path must
-#: leave alone it has no suffix.
-UNKNOWN = _nobody()
+#: Stand among the records in flight for one that is complete, and for one that has not begun.
+DONE, UNKNOWN = _nobody(), _nobody()
 
 
-class Done(bytes):
-    """Takes the place of a complete record among those in flight.
-
-    Its bytes are the count and suffix of the record's frames as they are on the wire. By them the
-    fast path recognises a repeated frame.
-    """
-
-    __slots__ = ()
-    suffix = b""
-
-
-class Recent:
-    """Remembers keys, some with a value; forgets the oldest beyond ``limit``."""
+class Recent(OrderedDict[Key, None]):
+    """Remembers keys; forgets the oldest beyond ``limit``."""
 
     def __init__(self, limit: int) -> None:
+        super().__init__()
         self._limit = limit
-        self._keys: OrderedDict[Key, Done | None] = OrderedDict()
 
-    def __contains__(self, key: Key) -> bool:
-        return key in self._keys
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def add(self, key: Key, value: Done | None = None) -> tuple[Key, Done | None] | None:
-        """Remember ``key`` as the newest; return the key forgotten for it, with its value, or
-        None."""
-        self._keys[key] = value
-        self._keys.move_to_end(key)
-        return self._keys.popitem(last=False) if len(self._keys) > self._limit else None
-
-    def discard(self, key: Key) -> None:
-        """Forget ``key`` if it is here."""
-        self._keys.pop(key, None)
+    def add(self, key: Key) -> Key | None:
+        """Remember ``key`` as the newest; return the key forgotten for it, or None."""
+        self[key] = None
+        self.move_to_end(key)
+        return self.popitem(last=False)[0] if len(self) > self._limit else None
 
 
 def _worth(partial: Partial) -> tuple[bool, bool, int, int]:
@@ -146,9 +123,8 @@ class Reassembler:
         #: Bytes charged for what is in flight, and bytes of the limit that are used elsewhere.
         self.memory = 0
         self.reserved = 0
-        #: By the header's prefix: the first record in flight that has it, or the last complete one. The fast
-        #: path's table.
-        self.by_prefix: dict[bytes, Partial | Done] = {}
+        #: The records in flight, and DONE for those that were complete lately. The fast path's table.
+        self.by_key: dict[Key, Partial] = {}
         self._counts = counts
         self._spill = spill or _NoSpill()
         self._may_begin = may_begin
@@ -168,39 +144,35 @@ class Reassembler:
     def begins(self, key: Key) -> bool:
         """Tell whether a frame with this in its header belongs to no record that is in flight or
         was complete lately."""
-        return key not in self._partials and key not in self._done
-
-    def is_spent(self, key: Key) -> bool:
-        """Tell whether the record in flight with this in its frames' headers takes no more frames."""
-        partial = self._partials.get(key)
-        return partial is not None and partial.is_spent
+        return key not in self.by_key
 
     def knows(self, frame: Frame) -> bool:
         """Tell whether a sealed frame brings nothing new. Asked before it is opened, which costs
         more."""
-        if frame.key in self._done:
-            return True
-        partial = self._partials.get(frame.key)
-        return partial is not None and partial.knows(frame, len(frame.payload) - TAG_BYTES)
+        partial = self.by_key.get(frame.key, UNKNOWN)
+        if partial is DONE or partial is UNKNOWN:
+            return partial is DONE
+        return partial.knows(frame, len(frame.payload) - TAG_BYTES)
 
     def feed(self, frame: Frame, source: Source, now: Instant, may_begin: bool = False) -> list[Record]:
         """Take one frame; return the record that it completes, and those that had to make room.
 
         With ``may_begin`` its record may begin, whatever the sender's rate.
         """
-        if frame.key in self._done:
+        partial = self.by_key.get(frame.key)
+        if partial is DONE:
             self._counts["duplicate"] += 1
             return []
         if frame.text_length > self.limits.text:
             self._counts["text longer than max_text_kib"] += 1
             return []
-        partial = self._partials.get(frame.key)
-        # A sealed one was opened: nobody forges it, from whichever address.
-        known = partial is not None or frame.sealed or may_begin
-        if not known and not self._may_begin(source, now.mono):
-            self._counts[Drop.RATE.value] += 1
-            return []
-        partial = partial or self._begin(frame, source, now)
+        if partial is None:
+            # A sealed one was opened: nobody forges it, from whichever address.
+            known = may_begin or frame.flags & FLAG_SEALED
+            if not known and not self._may_begin(source, now.mono):
+                self._counts[Drop.RATE.value] += 1
+                return []
+            partial = self._begin(frame, source, now)
         more = partial.take(frame)
         if more is None:
             self._counts["duplicate"] += 1
@@ -224,15 +196,10 @@ class Reassembler:
             return []
         self._remove(partial)
         key = partial.first.key
-        done = Done(key[1] + key[2])
-        # Another record in flight of that prefix keeps its place there.
-        if not isinstance(self.by_prefix.get(key[0]), Partial):
-            self.by_prefix[key[0]] = done
-        if forgotten := self._done.add(key, done):
-            (prefix, *_), value = forgotten
-            if self.by_prefix.get(prefix) is value:
-                del self.by_prefix[prefix]
-        self._handed_out.discard(partial.first.key)
+        self.by_key[key] = DONE
+        if forgotten := self._done.add(key):
+            del self.by_key[forgotten]
+        self._handed_out.pop(key, None)
         return self._out(partial)
 
     def tick(self, now: Instant) -> list[Record]:
@@ -312,19 +279,17 @@ class Reassembler:
         return records
 
     def _begin(self, frame: Frame, source: Source, now: Instant) -> Partial:
-        partial = self._partials[frame.key] = Partial(frame, source, now.wall_ns)
-        partial.late = frame.key in self._handed_out
-        self.by_prefix.setdefault(frame.key[0], partial)
+        key = frame.key
+        partial = self._partials[key] = self.by_key[key] = Partial(frame, source, now.wall_ns)
+        partial.late = key in self._handed_out
         self.memory += RECORD_COST
         self.wake(now.mono + (LATE_S if partial.late else self.limits.idle_s))
         return partial
 
     def _remove(self, partial: Partial) -> None:
         """Forget a partial record whose cost has been taken off."""
-        partial.suffix = b""
-        del self._partials[partial.first.key]
-        if self.by_prefix.get(partial.first.key[0]) is partial:
-            del self.by_prefix[partial.first.key[0]]
+        partial.open = False
+        del self._partials[partial.first.key], self.by_key[partial.first.key]
 
     def _spill_one(self, partial: Partial) -> bool:
         """Spill a record; return False if there is no room."""

@@ -16,13 +16,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import repeat
 from mmap import mmap
-from typing import Callable, Optional, Protocol, cast
+from operator import itemgetter
+from typing import Callable, Optional, Protocol
 
 from ..records.record import Instant, Record
-from ..wire.v1 import COUNT, FLAG_SEALED, HEADER, OURS, PIECE_END, PREFIX_END, SEQ_BITS
+from ..wire.v1 import (
+    DIFFERENT,
+    FLAG_SEALED,
+    HEADER,
+    OURS,
+    PIECE_END,
+    PREFIX_END,
+    SEQ_BITS,
+    Key,
+    key_of,
+)
 from .gate import LARGE, Gate
 from .partial import PIECE_COST, Partial
-from .reassembly import RESTORE_S, UNKNOWN, Done, Reassembler
+from .reassembly import DONE, RESTORE_S, UNKNOWN, Reassembler
 
 #: <linux/if_packet.h>: tpacket3_hdr and sockaddr_ll come first, then, at 82 on Ethernet, the frame.
 _MAC = 82
@@ -35,25 +46,26 @@ _SENDER_MAC, _SENDER_IP = _MAC + 6, _MAC + 14 + 12
 _SUFFIX = HEADER.size - PIECE_END
 #: The count of a record that is one frame.
 _ONE = b"\0\1"
-#: tp_next_offset, tp_snaplen; the wire header's prefix.
-_FAST = struct.Struct(f"=I8xI{_HEADER - 16}x{PREFIX_END}s")
-#: The rest of the wire header: seq, count, offset; suffix.
-_PIECE = struct.Struct(f">HHI{_SUFFIX}s")
+#: tp_next_offset, tp_snaplen; the wire header's prefix, count and suffix.
+_FAST = struct.Struct(f"=I8xI{_HEADER - 16}x{PREFIX_END}s2x2s4x{_SUFFIX}s")
+#: Its seq and offset.
+_PIECE = struct.Struct(">H2xI")
 #: tp_next_offset, tp_snaplen, tp_mac, sll_ifindex.
 _SLOW = struct.Struct("=I8xI8xH26xi")
 #: The lower bytes of tp_next_offset and tp_snaplen, which are equal in all frames of a run. Then
-#: the higher ones are equal, too: no frame is longer than another by 64 KiB.
-_SIZES = (0, 1, 12, 13)
+#: the higher ones are equal, too: no frame is longer than another by 64 KiB, and those that take
+#: equal room by 256.
+_SIZES = (0, 1, 12)
 #: tp_next_offset, tp_snaplen, tp_status, tp_mac, sll_ifindex.
 _WHOLE = struct.Struct("=I8xI4xIH26xi")
 #: TP_STATUS_CSUMNOTREADY, TP_STATUS_CSUM_VALID: the sender's card would fill it in, or ours found
 #: it right.
 _CHECKED = 1 << 3 | 1 << 7
-assert _FAST.size + _PIECE.size == _PAYLOAD and _SLOW.size == 56
+assert _FAST.size == _PAYLOAD and _SLOW.size == 56
 
 #: Frames of a run at most: enough to make the calls cheap, few enough for the CPU's cache.
 _RUN = 256
-#: Looking for a run of fewer frames was not worth it.
+#: Fewer frames are taken one at a time: looking for a run was not worth it.
 _SHORT = 8
 
 
@@ -77,26 +89,25 @@ Name = Callable[[int], Optional[str]]
 
 
 @lru_cache(maxsize=512)
-def _prefixes(step: int, count: int) -> struct.Struct:
-    """Return what unpacks the header prefixes of ``count`` frames, ``step`` bytes apart.
+def _headers(step: int, count: int) -> struct.Struct:
+    """Return what unpacks the headers of ``count`` frames, ``step`` bytes apart.
 
     One call for all takes a third of the time of one call for each.
     """
-    return struct.Struct(f"{_HEADER}x{PREFIX_END}s{step - _HEADER - PREFIX_END}x" * count)
+    return struct.Struct(f"{_HEADER}x{HEADER.size}s{step - _PAYLOAD}x" * count)
 
 
 @lru_cache(maxsize=512)
-def _tails(step: int, count: int) -> struct.Struct:
-    """Return what unpacks, as bytes, the counts and suffixes of ``count`` such frames."""
-    before, after = _HEADER + COUNT.start, step - _HEADER - HEADER.size
-    return struct.Struct(f"{before}x2s4x{_SUFFIX}s{after}x" * count)
+def _keys(count: int) -> struct.Struct:
+    """Return what unpacks so many keys."""
+    return struct.Struct(f"{HEADER.size}s" * count)
 
 
 @lru_cache(maxsize=256)
 def _rest(step: int, length: int) -> struct.Struct:
-    """Return what unpacks the rest of the header and the payload of a frame of ``length`` bytes."""
+    """Return what unpacks seq, offset and the payload of a frame of ``length`` bytes."""
     payload, after = length - _OVERHEAD, step - _MAC - length
-    return struct.Struct(f">{_HEADER + PREFIX_END}xHHI{_SUFFIX}s{payload}s{after}x")
+    return struct.Struct(f">{_HEADER + PREFIX_END}xH2xI{_SUFFIX}x{payload}s{after}x")
 
 
 def whole_frames(ring: bytes | mmap, at: int, frames: int) -> Iterator[tuple[bytes, int, bool]]:
@@ -161,72 +172,68 @@ class Walk:
             # To compare all at once takes a fraction of what it takes to look for the first that differs.
             if column != column[:1] * count:
                 count -= len(column.lstrip(column[:1]))
-        prefixes = _prefixes(step, count).unpack_from(ring, at)
-        found = list(map(self._reassembler.by_prefix.get, prefixes, repeat(UNKNOWN)))
-        # A run of repetitions. The first one tells whether it is worth a look at all of them.
-        if isinstance(found[0], Done) and self._repeats(found, step):
+        if count < _SHORT:
+            return 0
+        headers = bytearray().join(_headers(step, count).unpack_from(ring, at))
+        for byte in DIFFERENT:
+            headers[byte :: HEADER.size] = bytes(count)
+        keys = _keys(count).unpack(headers)
+        by_key = self._reassembler.by_key
+        found: Sequence[Partial]
+        try:
+            # The quickest way, if all are known.
+            found = itemgetter(*keys)(by_key)
+        except KeyError:
+            found = tuple(map(by_key.get, keys, repeat(UNKNOWN)))
+        # Counting asks each record whether it is equal: not where the first one tells.
+        if found[0] is DONE and found.count(DONE) == count:
             self.duplicates += count
             self._at = at + count * step
             return count
         rest = _rest(step, length).iter_unpack(view[at : at + count * step])
-        return self._add(zip(cast("list[Partial]", found), rest), step, length - _OVERHEAD)
-
-    def _repeats(self, found: Sequence[Partial | Done], step: int) -> bool:
-        """Tell whether all these frames repeat complete records.
-
-        One comparison of all takes a third of the time of one for each.
-        """
-        try:
-            complete = b"".join(cast("Sequence[Done]", found))
-        except TypeError:
-            # One of them is in flight.
-            return False
-        return complete == b"".join(_tails(step, len(found)).unpack_from(self._ring, self._at))
+        return self._add(zip(found, rest), step, length - _OVERHEAD)
 
     def _add(
         self,
-        frames: Iterable[tuple[Partial, tuple[int, int, int, bytes, bytes]]],
+        frames: Iterable[tuple[Partial, tuple[int, int, bytes]]],
         step: int,
         size: int,
     ) -> int:
         """Add these frames to their records until one needs a closer look; return how many it
         took."""
         stamp, taken, duplicates = self._now.mono, 0, 0
-        for partial, (seq, count, offset, suffix, payload) in frames:
-            if partial.suffix == suffix and partial.count == count and 0 < seq < count:
-                order = partial.order
-                if offset + size == partial.end and seq == len(order):
-                    order.append(payload)
-                    partial.end = offset
-                    partial.heard = stamp
-                    if not offset:
-                        self.records += self._reassembler.settle(partial)
-                elif order or offset + size > partial.first.text_length:
+        for partial, (seq, offset, payload) in frames:
+            if offset + size == partial.end and seq == len(partial.order) < partial.count and partial.open:
+                # It follows the last one, as nearly all do.
+                partial.order.append(payload)
+                partial.end = offset
+                partial.heard = stamp
+                if not offset:
+                    self.records += self._reassembler.settle(partial)
+            elif partial is DONE:
+                duplicates += 1
+            elif not (partial.open and seq):
+                break
+            elif seq < partial.count:
+                if partial.order or offset + size > partial.first.text_length:
                     break
                 else:
                     by_key, number = partial.by_key, offset << SEQ_BITS | seq
                     if number not in by_key:
                         by_key[number] = payload
                         partial.heard = stamp
-                        if len(by_key) >= count:
+                        if len(by_key) >= partial.count:
                             self.records += self._reassembler.settle(partial)
                     elif len(by_key[number]) >= size:
                         duplicates += 1
                     else:
                         break
-            elif isinstance(partial, Done):
-                if partial != count.to_bytes(2, "big") + suffix:
-                    break
+            elif partial.take_parity(seq, offset, payload) is not None:
+                partial.heard = stamp
+                self._reassembler.wake(stamp + RESTORE_S)
+            elif partial.parity:
+                # There is enough of it.
                 duplicates += 1
-            elif partial.suffix == suffix and partial.count == count and seq:
-                if partial.take_parity(seq, offset, payload) is not None:
-                    partial.heard = stamp
-                    self._reassembler.wake(stamp + RESTORE_S)
-                elif partial.parity:
-                    # There is enough of it.
-                    duplicates += 1
-                else:
-                    break
             else:
                 break
             taken += 1
@@ -240,57 +247,61 @@ class Walk:
         """Take one frame of any kind."""
         ring, at = self._ring, self._at
         if at + _PAYLOAD <= len(ring):
-            step, length, prefix = _FAST.unpack_from(ring, at)
-            partial = cast(Partial, self._reassembler.by_prefix.get(prefix, UNKNOWN))
-            if partial is not UNKNOWN and length >= _OVERHEAD:
-                payload = ring[at + _PAYLOAD : at + _MAC + length]
-                piece = *_PIECE.unpack_from(ring, at + _HEADER + PREFIX_END), payload
-                if self._add([(partial, piece)], step, length - _OVERHEAD):
-                    return
-            if prefix[:5] == OURS and self._begin(prefix, step):
+            step, length, *header = _FAST.unpack_from(ring, at)
+            if header[0][:5] == OURS and self._ours(step, length, *header):
                 return
         step, length, mac, index = _SLOW.unpack_from(ring, at)
         records = self._slow(ring[at + mac : at + mac + length], index, self._now)
         self.records += records or []
         self._at = at + step
 
-    def _begin(self, prefix: bytes, step: int) -> bool:
-        """Take a frame of a record that has not begun, or hold or drop it if too many begin. Return
-        False if the record has begun."""
+    def _ours(self, step: int, length: int, prefix: bytes, counted: bytes, suffix: bytes) -> bool:
+        """Take a frame with this in its header; return False if it needs a closer look."""
         ring, at = self._ring, self._at
-        start = at + _HEADER
-        counted = ring[start + COUNT.start : start + COUNT.stop]
         sealed = prefix[6] & FLAG_SEALED
-        gate = self._gates[sealed]
         # Of most frames of a flood this is all that is looked at: no record of one frame is ever in flight.
-        if counted == _ONE and gate.shut(self._now.mono):
-            gate.refused += 1
+        if counted == _ONE and self._gates[sealed].shut(self._now.mono):
+            self._gates[sealed].refused += 1
             self._at = at + step
             return True
-        key = prefix, counted, ring[start + PIECE_END : at + _PAYLOAD]
-        if not self._reassembler.begins(key):
-            if not self._reassembler.is_spent(key):
-                return False
-            self.duplicates += 1
-            self._at = at + step
+        key = key_of(prefix, counted, suffix)
+        partial = self._reassembler.by_key.get(key)
+        if partial is None:
+            self._begin(key, int.from_bytes(counted, "big"), sealed)
             return True
-        step, length, mac, index = _SLOW.unpack_from(ring, at)
+        if length >= _OVERHEAD:
+            payload = ring[at + _PAYLOAD : at + _MAC + length]
+            piece = *_PIECE.unpack_from(ring, at + _HEADER + PREFIX_END), payload
+            if self._add([(partial, piece)], step, length - _OVERHEAD):
+                return True
+        if partial is DONE or not partial.is_spent:
+            return False
+        self.duplicates += 1
         self._at = at + step
-        first, second = at + _SENDER_MAC, at + _SENDER_IP
-        sender = b"" if sealed else ring[first : first + 6] + ring[second : second + 4]
-        spent = sender in self._spent
-        count = int.from_bytes(counted, "big")
+        return True
+
+    def _sender(self, at: int) -> bytes:
+        """Return the addresses of the sender of the frame at this offset."""
+        ring, mac, ip = self._ring, at + _SENDER_MAC, at + _SENDER_IP
+        return ring[mac : mac + 6] + ring[ip : ip + 4]
+
+    def _begin(self, key: Key, count: int, sealed: int) -> None:
+        """Take a frame of a record that has not begun, or hold or drop it if too many begin."""
+        ring, at = self._ring, self._at
+        gate = self._gates[sealed]
+        step, length, mac, index = _SLOW.unpack_from(ring, at)
+        self._at += step
+        spent = bool(self._spent) and not sealed and self._sender(at) in self._spent
         if spent and count < LARGE:
             self.refused += 1
-            return True
+            return
         item = ring[at + mac : at + mac + length], index
         for frame, index in gate.through(key, count, item, length, self._now.mono, spent):
             records = self._slow(frame, index, self._now, spent)
             if records is not None:
                 self.records += records
                 continue
-            self._spent.add(sender)
+            self._spent.add(self._sender(at))
             # It is large, perhaps.
             if count >= LARGE:
                 gate.through(key, count, (frame, index), length, self._now.mono, spent=True)
-        return True

@@ -21,7 +21,7 @@ from typing import Callable
 
 from ..assembly.partial import RECORD_COST
 from ..records.record import Record
-from ..wire.v1 import STATE_TYPES
+from ..wire.v1 import FLAG_SEALED, STATE_TYPES
 from .turns import WORTH, came, weight
 
 LIMIT_BYTES = 64 << 20
@@ -103,8 +103,9 @@ class Handoff:
     def _append(self, record: Record, size: int) -> None:
         sender = _sender(record)
         waiting = self._of_sender.get(sender, 0)
-        turn = min(waiting // _TURN, _TURNS)
-        lane = (not record.sealed, record.type in STATE_TYPES, turn, -weight(record.frames, size))
+        turn = min(waiting // _TURN, _TURNS) if waiting else 0
+        unsealed = not record.flags & FLAG_SEALED
+        lane = (unsealed, record.type in STATE_TYPES, turn, -weight(record.frames, size))
         records = self._lanes.get(lane)
         if records is None:
             records = self._lanes[lane] = deque()
@@ -138,4 +139,4 @@ class Handoff:
 
 
 def _sender(record: Record) -> Hashable:
-    return record.header_host if record.sealed else record.source[:2]
+    return record.header_host if record.flags & FLAG_SEALED else record.source[:2]

@@ -56,9 +56,10 @@ def parse_ethernet(frame: bytes) -> IPPacket | Drop:
     The IP header's length decides where the data ends, because Ethernet pads short frames.
     """
     start = 14
-    while (ethertype := frame[start - 2 : start]) in _TYPES_VLAN and start < 22:
+    parse = _PARSERS.get(frame[12:14])
+    while parse is None and frame[start - 2 : start] in _TYPES_VLAN and start < 22:
         start += 4
-    parse = _PARSERS.get(ethertype)
+        parse = _PARSERS.get(frame[start - 2 : start])
     if parse is None:
         return Drop.NOT_OURS if len(frame) >= start + _IP.size else Drop.SHORT
     return parse(frame, start)

@@ -26,6 +26,10 @@ _TYPE_IDS = {name: number for number, name in TYPES.items()}
 #: event; text length to host), and of the middle (seq, count, offset) the count.
 PREFIX_END, PIECE_END = 28, 36
 COUNT = slice(30, 32)
+#: The bytes of a header in which the frames of a record differ: seq and offset.
+DIFFERENT = (28, 29, 32, 33, 34, 35)
+_NO_SEQ, _NO_OFFSET = bytes(2), bytes(4)
+_PREFIX, _SUFFIX = slice(PREFIX_END), slice(PIECE_END, HEADER.size)
 HOST_BYTES = 32
 #: Bytes of a v1 record's identity after boot id and event.
 _DIGEST_BYTES = 12
@@ -71,9 +75,9 @@ class Drop(enum.Enum):
     RAW_LENGTH = "raw text empty or too long"
 
 
-#: What all frames of a record have in common, as it is on the wire: the header's first part, its count and
-#: its last part. Frames that differ in any of it belong to different records.
-Key = tuple[bytes, bytes, bytes]
+#: What all frames of a record have in common: the header as it is on the wire, but 0 for seq and offset.
+#: Frames that differ in any of it belong to different records.
+Key = bytes
 
 
 class Frame(NamedTuple):
@@ -115,12 +119,19 @@ class Frame(NamedTuple):
 
 
 def _identity(boot_id: bytes, event: int, key: Key) -> bytes:
-    digest = blake2b(b"".join(key), digest_size=_DIGEST_BYTES).digest()
+    common = key[_PREFIX] + key[COUNT] + key[_SUFFIX]
+    digest = blake2b(common, digest_size=_DIGEST_BYTES).digest()
     return boot_id + event.to_bytes(4, "big") + digest
 
 
-def _key(datagram: bytes) -> Key:
-    return datagram[:PREFIX_END], datagram[COUNT], datagram[PIECE_END : HEADER.size]
+def key_of(prefix: bytes, count: bytes, suffix: bytes) -> Key:
+    """Return the key of a record by the parts of its frames' headers."""
+    return b"".join((prefix, _NO_SEQ, count, _NO_OFFSET, suffix))
+
+
+def key_in(datagram: bytes) -> Key:
+    """Return the key of the record that a datagram belongs to."""
+    return key_of(datagram[_PREFIX], datagram[COUNT], datagram[_SUFFIX])
 
 
 def decode(datagram: bytes) -> Frame | Drop:
@@ -178,7 +189,7 @@ def decode(datagram: bytes) -> Frame | Drop:
         host,
         payload,
         key_id,
-        _key(datagram),
+        key_in(datagram),
     )
 
 
@@ -195,7 +206,7 @@ def identity_of(
     """Return the identity of a record with these facts; its key id is 0."""
     # Not decoded: what another version has taken need not be what this one would take.
     header = _header(kind, flags, boot_id, event, 0, frames, 0, text_length, time_ns, host)
-    return _identity(boot_id, event, _key(header))
+    return _identity(boot_id, event, key_in(header))
 
 
 def _header(

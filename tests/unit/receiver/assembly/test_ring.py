@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panicast_receiver.assembly.intake import Intake, Packet
-from panicast_receiver.assembly.reassembly import Done, Limits
+from panicast_receiver.assembly.reassembly import DONE, Limits
 from panicast_receiver.assembly.spill import Spill
 from panicast_receiver.db.store import Store
 from panicast_receiver.records.record import Instant, Source
@@ -217,7 +217,7 @@ def test_finished_records_are_forgotten_in_the_end(big, monkeypatch):
     for number in range(8):
         frames = [frame[:24] + number.to_bytes(4, "big") + frame[28:] for frame in big["frames"]]
         assert len(by_ring(intake, map_frames(frames))) == 1
-    assert [type(entry) for entry in intake.reassembler.by_prefix.values()] == [Done] * 3
+    assert list(intake.reassembler.by_key.values()) == [DONE] * 3
 
 
 @settings(max_examples=30, deadline=None)
