@@ -8,10 +8,10 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import zstandard
-
+from ..compressed import expand
 from ..records.extents import Run
 from ..records.record import Record, Source
+from ..wire.v1 import MAX_TEXT
 
 _U64 = 1 << 64
 
@@ -31,8 +31,8 @@ def unpack_body(body: bytes, gaps: Sequence[Sequence[int]], text_length: int) ->
     """Return the runs of a stored text: its bytes, placed around the gaps; none if the disk has
     corrupted them."""
     try:
-        data = zstandard.ZstdDecompressor().decompress(body, max_output_size=text_length or 1)
-    except (zstandard.ZstdError, TypeError):
+        data = expand(body, min(text_length, MAX_TEXT))
+    except (ValueError, TypeError):
         return ()
     runs, position, used = [], 0, 0
     for offset, length in [*gaps, (text_length, 0)]:

@@ -18,6 +18,7 @@ from nats.aio.client import Client
 from nats.js.api import StreamConfig
 from nats.js.errors import NotFoundError
 
+from ..compressed import expand
 from ..secretfile import read_line
 from ..settings.kinds import parse_servers
 from .document import checked
@@ -128,10 +129,7 @@ def pack(record: Mapping[str, Any], most: int) -> tuple[bytes, dict[str, str]] |
 def unpack(data: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
     """Return the record of a message. Raises ValueError."""
     if headers.get(_ENCODING):
-        try:
-            data = zstandard.ZstdDecompressor().decompress(data, max_output_size=_MOST_BYTES)
-        except zstandard.ZstdError as error:
-            raise ValueError(str(error)) from error
+        data = expand(data, _MOST_BYTES)
     try:
         return checked(json.loads(data))
     except RecursionError as error:

@@ -13,9 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from panicast_receiver.db import damage, folder, salvage, schema
 from panicast_receiver.db.meanings import Meanings
+from panicast_receiver.db.packing import unpack_body
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store, row_to_record
 from panicast_receiver.errors import ReceiverError
@@ -456,3 +458,14 @@ def test_a_row_that_cannot_be_decoded_costs_nobody_else(serve, cli, tmp_path, bi
     assert receiver.stop() == 0
     assert len(records(cli)) >= 2
     assert cli("recover", str(state / NAME)).returncode == 1
+
+
+def test_a_text_takes_no_more_memory_than_it_has_bytes_whichever_bit_of_it_has_changed():
+    """The size that compressed bytes say they expand to is allocated at once."""
+    sound = zstandard.ZstdCompressor().compress(b"x" * 70_000)
+    for bit in range(8 * 14):
+        body = bytearray(sound)
+        body[bit // 8] ^= 1 << bit % 8
+        assert sum(len(run.data) for run in unpack_body(bytes(body), [], 70_000)) <= 70_000
+    bomb = zstandard.ZstdCompressor().compress(bytes(64 << 20))
+    assert unpack_body(bomb, [], 10) == unpack_body(bomb, [], 1 << 60) == ()
