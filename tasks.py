@@ -18,6 +18,7 @@ from panicast_build.bench import names as bench_names
 from panicast_build.bench import panic as bench_panic
 from panicast_build.bench import receiver as bench_receiver
 from panicast_build.bench import store as bench_store
+from panicast_build.build import branches as rendered_branches
 from panicast_build.build import package as packages
 from panicast_build.build import reproduce as reproducing
 from panicast_build.core.choice import alone, choose
@@ -110,6 +111,12 @@ def modules(
 ) -> None:
     """Build packages with the module itself into dist/DISTRO/modules/, for servers without a compiler."""
     prebuilt.run(distro, kernel, key, rpm_host, jobs, snapshot)
+
+
+@command(distro=TARGETS)
+def branches(_: Context, distro: str = "") -> None:
+    """Commit the rendered source packages to local branches DISTRO/PACKAGE, for salsa, COPR and OBS."""
+    rendered_branches.run(distro)
 
 
 @command(

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
 
+from panicast_build.build import package, reproduce
 from panicast_build.engine import images
+from panicast_build.modules import task
 from panicast_build.targets import metadata
 from panicast_build.targets.distros import DebDistro, Distro
 
@@ -86,6 +89,26 @@ def test_life(server: Machine) -> None:
 
     server.apt("purge", "panicast-modules-*", COMMON)
     assert server.files() - before == set()
+
+
+@pytest.mark.nightly
+def test_other_surroundings_give_the_same_packages(
+    client: docker.DockerClient,
+    first_distro: DebDistro,
+    prebuilt: Callable[[Distro], Path],
+    tmp_path: Path,
+) -> None:
+    usual = prebuilt(first_distro)
+    (order,) = task.orders_for(client, metadata.load(), first_distro, [FLAVOUR], None).values()
+    with (tmp_path / "log").open("w") as log:
+        (tmp_path / "made").mkdir()
+        package.builder(replace(order, around=reproduce.OTHER), first_distro).run(tmp_path / "made", log)
+    names = reproduce.compared(tmp_path / "made")
+    assert {Path(name).suffix for name in names} == {".deb", ".dsc", ".gz", ".xz"}
+    differ = [
+        name for name in names if (usual / name).read_bytes() != (tmp_path / "made" / name).read_bytes()
+    ]
+    assert not differ
 
 
 def settings(machine: Machine) -> dict[str, bytes]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,11 +15,12 @@ from debian.debfile import DebFile
 from panicast_build.core import tools
 from panicast_build.crash import cases, guest, verdict
 from panicast_build.crash.kit import Kit, kit
-from panicast_build.smoke import vm
 from panicast_build.targets import distros, kernels
 
-# The kernel, and the target whose archive it is of; others by this variable, e.g. 6.1-arm64=debian-12.
-TESTED = os.environ.get("PANICAST_TEST_MODULES", "6.1=debian-12").split(",")
+from ..nightly import rows
+
+# The kernels, and the targets whose archive they are of.
+TESTED = {"6.1": "debian-12", "6.12": "debian-13", "6.1-arm64": "debian-12", "6.12-arm64": "debian-13"}
 
 
 def packaged(made: Kit, built: Path, folder: Path) -> Kit:
@@ -37,13 +37,14 @@ def packaged(made: Kit, built: Path, folder: Path) -> Kit:
     return replace(made, folder=folder)
 
 
-@pytest.mark.parametrize("tested", TESTED)
+@pytest.mark.parametrize(
+    ("name", "target"), rows({name: (name, of) for name, of in TESTED.items()}, ("6.1",))
+)
 def test_its_record_arrives(
-    tested: str, client: docker.DockerClient, prebuilt: Callable[..., Path], tmp_path: Path
+    name: str, target: str, client: docker.DockerClient, prebuilt: Callable[..., Path], tmp_path: Path
 ) -> None:
-    name, _, target = tested.partition("=")
-    tools.need(vm.QEMU, "setpriv")
     stock = kit(client, kernels.load()[name])
+    tools.need(stock.architecture.qemu, "setpriv")
     made = packaged(stock, prebuilt(distros.get(target), stock.release), tmp_path / "kit")
     case = cases.load()["sysrq"]
     outcome = guest.crash(made, "virtio-net-pci", case)

@@ -31,9 +31,19 @@ dkms_certificate() {
 	fi
 }
 
-# Whether shim hands the kernel the key that DKMS signs with.
+# The certificate of who signed this kernel's module: a package that brings one has it.
+certificate() {
+	packaged=/usr/share/panicast/signers/$RELEASE.der
+	if [ -e "$packaged" ]; then
+		echo "$packaged"
+	else
+		dkms_certificate
+	fi
+}
+
+# Whether shim hands the kernel the key that signs the module.
 enrolled() {
-	mokutil --test-key "$(dkms_certificate)" 2>/dev/null | grep -q 'is already enrolled'
+	mokutil --test-key "$(certificate)" 2>/dev/null | grep -q 'is already enrolled'
 }
 
 # The keys that the kernel trusts are root's to see; for others the benefit of the doubt.
@@ -50,13 +60,17 @@ signing_fix() { # SIGNER
 		echo "this machine has no EFI to enrol a key in: boot a kernel with its own signed panicast.ko (docs/kernel.md), or take module.sig_enforce off the kernel's command line"
 		return
 	fi
+	if [ -z "$1" ] && ! built_here; then
+		echo "install a signed package of it (who builds it: ./inv modules --key), or panicast-dkms, which signs it here"
+		return
+	fi
 	fix=
 	if [ -z "$1" ]; then
 		module=panicast/$(modinfo -F version panicast)
 		fix="sudo dkms build --force $module && sudo dkms install --force $module"
 	fi
 	if ! enrolled; then
-		import="sudo mokutil --import $(dkms_certificate), with a password for once; sudo reboot; at the screen: Enroll MOK, the password"
+		import="sudo mokutil --import $(certificate), with a password for once; sudo reboot; at the screen: Enroll MOK, the password"
 		command -v mokutil >/dev/null 2>&1 || import="install mokutil; $import"
 		fix="${fix:+$fix; }$import"
 	else

@@ -74,6 +74,13 @@ def taken_along(component: Component, distro: DebDistro) -> dict[str, Path]:
     return {f"vendored/{name}": path for name, path in vendored.files(modules).items()}
 
 
+def upstream(
+    component: Component, distro: DebDistro, files: Mapping[str, Path | bytes]
+) -> dict[str, Path | bytes]:
+    """Returns the contents of a component's source archive, made from its files, by path."""
+    return {**files, **taken_along(component, distro), "LICENSE": ROOT / "LICENSE"}
+
+
 def build_depends(project: Project, distro: DebDistro) -> str:
     """Returns the build dependencies of all components as one dependency list."""
     controls = [
@@ -109,7 +116,7 @@ class Build:
         self._name = f"{component.package}-{project.version}"
         self._orig_name = f"{component.package}_{project.version}.orig.tar"
         self._orig = io.BytesIO()
-        files = {**order.files, **taken_along(component, distro), "LICENSE": ROOT / "LICENSE"}
+        files = upstream(component, distro, order.files)
         archive.write_tar(self._orig, files, mtime=self._epoch, prefix=f"{self._name}/")
         self._debian = render(project, component, distro, self._epoch, order.suffix, order.values)
         self._image = order.image or image(order.client, project, distro, order.pinned)

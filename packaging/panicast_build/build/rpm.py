@@ -134,6 +134,25 @@ def _archive(files: Mapping[str, Path | bytes], prefix: str, epoch: int) -> byte
     return gzip.compress(tar.getvalue(), mtime=0)
 
 
+def sources(
+    project: Project,
+    component: Component,
+    distro: RpmDistro,
+    epoch: int,
+    files: Mapping[str, Path | bytes],
+    release: str = RELEASE,
+    more: Mapping[str, object] | None = None,
+) -> dict[str, bytes]:
+    """Returns the contents of a source RPM, made from a component's files: the spec, its sources that
+    are templates, and its archives, by file name. The templates know more besides."""
+    made = render(project, component, distro, epoch, release, more)
+    top = f"{component.package}-{project.version}"
+    made[f"{top}.tar.gz"] = _archive({**files, "LICENSE": ROOT / "LICENSE"}, f"{top}/", epoch)
+    if "vendored.tar.gz" in made[f"{component.package}.spec"].decode():
+        made["vendored.tar.gz"] = _archive(vendored.files(distro.vendored), "vendored/", epoch)
+    return made
+
+
 class Build:
     """Builds one component's packages for one distro. Two builds with equal inputs() give the same
     packages."""
@@ -147,15 +166,9 @@ class Build:
             progress.say(f"{distro.name}: {component.package} is built by Debian's rpmbuild (--rpm-host)")
         self._spec = f"{component.package}.spec"
         self._dist = distro.dist
-        top = f"{component.package}-{project.version}"
-        self._files = render(project, component, distro, self._epoch, RELEASE + order.suffix, order.values)
-        self._files[f"{top}.tar.gz"] = _archive(
-            {**order.files, "LICENSE": ROOT / "LICENSE"}, f"{top}/", self._epoch
+        self._files = sources(
+            project, component, distro, self._epoch, order.files, RELEASE + order.suffix, order.values
         )
-        if "vendored.tar.gz" in self._files[self._spec].decode():
-            self._files["vendored.tar.gz"] = _archive(
-                vendored.files(distro.vendored), "vendored/", self._epoch
-            )
         self._image = order.image or host_image(order.client, project, distro, self._host, order.pinned)
         self._around = order.around
         self._environment = {"SOURCE_DATE_EPOCH": str(self._epoch)}

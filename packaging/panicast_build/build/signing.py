@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,10 +33,10 @@ MAKE = (
 
 @dataclass(frozen=True)
 class ModuleKey:
-    """A key to sign with. fingerprint is its certificate's; it identifies the key and is not
-    secret."""
+    """A key to sign with. certificate (DER) and fingerprint, which is its hash, are not secret."""
 
     pem: bytes
+    certificate: bytes
     fingerprint: str
 
     @property
@@ -65,7 +66,11 @@ def load(name: str) -> ModuleKey | None:
         raise UserError(f"{chosen} must hold a private key and its certificate, both in PEM", MAKE)
     if b"ENCRYPTED" in private:
         pem = pem.replace(private, _decrypted(chosen))
-    return ModuleKey(pem, hashlib.sha256(certificate).hexdigest())
+    try:
+        der = ssl.PEM_cert_to_DER_cert(certificate.decode())
+    except ValueError as error:
+        raise UserError(f"the certificate in {chosen} is broken: {error}", MAKE) from error
+    return ModuleKey(pem, der, hashlib.sha256(certificate).hexdigest())
 
 
 def _decrypted(chosen: str) -> bytes:

@@ -15,18 +15,23 @@ def read_tree(top: Path) -> dict[str, Path]:
     return {str(path.relative_to(top)): path for path in sorted(top.rglob("*")) if path.is_file()}
 
 
+def read(source: Path | bytes) -> tuple[bytes, bool]:
+    """Returns the contents of a file (its path on this machine, or its contents) and whether it is
+    executable: contents are if they begin with "#!"."""
+    if isinstance(source, bytes):
+        return source, source.startswith(b"#!")
+    return source.read_bytes(), bool(source.stat().st_mode & 0o100)
+
+
 def write_tar(out: IO[bytes], files: Mapping[str, Path | bytes], *, mtime: int = 0, prefix: str = "") -> None:
     """Writes files (name -> path on this machine, or contents), sorted, owned by root, with one
     time.
 
-    Of a mode only the executable bit is kept. Contents given as bytes are executable if they begin
-    with "#!".
+    Of a mode only the executable bit is kept.
     """
     with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for name in sorted(files):
-            source = files[name]
-            data = source if isinstance(source, bytes) else source.read_bytes()
-            run = data.startswith(b"#!") if isinstance(source, bytes) else source.stat().st_mode & 0o100
+            data, run = read(files[name])
             entry = tarfile.TarInfo(prefix + name)
             entry.size, entry.mtime, entry.mode = len(data), mtime, 0o755 if run else 0o644
             tar.addfile(entry, io.BytesIO(data))

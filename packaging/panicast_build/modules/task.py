@@ -21,6 +21,8 @@ from panicast_build.targets.distros import DebDistro, Distro, RpmDistro
 from panicast_build.targets.metadata import Component, Project
 
 TEMPLATES = "panicast-modules"
+# Where signed packages have their signer's certificate, for mokutil: in the source, and on a server.
+CERTIFICATE, SIGNERS = "signer.der", "/usr/share/panicast/signers"
 
 
 def run(
@@ -99,8 +101,8 @@ def _deb(
         client,
         project,
         Component("kmod", f"{TEMPLATES}-{kernel.release}", ("deb",), TEMPLATES),
-        sources=_compiled(),
-        values={"kernel": kernel, "key": key.path if key else ""},
+        sources=_compiled(key),
+        values={"kernel": kernel, "key": key.path if key else "", "signers": SIGNERS},
         image=kernels.image(client, distro, kernel),
         suffix=kernel.suffix,
         options=kernel.options,
@@ -120,15 +122,19 @@ def _rpm(
         client,
         project,
         Component("kmod", name, ("rpm",), TEMPLATES),
-        sources=_compiled(),
-        values={"kernel": kernel, "key": key.path if key else ""},
+        sources=_compiled(key),
+        values={"kernel": kernel, "key": key.path if key else "", "signers": SIGNERS},
         image=kernel.image,
         suffix=kernel.suffix,
         key=key,
     )
 
 
-def _compiled() -> dict[str, Path]:
-    """Returns the module's sources by name, without what panicast-common and DKMS have beside them."""
+def _compiled(key: ModuleKey | None) -> dict[str, Path | bytes]:
+    """Returns the module's sources by name, without what panicast-common and DKMS have beside them, and
+    the signer's certificate."""
     found = source.files("kmod").items()
-    return {name: path for name, path in found if not name.startswith("dist/") and name != "dkms.conf"}
+    sources: dict[str, Path | bytes] = {
+        name: path for name, path in found if not name.startswith("dist/") and name != "dkms.conf"
+    }
+    return {**sources, CERTIFICATE: key.certificate} if key else sources

@@ -23,6 +23,7 @@ class Project:
     version: str
     maintainer: str
     homepage: str
+    repository: str
     archive: str
     description: str
 

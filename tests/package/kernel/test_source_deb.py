@@ -23,7 +23,7 @@ from panicast_build.kernel.tree import BUILD, TREE, USER, Wanted
 from panicast_build.targets import distros, metadata
 
 # With a key the module is part of the kernel. Nothing is signed here.
-KEY = ModuleKey(b"no key at all", "fingerprint")
+KEY = ModuleKey(b"no key at all", b"no certificate", "fingerprint")
 AGAIN = f"{BUILD}/again"
 VERSION, RELEASE = "6.1.192", "6.1.192-panicast-smoke"
 TAKEN = ("include/linux/printk.h", "init/Kconfig", "kernel/printk", "drivers/net/Makefile", "scripts/package")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from .made_up import Machine
 
 DKMS_SIGNER = "DKMS module signing key"
 IMPORT = "mokutil --import "
+PACKAGED = f"usr/share/panicast/signers/{os.uname().release}.der"
 REBUILD = "sudo dkms build --force panicast/1.2 && sudo dkms install --force panicast/1.2"
 
 Ctl = Callable[..., Result]
@@ -22,7 +24,8 @@ Ctl = Callable[..., Result]
 @pytest.fixture
 def ctl(tmp_path: Path) -> Ctl:
     """Runs a command of panicast-ctl, of this signer's module; keys are the names of those that the kernel
-    trusts, enrolled the certificates that shim has, own a certificate set for DKMS."""
+    trusts, enrolled the certificates that shim has, own a certificate set for DKMS. Packaged, there is no
+    DKMS, and the package brings a certificate if it was signed."""
     machine = Machine(tmp_path)
 
     def ctl(
@@ -34,12 +37,18 @@ def ctl(tmp_path: Path) -> Ctl:
         own: str = "",
         efi: bool = True,
         mokutil: bool = True,
+        packaged: bool = False,
+        certificate: bool = True,
     ) -> Result:
         if efi:
             machine.write("sys/firmware/efi/efivars/SecureBoot-8be4", bytes([6, 0, 0, 0, 1]))
         else:
             machine.write("sys/module/module/parameters/sig_enforce", "Y\n")
         machine.write("proc/keys", f"2f7a I------ 1 perm 1f0f 0 0 asymmetri {keys}: X509.rsa 0c []\n")
+        if packaged:
+            (machine.root / "usr/src/panicast-1.2/dkms.conf").unlink()
+            if certificate:
+                machine.write(PACKAGED, "a certificate")
         if own:
             machine.write("etc/dkms/framework.conf.d/modules.conf", f'mok_certificate="{own}"\n')
         machine.command("modinfo", f'case "$*" in *signer*) echo "{signer}" ;; *version*) echo 1.2 ;; esac')
@@ -78,6 +87,17 @@ def test_the_key_of_an_earlier_installation_is_not_taken_for_this_ones(ctl: Ctl)
 
 def test_a_kernels_own_key_needs_no_enrolling(ctl: Ctl) -> None:
     assert "does not trust" not in ctl("doctor", "Example kernel", keys="Example kernel").output
+
+
+def test_a_packages_signer_is_the_one_to_import(ctl: Ctl) -> None:
+    said = ctl("doctor", "Example", packaged=True).output
+    assert f"{PACKAGED}, with a password" in said and "mok.pub" not in said
+
+
+def test_what_a_package_left_unsigned_is_not_for_dkms_to_sign(ctl: Ctl) -> None:
+    said = ctl("doctor", "", packaged=True, certificate=False)
+    assert said.code == 1 and "install a signed package" in said.output
+    assert "dkms build" not in said.output and IMPORT not in said.output
 
 
 def test_without_mokutil_it_is_to_be_installed(ctl: Ctl) -> None:

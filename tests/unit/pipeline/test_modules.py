@@ -40,7 +40,7 @@ def test_a_kernel_of_another_distribution_is_refused() -> None:
 
 def control(kernel: Kernel, key: str = "") -> dict[str, str]:
     component = Component("kmod", f"panicast-modules-{kernel.release}", ("deb",), task.TEMPLATES)
-    values = {"kernel": kernel, "key": key}
+    values = {"kernel": kernel, "key": key, "signers": task.SIGNERS}
     rendered = deb.render(PROJECT, component, DEBS["debian-13"], 0, kernel.suffix, values)
     return {name: text.decode() for name, text in rendered.items()}
 
@@ -66,8 +66,10 @@ def test_another_architecture_is_compiled_for_here() -> None:
 
 def test_only_a_key_signs() -> None:
     kernel = Kernel("6.12.48+deb13-amd64", "6.12.48-1", "amd64")
-    assert "sign-file" not in control(kernel)["rules"]
-    assert "sign-file sha256 /key/k.pem /key/k.pem" in control(kernel, "/key/k.pem")["rules"]
+    unsigned, signed = control(kernel)["rules"], control(kernel, "/key/k.pem")["rules"]
+    assert "sign-file" not in unsigned and "signer.der" not in unsigned
+    assert "sign-file sha256 /key/k.pem /key/k.pem" in signed
+    assert f"/usr/share/panicast/signers/{kernel.release}.der" in signed
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,12 @@ def test_rpms_are_called_as_their_distribution_does(
     assert distro.kmod.name.format(release=kernel.release) == package
     component = Component("kmod", package, ("rpm",), task.TEMPLATES)
     files = rpm.render(
-        PROJECT, component, distro, 0, f"1{kernel.suffix}", {"kernel": kernel, "key": "/key/k.pem"}
+        PROJECT,
+        component,
+        distro,
+        0,
+        f"1{kernel.suffix}",
+        {"kernel": kernel, "key": "/key/k.pem", "signers": task.SIGNERS},
     )
     spec = files[f"{package}.spec"].decode()
     assert f"Name:           {package}\nVersion:        {version}\n" in spec

@@ -16,7 +16,7 @@ def inv(*arguments: str) -> str:
 def test_every_task_is_listed_with_a_summary() -> None:
     # A summary that does not fit on its line goes on further to the right.
     listed = re.findall(r"^  (\w+) +\w", inv("--list"), re.MULTILINE)
-    building = "bench clean distros fetch kernel lint modules mutate package"
+    building = "bench branches clean distros fetch kernel lint modules mutate package"
     assert " ".join(listed) == f"{building} release repo reproduce smoke support test watch workflows"
 
 
