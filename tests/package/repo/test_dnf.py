@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -35,6 +36,18 @@ def test_installs_from_the_publication_that_the_metalink_names(dnf, repository: 
     fetched = dnf.read("/srv/log").decode()
     assert f"GET /snapshots/{name}/rpm/el9/repodata/repomd.xml.asc" in fetched
     assert f"GET /snapshots/{name}/rpm/el9/{PACKAGE}" in fetched
+
+
+def test_an_upgrade_takes_nothing_of_the_distributions(dnf) -> None:
+    """Even where this machine has built kernels: they are not published unless they are named."""
+    assert install(dnf)[0]
+    would = dnf.run([*DNF, "check-update"], check=False)
+    assert would.code == 0, would.output
+    only_ours = ["--disablerepo=*", "--enablerepo=panicast", "--quiet"]
+    asked = [*DNF, *only_ours, "repoquery", "--queryformat", "is %{name}\n"]
+    offered = set(re.findall(r"^is (\S+)$", dnf.run(asked).output, re.MULTILINE))
+    assert "panicast-dkms" in offered
+    assert {name for name in offered if not name.startswith(("panicast-", "kmod-panicast"))} == set()
 
 
 def test_refuses_a_package_that_was_tampered_with(dnf, copy: Path) -> None:
