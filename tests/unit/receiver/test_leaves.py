@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import panicast_receiver
 from panicast_receiver import log, sinks
 from panicast_receiver.cli import main as command_line
+from panicast_receiver.db.boots import Ages
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
 from panicast_receiver.records import present
@@ -270,7 +271,7 @@ def test_page(state):
 
 
 def test_every_path_of_the_page_is_listed(state):
-    app = application(Site("", state, 900.0, Access(None), None, None), Visitors())
+    app = application(Site("", state, Ages(900), Access(None), None, None), Visitors())
     found = {re.sub(r":[^/]*\}", "}", resource.canonical) for resource in app.router.resources()}
     assert found == set(PATHS)
 

@@ -59,7 +59,9 @@ def test_a_specs_changelog_is_the_same() -> None:
 
 
 def test_only_the_newest_entry_is_released() -> None:
-    assert "## 1.1.0 (2026-06-07)\n" in changelog.release(TEXT, "1.1.0", date(2026, 6, 7))
+    released = changelog.release(TEXT, "1.1.0", date(2026, 6, 7))
+    assert "## 1.1.0 (2026-06-07)\n" in released
+    assert [one.version for one in changelog.parse(released)] == [one.version for one in changelog.parse(TEXT)]
     with pytest.raises(UserError, match=r"is for 1\.1\.0, not 1\.2\.0"):
         changelog.release(TEXT, "1.2.0", date(2026, 6, 7))
     with pytest.raises(UserError, match="no entry"):
@@ -241,6 +243,9 @@ def test_what_a_release_says_of_itself(tmp_path: Path, monkeypatch: pytest.Monke
     entry = changelog.parse(TEXT)[0]
     said = statements.notes(project, entry, targets, ["el8"]).splitlines()
     assert [line.split(":")[0] for line in said if "crashed" in line] == ["- el8"]
+    # What is made of the sums themselves is not in them.
+    for made in (statements.SUMS, f"{statements.SUMS}.asc"):
+        (tmp_path / made).write_text("made last")
     sums = statements.sums(tmp_path).splitlines()
     assert sums == [
         f"{hashlib.sha256(name.encode()).hexdigest()}  {distro.name}/{name}"

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from panicast_build.repository import publish
+from panicast_build.repository import entry, publish, task
+from panicast_build.repository.key import Key
+from panicast_build.targets import distros, metadata
 
 
 def put(out: Path, text: str) -> Path:
@@ -51,3 +54,60 @@ def test_a_folder_without_a_manifest_was_not_published(tmp_path: Path) -> None:
     assert publish.published(tmp_path) == [first]
     second = put(tmp_path, "1")
     assert (tmp_path / "current").resolve() == second and (tmp_path / "deb/0.deb").exists()
+
+
+def test_whoever_looks_meanwhile_sees_a_whole_publication(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, "0")
+    seen, link = [], Path.symlink_to
+
+    def look_and_link(path: Path, *target: str) -> None:
+        seen.append((tmp_path / "deb/Release").exists())
+        link(path, *target)
+
+    monkeypatch.setattr(Path, "symlink_to", look_and_link)
+    put(tmp_path, "1")
+    assert len(seen) > 1 and all(seen)
+
+
+def test_a_keyring_package_is_newer_than_the_last_one_whatever_the_clock_says() -> None:
+    assert entry._version(None, "a", changed=5, now=100) == 5
+    assert entry._version(("a", 50), "a", changed=5, now=100) == 50
+    assert entry._version(("a", 50), "b", changed=5, now=100) == 100
+    assert entry._version(("a", 500), "b", changed=5, now=100) == 501
+
+
+def test_what_upgrades_strangers_machines_is_withdrawn(tmp_path: Path) -> None:
+    """Earlier versions published kernels and headers beside the module."""
+    gone = ["deb/pool/bookworm/linux-libc-dev_6.1_amd64.deb", "rpm/el9/kernel-headers-5.14.rpm"]
+    kept = [
+        "deb/pool/bookworm/panicast-dkms_1_all.deb",
+        "rpm/el9/kmod-panicast-1.rpm",
+        "deb/pool/kernel/bookworm/linux-image-6.1_amd64.deb",
+    ]
+    made = publish.Snapshot(tmp_path, "now", dict.fromkeys([*gone, *kept], "0"))
+    for place in made.packages:
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).touch()
+    task._withdraw(made, metadata.load())
+    assert list(made.packages) == kept
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")) == sorted(kept)
+
+
+def test_a_published_package_is_not_signed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bytes would change, and with them what the last index says of it."""
+    signed: list[list[str]] = []
+
+    class Signer(Key):
+        def sign_rpms(self, paths: Sequence[Path]) -> None:
+            signed.append([path.name for path in paths])
+
+    for name in ("panicast-1.rpm", "panicast-2.rpm"):
+        path = tmp_path / name
+        path.write_text(name)
+        found = [tmp_path / "panicast-1.rpm", path]
+        monkeypatch.setattr(task, "_built", lambda *_, found=found: dict.fromkeys(found))
+        with publish.publishing(tmp_path / "repo") as made:
+            task._take(made, distros.get("el9"), Signer("F"), with_kernel=False)
+    assert signed == [["panicast-1.rpm"], ["panicast-2.rpm"]]

@@ -119,8 +119,8 @@ def test_parity_is_used_only_when_frames_have_stopped_coming(road):
 def test_parity_frames_are_frames_that_come(road):
     sources, parity = frames_of(MANY)
     intake = intake_for(MANY)
-    assert road(intake, sources[:4]) == []
-    assert road(intake, parity, later(RESTORE_S * 0.9)) == []
+    assert road(intake, [*sources[:4], *parity[:1]]) == []
+    assert road(intake, parity[1:], later(RESTORE_S * 0.9)) == []
     assert intake.tick(later(RESTORE_S * 1.5)) == []
     (record,) = intake.tick(later(RESTORE_S * 2))
     assert whole(record, MANY) and record.restored == 2

@@ -312,3 +312,20 @@ def test_what_is_burning(keep, tmp_path):
     assert reader.burning(Ages(900), now_ns) == {"hour": 1, "day": 2, "new": 1, "panicked": 2, "silent": 1}
     assert reader.states_of(["a", "b", "x"], Ages(900), now_ns) == {"a": "silent", "b": "panicked"}
     assert reader.states_of([], Ages(900), now_ns) == {}
+
+
+def test_a_late_panic_lets_no_older_word_be_believed(tmp_path):
+    hello = record("hello", "a", 1, 5, 10)
+    with closing(Store(tmp_path)) as store:
+        store.write([hello, record("panic", "a", 1, 3, 11, SYSRQ)])
+        # What is known of the boot outlives the record that told it.
+        store.delete([hello.identity])
+        assert [one.outcome for one in store.write([record("bye", "a", 1, 4, 12)])] == ["known"]
+    assert states(tmp_path, 20) == {"a": "panicked"}
+
+
+def test_a_boot_has_as_many_interfaces_as_fit(keep, tmp_path):
+    keep(*(record("hello", "a", 1, n, n, iface=f"eth{n}") for n in range(1, 40)))
+    with closing(Reader(tmp_path)) as reader:
+        (host,) = reader.hosts(Ages(900), START + 60 * SECOND)
+    assert sorted(host["interfaces"]) == sorted(f"eth{n}" for n in range(1, 17))

@@ -103,6 +103,13 @@ def test_parts_merge_to_the_whole_over_restarts(tmp_path_factory, big, data):
     reader.close()
 
 
+def test_what_was_restored_stays_restored(store, big):
+    outcomes = store.write(
+        [replace(partial(big["frames"][:3]), restored=2), replace(partial(big["frames"][3:]), restored=1)]
+    )
+    assert [(one.outcome, one.record.restored) for one in outcomes] == [("new", 2), ("completed", 2)]
+
+
 def test_what_is_complete_stays_as_it_is(store, big):
     store.write([partial(big["frames"])])
     forged = replace(partial(big["frames"]), header_host="evil", runs=(Run(0, b"x" * len(big["text"])),))

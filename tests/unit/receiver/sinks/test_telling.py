@@ -14,6 +14,7 @@ import nats.errors
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from panicast_receiver.db.boots import Ages
 from panicast_receiver.db.store import Store
 from panicast_receiver.meaning import understand
 from panicast_receiver.settings.targets import Target, parse_target
@@ -199,7 +200,7 @@ def asked(folder, feed, *paths):
 
     async def ask():
         database = Database(folder)
-        site = Site("", folder, 900.0, Access(None), database, feed)
+        site = Site("", folder, Ages(900), Access(None), database, feed)
         found = []
         async with TestClient(TestServer(application(site, Visitors()))) as client:
             for path in paths:
