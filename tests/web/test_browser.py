@@ -19,6 +19,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from panicast_build.core import tools
 from panicast_build.core.paths import LOGS
+from panicast_receiver import orders
+from panicast_receiver.db import schema
 
 from ..unit.receiver.conftest import PATIENCE_S, VECTORS, Receiver
 from ..unit.receiver.web.website import Website, fill, website
@@ -56,7 +58,7 @@ return found;
 
 # What the window cuts off.
 OUTSIDE = """
-return [...document.querySelectorAll("input, select, button, td, h1, dd")]
+return [...document.querySelectorAll("input, select, textarea, button, td, h1, dd")]
   .filter((element) => element.getBoundingClientRect().right > innerWidth)
   .map((element) => element.outerHTML.slice(0, 80));
 """
@@ -141,11 +143,22 @@ def record_of(page: Browser, site: Website, words: str) -> str:
     return next(str(link.get_attribute("href")) for link in links if words in link.text)
 
 
+def look_at(page: Browser, name: str, scheme: str, width: int) -> None:
+    """The page that is shown can be read, and fits the window; leaves a picture of it."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    assert page.execute_script("return document.documentElement.scrollWidth") <= width, name
+    assert page.execute_script(OUTSIDE) == [], name
+    assert page.execute_script(CONTRAST) == [], name
+    height = page.execute_script("return document.documentElement.scrollHeight")
+    page.look(scheme, width, min(height, TALLEST))
+    shot = SHOTS / f"{name}-{scheme}-{'wide' if width == WIDE else 'narrow'}.png"
+    assert page.save_screenshot(str(shot)) and shot.stat().st_size > 5000
+
+
 @pytest.mark.parametrize(
     ("scheme", "width"), [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]
 )
 def test_pages_are_readable(page: Browser, site: Website, scheme: str, width: int) -> None:
-    SHOTS.mkdir(parents=True, exist_ok=True)
     pages = {
         "records": site.url,
         "record": record_of(page, site, "mlx_poll"),
@@ -158,13 +171,7 @@ def test_pages_are_readable(page: Browser, site: Website, scheme: str, width: in
     for name, address in pages.items():
         page.look(scheme, width)
         page.get(address)
-        assert page.execute_script("return document.documentElement.scrollWidth") <= width, name
-        assert page.execute_script(OUTSIDE) == [], name
-        assert page.execute_script(CONTRAST) == [], name
-        height = page.execute_script("return document.documentElement.scrollHeight")
-        page.look(scheme, width, min(height, TALLEST))
-        shot = SHOTS / f"{name}-{scheme}-{'wide' if width == WIDE else 'narrow'}.png"
-        assert page.save_screenshot(str(shot)) and shot.stat().st_size > 5000
+        look_at(page, name, scheme, width)
     ground = page.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, ground.strip("rgb()").split(","))) < 200) == (scheme == "dark")
     assert page.complaints() == []
@@ -249,3 +256,35 @@ def test_a_token_is_asked_for_once(page: Browser, tmp_path: Path) -> None:
         page.wait(lambda: page.texts("h1") == ["Who may read?"])
         page.get(site.url)
         page.wait(lambda: page.texts("h1") == ["Who may read?"])
+
+
+def test_a_group_is_worked_on(page: Browser, tmp_path: Path) -> None:
+    """Without JavaScript, on a telephone, too; and readable as the other pages are."""
+    state, token = tmp_path / "state", tmp_path / "token"
+    fill(state)
+    token.touch(0o600)
+    token.write_text(TOKEN)
+    with contextlib.ExitStack() as stack:
+        stack.callback(orders.begin(state / schema.FILE_NAME))
+        site = stack.enter_context(website(state, "--web-token-file", str(token)))
+        page.scripts(on=False)
+        page.get(f"{site.url}groups")
+        page.find_element(By.NAME, "token").send_keys(TOKEN, Keys.ENTER)
+        page.wait(lambda: page.texts("h1") == ["Crashes"])
+        page.find_element(By.PARTIAL_LINK_TEXT, "sysrq triggered crash").click()
+        page.wait(lambda: "What was decided" in page.texts("h2"))
+        assert page.texts(".lead .tag") == ["open"]
+        page.find_element(By.CSS_SELECTOR, "select[name=action] option[value=mute]").click()
+        page.find_element(By.NAME, "by").send_keys("Ann")
+        page.find_element(By.NAME, "detail").send_keys("7d")
+        page.find_element(By.NAME, "note").send_keys("the vendor has it", Keys.TAB, Keys.ENTER)
+        page.wait(lambda: page.texts(".lead .tag") == ["muted"])
+        assert "the vendor has it" in page.texts("tbody tr")[0]
+        assert page.find_element(By.NAME, "by").get_attribute("value") == "Ann"
+        address = page.current_url
+        page.scripts(on=True)
+        for scheme, width in [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]:
+            page.look(scheme, width)
+            page.get(address)
+            look_at(page, "group", scheme, width)
+        assert page.complaints() == []

@@ -100,8 +100,17 @@ def parse_when(text: str) -> int:
 
     Raises ValueError with a sentence.
     """
+    return _moment(text, -1)
+
+
+def parse_ahead(text: str) -> int:
+    """Return the same of a time to come: ``2h`` from now."""
+    return _moment(text, 1)
+
+
+def _moment(text: str, way: int) -> int:
     if ago := _AGE.fullmatch(text):
-        moment_ns = time.time_ns() - int(ago[1]) * _UNITS[ago[2]] * 1_000_000_000
+        moment_ns = time.time_ns() + way * int(ago[1]) * _UNITS[ago[2]] * 1_000_000_000
     else:
         try:
             moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", text.replace("Z", "+00:00")))

@@ -160,10 +160,12 @@ COMMANDS = {
     "list": [["list", "--all"], ["list", "--json"]],
     "show": [["show", "{id}"], ["show", "{id}", "--json"]],
     "groups": [["groups"], ["groups", "--json"]],
+    "group": [["group", "{group}"], ["group", "{group}", "--json"], ["group", "{group}", "acknowledge"]],
     "hosts": [["hosts"], ["hosts", "--json"]],
     "sinks": [["sinks"], ["sinks", "--json"]],
     "export": [["export", "{tmp}"]],
     "prune": [["prune", "--per-host", "5"]],
+    "retire": [["retire", "*", "--dry-run"]],
     "regroup": [["regroup"]],
 }
 #: Say nothing of a record, or no more than those: follow prints the lines of list, drill sends one.
@@ -176,7 +178,8 @@ def test_commands(state, tmp_path, capsys, argv):
     with closing(Reader(state)) as reader:
         entries = reader.select(Query())
     for entry in entries if "{id}" in argv else entries[:1]:
-        words = [word.format(id=entry.summary["id"], tmp=tmp_path) for word in argv]
+        places = {"id": entry.summary["id"], "group": entry.summary["signature"], "tmp": tmp_path}
+        words = [word.format(**places) for word in argv]
         assert command_line.main([*words, "--state-dir", str(state)]) == 0
         said = capsys.readouterr()
         assert is_plain(said.err) and (is_json if "--json" in argv else is_plain)(said.out)
@@ -234,6 +237,7 @@ PATHS = {
     "/": is_page,
     "/records/{id}": is_page,
     "/groups": is_page,
+    "/groups/{group}": is_page,
     "/hosts": is_page,
     "/login": is_page,
     "/logout": None,
@@ -242,6 +246,7 @@ PATHS = {
     "/api/v1/records/{id}": is_json,
     "/api/v1/records/{id}/text": None,
     "/api/v1/groups": is_json,
+    "/api/v1/groups/{group}": is_json,
     "/api/v1/hosts": is_json,
     "/api/v1/events": None,
     "/openapi.json": is_json,
@@ -253,11 +258,12 @@ PATHS = {
 def test_page(state):
     with closing(Reader(state)) as reader:
         ids = [entry.summary["id"] for entry in reader.select(Query())]
+        group = reader.groups(Query())[0]["signature"]
     with website(state) as page:
         for path, is_right in PATHS.items():
             for one in ids if "{id}" in path else ids[:1]:
                 if is_right:
-                    answer = page.ask(path.format(id=one))
+                    answer = page.ask(path.format(id=one, group=group))
                     assert answer.status == 200 and is_right(answer.text), (path, answer.text)
         for path in (f"/api/v1/records/{ids[0]}/text", "/"):
             answer = page.ask(path)

@@ -28,7 +28,7 @@ def _colour() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """Print text in any locale: characters that it lacks come out escaped."""
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
@@ -43,7 +43,7 @@ def _show(
     """Print a JSON array or a table. If nothing was found, print a word on standard error instead
     of a table."""
     if as_json or found:
-        _say(_json(found) if as_json else table(found))
+        say(_json(found) if as_json else table(found))
     else:
         print(nothing, file=sys.stderr)
     return 0
@@ -80,9 +80,9 @@ def _say_array(found: Iterable[object]) -> None:
     """Print a JSON array with an element in each line, one at a time."""
     between = "[\n"
     for one in found:
-        _say(between + json.dumps(one))
+        say(between + json.dumps(one))
         between = ",\n"
-    _say("[]\n" if between == "[\n" else "\n]\n")
+    say("[]\n" if between == "[\n" else "\n]\n")
 
 
 def show(state_dir: Path, record_id: str, as_json: bool, raw: bool) -> int:
@@ -96,9 +96,9 @@ def show(state_dir: Path, record_id: str, as_json: bool, raw: bool) -> int:
             sys.stdout.buffer.flush()
             print(f"panicast-receiver: {present.state(entry.summary)}", file=sys.stderr)
     elif as_json:
-        _say(_json(present.as_json(entry.summary, record)))
+        say(_json(present.as_json(entry.summary, record)))
     else:
-        _say(present.page(entry.summary, record, _colour()))
+        say(present.page(entry.summary, record, _colour()))
     return 0
 
 
@@ -112,7 +112,7 @@ def follow(state_dir: Path, query: Query, as_json: bool) -> int:
             continue
         for entry in follower.after(cursor, query):
             cursor = entry.changed
-            _say(
+            say(
                 json.dumps(entry.summary) + "\n"
                 if as_json
                 else present.table([entry.summary], headings=False)
@@ -146,5 +146,5 @@ def export(state_dir: Path, query: Query, folder: str) -> int:
         raise ReceiverError(
             f"cannot export to {target}: {error.strerror}; {written} files were written"
         ) from error
-    _say(f"{written} records in {target}\n")
+    say(f"{written} records in {target}\n")
     return 0

@@ -17,6 +17,8 @@ from .. import web
 from ..capture import sockets
 from ..db import search
 from ..db.boots import STATES, Ages
+from ..db.groups import ACTIONS
+from ..db.groups import STATES as GROUP_STATES
 from ..db.reader import Query
 from ..errors import ReceiverError
 from ..service import supervisor
@@ -26,7 +28,7 @@ from ..settings.web import WEB
 from ..sinks.choice import libraries
 from ..text import escape, parse_when
 from ..wire.v1 import TYPES
-from . import check, commands, doctor, operations, regroup
+from . import check, commands, doctor, group, operations, regroup
 from .parser import Parser, parse
 
 _EXIT_CODES = "exit codes: 0 done, 1 failed or not found, 2 wrong flag, setting or configuration file"
@@ -172,8 +174,39 @@ def build_parser() -> Parser:
         readers,
     )
     groups.add_argument("--json", action="store_true", help="a JSON array, see docs/receiver.md")
+    groups.add_argument("--state", choices=GROUP_STATES, help="only groups in this state")
     _add_filters(groups)
     _add_range(groups)
+    one = command(
+        "group",
+        "show what was decided about a group of crashes, or change it",
+        "  panicast-receiver group 3fa9\n"
+        "  panicast-receiver group 3fa9 acknowledge --note 'the vendor has it'\n"
+        "  panicast-receiver group 3fa9 mute 7d\n"
+        "  panicast-receiver group 3fa9 resolve 6.12.118,6.1.140\n"
+        "  panicast-receiver group 3fa9 link https://bugs.example.org/1234\n",
+        readers,
+    )
+    one.add_argument(
+        "signature", metavar="GROUP", help="its signature or its beginning, as `groups` prints it"
+    )
+    one.add_argument(
+        "action",
+        metavar="ACTION",
+        nargs="?",
+        choices=tuple(ACTIONS),
+        help="; ".join(f"{name}: {action.text}" for name, action in ACTIONS.items()),
+    )
+    one.add_argument(
+        "detail",
+        metavar="DETAIL",
+        nargs="?",
+        default="",
+        help="; ".join(f"{name}: {action.detail}" for name, action in ACTIONS.items() if action.detail),
+    )
+    one.add_argument("--note", metavar="TEXT", default="", help="what others should know")
+    one.add_argument("--by", metavar="NAME", default="", help="who you are (default: your user name)")
+    one.add_argument("--json", action="store_true", help="show it as a JSON object, see docs/receiver.md")
     hosts = command(
         "hosts",
         "list the hosts with their state: armed, said goodbye, panicked, silent or retired",
@@ -387,6 +420,9 @@ def _run(args: argparse.Namespace) -> int:
         return web.run(settings)
     if args.command == "check-config":
         return check.check_config(settings)
+    if args.command == "group" and args.action:
+        path = settings.state_path(writing=True)
+        return group.change(path, args.signature, args.action, args.detail, args.note, args.by)
     if args.command in ("prune", "retire", "import", "resend", "restore", "recover", "regroup"):
         state_dir = settings.state_path(writing=True)
         if args.command == "restore":
@@ -411,6 +447,8 @@ def _run(args: argparse.Namespace) -> int:
         return doctor.run(settings, state_dir)
     if args.command == "show":
         return commands.show(state_dir, args.id, as_json=args.json, raw=args.raw)
+    if args.command == "group":
+        return group.show(state_dir, args.signature, as_json=args.json)
     if args.command == "sinks":
         return commands.sinks(state_dir, as_json=args.json)
     if args.command == "hosts":
@@ -425,6 +463,7 @@ def _run(args: argparse.Namespace) -> int:
         everything=args.all,
         group=args.group,
         search=args.search,
+        state=getattr(args, "state", None),
         folded=args.command in ("list", "groups") and not args.all,
     )
     if args.command == "groups":

@@ -15,11 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Union
 
+from ..log import logger
 from ..meaning import VERSION as ALGORITHM
 from ..meaning import Meaning
-from ..text import shorten
+from ..text import escape, shorten
 from ..wire.v1 import STATE_TYPES
-from . import changes, keys, rows, schema, tallies, turns, words
+from . import changes, groups, keys, rows, schema, tallies, turns, words
 from .named import NamedFile
 from .packing import row_to_record
 from .writing import transaction
@@ -159,10 +160,11 @@ class Meanings:
     def _end(self, found: Sequence[tuple[Task, Found]]) -> None:
         named = [self._named_row(task, one) for task, one in found]
         with transaction(self._db) as db:
-            for row in filter(None, named):
-                _keep(db, row)
+            said = [_keep(db, row) for row in filter(None, named)]
             late = [task for task, _ in found if _may_be_read(task, _COMMIT_S)]
             _tell_again(db, late)
+        for line in filter(None, said):
+            logger.warning("%s", escape(line))
         # The disk took its time: somebody may have told of them meanwhile.
         missed = [task for task, _ in found if task not in late and _may_be_read(task, _COMMIT_S / 2)]
         if missed:
@@ -250,15 +252,16 @@ def _portions(found: Sequence[tuple[Task, Found]]) -> Iterator[Sequence[tuple[Ta
         yield portion
 
 
-def _keep(db: sqlite3.Connection, row: _Named) -> None:
-    """Store a record's meaning, unless it has changed, and count and index it by that."""
+def _keep(db: sqlite3.Connection, row: _Named) -> str:
+    """Store a record's meaning, unless it has changed, and count and index it by that. Return what
+    the log should say of its group; mostly ""."""
     names = ("title", "signature", "kernel", "crash", "failure")
     done = db.execute(
         f"UPDATE records SET {', '.join(f'{name} = ?' for name in names)} WHERE identity = ? AND changed = ?",
         (*(row.after[name] for name in names), row.before["identity"], row.before["changed"]),
     )
     if not done.rowcount:
-        return
+        return ""
     tallies.remove_from_group(db, row.before)
     tallies.add_to_group(db, row.after)
     tallies.settle(db, row.before["signature"])
@@ -270,6 +273,7 @@ def _keep(db: sqlite3.Connection, row: _Named) -> None:
         "UPDATE records SET indexed = ? WHERE number = ?",
         (words.IN if row.words else words.OUT, row.before["number"]),
     )
+    return groups.seen(db, row.after)
 
 
 def _may_be_read(task: Task, commit_s: float) -> bool:

@@ -9,21 +9,23 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple, TypeVar
 
 from ..errors import NotFoundError
 from ..records.record import Record, Source, kept_by
 from ..text import iso_time
 from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, parse_metadata
-from . import boots, changes, crashes, glance, keys, numbers, schema, search, tallies, turns
+from . import boots, changes, crashes, glance, groups, keys, numbers, schema, search, tallies, turns
 from .named import NamedFile
 from .packing import from_signed, parse_gaps, row_to_record
 
 _SUMMARY = (
     "identity, id, changed, format, type, host, reason, boot_id, event, flags, frames, restored, time_ns, "
     "received_ns, text_length, complete, gaps, mac, source_ip, source_iface, metadata, title, signature, "
-    f"crash, failure, contested, doubted, turn, number, {crashes.OTHERS} AS same_crash"
+    f"crash, failure, contested, doubted, turn, number, {crashes.OTHERS} AS same_crash, "
+    f"{groups.IS_REGRESSION} AS regression, {groups.SHOWN.format('records')} AS group_state"
 )
+T = TypeVar("T")
 #: Digits of a signature.
 _SIGNATURE = 12
 #: SQLite's steps between two looks at the clock, a millisecond.
@@ -44,6 +46,8 @@ class Query(NamedTuple):
     search: str | None = None
     #: Only records with a lower number: what follows in a list with the newest first.
     before: int | None = None
+    #: Only groups in this state, see groups.py.
+    state: str | None = None
     #: A crash once: without what was kept of it, where what it sent itself is there.
     folded: bool = False
 
@@ -131,9 +135,33 @@ class Reader:
                 "first": iso_time(row["first_ns"]),
                 "last": iso_time(row["last_ns"]),
                 "kernels": row["kernels"],
+                "status": self._ask(groups.status, row["signature"]),
             }
             for row in reversed(rows)
         ]
+
+    def group(self, prefix: str) -> dict[str, Any]:
+        """Return the one group whose signature starts with ``prefix``, with what was decided about
+        it and where it was seen. Raises ReceiverError if there is none or several."""
+        signature = self._ask(groups.full, prefix)
+        known = self.groups(Query(group=signature, folded=True))
+        # Its records may be deleted; what was decided stays.
+        gone: dict[str, Any] = {
+            "title": None,
+            "titles": [],
+            "records": 0,
+            "hosts": 0,
+            "first": None,
+            "last": None,
+        }
+        group = known[0] if known else {**gone, "kernels": [], "status": self._ask(groups.status, signature)}
+        return {**group, "signature": signature, **self._ask(groups.story, signature)}
+
+    def _ask(self, question: Callable[[sqlite3.Connection, str], T], signature: str) -> T:
+        try:
+            return question(self._db, signature)
+        except sqlite3.Error as error:
+            raise schema.failure(error, self.path) from error
 
     def _counted_groups(self, query: Query) -> list[dict[str, Any]]:
         """Of all records, or all since a time: what tallies.py counts, newest first."""
@@ -344,14 +372,21 @@ def _order(source: str) -> str:
     return "words.rowid" if source.startswith("words") else "number"
 
 
-def _of_group(query: Query) -> tuple[str, list[Any]]:
-    if query.group is None:
-        return "1", []
-    group = query.group.lower()
+def _of_group(query: Query, table: str = "groups") -> tuple[str, list[Any]]:
+    parts: list[str] = []
+    values: list[Any] = []
+    if query.state is not None:
+        parts.append(f"signature != '' AND {groups.SHOWN.format(table)} = ?")
+        values.append(query.state)
+    group = (query.group or "").lower()
     if len(group) == _SIGNATURE:
-        return "signature = ?", [group]
-    # "g" sorts after every hexadecimal digit.
-    return "signature >= ? AND signature < ?", [group, group + "g"]
+        parts.append("signature = ?")
+        values.append(group)
+    elif query.group is not None:
+        # "g" sorts after every hexadecimal digit.
+        parts.append("signature >= ? AND signature < ?")
+        values += [group, group + "g"]
+    return " AND ".join(parts) or "1", values
 
 
 def _conditions(query: Query, pending: bool = False) -> tuple[str, str, list[Any]]:
@@ -386,8 +421,8 @@ def _conditions(query: Query, pending: bool = False) -> tuple[str, str, list[Any
     elif query.host is not None:
         parts.append("host = ?")
         values.append(query.host)
-    if query.group is not None:
-        where, of_group = _of_group(query)
+    if query.group is not None or query.state is not None:
+        where, of_group = _of_group(query, "records")
         parts.append(where)
         values += of_group
     since_ns = max(query.since_ns or 0, asked.since_ns or 0)
@@ -458,6 +493,8 @@ def _entry(row: sqlite3.Row) -> Entry:
             "release": meta.get("release", ""),
             "title": row["title"] or row["reason"],
             "signature": row["signature"] or "",
+            "group_state": row["group_state"] if row["signature"] else "",
+            "regression": bool(row["regression"]),
             "crash": _crash(row["crash"]),
             "meaning": "pending" if row["signature"] is None else "failed" if row["failure"] else "found",
             "meaning_failure": row["failure"],

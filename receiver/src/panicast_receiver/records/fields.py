@@ -166,6 +166,18 @@ FIELDS: Sequence[Field] = (
         "text NOT NULL",
     ),
     Field(
+        "group_state",
+        {"type": "string", "enum": ["", "regressed", "open", "acknowledged", "muted", "resolved"]},
+        "the state of that group now: `regressed`, `open`, `acknowledged`, `muted` or `resolved`",
+        usual="",
+    ),
+    Field(
+        "regression",
+        TRUTH,
+        "true if that group was resolved, and this record opened it again",
+        usual=False,
+    ),
+    Field(
         "crash",
         or_null(_crash()),
         f"what the text means: {{{', '.join(part.name for part in fields(Meaning))}}}; "

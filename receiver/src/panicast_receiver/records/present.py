@@ -12,14 +12,17 @@ from ..text import escape, render_log
 from .record import LOST_MESSAGES, Record
 
 _HEADINGS = ("ID", "RECEIVED (UTC)", "TYPE", "HOST", "STATE", "REASON")
+#: Hosts of a group, on a terminal.
+_FEW_HOSTS = 10
 _SHOWN_ELSEWHERE = frozenset({"host", "reason"})
 
 
 def state(summary: dict[str, Any]) -> str:
-    """Return ``complete``, or what is missing; whether the record is contested or doubted; and who kept
-    it, or that its crash was kept, too."""
+    """Return ``complete``, or what is missing; whether the record is contested or doubted; who kept
+    it, or that its crash was kept, too; and whether it is a regression."""
     belief = [word for word in ("contested", "doubted") if summary.get(word)]
-    return ", ".join([_missing(summary), *belief, *_copies(summary)])
+    back = ["regression"] if summary.get("regression") else []
+    return ", ".join([_missing(summary), *belief, *_copies(summary), *back])
 
 
 def _copies(summary: dict[str, Any]) -> list[str]:
@@ -75,7 +78,7 @@ def _meaning(summary: dict[str, Any]) -> list[tuple[str, str]]:
 
 def groups_table(groups: Sequence[dict[str, Any]]) -> str:
     """Return one line for each group of crashes."""
-    headings = ("GROUP", "HOSTS", "RECORDS", "FIRST (UTC)", "LAST (UTC)", "KERNELS", "CRASH")
+    headings = ("GROUP", "HOSTS", "RECORDS", "FIRST (UTC)", "LAST (UTC)", "KERNELS", "STATE", "CRASH")
     return aligned(
         headings,
         [
@@ -86,11 +89,45 @@ def groups_table(groups: Sequence[dict[str, Any]]) -> str:
                 _short(item["first"]),
                 _short(item["last"]),
                 " ".join(item["kernels"][:3]) + (" …" if len(item["kernels"]) > 3 else ""),
+                item["status"]["state"],
                 " / ".join(item["titles"]),
             )
             for item in groups
         ],
     )
+
+
+def status(found: dict[str, Any]) -> str:
+    """Return the state of a group in words."""
+    words = [found["state"]]
+    if found["state"] == "resolved":
+        words.append(
+            "in " + ", ".join(found["kernels"]) if found["kernels"] else "from " + _short(found["after"])
+        )
+    words += [f"until {_short(found['until'])}"] if found["until"] else []
+    words += [f"by {found['by']}"] if found["by"] else []
+    return " ".join(words)
+
+
+def group_page(group: dict[str, Any]) -> str:
+    """Return a group with all that was decided about it."""
+    lines = [
+        ("group", group["signature"]),
+        ("crash", " / ".join(group["titles"]) or "no reason given"),
+        ("state", status(group["status"])),
+        ("seen", f"{group['records']} records of {group['hosts']} hosts"),
+        ("first", _short(group["first"] or "") + f" ({group['first_record']})" * bool(group["first_record"])),
+        ("last", _short(group["last"] or "") + f" ({group['last_record']})" * bool(group["last_record"])),
+        *[("kernel", f"{one['kernel']} ({one['records']} records)") for one in group["by_kernel"]],
+        *[("host", f"{one['host']} ({one['records']} records)") for one in group["by_host"][:_FEW_HOSTS]],
+    ]
+    told = "".join(f"{name + ':':<8} {escape(value)}".rstrip() + "\n" for name, value in lines)
+    changes = [
+        (_short(one["at"]), one["by"] or "-", one["via"], one["action"], one["detail"], one["note"])
+        for one in reversed(group["changes"])
+    ]
+    headings = ("WHEN (UTC)", "WHO", "BY WAY OF", "WHAT", "", "NOTE")
+    return told + ("\n" + aligned(headings, changes) if changes else "")
 
 
 def hosts_table(hosts: Sequence[dict[str, Any]]) -> str:

@@ -15,7 +15,7 @@ from typing import Callable
 
 import sdnotify
 
-from .. import log, stats
+from .. import log, orders, stats
 from ..assembly.intake import Intake
 from ..assembly.reassembly import Limits
 from ..assembly.spill import Spill
@@ -98,6 +98,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         feeders = _feeders(ready.sinks, store, busy, committer)
         committer.start()
         listener.start()
+        stack.callback(orders.begin(store.path))
         explainer.start()
         stack.callback(explainer.join, _END_S)
         stack.callback(explainer.stop)

@@ -17,7 +17,7 @@ from . import metrics, openapi, parameters
 from .live import MOST_STREAMS, TAKES_S, Stream
 from .site import API, Site
 
-_ID = "{id:[0-9a-f]{12}}"
+_ID, GROUP = "{id:[0-9a-f]{12}}", "{group:[0-9a-f]{12}}"
 
 
 def routes(site: Site) -> list[web.RouteDef]:
@@ -28,6 +28,7 @@ def routes(site: Site) -> list[web.RouteDef]:
         f"{API}/records/{_ID}": handlers.record,
         f"{API}/records/{_ID}/text": handlers.text,
         f"{API}/groups": handlers.groups,
+        f"{API}/groups/{GROUP}": handlers.group,
         f"{API}/hosts": handlers.hosts,
         "/openapi.json": handlers.document,
         "/metrics": handlers.metrics,
@@ -35,7 +36,8 @@ def routes(site: Site) -> list[web.RouteDef]:
     }
     # HEAD of a stream would be one that never ends.
     stream = web.get(f"{site.base}{API}/events", handlers.events, allow_head=False)
-    return [stream, *(web.get(f"{site.base}{path}", handler) for path, handler in paths.items())]
+    change = web.post(f"{site.base}{API}/groups/{GROUP}", handlers.change)
+    return [stream, change, *(web.get(f"{site.base}{path}", handler) for path, handler in paths.items())]
 
 
 def _json(text: str) -> web.Response:
@@ -88,11 +90,35 @@ class _Handlers:
         )
 
     async def groups(self, request: web.Request) -> web.StreamResponse:
-        known = (parameters.GROUP, parameters.HOST, parameters.SINCE, parameters.SEARCH, parameters.LIMIT)
+        known = (*parameters.OF_GROUPS, parameters.LIMIT)
         query = parameters.query_of(parameters.parse(request.query.items(), known))
         return _json(
             await self._site.database.ask(lambda reader: json.dumps({"groups": reader.groups(query)[::-1]}))
         )
+
+    async def group(self, request: web.Request) -> web.StreamResponse:
+        parameters.parse(request.query.items(), ())
+        return await self._group(request)
+
+    async def _group(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["group"]
+        return _json(await self._site.database.ask(lambda reader: json.dumps(reader.group(name))))
+
+    async def change(self, request: web.Request) -> web.StreamResponse:
+        parameters.parse(request.query.items(), ())
+        if request.content_type != "application/json":
+            raise web.HTTPUnsupportedMediaType(text="send JSON, with Content-Type: application/json")
+        try:
+            told = json.loads(await request.text())
+        except (ValueError, RecursionError):
+            raise UsageError("that is not JSON in UTF-8") from None
+        known = ("action", "detail", "note", "by")
+        if not isinstance(told, dict) or not all(
+            name in known and isinstance(text, str) for name, text in told.items()
+        ):
+            raise UsageError(f"send an object of strings; there are: {', '.join(known)}")
+        await self._site.change(request, told, "API")
+        return await self._group(request)
 
     async def hosts(self, request: web.Request) -> web.StreamResponse:
         wanted = parameters.parse(request.query.items(), (parameters.STATE,)).get("state")

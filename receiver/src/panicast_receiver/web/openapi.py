@@ -8,6 +8,8 @@ from importlib.metadata import version
 from typing import Any
 
 from ..db.boots import STATES
+from ..db.groups import ACTIONS, LONGEST
+from ..db.groups import STATES as GROUP_STATES
 from ..records.fields import FIELDS, TEXT_FIELDS, Field
 from ..records.forms import (
     NAMED_STRINGS,
@@ -36,6 +38,34 @@ def _described(field: Field) -> Schema:
 
 _RECORD = {field.name: _described(field) for field in FIELDS}
 _TEXT = {field.name: _described(field) for field in TEXT_FIELDS}
+_STATUS = with_properties(
+    {
+        "state": {"type": "string", "enum": list(GROUP_STATES)},
+        "by": {**STRING, "description": "Who said so; empty if nobody did."},
+        "since": or_null(TIME),
+        "until": {**or_null(TIME), "description": "Until when it is muted."},
+        "after": {**or_null(TIME), "description": "From when on there should be none, if it is resolved."},
+        "kernels": {**STRINGS, "description": "The kernels in which it is resolved."},
+    }
+)
+_GROUP: Mapping[str, Schema] = {
+    "signature": digits(12),
+    "title": or_null(STRING),
+    "titles": STRINGS,
+    "records": WHOLE,
+    "hosts": WHOLE,
+    "first": or_null(TIME),
+    "last": or_null(TIME),
+    "kernels": STRINGS,
+    "status": _STATUS,
+}
+
+
+def _list_of(properties: Mapping[str, Schema]) -> Schema:
+    return {"type": "array", "items": with_properties(properties)}
+
+
+_CHANGE = {"at": TIME, "by": STRING, "via": STRING, "action": STRING, "detail": STRING, "note": STRING}
 _SCHEMAS: Mapping[str, Schema] = {
     "Record": with_properties(_RECORD),
     "RecordWithText": with_properties({**_RECORD, **_TEXT}),
@@ -45,18 +75,41 @@ _SCHEMAS: Mapping[str, Schema] = {
             "next": {**or_null(STRING), "description": "What `before` takes to go on; null at the end."},
         }
     ),
-    "Group": with_properties(
+    "Group": with_properties(_GROUP),
+    "GroupWithStory": with_properties(
         {
-            "signature": digits(12),
-            "title": STRING,
-            "titles": STRINGS,
-            "records": WHOLE,
-            "hosts": WHOLE,
-            "first": TIME,
-            "last": TIME,
-            "kernels": STRINGS,
+            **_GROUP,
+            "changes": {**_list_of(_CHANGE), "description": "What was decided, newest first."},
+            "by_host": {
+                **_list_of({"host": STRING, "records": WHOLE}),
+                "description": "The hosts with the most records.",
+            },
+            "by_kernel": _list_of({"kernel": STRING, "records": WHOLE}),
+            "first_record": or_null(digits(12)),
+            "last_record": or_null(digits(12)),
         }
     ),
+    "Change": {
+        "type": "object",
+        "properties": {
+            "action": {
+                "type": "string",
+                "enum": list(ACTIONS),
+                "description": "; ".join(f"{name}: {action.text}" for name, action in ACTIONS.items()),
+            },
+            "detail": {
+                **STRING,
+                "maxLength": LONGEST["detail"],
+                "description": "; ".join(
+                    f"{name}: {action.detail}" for name, action in ACTIONS.items() if action.detail
+                ),
+            },
+            "note": {**STRING, "maxLength": LONGEST["note"], "description": "What others should know."},
+            "by": {**STRING, "minLength": 1, "maxLength": LONGEST["by"], "description": "Who you are."},
+        },
+        "required": ["action", "by"],
+        "additionalProperties": False,
+    },
     "Groups": with_properties({"groups": {"type": "array", "items": _ref("Group")}}),
     "Host": with_properties(
         {
@@ -82,6 +135,7 @@ _ID = {
     "required": True,
     "schema": digits(12),
 }
+_SIGNATURE = {**_ID, "name": "group"}
 _LAST_EVENT = {
     "name": "Last-Event-ID",
     "in": "header",
@@ -98,7 +152,9 @@ def _answers(good: Schema, wrong: Sequence[int], secured: bool) -> Schema:
     meanings = {
         400: "A parameter is wrong.",
         401: "No token, or a wrong one.",
-        404: "No such record.",
+        403: "Groups are changed only where readers must log in.",
+        404: "No such record or group.",
+        415: "It is not JSON.",
         503: "The database cannot be read now.",
     }
     errors = sorted({*wrong, 503, *([401] if secured else [])})
@@ -119,12 +175,24 @@ def _operation(
     described = [
         {"name": one.name, "in": "query", "description": one.text, "schema": one.schema} for one in known
     ]
-    wrong = [400, *([404] if _ID in more else [])]
+    wrong = [400, *([404] if any(one["in"] == "path" for one in more) else [])]
     return {
         "get": {
             "summary": text,
             "parameters": [*more, *described],
             "responses": _answers(good, wrong, secured),
+        }
+    }
+
+
+def _change(secured: bool) -> Schema:
+    good = _content("application/json", _ref("GroupWithStory"))
+    return {
+        "post": {
+            "summary": "Change the state of a group, or add a note or a link.",
+            "parameters": [_SIGNATURE],
+            "requestBody": {"required": True, "content": _content("application/json", _ref("Change"))},
+            "responses": _answers(good, [400, 403, 404, 415], secured),
         }
     }
 
@@ -137,7 +205,7 @@ def document(base: str, secured: bool) -> dict[str, Any]:
         return _content("application/json", _ref(name))
 
     listed = (*parameters.FILTERS, parameters.LIMIT, parameters.BEFORE)
-    grouped = (parameters.GROUP, parameters.HOST, parameters.SINCE, parameters.SEARCH, parameters.LIMIT)
+    grouped = (*parameters.OF_GROUPS, parameters.LIMIT)
     paths = {
         f"{API}/records": _operation("Records, newest first.", json_of("Records"), secured, listed),
         f"{API}/records/{{id}}": _operation(
@@ -156,6 +224,16 @@ def document(base: str, secured: bool) -> dict[str, Any]:
             secured,
             grouped,
         ),
+        f"{API}/groups/{{group}}": {
+            **_operation(
+                "A group of crashes, with what was decided about it.",
+                json_of("GroupWithStory"),
+                secured,
+                (),
+                (_SIGNATURE,),
+            ),
+            **_change(secured),
+        },
         f"{API}/hosts": _operation(
             "The hosts that were heard.", json_of("Hosts"), secured, (parameters.STATE,)
         ),

@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import jinja2
 from aiohttp import web
 
 from .. import stats
+from ..db import groups
 from ..db.boots import STATES
 from ..db.reader import Entry, Query, Reader
 from ..errors import NotFoundError
@@ -25,6 +26,7 @@ from ..text import ago, escape, iso_time, parse_when
 from ..wire.v1 import TYPES
 from . import logtext, parameters, timeline
 from .access import COOKIE, KNOWN_COOKIE, inside
+from .api import GROUP
 from .database import check
 from .sessions import LASTS_S
 from .site import Site
@@ -42,6 +44,8 @@ _AGES = {"1h": "last hour", "1d": "last day", "7d": "last week", "30d": "last mo
 #: Where a browser goes for records, groups and hosts.
 _VIEWS = {"/": "Records", "/groups": "Crashes", "/hosts": "Hosts"}
 _KNOWN_S = 365 * 86400
+#: The name under which a reader changes groups.
+_NAME_COOKIE = "panicast_name"
 
 
 def _environment() -> jinja2.Environment:
@@ -78,6 +82,8 @@ class Pages:
             web.get(f"{base}/", self._records),
             web.get(f"{base}/records/{{id:[0-9a-f]{{12}}}}", self._record),
             web.get(f"{base}/groups", self._groups),
+            web.get(f"{base}/groups/{GROUP}", self._group),
+            web.post(f"{base}/groups/{GROUP}", self._change_group),
             web.get(f"{base}/hosts", self._hosts),
             web.get(f"{base}/login", self._ask_token),
             web.post(f"{base}/login", self._take_token),
@@ -180,8 +186,7 @@ class Pages:
         )
 
     async def _groups(self, request: web.Request) -> web.Response:
-        known = (parameters.GROUP, parameters.HOST, parameters.SINCE, parameters.SEARCH)
-        values = self._asked(request, *known)
+        values = self._asked(request, *parameters.OF_GROUPS)
         query = Query(**values, limit=_MOST_GROUPS, folded=True)
 
         def find(
@@ -206,7 +211,46 @@ class Pages:
             start=iso_time(scale.start_ns),
             cut=len(found) == _MOST_GROUPS,
             ages=_AGES,
+            states=groups.STATES,
         )
+
+    async def _group(self, request: web.Request) -> web.Response:
+        parameters.parse(request.query.items(), ())
+        name = request.match_info["group"]
+
+        def find(reader: Reader) -> tuple[dict[str, Any], timeline.Plot]:
+            found, now_ns = reader.group(name), time.time_ns()
+            first_ns = parse_when(found["first"]) if found["first"] else now_ns - _DAY_NS
+            scale = timeline.scale(first_ns, now_ns)
+            counts = reader.timelines(Query(group=name, folded=True), [name], *scale)
+            return found, timeline.plot(counts.get(name, {}), scale)
+
+        group, plot = await self._site.database.ask(find)
+        return await self._made(
+            request,
+            "group.html",
+            group=group,
+            plot=plot,
+            actions=groups.ACTIONS,
+            longest=groups.LONGEST,
+            may_change=self._site.may_change,
+            me=unquote(request.cookies.get(_NAME_COOKIE, "")),
+        )
+
+    async def _change_group(self, request: web.Request) -> web.Response:
+        told = {name: str(text).replace("\r\n", "\n") for name, text in (await request.post()).items()}
+        await self._site.change(request, told, "page")
+        answer = web.Response(status=303, headers={"Location": request.path})
+        # Kept by the browser, so that nobody writes it twice.
+        answer.set_cookie(
+            _NAME_COOKIE,
+            quote(told["by"].strip()),
+            max_age=_KNOWN_S,
+            path=self._site.base or "/",
+            httponly=True,
+            samesite="Strict",
+        )
+        return answer
 
     async def _hosts(self, request: web.Request) -> web.Response:
         values = self._asked(request, parameters.STATE, parameters.SEARCH)

@@ -9,6 +9,7 @@ from typing import Any, Callable, NamedTuple
 
 from ..db import search
 from ..db.boots import STATES
+from ..db.groups import STATES as GROUP_STATES
 from ..db.reader import Query
 from ..errors import UsageError
 from ..text import parse_when
@@ -151,8 +152,19 @@ STATE = Parameter(
     {"type": "string", "enum": list(STATES)},
     _word(*STATES),
 )
+GROUP_STATE = Parameter(
+    "state",
+    "state",
+    "Only groups in this state.",
+    {"type": "string", "enum": list(GROUP_STATES)},
+    _word(*GROUP_STATES),
+)
 
 FILTERS = (TYPE, HOST, GROUP, SINCE, SEARCH, ALL)
+
+
+#: Those of lists of groups.
+OF_GROUPS = (GROUP, HOST, SINCE, SEARCH, GROUP_STATE)
 
 
 def parse(pairs: Iterable[tuple[str, str]], known: Sequence[Parameter]) -> dict[str, Any]:

@@ -33,8 +33,8 @@ from .visitors import Visitors
 
 #: Seconds between signs of life to systemd, and for requests that are being answered when we stop.
 _ALIVE_S, _LAST_ANSWERS_S = 10.0, 5.0
-#: Bytes of a form with a token, the only thing that is sent here.
-_LONGEST_FORM = 4096
+#: Bytes of a form, with a token or a note, whose characters may take twelve bytes each.
+_LONGEST_FORM = 32 << 10
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 

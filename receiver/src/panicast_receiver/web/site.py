@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from aiohttp import web
 
+from .. import orders
+from ..db import groups
 from ..db.boots import Ages
 from ..errors import NotFoundError, UsageError
 from .access import COOKIE, KNOWN_COOKIE, Access, bearer
@@ -42,6 +45,26 @@ class Site(NamedTuple):
     access: Access
     database: Database
     feed: Feed
+
+    @property
+    def may_change(self) -> bool:
+        """Tell whether groups are changed here: without a token nobody knows who is there."""
+        return self.access.token is not None
+
+    async def change(self, request: web.Request, told: Mapping[str, str], way: str) -> None:
+        """Have the service change the group that a request names, as ``told`` says. Raises
+        ReceiverError and what a request is refused with."""
+        if not self.may_change:
+            raise web.HTTPForbidden(
+                text="to change groups, readers must log in; name a file with a token in web_token_file"
+            )
+        if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+            raise web.HTTPForbidden(text="another site may not change groups here")
+        address = whose(request.remote or "", request.headers.get("X-Forwarded-For", ""))
+        action, detail, note, by = (told.get(name, "") for name in ("action", "detail", "note", "by"))
+        order = groups.Order(request.match_info["group"], action, detail, note, by, f"{way} ({address})")
+        groups.checked(order)
+        await self.database.make(lambda _: orders.give(self.state_dir, order))
 
     def path_of(self, request: web.Request) -> str:
         """Return the path below the base."""

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How the page has a group changed: it writes nothing itself, so it asks the service, by a socket beside
+the database.
+
+The service takes orders from its own user, from root and from the page's user, whom the kernel
+names; from nobody else, whatever the socket's mode. An order and its answer are one message each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import socket
+import sqlite3
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Callable
+
+from .db import groups, schema
+from .db.writing import transaction
+from .errors import NotFoundError, ReceiverError, UsageError
+from .log import logger
+from .text import escape
+from .threads import name_thread
+
+FILE_NAME = "orders.sock"
+#: The page's user, as the packages make it.
+_PAGE = "panicast-web"
+#: Bytes of an order, and seconds for which each side waits for the other.
+_LONGEST, _PATIENCE_S = 64 << 10, 10.0
+_PEER = struct.Struct("=iII")
+#: What may be wrong with an order, by the name that it has on the way.
+_WRONG = {one.__name__: one for one in (UsageError, NotFoundError, ReceiverError)}
+
+
+def give(state_dir: Path, order: groups.Order) -> None:
+    """Have the service do this. Raises ReceiverError."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock, name_in(state_dir) as name:
+            sock.settimeout(_PATIENCE_S)
+            sock.connect(name)
+            sock.send(json.dumps(order).encode())
+            answer = json.loads(sock.recv(_LONGEST) or b"{}")
+    except (OSError, ValueError) as error:
+        raise ReceiverError(
+            "the receiver does not take the change: "
+            f"{getattr(error, 'strerror', None) or error}; does panicast-receiver.service run?"
+        ) from error
+    if answer.get("wrong") != "":
+        kind = _WRONG.get(str(answer.get("wrong")), ReceiverError)
+        raise kind(str(answer.get("text", "the receiver did not answer; look at its log")))
+
+
+def begin(path: Path) -> Callable[[], None]:
+    """Take orders for this database from now on; return what ends that. A failure is no reason not
+    to hear: it is logged."""
+    try:
+        office = _Office(path)
+    except OSError as error:
+        logger.warning("the page cannot change groups: %s in %s", error.strerror, path.parent)
+        return lambda: None
+    office.start()
+    return office.stop
+
+
+class _Office(threading.Thread):
+    """The service's thread that takes orders, until ``stop``. Raises OSError."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(name="orders", daemon=True)
+        self._path = path
+        self._allowed = _allowed(path.parent)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with name_in(path.parent) as name:
+            Path(name).unlink(missing_ok=True)
+            self._socket.bind(name)
+            # The page's user is in the folder's group.
+            Path(name).chmod(0o660)
+        self._socket.listen(8)
+
+    def stop(self) -> None:
+        """Take no more orders."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            (self._path.parent / FILE_NAME).unlink()
+
+    def run(self) -> None:
+        """Run the thread."""
+        name_thread(self.name)
+        with closing(self._socket):
+            while True:
+                try:
+                    peer, _ = self._socket.accept()
+                except OSError:
+                    return
+                with closing(peer):
+                    # Whatever one of them sends: the next one is to be heard.
+                    try:
+                        self._serve(peer)
+                    except Exception as error:
+                        logger.debug("orders: %s", error)
+
+    def _serve(self, peer: socket.socket) -> None:
+        peer.settimeout(_PATIENCE_S)
+        _, user, _ = _PEER.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+        # Read in any case: who is refused is to read why.
+        asked = peer.recv(_LONGEST)
+        if user not in self._allowed:
+            logger.warning("orders: user %d may not change groups; only the page may", user)
+            peer.send(_answer(ReceiverError("you may not change groups here; use the page or the command")))
+            return
+        try:
+            self._do(groups.Order(*map(str, json.loads(asked))))
+        except ReceiverError as error:
+            peer.send(_answer(error))
+        except sqlite3.Error as error:
+            peer.send(_answer(schema.failure(error, self._path)))
+        except (ValueError, TypeError):
+            peer.send(_answer(UsageError("that is no order")))
+        else:
+            peer.send(_answer(None))
+
+    def _do(self, order: groups.Order) -> None:
+        with closing(schema.open_writer(self._path)) as db, transaction(db):
+            groups.change(db, order)
+        logger.info("%s", escape(f"group {order.signature}: {order.action} {order.detail} by {order.by}"))
+
+
+def _answer(error: ReceiverError | None) -> bytes:
+    kind = type(error).__name__ if type(error) in _WRONG.values() else ReceiverError.__name__
+    return json.dumps({"wrong": kind if error else "", "text": str(error)}).encode()
+
+
+def _allowed(folder: Path) -> frozenset[int]:
+    users = {0, os.geteuid(), folder.stat().st_uid}
+    with contextlib.suppress(KeyError):
+        users.add(pwd.getpwnam(_PAGE).pw_uid)
+    return frozenset(users)
+
+
+@contextlib.contextmanager
+def name_in(folder: Path) -> Iterator[str]:
+    """Yield the socket's name; a socket's may have 107 bytes, a folder's more."""
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{FILE_NAME}"
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A group's life: open, acknowledged, muted, resolved, and open again by itself when it comes back."""
+
+import json
+import time
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from panicast_receiver.db import groups, schema
+from panicast_receiver.db.reader import Query, Reader
+from panicast_receiver.db.store import Store
+from panicast_receiver.db.writing import transaction
+from panicast_receiver.errors import NotFoundError, UsageError
+from panicast_receiver.records.kernels import has_fix, is_release, numbers
+from panicast_receiver.wire.v1 import FLAG_SEALED
+
+from ..conftest import explain
+from ..meaning.test_crash import SYSRQ
+from .test_fleet import record
+
+NOW = int(time.time()) - 1_700_000_000
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Store records as the service does, one after the other, and look what they mean."""
+
+    def store(*records):
+        with closing(Store(tmp_path)) as opened:
+            opened.write(records)
+        explain(tmp_path)
+
+    return store
+
+
+def crash(number, at, **meta):
+    """One of the same crashes, each of a host of its own, so many hours from now."""
+    return record("panic", f"h{number}", number, 1, NOW + 3600 * at, SYSRQ, **meta)
+
+
+def the_group(state_dir):
+    """The only group there is, with its story."""
+    with closing(Reader(state_dir)) as reader:
+        (found,) = reader.groups(Query())
+        return reader.group(found["signature"][:4])
+
+
+def change(state_dir, action, detail="", note="", by="ann"):
+    """Do this to the only group there is."""
+    order = groups.Order(the_group(state_dir)["signature"], action, detail, note, by, "test")
+    with closing(schema.open_writer(state_dir / schema.FILE_NAME)) as db, transaction(db):
+        groups.change(db, order)
+    return the_group(state_dir)["status"]
+
+
+def test_each_change_is_kept_with_who_when_and_what(tmp_path, store):
+    store(crash(1, -100))
+    assert the_group(tmp_path)["status"]["state"] == "open" and the_group(tmp_path)["changes"] == []
+    assert change(tmp_path, "acknowledge", note="the vendor has it")["by"] == "ann"
+    assert change(tmp_path, "link", "https://bugs.example.org/7", by="bob")["state"] == "acknowledged"
+    muted = change(tmp_path, "mute", "2h")
+    assert muted["state"] == "muted" and muted["until"] > muted["since"]
+    assert change(tmp_path, "reopen", by="bob")["state"] == "open"
+    told = [(one["by"], one["action"], one["detail"], one["note"]) for one in the_group(tmp_path)["changes"]]
+    assert told == [
+        ("bob", "reopen", "", ""),
+        ("ann", "mute", "2h", ""),
+        ("bob", "link", "https://bugs.example.org/7", ""),
+        ("ann", "acknowledge", "", "the vendor has it"),
+    ]
+    times = [one["at"] for one in the_group(tmp_path)["changes"]]
+    assert times == sorted(times, reverse=True)
+
+
+def test_a_mute_ends_by_itself(tmp_path, store):
+    store(crash(1, -100))
+    change(tmp_path, "mute", "1h")
+    with closing(schema.open_writer(tmp_path / schema.FILE_NAME)) as db:
+        db.execute("UPDATE group_states SET moment_ns = ?", (time.time_ns() - 10**9,))
+    assert the_group(tmp_path)["status"]["state"] == "open"
+    with closing(Reader(tmp_path)) as reader:
+        assert not reader.groups(Query(state="muted")) and reader.groups(Query(state="open"))
+
+
+@pytest.mark.parametrize("search", [None, "host:h1"], ids=["counted", "looked for"])
+def test_groups_are_found_by_their_state(tmp_path, store, search):
+    store(crash(1, -100))
+    change(tmp_path, "acknowledge")
+    with closing(Reader(tmp_path)) as reader:
+        for state in groups.STATES:
+            found = reader.groups(Query(state=state, search=search))
+            assert len(found) == (state == "acknowledged")
+            assert len(reader.select(Query(state=state, search=search))) == (state == "acknowledged")
+
+
+def test_it_opens_again_on_a_kernel_with_the_fix_and_on_no_older_one(tmp_path, store, caplog):
+    store(crash(1, -100, release="6.12.100"))
+    assert change(tmp_path, "resolve", "6.12.118, 6.1.140")["kernels"] == ["6.12.118", "6.1.140"]
+    store(crash(2, 10, release="6.12.117"), crash(3, 11, release="6.1.139-amd64"))
+    assert the_group(tmp_path)["status"]["state"] == "resolved" and not caplog.text
+    store(crash(4, 12, release="6.1.140-1-amd64"), crash(5, 13, release="6.12.118"))
+    group = the_group(tmp_path)
+    assert group["status"]["state"] == "regressed"
+    back = group["changes"][0]
+    assert (back["action"], back["by"], back["via"]) == ("regressed", "", "receiver")
+    assert back["detail"] == "on h4 with kernel 6.1.140-1-amd64"
+    assert back["note"] == "it was resolved in 6.12.118,6.1.140 by ann"
+    # Once, and the log says so.
+    assert [one["action"] for one in group["changes"]] == ["regressed", "resolve"]
+    assert caplog.text.count(f"crash {group['signature']} is back on h4 with kernel 6.1.140-1-amd64") == 1
+    with closing(Reader(tmp_path)) as reader:
+        told = [entry.summary for entry in reader.select(Query())]
+    assert [one["host"] for one in told if one["regression"]] == ["h4"]
+    assert {one["group_state"] for one in told} == {"regressed"}
+
+
+def test_it_opens_again_after_a_date(tmp_path, store):
+    store(crash(1, -100))
+    assert change(tmp_path, "resolve")["after"] is not None
+    # Received before it was resolved, understood after that: no regression.
+    store(crash(2, -50))
+    assert the_group(tmp_path)["status"]["state"] == "resolved"
+    store(crash(3, 10))
+    assert the_group(tmp_path)["status"]["state"] == "regressed"
+    change(tmp_path, "resolve", time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 60 * 3600)))
+    store(crash(4, 30))
+    assert the_group(tmp_path)["status"]["state"] == "resolved"
+    store(crash(5, 90))
+    assert the_group(tmp_path)["status"]["state"] == "regressed"
+
+
+def test_a_record_that_is_not_believed_opens_nothing(tmp_path, store):
+    store(replace(crash(1, -100), flags=FLAG_SEALED))
+    change(tmp_path, "resolve")
+    forged = record("panic", "h1", 7, 1, NOW + 7200, SYSRQ)
+    with closing(Store(tmp_path)) as opened:
+        (stored,) = opened.write([forged])
+    explain(tmp_path)
+    assert stored.doubted and the_group(tmp_path)["status"]["state"] == "resolved"
+
+
+def test_what_was_decided_outlives_the_records(tmp_path, store):
+    store(crash(1, -100))
+    change(tmp_path, "resolve", "6.12.118")
+    signature = the_group(tmp_path)["signature"]
+    with closing(Store(tmp_path)) as opened:
+        opened.delete([crash(1, -100).identity])
+    with closing(Reader(tmp_path)) as reader:
+        assert reader.group(signature)["status"]["state"] == "resolved" and not reader.groups(Query())
+    store(crash(2, 10, release="6.12.119"))
+    assert the_group(tmp_path)["status"]["state"] == "regressed"
+
+
+@pytest.mark.parametrize(
+    ("action", "detail", "note", "by", "words"),
+    [
+        ("explode", "", "", "ann", "there is no action 'explode'; there are: acknowledge, mute"),
+        ("acknowledge", "now", "", "ann", "'now' is too much"),
+        ("acknowledge", "", "", " ", "say who you are"),
+        ("acknowledge", "", "", "a" * 65, "by is too long; it may have 64 characters"),
+        ("mute", "", "", "ann", "mute: '' is neither an age"),
+        ("mute", "2020-01-01", "", "ann", "is over already"),
+        ("resolve", "next week", "", "ann", "is neither a kernel such as 6.12.118 nor a time"),
+        ("resolve", "30d", "", "ann", "it was seen after that"),
+        ("note", "", " ", "ann", "the note is empty"),
+        ("link", "javascript:alert(1)", "", "ann", "is not an http or https address"),
+    ],
+)
+def test_a_wrong_order_says_what_is_right(tmp_path, store, action, detail, note, by, words):
+    store(crash(1, -100))
+    with pytest.raises(UsageError) as error:
+        change(tmp_path, action, detail, note, by)
+    assert words in str(error.value)
+    assert the_group(tmp_path)["changes"] == []
+
+
+def test_there_is_no_such_group(tmp_path, store):
+    store(crash(1, -100))
+    with closing(Reader(tmp_path)) as reader, pytest.raises(NotFoundError, match="no group has a signature"):
+        reader.group("0000")
+    order = groups.Order("000000000000", "acknowledge", "", "", "ann", "test")
+    with (
+        closing(schema.open_writer(tmp_path / schema.FILE_NAME)) as db,
+        pytest.raises(NotFoundError, match="there is no group"),
+        transaction(db),
+    ):
+        groups.change(db, order)
+
+
+def test_by_the_command(tmp_path, store, cli):
+    store(crash(1, -100, release="6.12.100"))
+    signature = the_group(tmp_path)["signature"]
+    done = cli(
+        "group", signature[:5], "mute", "7d", "--note", "wait\x1b[2J", "--by", "ann", state_dir=tmp_path
+    )
+    assert done.stdout.startswith(f"{signature} muted until 20") and done.stdout.endswith("by ann\n")
+    shown = cli("group", signature, state_dir=tmp_path).stdout
+    assert "state:   muted until" in shown and "wait\\x1b[2J" in shown and "\x1b" not in shown
+    told = json.loads(cli("group", signature, "--json", state_dir=tmp_path).stdout)
+    assert told == the_group(tmp_path)
+    assert "muted" in cli("groups", "--state", "muted", state_dir=tmp_path).stdout
+    wrong = cli("group", signature, "mute", "gestern", state_dir=tmp_path)
+    assert wrong.returncode == 2 and "'gestern' is neither an age" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("release", "fixed", "expected"),
+    [
+        ("6.12.118", ["6.12.118"], True),
+        ("6.12.117", ["6.12.118"], False),
+        ("6.12.9", ["6.12.10"], False),
+        ("6.1.0-28-amd64", ["6.1.0-28"], True),
+        ("6.1.0-28-arm64", ["6.1.0-28-amd64"], True),
+        ("6.1.0-27-amd64", ["6.1.0-28"], False),
+        ("6.13.0-rc3", ["6.13.0"], False),
+        ("6.13.0", ["6.13.0-rc3"], True),
+        ("5.14.0-570.12.1.el9_6.x86_64", ["5.14.0-503.11.1.el9_5.x86_64"], True),
+        ("5.14.0-503.11.1.el9_5.x86_64", ["5.14.0-570.12.1.el9_6.x86_64"], False),
+        # Each series gets a fix of its own: nobody said that of 6.6.
+        ("6.6.90", ["6.12.118", "6.1.140"], False),
+        ("6.1.139", ["6.12.118", "6.1.140"], False),
+        ("6.17.2", ["6.12.118", "6.1.140"], True),
+        ("", ["6.12.118"], False),
+        ("strange", ["6.12.118"], False),
+    ],
+)
+def test_which_kernels_have_a_fix(release, fixed, expected):
+    assert has_fix(release, fixed) == expected
+
+
+@given(st.text(max_size=80), st.lists(st.from_regex(r"\A\d{1,3}\.\d{1,4}(\.\d{1,4})?\Z"), max_size=3))
+def test_any_release_can_be_compared(release, fixed):
+    assert has_fix(release, fixed) in (True, False)
+    assert all(is_release(one) and has_fix(one, [one]) and numbers(one) for one in fixed)
