@@ -139,7 +139,9 @@ def note(db: sqlite3.Connection, record: Record, host: str) -> None:
         setting = ", ".join(f"{name} = ?" for name in new)
         if new:
             db.execute(f"UPDATE boots SET {setting} WHERE rowid = ?", (*new.values(), row["rowid"]))
-    _settle(db, host)
+    # A boot that was current stays so, and no other one was heard before it began.
+    if row is None or not row["current"]:
+        _settle(db, host)
 
 
 def _settle(db: sqlite3.Connection, host: str) -> None:
