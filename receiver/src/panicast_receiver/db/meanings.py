@@ -48,6 +48,8 @@ _GIVE_UP = (
 )
 #: Bytes of texts whose meanings are stored in one transaction.
 _PORTION = 128 << 10
+#: Merges of the index of words behind each such transaction: as much as one adds.
+_MERGES = 4
 #: Of so many times to begin, one is for what was begun before.
 _AGAIN_EVERY = 8
 _NEVER_ENDED = "whoever looked at it was ended, twice"
@@ -156,6 +158,9 @@ class Meanings:
                 )
         for some in _portions(found):
             self._end(some)
+            for _ in range(_MERGES):
+                if not self.merge():
+                    break
 
     def _end(self, found: Sequence[tuple[Task, Found]]) -> None:
         named = [self._named_row(task, one) for task, one in found]
@@ -170,6 +175,11 @@ class Meanings:
         if missed:
             with transaction(self._db) as db:
                 _tell_again(db, missed)
+
+    def merge(self) -> bool:
+        """See words.merge()."""
+        with transaction(self._db) as db:
+            return words.merge(db)
 
     def index(self, most: int) -> bool:
         """Take some records into the index of words that have their meaning from a time without

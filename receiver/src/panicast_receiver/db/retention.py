@@ -46,7 +46,7 @@ _ALL = (1 << 63) - 1
 _NOT_FOR_SINKS = "type IN ('hello', 'bye')"
 #: Rows that are deleted in one transaction, and seconds that it takes, so that nobody waits long; seconds
 #: when many records come.
-BATCH, STEP_S, LONG_STEP_S = 256, 0.02, 0.2
+BATCH, STEP_S, LONG_STEP_S = 256, 0.01, 0.2
 #: The same while the disk is full: what deletes rows is written, too.
 FEW_WHEN_FULL = 8
 #: By default the database has a tenth of its file system, half of what is free, and at most and least this.

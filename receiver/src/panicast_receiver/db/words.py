@@ -19,15 +19,19 @@ from .packing import row_to_record
 
 #: Whether a record is in it: it is not, it is, or it never will be because nobody can read it.
 OUT, IN, NEVER = 0, 1, 2
-#: Without the sizes of columns: nothing is ranked.
+#: Without the sizes of columns: nothing is ranked. Each transaction adds a segment. Nobody merges them within
+#: his own transaction, unless there are very many (crisismerge): that takes long; see ``merge``.
 SCHEMA = """
 CREATE VIRTUAL TABLE words USING fts5(
     in_host, in_kernel, in_sym, in_kind, in_about, in_text,
     content='', columnsize=0, tokenize='unicode61 remove_diacritics 0'
 );
+INSERT INTO words (words, rank) VALUES ('automerge', 0), ('crisismerge', 64);
 CREATE INDEX records_to_index ON records (number) WHERE indexed = 0 AND signature IS NOT NULL
     AND type NOT IN ('hello', 'bye');
 """
+#: Pages that are merged at a time, some milliseconds.
+_MERGED_PAGES = 64
 #: The end of a text is searched, so many bytes of it.
 _MOST_TEXT = 256 << 10
 #: What stands before a line, and numbers that nobody looks for.
@@ -91,6 +95,19 @@ def remove(db: sqlite3.Connection, number: int, words: Words) -> None:
         db.execute(_DELETE, (number, *words))
     except sqlite3.DatabaseError as error:
         _begin_anew(db, error)
+
+
+def merge(db: sqlite3.Connection) -> bool:
+    """Merge some of the index's segments, within a transaction; tell whether there may be more to
+    merge. The more segments there are, the longer a search takes."""
+    before = db.total_changes
+    try:
+        db.execute("INSERT INTO words (words, rank) VALUES ('merge', ?)", (_MERGED_PAGES,))
+    except sqlite3.DatabaseError as error:
+        _begin_anew(db, error)
+        return False
+    # SQLite's own way to say so.
+    return db.total_changes - before >= 2
 
 
 def _begin_anew(db: sqlite3.Connection, error: sqlite3.DatabaseError) -> None:

@@ -97,7 +97,7 @@ class Explainer(threading.Thread):
         while not self._stopping.is_set() and not meanings.replaced():
             self._news.clear()
             if not meanings.waiting():
-                if not meanings.index(BATCH):
+                if not meanings.index(BATCH) and not meanings.merge():
                     self._news.wait(LOOK_S)
                 continue
             self._process.start()

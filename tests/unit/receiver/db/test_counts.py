@@ -194,6 +194,28 @@ def test_to_find_what_need_not_be_kept_takes_no_longer_for_all_that_is(tmp_path,
     assert late < 1.5 * early + 20, (early, late)
 
 
+def segments(folder):
+    """Of how many parts the index of words is."""
+    with closing(sqlite3.connect(folder / schema.FILE_NAME)) as db:
+        return db.execute("SELECT count(DISTINCT segid) FROM words_idx").fetchone()[0]
+
+
+def test_who_deletes_does_not_merge_the_index_of_words(tmp_path):
+    stored = [record("panic", "db1", 1, number, number, OOPS) for number in range(80)]
+    with closing(Store(tmp_path)) as store:
+        store.write(stored)
+        name_all(tmp_path, title="t", signature="aaaaaaaaaaaa")
+        named = segments(tmp_path)
+        for one in stored[:40]:
+            store.delete([one.identity])
+    assert segments(tmp_path) >= named + 40
+    with closing(Meanings(tmp_path / schema.FILE_NAME)) as meanings:
+        while meanings.merge():
+            pass
+    assert segments(tmp_path) < 16
+    check(tmp_path)
+
+
 @pytest.mark.parametrize("then", ["delete", "rename"])
 def test_an_index_that_the_disk_has_changed_is_made_anew(tmp_path, then):
     """Else nothing could be deleted or named any more, or the whole file would pass for damaged."""
