@@ -7,16 +7,18 @@ import gzip
 import io
 import json
 import os
+import subprocess
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TextIO
 
 import pytest
 
-from panicast_build.build import assemble, deb, dist, pins, rpm, source
+from panicast_build.build import assemble, deb, dist, pins, rpm, signing, source
 from panicast_build.build.order import Order
 from panicast_build.core import files, paths
 from panicast_build.core.errors import UserError
@@ -209,6 +211,24 @@ def test_no_step_but_those_that_sign_is_led_to_a_key(tmp_path: Path, monkeypatch
         steps.inv(log, "show", given=("PANICAST_MODULE_KEY",))
     assert (tmp_path / "log").read_text().splitlines()[-1] == "['PANICAST_MODULE_KEY']"
     assert {step.name for step in steps.STEPS if step.secrets} == {"modules", "sign", "tag"}
+
+
+def test_a_container_may_do_little() -> None:
+    asked: dict[str, Any] = {}
+    client: Any = SimpleNamespace(
+        containers=SimpleNamespace(create=lambda *_, **options: asked.update(options))
+    )
+    Container(client, "image")
+    assert asked["network_mode"] == "none" and asked["cap_drop"] == ["ALL"]
+    assert not {"SYS_ADMIN", "NET_ADMIN", "NET_RAW", "MKNOD", "ALL"} & set(asked["cap_add"])
+    assert asked["security_opt"] == ["no-new-privileges"] and 0 < asked["pids_limit"] <= 8192
+
+
+def test_a_key_in_a_container_is_its_users_alone(tmp_path: Path) -> None:
+    path, pem = tmp_path / "key", b"a key"
+    argv = ["sh", "-c", f"umask 0; {signing.WRITE}", path, str(len(pem)), str(os.getuid())]
+    subprocess.run(argv, input=pem + b"what comes after it", check=True)
+    assert path.read_bytes() == pem and path.stat().st_mode & 0o777 == 0o600
 
 
 def container(*names: str) -> Any:

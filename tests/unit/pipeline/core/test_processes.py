@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Commands of this machine: run, found, installed; and how failures are told."""
 
+import io
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,15 @@ def test_ordinary_user_is_told_the_command(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(UserError) as refused:
         tools.need("mmdebstrap", "dockerd")
     assert refused.value.hint == "run: sudo apt-get install docker.io mmdebstrap"
+
+
+def test_a_command_whose_output_cannot_be_kept_is_ended(tmp_path: Path) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            if text == "begun\n":
+                raise OSError(28, "No space left on device")
+            return len(text)
+
+    with pytest.raises(OSError, match="No space"):
+        run(["sh", "-c", f"echo begun; sleep 5; touch {tmp_path}/done"], log=Full())
+    assert not (tmp_path / "done").exists()

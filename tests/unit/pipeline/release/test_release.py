@@ -61,7 +61,9 @@ def test_a_specs_changelog_is_the_same() -> None:
 def test_only_the_newest_entry_is_released() -> None:
     released = changelog.release(TEXT, "1.1.0", date(2026, 6, 7))
     assert "## 1.1.0 (2026-06-07)\n" in released
-    assert [one.version for one in changelog.parse(released)] == [one.version for one in changelog.parse(TEXT)]
+    assert [one.version for one in changelog.parse(released)] == [
+        one.version for one in changelog.parse(TEXT)
+    ]
     with pytest.raises(UserError, match=r"is for 1\.1\.0, not 1\.2\.0"):
         changelog.release(TEXT, "1.2.0", date(2026, 6, 7))
     with pytest.raises(UserError, match="no entry"):

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import lzma
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from panicast_build.repository import entry, publish, task
+from panicast_build.repository import apt, dnf, entry, publish, task
 from panicast_build.repository.key import Key
 from panicast_build.targets import distros, metadata
 
@@ -111,3 +114,28 @@ def test_a_published_package_is_not_signed_again(tmp_path: Path, monkeypatch: py
         with publish.publishing(tmp_path / "repo") as made:
             task._take(made, distros.get("el9"), Signer("F"), with_kernel=False)
     assert signed == [["panicast-1.rpm"], ["panicast-2.rpm"]]
+
+
+def test_each_form_of_an_index_is_found_by_its_hash_too(tmp_path: Path) -> None:
+    path = tmp_path / "dists/suite/main/binary-amd64/Packages"
+    apt._index(path, "Package: panicast-dkms\n")
+    found = {form.name: form.read_bytes() for form in (path.parent / "by-hash/SHA256").iterdir()}
+    forms = [path, path.with_name("Packages.gz"), path.with_name("Packages.xz")]
+    assert found == {hashlib.sha256(form.read_bytes()).hexdigest(): form.read_bytes() for form in forms}
+    assert (
+        gzip.decompress(forms[1].read_bytes()) == lzma.decompress(forms[2].read_bytes()) == path.read_bytes()
+    )
+
+
+def test_a_metalink_says_what_the_index_beside_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index, distro = b"<repomd/>", distros.get("el9")
+    folder = tmp_path / dnf.place(distro, "", kernel=False)
+    (folder / "repodata").mkdir(parents=True)
+    (folder / "repodata/repomd.xml").write_bytes(index)
+    monkeypatch.setattr(dnf.index, "repodata", lambda *_: None)
+    made = publish.Snapshot(tmp_path, "now")
+    dnf.make(made, metadata.load(), distro, None, 1_600_000_000, 30, "https://repo.example.org")
+    said = (folder / "metalink.xml").read_text()
+    assert hashlib.sha256(index).hexdigest() in said and f"<size>{len(index)}</size>" in said
+    place = dnf.place(distro, "", kernel=False)
+    assert f"https://repo.example.org/snapshots/now/{place}/repodata/repomd.xml" in said

@@ -11,16 +11,18 @@ import tempfile
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import zstandard
 
-from panicast_receiver.db import damage, folder, salvage, schema
+from panicast_receiver.db import backups, copies, damage, folder, salvage, schema
 from panicast_receiver.db.meanings import Meanings
 from panicast_receiver.db.packing import unpack_body
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store, row_to_record
 from panicast_receiver.errors import ReceiverError
+from panicast_receiver.log import logger
 from panicast_receiver.records.extents import Run
 from panicast_receiver.service.committer import Committer
 from panicast_receiver.service.explainer import Explainer
@@ -469,3 +471,27 @@ def test_a_text_takes_no_more_memory_than_it_has_bytes_whichever_bit_of_it_has_c
         assert sum(len(run.data) for run in unpack_body(bytes(body), [], 70_000)) <= 70_000
     bomb = zstandard.ZstdCompressor().compress(bytes(64 << 20))
     assert unpack_body(bomb, [], 10) == unpack_body(bomb, [], 1 << 60) == ()
+
+
+def test_a_copy_has_its_name_when_it_is_on_the_disk(tmp_path, monkeypatch):
+    path, target = filled(tmp_path / "state", 3), tmp_path / "saved.db"
+    synced, sync = [], os.fsync
+
+    def note_and_sync(descriptor):
+        synced.append((Path(f"/proc/self/fd/{descriptor}").readlink(), target.exists()))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note_and_sync)
+    backups.backup(path, target)
+    assert synced == [(tmp_path / ".saved.db.new", False), (tmp_path, True)]
+
+
+def test_an_older_file_without_room_for_a_copy_is_upgraded_all_the_same(tmp_path, monkeypatch, caplog):
+    """A service that does not start hears nothing."""
+    monkeypatch.setattr(logger, "propagate", True)
+    with closing(sqlite3.connect(tmp_path / NAME)) as old:
+        old.executescript((Path(__file__).parent / "database-1.sql").read_text())
+    usage = SimpleNamespace(total=1 << 30, free=(tmp_path / NAME).stat().st_size * 3 // 2)
+    monkeypatch.setattr(copies.shutil, "disk_usage", lambda _: usage)
+    Store(tmp_path).close()
+    assert not (tmp_path / f"{NAME}.schema-1").exists() and "without a copy" in caplog.text

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from panicast_receiver.db import boots
 from panicast_receiver.db.boots import Ages
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
@@ -329,3 +330,11 @@ def test_a_boot_has_as_many_interfaces_as_fit(keep, tmp_path):
     with closing(Reader(tmp_path)) as reader:
         (host,) = reader.hosts(Ages(900), START + 60 * SECOND)
     assert sorted(host["interfaces"]) == sorted(f"eth{n}" for n in range(1, 17))
+
+
+def test_a_boot_that_is_forgotten_leaves_its_host_the_one_before(tmp_path):
+    with closing(Store(tmp_path)) as store:
+        store.write([record("hello", "a", 1, 1, 0), record("hello", "a", 2, 1, 100)])
+        last = store._db.execute("SELECT * FROM boots WHERE boot_id = ?", (bytes([2]) * 16,))
+        boots.forget(store._db, last.fetchall())
+    assert states(tmp_path, 101) == {"a": "armed"}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panicast_receiver.db import search
+from panicast_receiver.db import search, words
 from panicast_receiver.db.follower import Follower
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
@@ -133,3 +133,8 @@ def test_a_follower_that_looks_for_words_waits_until_they_are_known(tmp_path):
         explain(tmp_path)
         assert [entry.summary["host"] for entry in follower.after(cursor, query)] == ["db-2"]
         follower.close()
+
+
+def test_of_a_long_text_the_end_is_found():
+    text = b"beginning\n" + b"<6>[    1.0] x\n" + b"y" * words._MOST_TEXT + b"\nending\n"
+    assert "ending" in words.of_text(text) and "beginning" not in words.of_text(text)
