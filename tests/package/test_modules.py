@@ -28,7 +28,6 @@ CONFIG, KEY, SYSCTLS = (
     "/etc/sysctl.d/90-panicast.conf",
 )
 COMPILING = {"gcc", "make", "dkms", "linux-headers-amd64"}
-pytestmark = ON_THE_FIRST
 LISTED = ["dpkg-query", "-W", "-f", "${db:Status-Abbrev}${Package}\\n"]
 
 
@@ -73,6 +72,7 @@ def bring_a_compiler(machine: Machine) -> None:
     machine.apt("install", "ccache", "gcc", "make")
 
 
+@ON_THE_FIRST
 def test_life(server: Machine) -> None:
     before = server.files()
     server.apt("install", NEWEST)
@@ -127,6 +127,7 @@ def assert_kept(machine: Machine, kept: dict[str, bytes]) -> None:
     assert machine.run(["dpkg", "--audit"]).output == ""
 
 
+@ON_THE_FIRST
 def test_from_one_to_the_other_and_back(server: Machine) -> None:
     server.apt("install", NEWEST)
     kept = settings(server)
@@ -163,6 +164,7 @@ dpkg-deb -b one old.deb
 """
 
 
+@ON_THE_FIRST
 @pytest.mark.parametrize("package", [DKMS, NEWEST])
 def test_upgrade_from_when_it_was_one_package(package: str, server: Machine) -> None:
     bring_a_compiler(server)
