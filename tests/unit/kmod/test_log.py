@@ -71,6 +71,14 @@ def test_newer_lines_are_left_out_instead_of_the_panic(read: Read) -> None:
     assert lines(499, 500)[0] in text
 
 
+@pytest.mark.parametrize("level", ["x0>", "<12>", "<8>", "<0", "0>", ""])
+def test_what_the_kernel_did_not_say_is_not_taken_for_the_panic(read: Read, level: str) -> None:
+    """User space writes there, too, and lines end where they like."""
+    impostor = f"{level}[    9.500000] {ABOUT}: made up\n"
+    _, newer, text = read([*lines(0, 500), PANIC, *lines(500, 900), impostor, *lines(900, 910)], 4096)
+    assert PANIC in text and newer
+
+
 def test_long_message_before_it_does_not_end_the_text(read: Read) -> None:
     long = "<6>[    1.000000] ".ljust(999, "y") + "\n"
     older, newer, text = read([long, *lines(0, 100), PANIC, *lines(100, 400)], 832)

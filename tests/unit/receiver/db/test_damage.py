@@ -495,3 +495,13 @@ def test_an_older_file_without_room_for_a_copy_is_upgraded_all_the_same(tmp_path
     monkeypatch.setattr(copies.shutil, "disk_usage", lambda _: usage)
     Store(tmp_path).close()
     assert not (tmp_path / f"{NAME}.schema-1").exists() and "without a copy" in caplog.text
+
+
+def test_who_worked_as_the_service_has_its_own_umask_again(tmp_path):
+    before = os.umask(0o022)
+    try:
+        with folder.as_the_services(tmp_path):
+            assert os.umask(0o027) == 0o027
+        assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(before)

@@ -338,3 +338,14 @@ def test_a_boot_that_is_forgotten_leaves_its_host_the_one_before(tmp_path):
         last = store._db.execute("SELECT * FROM boots WHERE boot_id = ?", (bytes([2]) * 16,))
         boots.forget(store._db, last.fetchall())
     assert states(tmp_path, 101) == {"a": "armed"}
+
+
+@pytest.mark.parametrize(
+    ("word", "found"), [("a_b", ["a_b"]), ("%", ["c%d"]), ("\\", ["e\\f"]), ("A", ["a_b", "axb"])]
+)
+def test_hosts_are_looked_for_by_what_is_typed(keep, tmp_path, word, found):
+    names = ("a_b", "axb", "c%d", "e\\f")
+    keep(*(record("hello", name, n, 1, n, release="6.1") for n, name in enumerate(names, 1)))
+    with closing(Reader(tmp_path)) as reader:
+        hosts = reader.hosts(Ages(900), START, words=[word])
+    assert [host["host"] for host in hosts] == found

@@ -163,6 +163,24 @@ def test_ids_are_found_by_prefix(store, tmp_path):
         reader.find(first_digits.most_common(1)[0][0])
 
 
+def test_each_record_is_found_by_the_least_that_tells_it_from_others(store, tmp_path):
+    made = [raw_record(identity=bytes([n]) * 20) for n in range(200)]
+    store.write(made)
+    ids = {record.id for record in made}
+    with closing(Reader(tmp_path)) as reader:
+        for one in ids:
+            least = next(n for n in range(1, 13) if sum(other.startswith(one[:n]) for other in ids) == 1)
+            assert reader.find(one[:least]).summary["id"] == one
+
+
+def test_what_comes_late_of_one_moment_is_listed_at_that_moment(store, tmp_path):
+    newest = replace(raw_record(identity=b"n" * 20), received_ns=NOW.wall_ns + 86400 * 10**9)
+    store.write([newest, *(raw_record(identity=bytes([n]) * 20) for n in range(5))])
+    with closing(Reader(tmp_path)) as reader:
+        found = [entry.identity for entry in reader.select(Query())]
+    assert len(found) == 6 and found[-1] == newest.identity
+
+
 @given(st.integers(0, (1 << 64) - 1))
 def test_every_time_of_the_wire_fits(value):
     assert from_signed(to_signed(value)) == value and -(1 << 63) <= to_signed(value) < 1 << 63
@@ -401,3 +419,10 @@ def test_small_records_do_not_use_up_the_turns_of_large_ones():
     its_own = replace(raw_record(b"x" * 40000, mac="52:54:01:00:00:03"), frames=40)
     assert sum(turns.at_once(record, 60.0) for record in in_its_name) < 100
     assert turns.at_once(its_own, 60.0)
+
+
+def test_a_greeting_goes_behind_what_tells_of_a_crash():
+    handoff = Handoff()
+    hello, panic = replace(raw_record(), type="hello"), raw_record()
+    handoff.put([hello, panic])
+    assert [one.type for one in handoff.take(2, 0)] == ["panic", "hello"]

@@ -22,8 +22,8 @@ from panicast_receiver.errors import UsageError
 from panicast_receiver.settings import load
 from panicast_receiver.settings.targets import Target
 from panicast_receiver.sinks import Away, Notice, Refused, syslog, webhook
-from panicast_receiver.sinks.cursors import begin, feed_only, rewind
-from panicast_receiver.sinks.feeder import Feeder
+from panicast_receiver.sinks.cursors import begin, feed_only, move, rewind
+from panicast_receiver.sinks.feeder import LONGEST_WISH_S, Feeder
 from panicast_receiver.sinks.hook import Hook
 from panicast_receiver.sinks.journal import Journal
 from panicast_receiver.sinks.syslog import Syslog, message
@@ -474,3 +474,51 @@ def test_each_sink_can_be_chosen():
     found = [name for path in folder.glob("[!_]*.py") for name in a_sink.findall(path.read_text())]
     chosen = (folder / "choice.py").read_text()
     assert len(found) >= 6 and [name for name in found if f"sinks.append({name}(" not in chosen] == []
+
+
+def test_what_is_deleted_is_not_aside_any_more(store, tmp_path):
+    one = record("panic", "a", 1, 1, 1, SYSRQ)
+    write(store, one)
+    cursor = begin(store._db, "fussy")
+    move(store._db, "fussy", cursor, cursor, [], [(one.identity, "no")])
+    assert store._db.execute("SELECT count(*) FROM aside").fetchone()[0] == 1
+    assert store.expire(Retention(days=1), time.time_ns())
+    assert store._db.execute("SELECT count(*) FROM aside").fetchone()[0] == 0
+
+
+def test_no_server_keeps_a_sink_away_for_longer_than_an_hour(store, tmp_path):
+    pauses = []
+
+    class Stopping:
+        def wait(self, pause_s):
+            pauses.append(pause_s)
+            return len(pauses) > 1
+
+    feeder = Feeder(Fussy(Away("in a year", 365 * 86400.0)), tmp_path)
+    write(store, record("panic", "a", 1, 2, 1, SYSRQ))
+    feeder._stopping = Stopping()
+    feeder.run()
+    assert pauses[1] == LONGEST_WISH_S == 3600
+
+
+def test_what_is_too_long_for_the_journal_is_refused(told, tmp_path):
+    path = str(tmp_path / "journal")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        journal.bind(path)
+        with pytest.raises(Refused, match="too long"):
+            Journal(path).deliver([told._replace(line="x" * (64 << 20))])
+
+
+def test_who_is_sent_something_again_is_not_moved_on_by_what_was_on_its_way(store, tmp_path):
+    write(store, *(record("panic", "a", 1, n, n, SYSRQ) for n in (1, 2)))
+    cursor = begin(store._db, "recorder")
+    assert rewind(tmp_path, "recorder", record("panic", "a", 1, 1, 2).received_ns) == 1
+    again = begin(store._db, "recorder")
+    assert again < cursor
+    assert not move(store._db, "recorder", cursor, cursor + 1, [], [])
+    assert begin(store._db, "recorder") == again
+    # Nor is who has less yet.
+    assert rewind(tmp_path, "recorder", record("panic", "a", 1, 1, 1).received_ns) == 2
+    least = begin(store._db, "recorder")
+    assert rewind(tmp_path, "recorder", record("panic", "a", 1, 1, 2).received_ns) == 1
+    assert begin(store._db, "recorder") == least < again

@@ -15,7 +15,7 @@ from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError, UsageError
 from panicast_receiver.settings import load
 from panicast_receiver.settings.kinds import parse_servers, without_password
-from panicast_receiver.sinks import Notice, Refused, central, hand_over
+from panicast_receiver.sinks import Notice, Refused, central, hand_over, postgresql
 from panicast_receiver.sinks.broker import Login, message_id, pack, read_login, subject, unpack
 from panicast_receiver.sinks.document import checked
 from panicast_receiver.sinks.telling import notice_of
@@ -247,3 +247,18 @@ def test_a_missing_library_is_named(cli, tmp_path, module, flags):
         done = cli(*argv, state_dir=tmp_path / "state" if argv[0] == "serve" else None, env=hidden)
         assert done.returncode in (1, 2) and "pip install" in done.stderr, done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_tables_of_a_newer_receiver_are_left_alone():
+    asked = []
+
+    class Cursor:
+        def execute(self, query, *values):
+            asked.append(query)
+
+        def fetchone(self):
+            return (99 if asked[-1] == central.VERSION else 1,)
+
+    with pytest.raises(OSError, match=r"newer panicast-receiver .*; upgrade this one"):
+        postgresql._bring_up_to_date(Cursor())
+    assert set(asked) == {central.HAS_TABLES, central.VERSION, central.LOCK}
