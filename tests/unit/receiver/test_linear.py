@@ -20,6 +20,7 @@ from panicast_receiver.wire.v1 import parse_metadata
 
 #: Bytes that are tried first; quadratic would be 16 times as long for four times as much.
 SIZE, TIMES, MOST = 16 << 10, 4, 12
+TRIES = 5
 #: What is faster than this tells nothing, seconds.
 FLOOR_S = 0.02
 
@@ -70,16 +71,21 @@ def cost(work, data):
     return min(times)
 
 
+def grows(work, few, more, most, floor_s):
+    """Whether more takes longer than ``most`` times few, each time that it is tried: a virtual machine may
+    count for ours what its host's others take."""
+    return cost(work, more) > floor_s and not any(
+        cost(work, more) < most * cost(work, few) for _ in range(TRIES)
+    )
+
+
 @pytest.mark.parametrize("name", FED)
 def test_four_times_as_much_takes_four_times_as_long(name):
     for kind, unit in HOSTILE.items():
         for head in (b"", b"<0>Kernel panic - not syncing: x\n"):
             data = (head + unit * (SIZE // len(unit)))[:SIZE]
             more = (head + unit * (TIMES * SIZE // len(unit)))[: TIMES * SIZE]
-            slow = cost(FED[name], more)
-            if slow > FLOOR_S:
-                few = cost(FED[name], data)
-                assert slow < MOST * few, f"{name} of {kind}: {few:.3f} s, four times as much {slow:.3f} s"
+            assert not grows(FED[name], data, more, MOST, FLOOR_S), f"{name} of {kind}"
 
 
 #: What a pattern may be given for ever.
@@ -108,6 +114,4 @@ def test_no_pattern_takes_eight_times_the_text_for_more_than_about_eight_times_t
     for unit in UNITS:
         piece = unit if isinstance(pattern.pattern, str) else unit.encode()
         few, more = ((piece * size)[:size] for size in (1 << 10, 8 << 10))
-        slow = cost(getattr(pattern, way), more)
-        if slow > FLOOR_S / 10:
-            assert slow < 24 * cost(getattr(pattern, way), few), unit
+        assert not grows(getattr(pattern, way), few, more, 24, FLOOR_S / 10), unit
