@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -522,3 +523,12 @@ def test_who_is_sent_something_again_is_not_moved_on_by_what_was_on_its_way(stor
     least = begin(store._db, "recorder")
     assert rewind(tmp_path, "recorder", record("panic", "a", 1, 1, 2).received_ns) == 1
     assert begin(store._db, "recorder") == least < again
+
+
+def test_a_login_in_the_webhooks_address_is_not_told(told, monkeypatch):
+    def broken(*_, **__):
+        raise HTTPException
+
+    monkeypatch.setattr(webhook._OPENER, "open", broken)
+    with pytest.raises(OSError, match=r"^https://alerts:9093: HTTPException$"):
+        Webhook("https://me:hunter2@alerts:9093/", "record").deliver([told])
