@@ -72,7 +72,8 @@ def iso_time(time_ns: int | None) -> str | None:
     if time_ns is None:
         return None
     seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
+    moment = datetime.fromtimestamp(seconds, timezone.utc).replace(tzinfo=None)
+    return f"{moment.isoformat()}.{nanoseconds:09d}Z"
 
 
 def ago(time_ns: int, now_ns: int) -> str:

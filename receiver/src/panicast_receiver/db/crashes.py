@@ -15,9 +15,15 @@ _MOST = 8
 SCHEMA = f"""
 CREATE INDEX panics_by_boot ON records ({keys.PART}, boot_id, host, identity)
     WHERE type = 'panic' AND NOT doubted;
-CREATE INDEX panics_kept ON records (signature, received_ns)
+CREATE INDEX panics_kept ON records (boot_id, host, signature, received_ns)
     WHERE type = 'panic' AND NOT doubted AND event >= {KEPT_EVENT};
 """
+#: Whether something of a record's crash was kept: of most boots nothing was, and that is asked of each record
+#: that is listed.
+_ANY_KEPT = f"""EXISTS (
+    SELECT 1 FROM records AS kept INDEXED BY panics_kept WHERE kept.type = 'panic' AND NOT kept.doubted
+    AND kept.event >= {KEPT_EVENT} AND kept.boot_id = records.boot_id AND kept.host = records.host
+)"""
 _IN_PART = f"""
     SELECT other.id FROM records AS other
     WHERE (other.signature IS NULL) = {{}} AND other.type = 'panic'
@@ -27,10 +33,10 @@ _IN_PART = f"""
     AND records.type = 'panic' AND NOT records.doubted
     ORDER BY other.identity LIMIT {_MOST}"""
 #: The ids of the other records of a record's crash, as a JSON array.
-OTHERS = f"""(SELECT json_group_array(id) FROM (
+OTHERS = f"""CASE WHEN {_ANY_KEPT} THEN (SELECT json_group_array(id) FROM (
     SELECT id FROM ({_IN_PART.format(0)}) UNION ALL SELECT id FROM ({_IN_PART.format(1)})
     LIMIT {_MOST}
-))"""
+)) ELSE '[]' END"""
 #: Whether a record is a copy of another one. By an index for each record that was kept: there may be as many
 #: as there are crashes.
 COPY = f"""(records.type = 'panic' AND records.event >= {KEPT_EVENT} AND NOT records.doubted AND EXISTS (

@@ -46,6 +46,8 @@ def unpack_body(body: bytes, gaps: Sequence[Sequence[int]], text_length: int) ->
 def parse_gaps(text: str, text_length: int) -> list[list[int]]:
     """Return what is missing of a stored text, as [offset, length]; everything if the disk has
     corrupted that."""
+    if text == "[]":
+        return []
     try:
         found = json.loads(text)
         end = 0
