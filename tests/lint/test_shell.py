@@ -14,6 +14,11 @@ from panicast_build.targets import distros, metadata
 SCRIPTS = [
     *("inv", ".ci/run", "kmod/dist/panicast-ctl"),
     *(str(part.relative_to(ROOT)) for part in sorted(ROOT.glob("kmod/dist/ctl/*.sh"))),
+    *(
+        str(part.relative_to(ROOT))
+        for part in sorted(ROOT.glob("kmod/dist/initramfs/**/*"))
+        if part.is_file()
+    ),
 ]
 
 

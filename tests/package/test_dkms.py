@@ -31,6 +31,11 @@ def versions(machine) -> set[str]:
     }
 
 
+# panicast-ctl initramfs on, and a boot that has sent what was kept of a crash.
+SWITCH = "/etc/panicast/initramfs"
+USED = f"mkdir -p /etc/panicast /var/lib/panicast-ctl && touch {SWITCH} /var/lib/panicast-ctl/kept"
+
+
 def test_life(machine, distro, newer) -> None:
     before = machine.files()
     said = machine.apt("install", DKMS).output
@@ -40,6 +45,7 @@ def test_life(machine, distro, newer) -> None:
     assert machine.run(["modinfo", "-F", "license", module]).output.strip() == "GPL"
     assert machine.run(["man", "--where", "panicast-ctl"]).code == 0
 
+    machine.run(["sh", "-c", USED])
     edited = machine.read(CONFIG) + b"options panicast kib=128\n"
     machine.write({"panicast.conf": edited}, "/etc/modprobe.d")
     machine.add(newer(distro.name).glob("*.deb"))
@@ -47,6 +53,7 @@ def test_life(machine, distro, newer) -> None:
         assert machine.modules(NAME) == [module], step
         assert versions(machine) == {version}, step
         assert machine.read(CONFIG) == edited, step
+        machine.run(["test", "-e", SWITCH])
 
     machine.apt("remove", *PACKAGES)
     assert machine.modules() == []

@@ -155,6 +155,7 @@ doctor() {
 	examine_kdump
 	examine_key
 	examine_kept
+	examine_initramfs
 	examine_kernels
 	echo
 	list_outcomes

@@ -28,6 +28,7 @@ key_new() {
 		rm -f "$KEY_FILE" "$WAIT_FILE"
 		[ ! -e "$MODULE/parameters/key" ] || echo none >"$MODULE/parameters/key"
 		echo "The key is removed, and records are not sealed."
+		initramfs_follow
 		return
 	fi
 	case $id in
@@ -62,6 +63,8 @@ key_new() {
 		echo "Run this after each load of the module: panicast-ctl key load"
 	fi
 	[ ! -d "$MODULE" ] || key_load
+	# a module in the images would send unsealed text
+	initramfs_follow
 }
 
 # Hands the key to the module that is loaded.

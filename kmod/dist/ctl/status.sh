@@ -77,6 +77,7 @@ status() {
 	fi
 	line kdump "$(kdump_says)"
 	line kept "$(kept_says)"
+	line initramfs "$(initramfs_says)"
 	line "secure boot" "$(secure_boot)"
 	if ! built_here; then
 		line "built by" "its package; the next boot's kernel: panicast-ctl doctor --next"
@@ -175,6 +176,7 @@ status_json() {
 	printf ', "key_id": %s' "$(read_or "$MODULE/state/key_id" 0)"
 	printf ', "kdump_armed": %s, "kdump_first": %s' "$(json_true_if kdump_armed)" "$(json_true_if kdump_first)"
 	printf ', "kept_by": [%s]' "$(json_keepers)"
+	printf ', "initramfs": %s' "$(json_true_if in_initramfs)"
 	printf ', "secure_boot": %s' "$(json_text "$(secure_boot)")"
 	printf ', "headers": %s}\n' "$(json_true_if test -e "/lib/modules/$RELEASE/build/Makefile")"
 	all_is_well

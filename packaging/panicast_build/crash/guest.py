@@ -174,6 +174,14 @@ def keep(kit: Kit, nic: str, crashing: Case, next_boot: Case) -> tuple[Outcome, 
         return crashed, _live(kit, nic, next_boot, Path(name) / "next", argv)
 
 
+def with_initrd(kit: Kit, nic: str, case: Case, initrd: bytes) -> Outcome:
+    """Returns a guest whose initramfs a distribution's own maker made."""
+    with tempfile.TemporaryDirectory(prefix="panicast-crash-") as name:
+        made = Path(name) / "initrd"
+        made.write_bytes(initrd)
+        return _live(kit, nic, case, Path(name) / "guest", initrd=made)
+
+
 def _live(
     kit: Kit, nic: str, case: Case, folder: Path, more: Sequence[str] = (), initrd: Path | None = None
 ) -> Outcome:

@@ -26,6 +26,8 @@ from panicast_build.targets.kernels import Kernel
 FOLDER = CACHE / "crash"
 # Our modules: name -> where its source lies in the tree.
 OURS = {"panicast": "kmod", "pc_crash": "tests/smoke/pc_crash", "article": "tests/bench/article"}
+# What lies beside the module's source and is not compiled.
+SCRIPTS = "dist/"
 LKDTM = "lkdtm"  # the kernel's own crash test module
 # What every guest has.
 OWN = (*(f"{name}.ko" for name in OURS), "panicast_seal.ko", f"{LKDTM}.ko")
@@ -112,14 +114,18 @@ class Kit:
 
 def kit(client: docker.DockerClient, kernel: Kernel) -> Kit:
     """Returns the kit of a kernel of the table: see of_image()."""
+    return of_image(client, kernel.name, image(client, kernel), kernel.append, kernel.arch)
+
+
+def image(client: docker.DockerClient, kernel: Kernel) -> str:
+    """Returns the tag of the container image that has a kernel of the table."""
     arguments = {
         "SERIES": kernel.series,
         "FLAVOUR": kernel.flavour,
         "SUITE": kernel.suite,
         "ARCHIVE": kernel.archive,
     }
-    tag = images.build(client, kernel, kernel.recipe, buildargs=arguments)
-    return of_image(client, kernel.name, tag, kernel.append, kernel.arch)
+    return images.build(client, kernel, kernel.recipe, buildargs=arguments)
 
 
 def of_image(client: docker.DockerClient, name: str, tag: str, append: str = "", arch: str = "amd64") -> Kit:
@@ -129,6 +135,7 @@ def of_image(client: docker.DockerClient, name: str, tag: str, append: str = "",
         f"{module}/{file}": path
         for module, folder in OURS.items()
         for file, path in source.files(folder).items()
+        if not file.startswith(SCRIPTS)
     }
     sources |= {path.name: path for path in COMPILED}
     architecture = ARCHITECTURES[arch]

@@ -58,6 +58,9 @@ def test_what_every_package_with_a_module_needs(name: str, box: Container) -> No
     assert {"/usr/lib/modules-load.d/panicast.conf", "/usr/share/man/man8/panicast-ctl.8.gz"} <= set(files)
     units = {f"/usr/lib/systemd/system/panicast{name}.service" for name in ("", "-kept")}
     assert units | {"/usr/lib/systemd/system-preset/85-panicast.preset"} <= set(files)
+    dracut = {f"/usr/lib/dracut/modules.d/45panicast/{name}.sh" for name in ("load", "module-setup")}
+    dracut |= {"/usr/lib/dracut/dracut.conf.d/panicast.conf"}
+    assert dracut | {"/usr/share/panicast/initramfs/contents.sh"} <= set(files)
     parts = {name[5:] for name in source.files("kmod") if name.startswith("dist/ctl/")}
     assert {f"/usr/share/panicast/{part}" for part in parts | {"sysctl.conf"}} <= set(files)
     assert query(box, name, "panicast-common", "-c") == ["/etc/modprobe.d/panicast.conf"]

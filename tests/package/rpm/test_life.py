@@ -15,6 +15,7 @@ VERSION, NEWER = metadata.load().version, "0.99.0"
 PACKAGES = ("panicast-dkms", "panicast-common", "panicast-receiver")
 UNIT = "panicast-receiver.service"
 CONFIGS = ("/etc/modprobe.d/panicast.conf", "/etc/panicast/receiver.toml")
+SWITCH = "/etc/panicast/initramfs"
 # The life, step by step, and the version that is there after each.
 STEPS = (("upgrade", NEWER), ("reinstall", NEWER), ("downgrade", VERSION))
 
@@ -47,6 +48,9 @@ def test_life(name: str, start: Callable, newer: Callable) -> None:
         edits[path] = machine.read(path) + b"# edited\n"
         machine.write({Path(path).name: edits[path]}, str(Path(path).parent))
     machine.run(["systemctl", "enable", UNIT])
+    # panicast-ctl initramfs on, and a boot that has sent what was kept of a crash.
+    used = f"mkdir -p /etc/panicast /var/lib/panicast-ctl && touch {SWITCH} /var/lib/panicast-ctl/kept"
+    machine.run(["sh", "-c", used])
 
     machine.add(newer(machine.distro).glob("*.noarch.rpm"))
     for step, version in STEPS:
@@ -59,6 +63,7 @@ def test_life(name: str, start: Callable, newer: Callable) -> None:
         assert sorted(line.split()[-1] for line in changed) == sorted(CONFIGS), (step, changed)
         enabled = machine.run(["systemctl", "is-enabled", UNIT]).output.strip()
         assert enabled == "enabled", step
+        machine.run(["test", "-e", SWITCH])
 
     machine.do("remove", *PACKAGES, "kernel-devel")
     assert machine.modules() == []
