@@ -14,8 +14,6 @@
 #include "nexthop.h"
 #include "presence.h"
 
-/* What every IPv4 host can take; the metadata must fit into one frame. */
-
 /* Whether the notifiers follow what happens; under RTNL. */
 static bool live;
 
@@ -97,6 +95,42 @@ static void follow_above(struct net_device *dev)
 		follow_above(upper);
 }
 
+static void rearm(struct work_struct *work)
+{
+	pc_netdev_config_changed();
+}
+
+static DECLARE_WORK(rearm_work, rearm);
+
+static int takes_ports(struct net_device *dev, struct netdev_nested_priv *priv)
+{
+	return !!dev->netdev_ops->ndo_add_slave;
+}
+
+/*
+ * A master that has netpoll takes no port that can't do it, such as a newer
+ * kernel's veth.  Nobody says which master a device is about to join: all of
+ * those that we armed let go.  Those that didn't get it are armed again, when
+ * the holder of RTNL is done.
+ */
+static void make_room(const struct net_device *dev)
+{
+	struct netdev_nested_priv priv = {};
+	struct pc_iface *iface;
+
+	if (!(dev->priv_flags & IFF_DISABLE_NETPOLL))
+		return;
+	list_for_each_entry(iface, &pc_ifaces, node) {
+		if (!iface->np || !(takes_ports(iface->dev, &priv) ||
+				    netdev_walk_all_lower_dev(iface->dev,
+							      takes_ports,
+							      &priv)))
+			continue;
+		pc_iface_disarm(iface, "an interface joins it, or another");
+		schedule_work(&rearm_work);
+	}
+}
+
 static int netdev_event(struct notifier_block *nb, unsigned long event,
 			void *ptr)
 {
@@ -110,6 +144,9 @@ static int netdev_event(struct notifier_block *nb, unsigned long event,
 	case NETDEV_CHANGENAME:
 	case NETDEV_CHANGEMTU:
 		follow(dev);
+		break;
+	case NETDEV_JOIN:
+		make_room(dev);
 		break;
 	case NETDEV_CHANGEUPPER:
 		follow_all(dev);
@@ -204,6 +241,7 @@ int pc_netdev_init(void)
 	err = register_inetaddr_notifier(&inetaddr_nb);
 	if (err) {
 		unregister_netdevice_notifier(&netdev_nb);
+		cancel_work_sync(&rearm_work);
 		return err;
 	}
 	rtnl_lock();
@@ -223,4 +261,5 @@ void pc_netdev_exit(void)
 	unregister_inetaddr_notifier(&inetaddr_nb);
 	/* tells the notifier that each device ends, which empties pc_ifaces */
 	unregister_netdevice_notifier(&netdev_nb);
+	cancel_work_sync(&rearm_work);
 }

@@ -455,15 +455,23 @@ static void irq_own(void)
 	in_handler(panics_in_handler);
 }
 
+/* All of the card's interrupts come to the CPU that is to be held. */
+static void interrupt_holder(void)
+{
+	unsigned int number;
+	int irq;
+
+	for (number = 0; (irq = card_irq(number)) > 0; number++)
+		irq_set_affinity_hint(irq, cpumask_of(holder_cpu));
+}
+
 static void irq_other(void)
 {
-	unsigned int number, here = raw_smp_processor_id();
-	int irq;
+	unsigned int here = raw_smp_processor_id();
 
 	set_cpus_allowed_ptr(current, cpumask_of(here));
 	holder_cpu = cpumask_any_but(cpu_online_mask, here);
-	for (number = 0; (irq = card_irq(number)) > 0; number++)
-		irq_set_affinity_hint(irq, cpumask_of(holder_cpu));
+	interrupt_holder();
 	in_handler(holds_handler);
 	panic("another CPU is in the card's interrupt");
 }
@@ -569,6 +577,7 @@ static void stopped_holding(void)
 	set_cpus_allowed_ptr(current, cpumask_of(here));
 	probe_unlocks(holds_holding);
 	WRITE_ONCE(holder_cpu, cpumask_any_but(cpu_online_mask, here));
+	interrupt_holder();
 	beside(sends_to_symbol, "another CPU was stopped with a lock");
 }
 
