@@ -22,7 +22,7 @@ from rich.table import Table
 from panicast_build.core import document, files, progress, tools
 from panicast_build.core.choice import alone, choose
 from panicast_build.core.errors import BuildError, UserError
-from panicast_build.core.paths import DIST, LOGS
+from panicast_build.core.paths import LOGS
 from panicast_build.crash import cases, guest, verdict
 from panicast_build.crash import tree as trees
 from panicast_build.crash.architectures import ARCHITECTURES
@@ -33,7 +33,8 @@ from panicast_build.kernel import folder
 from panicast_build.smoke import vm
 from panicast_build.targets import kernels
 
-REPORT = DIST / "crashes.json"
+# What docs/crashes.md is made from: a later run, of a part only and in another clone, renews its own rows.
+ROWS = document.DOCS / "crashes.json"
 CONSOLES = LOGS / "crashes"
 
 
@@ -89,8 +90,8 @@ def run(kernel: str, nic: str, case: str, tree: str = "", config: str = "") -> N
     """Crashes a guest for each kernel, card and case: comma lists of names, where "" means all.
     With a tree, crashes that source tree's kernel instead: see subjects().
 
-    Adds to dist/crashes.json and so to docs/crashes.md, and keeps the console of each guest that
-    was not heard in the logs. Raises BuildError if there is one, and UserError for an unknown name.
+    Renews its rows of docs/crashes.json, and so docs/crashes.md, and keeps the console of each guest
+    that was not heard in the logs. Raises BuildError if there is one, and UserError for an unknown name.
     """
     chosen = subjects(kernel, tree, config)
     tools.need(vm.QEMU, *{subject.emulator for subject in chosen}, "setpriv")
@@ -167,12 +168,8 @@ def _console(crash: Crash) -> Path:
 
 
 def _remember(crashes: Sequence[Crash]) -> None:
-    """Replaces older crashes of the same kind in dist/crashes.json, and writes docs/crashes.md."""
-    read = json.loads(REPORT.read_text()) if REPORT.exists() else []
-    if not read:
-        progress.say("dist/crashes.json has no earlier crashes: docs/crashes.md has only this run's")
-    # Reports of before there were trees, and places.
-    earlier = [{"built": "", "way": one["case"], "alone": False, **one} for one in read]
+    """Replaces older crashes of the same kind in docs/crashes.json, and writes docs/crashes.md."""
+    earlier = json.loads(ROWS.read_text()) if ROWS.exists() else []
     known = {(one["kernel"], one["nic"], one["case"]): one for one in earlier}
     known |= {(crash.kernel, crash.nic, crash.case): asdict(crash) for crash in crashes}
     rank = {name: place for place, name in enumerate([*kernels.load(), *NICS, *cases.load()])}
@@ -181,8 +178,8 @@ def _remember(crashes: Sequence[Crash]) -> None:
         known[key] for key in sorted(known, key=lambda key: [(rank.get(n, len(rank)), n) for n in key])
     ]
     named = {case.way: _general(case) for case in cases.load().values() if case.names}
-    REPORT.parent.mkdir(exist_ok=True)
-    files.write(REPORT, json.dumps(ordered, indent=1) + "\n")
+    # A line for each, which two branches can change beside each other.
+    files.write(ROWS, "[\n" + ",\n".join(map(json.dumps, ordered)) + "\n]\n")
     document.write("crashes.md", crashes=ordered, named=named, qemu=vm.version())
 
 

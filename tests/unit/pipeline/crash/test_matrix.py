@@ -71,34 +71,49 @@ def test_a_tree_is_crashed_by_its_own_name(tmp_path: Path) -> None:
     assert (subject.name, subject.built) == ("Linux 6.9", tree.BUILT)
 
 
-def test_results_of_before_are_kept_beside_those_of_a_tree(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the rows are that a run renews; the page is beside them."""
     monkeypatch.setattr(document, "DOCS", tmp_path)
-    monkeypatch.setattr(matrix, "REPORT", tmp_path / "crashes.json")
+    monkeypatch.setattr(matrix, "ROWS", tmp_path / "crashes.json")
     monkeypatch.setattr(vm, "version", lambda: "QEMU")
-    old = crash(kernel="7.3")
-    del old["built"]
-    matrix.REPORT.write_text(json.dumps([old]))
-    found = crash(kernel="EL 9.6", built=tree.BUILT)
-    matrix._remember([matrix.Crash(**found)])  # type: ignore[arg-type]
-    assert [(one["kernel"], one["built"]) for one in json.loads(matrix.REPORT.read_text())] == [
-        ("7.3", ""),
-        ("EL 9.6", tree.BUILT),
+    return matrix.ROWS
+
+
+def remember(*crashes: dict[str, object]) -> None:
+    matrix._remember([matrix.Crash(**one) for one in crashes])  # type: ignore[arg-type]
+
+
+def test_a_run_of_a_part_renews_only_its_rows(rows: Path) -> None:
+    remember(crash(), crash(case="nmi", fault="no record"), crash(kernel="EL 9.6", built=tree.BUILT))
+    remember(crash(case="nmi"))
+    found = json.loads(rows.read_text())
+    assert [(one["kernel"], one["case"], one["fault"]) for one in found] == [
+        ("6.1", "sysrq", ""),
+        ("6.1", "nmi", ""),
+        ("EL 9.6", "sysrq", ""),
     ]
+    shown = rows.with_name("crashes.md").read_text()
+    assert "| 6.1 (6.1.0-1-amd64) | 2 of 2 |" in shown and "| EL 9.6 (6.1.0-1-amd64)" in shown
 
 
-def test_a_page_without_earlier_results_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(document, "DOCS", tmp_path)
-    monkeypatch.setattr(matrix, "REPORT", tmp_path / "crashes.json")
-    monkeypatch.setattr(vm, "version", lambda: "QEMU")
-    found = matrix.Crash(**crash())  # type: ignore[arg-type]
-    matrix._remember([found])
-    assert "dist/crashes.json has no earlier crashes" in capsys.readouterr().err
-    matrix._remember([found])
-    assert "no earlier crashes" not in capsys.readouterr().err
+def test_each_crash_is_a_line_that_a_diff_shows(rows: Path) -> None:
+    remember(crash(), crash(case="nmi"))
+    before = rows.read_text().splitlines()
+    remember(crash(case="nmi", seconds=9.0))
+    after = rows.read_text().splitlines()
+    assert [old == new for old, new in zip(before, after, strict=True)] == [True, True, False, True]
+
+
+def test_the_page_is_made_of_the_rows_beside_it() -> None:
+    found = json.loads(matrix.ROWS.read_text())
+    shown = (matrix.ROWS.with_name("crashes.md")).read_text()
+    for kernel in {one["kernel"] for one in found}:
+        of_kernel = [one for one in found if one["kernel"] == kernel]
+        assert f"| {kernel} ({', '.join(dict.fromkeys(one['release'] for one in of_kernel))})" in shown
+    assert sum(shown.count(f"\n| {way} | ") for way in {one["way"] for one in found}) == len(
+        {one["way"] for one in found}
+    )
 
 
 def test_quick_ways_are_those_of_every_test_run() -> None:
