@@ -54,9 +54,12 @@ static int panic_event(struct notifier_block *nb, unsigned long event,
  * A notifier, before all others, and not a kmsg dumper, which comes after them.
  * Other notifiers may hang, take seconds (IPMI), or never return: pvpanic's
  * stops the guest, s390's the machine.  And since 5.18 the kernel logs what
- * panic_print= asks for between the two, so the newest lines would be about
- * every task.  What the kernel logs only later, we add ourselves: its offset in
- * memory, see kaslr.c.
+ * panic_print= asks for between the two.  Measured with panic_print=0x3 and some
+ * 150 tasks: when the first notifier is called, the log ends 2.3 KB after the
+ * panic line (6.1; 2.5 KB on 6.12).  When the dumpers are, it ends 186 KB after
+ * it (219 KB), three times what a record holds.  Without panic_print= only what
+ * other notifiers log lies between: there it was the Kernel Offset, which we add
+ * ourselves, see kaslr.c.
  */
 static struct notifier_block panic_nb = {
 	.notifier_call = panic_event,
