@@ -170,7 +170,7 @@ COMMANDS = {
 }
 #: Say nothing of a record, or no more than those: follow prints the lines of list, drill sends one.
 SILENT = {"serve", "web", "follow", "check-config", "doctor", "collect", "keygen", "drill"}
-SILENT |= {"sockets", "resend", "backup", "restore", "recover", "import"}
+SILENT |= {"alert-test", "sockets", "resend", "backup", "restore", "recover", "import"}
 
 
 @pytest.mark.parametrize("argv", [argv for ways in COMMANDS.values() for argv in ways], ids=" ".join)
@@ -287,6 +287,7 @@ def test_every_path_of_the_page_is_listed(state):
 #: Calls that take words out of the process, and where they are.
 WAYS = {"print", "Popen", "sendto", "sendall", "write_text", "write_bytes", "execv", "execvp"}
 WHO = {
+    "alerts": {"courier"},
     "cli": {"check", "commands", "doctor", "main", "operations", "regroup"},
     "db": {"damage"},
     "meaning": {"process"},

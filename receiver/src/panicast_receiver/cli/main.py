@@ -28,12 +28,12 @@ from ..settings.web import WEB
 from ..sinks.choice import libraries
 from ..text import escape, parse_when
 from ..wire.v1 import TYPES
-from . import check, commands, doctor, group, operations, regroup
+from . import alerts, check, commands, doctor, group, operations, regroup
 from .parser import Parser, parse
 
 _EXIT_CODES = "exit codes: 0 done, 1 failed or not found, 2 wrong flag, setting or configuration file"
 #: Commands that follow the whole configuration; the others only read where the records are.
-_STARTING = ("serve", "web", "collect", "check-config", "doctor", "drill")
+_STARTING = ("serve", "web", "collect", "check-config", "doctor", "drill", "alert-test")
 #: What `collect` uses of the settings.
 _COLLECTING = ("postgresql", "postgresql_file", "nats", "nats_login", "log_level", "stats_s")
 
@@ -299,6 +299,14 @@ def build_parser() -> Parser:
         SETTINGS,
     )
     drill.add_argument("--to", metavar="ADDR", default="", help="send to this address instead of our own")
+    alert = command(
+        "alert-test",
+        "show what each target of alerts is sent, and send it a test",
+        "  panicast-receiver alert-test --dry-run\n  panicast-receiver alert-test oncall\n",
+        [setting for setting in SETTINGS if setting.readers or setting.key == "alerts_file"],
+    )
+    alert.add_argument("target", metavar="TARGET", nargs="*", help="its name (default: all of them)")
+    alert.add_argument("--dry-run", action="store_true", help="only show what would be sent")
     sinks = command(
         "sinks",
         "show each sink's backlog, its last error and the records it refused",
@@ -418,6 +426,8 @@ def _run(args: argparse.Namespace) -> int:
         return collect.run(settings)
     if args.command == "web":
         return web.run(settings)
+    if args.command == "alert-test":
+        return alerts.test(settings, args.target, args.dry_run)
     if args.command == "check-config":
         return check.check_config(settings)
     if args.command == "group" and args.action:

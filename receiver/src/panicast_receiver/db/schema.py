@@ -15,7 +15,21 @@ from ..errors import ReceiverError
 from ..log import logger
 from ..records.record import id_of
 from ..wire.v1 import identity_of
-from . import boots, changes, copies, crashes, damage, groups, keys, numbers, retention, tallies, turns, words
+from . import (
+    alerts,
+    boots,
+    changes,
+    copies,
+    crashes,
+    damage,
+    groups,
+    keys,
+    numbers,
+    retention,
+    tallies,
+    turns,
+    words,
+)
 
 FILE_NAME = "panicast.db"
 #: What is said of a question that had no more time.
@@ -44,7 +58,7 @@ CREATE TABLE aside (
     PRIMARY KEY (sink, identity)
 ) WITHOUT ROWID;
 CREATE INDEX host_state ON records (boot_id, host) WHERE type IN ('hello', 'bye');
-{keys.SCHEMA}{crashes.SCHEMA}{turns.SCHEMA}{changes.SCHEMA}{words.SCHEMA}{groups.SCHEMA}
+{keys.SCHEMA}{crashes.SCHEMA}{turns.SCHEMA}{changes.SCHEMA}{words.SCHEMA}{groups.SCHEMA}{alerts.SCHEMA}
 CREATE INDEX records_by_signature ON records (signature, number, received_ns, host, kernel, title);
 CREATE INDEX records_by_type ON records (type, number);
 """

@@ -7,6 +7,8 @@ import socket
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..alerts import courier, rules
+from ..alerts.decide import Alerts
 from ..errors import ReceiverError, UsageError
 from ..secretfile import place
 from ..settings import Settings
@@ -21,6 +23,7 @@ class Ready(NamedTuple):
 
     keys: Keys
     sinks: Sequence[Sink]
+    rules: rules.Rules
 
 
 def prepare(settings: Settings) -> Ready:
@@ -34,7 +37,14 @@ def prepare(settings: Settings) -> Ready:
     keys = keys_of(settings)
     for name in parse_interfaces(settings.interface):
         _find(name, settings.listen)
-    return Ready(keys, chosen(settings))
+    told = rules.load(settings.alerts_file) if settings.alerts_file else rules.Rules()
+    for target in told.target:
+        # Secrets can be read, and what is made of them too.
+        courier.made(target, courier.made_up())
+    sinks = chosen(settings, rules.files(told))
+    if settings.alerts_file:
+        sinks.append(Alerts(told, settings.state_path(writing=True)))
+    return Ready(keys, sinks, told)
 
 
 def keys_of(settings: Settings) -> Keys:

@@ -16,6 +16,7 @@ from typing import Callable
 import sdnotify
 
 from .. import log, orders, stats
+from ..alerts import courier
 from ..assembly.intake import Intake
 from ..assembly.reassembly import Limits
 from ..assembly.spill import Spill
@@ -25,6 +26,7 @@ from ..capture.bpf import programs_for
 from ..capture.ring import RingCapture
 from ..capture.udp import UdpCapture
 from ..db import schema
+from ..db.boots import Ages
 from ..db.damage import DamagedError, is_damage
 from ..db.retention import Retention
 from ..db.store import Store
@@ -114,6 +116,9 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         for feeder in feeders:
             feeder.start()
             logger.info("records are told to: %s", feeder.name)
+        if settings.alerts_file:
+            ages = Ages(settings.silent_s, settings.retire_days)
+            stack.callback(courier.begin(ready.rules, store.path.parent, ages, store.is_usable))
         alive = _Supervisor(store.path.parent, listener, committer, answerer, settings, reread, count).run()
         for feeder in feeders:
             feeder.stop()

@@ -65,6 +65,7 @@ class Settings:
     webhook: str
     webhook_file: str
     webhook_format: str
+    alerts_file: str
     syslog: str
     journal: bool
     postgresql: str

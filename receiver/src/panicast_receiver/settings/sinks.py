@@ -60,6 +60,18 @@ SINKS: tuple[Setting, ...] = (
         check=one_of(*WEBHOOK_FORMATS),
     ),
     Setting(
+        "alerts_file",
+        str,
+        "",
+        "FILE",
+        "File with the rules of alerts: who is told of new crashes, regressions, hosts that crash again "
+        "and again and hosts that are silent, and how. docs/receiver.md shows one; `panicast-receiver "
+        "alert-test` tries it. Empty: none.",
+        check=absolute,
+        form="the absolute path of a file",
+        example="/etc/panicast/alerts.toml",
+    ),
+    Setting(
         "syslog",
         str,
         "",

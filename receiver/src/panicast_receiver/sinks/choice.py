@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,11 +41,12 @@ def libraries() -> Iterator[None]:
 
 
 @libraries()
-def chosen(settings: Settings) -> list[Sink]:
-    """Return the sinks. Raises ReceiverError if one cannot be made."""
+def chosen(settings: Settings, secrets: Sequence[Path] = ()) -> list[Sink]:
+    """Return the sinks. Raises ReceiverError if one cannot be made. The hook may not read the other
+    ``secrets``."""
     sinks: list[Sink] = []
     if settings.hook:
-        sinks.append(Hook(settings.hook, _secrets(settings)))
+        sinks.append(Hook(settings.hook, [*_secrets(settings), *(path.absolute() for path in secrets)]))
     if url := webhook_url(settings):
         sinks.append(Webhook(url, settings.webhook_format))
     if settings.syslog:

@@ -10,7 +10,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import Any, Callable, cast
@@ -60,34 +60,38 @@ class Webhook:
         self.name = "webhook"
         self.most = 1
         self._url = url
-        # In logs, pages and the database: a path or a login may be all that keeps others from writing there.
-        parts = urlsplit(url)
-        self._shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self._form = FORMATS[form]
 
     def deliver(self, batch: Sequence[Notice]) -> None:
         """See Sink."""
         for notice in batch:
-            self._post(notice)
+            body = json.dumps(self._form(notice)).encode()
+            post(self._url, body, {"Content-Type": "application/json"})
 
-    def _post(self, notice: Notice) -> None:
-        request = urllib.request.Request(
-            self._url,
-            json.dumps(self._form(notice)).encode(),
-            {"Content-Type": "application/json", "User-Agent": "panicast-receiver"},
-        )
-        try:
-            # Raises for all but 2xx; the URL's scheme was checked before.
-            with _OPENER.open(request, timeout=_TIMEOUT_S) as answer:
-                answer.read(1)
-        except urllib.error.HTTPError as error:
-            with error:
-                said = f"{self._shown} answers {error.code} {error.reason}"
-                if error.code in _REFUSALS:
-                    raise Refused(said) from error
-                raise Away(said, _seconds(error.headers.get("Retry-After", ""))) from error
-        except HTTPException as error:
-            raise OSError(f"{self._shown}: {type(error).__name__}") from error
+
+def shown(url: str) -> str:
+    """Return what logs, pages and the database say of an address: a path or a login may be all that
+    keeps others from writing there."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
+    """Post to an http or https address. Raises Refused if the other side will never accept it, and
+    OSError."""
+    request = urllib.request.Request(url, body, {"User-Agent": "panicast-receiver", **headers})
+    try:
+        # Raises for all but 2xx; the URL's scheme was checked before.
+        with _OPENER.open(request, timeout=_TIMEOUT_S) as answer:
+            answer.read(1)
+    except urllib.error.HTTPError as error:
+        with error:
+            said = f"{shown(url)} answers {error.code} {error.reason}"
+            if error.code in _REFUSALS:
+                raise Refused(said) from error
+            raise Away(said, _seconds(error.headers.get("Retry-After", ""))) from error
+    except HTTPException as error:
+        raise OSError(f"{shown(url)}: {type(error).__name__}") from error
 
 
 class _NoRedirection(urllib.request.HTTPRedirectHandler):

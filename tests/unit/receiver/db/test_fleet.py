@@ -46,7 +46,7 @@ def record(kind, host, boot, event, at, text="", **meta):
         frames=1,
         time_ns=START,
         received_ns=START + at * SECOND,
-        text_length=len(text),
+        text_length=len(text.encode()),
         metadata="".join(f"{key}={value}\n" for key, value in {**told, **meta}.items()).encode(),
         runs=(Run(0, text.encode()),) if text else (),
         source=Source(ip="10.0.0.7", iface="eth0"),

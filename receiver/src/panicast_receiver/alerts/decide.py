@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Decides what there is to tell of the records that come, and of the hosts that are silent.
+
+It is a sink like the others, so it misses no record; but what it makes of them it writes down in the
+database. What is known of a group, a kernel or a host is written in the same transaction, so each is
+told once however often a record comes.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from ..db import keys, numbers, schema
+from ..db.boots import Ages
+from ..db.reader import Reader
+from ..db.writing import transaction
+from ..sinks import Notice
+from ..sinks.webhook import ALERT_SEVERITIES
+from ..text import escape, iso_time, shorten
+from .rules import KINDS, Rules
+
+_NS = 1_000_000_000
+_HOUR_NS = 3600 * _NS
+#: Days for which alerts are kept; characters of a name that is remembered or told.
+_KEPT_DAYS, _LONGEST = 30, 255
+#: About a state: somebody looks after it, and hears of what gets worse in the digest.
+_QUIET = ("acknowledged", "resolved")
+
+
+class Alerts:
+    """The sink. Raises sqlite3.Error."""
+
+    def __init__(self, rules: Rules, state_dir: Path) -> None:
+        self.name = "alerts"
+        self.most = 256
+        self._rules = rules
+        self._path = state_dir / schema.FILE_NAME
+
+    def deliver(self, batch: Sequence[Notice]) -> None:
+        """See Sink."""
+        now_ns = time.time_ns()
+        with closing(schema.open_writer(self._path)) as db, transaction(db):
+            begin(db, now_ns)
+            for notice in batch:
+                for alert in self._of_record(db, notice.record, now_ns):
+                    _write(db, alert, now_ns)
+            db.execute("DELETE FROM alerts WHERE at_ns < ?", (now_ns - _KEPT_DAYS * 24 * _HOUR_NS,))
+
+    def _of_record(
+        self, db: sqlite3.Connection, record: Mapping[str, Any], now_ns: int
+    ) -> list[dict[str, Any]]:
+        signature = record["signature"]
+        # What is not believed wakes nobody; what was kept of a crash that was heard was told of.
+        if not signature or record["doubted"] or (record["kept"] and record["same_crash"]):
+            return []
+        group = db.execute("SELECT records, hosts FROM groups WHERE signature = ?", (signature,)).fetchone()
+        if group is None:
+            return []
+        records, hosts = group
+        kernel = record["release"] or (record["crash"] or {}).get("kernel", "")
+        found = []
+        level, known = len(str(records)) - 1, _told(db, "group", signature)
+        new_kernel = _once(db, "kernel", f"{signature} {kernel}"[:_LONGEST], now_ns) if kernel else False
+        if record["regression"] and _once(db, "regression", record["identity"], now_ns):
+            found.append("regression")
+        elif known is None:
+            found.append("first")
+        elif new_kernel:
+            found.append("kernel")
+        elif level > known[0]:
+            found.append("tenfold")
+        if known is None or level > known[0]:
+            _remember(db, "group", signature, level, now_ns)
+        if self._again_and_again(db, record["host"], now_ns):
+            found.append("host")
+        facts = {
+            "severity": ALERT_SEVERITIES.get(record["type"], "info"),
+            "type": record["type"],
+            "title": shorten(record["title"], _LONGEST),
+            "signature": signature,
+            "host": shorten(record["host"], _LONGEST),
+            "kernel": shorten(kernel, _LONGEST),
+            "records": records,
+            "hosts": hosts,
+            "state": record["group_state"],
+            "record": record["id"],
+        }
+        return [
+            {**facts, "kind": kind, "about": facts["host"] if kind == "host" else signature}
+            for kind in found
+            if record["group_state"] != "muted"
+        ]
+
+    def _again_and_again(self, db: sqlite3.Connection, host: str, now_ns: int) -> bool:
+        rules = self._rules
+        window_ns = int(rules.host_hours * _HOUR_NS)
+        told = _told(db, "host", host)
+        if told and told[1] > now_ns - window_ns:
+            return False
+        order = f"ORDER BY number DESC LIMIT {2 * rules.host_crashes + 8}"
+        source = keys.either("host = ?1 AND number >= ?2", order)
+        sql = f"SELECT count(DISTINCT coalesce(boot_id, identity)) FROM {source} WHERE type = 'panic'"
+        (crashes,) = db.execute(sql, (host, numbers.since(now_ns - window_ns))).fetchone()
+        if crashes < rules.host_crashes:
+            return False
+        _remember(db, "host", host, crashes, now_ns)
+        return True
+
+
+def begin(db: sqlite3.Connection, now_ns: int) -> None:
+    """At first, take all that has been as told."""
+    if not _once(db, "begun", "", now_ns):
+        return
+    # What came in the last minutes is what the first records are about.
+    before = (now_ns, now_ns - 600 * _NS)
+    db.execute(
+        "INSERT OR IGNORE INTO told SELECT 'group', signature, length(records) - 1, ? FROM groups "
+        "WHERE first_ns < ?",
+        before,
+    )
+    db.execute(
+        "INSERT OR IGNORE INTO told SELECT 'kernel', substr(signature || ' ' || kernel, 1, 255), 1, ? "
+        "FROM group_names JOIN groups USING (signature) WHERE kernel != '' AND first_ns < ?",
+        before,
+    )
+
+
+def look_for_silent(rules: Rules, state_dir: Path, ages: Ages) -> None:
+    """Write an alert if many hosts are silent, and again when they are twice as many."""
+    now_ns = time.time_ns()
+    with closing(Reader(state_dir)) as reader:
+        states = reader.host_states(ages, now_ns)
+        silent = states.get("silent", 0)
+        named = [one["host"] for one in reader.hosts(ages, now_ns, "silent", limit=3)] if silent else []
+    with closing(schema.open_writer(state_dir / schema.FILE_NAME)) as db, transaction(db):
+        told = _told(db, "silent", "") or (0, 0)
+        if silent < max(rules.silent_hosts, 2 * told[0]):
+            if told[0] and silent < told[0] // 2:
+                _remember(db, "silent", "", 0 if silent < rules.silent_hosts else silent, now_ns)
+            return
+        _remember(db, "silent", "", silent, now_ns)
+        heard = sum(count for state, count in states.items() if state != "retired")
+        names = ", ".join(named) + (" …" if silent > len(named) else "")
+        alert = {
+            "kind": "silent",
+            "about": "silent",
+            "severity": "critical",
+            "type": "",
+            "title": shorten(f"{silent:,} of {heard:,} hosts are silent: {names}", _LONGEST),
+            **dict.fromkeys(("signature", "host", "kernel", "state", "record"), ""),
+            "records": 0,
+            "hosts": silent,
+        }
+        _write(db, alert, now_ns)
+
+
+def line(alert: Mapping[str, Any]) -> str:
+    """Return an alert in one line, for people."""
+    said = f"{KINDS[alert['kind']]}: {alert['title'] or 'no reason given'}"
+    if alert["kind"] == "silent":
+        return escape(said)
+    if alert["kind"] == "host":
+        return escape(f"{alert['host']} crashes again and again: {alert['title']}")
+    where = f"{alert['host']}" + (f", kernel {alert['kernel']}" if alert["kernel"] else "")
+    records = f"{alert['records']:,} record{'' if alert['records'] == 1 else 's'}"
+    hosts = f"{alert['hosts']:,} host{'' if alert['hosts'] == 1 else 's'}"
+    return escape(f"{said} ({where}; {records} of {hosts})")
+
+
+def is_quiet(alert: Mapping[str, Any]) -> bool:
+    """Tell whether somebody looks after this already, so that the digest is enough."""
+    return alert["state"] in _QUIET and alert["kind"] in ("kernel", "tenfold", "first")
+
+
+def _write(db: sqlite3.Connection, alert: dict[str, Any], now_ns: int) -> None:
+    document = {**alert, "at": iso_time(now_ns), "line": line(alert)}
+    db.execute("INSERT INTO alerts (at_ns, document) VALUES (?, ?)", (now_ns, json.dumps(document)))
+
+
+def _told(db: sqlite3.Connection, kind: str, about: str) -> tuple[int, int] | None:
+    sql = "SELECT value, at_ns FROM told WHERE kind = ? AND about = ?"
+    row = db.execute(sql, (kind, about)).fetchone()
+    return (row[0], row[1]) if row else None
+
+
+def _remember(db: sqlite3.Connection, kind: str, about: str, value: int, now_ns: int) -> None:
+    db.execute("INSERT OR REPLACE INTO told VALUES (?, ?, ?, ?)", (kind, about, value, now_ns))
+
+
+def _once(db: sqlite3.Connection, kind: str, about: str, now_ns: int) -> bool:
+    """Tell whether this is new; from now on it is not."""
+    sql = "INSERT OR IGNORE INTO told VALUES (?, ?, 1, ?)"
+    return db.execute(sql, (kind, about, now_ns)).rowcount > 0
