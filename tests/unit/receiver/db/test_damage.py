@@ -505,3 +505,18 @@ def test_who_worked_as_the_service_has_its_own_umask_again(tmp_path):
         assert os.umask(0o022) == 0o022
     finally:
         os.umask(before)
+
+
+def test_the_log_goes_before_its_file(tmp_path, monkeypatch):
+    """Else a new file would take it for its own, if it is cut off in between."""
+    for suffix in ("", "-wal"):
+        (tmp_path / f"{NAME}{suffix}").touch()
+    moved, rename = [], Path.rename
+
+    def note_and_rename(path, target):
+        moved.append(path.name)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", note_and_rename)
+    damage.set_aside(tmp_path / NAME)
+    assert moved == [f"{NAME}-wal", NAME]

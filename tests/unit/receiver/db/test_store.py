@@ -426,3 +426,15 @@ def test_a_greeting_goes_behind_what_tells_of_a_crash():
     hello, panic = replace(raw_record(), type="hello"), raw_record()
     handoff.put([hello, panic])
     assert [one.type for one in handoff.take(2, 0)] == ["panic", "hello"]
+
+
+def test_a_sink_that_takes_nothing_for_long_gets_one_when_it_is_back(store, tmp_path):
+    store.at_once = lambda record: False
+    cursors.begin(store._db, "hook")
+    cursors.feed_only(tmp_path, ["hook"])
+    store.write([raw_record(identity=bytes([n]) * 20) for n in range(5)])
+    assert store.let_go(256)[0] == 1
+    assert [store.let_go(256)[0] for _ in range(9)] == [0] * 9
+    newest = Reader(tmp_path).changed_since(0, Query())[-1].changed
+    cursors.move(store._db, "hook", cursors.begin(store._db, "hook"), newest, [], [])
+    assert store.let_go(256)[0] == 1

@@ -6,19 +6,24 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_decrypt
 
+from panicast_receiver.db.store import Store
 from panicast_receiver.records.record import Reply, Source, headerless
 from panicast_receiver.service.answerer import Answerer
+from panicast_receiver.service.committer import Committer
+from panicast_receiver.service.handoff import Handoff
 from panicast_receiver.wire import answer as wire
 from panicast_receiver.wire.sealing import SharedKey, seal_datagram
 from panicast_receiver.wire.v1 import decode
 
 from ..conftest import PATIENCE_S, udp_frame
+from ..db.test_store import partial
 from ..ipv6 import RECEIVER, SENDER
 
 ANSWERS = json.loads((Path(__file__).parents[3] / "wire/answers.json").read_text())
@@ -284,3 +289,14 @@ def with_checksum(frame):
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return frame[:24] + (0xFFFF - total).to_bytes(2, "big") + frame[26:]
+
+
+def test_what_is_whole_only_later_is_answered_then(tmp_path, test_frames):
+    answered = []
+    with closing(Store(tmp_path)) as store:
+        for frames in (test_frames[:-1], test_frames[-1:]):
+            handoff = Handoff()
+            handoff.put([partial(frames)])
+            handoff.close()
+            Committer(handoff, store, answer=answered.append).run()
+    assert [record.complete for record in answered] == [True]

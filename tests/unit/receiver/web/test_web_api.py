@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from schemathesis import GenerationMode
 
 from panicast_receiver import stats
+from panicast_receiver.db.store import Store
 from panicast_receiver.errors import UsageError
 from panicast_receiver.web import parameters
 
@@ -309,3 +310,15 @@ def test_counts_of_a_service_that_is_gone_are_not_shown(tmp_path):
     stats.remove(tmp_path)
     assert list(tmp_path.iterdir()) == []
     stats.write(tmp_path / "nowhere", counted)
+
+
+def test_a_parameter_that_is_given_twice_is_named():
+    with pytest.raises(UsageError, match="limit is given twice"):
+        parameters.parse([("limit", "1"), ("limit", "2")], KNOWN)
+
+
+def test_a_stream_begins_now_after_an_event_of_another_database(tmp_path):
+    """Whose numbers were higher: the file was replaced since."""
+    Store(tmp_path).close()
+    with website(tmp_path) as site, listening(site, Last_Event_ID="9" * 18) as stream:
+        assert [stream.readline(), stream.readline()] == [b"retry: 3000\n", b"id: 0\n"]

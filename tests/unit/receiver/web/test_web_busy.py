@@ -19,7 +19,7 @@ from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError
 from panicast_receiver.web import database
 from panicast_receiver.web.database import Database, check
-from panicast_receiver.web.sending import MOST
+from panicast_receiver.web.sending import LARGE, MOST
 from panicast_receiver.web.visitors import Visitors
 
 from ..conftest import PATIENCE_S, wait_until
@@ -195,3 +195,12 @@ def test_what_stays_open_to_look_at_is_the_file_that_has_the_name(tmp_path):
     with pytest.raises(ReceiverError):
         asyncio.run(looked.look())
     looked.close()
+
+
+def test_one_visitor_has_one_long_answer_after_the_other(tmp_path):
+    with closing(Store(tmp_path)) as store:
+        long = record("panic", "h", 1, 1, 1, "x" * 2 * LARGE)
+        store.write([long])
+    with website(tmp_path) as site:
+        answers = [site.ask(f"/api/v1/records/{long.id}") for _ in range(MOST + 2)]
+    assert {answer.status for answer in answers} == {200} and len(answers[0].body) > LARGE
