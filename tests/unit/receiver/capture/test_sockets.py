@@ -89,3 +89,13 @@ def test_without_systemd_the_command_says_what_it_is_for(cli):
 
 def test_the_unit_keeps_as_many_as_are_made():
     assert f"FileDescriptorStoreMax={sockets.MOST}\n" in UNIT.read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it makes packet sockets")
+def test_a_socket_that_waits_for_its_filter_hears_nothing():
+    with sockets.make() as made, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        made.setblocking(False)
+        # On the loopback it would be there when this returns.
+        other.sendto(b"x", ("127.0.0.1", 9))
+        with pytest.raises(BlockingIOError):
+            made.recv(2000)
