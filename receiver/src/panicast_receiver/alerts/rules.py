@@ -92,6 +92,10 @@ def _text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _is_mail(text: str) -> bool:
+    return text.isprintable() and "@" in text
+
+
 def _number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 8760
 
@@ -100,7 +104,7 @@ def _passes(check: Callable[[str], object]) -> Callable[[Any], bool]:
     def passes(value: Any) -> bool:
         try:
             check(value)
-        except (ValueError, AttributeError):
+        except (ValueError, TypeError, AttributeError, RecursionError):
             return False
         return True
 
@@ -118,11 +122,11 @@ _TOP: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 }
 _OF_TARGET: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "name": ("a word", lambda value: _text(value) and value.isidentifier() and len(value) < 32),
-    "format": (f"one of {', '.join(FORMATS)}", lambda value: value in FORMATS),
+    "format": (f"one of {', '.join(FORMATS)}", lambda value: _text(value) and value in FORMATS),
     "url": ("an http or https address", _passes(web_address)),
     "url_file": ("a path, or the name of a credential", _text),
     "key_file": ("a path, or the name of a credential", _text),
-    "to": ("an array of mail addresses", lambda value: _texts(value) and all("@" in one for one in value)),
+    "to": ("an array of mail addresses", lambda value: _texts(value) and all(map(_is_mail, value))),
     "sender": ("a mail address", lambda value: _text(value) and value.isprintable()),
     "sendmail": ("an absolute path", _passes(absolute)),
     "template": ("JSON", _passes(json.loads)),

@@ -135,7 +135,9 @@ def absolute(text: str) -> None:
 
 def web_address(text: str) -> None:
     """Return an http or https URL, or nothing. Raises ValueError."""
-    if text and not (text.startswith(("http://", "https://")) and urlsplit(text).hostname):
+    parts = urlsplit(text)
+    # A port that there cannot be is a ValueError, too.
+    if text and not (text.startswith(("http://", "https://")) and parts.hostname and parts.port != 0):
         raise ValueError(text)
 
 
