@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from .. import programs, stats
 from ..capture.holder import holders
-from ..db import schema
+from ..db import damage, schema
 from ..service import memory
 from ..settings import Settings
 from ..settings.kinds import host_and_port, parse_interfaces
@@ -155,7 +155,7 @@ def _database(state_dir: Path) -> Finding:
             f"{path} cannot be read, or does not exist yet", "start the service, or run this as root"
         )
     try:
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True, factory=damage.Connection) as database:
             (answer,) = database.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
         return Finding(f"{path} cannot be read: {error}", "run this as root, or see the service's log")

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 from ..errors import ReceiverError
 
@@ -31,6 +31,18 @@ class DamagedError(ReceiverError):
 
 class GoneError(sqlite3.DatabaseError):
     """Another file has the name of the open one, or none has."""
+
+
+class Connection(sqlite3.Connection):
+    """Raises an error of SQLite's for each that SQLite finds."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """See sqlite3.Connection."""
+        try:
+            return super().execute(sql, parameters)
+        except UnicodeDecodeError as error:
+            # SQLite names what is malformed, in bytes that the disk has changed. Python expects text.
+            raise sqlite3.DatabaseError("malformed database schema") from error
 
 
 def is_damage(error: Exception, path: Path, beat: Callable[[], None] = lambda: None) -> bool:

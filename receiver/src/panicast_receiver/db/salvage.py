@@ -18,7 +18,7 @@ from typing import Any
 
 from ..errors import ReceiverError
 from ..records.record import id_of
-from . import schema
+from . import damage, schema
 
 _MAGIC = b"SQLite format 3\0"
 _PAGE_SIZE = 4096
@@ -35,6 +35,12 @@ _KINDS: dict[type, Sequence[str]] = {
     str: ("id", "format", "type", "host", "header_host", "gaps"),
     int: ("flags", "frames", "received_ns", "text_length"),
 }
+#: What it may lack: where the disk has made something else of that, the column's default stands.
+_MAY_LACK: dict[type, Sequence[str]] = {
+    bytes: ("boot_id", "metadata"),
+    str: ("source_mac", "source_ip", "source_iface"),
+    int: ("event", "time_ns", "restored"),
+}
 
 
 def rows(path: Path) -> Iterator[_Row]:
@@ -42,18 +48,24 @@ def rows(path: Path) -> Iterator[_Row]:
 
     If the log is intact, its pages come before the file's.
     """
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as connection:
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(_opened(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     columns, forgotten = _columns(), _forgotten(path)
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             for values in _Pages(data).rows():
                 row: _Row = {**columns, **dict(zip(columns, values))}
+                for kind, names in _MAY_LACK.items():
+                    row.update((name, columns[name]) for name in names if not isinstance(row[name], kind))
                 if _is_record(row) and row["identity"] not in forgotten:
                     yield row if len(values) >= len(columns) else _as_of_now(row)
     except (OSError, ValueError) as error:
         # ValueError: the file is empty.
         raise ReceiverError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, factory=damage.Connection)
 
 
 def _columns() -> dict[str, Any]:
@@ -75,7 +87,7 @@ def _as_of_now(row: _Row) -> _Row:
 
 def _forgotten(path: Path) -> set[bytes]:
     found: set[bytes] = set()
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as connection:
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(_opened(path)) as connection:
         for (identity,) in connection.execute("SELECT identity FROM forgotten"):
             found.add(identity)
     return found

@@ -205,7 +205,7 @@ def explain(error: sqlite3.Error, path: Path) -> str:
     if "interrupted" in text:
         return TOO_LONG
     if "locked" in text:
-        return f"{path} is locked by another program ({text})"
+        return f"{path} is locked by another program ({text}); `lslocks` names it"
     return f"{path}: {text}"
 
 
@@ -268,7 +268,9 @@ def make(path: Path, beat: Callable[[], None] = lambda: None) -> sqlite3.Connect
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5, check_same_thread=False)
+    return sqlite3.connect(
+        uri, uri=True, isolation_level=None, timeout=5, check_same_thread=False, factory=damage.Connection
+    )
 
 
 def _set_up(connection: sqlite3.Connection, path: Path) -> None:
@@ -363,7 +365,7 @@ def open_reader(path: Path, older: bool = False) -> tuple[sqlite3.Connection, bo
 
 
 def _checked_reader(uri: str, path: Path, older: bool) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5)
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5, factory=damage.Connection)
     try:
         _check_version(connection, path, allow_new=False, allow_older=older)
     except BaseException:
