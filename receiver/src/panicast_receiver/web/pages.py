@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 import jinja2
 from aiohttp import web
@@ -46,6 +46,8 @@ _VIEWS = {"/": "Records", "/groups": "Crashes", "/hosts": "Hosts"}
 _KNOWN_S = 365 * 86400
 #: The name under which a reader changes groups.
 _NAME_COOKIE = "panicast_name"
+#: No form of ours has more.
+_MOST_FIELDS = 16
 
 
 def _environment() -> jinja2.Environment:
@@ -238,7 +240,7 @@ class Pages:
         )
 
     async def _change_group(self, request: web.Request) -> web.Response:
-        told = {name: str(text).replace("\r\n", "\n") for name, text in (await request.post()).items()}
+        told = {name: text.replace("\r\n", "\n") for name, text in (await _form_of(request)).items()}
         await self._site.change(request, told, "page")
         answer = web.Response(status=303, headers={"Location": request.path})
         # Kept by the browser, so that nobody writes it twice.
@@ -280,8 +282,8 @@ class Pages:
         return self._page(request, "login.html", wrong=False, to=request.query.get("to", ""))
 
     async def _take_token(self, request: web.Request) -> web.Response:
-        form = await request.post()
-        token, to = str(form.get("token", "")), str(form.get("to", ""))
+        form = await _form_of(request)
+        token, to = form.get("token", ""), form.get("to", "")
         if not self._site.try_token(request, token.strip()):
             return self._page(request, "login.html", status=401, wrong=True, to=to)
         answer = web.Response(status=303, headers={"Location": f"{self._site.base}{inside(to)}"})
@@ -327,3 +329,15 @@ def _with(request: web.Request, **changes: str) -> str:
     """Return the query string of a request with some of it changed; "" removes a parameter."""
     pairs = {name: text for name, text in {**request.query, **changes}.items() if text}
     return "?" + urlencode(pairs)
+
+
+async def _form_of(request: web.Request) -> Mapping[str, str]:
+    """Return the fields of a form, in the encoding that browsers give ours; none of another's.
+
+    Raises HTTPBadRequest for what no browser sends. aiohttp's own parser raises all kinds of errors then.
+    """
+    try:
+        body = (await request.read()).decode()
+        return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+    except (ValueError, ConnectionError, web.RequestPayloadError) as error:
+        raise web.HTTPBadRequest(text="this is not what a form of this page sends") from error

@@ -59,7 +59,9 @@ def run(settings: Settings) -> int:
 def _is_about_us(line: logging.LogRecord) -> bool:
     """Tell whether a line of the log is not about a request that is no HTTP: anybody may send any
     number of those."""
-    return not (line.exc_info and isinstance(line.exc_info[1], HttpProcessingError))
+    return not (
+        line.exc_info and isinstance(line.exc_info[1], (HttpProcessingError, web.RequestPayloadError))
+    )
 
 
 def application(site: Site, visitors: Visitors) -> web.Application:

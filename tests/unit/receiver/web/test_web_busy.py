@@ -36,15 +36,26 @@ def _timed(site, path):
     return time.monotonic() - began
 
 
-@pytest.mark.parametrize("request_line", [b"\x16\x03\x01 TLS", b"GET / HTTP/1.1\r\nContent-Length: -5"])
-def test_what_is_no_request_fills_no_log(tmp_path, request_line):
+_FORM = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n"
+
+
+@pytest.mark.parametrize(
+    "request_lines",
+    [
+        b"\x16\x03\x01 TLS\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
+        _FORM + b"Content-Encoding: deflate\r\n\r\nxxxx",
+        _FORM + b"Content-Type: application/x-www-form-urlencoded\r\n\r\n\xff\xfe=1",
+    ],
+)
+def test_what_is_no_request_fills_no_log(tmp_path, request_lines):
     Store(tmp_path).close()
     with website(tmp_path) as site:
         for _ in range(3):
             connection = site.connect()
             connection.connect()
             with closing(connection):
-                connection.sock.sendall(request_line + b"\r\n\r\n")
+                connection.sock.sendall(request_lines)
                 assert b" 400 " in connection.sock.recv(4096)
         site.process.terminate()
         said = site.process.stderr.read()
