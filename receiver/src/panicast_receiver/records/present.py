@@ -15,6 +15,8 @@ _HEADINGS = ("ID", "RECEIVED (UTC)", "TYPE", "HOST", "STATE", "REASON")
 #: Hosts of a group, on a terminal.
 _FEW_HOSTS = 10
 _SHOWN_ELSEWHERE = frozenset({"host", "reason"})
+#: Characters of the widest column: one name that somebody made up must not widen all rows.
+_WIDEST = 64
 
 
 def state(summary: dict[str, Any]) -> str:
@@ -56,9 +58,12 @@ def table(summaries: Sequence[dict[str, Any]], headings: bool = True) -> str:
 
 
 def aligned(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    """Return rows under headings in aligned columns, escaped; nothing if there are no rows."""
+    """Return rows under headings in aligned columns, escaped; nothing if there are no rows.
+
+    What is longer than a column may be is printed whole, and moves the rest of its own row only.
+    """
     rows = [*([headings] if headings else []), *([escape(cell) for cell in row] for row in cells)]
-    widths = [max(map(len, column)) for column in zip(*rows)]
+    widths = [min(_WIDEST, max(map(len, column))) for column in zip(*rows)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
     return "".join(line + "\n" for line in lines)
 
@@ -192,7 +197,7 @@ def header(summary: dict[str, Any]) -> str:
     if summary["boot_id"]:
         lines.append(("boot id", f"{summary['boot_id']}, event {summary['event']}"))
     lines += [(key, value) for key, value in summary["meta"].items() if key not in _SHOWN_ELSEWHERE]
-    width = max(len(escape(name)) for name, _ in lines) + 1
+    width = min(_WIDEST, max(len(escape(name)) for name, _ in lines)) + 1
     return "".join(f"{escape(name) + ':':<{width}} {escape(value)}".rstrip() + "\n" for name, value in lines)
 
 

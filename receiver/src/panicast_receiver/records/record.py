@@ -25,6 +25,8 @@ KEPT = "kept"
 UNKNOWN_KEEPER = "unknown"
 #: printk cuts its own lines at 1 KiB.
 _LONGEST_REASON = 1024
+#: Bytes of a DNS name; Linux's own have 64. Each list is as wide as its longest name.
+_LONGEST_NAME = 255
 _PANIC_LINE = re.compile(rb"Kernel panic - not syncing: ([^\n]{0,%d})" % _LONGEST_REASON)
 
 
@@ -105,14 +107,16 @@ class Record:
 
     @cached_property
     def host(self) -> str:
-        """Return the whole node name from the metadata if it begins like the name in the header,
-        else the header's.
+        """Return the whole node name from the metadata if it begins like the name in the header
+        and is no longer than names are, else the header's.
 
         The header has only 32 bytes of it, but a host's own key stands for those.
         """
         stated = self.meta.get("host", "")
-        begins = stated.encode("utf-8", "backslashreplace")[:HOST_BYTES].decode("utf-8", "replace")
-        return stated if begins == self.header_host or not self.header_host else self.header_host
+        name = stated.encode("utf-8", "backslashreplace")
+        begins = name[:HOST_BYTES].decode("utf-8", "replace")
+        fits = len(name) <= _LONGEST_NAME and begins == (self.header_host or begins)
+        return stated if fits else self.header_host
 
     @cached_property
     def mac(self) -> str | None:
