@@ -80,6 +80,7 @@ class Settings:
     web_base: str
     web_token_file: str
     web_names: str
+    web_proxy: bool
 
     def __init__(self, values: Mapping[str, Value], file: Path | None = None) -> None:
         """``file`` is where they were read; None where no file is."""

@@ -67,4 +67,13 @@ WEB: tuple[Setting, ...] = (
         form="host names, separated by commas",
         example="logs.example.org",
     ),
+    Setting(
+        "web_proxy",
+        bool,
+        False,
+        "",
+        "A reverse proxy on this machine shows the page: visitors are told apart by the address "
+        "that it adds to X-Forwarded-For. Without one that header is ignored, because any user of "
+        "this machine can write it.",
+    ),
 )

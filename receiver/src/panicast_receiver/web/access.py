@@ -26,10 +26,14 @@ _INSIDE = re.compile(r"/(?:[!-.0-\[\]-~][!-\[\]-~]*)?")
 
 
 class Access:
-    """The rules of one page. ``token`` is None if none is needed."""
+    """The rules of one page. ``token`` is None if none is needed. If ``behind_proxy``, a proxy on
+    this machine says who visits."""
 
-    def __init__(self, token: str | None, names: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, token: str | None, names: frozenset[str] = frozenset(), behind_proxy: bool = False
+    ) -> None:
         self.token = token
+        self.behind_proxy = behind_proxy
         self._names = names | {"localhost"}
         self.sessions = Sessions()
         self.tries = Tries()
@@ -94,11 +98,12 @@ def of(settings: Settings) -> Access:
     to others."""
     address, _ = host_and_port(settings.web_listen)
     if settings.web_token_file:
-        return Access(_read_token(place(settings.web_token_file)), parse_names(settings.web_names))
+        token = _read_token(place(settings.web_token_file))
+        return Access(token, parse_names(settings.web_names), settings.web_proxy)
     if not ipaddress.ip_address(address).is_loopback:
         raise UsageError(
             f"web_listen {settings.web_listen} lets other machines read all records without a token. "
             "Name a file with one in web_token_file: (umask 077 && openssl rand -hex 32 > FILE), owned "
             "by panicast-web; or listen on 127.0.0.1 and put a web server with a login in front of it"
         )
-    return Access(None, parse_names(settings.web_names))
+    return Access(None, parse_names(settings.web_names), settings.web_proxy)

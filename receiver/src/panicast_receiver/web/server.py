@@ -28,7 +28,6 @@ from .live import Feed
 from .pages import Pages
 from .sending import Sending
 from .site import Site, add_headers, status_of
-from .tries import whose
 from .visitors import Visitors
 
 #: Seconds between signs of life to systemd, and for requests that are being answered when we stop.
@@ -72,7 +71,7 @@ def application(site: Site, visitors: Visitors) -> web.Application:
     async def answer(request: web.Request, handler: _Handler) -> web.StreamResponse:
         """Refuse or answer a request; report errors in the form that the reader wants."""
         visitors.heard(request.protocol)
-        VISITOR.set(whose(request.remote or "", request.headers.get("X-Forwarded-For", "")))
+        VISITOR.set(site.visitor(request))
         try:
             site.check(request)
             if site.is_open(request):

@@ -83,6 +83,11 @@ class Site(NamedTuple):
         resource = request.match_info.route.resource
         return resource is not None and resource.canonical in [f"{self.base}{path}" for path in _OPEN]
 
+    def visitor(self, request: web.Request) -> str:
+        """Return the address by which somebody is counted."""
+        forwarded = request.headers.get("X-Forwarded-For", "") if self.access.behind_proxy else ""
+        return whose(request.remote or "", forwarded)
+
     def has_session(self, request: web.Request) -> bool:
         """Tell whether this visitor may read without giving the token."""
         return self.access.may_read(request.cookies.get(COOKIE, ""))
@@ -108,8 +113,7 @@ class Site(NamedTuple):
         """Tell whether it is the token. Raises the answer for somebody who was wrong too often."""
         tries = self.access.tries
         cookie = request.cookies.get(KNOWN_COOKIE, "")
-        address = whose(request.remote or "", request.headers.get("X-Forwarded-For", ""))
-        who = cookie if tries.knows(cookie) else address
+        who = cookie if tries.knows(cookie) else self.visitor(request)
         is_token = self.access.is_token(token)
         # Others guess from the address of a program that is known here, behind a proxy or on this machine.
         if is_token and tries.knows(who):

@@ -143,7 +143,7 @@ def test_a_stream_ends_after_a_while(tmp_path, monkeypatch):
 
 def test_who_keeps_all_streams_gives_one_to_the_next_visitor(tmp_path):
     Store(tmp_path).close()
-    with website(tmp_path) as site, ExitStack() as stack:
+    with website(tmp_path, "--web-proxy") as site, ExitStack() as stack:
 
         def listen(who):
             connection = site.connect()

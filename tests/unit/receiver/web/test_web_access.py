@@ -154,7 +154,7 @@ def test_a_login_leads_back_to_what_was_asked_for(guarded):
 def test_who_is_wrong_too_often_waits_and_nobody_else_does(state, token_file):
     """Through a proxy of this machine, which says who asks; by the form and by the header."""
     form = {"Content_Type": "application/x-www-form-urlencoded"}
-    with website(state, "--web-token-file", str(token_file)) as site:
+    with website(state, "--web-token-file", str(token_file), "--web-proxy") as site:
 
         def login(address, token, **headers):
             return site.ask(
@@ -285,6 +285,15 @@ def test_many_addresses_together_are_limited_but_not_who_was_right_before():
     assert 0 < tries.wait_s("operator") <= 6
     now[0] += 60
     assert tries.wait_s("operator") == 0
+
+
+def test_without_a_proxy_nobody_says_himself_who_he_is(state, token_file):
+    with website(state, "--web-token-file", str(token_file)) as site:
+        told = [
+            site.ask("/metrics", Authorization="Bearer wrong", X_Forwarded_For=f"10.0.0.{number}").status
+            for number in range(12)
+        ]
+    assert told == [401] * 10 + [429] * 2
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ def test_who_does_not_read_keeps_neither_memory_nor_others_from_long_answers(tmp
         large = record("panic", "h", 1, 1, 1, "\x01" * (1 << 20))
         store.write([large])
     path = f"/api/v1/records/{large.id}"
-    with website(tmp_path) as site, contextlib.ExitStack() as stack:
+    with website(tmp_path, "--web-proxy") as site, contextlib.ExitStack() as stack:
         assert site.ask(path).status == 200
         before = _memory_kib(site)
         for number in range(150):
