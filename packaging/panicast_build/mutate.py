@@ -54,7 +54,7 @@ ALSO = {
     "db": ("test_security.py", "service/test_keeping.py", "service/test_adversity.py"),
     "settings": ("cli/test_cli.py", "cli/test_check.py", "service/test_keeping.py", "sinks/test_telling.py"),
     "core": ("test_trusted.py",),
-    "targets": ("test_trusted.py",),
+    "targets": ("test_trusted.py", "release", "build", "test_tasks.py"),
     "repository": ("test_trusted.py",),
 }
 #: What mutmut writes of a mutant with which all tests pass, or which no test comes to; and of one not tried.
