@@ -451,7 +451,7 @@ def test_what_waits_for_its_turn_is_kept_no_longer_and_what_no_sink_was_told_of_
     write(store, *(record("panic", "a", 1, n, n, SYSRQ) for n in range(1, 6)), record("hello", "a", 1, 9, 9))
     few = Retention(days=1, per_host=1)
     assert store.expire(few, time.time_ns()) == 1 and store.undelivered == 0, "hello alone is old and told"
-    assert store.expire(few, time.time_ns() + UNDELIVERED_NS) == 5 and store.undelivered == 5
+    assert store.expire(few, time.time_ns() + UNDELIVERED_NS, step_s=60) == 5 and store.undelivered == 5
     write(store, *(record("panic", "b", 2, n, n, "x" * 100) for n in range(1, 200)))
     while store.expire(Retention(size=150_000), time.time_ns()):
         pass
