@@ -14,9 +14,15 @@ _lib.ZSTD_compress.argtypes = [
     *(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int),
 ]
 _lib.ZSTD_decompress.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t]
+_lib.ZSTD_getFrameContentSize.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+_lib.ZSTD_getFrameContentSize.restype = ctypes.c_ulonglong
 _lib.ZSTD_isError.argtypes = [ctypes.c_size_t]
 _lib.ZSTD_getErrorName.argtypes = [ctypes.c_size_t]
 _lib.ZSTD_getErrorName.restype = ctypes.c_char_p
+
+
+#: What libzstd says of a frame that does not say its size, and of what is none.
+_UNKNOWN, _NO_FRAME = (1 << 64) - 1, (1 << 64) - 2
 
 
 class ZstdError(Exception):
@@ -27,6 +33,14 @@ def _checked(size: int) -> int:
     if _lib.ZSTD_isError(size):
         raise ZstdError(_lib.ZSTD_getErrorName(size).decode())
     return size
+
+
+def frame_content_size(data: bytes) -> int:
+    """The bytes that a frame says it holds; -1 if it does not say."""
+    size: int = _lib.ZSTD_getFrameContentSize(data, len(data))
+    if size == _NO_FRAME:
+        raise ZstdError("error when determining content size")
+    return -1 if size == _UNKNOWN else size
 
 
 class ZstdCompressor:

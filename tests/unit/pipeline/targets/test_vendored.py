@@ -32,6 +32,7 @@ def test_frames_are_those_of_zstandard(data: bytes, level: int) -> None:
     ours = stand_in.ZstdCompressor(level=level).compress(data)
     assert zstandard.ZstdDecompressor().decompress(ours) == data
     theirs = zstandard.ZstdCompressor(level=level).compress(data)
+    assert stand_in.frame_content_size(theirs) == zstandard.frame_content_size(ours) == len(data)
     assert stand_in.ZstdDecompressor().decompress(theirs, max_output_size=max(len(data), 1)) == data
 
 
@@ -40,6 +41,11 @@ def test_what_does_not_fit_is_refused(data: bytes) -> None:
     if data:
         with pytest.raises(stand_in.ZstdError):
             stand_in.ZstdDecompressor().decompress(data, max_output_size=10)
+
+
+def test_what_is_no_frame_has_no_size() -> None:
+    with pytest.raises(stand_in.ZstdError):
+        stand_in.frame_content_size(b"no frame")
 
 
 def test_modules_come_with_their_licence() -> None:
