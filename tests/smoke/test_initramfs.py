@@ -18,6 +18,8 @@ from panicast_build.engine.container import Container
 from panicast_build.smoke import vm
 from panicast_build.targets import kernels
 
+from ..nightly import rows
+
 # What is on the command line has the last word.
 EARLY = Case(
     name="initramfs",
@@ -67,7 +69,7 @@ def lists(box: Container, maker: str) -> str:
     return box.run(["sh", "-c", f"! [ -e /image ] || {lister} /image; mv /image /listed"], check=False).output
 
 
-@pytest.mark.parametrize("maker", MAKERS)
+@pytest.mark.parametrize("maker", rows({name: (name,) for name in MAKERS}, ["initramfs-tools"]))
 def test_a_crash_before_the_root_is_mounted_is_heard(client: docker.DockerClient, maker: str) -> None:
     tools.need(vm.QEMU, "setpriv")
     kernel = kernels.load()["6.1"]
