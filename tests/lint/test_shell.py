@@ -40,6 +40,7 @@ def test_maintainer_scripts(component: metadata.Component, tmp_path: Path) -> No
     for name, text in rendered.items():
         if text.startswith(b"#!/bin/sh"):
             scripts.append(tmp_path / name)
+            scripts[-1].parent.mkdir(parents=True, exist_ok=True)
             scripts[-1].write_bytes(text)
     assert scripts
     shellcheck(*scripts)
