@@ -82,7 +82,7 @@ def test_a_service_that_finds_its_file_damaged_sets_it_aside_and_hears(serve, cl
         (root,) = database.execute(sql, (what,)).fetchone()
     if what == "a word":
         # SQLite's complaint holds it, and so is no text.
-        path.write_bytes(path.read_bytes().replace(b"CREATE TABLE", b"CREATE T\xc3BLE", 1))
+        path.write_bytes(path.read_bytes().replace(b"CREATE TABLE", b"CREATE T\xc3BLE"))
     else:
         tear(path, 1 if what == "the first page" else root)
     receiver = serve("--syslog", "udp:127.0.0.1:9")
