@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -69,6 +70,44 @@ def test_links_come_up_by_where_the_card_is(root: Path) -> None:
         'ACTION=="add", SUBSYSTEM=="net", DEVPATH=="/devices/pci0000:00/0000:00:03.0/virtio*/net/*", '
         'RUN+="/usr/sbin/ip link set dev $name up"\n'
     )
+
+
+@pytest.mark.parametrize(
+    ("missing", "says"),
+    [
+        ("", ""),
+        ("ip", "ip is missing"),
+        ("hook-functions", "goes without it"),
+        ("copy_exec", "goes without it"),
+    ],
+)
+def test_an_image_is_made_whatever_goes_wrong_in_the_hook(root: Path, missing: str, says: str) -> None:
+    """A kernel's update ends with it: dpkg would stop there."""
+    functions = root / "usr/share/initramfs-tools/hook-functions"
+    functions.parent.mkdir(parents=True)
+    if missing != "hook-functions":
+        functions.write_text(
+            "manual_add_modules() { :; }\ncopy_exec() { [ %s != copy_exec ]; }\n" % (missing or 1)
+        )
+    contents = root / "usr/share/panicast/initramfs/contents.sh"
+    contents.parent.mkdir(parents=True)
+    contents.write_text((DIST / "initramfs/contents.sh").read_text().replace("/sys/", f"{root}/sys/"))
+    (root / "etc/panicast").mkdir(parents=True)
+    (root / "etc/panicast/initramfs").touch()
+    contents.write_text(contents.read_text().replace("/etc/", f"{root}/etc/"))
+    tools = root / "bin"
+    tools.mkdir()
+    for name in ("sh", "sed", "sort", "cat", "readlink", "basename", "mkdir", "rm", "grep", "ip"):
+        if name != missing:
+            (tools / name).symlink_to(str(shutil.which(name) or "/bin/true"))
+    script = (DIST / "initramfs/hook").read_text().replace("/usr/share/", f"{root}/usr/share/")
+    argv = ["/bin/sh", "-c", script, "hook"]
+    env = {"PATH": str(tools), "DESTDIR": str(root / "image")}
+    ran = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0
+    assert says in ran.stderr and bool(ran.stderr) == bool(says)
+    rule = root / "image/lib/udev/rules.d/90-panicast.rules"
+    assert rule.exists() == (not missing)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@
 . /usr/share/panicast/initramfs/contents.sh
 
 check() {
-	panicast_wanted || return 1
+	panicast_wanted && require_binaries ip || return 1
 }
 
 depends() {
