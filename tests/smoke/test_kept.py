@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import docker
+import pytest
 
 from panicast_build.core import tools
 from panicast_build.crash import guest, verdict
 from panicast_build.crash.cases import Case
 from panicast_build.crash.kit import kit
-from panicast_build.smoke import vm
-from panicast_build.targets import kernels
+from panicast_build.smoke import uefi, vm
+from panicast_build.targets import distros, kernels
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
 
@@ -70,3 +71,39 @@ def test_what_was_kept_arrives_once(client: docker.DockerClient, tmp_path: Path)
         store.write(found)
     (entry,) = Reader(tmp_path).select(Query(folded=True))
     assert {entry.summary["id"], *entry.summary["same_crash"]} == {one.id for one in found}
+
+
+# The network is there: the record arrives, and the firmware has the crash too.
+BY_FIRMWARE = Case(name="kept-efi", modules=("efi_pstore",), life=600)
+NEXT_BOOT_BY_FIRMWARE = replace(
+    BY_FIRMWARE,
+    after="""
+        mkdir -p /tmp
+        mount -t pstore pstore /sys/fs/pstore
+        ls -l /sys/fs/pstore > /dev/console
+        panicast-ctl kept > /dev/console 2>&1
+        panicast-ctl kept > /dev/console 2>&1
+    """,
+    command="reboot -f",
+)
+
+
+@pytest.mark.nightly
+def test_what_uefi_firmware_kept_is_one_crash_with_what_the_network_brought(
+    client: docker.DockerClient, tmp_path: Path
+) -> None:
+    tools.need(vm.QEMU, "setpriv")
+    made = kit(client, kernels.load()["6.12"])
+    firmware = uefi.chain(client, distros.get("debian-12"))
+    crashed, next_boot = guest.keep(made, "virtio-net-pci", BY_FIRMWARE, NEXT_BOOT_BY_FIRMWARE, firmware)
+    assert not verdict.fault(BY_FIRMWARE, crashed), str(crashed)
+    (sent,) = (one for one in verdict.records(crashed.frames) if one.type == "panic")
+    found = [one for one in verdict.records(next_boot.frames) if one.type == "panic"]
+    assert [(one.kept, one.complete, one.boot_id) for one in found] == [("pstore", True, sent.boot_id)], str(
+        next_boot
+    )
+    assert next_boot.console.count("Sent what ") == 1 and "Nothing new was kept" in next_boot.console
+    with closing(Store(tmp_path)) as store:
+        store.write([sent, *found])
+    (entry,) = Reader(tmp_path).select(Query(folded=True))
+    assert {entry.summary["id"], *entry.summary["same_crash"]} == {sent.id, found[0].id}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -165,11 +166,22 @@ def hibernate(kit: Kit, nic: str, case: Case) -> tuple[Outcome, Outcome]:
         return asleep, _live(kit, nic, case, Path(name) / "awake", argv)
 
 
-def keep(kit: Kit, nic: str, crashing: Case, next_boot: Case) -> tuple[Outcome, Outcome]:
-    """Returns a guest that crashes, and one that boots with the memory that the first one left behind."""
+def keep(
+    kit: Kit, nic: str, crashing: Case, next_boot: Case, firmware: Path | None = None
+) -> tuple[Outcome, Outcome]:
+    """Returns a guest that crashes, and one that boots with the memory that the first one left behind.
+
+    With a UEFI firmware (a folder with plain-code.fd and plain-vars.fd), what the first one leaves
+    behind are the firmware's variables instead.
+    """
     with tempfile.TemporaryDirectory(prefix="panicast-crash-") as name:
-        kept = f"memory-backend-file,id=kept,size={MEMORY_MIB}M,mem-path={name}/memory,share=on"
-        argv = ["-object", kept, "-machine", "memory-backend=kept"]
+        if firmware:
+            variables = shutil.copyfile(firmware / "plain-vars.fd", Path(name) / "variables")
+            flash = f"if=pflash,format=raw,readonly=on,file={firmware / 'plain-code.fd'}"
+            argv = ["-drive", flash, "-drive", f"if=pflash,format=raw,file={variables}"]
+        else:
+            kept = f"memory-backend-file,id=kept,size={MEMORY_MIB}M,mem-path={name}/memory,share=on"
+            argv = ["-object", kept, "-machine", "memory-backend=kept"]
         crashed = _live(kit, nic, crashing, Path(name) / "crashed", argv)
         return crashed, _live(kit, nic, next_boot, Path(name) / "next", argv)
 

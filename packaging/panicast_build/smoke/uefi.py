@@ -38,9 +38,9 @@ BOOT_FOLDER = "EFI/BOOT"
 
 
 def chain(client: docker.DockerClient, distro: Distro) -> Path:
-    """Returns the folder of the firmware (code.fd, vars.fd with Microsoft's keys) and the signed
-    loaders (shimx64.efi, mmx64.efi, grubx64.efi), from the distro's own packages. Cached: do not
-    write to it.
+    """Returns the folder of the firmware (code.fd, vars.fd with Microsoft's keys; plain-code.fd,
+    plain-vars.fd without Secure Boot) and the signed loaders (shimx64.efi, mmx64.efi, grubx64.efi),
+    from the distro's own packages. Cached: do not write to it.
 
     Raises UserError for a distro whose loaders are not Debian's.
     """
