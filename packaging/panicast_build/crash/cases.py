@@ -59,7 +59,6 @@ class Case:
     nmi: bool = False
     machine: str = ""
     driver: str = ""
-    series: tuple[str, ...] = ()
     quick: bool = False
     named: str = ""
     way: str = ""
