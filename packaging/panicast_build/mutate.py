@@ -3,7 +3,8 @@
 notice.
 
 mutmut makes those of Python, only inside functions and in a copy of the tree; those of the C
-encoder are chosen (CHOSEN). What a test runs in another process runs without the mistake.
+encoder are chosen (CHOSEN). What a test runs in another process runs without the mistake. What
+mypy refuses counts as noticed, because tests/lint runs it.
 """
 
 from __future__ import annotations
@@ -37,13 +38,20 @@ PROGRAMS = {
     "packaging/panicast_build": "tests/unit/pipeline",
 }
 SOURCES = "src"
+#: What mypy reads of each program, as in tests/lint; and what it must not ask of a file that has each
+#: function many times: a comment of which one mistake has no need, a type that another mistake took away.
+TYPES = {
+    "receiver/src/panicast_receiver": "receiver/pyproject.toml",
+    "packaging/panicast_build": "pyproject.toml",
+}
+LENIENT = ("--no-warn-unused-ignores", "--disable-error-code=has-type")
 #: Without PATH: the code that neither waits nor asks another machine.
 PURE = (
     *(
         f"receiver/src/panicast_receiver/{room}"
-        for room in ("wire", "assembly", "records", "meaning", "db", "settings")
+        for room in ("wire", "assembly", "records", "meaning", "db", "settings", "alerts")
     ),
-    *(f"packaging/panicast_build/{room}" for room in ("core", "targets", "repository")),
+    *(f"packaging/panicast_build/{room}" for room in ("core", "targets", "repository", "release")),
     "kmod",
 )
 #: Tests of a room that lie beside its own.
@@ -57,8 +65,14 @@ ALSO = {
     "targets": ("test_trusted.py", "release", "build", "test_tasks.py"),
     "repository": ("test_trusted.py",),
 }
-#: What mutmut writes of a mutant with which all tests pass, or which no test comes to; and of one not tried.
-UNNOTICED, UNTRIED = (0, 5, 33), (None, 2, 34)
+#: What mutmut writes of a mutant with which all tests pass, or which no test comes to; of one not tried; and
+#: of one that mypy refuses.
+UNNOTICED, UNTRIED, REFUSED = (0, 5, 33), (None, 2, 34), 37
+#: Lines with messages: how they are spelled is no behaviour. Whether they are raised or said is decided by
+#: the lines around them.
+MESSAGES = (r"^\s*raise ", r"^\s*(print|say|progress\.say|logger\.\w+)\(")
+#: The mutants of a file by the last digit of their numbers, a sample first: mutmut begins anew for each part.
+PARTS = ("7", "53", "190", "8642")
 CHOSEN = ROOT / "tests/unit/kmod/mutants.toml"
 C_TESTS = {
     name: [f"tests/unit/kmod/test_{test}.py" for test in tests]
@@ -71,10 +85,11 @@ C_TESTS = {
 
 
 class Score(NamedTuple):
-    """The result for a room: how many mistakes were noticed, how many were tried, and the names of
-    those that were not noticed."""
+    """The result for a room: how many mistakes were noticed, how many of those by mypy, how many
+    were tried, and the names of those that were not noticed."""
 
     killed: int
+    refused: int
     tried: int
     survivors: tuple[str, ...]
 
@@ -99,7 +114,8 @@ def score(codes: Mapping[str, int | None]) -> Score:
     count."""
     tried = {name: code for name, code in codes.items() if code not in UNTRIED}
     survivors = sorted(name for name, code in tried.items() if code in UNNOTICED)
-    return Score(len(tried) - len(survivors), len(tried), tuple(survivors))
+    refused = sum(code == REFUSED for code in tried.values())
+    return Score(len(tried) - len(survivors), refused, len(tried), tuple(survivors))
 
 
 def tests_of(room: str) -> list[str]:
@@ -116,11 +132,10 @@ def tests_of(room: str) -> list[str]:
 
 def _of_python(room: str, until: float, log: Path) -> Score:
     with copied(room) as folder:
-        # A tenth of the mutants after another, by their numbers, until the time is up: what was tried then is
-        # a sample of all of them.
-        for digit in "7531908642":
+        # One part after another until the time is up: what was tried then is a sample.
+        for digits in PARTS:
             left = until - time.monotonic()
-            if left <= 0 or not _mutmut(folder, f"*__mutmut_*{digit}", left, log):
+            if left <= 0 or not _mutmut(folder, f"*__mutmut_*[{digits}]", left, log):
                 break
         found = score(_codes(folder))
         with log.open("a") as file:
@@ -144,16 +159,20 @@ def copied(room: str) -> Iterator[Path]:
         moved.parent.mkdir(exist_ok=True)
         (folder / program).rename(moved)
     where = f"{SOURCES}/{Path(room).relative_to(Path(_program(room)).parent)}"
+    strict = ["--config-file", TYPES[_program(room)], "--output=json", *LENIENT]
     wanted = {
         "source_paths": [SOURCES],
         "only_mutate": [where if where.endswith(".py") else f"{where}/*.py"],
         "also_copy": sorted(path.name for path in folder.iterdir() if path.name not in (SOURCES, "tests")),
         "pytest_add_cli_args_test_selection": tests_of(room),
         "pytest_add_cli_args": ["-q", "-x"],
+        "do_not_mutate_patterns": list(MESSAGES),
+        "type_check_command": [sys.executable, "-m", "mypy", *strict, where],
     }
     settings = folder / "pyproject.toml"
     text = settings.read_text()
     text = text.replace('pythonpath = ["packaging", "receiver/src"]', f'pythonpath = ["{SOURCES}"]')
+    text = text.replace('mypy_path = "packaging"', f'mypy_path = "{SOURCES}"')
     # JSON's lists of strings are TOML's.
     lines = [f"{key} = {json.dumps(value)}" for key, value in wanted.items()]
     flags = ("use_git_change_detection = false", "track_dependencies = false")
@@ -230,7 +249,7 @@ def _of_c(until: float) -> Score:
                 survivors.append(f"{one.file}: {one.old} -> {one.new}")
     finally:
         shutil.rmtree(folder)
-    return Score(tried - len(survivors), tried, tuple(survivors))
+    return Score(tried - len(survivors), 0, tried, tuple(survivors))
 
 
 def _passes(mistake: Mistake, folder: Path) -> bool:
@@ -247,11 +266,11 @@ def _passes(mistake: Mistake, folder: Path) -> bool:
 
 def _show(scores: Mapping[str, Score]) -> None:
     table = Table(box=SIMPLE)
-    for head in ("room", "tried", "noticed", "share"):
+    for head in ("room", "tried", "noticed", "by mypy", "share"):
         table.add_column(head, justify="left" if head == "room" else "right")
     for room, one in [*scores.items(), ("all", total(scores.values()))]:
         share = f"{100 * one.killed / one.tried:.0f} %" if one.tried else "-"
-        table.add_row(room, str(one.tried), str(one.killed), share)
+        table.add_row(room, str(one.tried), str(one.killed), str(one.refused), share)
     Console(soft_wrap=True).print(table)
     for room, one in scores.items():
         for name in one.survivors:
@@ -262,5 +281,5 @@ def total(scores: Iterable[Score]) -> Score:
     """Returns the sum of the scores."""
     sums: Counter[str] = Counter()
     for one in scores:
-        sums.update(killed=one.killed, tried=one.tried)
-    return Score(sums["killed"], sums["tried"], ())
+        sums.update(killed=one.killed, refused=one.refused, tried=one.tried)
+    return Score(sums["killed"], sums["refused"], sums["tried"], ())

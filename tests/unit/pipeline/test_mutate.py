@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-import json
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,25 @@ from panicast_build.core.paths import ROOT
 
 def test_what_was_not_tried_does_not_count() -> None:
     codes = {"a.x_f__mutmut_1": 1, "a.x_f__mutmut_2": 0, "a.x_f__mutmut_3": None, "a.x_g__mutmut_1": 33}
-    found = mutate.score({**codes, "a.x_g__mutmut_2": -24, "a.x_g__mutmut_3": 2})
-    # A test fails, or takes too long; of what survives none does, or none comes there.
-    assert found == mutate.Score(2, 4, ("a.x_f__mutmut_2", "a.x_g__mutmut_1"))
-    assert mutate.total([found, mutate.Score(5, 5, ())])[:2] == (7, 9)
+    found = mutate.score({**codes, "a.x_g__mutmut_2": -24, "a.x_g__mutmut_3": 2, "a.x_g__mutmut_4": 37})
+    # A test fails, or takes too long, or mypy refuses it; of what survives none does, or none comes there.
+    assert found == mutate.Score(3, 1, 5, ("a.x_f__mutmut_2", "a.x_g__mutmut_1"))
+    assert mutate.total([found, mutate.Score(5, 0, 5, ())])[:3] == (8, 1, 10)
+
+
+def test_each_mistake_is_in_one_part() -> None:
+    assert sorted("".join(mutate.PARTS)) == list("0123456789")
+
+
+def test_only_lines_with_messages_are_left_out() -> None:
+    def left_out(line: str) -> bool:
+        return any(re.search(pattern, line) for pattern in mutate.MESSAGES)
+
+    assert left_out('    raise UserError(f"{room}: no room")') and left_out(
+        '    logger.info("%d lost", lost)'
+    )
+    assert left_out('        progress.say("done")') and left_out('print("done")')
+    assert not left_out("    if raise_limit(size) > 3:") and not left_out('    told = say("done")')
 
 
 def test_a_room_and_a_file_of_it_have_the_same_tests() -> None:
@@ -60,5 +76,10 @@ def test_the_copy_is_as_mutmut_wants_it(tmp_path: Path, monkeypatch: pytest.Monk
         assert {path.name for path in sources.iterdir()} == {"panicast_receiver", "panicast_build"}
         text = (folder / "pyproject.toml").read_text()
         assert f'pythonpath = ["{mutate.SOURCES}"]' in text
-        assert f"only_mutate = {json.dumps(['src/panicast_receiver/wire/*.py'])}" in text
+        wanted = tomllib.loads(text)["tool"]["mutmut"]
+        assert wanted["only_mutate"] == ["src/panicast_receiver/wire/*.py"]
+        assert wanted["do_not_mutate_patterns"] == list(mutate.MESSAGES)
+        # mypy's settings are those of the program, and there.
+        command = wanted["type_check_command"]
+        assert (folder / command[command.index("--config-file") + 1]).is_file() and "mypy" in command
     assert list(tmp_path.iterdir()) == []
