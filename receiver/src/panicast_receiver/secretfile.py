@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 
 from .errors import ReceiverError, UsageError
 
+#: A header: a name of RFC 9110's characters, and printable ASCII.
+_HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):[ \t]*([ -~]*)")
 #: Where systemd leaves the credentials of a unit, which it guards itself (systemd.exec(5), LoadCredential=).
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
 #: Where root finds them while the units run.
@@ -50,6 +53,18 @@ def read_line(name: str, what: str) -> str:
     if len(lines) != 1:
         raise UsageError(f"{path}: right is one line: {what}")
     return lines[0]
+
+
+def read_headers(name: str) -> dict[str, str]:
+    """Return the HTTP headers that such a file lists. Raises ReceiverError."""
+    path = place(name)
+    headers = {}
+    for line in filter(None, map(str.strip, read_secret(path, "the headers"))):
+        match = _HEADER.fullmatch(line)
+        if not match:
+            raise UsageError(f"{path}: right are lines NAME: VALUE")
+        headers[match[1]] = match[2]
+    return headers
 
 
 def _is_credential(path: Path) -> bool:

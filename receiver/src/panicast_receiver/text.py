@@ -43,6 +43,18 @@ def shorten(text: str, most: int) -> str:
     return data[: most - 3].decode("utf-8", "ignore") + "…"
 
 
+def newest(text: str, most: int) -> str:
+    """Return the text's last lines, as many as fit into so many bytes of UTF-8; then they begin with ….
+
+    The newest lines of a log hold the crash.
+    """
+    data = text.encode("utf-8", "backslashreplace")
+    if len(data) <= most:
+        return text
+    cut = data[-most:]
+    return "…\n" + cut[cut.find(b"\n") + 1 :].decode("utf-8", "ignore")
+
+
 def render_log(text: bytes, colour: bool) -> str:
     """Return kernel log text for reading: ``<6>`` prefixes as words, everything escaped, optionally
     coloured."""
@@ -74,6 +86,13 @@ def iso_time(time_ns: int | None) -> str | None:
     seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
     moment = datetime.fromtimestamp(seconds, timezone.utc).replace(tzinfo=None)
     return f"{moment.isoformat()}.{nanoseconds:09d}Z"
+
+
+def nanoseconds(iso: str) -> int:
+    """Return the nanoseconds since the epoch of such a text."""
+    whole, _, fraction = iso.rstrip("Z").partition(".")
+    moment = datetime.fromisoformat(whole).replace(tzinfo=timezone.utc)
+    return (moment - _EPOCH) // timedelta(seconds=1) * 1_000_000_000 + int(fraction.ljust(9, "0")[:9])
 
 
 def ago(time_ns: int, now_ns: int) -> str:

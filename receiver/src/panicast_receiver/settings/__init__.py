@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Callable
 
 from ..errors import UsageError
+from .exports import EXPORTS
 from .intake import INTAKE
 from .keeping import KEEPING
 from .kinds import Setting, Value
@@ -31,7 +32,7 @@ else:
 CONFIG_FILE = Path("/etc/panicast/receiver.toml")
 SYSTEM_STATE_DIR = Path("/var/lib/panicast")
 #: Those that `serve` uses, and with those of `web` all of them.
-SERVE: tuple[Setting, ...] = (*INTAKE, *KEEPING, *SINKS, *RUNNING)
+SERVE: tuple[Setting, ...] = (*INTAKE, *KEEPING, *SINKS, *EXPORTS, *RUNNING)
 SETTINGS: tuple[Setting, ...] = (*SERVE, *WEB)
 
 
@@ -72,6 +73,14 @@ class Settings:
     postgresql_file: str
     nats: str
     nats_login: str
+    loki: str
+    loki_headers: str
+    otlp: str
+    otlp_headers: str
+    s3: str
+    s3_endpoint: str
+    s3_region: str
+    s3_login: str
     silent_s: float
     retire_days: float
     log_level: str

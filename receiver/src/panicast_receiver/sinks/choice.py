@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from ..secretfile import place, read_line
+from ..secretfile import place, read_headers, read_line
+from ..settings.exports import parse_bucket
 from ..settings.kinds import web_address
 from ..settings.targets import parse_target
 from . import Sink
 from .hook import Hook
 from .journal import Journal
+from .loki import Loki
+from .otlp import Otlp
 from .syslog import Syslog
 from .webhook import Webhook
 
@@ -22,12 +25,16 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 
-_SECRET_FILES = ("key_file", "webhook_file", "postgresql_file", "nats_login", "web_token_file")
+_SECRET_FILES = (
+    *("key_file", "webhook_file", "postgresql_file", "nats_login", "web_token_file"),
+    *("loki_headers", "otlp_headers", "s3_login"),
+)
 #: What to install for a module that not everybody needs.
 _PACKAGES: Mapping[str, str] = {
     "psycopg2": "postgresql needs psycopg2; install python3-psycopg2 (EL 8: python39-psycopg2) or "
     "`pip install psycopg2-binary`, or leave postgresql empty",
     "nats": "nats needs nats-py, which the packages bring; `pip install nats-py`, or leave nats empty",
+    "botocore": "s3 needs botocore; install python3-botocore or `pip install botocore`, or leave s3 empty",
 }
 
 
@@ -62,7 +69,21 @@ def chosen(settings: Settings, secrets: Sequence[Path] = ()) -> list[Sink]:
         from .jetstream import JetStream
 
         sinks.append(JetStream(Broker(settings.nats, settings.nats_login)))
+    if settings.loki:
+        sinks.append(Loki(settings.loki, _headers(settings.loki_headers)))
+    if settings.otlp:
+        sinks.append(Otlp(settings.otlp, _headers(settings.otlp_headers)))
+    if settings.s3:
+        from .archive import Archive
+
+        login = read_line(settings.s3_login, "the login") if settings.s3_login else ""
+        bucket = parse_bucket(settings.s3)
+        sinks.append(Archive(bucket, settings.s3_endpoint, settings.s3_region, login))
     return sinks
+
+
+def _headers(file: str) -> Mapping[str, str]:
+    return read_headers(file) if file else {}
 
 
 def _secrets(settings: Settings) -> list[Path]:

@@ -21,6 +21,8 @@ from . import Away, Notice, Refused
 
 #: Seconds for each step, and for the whole answer, which a server may send byte by byte, or never end.
 _TIMEOUT_S, _ANSWERS_S = 10, 30.0
+#: Bytes of an answer that are read.
+_MOST = 1 << 16
 #: A test wakes nobody.
 ALERT_SEVERITIES = {"panic": "critical", "oops": "warning"}
 #: Answers that are about this record, not about us or the server.
@@ -76,14 +78,14 @@ def shown(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
-    """Post to an http or https address. Raises Refused if the other side will never accept it, and
-    OSError."""
+def post(url: str, body: bytes, headers: Mapping[str, str]) -> bytes:
+    """Post to an http or https address. Return the first 64 KiB of the answer. Raises Refused if the
+    other side will never accept it, and OSError."""
     request = urllib.request.Request(url, body, {"User-Agent": "panicast-receiver", **headers})
     try:
         # Raises for all but 2xx; the URL's scheme was checked before.
         with _OPENER.open(request, timeout=_TIMEOUT_S) as answer:
-            answer.read(1)
+            return cast(bytes, answer.read(_MOST))
     except urllib.error.HTTPError as error:
         with error:
             said = f"{shown(url)} answers {error.code} {error.reason}"

@@ -59,10 +59,13 @@ def told(store, tmp_path):
 
 
 class Server:
-    """An HTTP server that keeps what is posted and answers with the codes it is given, then 200."""
+    """An HTTP server that keeps what is posted and answers with the codes it is given, then 200 and
+    ``answer``."""
 
     def __init__(self, *codes):
         posted, answers, headers = [], list(codes), {}
+        self.seen, self.paths, self.answer = [], [], b""
+        outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
@@ -70,10 +73,13 @@ class Server:
                 code = answers.pop(0) if answers else 200
                 if code == 200:
                     posted.append(json.loads(body))
+                    outer.seen.append(self.headers)
+                    outer.paths.append(self.path)
                 self.send_response(code)
                 for name, value in headers.items():
                     self.send_header(name, value)
                 self.end_headers()
+                self.wfile.write(outer.answer)
 
             def log_message(self, *arguments):
                 pass

@@ -236,15 +236,21 @@ def test_collect_says_what_it_needs(cli, flags, message):
 
 
 @pytest.mark.parametrize(
-    ("module", "flags"),
-    [("psycopg2", ["--postgresql", "dbname=x"]), ("nats", ["--nats", "nats://127.0.0.1:1"])],
+    ("module", "flags", "commands"),
+    [
+        ("psycopg2", ["--postgresql", "dbname=x"], ["serve", "collect"]),
+        ("nats", ["--nats", "nats://127.0.0.1:1"], ["serve", "collect"]),
+        ("botocore", ["--s3", "s3://crashes"], ["serve"]),
+    ],
 )
-def test_a_missing_library_is_named(cli, tmp_path, module, flags):
+def test_a_missing_library_is_named(cli, tmp_path, module, flags, commands):
     """As on a machine without it: an import that fails."""
     (tmp_path / f"{module}.py").write_text(f"raise ModuleNotFoundError(name={module!r})\n")
     hidden = {"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
-    for argv in (["serve", "--listen", "127.0.0.1:0", *flags], ["collect", *flags]):
-        done = cli(*argv, state_dir=tmp_path / "state" if argv[0] == "serve" else None, env=hidden)
+    for command in commands:
+        own = ["--listen", "127.0.0.1:0"] if command == "serve" else []
+        folder = tmp_path / "state" if command == "serve" else None
+        done = cli(command, *own, *flags, state_dir=folder, env=hidden)
         assert done.returncode in (1, 2) and "pip install" in done.stderr, done.stderr
         assert "Traceback" not in done.stderr
 
