@@ -107,7 +107,8 @@ def test_each_crash_is_a_line_that_a_diff_shows(rows: Path) -> None:
 
 def test_the_page_is_made_of_the_rows_beside_it() -> None:
     found = json.loads(matrix.ROWS.read_text())
-    shown = (matrix.ROWS.with_name("crashes.md")).read_text()
+    # Behind them are older counts, of the same ways.
+    shown = matrix.ROWS.with_name("crashes.md").read_text().partition("\n## Before rows were kept\n")[0]
     for kernel in {one["kernel"] for one in found}:
         of_kernel = [one for one in found if one["kernel"] == kernel]
         assert f"| {kernel} ({', '.join(dict.fromkeys(one['release'] for one in of_kernel))})" in shown
