@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import tempfile
 from collections import Counter
@@ -15,7 +14,6 @@ from panicast_receiver.assembly.intake import Intake, Packet
 from panicast_receiver.assembly.netconsoleruns import NetconsoleRuns
 from panicast_receiver.assembly.reassembly import Limits
 from panicast_receiver.cli import pstore
-from panicast_receiver.errors import ReceiverError
 from panicast_receiver.meaning import understand
 from panicast_receiver.records.record import Instant, Record, Source
 from panicast_receiver.sinks import central
@@ -194,8 +192,7 @@ def firmware(data: bytes) -> None:
         for number, piece in enumerate(_pieces(data)):
             ending = ".enc.z" if piece[:1] == b"z" else ""
             (Path(folder) / f"dmesg-efi-{number}{ending}").write_bytes(piece.removeprefix(b"z"))
-        with contextlib.suppress(ReceiverError):
-            _hold(list(pstore.read(Path(folder), "h")))
+        _hold(list(pstore.read(Path(folder), "h", [])))
 
 
 def message(data: bytes) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from .. import web
 from ..capture import sockets
-from ..db import search
+from ..db import schema, search
 from ..db.boots import STATES, Ages
 from ..db.groups import ACTIONS
 from ..db.groups import STATES as GROUP_STATES
@@ -435,19 +435,8 @@ def _run(args: argparse.Namespace) -> int:
         return group.change(path, args.signature, args.action, args.detail, args.note, args.by)
     if args.command in ("prune", "retire", "import", "resend", "restore", "recover", "regroup"):
         state_dir = settings.state_path(writing=True)
-        if args.command == "restore":
-            return operations.restore(state_dir, Path(args.file))
-        if args.command == "recover":
-            return operations.recover(state_dir, args.file)
-        if args.command == "resend":
-            return operations.resend(state_dir, args.sink, args.since)
-        if args.command == "regroup":
-            return regroup.run(state_dir, args.dry_run)
-        if args.command == "prune":
-            return operations.prune(state_dir, args.older_than, args.per_host, args.dry_run)
-        if args.command == "retire":
-            return operations.retire(state_dir, args.host, args.undo, args.dry_run)
-        return operations.import_pstore(state_dir, args.dir, args.host)
+        with schema.explained(state_dir / schema.FILE_NAME):
+            return _write(args, state_dir)
     state_dir = settings.state_path(writing=False)
     if args.command == "backup":
         return operations.backup(state_dir, Path(args.file))
@@ -483,6 +472,23 @@ def _run(args: argparse.Namespace) -> int:
     if args.command == "follow":
         return commands.follow(state_dir, query, as_json=args.json)
     return commands.export(state_dir, query, args.dir)
+
+
+def _write(args: argparse.Namespace, state_dir: Path) -> int:
+    """Run a command that writes to the database."""
+    if args.command == "restore":
+        return operations.restore(state_dir, Path(args.file))
+    if args.command == "recover":
+        return operations.recover(state_dir, args.file)
+    if args.command == "resend":
+        return operations.resend(state_dir, args.sink, args.since)
+    if args.command == "regroup":
+        return regroup.run(state_dir, args.dry_run)
+    if args.command == "prune":
+        return operations.prune(state_dir, args.older_than, args.per_host, args.dry_run)
+    if args.command == "retire":
+        return operations.retire(state_dir, args.host, args.undo, args.dry_run)
+    return operations.import_pstore(state_dir, args.dir, args.host)
 
 
 def main(argv: list[str] | None = None) -> int:

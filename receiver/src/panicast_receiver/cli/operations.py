@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from ..db import backups, damage, folder, salvage, schema
@@ -32,6 +33,8 @@ PATIENCE_S, LOOK_S = 10.0, 0.05
 DRILL_TEXT = b"<6>[    0.000000] panicast: this is a drill\n"
 #: Records that are recovered in one transaction.
 _RECOVERED = 64
+#: Imported records in one, which may have a MiB each.
+_IMPORTED = 16
 #: Records that are deleted in one transaction, so that the service is not kept waiting.
 _BATCH = 50
 
@@ -231,12 +234,19 @@ def resend(state_dir: Path, sink: str, since_ns: int | None) -> int:
 
 def import_pstore(state_dir: Path, folders: list[str], host: str) -> int:
     """Store what the firmware kept. Records that are stored already do not change."""
-    records = [record for one in folders for record in pstore.read(Path(one), host)]
+    failed: list[str] = []
+    found = (record for one in folders for record in pstore.read(Path(one), host, failed))
+    # What is wrong with the first folder is said before a database is made.
+    batch = list(islice(found, _IMPORTED))
+    counts: Counter[bool] = Counter()
     store = _open(state_dir)
     try:
-        outcomes = [stored.outcome for stored in store.write(records)]
+        while batch:
+            counts.update(stored.outcome == "new" for stored in store.write(batch))
+            batch = list(islice(found, _IMPORTED))
     finally:
         store.close()
-    new = outcomes.count("new")
-    print(f"{new} records imported, {len(outcomes) - new} known already")
-    return 0
+    print(f"{counts[True]} records imported, {counts[False]} known already")
+    for what in failed:
+        print(escape(what), file=sys.stderr)
+    return 1 if failed else 0

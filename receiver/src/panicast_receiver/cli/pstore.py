@@ -8,15 +8,15 @@ writes the whole as dmesg.txt beside them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-import stat
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import ReceiverError
 from ..records.extents import Run
@@ -24,60 +24,96 @@ from ..records.record import Record, Source
 from ..wire.v1 import MAX_TEXT
 
 _NAME = re.compile(r"dmesg-[\w-]+?-(\d+)(?:\.enc\.z)?$")
-_HEADER = re.compile(rb"(Panic|Oops|Emergency|Shutdown|Unknown)#(\d+) Part(\d+)\n?")
+_HEADER = re.compile(rb"(Panic|Oops|Emergency|Shutdown|Unknown)#(\d{1,18}) Part(\d{1,18})\n?")
 
 
-@dataclass(frozen=True)
-class _Part:
+#: Folders below the one that is named: systemd-pstore makes two, a collector one for each host.
+_DEPTH = 4
+#: Bytes that a header has at most, compressed too.
+_HEADER_BYTES = 256
+
+
+class _File(NamedTuple):
+    path: Path
     kind: str
-    count: int
+    number: int
     part: int
-    text: bytes
+    header: int
     time_ns: int
 
 
-def read(folder: Path, host: str) -> Iterator[Record]:
-    """Return the records below ``folder``, each with the name of ``host``. Raises ReceiverError."""
+def read(folder: Path, host: str, failed: list[str]) -> Iterator[Record]:
+    """Yield the records below ``folder``, each with the name of ``host``; add what is said of files
+    that cannot be read to ``failed``. Raises ReceiverError.
+
+    One text is in memory at a time: there may be any number of files, each of which expands a
+    thousandfold.
+    """
     if not folder.is_dir():
         raise ReceiverError(
             f"cannot read {folder}: {'it is not a folder' if folder.exists() else 'it does not exist'}"
         )
-    try:
-        files = sorted(path for path in folder.rglob("dmesg-*") if _NAME.match(path.name) and _is_file(path))
-        parts = [part for path in files if (part := _read_part(path))]
-    except OSError as error:
-        raise ReceiverError(f"cannot read {error.filename or folder}: {error.strerror}") from error
-    groups: dict[tuple[str, str, int], list[_Part]] = {}
-    for path, part in zip(files, parts):
-        groups.setdefault((str(path.parent), part.kind, part.count), []).append(part)
+    groups: dict[tuple[str, str, int], list[_File]] = {}
+    for path in sorted(_files(folder, failed)):
+        with _noting(path, failed):
+            file = _look(path)
+            groups.setdefault((str(path.parent), file.kind, file.number), []).append(file)
     for (_, kind, _), group in groups.items():
         if kind in ("Panic", "Oops"):
-            yield _record(kind.lower(), group, host)
+            yield _record(kind.lower(), group, host, failed)
 
 
-def _is_file(path: Path) -> bool:
-    """Tell whether this is a file itself: a link may point to something that only root may read."""
-    return stat.S_ISREG(path.lstat().st_mode)
+def _files(folder: Path, failed: list[str]) -> Iterator[Path]:
+    """Yield what has a dump's name and is a file itself: a link may point to something that only
+    root may read."""
+    waiting = [(folder, _DEPTH)]
+    while waiting:
+        place, depth = waiting.pop()
+        with _noting(place, failed), os.scandir(place) as found:
+            for entry in found:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting += [(Path(entry.path), depth - 1)] if depth else []
+                elif entry.is_file(follow_symlinks=False) and _NAME.match(entry.name):
+                    yield Path(entry.path)
 
 
-def _read_part(path: Path) -> _Part:
+@contextlib.contextmanager
+def _noting(path: Path, failed: list[str]) -> Iterator[None]:
+    """Note what is wrong with one file or folder, which keeps nobody from the others."""
+    try:
+        yield
+    except OSError as error:
+        failed.append(f"cannot read {path}: {error.strerror}")
+    except zlib.error as error:
+        failed.append(f"{path} is not deflated, although its name says so ({error})")
+
+
+def _look(path: Path) -> _File:
+    data, time_ns = _begin(path, _HEADER_BYTES)
+    header = _HEADER.match(data)
+    if header is None:
+        return _File(path, "Panic", 0, 0, 0, time_ns)
+    return _File(path, header[1].decode(), int(header[2]), int(header[3]), header.end(), time_ns)
+
+
+def _begin(path: Path, most: int) -> tuple[bytes, int]:
+    """Return the first bytes of a file, and its time. Raises OSError and zlib.error."""
     # A file may say that it is as large as the disk.
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-        data = file.read(MAX_TEXT)
+        data = file.read(most)
         time_ns = min(os.fstat(file.fileno()).st_mtime_ns, time.time_ns())
     if path.name.endswith(".enc.z"):
-        try:
-            data = zlib.decompressobj(-15).decompress(data, MAX_TEXT)
-        except zlib.error as error:
-            raise ReceiverError(f"{path} is not deflated, although its name says so ({error})") from error
-    header = _HEADER.match(data)
-    kind, count, part = (header[1].decode(), int(header[2]), int(header[3])) if header else ("Panic", 0, 0)
-    return _Part(kind, count, part, data[header.end() if header else 0 :], time_ns)
+        data = zlib.decompressobj(-15).decompress(data, most)
+    return data, time_ns
 
 
-def _record(kind: str, group: list[_Part], host: str) -> Record:
-    ordered = sorted(group, key=lambda part: part.part, reverse=True)
-    text = b"".join(part.text for part in ordered)[-MAX_TEXT:]
+def _record(kind: str, group: list[_File], host: str, failed: list[str]) -> Record:
+    text = b""
+    for file in sorted(group, key=lambda file: file.part):
+        if len(text) < MAX_TEXT:
+            with _noting(file.path, failed):
+                text = _begin(file.path, MAX_TEXT)[0][file.header :] + text
+    text = text[-MAX_TEXT:]
     return Record(
         # The same file twice is the same record.
         identity=blake2b(b"pstore" + host.encode() + b"\0" + text, digest_size=20).digest(),
@@ -88,8 +124,8 @@ def _record(kind: str, group: list[_Part], host: str) -> Record:
         event=None,
         flags=0,
         frames=len(group),
-        time_ns=max(part.time_ns for part in group),
-        received_ns=max(part.time_ns for part in group),
+        time_ns=max(file.time_ns for file in group),
+        received_ns=max(file.time_ns for file in group),
         text_length=len(text),
         metadata=b"",
         runs=(Run(0, text),) if text else (),

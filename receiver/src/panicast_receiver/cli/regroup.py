@@ -7,7 +7,6 @@ The service never does this by itself, because operators look for a crash in its
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -48,10 +47,8 @@ def run(state_dir: Path, dry_run: bool) -> int:
                         stayed += 1
                     else:
                         moved[(one.signature, one.title), (new.signature, new.title)] += 1
-    except (sqlite3.Error, NotStarted) as error:
-        raise (
-            schema.failure(error, path) if isinstance(error, sqlite3.Error) else ReceiverError(str(error))
-        ) from error
+    except NotStarted as error:
+        raise ReceiverError(str(error)) from error
     finally:
         process.stop()
     for ((was, title), (now, name)), count in moved.most_common():

@@ -40,8 +40,11 @@ class Connection(sqlite3.Connection):
         """See sqlite3.Connection."""
         try:
             return super().execute(sql, parameters)
-        except UnicodeDecodeError as error:
-            # SQLite names what is malformed, in bytes that the disk has changed. Python expects text.
+        except (UnicodeDecodeError, sqlite3.DatabaseError) as error:
+            # SQLite names what is malformed, in bytes that the disk has changed. Python expects text: it
+            # says so, or before 3.11 nothing at all.
+            if isinstance(error, sqlite3.DatabaseError) and str(error):
+                raise
             raise sqlite3.DatabaseError("malformed database schema") from error
 
 

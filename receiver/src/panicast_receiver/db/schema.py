@@ -6,7 +6,8 @@ from __future__ import annotations
 import os
 import pwd
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Callable
 from urllib.parse import quote
@@ -214,6 +215,15 @@ def failure(error: sqlite3.Error, path: Path) -> ReceiverError:
     if damage.is_damage(error, path):
         return damage.DamagedError(f"{path} is damaged ({error}); {damage.WHAT_TO_DO}")
     return ReceiverError(explain(error, path))
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Raise what SQLite finds meanwhile as a ReceiverError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise failure(error, path) from error
 
 
 def open_writer(path: Path, lasting: bool = True) -> sqlite3.Connection:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Callable
+from typing import Callable, NamedTuple
 
 from ..db import schema, turns
 from ..db.damage import DamagedError
@@ -36,6 +36,15 @@ BURST_S = 0.25
 TRIES = 4
 #: How many records after a failing one are tried, and for how many seconds.
 AHEAD, AHEAD_S = 4096, 10.0
+
+
+class Moved(NamedTuple):
+    """A step of a sink's cursor, see cursors.move()."""
+
+    before: int
+    after: int
+    taken: Sequence[bytes]
+    refused: Sequence[tuple[bytes, str]]
 
 
 class Feeder(threading.Thread):
@@ -65,6 +74,9 @@ class Feeder(threading.Thread):
         self._stopping = threading.Event()
         #: How often the first waiting record has failed.
         self._tries = 0
+        #: What was delivered and is not in the database yet, oldest first, and why not.
+        self._owed: list[Moved] = []
+        self._unwritten: sqlite3.OperationalError | None = None
         with closing(schema.open_writer(self._path)) as database:
             cursors.begin(database, self.name)
 
@@ -100,7 +112,9 @@ class Feeder(threading.Thread):
                 self.counts["failing"] = 1
                 self.counts["failed"] += 1
                 wish = min(LONGEST_WISH_S, getattr(error, "retry_s", 0.0))
-                pause = max(wish, min(LONGEST_S, max(RETRY_S, 2 * pause)))
+                # A disk that is full for an hour is no reason to tell nobody for minutes after it.
+                longest = RETRY_S if _is_the_databases(error) else LONGEST_S
+                pause = max(wish, min(longest, max(RETRY_S, 2 * pause)))
         self._follower.close()
 
     def _complain(self, complaint: str) -> None:
@@ -117,13 +131,21 @@ class Feeder(threading.Thread):
         with closing(schema.open_writer(self._path, lasting=False)) as database:
             # A file without this sink was begun in place of a damaged one: all in it is to be told.
             cursor = cursors.begin(database, self.name, 0)
-            self._deliver_aside(database)
+            if self._owed and self._owed[0].before != cursor:
+                # It was moved meanwhile, or is another file's.
+                self._owed.clear()
+            cursor = self._owed[-1].after if self._owed else cursor
+            if not self._note(database):
+                return
+            if not self._unwritten:
+                self._deliver_aside(database)
             began = time.monotonic()
             while entries := self._next(cursor):
                 entries, refused = self._deliver(entries)
                 taken = {entry.identity for entry in entries} - {identity for identity, _ in refused}
                 last = entries[-1].changed
-                if not cursors.move(database, self.name, cursor, last, sorted(taken), refused):
+                self._owed.append(Moved(cursor, last, sorted(taken), refused))
+                if not self._note(database):
                     return
                 cursor = last
                 # Of records that are told at once there are never many.
@@ -132,6 +154,27 @@ class Feeder(threading.Thread):
                 if self._stopping.wait(rest):
                     return
                 began = time.monotonic()
+            if self._unwritten:
+                raise self._unwritten
+
+    def _note(self, database: sqlite3.Connection) -> bool:
+        """Write down what was delivered, as far as the disk has room for it; return False if
+        `resend` moved the cursor meanwhile.
+
+        What has no room is delivered all the same, once: it is written down later.
+        """
+        self._unwritten = None
+        while self._owed:
+            try:
+                moved = cursors.move(database, self.name, *self._owed[0])
+            except sqlite3.OperationalError as error:
+                self._unwritten = error
+                return True
+            if not moved:
+                self._owed.clear()
+                return False
+            del self._owed[0]
+        return True
 
     def _deliver_aside(self, database: sqlite3.Connection) -> None:
         """Deliver what was set aside and must be sent again."""
@@ -220,3 +263,9 @@ class Feeder(threading.Thread):
                 break
             found.append(entry)
         return found
+
+
+def _is_the_databases(error: Exception) -> bool:
+    """Tell whether not the sink is at fault but the database, which is full or locked."""
+    ours = isinstance(error, (sqlite3.OperationalError, ReceiverError))
+    return ours and not isinstance(error, DamagedError)

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import zlib
 
@@ -13,6 +14,7 @@ from panicast_receiver.db.store import Store
 from panicast_receiver.settings import load
 
 from ..conftest import wait_until
+from ..db.test_damage import with_text
 from ..db.test_fleet import record
 
 
@@ -141,6 +143,43 @@ def test_import_takes_what_is_a_file_itself_and_no_more_than_a_text(cli, tmp_pat
     assert found["received"] < "2090"
     text = cli("show", found["id"], "--raw").stdout
     assert "Kernel panic" in text and "secret" not in text
+
+
+def test_one_file_keeps_no_other_from_being_imported_and_all_take_little_memory(cli, tmp_path):
+    """Each of these bombs expands to the longest text there is; nobody goes down for ever."""
+    folder = tmp_path / "pstore"
+    deflate = zlib.compressobj(9, wbits=-15)
+    bomb = deflate.compress(b"Panic#1 Part1\n" + bytes(1 << 20)) + deflate.flush()
+    for number in range(300):
+        (folder / f"{number}").mkdir(parents=True)
+        (folder / f"{number}" / "dmesg-efi-1.enc.z").write_bytes(bomb)
+    (folder / "0" / "dmesg-efi-2.enc.z").write_bytes(b"\xff\xff")
+    (folder / "1" / "dmesg-efi-1").write_bytes(b"Panic#9 Part1\n<0>[ 1.0] Kernel panic - not syncing: x\n")
+    (folder / "dmesg-efi-loop").symlink_to(folder)
+    deep = folder
+    for _ in range(10):
+        deep = deep / "d"
+        deep.mkdir()
+    (deep / "dmesg-efi-1").write_bytes(b"Panic#1 Part1\nnobody looks here\n")
+    done = cli("import", "--host", "a", str(folder), prefix=("prlimit", f"--as={400 << 20}"))
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("\n") == 1 and "dmesg-efi-2.enc.z is not deflated" in done.stderr
+    # All bombs are one text of one host.
+    assert done.stdout == "2 records imported, 299 known already\n"
+
+
+@pytest.mark.parametrize("command", [("prune", "--per-host", "1"), ("import", "pstore")])
+def test_a_disk_that_takes_no_more_is_said_in_a_sentence(cli, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pstore").mkdir()
+    (tmp_path / "pstore" / "dmesg-efi-1").write_bytes(b"Panic#1 Part1\n" + os.urandom(200_000))
+    store = Store(tmp_path / "state")
+    store.write([with_text(number) for number in range(100)])
+    store.close()
+    # Enough for the index of the log, and not for the log.
+    done = cli(*command, prefix=("prlimit", f"--fsize={64 << 10}"))
+    assert done.returncode == 1 and done.stdout == ""
+    assert re.fullmatch(r"panicast-receiver: .*panicast\.db.*\n", done.stderr), done.stderr
 
 
 def test_sighup_reads_the_settings_again(serve, cli, tmp_path, big):

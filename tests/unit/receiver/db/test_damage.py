@@ -100,6 +100,27 @@ def test_a_service_that_finds_its_file_damaged_sets_it_aside_and_hears(serve, cl
     assert receiver.stop() == 0
 
 
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (UnicodeDecodeError("utf-8", b"T\xc3BLE", 1, 2, "invalid"), "malformed"),
+        # Python 3.9 and 3.10
+        (sqlite3.DatabaseError(), "malformed"),
+        (sqlite3.OperationalError("disk I/O error"), "disk I/O error"),
+    ],
+)
+def test_a_complaint_that_is_no_text_is_one_of_damage(raised, said):
+    class Raising(sqlite3.Connection):
+        def execute(self, *_):
+            raise raised
+
+    class Tried(damage.Connection, Raising):
+        pass
+
+    with closing(Tried(":memory:")) as database, pytest.raises(sqlite3.DatabaseError, match=said):
+        database.execute("SELECT 1")
+
+
 def test_damage_that_comes_while_it_runs_costs_no_record(tmp_path):
     filled(tmp_path / "state")
     store = Store(tmp_path / "state")

@@ -5,6 +5,7 @@ import contextlib
 import json
 import re
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Sequence
@@ -16,13 +17,14 @@ from pathlib import Path
 import pytest
 
 from panicast_receiver import sinks
+from panicast_receiver.db import changes
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.retention import UNDELIVERED_NS, Retention
 from panicast_receiver.db.store import Store
 from panicast_receiver.errors import UsageError
 from panicast_receiver.settings import load
 from panicast_receiver.settings.targets import Target
-from panicast_receiver.sinks import Away, Notice, Refused, syslog, webhook
+from panicast_receiver.sinks import Away, Notice, Refused, cursors, feeder, syslog, webhook
 from panicast_receiver.sinks.cursors import begin, feed_only, move, rewind
 from panicast_receiver.sinks.feeder import LONGEST_WISH_S, Feeder
 from panicast_receiver.sinks.hook import Hook
@@ -268,6 +270,35 @@ def test_records_are_told_once_in_order_over_failures_and_restarts(store, tmp_pa
     third = Recorder()
     feed(third, tmp_path, 2)
     assert third.got == [(5, True), (6, True)]
+
+
+def test_while_the_disk_is_full_what_is_stored_is_told_once_and_soon_noted_afterwards(
+    store, tmp_path, monkeypatch
+):
+    full = [True]
+
+    def moved(*step):
+        if full[0]:
+            raise sqlite3.OperationalError("database or disk is full")
+        return move(*step)
+
+    monkeypatch.setattr(cursors, "move", moved)
+    monkeypatch.setattr(feeder, "LONGEST_S", 1e6)
+    sink = Recorder()
+    thread = Feeder(sink, tmp_path)
+    thread.start()
+    for number in (1, 2, 3):
+        write(store, record("panic", "a", 1, number, number, SYSRQ))
+        wait_until(lambda number=number: len(sink.got) >= number)
+    # With pauses that grow, the tenth try were nobody's to see.
+    wait_until(lambda: thread.counts["failed"] > 10)
+    assert thread.counts["failing"] and begin(store._db, sink.name) < changes.newest(store._db)
+    full[0] = False
+    wait_until(lambda: not thread.counts["failing"])
+    thread.stop()
+    thread.join(PATIENCE_S)
+    assert [number for number, _ in sink.got] == [1, 2, 3]
+    assert begin(store._db, sink.name) == changes.newest(store._db)
 
 
 def test_resend_names_the_sinks_that_there_are(store, tmp_path, cli):
