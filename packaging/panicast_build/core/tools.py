@@ -46,6 +46,10 @@ PACKAGES: dict[str, dict[str, str]] = {
     "postgres": {"apt": "postgresql", "dnf": "postgresql-server"},
     "nats-server": {"apt": "nats-server", "dnf": "nats-server"},
     "rsyslogd": {"apt": "rsyslog rsyslog-gnutls", "dnf": "rsyslog rsyslog-gnutls"},
+    "eu-addr2line": {"apt": "elfutils", "dnf": "elfutils"},
+    "eu-nm": {"apt": "elfutils", "dnf": "elfutils"},
+    "debuginfod": {"apt": "debuginfod", "dnf": "elfutils-debuginfod"},
+    "debuginfod-find": {"apt": "debuginfod", "dnf": "elfutils-debuginfod-client"},
     "openssl": {"apt": "openssl", "dnf": "openssl"},
     "jq": {"apt": "jq", "dnf": "jq"},
 }

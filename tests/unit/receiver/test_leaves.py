@@ -292,6 +292,7 @@ WHO = {
     "db": {"damage"},
     "meaning": {"process"},
     "sinks": {"confined", "hook", "journal", "syslog"},
+    "symbols": {"limited"},
     "": {"programs", "stats", "threads"},
 }
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from ..db import folder, outlook
 from ..db.retention import Retention
 from ..errors import ReceiverError
-from ..service import memory
+from ..service import locator, memory
 from ..service.preflight import prepare
 from ..service.supervisor import hold_ports
 from ..settings import CONFIG_FILE, SETTINGS, Settings, exposure
@@ -50,6 +50,7 @@ def check_config(settings: Settings) -> int:
         *outlook.tell(settings.state_path(writing=False), kept, time.time_ns()),
         *exposure.warnings(settings),
         *memory.warnings(settings, memory.units_limit()),
+        *(f"{what}; {fix}" for what, fix in locator.warnings(settings)),
     ]
     for line in advice:
         print(escape(line), file=sys.stderr)

@@ -96,9 +96,9 @@ def show(state_dir: Path, record_id: str, as_json: bool, raw: bool) -> int:
             sys.stdout.buffer.flush()
             print(f"panicast-receiver: {present.state(entry.summary)}", file=sys.stderr)
     elif as_json:
-        say(_json(present.as_json(entry.summary, record)))
+        say(_json(present.as_json(entry.summary, record, reader.places(entry))))
     else:
-        say(present.page(entry.summary, record, _colour()))
+        say(present.page(entry.summary, record, reader.places(entry), _colour()))
     return 0
 
 
@@ -139,7 +139,7 @@ def export(state_dir: Path, query: Query, folder: str) -> int:
             # Another may have the folder: what lies there under that name is not followed.
             beside.unlink(missing_ok=True)
             with beside.open("x", encoding="utf-8") as file:
-                file.write(present.page(entry.summary, reader.load(entry)))
+                file.write(present.page(entry.summary, reader.load(entry), reader.places(entry)))
             beside.replace(path)
             written += 1
     except OSError as error:

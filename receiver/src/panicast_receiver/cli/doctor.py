@@ -16,7 +16,7 @@ from typing import NamedTuple
 from .. import programs, stats
 from ..capture.holder import holders
 from ..db import damage, schema
-from ..service import memory
+from ..service import locator, memory
 from ..settings import Settings
 from ..settings.kinds import host_and_port, parse_interfaces
 
@@ -49,6 +49,7 @@ def examine(settings: Settings, state_dir: Path) -> Iterator[Finding]:
     yield from (_interface(name) for name in parse_interfaces(settings.interface) if name)
     yield from _way_of_capture(settings, state_dir)
     yield from (Finding("the service may need too much memory", line) for line in _memory(settings))
+    yield from (Finding(what, fix) for what, fix in locator.warnings(settings))
     yield _room(state_dir)
     yield _database(state_dir)
     yield _clock()

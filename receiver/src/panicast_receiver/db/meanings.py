@@ -20,7 +20,7 @@ from ..meaning import VERSION as ALGORITHM
 from ..meaning import Meaning
 from ..text import escape, shorten
 from ..wire.v1 import STATE_TYPES
-from . import changes, groups, keys, rows, schema, tallies, turns, words
+from . import changes, groups, keys, places, rows, schema, tallies, turns, words
 from .named import NamedFile
 from .packing import row_to_record
 from .writing import transaction
@@ -85,8 +85,10 @@ class Meanings:
     """Reads and writes the meanings in the database, by a connection of its own. Raises
     sqlite3.Error."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, located: bool = False) -> None:
+        """``located`` says that somebody finds file and line of crashes: else nobody needs their code."""
         self._named = NamedFile(path)
+        self._located = located
         self._db = schema.open_writer(path)
         self._db.row_factory = sqlite3.Row
         self._begun = 0
@@ -226,7 +228,8 @@ class Meanings:
             return None
         failure = None if isinstance(found, Meaning) else found
         meaning = found if isinstance(found, Meaning) else Meaning()
-        meaning = replace(meaning, kernel=task.release or meaning.kernel)
+        code = meaning.code if self._located or _has_code(before) else ()
+        meaning = replace(meaning, kernel=task.release or meaning.kernel, code=code)
         title = shorten(meaning.title, LONGEST_TITLE)
         after = {
             **dict(before),
@@ -237,15 +240,22 @@ class Meanings:
             "failure": failure,
         }
         its_words = None if before["type"] in STATE_TYPES else words.of(after)
-        return _Named(before, after, its_words)
+        return _Named(before, after, its_words, code)
 
 
 class _Named(NamedTuple):
-    """A row before and after it got its meaning, and the words of it; None if nobody looks for them."""
+    """A row before and after it got its meaning, and the words of it; None if nobody looks for them.
+    ``code``: the places that somebody should find."""
 
     before: sqlite3.Row
     after: dict[str, Any]
     words: words.Words | None
+    code: Sequence[str] = ()
+
+
+def _has_code(row: sqlite3.Row) -> bool:
+    """Tell whether somebody wanted file and line of a record's crash."""
+    return '"code": ["' in (row["crash"] or "")
 
 
 def _portions(found: Sequence[tuple[Task, Found]]) -> Iterator[Sequence[tuple[Task, Found]]]:
@@ -278,6 +288,8 @@ def _keep(db: sqlite3.Connection, row: _Named) -> str:
     rows.unindex(db, row.before)
     if row.words:
         words.add(db, row.before["number"], row.words)
+    if row.code:
+        places.want(db, row.after["kernel"] or "", row.code)
     # Last: an index that was begun anew says of all that they are not in it.
     db.execute(
         "UPDATE records SET indexed = ? WHERE number = ?",

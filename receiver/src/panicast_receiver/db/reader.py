@@ -15,7 +15,7 @@ from ..errors import NotFoundError
 from ..records.record import Record, Source, kept_by
 from ..text import iso_time
 from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, parse_metadata
-from . import boots, changes, crashes, glance, groups, keys, numbers, schema, search, tallies, turns
+from . import boots, changes, crashes, glance, groups, keys, numbers, places, schema, search, tallies, turns
 from .named import NamedFile
 from .packing import from_signed, parse_gaps, row_to_record
 
@@ -354,6 +354,14 @@ class Reader:
         if row is None:
             raise NotFoundError(f"record {entry.summary['id']} is gone: a newer one of its host replaced it")
         return row_to_record(row)
+
+    def places(self, entry: Entry) -> list[dict[str, Any]]:
+        """Return file and line of what a record's crash is about, see places.of()."""
+        crash = entry.summary["crash"] or {}
+        try:
+            return places.of(self._db, crash.get("kernel", ""), crash.get("code", ()))
+        except sqlite3.Error as error:
+            raise schema.failure(error, self.path) from error
 
     def _rows(self, sql: str, values: list[Any]) -> Iterator[sqlite3.Row]:
         try:

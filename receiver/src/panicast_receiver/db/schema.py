@@ -26,6 +26,7 @@ from . import (
     groups,
     keys,
     numbers,
+    places,
     retention,
     tallies,
     turns,
@@ -60,6 +61,7 @@ CREATE TABLE aside (
 ) WITHOUT ROWID;
 CREATE INDEX host_state ON records (boot_id, host) WHERE type IN ('hello', 'bye');
 {keys.SCHEMA}{crashes.SCHEMA}{turns.SCHEMA}{changes.SCHEMA}{words.SCHEMA}{groups.SCHEMA}{alerts.SCHEMA}
+{places.SCHEMA}
 CREATE INDEX records_by_signature ON records (signature, number, received_ns, host, kernel, title);
 CREATE INDEX records_by_type ON records (type, number);
 """

@@ -19,7 +19,8 @@ class Meaning:
     ``kind``: a word for what happened; ``severity`` follows from it. ``at``: the guilty function;
     ``module`` and ``file`` are that function's. ``trace``: reliable frames, innermost first.
     ``modules``: modules that taint the kernel. ``names``: the title, and what else the crash may be
-    called; crashes that share a name are one group. ``version``: of the algorithm; 0 if nothing
+    called; crashes that share a name are one group. ``code``: where in the code the registers
+    (``at ``) and the trace's frames are, see code.py. ``version``: of the algorithm; 0 if nothing
     crashed.
     """
 
@@ -38,6 +39,7 @@ class Meaning:
     file: str = ""
     taint: str = ""
     names: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
     version: int = 0
 
     def as_json(self) -> dict[str, Any]:

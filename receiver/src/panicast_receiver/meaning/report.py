@@ -87,10 +87,12 @@ _TAINTED_MODULE = re.compile(r"([\w-]{1,64})\(([A-Z+-]{1,16})\)")
 
 @dataclass
 class Trace:
-    """A stack trace. ``aside`` says that it is not the trace of the task that crashed."""
+    """A stack trace. ``aside`` says that it is not the trace of the task that crashed. ``lines`` are
+    those in which the frames stand."""
 
     aside: bool = False
     frames: list[StackFrame] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -98,14 +100,15 @@ class Report:
     """What a report says.
 
     ``locks``: functions that take locks, the lock in question first. ``became``: the trace in which
-    a lock became one that interrupts take. ``ats``: where registers say the CPU was. ``allocated``:
-    who allocated the page. ``callers``: functions that the complaint itself names. ``told``: all
-    frames and registers in order, with None before each trace.
+    a lock became one that interrupts take. ``ats``: where registers say the CPU was, in which lines:
+    ``at_lines``. ``allocated``: who allocated the page. ``callers``: functions that the complaint
+    itself names. ``told``: all frames and registers in order, with None before each trace.
     """
 
     locks: list[StackFrame] = field(default_factory=list)
     became: list[StackFrame] = field(default_factory=list)
     ats: list[StackFrame] = field(default_factory=list)
+    at_lines: list[str] = field(default_factory=list)
     traces: list[Trace] = field(default_factory=list)
     allocated: list[StackFrame] = field(default_factory=list)
     callers: list[StackFrame] = field(default_factory=list)
@@ -129,6 +132,7 @@ def take_apart(lines: Sequence[Line]) -> Report:
             if number and lines[number - 1][0].endswith((" RIP:", " RIP: ")):
                 # Before 2.6.20 it had a line of its own.
                 report.ats.append(found._replace(at=True))
+                report.at_lines.append(text)
                 report.in_order.append(report.ats[-1])
                 continue
             if lock_follows:
@@ -145,9 +149,9 @@ def take_apart(lines: Sequence[Line]) -> Report:
                 current = Trace(aside)
                 report.traces.append(current)
             if len(current.frames) < MOST_FRAMES:
-                _append(current.frames, found)
+                _append(current, found, text)
                 if " from " in text and (outer := caller(text)):
-                    _append(current.frames, outer)
+                    _append(current, outer, text)
             continue
         stripped = text.lstrip()
         if not stripped:
@@ -166,6 +170,7 @@ def take_apart(lines: Sequence[Line]) -> Report:
             continue
         if where := place(text):
             report.ats.append(where)
+            report.at_lines.append(text)
             report.in_order.append(where)
             continue
         if number and ends_trace(text):
@@ -200,16 +205,18 @@ def take_apart(lines: Sequence[Line]) -> Report:
     return report
 
 
-def _append(frames: list[StackFrame], found: StackFrame) -> None:
+def _append(trace: Trace, found: StackFrame, text: str) -> None:
     """Add a frame, unless it repeats the last one: the next line often names the caller again."""
+    frames = trace.frames
     if not (frames and frames[-1].sure and frames[-1].name == found.name):
         frames.append(found)
+        trace.lines.append(text)
 
 
-def trace_of(report: Report) -> list[StackFrame]:
-    """Return the frames to show: of the guilty task, else of the first trace that there is."""
+def trace_of(report: Report) -> Trace:
+    """Return the trace to show: of the guilty task, else the first one that there is."""
     traces = [trace for trace in report.traces if trace.frames]
-    return next((trace.frames for trace in traces if not trace.aside), traces[0].frames if traces else [])
+    return next((trace for trace in traces if not trace.aside), traces[0] if traces else Trace())
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
+from .code import places_in_code
 from .families import digest, names
 from .format import CONSEQUENCES, NOISE, PANIC, Format
 from .formats import ANY_EXCEPTION, ANY_OTHER, EXCEPTION_NUMBER, FORMATS, LEAD_INS, SEVERITY_OF, better
@@ -312,7 +313,8 @@ def _meaning(lines: Sequence[Line], named: Complaint, reason: str) -> Meaning:
     alike = (called,) if unknown or not called else names(called)
     signature = NOT_UNDERSTOOD if unknown or not called else digest(alike[-1])
     about = machine(lines, named.number)
-    trace = [one.shown() for one in trace_of(report) if one.sure]
+    shown = trace_of(report)
+    trace = [one.shown() for one in shown.frames if one.sure]
     return Meaning(
         title=called,
         signature=signature,
@@ -329,6 +331,7 @@ def _meaning(lines: Sequence[Line], named: Complaint, reason: str) -> Meaning:
         file=values.get("file") or (culprit.file if culprit else ""),
         taint=about.taint,
         names=alike,
+        code=places_in_code(report, shown, lines, begin),
         version=VERSION,
     )
 

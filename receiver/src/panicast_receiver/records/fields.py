@@ -51,7 +51,7 @@ class Field(NamedTuple):
 
 
 #: What older receivers did not find out about a crash.
-_NEWER = ("kind", "severity", "module", "file", "taint", "names", "version")
+_NEWER = ("kind", "severity", "module", "file", "taint", "names", "code", "version")
 _PARTS: Mapping[str, Schema] = {"str": STRING, "int": WHOLE, "tuple[str, ...]": STRINGS}
 
 
@@ -217,6 +217,24 @@ TEXT_FIELDS: Sequence[Field] = (
         or_null(STRING),
         "in base64 the bytes that arrived, where text does not hold them exactly; else null",
         "bytea",
+    ),
+    Field(
+        "places",
+        {
+            "type": "array",
+            "items": with_properties(
+                {
+                    "code": STRING,
+                    "lines": {
+                        "type": "array",
+                        "items": with_properties({"function": STRING, "file": STRING, "line": WHOLE}),
+                    },
+                }
+            ),
+        },
+        "array of {code, lines}: for each place in crash.code its array of {function, file, line}, the "
+        "innermost of inlined functions first; empty until a line is found by `symbols`",
+        usual=(),
     ),
 )
 

@@ -12,6 +12,8 @@ from ..text import escape, render_log
 from .record import LOST_MESSAGES, Record
 
 _HEADINGS = ("ID", "RECEIVED (UTC)", "TYPE", "HOST", "STATE", "REASON")
+#: What Reader.places() returns.
+Places = Sequence[dict[str, Any]]
 #: Hosts of a group, on a terminal.
 _FEW_HOSTS = 10
 _SHOWN_ELSEWHERE = frozenset({"host", "reason"})
@@ -201,19 +203,28 @@ def header(summary: dict[str, Any]) -> str:
     return "".join(f"{escape(name) + ':':<{width}} {escape(value)}".rstrip() + "\n" for name, value in lines)
 
 
-def page(summary: dict[str, Any], record: Record, colour: bool = False) -> str:
-    """Return the header, an empty line, and the text with readable levels and marked gaps."""
-    return header(summary) + "\n" + render_log(record.marked_text, colour)
+def page(summary: dict[str, Any], record: Record, places: Places = (), colour: bool = False) -> str:
+    """Return the header, the files and lines of the crash, and the text with readable levels and marked
+    gaps; empty lines between them."""
+    told = aligned((), [(one["code"], " < ".join(lines_of(one))) for one in places])
+    return header(summary) + (f"\n{told}" if told else "") + "\n" + render_log(record.marked_text, colour)
 
 
-def as_json(summary: dict[str, Any], record: Record) -> dict[str, Any]:
+def lines_of(place: dict[str, Any]) -> list[str]:
+    """Return a place's lines in words, innermost first: those of inlined functions with their name."""
+    *inlined, own = place["lines"] or [None]
+    told = [f"{one['file']}:{one['line']} ({one['function']})" for one in inlined]
+    return [*told, f"{own['file']}:{own['line']}"] if own else []
+
+
+def as_json(summary: dict[str, Any], record: Record, places: Places = ()) -> dict[str, Any]:
     """Return the object that ``show --json`` prints: the summary and the text with marked gaps; and
     ``raw``, in base64 the bytes that arrived if ``text`` does not hold them exactly (some are
     missing, NUL or not UTF-8)."""
     text = record.marked_text.decode("utf-8", "backslashreplace")
     exact = text.encode() == record.received_text and "\0" not in text
     raw = None if exact else base64.b64encode(record.received_text).decode()
-    return {**summary, "text": text, "raw": raw}
+    return {**summary, "text": text, "raw": raw, "places": list(places)}
 
 
 def file_name(summary: dict[str, Any]) -> str:

@@ -11,8 +11,9 @@ from ..settings.kinds import host_and_port, parse_interfaces
 from .handoff import LIMIT_BYTES
 
 UNIT = "panicast-receiver.service"
-#: Python, the sinks, and the process that analyses texts, which may take 512.
-_BESIDES_MIB = 600
+#: Python, the sinks, and the process that analyses texts, which may take 512; and as much for what reads
+#: debug information.
+_BESIDES_MIB, _SYMBOLS_MIB = 600, 512
 _MIB = 1 << 20
 
 
@@ -23,7 +24,8 @@ def needed(settings: Settings) -> int:
         # The ring of IPv6.
         each += each // 4
     buffers = each * len(parse_interfaces(settings.interface))
-    return (settings.memory_mib + buffers + _BESIDES_MIB) * _MIB + LIMIT_BYTES
+    besides = _BESIDES_MIB + (_SYMBOLS_MIB if settings.symbols else 0)
+    return (settings.memory_mib + buffers + besides) * _MIB + LIMIT_BYTES
 
 
 def warnings(settings: Settings, limit: int | None) -> list[str]:

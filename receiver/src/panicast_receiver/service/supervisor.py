@@ -39,12 +39,13 @@ from ..sinks.cursors import feed_only
 from ..sinks.feeder import Feeder
 from ..wire.ethernet import ETHERTYPE_IPV6
 from ..wire.sealing import Keys
-from . import allocator, counts, memory, privileges
+from . import allocator, counts, locator, memory, privileges
 from .answerer import Answerer
 from .committer import Committer
 from .explainer import Explainer
 from .handoff import Handoff
 from .listener import Listener
+from .locator import Locator, symbols_of
 from .preflight import keys_of, prepare
 
 #: Seconds without a sign of life after which a thread is stuck: then systemd gets no sign either.
@@ -68,6 +69,8 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
     ready = prepare(settings)
     for line in [*exposure.warnings(settings), *memory.warnings(settings, memory.own_limit())]:
         logger.warning("%s", line)
+    for what, fix in locator.warnings(settings):
+        logger.warning("%s; %s", what, fix)
     # Before there are threads: what each of them begins gets none of our rights.
     privileges.keep_from_children()
     allocator.tune(settings.reserve_mib << 20)
@@ -93,7 +96,8 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         def busy() -> bool:
             return listener.rate > BURST
 
-        explainer = Explainer(store.path, busy, store.is_usable)
+        symbols = symbols_of(settings, store.path.parent)
+        explainer = Explainer(store.path, busy, store.is_usable, symbols is not None)
         answerer = Answerer(udps[0], settings.netconsole_port)
         committer = Committer(handoff, store, explainer.wake, answerer.answer)
         _put_into_force(settings, listener.intake, committer, answerer, ready.keys)
@@ -104,6 +108,11 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         explainer.start()
         stack.callback(explainer.join, _END_S)
         stack.callback(explainer.stop)
+        if symbols:
+            finder = Locator(store.path, symbols, store.is_usable)
+            finder.start()
+            stack.callback(finder.join, _END_S)
+            stack.callback(finder.stop)
 
         def count() -> stats.Stats:
             return counts.collect(listener, committer, explainer, answerer, feeders)

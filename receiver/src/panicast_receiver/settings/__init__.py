@@ -22,6 +22,7 @@ from .kinds import Setting, Value
 from .nearest import suggestion
 from .running import RUNNING
 from .sinks import SINKS
+from .symbols import SYMBOLS
 from .web import WEB
 
 if sys.version_info >= (3, 11):
@@ -32,7 +33,7 @@ else:
 CONFIG_FILE = Path("/etc/panicast/receiver.toml")
 SYSTEM_STATE_DIR = Path("/var/lib/panicast")
 #: Those that `serve` uses, and with those of `web` all of them.
-SERVE: tuple[Setting, ...] = (*INTAKE, *KEEPING, *SINKS, *EXPORTS, *RUNNING)
+SERVE: tuple[Setting, ...] = (*INTAKE, *KEEPING, *SYMBOLS, *SINKS, *EXPORTS, *RUNNING)
 SETTINGS: tuple[Setting, ...] = (*SERVE, *WEB)
 
 
@@ -62,6 +63,7 @@ class Settings:
     records_per_host: int
     keep_days: float
     keep_mib: int
+    symbols: str
     hook: str
     webhook: str
     webhook_file: str

@@ -19,4 +19,4 @@ def notice_of(reader: Reader, entry: Entry) -> Notice:
     line = f"{summary['type']} of {summary['host']}: {what}"
     if summary["kept"] or not summary["complete"]:
         line += f" ({present.state(summary)})"
-    return Notice(present.as_json(summary, reader.load(entry)), escape(line))
+    return Notice(present.as_json(summary, reader.load(entry), reader.places(entry)), escape(line))

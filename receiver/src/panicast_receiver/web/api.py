@@ -71,7 +71,7 @@ class _Handlers:
 
         def find(reader: Reader) -> str:
             entry = reader.find(request.match_info["id"])
-            return json.dumps(present.as_json(entry.summary, reader.load(entry)))
+            return json.dumps(present.as_json(entry.summary, reader.load(entry), reader.places(entry)))
 
         return _json(await self._site.database.ask(find))
 

@@ -60,6 +60,7 @@ def _environment() -> jinja2.Environment:
     )
     made.filters["safe_text"] = escape
     made.filters["state"] = present.state
+    made.filters["lines"] = present.lines_of
     made.filters["short"] = lambda moment: moment[:19].replace("T", " ")
     made.filters["ago"] = lambda moment: ago(parse_when(moment), time.time_ns())
     made.filters["thousands"] = lambda number: f"{number:,}"
@@ -175,16 +176,22 @@ class Pages:
 
         def find(
             reader: Reader,
-        ) -> tuple[dict[str, Any], logtext.Part, logtext.Log, list[dict[str, Any]]]:
+        ) -> tuple[dict[str, Any], logtext.Part, logtext.Log, list[dict[str, Any]], list[dict[str, Any]]]:
             entry = reader.find(request.match_info["id"])
             signature = entry.summary["signature"]
             same = reader.groups(Query(group=signature, folded=True)) if signature else []
             part = logtext.part(reader.load(entry).marked_text, number)
-            return entry.summary, part, logtext.read(part.data), same
+            return entry.summary, part, logtext.read(part.data), same, reader.places(entry)
 
-        record, part, log, same = await self._site.database.ask(find)
+        record, part, log, same, places = await self._site.database.ask(find)
         return await self._made(
-            request, "record.html", record=record, part=part, log=log, group=same[0] if same else None
+            request,
+            "record.html",
+            record=record,
+            part=part,
+            log=log,
+            group=same[0] if same else None,
+            places=places,
         )
 
     async def _groups(self, request: web.Request) -> web.Response:
