@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A target's thread: tells it at once what it wants to hear at once, and the rest in a digest.
 
-What waits for a target is told together: one message for each group or host, of many groups one
-message for all. So a target that was away, or 10,000 servers that panic at once, make a few.
+What waits for a target is told together: one message for each group or host, or one for all of them
+if they are many. So a few messages do for a target that was away, or if 10,000 servers panic at once.
 """
 
 from __future__ import annotations

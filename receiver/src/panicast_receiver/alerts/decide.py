@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Decides what there is to tell of the records that come, and of the hosts that are silent.
 
-It is a sink like the others, so it misses no record; but what it makes of them it writes down in the
-database. What is known of a group, a kernel or a host is written in the same transaction, so each is
-told once however often a record comes.
+It is a sink like the others, so it misses no record. It writes its decisions into the database. In
+the same transaction it notes which groups, kernels and hosts are known now. So each is told once,
+however often a record comes.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Alerts:
 
 
 def begin(db: sqlite3.Connection, now_ns: int) -> None:
-    """At first, take all that has been as told."""
+    """Count all earlier crashes as told, the first time that this runs."""
     if not _once(db, "begun", "", now_ns):
         return
     # What came in the last minutes is what the first records are about.

@@ -43,8 +43,8 @@ FORMATS: Mapping[str, Sequence[str]] = {
 
 
 class Target(NamedTuple):
-    """Who is told. Empty filters let everything through. ``on``: what is told at once; the rest of
-    what the filters let through is in the digest, every ``digest_hours``; 0: never."""
+    """Who is told. Empty filters let everything through. ``on`` names what is told at once. The rest
+    is in the digest, which comes every ``digest_hours``; with 0 it never does."""
 
     name: str
     format: str
@@ -62,7 +62,7 @@ class Target(NamedTuple):
     digest_hours: float = 0.0
 
     def wants(self, alert: Mapping[str, Any]) -> bool:
-        """Tell whether the filters let an alert through; whether at once, ``on`` says."""
+        """Tell whether the filters let an alert through. ``on`` says whether it is told at once."""
         return (
             (not self.severities or alert["severity"] in self.severities)
             and (not self.types or alert["type"] in self.types or not alert["type"])
@@ -72,7 +72,7 @@ class Target(NamedTuple):
 
 class Rules(NamedTuple):
     """The whole file. A host crashes again and again if it does so ``host_crashes`` times within
-    ``host_hours``; ``silent_hosts`` are many."""
+    ``host_hours``. Hosts are silent in an alarming number from ``silent_hosts`` on."""
 
     target: Sequence[Target] = ()
     host_crashes: int = 3
@@ -181,7 +181,7 @@ def _check(
 
 
 def secret(target: Target, key: str) -> str:
-    """Return what the file that a target names holds in its one line; "" if it names none. Raises
+    """Return the one line of the file that a target names; "" if it names none. Raises
     ReceiverError."""
     name = getattr(target, key)
     return read_line(name, f"{key} of the target {target.name}") if name else ""

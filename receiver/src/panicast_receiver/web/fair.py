@@ -90,8 +90,8 @@ class _Taken(NamedTuple):
 class Places:
     """A limited number of places.
 
-    When all are taken, a visitor gets a place of whoever has the most, if that one still has no
-    fewer than he then.
+    When all are taken, a visitor gets one of whoever has the most places, unless he would then have
+    more than that one.
     """
 
     def __init__(self, most: int) -> None:

@@ -339,9 +339,9 @@ def _with(request: web.Request, **changes: str) -> str:
 
 
 async def _form_of(request: web.Request) -> Mapping[str, str]:
-    """Return the fields of a form, in the encoding that browsers give ours; none of another's.
+    """Return the fields of a form. One that is not encoded as browsers encode ours has none.
 
-    Raises HTTPBadRequest for what no browser sends. aiohttp's own parser raises all kinds of errors then.
+    Raises HTTPBadRequest for what no browser sends. aiohttp's own parser raises many other errors.
     """
     try:
         body = (await request.read()).decode()

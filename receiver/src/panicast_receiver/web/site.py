@@ -48,12 +48,12 @@ class Site(NamedTuple):
 
     @property
     def may_change(self) -> bool:
-        """Tell whether groups are changed here: without a token nobody knows who is there."""
+        """Tell whether groups may be changed here. Without a token nobody knows who asks."""
         return self.access.token is not None
 
     async def change(self, request: web.Request, told: Mapping[str, str], way: str) -> None:
         """Have the service change the group that a request names, as ``told`` says. Raises
-        ReceiverError and what a request is refused with."""
+        ReceiverError, or the answer that refuses the request."""
         if not self.may_change:
             raise web.HTTPForbidden(
                 text="to change groups, readers must log in; name a file with a token in web_token_file"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Limits the open connections of strangers: of too many, the one that was silent the longest is
-closed.
+"""Limits the open connections of strangers. If there are too many, it closes the one that was
+silent the longest.
 
 Anybody may connect and then say nothing, or half a request, for ever. Each connection keeps a file
 open, and without free files nobody can connect. A visitor who may read is not a stranger while he
