@@ -14,7 +14,7 @@ import docker
 
 from panicast_build.build import source
 from panicast_build.core import files, progress
-from panicast_build.core.errors import UserError
+from panicast_build.core.errors import BuildError, UserError
 from panicast_build.core.paths import CACHE, LOGS
 from panicast_build.crash import kit
 from panicast_build.crash.kit import STRICT, Kit
@@ -77,7 +77,14 @@ def _build(client: docker.DockerClient, asked: Configured, parent: str, tag: str
         with progress.step("building the module for it", log=log_path):
             box.run(["mkdir", MODULE])
             box.write(source.files("kmod"), MODULE)
-            _make(box, asked, log, f"M={MODULE}", *STRICT, "KBUILD_MODPOST_WARN=1", "modules")
+            try:
+                _make(box, asked, log, f"M={MODULE}", *STRICT, "KBUILD_MODPOST_WARN=1", "modules")
+            except BuildError as error:
+                raise BuildError(
+                    f"panicast does not compile for {asked.tree.title}, {asked.tree.release}; "
+                    "what differs from kernel to kernel is in kmod/compat",
+                    error.log,
+                ) from error
         with progress.step("building the kernel", log=log_path):
             _make(box, asked, log, "bzImage")
             box.run(["sh", "-c", "[ ! -e vmlinux.symvers ] || cp vmlinux.symvers Module.symvers"], cwd=LINUX)

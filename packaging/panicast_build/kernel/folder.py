@@ -13,7 +13,8 @@ from panicast_build.core.errors import UserError
 from panicast_build.engine import images
 
 # What every kernel's tree has.
-SIGNS = ("Makefile", "Kconfig", "arch/x86", "kernel/panic.c")
+PC = "arch/x86"
+SIGNS = ("Makefile", "Kconfig", PC, "kernel/panic.c")
 # Enough to tell what a file is and what its first lines say; changelogs have megabytes.
 READ_CHARACTERS = 1 << 20
 OLDEST = (5, 10)
@@ -21,6 +22,11 @@ OLDEST = (5, 10)
 OPTION = re.compile(r"^CONFIG_\w+=", re.MULTILINE)
 # A configuration for another architecture says it so.
 FOREIGN = re.compile(r"^CONFIG_(ARM|ARM64|LOONGARCH|MIPS|PPC|PPC64|RISCV|S390|X86_32)=y$", re.MULTILINE)
+# What the kernel's own tools write above it; distributions' lists of options lack it.
+HEADING = re.compile(r"^# Linux/\w+ (\d+\.\d+)\S* Kernel Configuration$", re.MULTILINE)
+# Ubuntu's list of options, from which this makes the configuration.
+ANNOTATIONS = "debian*/config/annotations"
+ANNOTATIONS_TOOL = "debian/scripts/misc/annotations"
 
 
 class Naming(NamedTuple):
@@ -33,6 +39,7 @@ class Naming(NamedTuple):
     title: str
 
 
+OPENEULER = r"^OPENEULER_MAJOR = (2\d)(\d\d)$"
 # Debian's own kernels have no ABI's number before the last one.
 UBUNTU = r"\Alinux((?:-[\w.]+)*) \(([\d.]+-\d+)\.[^)]*\) (\w+);"
 NAMINGS = (
@@ -45,8 +52,10 @@ NAMINGS = (
     # A package's source has the first, whose kernel may be another flavour's; a clone has only the second.
     Naming("debian/changelog", UBUNTU, "{1}", "Ubuntu {2}{0}"),
     Naming("debian.master/changelog", UBUNTU, "{1}", "Ubuntu {2}{0}"),
-    Naming("Makefile", r"^OPENEULER_MAJOR = (\d\d)(\d\d)$", "{version}", "openEuler {0}.{1}"),
-    Naming("arch/x86/configs/openeuler_defconfig", r"\A", "{version}", "openEuler"),
+    # Later ones have a file for it. Branches between releases are 9999.
+    Naming("Makefile", OPENEULER, "{version}", "openEuler {0}.{1}"),
+    Naming("Makefile.oever", OPENEULER, "{version}", "openEuler {0}.{1}"),
+    Naming("arch/x86/configs/openeuler_defconfig", r"\A", "{version}", "openEuler's {version}"),
     # Any other.
     Naming("Makefile", r"^VERSION = (\d+)\nPATCHLEVEL = (\d+)$", "{version}", "Linux {0}.{1}"),
 )
@@ -85,8 +94,13 @@ class Configured:
 def look(name: str) -> Tree:
     """Returns the tree in a folder. Raises UserError if there is none, or none for panicast."""
     folder = Path(name).expanduser().resolve()
-    if not _is_tree(folder):
-        raise UserError(f"{name} is no source tree of a kernel", _where_it_is(folder))
+    if not folder.exists():
+        raise UserError(f"there is no folder {name}", "give the folder of a kernel's source tree")
+    if lacking := _lacking(folder):
+        raise UserError(
+            f"{name} is no source tree of a kernel: it has no {', '.join(lacking)}",
+            _where_it_is(folder, lacking),
+        )
     if ":" in str(folder):
         raise UserError(
             f"{folder} has a colon, and container engines cannot give such a folder to a container",
@@ -111,7 +125,7 @@ def look(name: str) -> Tree:
         if path.is_file() and (found := re.search(naming.pattern, _text(path), re.MULTILINE)):
             words = found.groups()
             release = naming.release.format(*words, version=version)
-            return Tree(folder, version, release, naming.title.format(*words))
+            return Tree(folder, version, release, naming.title.format(*words, version=version))
     return Tree(folder, version, version, f"Linux {version}")
 
 
@@ -120,7 +134,10 @@ def configured(name: str, config_name: str = "") -> Configured:
     .config. Raises UserError if it cannot be built here."""
     tree = look(name)
     config = Path(config_name).expanduser().resolve() if config_name else tree.folder / ".config"
-    advice = f"give the kernel's own, e.g. its package's /boot/config-…: --config FILE{_candidates(tree)}"
+    advice = (
+        "give the kernel's own, e.g. its package's /boot/config-…: --config FILE"
+        f"{_candidates(tree)}{_annotated(tree)}"
+    )
     if not config.is_file():
         raise UserError(f"there is no file {config}", advice)
     text = _text(config)
@@ -133,19 +150,32 @@ def configured(name: str, config_name: str = "") -> Configured:
             f"{config} is for another architecture: it has {foreign[0]}",
             "trees are built and crashed here for x86-64; give the configuration for that: --config FILE",
         )
+    heading = HEADING.search(text)
+    if heading and not f"{tree.version}.".startswith(f"{heading[1]}."):
+        raise UserError(
+            f"{config} is for Linux {heading[1]}, and {name} is {tree.version}",
+            f"{advice}; or let this tree's `make olddefconfig` turn it into one of its own",
+        )
     return Configured(tree, config)
 
 
-def _is_tree(folder: Path) -> bool:
-    return all((folder / sign).exists() for sign in SIGNS)
+def _lacking(folder: Path) -> list[str]:
+    """Returns what a folder lacks of a source tree."""
+    return [sign for sign in SIGNS if not (folder / sign).exists()]
 
 
-def _where_it_is(folder: Path) -> str:
-    """Says what to give instead of this folder: what lies in it, if that is a tree."""
+def _where_it_is(folder: Path, lacking: list[str]) -> str:
+    """Says what to give instead of this folder: a tree that it lies in or that lies in it, if there
+    is one."""
     if folder.is_file():
         return f"unpack it, and give the folder that has its {', '.join(SIGNS)}"
-    inside = [path for path in sorted(folder.glob("*/")) if _is_tree(path)]
-    if inside:
+    if lacking == [PC]:
+        return "it is for other architectures; trees are built and crashed here for x86-64"
+    if above := [path for path in folder.parents if not _lacking(path)]:
+        return f"give the folder that it lies in: {above[0]}"
+    if "Makefile" not in lacking and "Kconfig" not in lacking:
+        return "headers and what was built are not enough: get the source of the kernel, and give its folder"
+    if inside := [path for path in sorted(folder.glob("*/")) if not _lacking(path)]:
         return f"give the folder in it: {', '.join(map(str, inside))}"
     return f"give the folder that has its {', '.join(SIGNS)}"
 
@@ -165,3 +195,15 @@ def _candidates(tree: Tree) -> str:
     paths = [path for pattern in patterns for path in sorted(tree.folder.glob(pattern))]
     found = [str(path.relative_to(tree.folder)) for path in paths]
     return f"; in the tree there are {', '.join(found)}" if found else ""
+
+
+def _annotated(tree: Tree) -> str:
+    """Says how Ubuntu's list of options becomes a configuration; "" if the tree has none."""
+    # That of a derived kernel includes the master's.
+    found = sorted(tree.folder.glob(ANNOTATIONS), key=lambda path: "master" in str(path))
+    if not found or not (tree.folder / ANNOTATIONS_TOOL).is_file():
+        return ""
+    return (
+        f"; in {tree.folder} this makes it: python3 {ANNOTATIONS_TOOL} "
+        f"--file {found[0].relative_to(tree.folder)} --arch amd64 --flavour generic --export"
+    )

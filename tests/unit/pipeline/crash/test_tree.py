@@ -98,3 +98,12 @@ def test_what_could_not_be_built_is_no_image(build: Callable[[Box], None], break
         build(box)
     assert not box.committed
     assert breaks in box.asked[-1].split()
+
+
+def test_a_kernel_that_the_module_does_not_know_yet_is_named_with_where_to_look(
+    build: Callable[[Box], None],
+) -> None:
+    with pytest.raises(BuildError, match=r"does not compile for Linux 6\.9, 6\.9\.1-x; .*kmod/compat"):
+        build(Box(f"M={tree.MODULE}"))
+    with pytest.raises(BuildError, match=r"^make failed$"):
+        build(Box("bzImage"))

@@ -24,7 +24,7 @@ UBUNTU = "linux (6.8.0-59.61) noble; urgency=medium\n\n  * x\n\nlinux (6.8.0-58.
 
 def made(top: Path, **files: str) -> Path:
     """A folder that looks like a tree; files by their paths, of which "__" are the slashes."""
-    (top / "arch/x86").mkdir(parents=True)
+    (top / "arch/x86").mkdir(parents=True, exist_ok=True)
     for name in [*folder.SIGNS, *(name.replace("__", "/") for name in files)]:
         (top / name).parent.mkdir(parents=True, exist_ok=True)
         if not (top / name).exists():
@@ -54,7 +54,16 @@ def made(top: Path, **files: str) -> Path:
             "5.14.0",
             "openEuler 22.03",
         ),
-        ({"arch__x86__configs__openeuler_defconfig": "CONFIG_SMP=y\n"}, "5.14.0", "openEuler"),
+        ({"Makefile.oever": "OPENEULER_MAJOR = 2403\n"}, "5.14.0", "openEuler 24.03"),
+        # Development branches: two of them are not one kernel.
+        (
+            {
+                "Makefile.oever": "OPENEULER_MAJOR = 9999\n",
+                "arch__x86__configs__openeuler_defconfig": "CONFIG_SMP=y\n",
+            },
+            "5.14.0",
+            "openEuler's 5.14.0",
+        ),
         ({"Makefile": VANILLA.replace("EXTRAVERSION =", "EXTRAVERSION = -rc3")}, "5.14.0-rc3", "Linux 5.14"),
     ],
 )
@@ -71,6 +80,23 @@ def test_what_is_no_tree_is_told_with_what_is_missing(tmp_path: Path) -> None:
         folder.look(str(tmp_path))
     assert str(tmp_path) in str(said.value)
     assert "arch/x86" in said.value.hint
+    with pytest.raises(UserError, match=r"there is no folder .*elsewhere"):
+        folder.look(str(tmp_path / "elsewhere"))
+
+
+@pytest.mark.parametrize(
+    ("sign", "advice"),
+    [
+        ("arch/x86", "for other architectures"),
+        ("kernel/panic.c", "headers and what was built are not enough"),
+    ],
+)
+def test_half_a_tree_is_told_what_it_may_be(tmp_path: Path, sign: str, advice: str) -> None:
+    top = made(tmp_path / "tree")
+    (top / sign).rename(tmp_path / "gone")
+    with pytest.raises(UserError, match=f"is no source tree of a kernel: it has no {sign}$") as said:
+        folder.look(str(top))
+    assert advice in said.value.hint
 
 
 @pytest.mark.parametrize(
@@ -94,6 +120,13 @@ def test_where_the_tree_is_instead_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is no source tree of a kernel") as said:
         folder.look(str(top.parent))
     assert said.value.hint == f"give the folder in it: {top}"
+    drivers = top / "drivers" / "net"
+    drivers.mkdir(parents=True)
+    (drivers / "Makefile").touch()
+    (drivers / "Kconfig").touch()
+    with pytest.raises(UserError, match="is no source tree of a kernel") as said:
+        folder.look(str(drivers))
+    assert said.value.hint == f"give the folder that it lies in: {top}"
     tarball = tmp_path / "linux-6.8.tar.xz"
     tarball.touch()
     with pytest.raises(UserError, match="is no source tree of a kernel") as said:
@@ -139,6 +172,46 @@ def test_without_a_configuration_those_of_the_tree_are_named(tmp_path: Path) -> 
     assert "in the tree there are redhat/kernel-x86_64-rhel.config" in said.value.hint
     with pytest.raises(UserError, match=r"there is no file .*elsewhere"):
         folder.configured(str(top), "elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("lists", "chosen"),
+    [
+        (["debian.master"], "debian.master"),
+        (["debian.master", "debian.oracle"], "debian.oracle"),
+        (["debian.aws", "debian.master"], "debian.aws"),
+    ],
+)
+def test_ubuntu_makes_its_configuration_by_a_command_that_is_told(
+    tmp_path: Path, lists: list[str], chosen: str
+) -> None:
+    files = {f"{name}__config__annotations": "CONFIG_NET policy<{'amd64': 'y'}>\n" for name in lists}
+    top = made(tmp_path, **files)
+    given = str(top / lists[0] / "config/annotations")
+    with pytest.raises(UserError, match="is no configuration of a kernel") as said:
+        folder.configured(str(top), given)
+    assert "annotations --file" not in said.value.hint
+    made(top, debian__scripts__misc__annotations="")
+    with pytest.raises(UserError, match="is no configuration of a kernel") as said:
+        folder.configured(str(top), given)
+    assert (
+        f"in {top} this makes it: python3 debian/scripts/misc/annotations "
+        f"--file {chosen}/config/annotations --arch amd64 --flavour generic --export"
+    ) in said.value.hint
+
+
+@pytest.mark.parametrize("version", ["5.15.0-185-generic", "5.1.21", "4.14.0", "6.14.0"])
+def test_the_configuration_of_another_kernel_is_refused(tmp_path: Path, version: str) -> None:
+    text = f"#\n# Linux/x86 {version} Kernel Configuration\n#\nCONFIG_SMP=y\n"
+    with pytest.raises(UserError, match=r"\.config is for Linux \d+\.\d+, and .* is 5\.14\.0") as said:
+        folder.configured(str(made(tmp_path, **{".config": text})))
+    assert "make olddefconfig" in said.value.hint
+
+
+@pytest.mark.parametrize("version", ["5.14.0", "5.14.0-570.el9.x86_64", "5.14.21"])
+def test_the_kernels_own_configuration_is_taken_whatever_its_build(tmp_path: Path, version: str) -> None:
+    text = f"#\n# Linux/x86 {version} Kernel Configuration\n#\nCONFIG_SMP=y\n"
+    assert folder.configured(str(made(tmp_path, **{".config": text})))
 
 
 @pytest.mark.parametrize(
