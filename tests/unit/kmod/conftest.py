@@ -50,7 +50,7 @@ class Record(ctypes.Structure):
 
 
 class Encoder:
-    """What tests ask of kmod/wire.c; strings are bytes, as in C."""
+    """What tests ask of kmod/wire.c and parity.c; strings are bytes, as in C."""
 
     def __init__(self, library: Path) -> None:
         self._lib = ctypes.CDLL(str(library))
@@ -91,6 +91,9 @@ class Encoder:
             length = self._lib.pc_wire_frame(ctypes.byref(record), seq, buf)
             frames.append(buf.raw[:length])
         return frames
+
+    def parity_count(self, count: int, percent: int) -> int:
+        return self._lib.pc_parity_count(count, percent)
 
 
 def record(vector: dict, meta: bytes, text: bytes, chunk: int = 1392) -> Record:
@@ -151,9 +154,10 @@ def parity(tmp_path_factory: pytest.TempPathFactory) -> Parity:
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     library = tmp_path_factory.mktemp("wire") / "wire.so"
     subprocess.run(
-        ["gcc", "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror",
+        ["gcc", "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Wno-sign-compare", "-Werror",
          "-fsanitize=undefined", "-fno-sanitize-recover=all", "-static-libubsan",
-         "-include", str(Path(__file__).with_name("userspace.h")), "-o", str(library), str(KMOD / "wire.c")],
+         "-include", str(Path(__file__).with_name("userspace.h")), "-o", str(library), str(KMOD / "wire.c"),
+         str(KMOD / "parity.c")],
         check=True,
     )  # fmt: skip
     return Encoder(library)

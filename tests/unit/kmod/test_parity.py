@@ -88,6 +88,16 @@ def test_a_block_of_the_largest_size_has_128_parities(parity: Parity) -> None:
         assert last[at] == wanted
 
 
+@pytest.mark.parametrize("percent", [1, 10, 33, 50, 99, 100])
+def test_a_record_has_no_fewer_parity_frames_than_were_asked_for(encoder: Encoder, percent: int) -> None:
+    """A record of one frame has one, too: that is where losing one loses all."""
+    for count in range(1, 1200):
+        made = encoder.parity_count(count, percent)
+        assert made * 100 >= count * percent > (made - 1) * 100, count
+    assert encoder.parity_count(1, percent) == 1
+    assert encoder.parity_count(70, 0) == 0
+
+
 def test_every_square_of_the_factors_can_be_undone() -> None:
     # all of two by two; that any is so is known of Cauchy's matrices
     factors = {(p, s): factor(p, s) for p in range(0, 128, 9) for s in range(0, 128, 7)}

@@ -196,14 +196,17 @@ def send(target: Target, alert: Mapping[str, Any], refusals: bool = False) -> No
 
 
 def _sendmail(target: Target, mail: bytes) -> None:
-    done = subprocess.run(
-        [target.sendmail, "-i", "-t"],
-        input=mail,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        timeout=_SENDMAIL_S,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [target.sendmail, "-i", "-t"],
+            input=mail,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=_SENDMAIL_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise OSError(f"{target.sendmail} did not end within {_SENDMAIL_S:g} seconds") from None
     if done.returncode:
         words = done.stderr[-200:].decode(errors="replace").strip()
         raise OSError(f"{target.sendmail} ended with {done.returncode}: {words}")

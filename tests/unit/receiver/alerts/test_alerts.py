@@ -196,7 +196,7 @@ def test_a_template_makes_any_json(oncall):
     ]
 
 
-def test_mail_by_sendmail(tmp_path):
+def test_mail_by_sendmail(tmp_path, monkeypatch):
     program = tmp_path / "sendmail"
     program.write_text(f'#!/bin/sh\n[ "$*" = "-i -t" ] && cat > {tmp_path}/mail\n')
     program.chmod(0o755)
@@ -210,6 +210,11 @@ def test_mail_by_sendmail(tmp_path):
     assert mail["Auto-Submitted"] == "auto-generated" and "x\u00e9" in mail.get_content()
     program.write_text("#!/bin/sh\necho no such user >&2; exit 67\n")
     with pytest.raises(OSError, match="ended with 67: no such user"):
+        courier.send(target, alert)
+    # One that hangs holds nobody up.
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    monkeypatch.setattr(courier, "_SENDMAIL_S", 0.5)
+    with pytest.raises(OSError, match=r"sendmail did not end within 0\.5 seconds"):
         courier.send(target, alert)
 
 

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where the bounds of alerts are: how often, how long, how many."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+
+import pytest
+
+from panicast_receiver.alerts import courier, decide
+from panicast_receiver.alerts.rules import Rules, Target
+from panicast_receiver.db import schema
+from panicast_receiver.db.boots import Ages
+from panicast_receiver.db.writing import transaction
+
+from ..meaning.test_crash import OOPS, SYSRQ
+from .fleet import Fleet, now, of
+
+DAY_NS, HOUR_NS = 24 * 3600 * 10**9, 3600 * 10**9
+
+
+class Sent(Fleet):
+    """A fleet of which the messages are kept here."""
+
+    def __init__(self, folder, monkeypatch, rules=None, **target):
+        self.taken = []
+        monkeypatch.setattr(courier, "GATHER_S", -1.0)
+        monkeypatch.setattr(courier, "send", lambda _, alert: self.taken.append(alert))
+        super().__init__(folder, "http://x/", rules, **target)
+
+    def kinds(self):
+        taken, self.taken = self.taken, []
+        return [alert["kind"] for alert in taken]
+
+    def write(self, *ages_ns, **fields):
+        """Write an alert for each of these ages."""
+        with closing(schema.open_writer(self.folder / schema.FILE_NAME)) as db, transaction(db):
+            for age_ns in ages_ns:
+                decide._write(db, {**courier.made_up(), **fields}, time.time_ns() - age_ns)
+
+    def written(self):
+        with closing(schema.open_writer(self.folder / schema.FILE_NAME)) as db:
+            return db.execute("SELECT count(*) FROM alerts").fetchone()[0]
+
+
+@pytest.fixture
+def fleet(tmp_path, monkeypatch):
+    return Sent(tmp_path, monkeypatch)
+
+
+def test_alerts_are_kept_for_thirty_days(fleet):
+    fleet.write(31 * DAY_NS, 29 * DAY_NS, DAY_NS)
+    decide.Alerts(fleet.rules, fleet.folder).deliver([])
+    assert fleet.written() == 2
+
+
+def crash(number, boot, at, **meta):
+    return of(number, "panic", 1, at, SYSRQ, boot=boot, **meta)
+
+
+def test_a_host_that_crashes_again_and_again_is_told_at_the_bound_and_once_in_a_while(tmp_path, monkeypatch):
+    fleet = Sent(tmp_path, monkeypatch, Rules(host_crashes=3, host_hours=2.0))
+    clock = [time.time_ns()]
+    monkeypatch.setattr(decide.time, "time_ns", lambda: clock[0])
+    start = now()
+
+    def after(hours, *boots):
+        clock[0] = (1_700_000_000 + start) * 10**9 + int(hours * HOUR_NS)
+        fleet.store(*(crash(1, boot, start + int(hours * 3600)) for boot in boots))
+        fleet.tell()
+        return "host" in fleet.kinds()
+
+    assert not after(0.1, 1, 2)
+    # The same boot twice is one crash.
+    assert not after(0.2, 2)
+    assert after(0.3, 3)
+    assert not after(1.0, 4, 5, 6)
+    # Those of before the window do not count, and it is told of again.
+    assert not after(4.0, 7, 8)
+    assert after(4.1, 9)
+
+
+def test_a_kernel_is_new_to_each_group_by_itself(fleet):
+    fleet.store(crash(1, 1, now(), release="6.12.7"), of(2, "panic", 1, now(), OOPS, release="6.12.9"))
+    fleet.tell()
+    assert fleet.kinds() == ["first", "first"]
+    fleet.store(crash(3, 1, now(), release="6.12.9"))
+    fleet.tell()
+    assert fleet.kinds() == ["kernel"]
+    fleet.store(crash(4, 1, now(), release="6.12.9"))
+    fleet.tell()
+    assert fleet.kinds() == []
+
+
+def test_a_retired_host_is_not_one_of_those_that_are_heard(tmp_path, monkeypatch):
+    fleet = Sent(tmp_path, monkeypatch, Rules(silent_hosts=2))
+    old, late = now() - 50 * 24 * 3600, now() - 3600
+    fleet.store(*(of(n, "hello", 1, late) for n in (1, 2)), *(of(n, "hello", 1, old) for n in (3, 4, 5)))
+    decide.look_for_silent(fleet.rules, fleet.folder, Ages(900.0, 30.0))
+    fleet.look()
+    ((line, hosts),) = [(alert["line"], alert["hosts"]) for alert in fleet.taken]
+    assert "2 of 2 hosts are silent: web-00001, web-00002" in line and not line.endswith("…") and hosts == 2
+
+
+def test_a_new_target_begins_with_the_next_alert(tmp_path, monkeypatch):
+    fleet = Sent(tmp_path, monkeypatch, on=("first",), digest_hours=1.0)
+    fleet.write(5 * 60 * 10**9)
+    fleet.target = Target("new", "json", "http://x/", on=("first",), digest_hours=1.0)
+    fleet.look()
+    fleet.write(0)
+    fleet.look()
+    assert fleet.kinds() == ["first"]
+
+
+def test_a_digest_has_what_was_not_told_at_once(tmp_path, monkeypatch):
+    fleet = Sent(tmp_path, monkeypatch, on=("first",), digest_hours=1e-9)
+    fleet.look()
+    fleet.kinds()
+    fleet.write(0, about="a", title="told at once")
+    fleet.write(0, kind="kernel", about="b", title="told later")
+    fleet.look()
+    at_once, digest = fleet.taken
+    assert at_once["title"] == "told at once" and "more" not in at_once
+    assert len(digest["more"]) == 1 and digest["title"] == "told later"
+    fleet.look()
+    assert len(fleet.taken) == 2
+
+
+@pytest.mark.parametrize(("number", "messages"), [(courier.MANY, courier.MANY), (courier.MANY + 1, 1)])
+def test_a_few_groups_are_told_one_by_one(number, messages):
+    told = courier.together([{**courier.made_up(), "about": str(n)} for n in range(number)])
+    assert len(told) == messages and ("more" in told[0]) == (messages == 1)
+
+
+def test_the_most_urgent_of_a_group_is_told_as_it_is_now():
+    alerts = [
+        {**courier.made_up(kind), "about": about, "records": records}
+        for kind, about, records in (("tenfold", "a", 10), ("regression", "b", 1), ("kernel", "a", 11))
+    ]
+    told = [(one["kind"], one["about"], one["records"]) for one in courier.together(alerts)]
+    assert told[0][0] == min(("regression", "kernel"), key=list(courier.KINDS).index)
+    assert sorted(told) == [("kernel", "a", 11), ("regression", "b", 1)]
+    summary = courier.summary([{**courier.made_up(), "line": str(n)} for n in range(23)], "at once")
+    assert summary["more"][:20] == [str(n) for n in range(20)] and summary["more"][20:] == ["… and 3 more"]
+
+
+class Stopping:
+    """Ends a loop after so many pauses, and keeps them."""
+
+    def __init__(self, rounds):
+        self.pauses, self._rounds = [], rounds
+
+    def wait(self, pause):
+        self.pauses.append(pause)
+        return len(self.pauses) > self._rounds
+
+
+def test_what_fails_is_tried_less_often_and_as_often_as_before_when_it_works_again(caplog):
+    def fails(retry_s=0.0):
+        error = OSError("no route")
+        error.retry_s = retry_s
+        raise error
+
+    results = iter([fails] * 10 + [lambda: None, fails, lambda: fails(7000.0), lambda: None])
+    stopping = Stopping(14)
+    courier._run("alert test", lambda: next(results)(), 1.0, stopping, lambda: True)
+    doubled = [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, courier.LONGEST_S, courier.LONGEST_S]
+    assert stopping.pauses == [1.0, *doubled, 1.0, 2.0, 7000.0, 1.0]
+    # The same complaint is made once, until it works.
+    said = [record.getMessage() for record in caplog.records]
+    assert said.count("alert test: works again") == 2
+    assert sum("no route; trying again" in words for words in said) == 2
+
+
+def test_nothing_is_done_while_the_database_cannot_be_used():
+    stopping = Stopping(3)
+    courier._run("alert test", lambda: pytest.fail("it worked"), 1.0, stopping, lambda: False)
+    assert stopping.pauses == [1.0] * 4
