@@ -15,7 +15,7 @@ from ..errors import UsageError
 from ..records import present
 from . import metrics, openapi, parameters
 from .live import MOST_STREAMS, TAKES_S, Stream
-from .site import API, Site
+from .site import API, Site, body_of
 
 _ID, GROUP = "{id:[0-9a-f]{12}}", "{group:[0-9a-f]{12}}"
 
@@ -108,8 +108,9 @@ class _Handlers:
         parameters.parse(request.query.items(), ())
         if request.content_type != "application/json":
             raise web.HTTPUnsupportedMediaType(text="send JSON, with Content-Type: application/json")
+        body = await body_of(request)
         try:
-            told = json.loads(await request.text())
+            told = json.loads(body)
         except (ValueError, RecursionError):
             raise UsageError("that is not JSON in UTF-8") from None
         known = ("action", "detail", "note", "by")

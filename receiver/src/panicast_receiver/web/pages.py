@@ -29,7 +29,7 @@ from .access import COOKIE, KNOWN_COOKIE, inside
 from .api import GROUP
 from .database import check
 from .sessions import LASTS_S
-from .site import Site
+from .site import Site, body_of
 
 _FOLDER = Path(__file__).parent
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -343,8 +343,8 @@ async def _form_of(request: web.Request) -> Mapping[str, str]:
 
     Raises HTTPBadRequest for what no browser sends. aiohttp's own parser raises many other errors.
     """
+    body = await body_of(request)
     try:
-        body = (await request.read()).decode()
         return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
-    except (ValueError, ConnectionError, web.RequestPayloadError) as error:
+    except ValueError as error:
         raise web.HTTPBadRequest(text="this is not what a form of this page sends") from error

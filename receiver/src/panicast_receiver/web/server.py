@@ -34,6 +34,8 @@ from .visitors import Visitors
 _ALIVE_S, _LAST_ANSWERS_S = 10.0, 5.0
 #: Bytes of a form, with a token or a note, whose characters may take twelve bytes each.
 _LONGEST_FORM = 32 << 10
+#: Answers that ask for patience.
+_LATER = frozenset({429, 503})
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -100,6 +102,13 @@ def application(site: Site, visitors: Visitors) -> web.Application:
         return answer
 
     def _error(request: web.Request, status: int, text: str) -> web.Response:
+        answer = _explained(request, status, text)
+        if status in _LATER:
+            # What else he has asked for by this connection would be refused, too.
+            answer.force_close()
+        return answer
+
+    def _explained(request: web.Request, status: int, text: str) -> web.Response:
         if site.is_program(request):
             return web.json_response({"error": text}, status=status)
         if site.is_plain(request):

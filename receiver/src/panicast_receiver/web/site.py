@@ -130,6 +130,15 @@ class Site(NamedTuple):
         return True
 
 
+async def body_of(request: web.Request) -> str:
+    """Return what came with a request, as UTF-8 whatever it says of itself. Raises HTTPBadRequest for
+    whatever is wrong with it; aiohttp raises other errors in each version, also if the sender has gone."""
+    try:
+        return (await request.read()).decode()
+    except (ValueError, ConnectionError, RuntimeError, web.RequestPayloadError) as error:
+        raise web.HTTPBadRequest(text="what came with the request is no UTF-8, or not all of it") from error
+
+
 def add_headers(response: web.StreamResponse) -> None:
     """Add the headers of every answer; no cache may keep a record."""
     for name, value in _HEADERS.items():

@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from aiohttp.web import HTTPBadRequest
 
 from panicast_receiver.db import schema
 from panicast_receiver.db.store import Store
@@ -20,6 +21,7 @@ from panicast_receiver.errors import ReceiverError
 from panicast_receiver.web import database
 from panicast_receiver.web.database import Database, check
 from panicast_receiver.web.sending import LARGE, MOST
+from panicast_receiver.web.site import body_of
 from panicast_receiver.web.visitors import Visitors
 
 from ..conftest import PATIENCE_S, wait_until
@@ -46,6 +48,8 @@ _FORM = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n"
         b"GET / HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
         _FORM + b"Content-Encoding: deflate\r\n\r\nxxxx",
         _FORM + b"Content-Type: application/x-www-form-urlencoded\r\n\r\n\xff\xfe=1",
+        _FORM.replace(b"/login", b"/api/v1/groups/000000000000")
+        + b"Content-Type: application/json; charset=x\r\n\r\nno{}",
     ],
 )
 def test_what_is_no_request_fills_no_log(tmp_path, request_lines):
@@ -60,6 +64,30 @@ def test_what_is_no_request_fills_no_log(tmp_path, request_lines):
         site.process.terminate()
         said = site.process.stderr.read()
     assert said.count(b"\n") <= 2, said
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(), RuntimeError("Connection closed."), ValueError()])
+def test_who_goes_in_the_middle_of_a_form_is_not_our_mistake(error):
+    """aiohttp's versions do not agree in what they raise then; anybody could fill the log."""
+
+    class Gone:
+        async def read(self):
+            raise error
+
+    with pytest.raises(HTTPBadRequest):
+        asyncio.run(body_of(Gone()))
+
+
+def test_who_is_told_to_wait_has_no_more_answered_by_that_connection(tmp_path):
+    """Else he goes on, and keeps others from being answered. Nothing can be, without a database."""
+    (tmp_path / "state").mkdir()
+    with website(tmp_path / "state") as site:
+        connection = site.connect()
+        connection.connect()
+        with closing(connection):
+            connection.sock.sendall(b"GET /groups HTTP/1.1\r\nHost: localhost\r\n\r\n" * 9)
+            answers = b"".join(iter(lambda: connection.sock.recv(65536), b""))
+    assert answers.count(b"HTTP/1.1 503") == 1
 
 
 def test_it_says_that_it_lives_beside_the_heaviest_pages(tmp_path):
