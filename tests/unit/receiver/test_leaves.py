@@ -24,13 +24,14 @@ from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
 from panicast_receiver.records import present
 from panicast_receiver.service import committer
-from panicast_receiver.sinks import Notice, broker, central, journal, syslog, webhook
+from panicast_receiver.sinks import Notice, archive, broker, central, journal, loki, otlp, syslog, webhook
 from panicast_receiver.sinks.hook import variables
 from panicast_receiver.sinks.telling import notice_of as tell
 from panicast_receiver.text import escape
 from panicast_receiver.web.access import Access
 from panicast_receiver.web.server import application
 from panicast_receiver.web.site import Site
+from panicast_receiver.web.tokens import Tokens
 from panicast_receiver.web.visitors import Visitors
 
 from .conftest import explain
@@ -130,7 +131,27 @@ def leaves_nats(told):
     return is_json(data.decode()) and all(is_plain(f"{a}{b}") and "\n" not in b for a, b in headers.items())
 
 
+def leaves_loki(told):
+    ((_, line),) = loki.push(told)["streams"][0]["values"]
+    return is_json(line) and is_json(json.dumps(loki.push(told)))
+
+
+def leaves_otlp(told):
+    made = otlp.request(told)
+    (part,) = made["resourceLogs"]
+    pairs = [*part["resource"]["attributes"], *part["scopeLogs"][0]["logRecords"][0]["attributes"]]
+    words = [one["value"]["stringValue"] for one in pairs if "stringValue" in one["value"]]
+    return is_json(json.dumps(made)) and all(is_plain(word) and "\n" not in word for word in words)
+
+
+def leaves_archive(told):
+    return re.fullmatch(r"[0-9/]{10}/[\w.-]+/[0-9a-f]+-\d+\.json\.gz", archive.key(told.record), re.A)
+
+
 SINKS = {
+    "Loki": leaves_loki,
+    "Otlp": leaves_otlp,
+    "Archive": leaves_archive,
     "Hook": leaves_hook,
     "Webhook": leaves_webhook,
     "Syslog": leaves_syslog,
@@ -170,7 +191,7 @@ COMMANDS = {
 }
 #: Say nothing of a record, or no more than those: follow prints the lines of list, drill sends one.
 SILENT = {"serve", "web", "follow", "check-config", "doctor", "collect", "keygen", "drill"}
-SILENT |= {"alert-test", "sockets", "resend", "backup", "restore", "recover", "import"}
+SILENT |= {"alert-test", "sockets", "resend", "backup", "restore", "recover", "import", "token"}
 
 
 @pytest.mark.parametrize("argv", [argv for ways in COMMANDS.values() for argv in ways], ids=" ".join)
@@ -277,7 +298,7 @@ def test_page(state):
 
 
 def test_every_path_of_the_page_is_listed(state):
-    app = application(Site("", state, Ages(900), Access(None), None, None), Visitors())
+    app = application(Site("", state, Ages(900), Access(Tokens(None, None)), None, None), Visitors())
     found = {re.sub(r":[^/]*\}", "}", resource.canonical) for resource in app.router.resources()}
     assert found == set(PATHS)
 

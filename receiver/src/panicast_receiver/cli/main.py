@@ -27,8 +27,9 @@ from ..settings.kinds import Setting, Value
 from ..settings.web import WEB
 from ..sinks.choice import libraries
 from ..text import escape, parse_when
+from ..web.tokens import ROLES
 from ..wire.v1 import TYPES
-from . import alerts, check, commands, doctor, group, operations, regroup
+from . import alerts, check, commands, doctor, group, operations, regroup, tokens
 from .parser import Parser, parse
 
 _EXIT_CODES = "exit codes: 0 done, 1 failed or not found, 2 wrong flag, setting or configuration file"
@@ -356,6 +357,28 @@ def build_parser() -> Parser:
     )
     retire.add_argument("--undo", action="store_true", help="say that they are not gone")
     retire.add_argument("--dry-run", action="store_true", help="only say which hosts that would be")
+    token = command(
+        "token",
+        "make, list and revoke named tokens of the web page",
+        "  panicast-receiver token add grafana --until 2027-02-28\n"
+        "  panicast-receiver token add oncall --role operate\n"
+        "  panicast-receiver token list\n"
+        "  panicast-receiver token revoke grafana\n",
+        [setting for setting in SETTINGS if setting.key == "web_tokens_file"],
+    )
+    token.add_argument(
+        "action",
+        metavar="ACTION",
+        choices=("add", "list", "revoke"),
+        help="add: make one and print it, once; list: print names, roles and ends; revoke: end one now",
+    )
+    token.add_argument("name", metavar="NAME", nargs="?", default="", help="whose token it is")
+    token.add_argument(
+        "--role", choices=ROLES, default="read", help="read, or operate: change states of groups, too (read)"
+    )
+    token.add_argument(
+        "--until", metavar="DATE", default="never", help="the day on which it ends, at midnight UTC (never)"
+    )
     again = command(
         "regroup",
         "rename crashes that an older version of the receiver named, and say which groups change",
@@ -426,6 +449,8 @@ def _run(args: argparse.Namespace) -> int:
         return collect.run(settings)
     if args.command == "web":
         return web.run(settings)
+    if args.command == "token":
+        return tokens.run(settings, args.action, args.name, args.role, args.until)
     if args.command == "alert-test":
         return alerts.test(settings, args.target, args.dry_run)
     if args.command == "check-config":

@@ -90,6 +90,7 @@ class Settings:
     web_listen: str
     web_base: str
     web_token_file: str
+    web_tokens_file: str
     web_names: str
     web_proxy: bool
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from .kinds import Setting, host_and_port
+from .kinds import Setting, absolute, host_and_port
 
 
 def _base_path(text: str) -> None:
@@ -54,6 +54,17 @@ WEB: tuple[Setting, ...] = (
         "records.",
         form="a path, or the name of a credential",
         example="/etc/panicast/web-token",
+    ),
+    Setting(
+        "web_tokens_file",
+        str,
+        "",
+        "FILE",
+        "File of mode 0600 with named tokens, each with a role and an end: `panicast-receiver token` "
+        "writes it. They open the page like that of web_token_file. Empty: none.",
+        check=absolute,
+        form="the absolute path of a file",
+        example="/etc/panicast/web-tokens",
     ),
     Setting(
         "web_names",

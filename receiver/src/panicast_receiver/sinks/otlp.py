@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..text import nanoseconds
+from ..text import escape, nanoseconds
 from . import Notice, Refused
 from .webhook import post
 
@@ -62,7 +62,8 @@ def request(notice: Notice) -> Mapping[str, Any]:
         "severityNumber": number,
         "severityText": word,
         "eventName": f"panicast.{record['type']}",
-        "body": {"stringValue": _unicode(record["text"])},
+        # Without half surrogate pairs, which protobuf cannot hold.
+        "body": {"stringValue": record["text"].encode("utf-8", "backslashreplace").decode()},
         "attributes": _pairs({f"panicast.{key}": record[key] for key in _ATTRIBUTES}),
     }
     scope = {"scope": {"name": "panicast"}, "logRecords": [log]}
@@ -77,12 +78,7 @@ def _value(value: Any) -> Mapping[str, Any]:
     if isinstance(value, bool):
         return {"boolValue": value}
     # JSON of protobuf writes numbers of 64 bits as text.
-    return {"intValue": str(value)} if isinstance(value, int) else {"stringValue": _unicode(value)}
-
-
-def _unicode(text: str) -> str:
-    """Return the text without half surrogate pairs, which protobuf cannot hold."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return {"intValue": str(value)} if isinstance(value, int) else {"stringValue": escape(value)}
 
 
 def _rejected(answer: bytes) -> str:

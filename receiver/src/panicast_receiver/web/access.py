@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Decides who may read: the token, the session that a browser gets for it, and the names of the
-page."""
+"""Decides who may read and change: tokens, the session that a browser gets for one, and the names of
+the page."""
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 import re
 from pathlib import Path
@@ -15,6 +14,7 @@ from ..settings import Settings
 from ..settings.kinds import host_and_port
 from ..settings.web import parse_names
 from .sessions import Sessions
+from .tokens import Grant, Tokens, digest
 from .tries import Tries
 
 SHORTEST_TOKEN = 20
@@ -25,26 +25,41 @@ KNOWN_COOKIE = "panicast_known"
 _INSIDE = re.compile(r"/(?:[!-.0-\[\]-~][!-\[\]-~]*)?")
 
 
+#: Who reads where no token is needed. Nobody knows who that is, so nothing is changed.
+_ANYBODY = Grant("", "read")
+
+
 class Access:
-    """The rules of one page. ``token`` is None if none is needed. If ``behind_proxy``, a proxy on
-    this machine says who visits."""
+    """The rules of one page. If ``behind_proxy``, a proxy on this machine says who visits."""
 
     def __init__(
-        self, token: str | None, names: frozenset[str] = frozenset(), behind_proxy: bool = False
+        self, tokens: Tokens, names: frozenset[str] = frozenset(), behind_proxy: bool = False
     ) -> None:
-        self.token = token
+        self._tokens = tokens
         self.behind_proxy = behind_proxy
         self._names = names | {"localhost"}
         self.sessions = Sessions()
         self.tries = Tries()
 
-    def is_token(self, text: str) -> bool:
-        """Tell whether this is the token; takes the same time whatever is wrong with it."""
-        return self.token is not None and _same(text, self.token)
+    @property
+    def secured(self) -> bool:
+        """Tell whether visitors need a token."""
+        return self._tokens.wanted
 
-    def may_read(self, cookie: str) -> bool:
-        """Tell whether a request with this cookie may read; ``is_token`` checks the token itself."""
-        return self.token is None or self.sessions.is_open(cookie)
+    def of_token(self, text: str) -> Grant | None:
+        """Return what this token allows; None if it is none of ours, or has ended."""
+        return self._tokens.grant(digest(text))
+
+    def of_session(self, cookie: str) -> Grant | None:
+        """Return what a request with this cookie is allowed without a token; None: nothing."""
+        if not self.secured:
+            return _ANYBODY
+        began = self.sessions.token(cookie)
+        return None if began is None else self._tokens.grant(began)
+
+    def begin(self, token: str) -> str:
+        """Return the cookie of a new session for who gave this token."""
+        return self.sessions.begin(digest(token))
 
     def may_be_called(self, host: str) -> bool:
         """Tell whether the page answers to the name in a request's Host header.
@@ -53,7 +68,7 @@ class Access:
         page could point its own name at our address (DNS rebinding) and read what only this machine
         may see.
         """
-        if self.token is not None:
+        if self.secured:
             return True
         name = host.lower()
         if not name.endswith("]"):
@@ -78,11 +93,6 @@ def inside(to: str) -> str:
     return to if _INSIDE.fullmatch(to) else "/"
 
 
-def _same(told: str, known: str) -> bool:
-    # A header may hold any bytes; those that are not UTF-8 come as surrogates.
-    return hmac.compare_digest(told.encode("utf-8", "surrogateescape"), known.encode())
-
-
 def _read_token(path: Path) -> str:
     token = "\n".join(read_secret(path, "the token")).strip()
     if len(token) < SHORTEST_TOKEN or not re.fullmatch(r"[!-~]+", token):
@@ -97,13 +107,13 @@ def of(settings: Settings) -> Access:
     """Return the rules that the settings make. Raises ReceiverError, also if the page would be open
     to others."""
     address, _ = host_and_port(settings.web_listen)
-    if settings.web_token_file:
-        token = _read_token(place(settings.web_token_file))
-        return Access(token, parse_names(settings.web_names), settings.web_proxy)
-    if not ipaddress.ip_address(address).is_loopback:
+    token = _read_token(place(settings.web_token_file)) if settings.web_token_file else None
+    file = place(settings.web_tokens_file) if settings.web_tokens_file else None
+    tokens = Tokens(token, file)
+    if not tokens.wanted and not ipaddress.ip_address(address).is_loopback:
         raise UsageError(
             f"web_listen {settings.web_listen} lets other machines read all records without a token. "
             "Name a file with one in web_token_file: (umask 077 && openssl rand -hex 32 > FILE), owned "
             "by panicast-web; or listen on 127.0.0.1 and put a web server with a login in front of it"
         )
-    return Access(None, parse_names(settings.web_names), settings.web_proxy)
+    return Access(tokens, parse_names(settings.web_names), settings.web_proxy)

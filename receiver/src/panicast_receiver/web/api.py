@@ -48,7 +48,7 @@ def _json(text: str) -> web.Response:
 class _Handlers:
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._document = openapi.document(site.base, site.access.token is not None)
+        self._document = openapi.document(site.base, site.access.secured)
 
     async def records(self, request: web.Request) -> web.StreamResponse:
         known = (*parameters.FILTERS, parameters.LIMIT, parameters.BEFORE)

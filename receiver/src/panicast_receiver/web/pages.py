@@ -121,7 +121,7 @@ class Pages:
             here=site.path_of(request),
             query_string=request.query_string,
             receiver=stats.read(site.state_dir),
-            secured=site.access.token is not None,
+            secured=site.access.secured,
             known=site.has_session(request) or (let_through and not site.is_open(request)),
             **values,
         )
@@ -301,7 +301,7 @@ class Pages:
             access.tries.right(known)
         for name, value, lasts_s in (
             (KNOWN_COOKIE, known, _KNOWN_S),
-            (COOKIE, access.sessions.begin(), LASTS_S),
+            (COOKIE, access.begin(token.strip()), LASTS_S),
         ):
             answer.set_cookie(
                 name,

@@ -114,7 +114,8 @@ SEARCH = Parameter(
     'word may be the beginning of a longer one. "Several words" stand one after the other; `-word` is '
     "not there. `host:`, `kernel:`, `sym:` (title and trace), `kind:`, `about:` and `text:` say where to "
     "look, `since:7d` from when on.",
-    {"type": "string", "minLength": 1, "maxLength": _LONGEST},
+    # A word has a letter or a digit.
+    {"type": "string", "pattern": "[A-Za-z0-9]", "maxLength": _LONGEST},
     _search,
 )
 ALL = Parameter(

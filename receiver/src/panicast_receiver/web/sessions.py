@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The sessions of browsers that gave the token: each can be ended, and all end with the process."""
+"""The sessions of browsers that gave a token: each can be ended, and all end with the process."""
 
 from __future__ import annotations
 
 import secrets
 import time
 from collections import OrderedDict
-from hashlib import sha256
 from typing import Callable
+
+from .tokens import digest
 
 #: Seconds that a session lasts; and how many are kept: of more, the oldest ends.
 LASTS_S = 30 * 86400
@@ -15,29 +16,28 @@ _MOST = 4096
 
 
 class Sessions:
-    """The open sessions, kept as digests, so that nobody can read one from our memory and use it."""
+    """The open sessions, kept as digests, so that nobody can read one from our memory and use it.
+
+    Each has the digest of the token that began it: it is worth as much as that token is.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._until: OrderedDict[bytes, float] = OrderedDict()
+        self._open: OrderedDict[str, tuple[float, str]] = OrderedDict()
 
-    def begin(self) -> str:
-        """Return the cookie of a new session."""
+    def begin(self, token: str) -> str:
+        """Return the cookie of a new session, which the token with this digest began."""
         name = secrets.token_urlsafe(32)
-        self._until[_digest(name)] = self._clock() + LASTS_S
-        if len(self._until) > _MOST:
-            self._until.popitem(last=False)
+        self._open[digest(name)] = (self._clock() + LASTS_S, token)
+        if len(self._open) > _MOST:
+            self._open.popitem(last=False)
         return name
 
-    def is_open(self, name: str) -> bool:
-        """Tell whether this session is open."""
-        return self._until.get(_digest(name), 0.0) > self._clock()
+    def token(self, name: str) -> str | None:
+        """Return the digest of the token that began this session; None if it is not open."""
+        until, token = self._open.get(digest(name), (0.0, ""))
+        return token if until > self._clock() else None
 
     def end(self, name: str) -> None:
         """End this session if it is open."""
-        self._until.pop(_digest(name), None)
-
-
-def _digest(name: str) -> bytes:
-    # A header may hold any bytes; those that are not UTF-8 come as surrogates.
-    return sha256(name.encode("utf-8", "surrogateescape")).digest()
+        self._open.pop(digest(name), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from ..errors import NotFoundError, UsageError
 from .access import COOKIE, KNOWN_COOKIE, Access, bearer
 from .database import Database
 from .live import Feed
+from .tokens import Grant
 from .tries import whose
 
 API = "/api/v1"
@@ -36,6 +38,10 @@ _HEADERS = {
 }
 
 
+#: What the visitor may do whose request is being answered.
+GRANT: ContextVar[Grant] = ContextVar("grant")
+
+
 class Site(NamedTuple):
     """``base`` has no slash at its end; ``ages`` are the settings."""
 
@@ -48,21 +54,28 @@ class Site(NamedTuple):
 
     @property
     def may_change(self) -> bool:
-        """Tell whether groups may be changed here. Without a token nobody knows who asks."""
-        return self.access.token is not None
+        """Tell whether this visitor may change groups. Without a token nobody knows who is there."""
+        return GRANT.get().may_change
 
     async def change(self, request: web.Request, told: Mapping[str, str], way: str) -> None:
         """Have the service change the group that a request names, as ``told`` says. Raises
         ReceiverError, or the answer that refuses the request."""
-        if not self.may_change:
+        grant = GRANT.get()
+        if not self.access.secured:
             raise web.HTTPForbidden(
                 text="to change groups, readers must log in; name a file with a token in web_token_file"
+            )
+        if not grant.may_change:
+            raise web.HTTPForbidden(
+                text=f"the token {grant.name} may only read; one that may change groups is made by "
+                "`panicast-receiver token add NAME --role operate`"
             )
         if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
             raise web.HTTPForbidden(text="another site may not change groups here")
         address = whose(request.remote or "", request.headers.get("X-Forwarded-For", ""))
         action, detail, note, by = (told.get(name, "") for name in ("action", "detail", "note", "by"))
-        order = groups.Order(request.match_info["group"], action, detail, note, by, f"{way} ({address})")
+        where = f"{way} ({address}{f', token {grant.name}' if grant.name else ''})"
+        order = groups.Order(request.match_info["group"], action, detail, note, by, where)
         groups.checked(order)
         await self.database.make(lambda _: orders.give(self.state_dir, order))
 
@@ -89,11 +102,12 @@ class Site(NamedTuple):
         return whose(request.remote or "", forwarded)
 
     def has_session(self, request: web.Request) -> bool:
-        """Tell whether this visitor may read without giving the token."""
-        return self.access.may_read(request.cookies.get(COOKIE, ""))
+        """Tell whether this visitor may read without giving a token."""
+        return self.access.of_session(request.cookies.get(COOKIE, "")) is not None
 
     def check(self, request: web.Request) -> None:
-        """Raise the error with which a request is refused, if it is.
+        """Raise the error with which a request is refused, if it is. Otherwise GRANT says from then on
+        what this visitor may do.
 
         Only here is the token of a header checked, so that all wrong tries are counted.
         """
@@ -101,33 +115,38 @@ class Site(NamedTuple):
             raise web.HTTPMisdirectedRequest(
                 text="this page does not answer to that name; if it is a reverse proxy's, set web_names"
             )
-        if self.is_open(request) or self.has_session(request):
+        if self.is_open(request):
             return
-        if (shown := bearer(request.headers.get("Authorization", ""))) and self.try_token(request, shown):
+        grant = self.access.of_session(request.cookies.get(COOKIE, ""))
+        if grant is None and (shown := bearer(request.headers.get("Authorization", ""))):
+            grant = self.try_token(request, shown)
+        if grant is not None:
+            GRANT.set(grant)
             return
         raise web.HTTPUnauthorized(
             text="this page wants a token", headers={"WWW-Authenticate": 'Bearer realm="panicast"'}
         )
 
-    def try_token(self, request: web.Request, token: str) -> bool:
-        """Tell whether it is the token. Raises the answer for somebody who was wrong too often."""
+    def try_token(self, request: web.Request, token: str) -> Grant | None:
+        """Return what a token allows; None if it is wrong. Raises the answer for somebody who was wrong too
+        often."""
         tries = self.access.tries
         cookie = request.cookies.get(KNOWN_COOKIE, "")
         who = cookie if tries.knows(cookie) else self.visitor(request)
-        is_token = self.access.is_token(token)
+        grant = self.access.of_token(token)
         # Others guess from the address of a program that is known here, behind a proxy or on this machine.
-        if is_token and tries.knows(who):
-            return True
+        if grant and tries.knows(who):
+            return grant
         if wait_s := tries.wait_s(who):
             raise web.HTTPTooManyRequests(
                 text="the token was wrong too often; wait a while and try again",
                 headers={"Retry-After": str(math.ceil(wait_s))},
             )
-        if not is_token:
+        if grant is None:
             tries.wrong(who)
-            return False
+            return None
         tries.right(who)
-        return True
+        return grant
 
 
 async def body_of(request: web.Request) -> str:

@@ -27,6 +27,7 @@ from panicast_receiver.web.fair import VISITOR
 from panicast_receiver.web.live import MOST_STREAMS, Feed
 from panicast_receiver.web.server import application
 from panicast_receiver.web.site import Site
+from panicast_receiver.web.tokens import Tokens
 from panicast_receiver.web.visitors import Visitors
 
 from ..conftest import PATIENCE_S, explain
@@ -192,7 +193,7 @@ def test_in_the_central_store_the_better_sighting_stays_whichever_came_first(bet
     ],
 )
 def test_the_page_answers_to_whole_names_alone(name, good):
-    assert Access(None, frozenset({"log.example.org"})).may_be_called(name) == good
+    assert Access(Tokens(None, None), frozenset({"log.example.org"})).may_be_called(name) == good
 
 
 def asked(folder, feed, *paths):
@@ -200,7 +201,7 @@ def asked(folder, feed, *paths):
 
     async def ask():
         database = Database(folder)
-        site = Site("", folder, Ages(900), Access(None), database, feed)
+        site = Site("", folder, Ages(900), Access(Tokens(None, None)), database, feed)
         found = []
         async with TestClient(TestServer(application(site, Visitors()))) as client:
             for path in paths:

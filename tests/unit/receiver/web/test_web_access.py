@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from panicast_receiver.web.access import COOKIE, KNOWN_COOKIE, Access, bearer, inside
 from panicast_receiver.web.sessions import LASTS_S, Sessions
+from panicast_receiver.web.tokens import Grant, Tokens
 from panicast_receiver.web.tries import Tries, whose
 
 from .website import fill, website
@@ -251,23 +252,23 @@ def test_foreign_names_are_refused_where_there_is_no_token(state):
 
 @given(*[st.binary().map(lambda header: header.decode("utf-8", "surrogateescape"))] * 2)
 def test_only_the_token_and_its_session_open(authorization, cookie):
-    access = Access(TOKEN)
-    assert not access.is_token(bearer(authorization)) and not access.may_read(cookie)
-    assert not access.is_token(bearer(f"Bearer {authorization}"))
-    session = access.sessions.begin()
-    assert access.is_token(bearer(f"Bearer {TOKEN}")) and access.may_read(session)
-    assert not Access(TOKEN).may_read(session)
+    access = Access(Tokens(TOKEN, None))
+    assert access.of_token(bearer(authorization)) is None and access.of_session(cookie) is None
+    assert access.of_token(bearer(f"Bearer {authorization}")) is None
+    session = access.begin(TOKEN)
+    assert access.of_token(bearer(f"Bearer {TOKEN}")) == access.of_session(session) == Grant("", "operate")
+    assert Access(Tokens(TOKEN, None)).of_session(session) is None
     access.sessions.end(session)
-    assert not access.may_read(session)
+    assert access.of_session(session) is None
 
 
 def test_sessions_end_by_themselves_and_are_bounded():
     now = [0.0]
     sessions = Sessions(lambda: now[0])
-    first, *others = [sessions.begin() for _ in range(4097)]
-    assert not sessions.is_open(first) and all(map(sessions.is_open, others))
+    first, *others = [sessions.begin("t") for _ in range(4097)]
+    assert sessions.token(first) is None and all(sessions.token(one) == "t" for one in others)
     now[0] = LASTS_S + 1.0
-    assert not any(map(sessions.is_open, others))
+    assert not any(map(sessions.token, others))
 
 
 def test_many_addresses_together_are_limited_but_not_who_was_right_before():
