@@ -71,6 +71,7 @@ def test_the_life_of_a_token(token, file, tmp_path):
         assert '<form class="change"' in site.ask(path, **cookies[working]).text
         page = site.ask(path, **cookies[reading])
         assert page.status == 200 and '<form class="change"' not in page.text
+        assert "Your token may only read." in page.text
         form = urlencode({"action": "reopen", "detail": "", "note": "", "by": "ann"})
         assert site.ask(path, "POST", form, **FORM, **cookies[reading]).status == 403
         assert token("list").split() == ["grafana", "read", "never", "oncall", "operate", "never"]
