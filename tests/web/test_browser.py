@@ -165,6 +165,8 @@ def test_pages_are_readable(page: Browser, site: Website, scheme: str, width: in
         "hostile": record_of(page, site, "script"),
         "crashes": f"{site.url}groups",
         "hosts": f"{site.url}hosts",
+        "host": f"{site.url}host?host=db-03.example.net",
+        "kernels": f"{site.url}kernels?sort=rate",
         "none": f"{site.url}?search=nothing-like-this",
         "login": f"{site.url}login",
     }

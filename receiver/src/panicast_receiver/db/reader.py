@@ -15,7 +15,21 @@ from ..errors import NotFoundError
 from ..records.record import Record, Source, kept_by
 from ..text import iso_time
 from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, parse_metadata
-from . import boots, changes, crashes, glance, groups, keys, numbers, places, schema, search, tallies, turns
+from . import (
+    boots,
+    changes,
+    crashes,
+    fleet,
+    glance,
+    groups,
+    keys,
+    numbers,
+    places,
+    schema,
+    search,
+    tallies,
+    turns,
+)
 from .named import NamedFile
 from .packing import from_signed, parse_gaps, row_to_record
 
@@ -298,6 +312,14 @@ class Reader:
         )
         rows = self._rows(sql, [*ages.values(now_ns), *values])
         return {row["shown"]: row["hosts"] for row in rows}
+
+    def kernels(self, since_ns: int, now_ns: int) -> list[dict[str, Any]]:
+        """See fleet.kernels()."""
+        return fleet.kernels(self._rows, since_ns, now_ns)
+
+    def boots_of(self, host: str, ages: boots.Ages, now_ns: int) -> list[dict[str, Any]]:
+        """See fleet.boots_of()."""
+        return fleet.boots_of(self._rows, host, ages, now_ns)
 
     def burning(self, ages: boots.Ages, now_ns: int) -> dict[str, int]:
         """See glance.burning()."""

@@ -10,21 +10,22 @@ import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 import jinja2
 from aiohttp import web
 
 from .. import stats
-from ..db import groups
+from ..db import fleet, groups
 from ..db.boots import STATES
 from ..db.reader import Entry, Query, Reader
 from ..errors import NotFoundError
 from ..records import present
+from ..records.kernels import numbers
 from ..text import ago, escape, iso_time, parse_when
 from ..wire.v1 import TYPES
-from . import logtext, parameters, timeline
+from . import logtext, parameters, rates, timeline
 from .access import COOKIE, KNOWN_COOKIE, inside
 from .api import GROUP
 from .database import check
@@ -38,16 +39,25 @@ _ASSETS = {
 }
 #: Groups and hosts on a page.
 _MOST_GROUPS, _MOST_HOSTS = 100, 200
+#: Records on a host's page.
+_MOST_OF_HOST = 50
 _DAY_NS = 86400 * 1_000_000_000
 #: What the filters offer.
 _AGES = {"1h": "last hour", "1d": "last day", "7d": "last week", "30d": "last month", "365d": "last year"}
 #: Where a browser goes for records, groups and hosts.
-_VIEWS = {"/": "Records", "/groups": "Crashes", "/hosts": "Hosts"}
+_VIEWS = {"/": "Records", "/groups": "Crashes", "/hosts": "Hosts", "/kernels": "Kernels"}
 _KNOWN_S = 365 * 86400
 #: The name under which a reader changes groups.
 _NAME_COOKIE = "panicast_name"
 #: No form of ours has more.
 _MOST_FIELDS = 16
+
+#: The orders of kernels, see parameters.ORDERS.
+_SORTS: Mapping[str, Callable[[dict[str, Any]], Any]] = {
+    "days": lambda row: -row["host_days"],
+    "rate": lambda row: -row["rate"].value if row["rate"] else 0,
+    "name": lambda row: numbers(row["kernel"]),
+}
 
 
 def _environment() -> jinja2.Environment:
@@ -63,6 +73,7 @@ def _environment() -> jinja2.Environment:
     made.filters["lines"] = present.lines_of
     made.filters["short"] = lambda moment: moment[:19].replace("T", " ")
     made.filters["ago"] = lambda moment: ago(parse_when(moment), time.time_ns())
+    made.filters["digits"] = rates.number
     made.filters["thousands"] = lambda number: f"{number:,}"
     return made
 
@@ -88,6 +99,8 @@ class Pages:
             web.get(f"{base}/groups/{GROUP}", self._group),
             web.post(f"{base}/groups/{GROUP}", self._change_group),
             web.get(f"{base}/hosts", self._hosts),
+            web.get(f"{base}/host", self._host),
+            web.get(f"{base}/kernels", self._kernels),
             web.get(f"{base}/login", self._ask_token),
             web.post(f"{base}/login", self._take_token),
             web.post(f"{base}/logout", self._forget),
@@ -283,6 +296,47 @@ class Pages:
             filters=request.query,
             filtered=bool(values),
             ages=ages,
+        )
+
+    async def _host(self, request: web.Request) -> web.Response:
+        name = self._asked(request, parameters.HOST).get("host", "")
+        ages = self._site.ages
+
+        def find(reader: Reader) -> tuple[list[dict[str, Any]], list[Entry]]:
+            found = reader.boots_of(name, ages, time.time_ns())
+            return found, reader.select(Query(host=name, limit=_MOST_OF_HOST, folded=True))[::-1]
+
+        boots, entries = await self._site.database.ask(find)
+        if not boots and not entries:
+            raise NotFoundError(f"no host is called {name!r}" if name else "say which: /host?host=NAME")
+        return await self._made(
+            request,
+            "host.html",
+            name=name,
+            boots=boots,
+            most=fleet.MOST_BOOTS,
+            records=[entry.summary for entry in entries],
+        )
+
+    async def _kernels(self, request: web.Request) -> web.Response:
+        values = self._asked(request, parameters.SINCE, parameters.KERNEL, parameters.SORT)
+        since_ns = values.get("since_ns", 0)
+        found = await self._site.database.ask(lambda reader: reader.kernels(since_ns, time.time_ns()))
+        # Hosts name them: no character of a name may do anything on the page, nor in its address.
+        found = [{**one, "kernel": escape(one["kernel"])} for one in found]
+        # The one that ran longest comes first.
+        than = values.get("kernel", found[0]["kernel"] if found else "")
+        sort = values.get("sort", "days")
+        return await self._made(
+            request,
+            "kernels.html",
+            kernels=sorted(rates.draw(found, than), key=_SORTS[sort]),
+            than=than,
+            per=rates.PER,
+            sort=sort,
+            orders=parameters.ORDERS,
+            filters=request.query,
+            ages=_AGES,
         )
 
     async def _ask_token(self, request: web.Request) -> web.Response:

@@ -161,6 +161,19 @@ GROUP_STATE = Parameter(
     _word(*GROUP_STATES),
 )
 
+KERNEL = Parameter(
+    "kernel",
+    "kernel",
+    "The kernel beside which others are put; without it, the one that ran longest.",
+    {"type": "string", "minLength": 1, "maxLength": _LONGEST},
+    _short,
+)
+#: The orders of kernels, and what they are called.
+ORDERS = {"days": "longest first", "rate": "most often first", "name": "by name"}
+SORT = Parameter(
+    "sort", "sort", "The order of kernels.", {"type": "string", "enum": list(ORDERS)}, _word(*ORDERS)
+)
+
 FILTERS = (TYPE, HOST, GROUP, SINCE, SEARCH, ALL)
 
 

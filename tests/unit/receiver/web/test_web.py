@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from html.parser import HTMLParser
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_plus, urlencode
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +20,7 @@ from ..conftest import PATIENCE_S, wait_until
 from ..meaning.test_crash import OOPS, SYSRQ
 from .website import HOSTILE, fill, website
 
-VIEWS = ("/", "/groups", "/hosts")
+VIEWS = ("/", "/groups", "/hosts", "/kernels")
 
 
 @pytest.fixture(scope="module")
@@ -205,9 +205,26 @@ def test_groups_and_hosts(page):
     assert "db-03" not in Markup(page.ask("/hosts?state=silent").text).text
 
 
+def test_a_host_has_a_page(page):
+    hosts = Markup(page.ask("/hosts").text)
+    name = urlencode({"host": HOSTILE})
+    assert f"{page.base}/host?{name}" in hosts.links()
+    shown = Markup(page.ask("/host?host=db-03.example.net").text)
+    assert "panicked" in shown.text and "eth0" in shown.text and "6.1.0-56-amd64" in shown.text
+    records = [link for link in shown.links() if link.startswith(f"{page.base}/records/")]
+    assert len(set(records)) == 4 and "mlx_poll" in shown.text and "sysrq triggered crash" in shown.text
+    assert page.ask("/host?host=nobody").status == 404 and page.ask("/host").status == 404
+    assert page.ask("/host?host=").status == 404
+
+
 def test_hostile_text_stays_text(page):
     (record,) = rows(page, "?since=25s&type=panic") or rows(page, "?since=1h&type=panic&search=onerror")
-    for path in (*VIEWS, f"/records/{record}", f"/?search={HOSTILE.encode().hex()}"):
+    for path in (
+        *VIEWS,
+        f"/host?{urlencode({'host': HOSTILE})}",
+        f"/records/{record}",
+        f"/?search={HOSTILE.encode().hex()}",
+    ):
         shown = Markup(page.ask(path).text)
         assert [attrs for tag, attrs in shown.elements if tag == "script"] == [
             {"src": f"{page.base}/static/live.js?0.1.0", "defer": None}
