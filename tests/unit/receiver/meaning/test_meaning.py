@@ -11,6 +11,7 @@ import pytest
 
 from panicast_receiver.meaning import NOT_UNDERSTOOD, VERSION, not_understood, understand
 from panicast_receiver.meaning.formats import FORMATS, LEAD_INS
+from panicast_receiver.meaning.lines import MOST_LINE, read
 
 TRACE = "Call Trace:\n dump_stack+0x1/0x2\n"
 CPU = "CPU: 1 PID: 77 Comm: worker Not tainted 6.1.0 #1\n"
@@ -534,6 +535,13 @@ def test_four_times_the_text_takes_no_more_than_about_four_times_the_time(end):
             # What is fast need not be measured twice.
             assert large < 0.02 or large < 0.02 + 12 * seconds(piece + end, SMALL), repr(piece)
             assert large < 1.6, repr(piece)
+
+
+def test_no_line_is_longer_for_a_pattern_than_printk_makes_it():
+    said = "<1>[    1.0] BUG: kernel NULL pointer dereference, address: 0"
+    assert understand(said + " " * 4000 + "\n").title
+    assert not understand("<1>[    1.0] " + "." * MOST_LINE + said + "\n").title
+    assert max(len(line.text) for line in read("a" * 9999 + "\n" + "[ 1.0] " * 9999)) <= MOST_LINE
 
 
 @pytest.mark.parametrize("one", FORMATS, ids=lambda one: one.begins)

@@ -19,6 +19,7 @@ from panicast_receiver import stats
 from panicast_receiver.db.store import Store
 from panicast_receiver.errors import UsageError
 from panicast_receiver.web import parameters
+from panicast_receiver.wire.v1 import encode
 
 from ..conftest import PATIENCE_S, wait_until
 from .website import fill, website
@@ -276,6 +277,15 @@ def test_metrics_tell_of_database_and_service(serve, big, tmp_path):
         assert told["panicast_sink_backlog_records"] == {("hook",): 1}
         assert time.time() - told["panicast_last_record_timestamp_seconds"][("panic",)] < PATIENCE_S
         assert told["panicast_database_bytes"][()] > 4096
+
+        # Another record of its boot and event.
+        receiver.send(encode("test", bytes.fromhex(big["boot_id"]), big["event"], 1, "forged", b"", b"x"))
+        wait_until(
+            lambda: metrics(site)["panicast_records_total"].get(("contested",)) == 1, "a contest is counted"
+        )
+        (tmp_path / "state" / "panicast.db.damaged-20260101T000000.000000Z").touch()
+        assert told["panicast_databases_set_aside"] == {(): 0}
+        assert metrics(site)["panicast_databases_set_aside"] == {(): 1}
 
         asked = set()
         for name in ("grafana-dashboard.json", "prometheus-rules.yml"):
