@@ -266,6 +266,8 @@ def test_packages_that_are_not_as_built_are_not_released(top: Path, tmp_path: Pa
         return sorted(path.name for path in (folder / "debian-12").iterdir())
 
     assert "one.deb" in collected()
+    # The sums of what was built are not those of what is released.
+    assert (top / "debian-12" / dist.SUMS).exists() and dist.SUMS not in collected()
     stated = json.loads((top / "debian-12/metadata.json").read_text())
     # As long as it was, and of the same time.
     path = top / "debian-12/one.deb"

@@ -253,3 +253,73 @@ def test_what_a_release_says_of_itself(tmp_path: Path, monkeypatch: pytest.Monke
         f"{hashlib.sha256(name.encode()).hexdigest()}  {distro.name}/{name}"
         for distro, name in zip(targets, names, strict=True)
     ]
+
+
+def test_users_get_the_packages_that_the_repository_has_and_sums_of_those(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signing changes RPMs."""
+    folder, built = tmp_path / "release", tmp_path / "dist"
+    for name in ("el9/a.rpm", "el9/deeper/b.rpm", "debian-12/c.deb"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("as built")
+    (folder / "repo").mkdir()
+    (folder / "repo/left by an earlier try").touch()
+    for name in ("current/rpm/el9/a.rpm", "current/rpm/el9/b.rpm", ".lock"):
+        (built / "repo" / name).parent.mkdir(parents=True, exist_ok=True)
+        (built / "repo" / name).write_text("signed")
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(steps, "DIST", built)
+    monkeypatch.setattr(steps, "inv", lambda _, *words, secrets=False: asked.append((*words, str(secrets))))
+    monkeypatch.setattr(steps, "state", lambda *_: (folder / "statement").write_text("as users get them"))
+    monkeypatch.setattr(steps.source, "commit", lambda: {"commit": "c0ffee"})
+    release = steps.Release("1.0.0", (distros.get("el9"), distros.get("debian-12")), (), "", folder)
+    with (tmp_path / "log").open("w") as log:
+        steps._sign(release, log)
+    assert asked == [("repo", "--distro", "el9,debian-12", "--into", str(built / "repo"), "True")]
+    files = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+    assert {name for name, path in files.items() if path.read_text() == "signed"} == {
+        "el9/a.rpm",
+        "el9/deeper/b.rpm",
+        "repo/current/rpm/el9/a.rpm",
+        "repo/current/rpm/el9/b.rpm",
+    }
+    assert files["debian-12/c.deb"].read_text() == "as built"
+    assert not {"repo/.lock", "repo/left by an earlier try", f"{statements.SUMS}.asc"} & set(files)
+    summed = dict(reversed(line.split("  ")) for line in files[statements.SUMS].read_text().splitlines())
+    wanted = ("el9/a.rpm", "el9/deeper/b.rpm", "debian-12/c.deb", "statement")
+    assert {name: summed.get(name) for name in wanted} == {
+        name: hashlib.sha256(files[name].read_bytes()).hexdigest() for name in wanted
+    }
+
+
+def test_a_release_names_its_targets_its_tag_and_who_makes_them() -> None:
+    both = (distros.get("debian-12"), distros.get("el9"))
+    release = steps.Release("1.2.3", both, (), "", Path("/x"), ("el9",))
+    assert (release.tag, release.names) == ("v1.2.3", "debian-12,el9")
+    assert release.targets == {"debian-12": "package", "el9": "package", "el9/modules": "modules"}
+
+
+def test_each_task_of_a_release_is_asked_for_what_was_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, ...]] = []
+    monkeypatch.setattr(
+        steps,
+        "inv",
+        lambda log, *words, secrets=False, given=(): asked.append((*words, secrets, tuple(given))),
+    )
+    both = (distros.get("debian-12"), distros.get("el9"))
+    release = steps.Release("1.2.3", both, ("el9",), "KEY", Path("/x"), ("debian-12",))
+    by_name = {step.name: step for step in steps.STEPS}
+    for name in ("package", "modules", "lint", "test", "smoke"):
+        by_name[name].do(release, None)
+    assert asked == [
+        ("package", "--distro", "debian-12,el9", False, ()),
+        ("modules", "--distro", "debian-12", False, (steps.signing.SETTING, steps.signing.PIN)),
+        ("lint", False, ()),
+        ("test", "--nightly", False, ()),
+        ("smoke", "--distro", "el9", False, ()),
+    ]
+    assert [step.name for step in steps.STEPS] == [
+        *("package", "modules", "lint", "test", "smoke", "collect", "sign", "tag")
+    ]
+    assert {step.name for step in steps.STEPS if step.secrets} == {"modules", "sign", "tag"}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
 import lzma
@@ -139,3 +140,36 @@ def test_a_metalink_says_what_the_index_beside_it_is(tmp_path: Path, monkeypatch
     assert hashlib.sha256(index).hexdigest() in said and f"<size>{len(index)}</size>" in said
     place = dnf.place(distro, "", kernel=False)
     assert f"https://repo.example.org/snapshots/now/{place}/repodata/repomd.xml" in said
+
+
+def test_two_publications_do_not_mix(tmp_path: Path) -> None:
+    with publish.publishing(tmp_path), (tmp_path / ".lock").open("w") as lock, pytest.raises(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with (tmp_path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_link_is_never_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, "0")
+    seen, replace = [], Path.replace
+
+    def look_and_replace(path: Path, target: Path) -> None:
+        seen.append((tmp_path / "deb/Release").exists() and (tmp_path / "current").exists())
+        replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", look_and_replace)
+    put(tmp_path, "1")
+    assert len(seen) > 1 and all(seen)
+
+
+def test_a_package_of_other_files_is_another_package() -> None:
+    distro = distros.get("debian-12")
+    contents = [
+        {"a": b"xy", "b": b""},
+        {"a": b"x", "b": b"y"},
+        {"a": b"xy", "c": b""},
+        {"a": b"xyb 0\n", "b": b""},
+    ]
+    made = [entry._content(dict(one), distro) for one in contents]
+    assert len(set(made)) == len(made)
+    assert entry._content(dict(reversed(contents[0].items())), distro) == made[0]

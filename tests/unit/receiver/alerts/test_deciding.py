@@ -12,7 +12,10 @@ from panicast_receiver.alerts import courier, decide
 from panicast_receiver.alerts.rules import Rules, Target
 from panicast_receiver.db import schema
 from panicast_receiver.db.boots import Ages
+from panicast_receiver.db.follower import Follower
+from panicast_receiver.db.reader import Query
 from panicast_receiver.db.writing import transaction
+from panicast_receiver.sinks.telling import notice_of
 
 from ..meaning.test_crash import OOPS, SYSRQ
 from .fleet import Fleet, now, of
@@ -81,6 +84,20 @@ def test_a_host_that_crashes_again_and_again_is_told_at_the_bound_and_once_in_a_
     assert after(4.1, 9)
 
 
+def test_what_is_not_believed_and_what_was_told_of_before_the_reboot_wakes_nobody(fleet):
+    fleet.store(crash(1, 1, now()))
+    follower, alerts = Follower(fleet.folder), decide.Alerts(fleet.rules, fleet.folder)
+    (entry,) = follower.after(fleet.cursor, Query(limit=9))
+    notice = notice_of(follower.reader(), entry)
+    for fields in ({"kept": True, "same_crash": "0" * 12}, {"doubted": True}, {"signature": ""}):
+        alerts.deliver([notice._replace(record={**notice.record, **fields})])
+        assert fleet.written() == 0, fields
+    # What was kept of a crash that nobody heard is news.
+    alerts.deliver([notice._replace(record={**notice.record, "kept": True, "same_crash": None})])
+    assert fleet.written() == 1
+    follower.close()
+
+
 def test_a_kernel_is_new_to_each_group_by_itself(fleet):
     fleet.store(crash(1, 1, now(), release="6.12.7"), of(2, "panic", 1, now(), OOPS, release="6.12.9"))
     fleet.tell()
@@ -136,11 +153,12 @@ def test_a_few_groups_are_told_one_by_one(number, messages):
 def test_the_most_urgent_of_a_group_is_told_as_it_is_now():
     alerts = [
         {**courier.made_up(kind), "about": about, "records": records}
-        for kind, about, records in (("tenfold", "a", 10), ("regression", "b", 1), ("kernel", "a", 11))
+        for kind, about, records in (("first", "a", 10), ("regression", "b", 1), ("kernel", "a", 11))
     ]
+    of_one = [{**courier.made_up(kind), "about": "a"} for kind in ("first", "regression", "host")]
+    assert [one["kind"] for one in courier.together(of_one)] == ["regression"]
     told = [(one["kind"], one["about"], one["records"]) for one in courier.together(alerts)]
-    assert told[0][0] == min(("regression", "kernel"), key=list(courier.KINDS).index)
-    assert sorted(told) == [("kernel", "a", 11), ("regression", "b", 1)]
+    assert told == [("regression", "b", 1), ("first", "a", 11)]
     summary = courier.summary([{**courier.made_up(), "line": str(n)} for n in range(23)], "at once")
     assert summary["more"][:20] == [str(n) for n in range(20)] and summary["more"][20:] == ["… and 3 more"]
 
