@@ -45,6 +45,25 @@ _NS = 1_000_000_000
 Alert = dict[str, Any]
 
 
+class Couriers:
+    """The threads that tell, and the sink that decides what there is to tell; by rules that a reload
+    may change."""
+
+    def __init__(self, alerts: decide.Alerts, state_dir: Path, usable: Callable[[], bool]) -> None:
+        self._alerts, self._state_dir, self._usable = alerts, state_dir, usable
+        self._end: Callable[[], None] = lambda: None
+
+    def follow(self, told: Rules, ages: Ages) -> None:
+        """Tell by these rules from now on."""
+        self.end()
+        self._alerts.rules = told
+        self._end = begin(told, self._state_dir, ages, self._usable)
+
+    def end(self) -> None:
+        """Begin to tell nothing more."""
+        self._end()
+
+
 def begin(
     told: Rules, state_dir: Path, ages: Ages, usable: Callable[[], bool] = lambda: True
 ) -> Callable[[], None]:

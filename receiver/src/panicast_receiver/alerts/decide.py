@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from ..db import keys, numbers, schema
+from ..db import groups, keys, numbers, schema
 from ..db.boots import Ages
 from ..db.reader import Reader
 from ..db.writing import transaction
@@ -39,7 +39,9 @@ class Alerts:
     def __init__(self, rules: Rules, state_dir: Path) -> None:
         self.name = "alerts"
         self.most = 256
-        self._rules = rules
+        #: A reload may change them.
+        self.rules = rules
+        self._pruned_ns = 0
         self._path = state_dir / schema.FILE_NAME
 
     def deliver(self, batch: Sequence[Notice]) -> None:
@@ -50,7 +52,9 @@ class Alerts:
             for notice in batch:
                 for alert in self._of_record(db, notice.record, now_ns):
                     _write(db, alert, now_ns)
-            db.execute("DELETE FROM alerts WHERE at_ns < ?", (now_ns - _KEPT_DAYS * 24 * _HOUR_NS,))
+            if not 0 <= now_ns - self._pruned_ns < _HOUR_NS:
+                prune(db, now_ns)
+                self._pruned_ns = now_ns
 
     def _of_record(
         self, db: sqlite3.Connection, record: Mapping[str, Any], now_ns: int
@@ -98,7 +102,7 @@ class Alerts:
         ]
 
     def _again_and_again(self, db: sqlite3.Connection, host: str, now_ns: int) -> bool:
-        rules = self._rules
+        rules = self.rules
         window_ns = int(rules.host_hours * _HOUR_NS)
         told = _told(db, "host", host)
         if told and told[1] > now_ns - window_ns:
@@ -128,6 +132,18 @@ def begin(db: sqlite3.Connection, now_ns: int) -> None:
         "INSERT OR IGNORE INTO told SELECT 'kernel', substr(signature || ' ' || kernel, 1, 255), 1, ? "
         "FROM group_names JOIN groups USING (signature) WHERE kernel != '' AND first_ns < ?",
         before,
+    )
+
+
+def prune(db: sqlite3.Connection, now_ns: int) -> None:
+    """Forget alerts after a time, and what was told of what is no longer there: a crash that comes back
+    when the last record of it is deleted is a new one."""
+    before_ns = now_ns - _KEPT_DAYS * 24 * _HOUR_NS
+    db.execute("DELETE FROM alerts WHERE at_ns < ?", (before_ns,))
+    db.execute(
+        "DELETE FROM told WHERE at_ns < ? AND (kind IN ('regression', 'host') OR kind IN ('group', 'kernel') "
+        f"AND substr(about, 1, {groups.SIGNATURE}) NOT IN (SELECT signature FROM groups))",
+        (before_ns,),
     )
 
 

@@ -220,6 +220,8 @@ def _recover(store: Store, file: Path, path: Path) -> None:
     counts.update(stored.outcome for stored in store.write(batch))
     new = counts["new"] + counts["completed"] + counts["grown"]
     print(f"{escape(str(file))}: {new} records saved, {sum(counts.values()) - new} known already or refused")
+    if brought := store.bring(salvage.decided(file)):
+        print(f"{escape(str(file))}: states and notes of {brought} groups saved")
     if file in damage.aside(path):
         print(f"it is now {damage.recovered(file)}; delete it when nothing is missing")
 

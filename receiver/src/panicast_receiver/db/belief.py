@@ -13,8 +13,8 @@ import sqlite3
 from typing import Callable
 
 from ..records.record import Record
-from ..wire.v1 import FLAG_SEALED, STATE_TYPES
-from . import keys
+from ..wire.v1 import FLAG_SEALED
+from . import greetings, keys
 
 #: More than any identity that begins with the same boot id, or boot id and event.
 _AFTER = b"\xff" * 33
@@ -39,19 +39,20 @@ def doubt_earlier(db: sqlite3.Connection, boot_id: bytes, host: str) -> None:
         f"AND NOT flags & {FLAG_SEALED}",
         (boot_id, boot_id + _AFTER, host),
     )
+    greetings.doubt(db, boot_id, host)
 
 
 def contest(db: sqlite3.Connection, record: Record, is_doubted: bool, change: Callable[[], int]) -> bool:
     """Tell whether other records claim this record's event. Mark those under a new ``change``, if
     they were not marked. A doubted record is contested, but marks no other."""
-    if record.boot_id is None or record.event is None or record.type in STATE_TYPES:
+    if record.boot_id is None or record.event is None:
         return False
     name = record.boot_id + record.event.to_bytes(4, "big")
     # As many as there are, all are marked as soon as there are two: one tells.
     rival = db.execute(
         "SELECT number, contested FROM records "
         f"WHERE {keys.IN_BOTH} AND identity >= ? AND identity < ? AND identity != ? "
-        "AND type NOT IN ('hello', 'bye') AND (? OR NOT doubted) LIMIT 1",
+        "AND (? OR NOT doubted) LIMIT 1",
         (name, name + _AFTER, record.identity, is_doubted),
     ).fetchone()
     if rival is None:

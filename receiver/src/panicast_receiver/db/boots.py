@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from ..records.record import Record
 from ..text import iso_time, matches
 from ..wire.v1 import FLAG_SEALED, HOST_BYTES, STATE_TYPES
-from . import belief, rows
+from . import belief, greetings
 
 #: current: whether a boot is what its host is shown as: the newest, or one of another machine with that
 #: name, heard after the newest began. The others are old boots, of which there are many.
@@ -51,7 +51,8 @@ DROP INDEX boots_by_host;
 ALTER TABLE boots RENAME TO boots_2;
 {SCHEMA}
 INSERT INTO boots
-    SELECT boot_id, host, boot_id IN (SELECT boot_id FROM records WHERE flags & {FLAG_SEALED}),
+    SELECT boot_id, host, boot_id IN (SELECT boot_id FROM records WHERE flags & {FLAG_SEALED}
+        UNION ALL SELECT boot_id FROM greetings WHERE sealed),
     state, event, first_ns, last_ns, panicked_ns, kernel, module, interfaces, source_ip, 1, NULL
     FROM boots_2;
 DROP TABLE boots_2;
@@ -224,14 +225,10 @@ def beyond(db: sqlite3.Connection, table: str, most: int) -> int:
 
 
 def forget(db: sqlite3.Connection, gone: Iterable[sqlite3.Row]) -> None:
-    """Delete these rows, and the hellos and byes that belong to them."""
+    """Delete these rows, and the hello or bye that belongs to each."""
     for row in gone:
         db.execute("DELETE FROM boots WHERE boot_id = ? AND host = ?", (row["boot_id"], row["host"]))
-        rows.delete(
-            db,
-            f"boot_id = ? AND host = ? AND type IN ('hello', 'bye') AND flags & {FLAG_SEALED} = ?",
-            (row["boot_id"], row["host"], row["sealed"] * FLAG_SEALED),
-        )
+        greetings.forget(db, row["boot_id"], row["host"], row["sealed"])
         _settle(db, row["host"])
 
 

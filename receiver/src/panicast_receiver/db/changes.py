@@ -17,7 +17,8 @@ CREATE TABLE counters (name TEXT PRIMARY KEY NOT NULL, value INTEGER NOT NULL) W
 BEGIN = "INSERT INTO counters VALUES ('changed', 0);"
 CARRY_ON = """
 INSERT INTO counters SELECT 'changed', max(
-    (SELECT coalesce(max(changed), 0) FROM records), (SELECT coalesce(max(changed), 0) FROM cursors));
+    (SELECT coalesce(max(changed), 0) FROM records),
+    (SELECT coalesce(max(changed), 0) FROM greetings), (SELECT coalesce(max(changed), 0) FROM cursors));
 """
 NEWEST = "SELECT value FROM counters WHERE name = 'changed'"
 

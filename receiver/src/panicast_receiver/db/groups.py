@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NamedTuple, Union
 
 from ..errors import NotFoundError, UsageError
@@ -42,6 +42,12 @@ CREATE TABLE group_changes (
 CREATE INDEX changes_by_group ON group_changes (signature, number);
 CREATE INDEX regressions ON group_changes (identity) WHERE identity IS NOT NULL;
 """
+#: What is known of a change, beside its number.
+CHANGE = "signature, at_ns, by, via, action, detail, note, identity"
+_NONE = type(None)
+#: The kinds of its values, and of those of a state.
+_OF_CHANGE = ((str,), (int,), (str,), (str,), (str,), (str,), (str,), (bytes, _NONE))
+_OF_STATE = ((str,), (str,), (str,), (int,), (int, _NONE), (str,))
 #: The most urgent first.
 STATES = ("regressed", "open", "acknowledged", "muted", "resolved")
 #: The state of a group in SQL, where there is a column ``signature``; and whether a record opened it again.
@@ -57,7 +63,7 @@ LONGEST = {"by": 64, "detail": 200, "note": 2000}
 #: Changes and hosts that are shown of a group.
 _MOST_CHANGES, _MOST_HOSTS = 200, 100
 #: Digits of a signature.
-_SIGNATURE = 12
+SIGNATURE = 12
 
 
 class Fixed(NamedTuple):
@@ -200,6 +206,67 @@ def seen(db: sqlite3.Connection, row: Row) -> str:
     return f"crash {signature} is back {where}, a regression ({order.note}): {row['title']}"
 
 
+class Decided(NamedTuple):
+    """What another database says of groups: rows of ``group_states``, and of ``group_changes`` without
+    their numbers, the oldest first."""
+
+    states: list[tuple[Any, ...]]
+    changes: list[tuple[Any, ...]]
+
+
+def bring(db: sqlite3.Connection, decided: Decided) -> int:
+    """Take over what another database says of groups of which nobody has decided anything here, within
+    the caller's transaction; return of how many."""
+    changes = [row for row in decided.changes if _fits(row, _OF_CHANGE) and not is_known(db, row[0])]
+    new = {row[0] for row in changes}
+    states = [row for row in decided.states if _fits(row, _OF_STATE) and row[0] in new and row[1] in STATES]
+    marks = ", ".join("?" * len(_OF_STATE))
+    db.executemany(f"INSERT OR IGNORE INTO group_states VALUES ({marks})", states)
+    marks = ", ".join("?" * len(_OF_CHANGE))
+    db.executemany(f"INSERT INTO group_changes ({CHANGE}) VALUES ({marks})", changes)
+    return len(new)
+
+
+def _fits(row: Sequence[Any], kinds: Sequence[tuple[type, ...]]) -> bool:
+    """Tell whether a row has values of these kinds, of lengths that people may write."""
+    return len(row) == len(kinds) and all(
+        isinstance(value, kind) and (not isinstance(value, str) or len(value) <= LONGEST["note"])
+        for value, kind in zip(row, kinds)
+    )
+
+
+def follow(db: sqlite3.Connection, old: str, new: str) -> None:
+    """Let what was decided about a group, and told of it, hold for the one that its crash has from now on,
+    within the caller's transaction; unless somebody has decided about that one."""
+    if not old or not new or old == new:
+        return
+    columns = CHANGE.partition(", ")[2]
+    if not is_known(db, new) and is_known(db, old):
+        db.execute(
+            "INSERT OR IGNORE INTO group_states SELECT ?, state, by, since_ns, moment_ns, kernels "
+            "FROM group_states WHERE signature = ?",
+            (new, old),
+        )
+        db.execute(
+            f"INSERT INTO group_changes ({CHANGE}) SELECT ?, {columns} FROM group_changes "
+            "WHERE signature = ? ORDER BY number",
+            (new, old),
+        )
+    db.execute(
+        f"INSERT OR IGNORE INTO told SELECT kind, ? || substr(about, {SIGNATURE + 1}), value, at_ns "
+        "FROM told WHERE kind IN ('group', 'kernel') AND about >= ? AND about < ?",
+        (new, old, old + "!"),
+    )
+
+
+def leave_empty(db: sqlite3.Connection, signature: str) -> None:
+    """Forget what was decided about a group that has no record any more because all have another name."""
+    if db.execute("SELECT 1 FROM groups WHERE signature = ?", (signature,)).fetchone():
+        return
+    for table in ("group_states", "group_changes"):
+        db.execute(f"DELETE FROM {table} WHERE signature = ?", (signature,))
+
+
 def _set(db: sqlite3.Connection, signature: str, state: str, by: str, now_ns: int, meant: Fixed) -> None:
     db.execute(
         "INSERT OR REPLACE INTO group_states VALUES (?, ?, ?, ?, ?, ?)",
@@ -209,8 +276,7 @@ def _set(db: sqlite3.Connection, signature: str, state: str, by: str, now_ns: in
 
 def _note(db: sqlite3.Connection, order: Order, now_ns: int, identity: bytes | None = None) -> None:
     db.execute(
-        "INSERT INTO group_changes (signature, at_ns, by, via, action, detail, note, identity) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO group_changes ({CHANGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (order.signature, now_ns, order.by, order.via, order.action, order.detail, order.note, identity),
     )
 

@@ -19,8 +19,7 @@ from ..log import logger
 from ..meaning import VERSION as ALGORITHM
 from ..meaning import Meaning
 from ..text import escape, shorten
-from ..wire.v1 import STATE_TYPES
-from . import changes, groups, keys, places, rows, schema, tallies, turns, words
+from . import bodies, changes, groups, keys, places, rows, schema, tallies, turns, words
 from .named import NamedFile
 from .packing import row_to_record
 from .writing import transaction
@@ -40,7 +39,8 @@ LONGEST_TITLE = 512
 #: the others from writing meanwhile.
 _QUEUE = "records INDEXED BY records_to_explain"
 _WAITING = (
-    f"SELECT * FROM {_QUEUE} WHERE signature IS NULL AND tries >= ? ORDER BY tries, turn, changed LIMIT ?"
+    f"SELECT {bodies.WHOLE} FROM {_QUEUE} WHERE signature IS NULL AND tries >= ? "
+    "ORDER BY tries, turn, changed LIMIT ?"
 )
 _GIVE_UP = (
     f"UPDATE {_QUEUE} SET signature = '', failure = ?, indexed = {words.NEVER} "
@@ -187,8 +187,8 @@ class Meanings:
         """Take some records into the index of words that have their meaning from a time without
         one; tell whether there are more."""
         found = self._db.execute(
-            "SELECT * FROM records WHERE indexed = 0 AND signature IS NOT NULL "
-            "AND type NOT IN ('hello', 'bye') ORDER BY number DESC LIMIT ?",
+            f"SELECT {bodies.WHOLE} FROM records WHERE indexed = 0 AND signature IS NOT NULL "
+            "ORDER BY number DESC LIMIT ?",
             (most,),
         ).fetchall()
         words_of = [(row, words.of(row)) for row in found]
@@ -205,7 +205,7 @@ class Meanings:
         """Return crashes that another version of the algorithm has named, by identity; ``after`` is
         the last one returned before."""
         found = self._db.execute(
-            f"SELECT * FROM records WHERE {keys.PART} = 0 AND identity > ? AND type IN (?, ?) "
+            f"SELECT {bodies.WHOLE} FROM records WHERE {keys.PART} = 0 AND identity > ? AND type IN (?, ?) "
             "AND crash IS NOT NULL AND crash NOT LIKE ? ORDER BY identity LIMIT ?",
             # It is the last that as_json tells. Not every SQLite can read JSON.
             (after, *CRASHES, f'%"version": {ALGORITHM}}}', most),
@@ -217,12 +217,16 @@ class Meanings:
         named = [self._named_row(one.task, meaning) for one, meaning in found]
         with transaction(self._db) as db:
             for row in filter(None, named):
+                old, new = row.before["signature"] or "", row.after["signature"]
+                groups.follow(db, old, new)
                 _keep(db, row)
+                if old != new:
+                    groups.leave_empty(db, old)
 
     def _named_row(self, task: Task, found: Found) -> _Named | None:
         """Return a record with its meaning, before and after; None if it has changed since."""
         before = self._db.execute(
-            "SELECT * FROM records WHERE identity = ? AND changed = ?", task[:2]
+            f"SELECT {bodies.WHOLE} FROM records WHERE identity = ? AND changed = ?", task[:2]
         ).fetchone()
         if before is None:
             return None
@@ -239,17 +243,16 @@ class Meanings:
             "crash": None if failure else json.dumps({**meaning.as_json(), "title": title}),
             "failure": failure,
         }
-        its_words = None if before["type"] in STATE_TYPES else words.of(after)
-        return _Named(before, after, its_words, code)
+        return _Named(before, after, words.of(after), code)
 
 
 class _Named(NamedTuple):
-    """A row before and after it got its meaning, and the words of it; None if nobody looks for them.
-    ``code``: the places that somebody should find."""
+    """A row before and after it got its meaning, the words of it, and in ``code`` the places that
+    somebody should find."""
 
     before: sqlite3.Row
     after: dict[str, Any]
-    words: words.Words | None
+    words: words.Words
     code: Sequence[str] = ()
 
 
@@ -286,15 +289,11 @@ def _keep(db: sqlite3.Connection, row: _Named) -> str:
     tallies.add_to_group(db, row.after)
     tallies.settle(db, row.before["signature"])
     rows.unindex(db, row.before)
-    if row.words:
-        words.add(db, row.before["number"], row.words)
+    words.add(db, row.before["number"], row.words)
     if row.code:
         places.want(db, row.after["kernel"] or "", row.code)
     # Last: an index that was begun anew says of all that they are not in it.
-    db.execute(
-        "UPDATE records SET indexed = ? WHERE number = ?",
-        (words.IN if row.words else words.OUT, row.before["number"]),
-    )
+    db.execute("UPDATE records SET indexed = ? WHERE number = ?", (words.IN, row.before["number"]))
     return groups.seen(db, row.after)
 
 

@@ -2,7 +2,8 @@
 """A record's number: its place among all records, by the time it was received.
 
 It is the table's own key: lists are in the order of numbers, and new records come at the end. The
-index of words (words.py) knows a record by it, too.
+index of words (words.py) and the table of texts (bodies.py) know a record by it, too. Hello and bye
+(greetings.py) are in the same order.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ INSERT INTO numbered SELECT row, max(wanted - place) OVER (ORDER BY place) + pla
     SELECT rowid AS row, received_ns >> {_BITS} AS wanted,
     row_number() OVER (ORDER BY received_ns, changed) AS place FROM records);
 """
+_TAKEN = "SELECT 1 FROM records WHERE number = ? UNION ALL SELECT 1 FROM greetings WHERE number = ?"
+_NEWEST = (
+    "SELECT max(coalesce((SELECT max(number) FROM records), 0), "
+    "coalesce((SELECT max(number) FROM greetings), 0))"
+)
 
 
 def since(moment_ns: int) -> int:
@@ -32,13 +38,13 @@ def since(moment_ns: int) -> int:
 def free(db: sqlite3.Connection, received_ns: int) -> int:
     """Return a number for a record received at this time."""
     wanted = since(received_ns)
-    if db.execute("SELECT 1 FROM records WHERE number = ?", (wanted,)).fetchone() is None:
+    if db.execute(_TAKEN, (wanted, wanted)).fetchone() is None:
         return wanted
-    (newest,) = db.execute("SELECT max(number) FROM records").fetchone()
+    (newest,) = db.execute(_NEWEST).fetchone()
     if newest - wanted < _NEAR:
         return int(newest) + 1
     for bits in range(4, 64, 2):
         number = wanted + random.getrandbits(bits)
-        if db.execute("SELECT 1 FROM records WHERE number = ?", (number,)).fetchone() is None:
+        if db.execute(_TAKEN, (number, number)).fetchone() is None:
             return number
     raise OverflowError(f"no number is free after {wanted}")

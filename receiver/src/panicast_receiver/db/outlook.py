@@ -65,7 +65,7 @@ def _rate(path: Path, now_ns: int) -> tuple[int, int, float, tuple[str, int]]:
         ).fetchone()
         busiest = database.execute(
             "SELECT host, count(*) AS records FROM records WHERE number >= ? "
-            "AND type NOT IN ('hello', 'bye') GROUP BY host ORDER BY records DESC LIMIT 1",
+            "GROUP BY host ORDER BY records DESC LIMIT 1",
             (numbers.since(since),),
         ).fetchone()
     except sqlite3.Error:

@@ -8,6 +8,8 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from heapq import merge
+from itertools import islice
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, TypeVar
 
@@ -16,22 +18,25 @@ from ..records.record import Record, Source, kept_by
 from ..text import iso_time
 from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, parse_metadata
 from . import (
+    bodies,
     boots,
     changes,
     crashes,
     fleet,
     glance,
+    greetings,
+    grouped,
     groups,
     keys,
-    numbers,
     places,
     schema,
-    search,
-    tallies,
     turns,
 )
 from .named import NamedFile
 from .packing import from_signed, parse_gaps, row_to_record
+from .query import Choice, Query, choices, limit
+
+__all__ = ["Entry", "Query", "Reader"]
 
 _SUMMARY = (
     "identity, id, changed, format, type, host, reason, boot_id, event, flags, frames, restored, time_ns, "
@@ -40,30 +45,8 @@ _SUMMARY = (
     f"{groups.IS_REGRESSION} AS regression, {groups.SHOWN.format('records')} AS group_state"
 )
 T = TypeVar("T")
-#: Digits of a signature.
-_SIGNATURE = 12
 #: SQLite's steps between two looks at the clock, a millisecond.
 _STEPS = 20_000
-
-
-class Query(NamedTuple):
-    """Selects records. None means no restriction. ``everything`` adds hello and bye."""
-
-    type: str | None = None
-    host: str | None = None
-    since_ns: int | None = None
-    limit: int | None = None
-    everything: bool = False
-    #: The signature of the crash, or how it begins.
-    group: str | None = None
-    #: What a person looks for, in the language of search.py.
-    search: str | None = None
-    #: Only records with a lower number: what follows in a list with the newest first.
-    before: int | None = None
-    #: Only groups in this state, see groups.py.
-    state: str | None = None
-    #: A crash once: without what was kept of it, where what it sent itself is there.
-    folded: bool = False
 
 
 class Entry(NamedTuple):
@@ -113,32 +96,31 @@ class Reader:
 
     def select(self, query: Query) -> list[Entry]:
         """Return the matching records, oldest first; ``limit`` keeps the newest."""
-        source, where, values = _conditions(query)
-        sql = f"SELECT {_SUMMARY} FROM {source} WHERE {where} ORDER BY {_order(source)} DESC LIMIT ?"
-        return [_entry(row) for row in reversed(list(self._rows(sql, [*values, _limit(query)])))]
+        found = [self._chosen(one, f"{one.order} DESC", limit(query)) for one in choices(query)]
+        newest = merge(*found, key=lambda entry: entry.number, reverse=True)
+        return list(islice(newest, query.limit))[::-1]
 
     def every(self, query: Query) -> Iterator[Entry]:
         """Yield the matching records, oldest first, one at a time; ``limit`` does not count."""
-        source, where, values = _conditions(query)
-        sql = f"SELECT {_SUMMARY} FROM {source} WHERE {where} ORDER BY {_order(source)}"
-        yield from map(_entry, self._rows(sql, values))
+        found = [self._chosen(one, one.order) for one in choices(query)]
+        yield from merge(*found, key=lambda entry: entry.number)
 
     def changed_since(self, cursor: int, query: Query) -> list[Entry]:
         """Return the matching records stored or completed after ``cursor``, in that order;
         ``limit`` keeps the first. Of words that are looked for, those are among them whose meaning
         is not known: nobody can tell yet."""
-        source, where, values = _conditions(query, pending=True)
-        sql = (
-            f"SELECT {_SUMMARY} FROM {source} WHERE changed > ? AND turn != {turns.WAITS} AND {where} "
-            "ORDER BY changed LIMIT ?"
-        )
-        rows = self._rows(sql, [cursor, *values, _limit(query)])
-        return [_entry(row) for row in rows]
+        # What is written between two looks comes with the next call.
+        newest, found = self.cursor(), []
+        for one in choices(query, pending=True):
+            where = f"changed > ? AND changed <= ? AND turn != {turns.WAITS} AND {one.where}"
+            due = one._replace(where=where, values=[cursor, newest, *one.values])
+            found.append(self._chosen(due, "changed", limit(query)))
+        return list(islice(merge(*found, key=lambda entry: entry.changed), query.limit))
 
     def groups(self, query: Query) -> list[dict[str, Any]]:
         """Return the objects that ``groups --json`` prints: the same crash of many hosts once,
         newest last."""
-        rows = self._counted_groups(query) if _is_plain(query) else self._chosen_groups(query)
+        rows = grouped.select(self._rows, query)
         return [
             {
                 "signature": row["signature"],
@@ -177,90 +159,11 @@ class Reader:
         except sqlite3.Error as error:
             raise schema.failure(error, self.path) from error
 
-    def _counted_groups(self, query: Query) -> list[dict[str, Any]]:
-        """Of all records, or all since a time: what tallies.py counts, newest first."""
-        where, values = _of_group(query)
-        since = query.since_ns or 0
-        sql = f"SELECT * FROM groups WHERE last_ns >= ? AND {where} ORDER BY last_ns DESC LIMIT ?"
-        found = [dict(row) for row in self._rows(sql, [since, *values, _limit(query)])]
-        copies = self._copies(since) if query.folded else {}
-        for group in found:
-            chosen: Iterator[sqlite3.Row] | list[sqlite3.Row]
-            if group["first_ns"] >= since:
-                names = "SELECT kernel, title FROM group_names WHERE signature = ?"
-                chosen = list(self._rows(names, [group["signature"]]))
-            else:
-                part = "FROM records WHERE signature = ? AND number >= ?"
-                key = [group["signature"], numbers.since(since)]
-                counts = "count(*) AS records, count(DISTINCT host) AS hosts, min(received_ns) AS first_ns"
-                group.update(dict(next(self._rows(f"SELECT {counts} {part}", key))))
-                chosen = list(self._rows(f"SELECT DISTINCT kernel, title {part}", key))
-            group["records"] -= copies.get(group["signature"], 0)
-            group["kernels"] = sorted({row["kernel"] for row in chosen if row["kernel"]})
-            group["titles"] = sorted({row["title"] for row in chosen if row["title"]})
-        return [group for group in found if group["records"] > 0]
-
-    def _copies(self, since_ns: int) -> dict[str, int]:
-        """Return how many records of each group are copies of others."""
-        sql = (
-            "SELECT signature, count(*) AS records FROM records INDEXED BY panics_kept "
-            f"WHERE {crashes.COPY} "
-            "AND signature != '' AND received_ns >= ? GROUP BY signature"
-        )
-        return {row["signature"]: row["records"] for row in self._rows(sql, [since_ns])}
-
-    def _chosen_groups(self, query: Query) -> list[dict[str, Any]]:
-        """Of records that are looked for: what is found, newest first."""
-        source, where, values = _conditions(query)
-        sql = (
-            "SELECT signature, title, count(*) AS records, count(DISTINCT host) AS hosts, "
-            "min(received_ns) AS first_ns, max(received_ns) AS last_ns, "
-            "group_concat(DISTINCT kernel) AS kernels, min(title) AS least, max(title) AS most "
-            f"FROM {source} WHERE {where} AND signature != '' "
-            "GROUP BY signature ORDER BY last_ns DESC LIMIT ?"
-        )
-        return [
-            {
-                **dict(row),
-                "titles": self._titles(row, source, where, values),
-                "kernels": sorted(filter(None, (row["kernels"] or "").split(","))),
-            }
-            for row in list(self._rows(sql, [*values, _limit(query)]))
-        ]
-
-    def _titles(self, group: sqlite3.Row, source: str, where: str, values: list[Any]) -> list[str]:
-        """Return all titles of a group; most have one."""
-        if group["least"] == group["most"]:
-            return [group["title"]] if group["title"] else []
-        sql = f"SELECT DISTINCT title FROM {source} WHERE {where} AND signature = ? ORDER BY title"
-        return [row["title"] for row in self._rows(sql, [*values, group["signature"]]) if row["title"]]
-
     def timelines(
         self, query: Query, signatures: Sequence[str], start_ns: int, width_ns: int
     ) -> dict[str, dict[int, int]]:
-        """Return how many records these groups have in each ``width_ns`` from ``start_ns`` on:
-        {signature: {number of the interval: records}}."""
-        marks = ", ".join("?" * len(signatures))
-        # Days are counted with copies.
-        by_days = _is_plain(query) and width_ns >= tallies.DAY_NS
-        if by_days and not (query.folded and self._copies(0)):
-            sql = (
-                f"SELECT signature, (day * {tallies.DAY_NS} + {tallies.DAY_NS // 2} - ?) / ? AS stretch, "
-                f"sum(records) AS records FROM group_days WHERE signature IN ({marks}) "
-                "GROUP BY signature, stretch"
-            )
-            rows = self._rows(sql, [start_ns, width_ns, *signatures])
-        else:
-            source, where, values = _conditions(query)
-            sql = (
-                "SELECT signature, (received_ns - ?) / ? AS stretch, count(*) AS records "
-                f"FROM {source} WHERE {where} AND signature IN ({marks}) GROUP BY signature, stretch"
-            )
-            rows = self._rows(sql, [start_ns, width_ns, *values, *signatures])
-        found: dict[str, dict[int, int]] = {}
-        for row in rows:
-            found.setdefault(row["signature"], {})[row["stretch"]] = row["records"]
-        return found
+        """See grouped.timelines()."""
+        return grouped.timelines(self._rows, query, signatures, start_ns, width_ns)
 
     def totals(self) -> list[dict[str, Any]]:
         """Return for each type: {type, records, incomplete, last_ns}."""
@@ -275,8 +178,7 @@ class Reader:
         """Return how many records each sink has not received yet."""
         sql = (
             "SELECT sink, (SELECT count(*) FROM records "
-            "WHERE (records.changed > cursors.changed OR turn = 1) "
-            "AND type NOT IN ('hello', 'bye')) AS records FROM cursors"
+            "WHERE records.changed > cursors.changed OR turn = 1) AS records FROM cursors"
         )
         return {row["sink"]: row["records"] for row in self._rows(sql, [])}
 
@@ -341,10 +243,11 @@ class Reader:
         """Return the one record whose id starts with ``prefix``. Raises ReceiverError if there is
         none or several."""
         # "g" sorts after every hexadecimal digit.
-        source = keys.either("id >= ?1 AND id < ?2", "ORDER BY id LIMIT 6")
-        sql = f"SELECT {_SUMMARY} FROM {source} ORDER BY id LIMIT 6"
-        wanted = prefix.lower()
-        found = [_entry(row) for row in self._rows(sql, [wanted, wanted + "g"])] if wanted else []
+        where, order = "id >= ?1 AND id < ?2", "ORDER BY id LIMIT 6"
+        wanted, found = prefix.lower(), []
+        for source in (keys.either(where, order), f"{greetings.AS_RECORDS} WHERE {where}"):
+            sql = f"SELECT {_SUMMARY} FROM {source} {order}"
+            found += [_entry(row) for row in self._rows(sql, [wanted, wanted + "g"])] if wanted else []
         if not found:
             raise NotFoundError(
                 f"no record has an id that starts with {prefix!r}; "
@@ -356,7 +259,7 @@ class Reader:
         return found[0]
 
     def by_identity(self, identity: bytes) -> Entry | None:
-        """Return a record, or None."""
+        """Return a record that is no hello or bye, or None."""
         sql = f"SELECT {_SUMMARY} FROM records WHERE {keys.IN_BOTH} AND identity = ?"
         return next((_entry(row) for row in self._rows(sql, [identity])), None)
 
@@ -367,15 +270,17 @@ class Reader:
 
     def load(self, entry: Entry) -> Record:
         """Return the whole record, text included."""
-        row = next(
-            self._rows(
-                "SELECT * FROM records WHERE number = ? AND identity = ?", [entry.number, entry.identity]
-            ),
-            None,
-        )
-        if row is None:
-            raise NotFoundError(f"record {entry.summary['id']} is gone: a newer one of its host replaced it")
-        return row_to_record(row)
+        key = [entry.number, entry.identity]
+        sources = (f"SELECT {bodies.WHOLE} FROM records", f"SELECT * FROM {greetings.AS_RECORDS}")
+        for source in sources:
+            row = next(self._rows(f"{source} WHERE number = ? AND identity = ?", key), None)
+            if row is not None:
+                return row_to_record(row)
+        raise NotFoundError(f"record {entry.summary['id']} is gone: a newer one of its host replaced it")
+
+    def _chosen(self, choice: Choice, order: str, most: int = -1) -> Iterator[Entry]:
+        sql = f"SELECT {_SUMMARY} FROM {choice.source} WHERE {choice.where} ORDER BY {order} LIMIT ?"
+        yield from map(_entry, self._rows(sql, [*choice.values, most]))
 
     def places(self, entry: Entry) -> list[dict[str, Any]]:
         """Return file and line of what a record's crash is about, see places.of()."""
@@ -392,82 +297,6 @@ class Reader:
             raise schema.failure(error, self.path) from error
 
 
-def _is_plain(query: Query) -> bool:
-    """Tell whether a query chooses by time and group alone."""
-    return not (query.type or query.host or query.search or query.before)
-
-
-def _order(source: str) -> str:
-    # The index of words is in the order of numbers: it is read no further than the limit.
-    return "words.rowid" if source.startswith("words") else "number"
-
-
-def _of_group(query: Query, table: str = "groups") -> tuple[str, list[Any]]:
-    parts: list[str] = []
-    values: list[Any] = []
-    if query.state is not None:
-        parts.append(f"signature != '' AND {groups.SHOWN.format(table)} = ?")
-        values.append(query.state)
-    group = (query.group or "").lower()
-    if len(group) == _SIGNATURE:
-        parts.append("signature = ?")
-        values.append(group)
-    elif query.group is not None:
-        # "g" sorts after every hexadecimal digit.
-        parts.append("signature >= ? AND signature < ?")
-        values += [group, group + "g"]
-    return " AND ".join(parts) or "1", values
-
-
-def _conditions(query: Query, pending: bool = False) -> tuple[str, str, list[Any]]:
-    """Return the tables that a query reads, its condition, and the condition's values. With
-    ``pending`` it is about few records, and those without a meaning fit all words."""
-    source = "records"
-    parts: list[str] = []
-    values: list[Any] = []
-    asked = search.parse(query.search) if query.search else search.Search()
-    number = "number"
-    if asked.found and pending:
-        parts.append(
-            "(signature IS NULL OR EXISTS (SELECT 1 FROM words WHERE words MATCH ? AND rowid = number))"
-        )
-        values.append(asked.found)
-    elif asked.found:
-        source, number = "words JOIN records ON records.number = words.rowid", "words.rowid"
-        narrowed = search.host_is(query.host) if query.host else ""
-        parts.append("words MATCH ?")
-        values.append(f"{narrowed} AND {asked.found}" if narrowed else asked.found)
-    if asked.absent:
-        parts.append("number NOT IN (SELECT rowid FROM words WHERE words MATCH ?)")
-        values.append(asked.absent)
-    if query.type is not None:
-        parts.append("type = ?")
-        values.append(query.type)
-    elif not query.everything:
-        parts.append("type NOT IN ('hello', 'bye')")
-    if query.host is not None and source == "records" and not pending:
-        source = keys.either("host = ?1")
-        values.insert(0, query.host)
-    elif query.host is not None:
-        parts.append("host = ?")
-        values.append(query.host)
-    if query.group is not None or query.state is not None:
-        where, of_group = _of_group(query, "records")
-        parts.append(where)
-        values += of_group
-    since_ns = max(query.since_ns or 0, asked.since_ns or 0)
-    if since_ns:
-        # The number finds it, the time decides.
-        parts.append(f"{number} >= ? AND received_ns >= ?")
-        values += [numbers.since(since_ns), since_ns]
-    if query.before is not None:
-        parts.append(f"{number} < ?")
-        values.append(query.before)
-    if query.folded:
-        parts.append(crashes.FIRST)
-    return source, " AND ".join(parts) or "1", values
-
-
 def _named(words: Sequence[str]) -> tuple[str, list[Any]]:
     parts, values = ["1"], []
     for word in words:
@@ -482,10 +311,6 @@ def _crash(text: str | None) -> Any:
         return json.loads(text) if text else None
     except ValueError:
         return None
-
-
-def _limit(query: Query) -> int:
-    return -1 if query.limit is None else query.limit
 
 
 def _entry(row: sqlite3.Row) -> Entry:

@@ -3,8 +3,8 @@
 expires what is sealed.
 
 The order is the same whatever the reason: doubted, then unsealed, then sealed records; within these
-hello and bye, then tests, then oopses and panics; within these incomplete, then complete ones; then
-the oldest first.
+tests, then oopses and panics; within these incomplete, then complete ones; then the oldest first. Hello
+and bye have a share of their own, so that they take none of the records'.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from ..wire.v1 import FLAG_SEALED
-from . import boots, keys, numbers, rows, tallies, turns
+from . import boots, greetings, keys, numbers, rows, tallies, turns
 
 #: The order, as an expression that an index is made of.
 WORTH = (
     f"(CASE WHEN flags & {FLAG_SEALED} THEN 16 WHEN doubted THEN 0 ELSE 8 END + "
-    "CASE WHEN type IN ('hello', 'bye') THEN 0 WHEN type = 'test' THEN 2 ELSE 4 END + complete)"
+    "CASE WHEN type = 'test' THEN 2 ELSE 4 END + complete)"
 )
 #: What a row takes beside text and metadata.
 ROW_BYTES = 1024
@@ -43,7 +43,6 @@ DROP TABLE forgotten_2;
 #: So long age and number spare a record that a sink has not received; size does not.
 UNDELIVERED_NS = 7 * 86400 * 1_000_000_000
 _ALL = (1 << 63) - 1
-_NOT_FOR_SINKS = "type IN ('hello', 'bye')"
 #: Rows that are deleted in one transaction, and seconds that it takes, so that nobody waits long; seconds
 #: when many records come.
 BATCH, STEP_S, LONG_STEP_S = 256, 0.01, 0.2
@@ -51,8 +50,9 @@ BATCH, STEP_S, LONG_STEP_S = 256, 0.01, 0.2
 FEW_WHEN_FULL = 8
 #: By default the database has a tenth of its file system, half of what is free, and at most and least this.
 _MOST, _LEAST = 16 << 30, 16 << 20
-#: Shares of it that boots and forgotten records have, and what one of them takes.
+#: Shares of it that boots, hello and bye, and forgotten records have, and what one of them takes.
 _BOOTS_SHARE, _BOOT_BYTES = 8, 512
+_GREETINGS_SHARE, _GREETING_BYTES = 8, 2048
 _FORGOTTEN_SHARE, _FORGOTTEN_BYTES = 16, 128
 _FEW = 256
 T = TypeVar("T")
@@ -116,6 +116,11 @@ def expire(
     for row in _until(end, boots.surplus(db, most_boots, before, most)):
         boots.forget(db, [row])
         forgotten += 1
+    most_greetings = max(_FEW, size // _GREETINGS_SHARE // _GREETING_BYTES)
+    beyond = min(most, boots.beyond(db, "greetings", most_greetings))
+    for identity in _until(end, greetings.least(db, beyond)):
+        greetings.delete(db, identity)
+        forgotten += 1
     records = surplus(db, before, retention.per_host or None, most, delivered(db, now_ns)) or oversize(
         db, size, most
     )
@@ -163,7 +168,7 @@ def undelivered(db: sqlite3.Connection, identities: Sequence[bytes]) -> int:
     query = (
         f"SELECT 1 FROM records WHERE {keys.IN_BOTH} AND identity = ? "
         f"AND (changed > (SELECT min(changed) FROM cursors WHERE fed) OR turn = {turns.WAITS}) "
-        f"AND NOT {_NOT_FOR_SINKS} AND EXISTS (SELECT 1 FROM cursors WHERE fed)"
+        "AND EXISTS (SELECT 1 FROM cursors WHERE fed)"
     )
     return sum(db.execute(query, (identity,)).fetchone() is not None for identity in identities)
 
@@ -180,18 +185,18 @@ def surplus(
 
     Sealed and unsealed records of a host are counted apart; hello and bye are not counted, because
     a boot has only one of each. Returns at most ``most`` (-1: all). With ``delivered`` it leaves
-    out records that a sink still has to receive, but not hello and bye.
+    out records that a sink still has to receive.
     """
     changed, old = delivered or (_ALL, _ALL)
     is_delivered = f"(changed <= ? AND (turn != {turns.WAITS} OR changed <= ?))"
     found: dict[bytes, None] = {}
     if before_ns is not None:
-        query = (
-            "SELECT identity FROM records WHERE number < ? "
-            f"AND ({is_delivered} OR {_NOT_FOR_SINKS}) ORDER BY number LIMIT ?"
-        )
+        query = f"SELECT identity FROM records WHERE number < ? AND {is_delivered} ORDER BY number LIMIT ?"
         old_ones = db.execute(query, (numbers.since(before_ns), changed, old, most))
         found.update((row["identity"], None) for row in old_ones)
+        if most < 0 or len(found) < most:
+            left = most if most < 0 else most - len(found)
+            found.update((identity, None) for identity in greetings.before(db, before_ns, left))
     if per_host is None or 0 <= most <= len(found):
         return list(found)
     # More than MANY: an index has these, of hosts of which there may be a million.
@@ -202,7 +207,7 @@ def surplus(
         f"SELECT identity FROM (SELECT identity, received_ns, changed, turn, {WORTH} AS worth, row_number() "
         "OVER "
         f"(PARTITION BY flags & {FLAG_SEALED} ORDER BY {WORTH} DESC, received_ns DESC) AS place FROM records "
-        f"WHERE {keys.IN_BOTH} AND host = ? AND type NOT IN ('hello', 'bye')) WHERE place > ? "
+        f"WHERE {keys.IN_BOTH} AND host = ?) WHERE place > ? "
         f"AND {is_delivered} "
         "ORDER BY worth, received_ns LIMIT ?"
     )
@@ -226,7 +231,9 @@ def oversize(db: sqlite3.Connection, most_bytes: int, limit: int) -> list[bytes]
     too_much = (pages - free) * size - most_bytes
     if too_much <= 0:
         return []
-    (records,) = db.execute("SELECT coalesce(sum(size), 0) FROM type_tallies").fetchone()
+    (records,) = db.execute(
+        "SELECT coalesce(sum(size), 0) FROM type_tallies WHERE type NOT IN ('hello', 'bye')"
+    ).fetchone()
     too_much = min(too_much, records - most_bytes // 2)
     found = []
     for row in db.execute(
@@ -240,7 +247,9 @@ def oversize(db: sqlite3.Connection, most_bytes: int, limit: int) -> list[bytes]
 
 
 def delete(db: sqlite3.Connection, identity: bytes) -> None:
-    """Delete a record, and remember that, so that nobody can bring it back by sending it again."""
+    """Delete a record, hello or bye, and remember that, so that nobody can bring it back by sending it
+    again."""
+    greetings.delete(db, identity)
     db.execute(
         f"INSERT OR IGNORE INTO forgotten SELECT identity, flags & {FLAG_SEALED} OR format = 'pstore' "
         f"FROM records WHERE {keys.IN_BOTH} AND identity = ?",

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Takes rows out of ``records`` and out of all that is kept beside them: the counts and the index of
-words."""
+"""Takes rows out of ``records`` and out of all that is kept beside them: the texts, the counts and the
+index of words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from . import tallies, words
+from . import bodies, tallies, words
 
 
 def leave(db: sqlite3.Connection, row: sqlite3.Row) -> None:
@@ -25,9 +25,10 @@ def unindex(db: sqlite3.Connection, row: sqlite3.Row) -> None:
 
 def delete(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> int:
     """Delete the rows that a condition holds for; return how many. The transaction is the caller's."""
-    found = db.execute(f"SELECT * FROM records WHERE {where}", values).fetchall()
+    found = db.execute(f"SELECT {bodies.WHOLE} FROM records WHERE {where}", values).fetchall()
     for row in found:
         leave(db, row)
         db.execute("DELETE FROM records WHERE number = ?", (row["number"],))
+        db.execute(bodies.DELETE, (row["number"],))
         tallies.settle(db, row["signature"])
     return len(found)

@@ -3,7 +3,8 @@
 
 SQLite finds a row by the pages above it. If one of those is damaged, SQLite loses everything below
 it, although it is still there. Here each leaf page of a table is examined by itself
-(https://sqlite.org/fileformat2.html). A row is a record's if its id is the digest of its identity.
+(https://sqlite.org/fileformat2.html). A row is a record's, or a hello's, if its id is the digest of its
+identity. What a row of which version has is told by how many values it has.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import sqlite3
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import ReceiverError
 from ..records.record import id_of
-from . import damage, schema
+from . import damage, greetings, groups, schema
 
+#: How a compressed text begins (RFC 8878).
+_ZSTD = b"\x28\xb5\x2f\xfd"
 _MAGIC = b"SQLite format 3\0"
 _PAGE_SIZE = 4096
 #: A page's type: a leaf of a table. Where the first page's own content begins.
@@ -31,50 +34,92 @@ _INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 _Row = dict[str, Any]
 #: What a record is not made of without.
 _KINDS: dict[type, Sequence[str]] = {
-    bytes: ("identity", "body"),
+    bytes: ("identity",),
     str: ("id", "format", "type", "host", "header_host", "gaps"),
     int: ("flags", "frames", "received_ns", "text_length"),
 }
 #: What it may lack: where the disk has made something else of that, the column's default stands.
 _MAY_LACK: dict[type, Sequence[str]] = {
-    bytes: ("boot_id", "metadata"),
+    bytes: ("boot_id", "metadata", "body"),
     str: ("source_mac", "source_ip", "source_iface"),
     int: ("event", "time_ns", "restored"),
 }
 
 
 def rows(path: Path) -> Iterator[_Row]:
-    """Return every readable row of ``records`` that was not deleted. Raises ReceiverError.
+    """Return every readable record, hello and bye that was not deleted, as a row with its text. Raises
+    ReceiverError.
 
     If the log is intact, its pages come before the file's.
     """
     with contextlib.suppress(sqlite3.Error), contextlib.closing(_opened(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    columns, forgotten = _columns(), _forgotten(path)
+    shapes, forgotten = _Shapes(), _forgotten(path)
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            for values in _Pages(data).rows():
-                row: _Row = {**columns, **dict(zip(columns, values))}
-                for kind, names in _MAY_LACK.items():
-                    row.update((name, columns[name]) for name in names if not isinstance(row[name], kind))
-                if _is_record(row) and row["identity"] not in forgotten:
-                    yield row if len(values) >= len(columns) else _as_of_now(row)
+            pages = _Pages(data)
+            with contextlib.closing(_Bodies(pages)) as texts:
+                for cell in pages.cells():
+                    row = shapes.row(cell.values)
+                    if not _is_record(row) or row["identity"] in forgotten:
+                        continue
+                    if len(cell.values) <= len(schema.COLUMNS_2):
+                        row = _as_of_now(row)
+                    elif row["body"] is None:
+                        row["body"] = texts.of(cell.number)
+                    yield row
     except (OSError, ValueError) as error:
         # ValueError: the file is empty.
         raise ReceiverError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def decided(path: Path) -> groups.Decided:
+    """Return what was decided about groups, as far as SQLite can read it."""
+    return groups.Decided(
+        _readable(path, "SELECT signature, state, by, since_ns, moment_ns, kernels FROM group_states"),
+        _readable(path, f"SELECT {groups.CHANGE} FROM group_changes ORDER BY number"),
+    )
+
+
+def _readable(path: Path, sql: str) -> list[tuple[Any, ...]]:
+    """Return the rows up to the first that cannot be read."""
+    found: list[tuple[Any, ...]] = []
+    with contextlib.suppress(sqlite3.Error, UnicodeDecodeError), contextlib.closing(_opened(path)) as db:
+        for row in db.execute(sql):
+            found.append(tuple(row))
+    return found
 
 
 def _opened(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, factory=damage.Connection)
 
 
-def _columns() -> dict[str, Any]:
-    """Return the names of a row's values, with defaults for columns that the row's version lacks:
-    new columns only ever come last."""
-    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(schema.SCHEMA)
-        found = connection.execute("PRAGMA table_info(records)").fetchall()
-    return {name: None if default is None else int(default) for _, name, _, _, default, _ in found}
+class _Shapes:
+    """The names of a row's values, by how many it has."""
+
+    def __init__(self) -> None:
+        with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+            connection.executescript(schema.SCHEMA)
+            records, hellos = (
+                connection.execute(f"PRAGMA table_info({table})").fetchall()
+                for table in ("records", "greetings")
+            )
+        defaults = {name: None if default is None else int(default) for _, name, _, _, default, _ in records}
+        #: All that a row of a record has, with what it has by default.
+        self._row: _Row = {**defaults, "body": None}
+        self._records, self._greetings = tuple(defaults), tuple(name for _, name, *_ in hellos)
+
+    def row(self, values: Sequence[Any]) -> _Row:
+        """Return these values as a row of a record; of what is none, something that is none."""
+        if len(values) == len(self._greetings):
+            found = {**self._row, **greetings.CONSTANTS, **dict(zip(self._greetings, values))}
+        elif len(values) <= len(schema.COLUMNS_2):
+            found = {**self._row, **dict(zip(schema.COLUMNS_2, values))}
+        else:
+            found = {**self._row, **dict(zip(self._records, values))}
+        for kind, names in _MAY_LACK.items():
+            found.update((name, self._row[name]) for name in names if not isinstance(found[name], kind))
+        return found
 
 
 def _as_of_now(row: _Row) -> _Row:
@@ -86,11 +131,7 @@ def _as_of_now(row: _Row) -> _Row:
 
 
 def _forgotten(path: Path) -> set[bytes]:
-    found: set[bytes] = set()
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(_opened(path)) as connection:
-        for (identity,) in connection.execute("SELECT identity FROM forgotten"):
-            found.add(identity)
-    return found
+    return {identity for (identity,) in _readable(path, "SELECT identity FROM forgotten")}
 
 
 def _is_record(row: _Row) -> bool:
@@ -98,6 +139,41 @@ def _is_record(row: _Row) -> bool:
         return False
     # A row of another table may look like one: names in it come from the network.
     return bool(row["id"] == id_of(row["identity"]))
+
+
+class _Cell(NamedTuple):
+    """A row: its number in its table, where it is in the file, its values."""
+
+    number: int
+    place: int
+    values: list[Any]
+
+
+class _Bodies:
+    """Where the texts are, by their records' numbers. There may be more than memory should hold, so SQLite
+    keeps that in a file of its own, without a name."""
+
+    def __init__(self, pages: _Pages) -> None:
+        self._pages = pages
+        self._places = sqlite3.connect("")
+        self._places.execute("CREATE TABLE places (number INTEGER PRIMARY KEY, place INTEGER)")
+        found = ((cell.number, cell.place) for cell in pages.cells() if _is_body(cell.values))
+        self._places.executemany("INSERT OR REPLACE INTO places VALUES (?, ?)", found)
+
+    def of(self, number: int) -> bytes | None:
+        """Return the compressed text of a record; None if it is lost."""
+        row = self._places.execute("SELECT place FROM places WHERE number = ?", (number,)).fetchone()
+        return bytes(self._pages.values_at(row[0])[1]) if row else None
+
+    def close(self) -> None:
+        """Forget it all."""
+        self._places.close()
+
+
+def _is_body(values: Sequence[Any]) -> bool:
+    # The number itself stands elsewhere; the index of words has rows like that too.
+    text = values[1] if len(values) == 2 and values[0] is None else None
+    return isinstance(text, bytes) and text.startswith(_ZSTD)
 
 
 class _Pages:
@@ -115,8 +191,8 @@ class _Pages:
         self._count = len(data) // self._size
         self._free = self._free_pages() if sound else set[int]()
 
-    def rows(self) -> Iterator[list[Any]]:
-        """Return the values of each row of every table."""
+    def cells(self) -> Iterator[_Cell]:
+        """Return each row of every table."""
         for number in range(1, self._count + 1):
             if number in self._free:
                 continue
@@ -129,7 +205,14 @@ class _Pages:
             for place in range(head + 8, head + 8 + 2 * cells, 2):
                 # Whatever is wrong with one cell, the next one may be right.
                 with contextlib.suppress(ValueError, IndexError, struct.error):
-                    yield _values(self._payload(page, int.from_bytes(page[place : place + 2], "big")))
+                    at = int.from_bytes(page[place : place + 2], "big")
+                    row_id, payload = self._payload(page, at)
+                    yield _Cell(row_id, start + at, _values(payload))
+
+    def values_at(self, place: int) -> list[Any]:
+        """Return the values of the row at this place of the file."""
+        start = place // self._size * self._size
+        return _values(self._payload(self._data[start : start + self._size], place - start)[1])
 
     def _free_pages(self) -> set[int]:
         """Return the pages that hold nothing any more: deleted rows can still be read there."""
@@ -143,16 +226,16 @@ class _Pages:
             free.update(struct.unpack_from(f">{leaves}I", self._data, start + 8))
         return free
 
-    def _payload(self, page: bytes, at: int) -> bytes:
-        """Return a cell's content, with what is on other pages as far as that chain can be
+    def _payload(self, page: bytes, at: int) -> tuple[int, bytes]:
+        """Return a cell's number and content, with what is on other pages as far as that chain can be
         followed."""
         length, at = _varint(page, at)
-        _, at = _varint(page, at)
+        row_id, at = _varint(page, at)
         if length > _MOST_BYTES:
             raise ValueError(length)
         most = self._usable - 35
         if length <= most:
-            return page[at : at + length]
+            return row_id, page[at : at + length]
         least = (self._usable - 12) * 32 // 255 - 23
         local = least + (length - least) % (self._usable - 4)
         local = local if local <= most else least
@@ -164,7 +247,7 @@ class _Pages:
             (following,) = struct.unpack_from(">I", self._data, start)
             parts.append(self._data[start + 4 : start + 4 + min(missing, self._usable - 4)])
             missing -= len(parts[-1])
-        return b"".join(parts)
+        return row_id, b"".join(parts)
 
 
 def _values(payload: bytes) -> list[Any]:

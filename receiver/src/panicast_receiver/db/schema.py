@@ -18,11 +18,13 @@ from ..records.record import id_of
 from ..wire.v1 import identity_of
 from . import (
     alerts,
+    bodies,
     boots,
     changes,
     copies,
     crashes,
     damage,
+    greetings,
     groups,
     keys,
     numbers,
@@ -59,7 +61,6 @@ CREATE TABLE aside (
     since_ns INTEGER NOT NULL,
     PRIMARY KEY (sink, identity)
 ) WITHOUT ROWID;
-CREATE INDEX host_state ON records (boot_id, host) WHERE type IN ('hello', 'bye');
 {keys.SCHEMA}{crashes.SCHEMA}{turns.SCHEMA}{changes.SCHEMA}{words.SCHEMA}{groups.SCHEMA}{alerts.SCHEMA}
 {places.SCHEMA}
 CREATE INDEX records_by_signature ON records (signature, number, received_ns, host, kernel, title);
@@ -67,7 +68,7 @@ CREATE INDEX records_by_type ON records (type, number);
 """
 
 #: New columns only ever come last, here and in MIGRATIONS (salvage.py).
-#: One row a record. hello and bye are rows too, one per boot id: the newest, and the newest sealed one.
+#: One row a record. hello and bye are none (greetings.py), and the texts are apart (bodies.py).
 #: identity: boot id, event and a digest of the header, or a digest alone. contested, doubted: see belief.py.
 #: size: what the row takes (retention.py). turn: whether it waits to be told of, place: when it is to be
 #: (turns.py). number: its place by time, the table's key (numbers.py); indexed: whether its words are known
@@ -75,12 +76,11 @@ CREATE INDEX records_by_type ON records (type, number);
 #: misses nothing (changes.py).
 #: gaps: JSON [[offset, length], …].
 #: title, signature, kernel, crash: what the text means (crash is its JSON); signature is NULL until somebody
-#: has looked. tries: how often that was begun; failure: why there is no meaning (meanings.py). body: zstd of
-#: the text's bytes that arrived, in order. metadata: seq 0's payload, NULL while missing. restored: frames
+#: has looked. tries: how often that was begun; failure: why there is no meaning (meanings.py).
+#: metadata: seq 0's payload, NULL while missing. restored: frames
 #: that came by parity. forgotten: records that were deleted. cursors: what each sink has, whether it is fed
 #: now, what it complains of; aside: what it refused. boots: one row a boot id and host (boots.py);
-#: interfaces: JSON {name: MAC}. records_by_signature holds all that groups are made of: what stands
-#: behind body in a row is found by reading through it.
+#: interfaces: JSON {name: MAC}. records_by_signature holds all that groups are made of.
 _RECORDS = """
 CREATE TABLE records (
     identity BLOB NOT NULL,
@@ -105,7 +105,6 @@ CREATE TABLE records (
     source_ip TEXT,
     source_iface TEXT,
     metadata BLOB,
-    body BLOB NOT NULL,
     title TEXT,
     signature TEXT,
     kernel TEXT,
@@ -129,18 +128,21 @@ SCHEMA = f"""{_RECORDS}CREATE TABLE cursors (
     complaint TEXT NOT NULL DEFAULT ''
 );
 {_NEW_IN_3}
+{bodies.SCHEMA}
+{greetings.SCHEMA}
 {boots.SCHEMA}
 {retention.SCHEMA}
 {tallies.SCHEMA}
 {changes.BEGIN}
 """
 
-#: What schema 2 had behind identity and id.
-_COLUMNS_2 = (
-    "changed, format, type, host, header_host, reason, boot_id, event, flags, frames, time_ns, "
-    "received_ns, text_length, complete, gaps, mac, source_mac, source_ip, source_iface, metadata, body, "
-    "title, signature, kernel, crash"
+#: What schema 2 had, in its order (salvage.py); and what of that goes as it is into the records of schema 3.
+COLUMNS_2 = (
+    *("identity", "id", "changed", "format", "type", "host", "header_host", "reason", "boot_id", "event"),
+    *("flags", "frames", "time_ns", "received_ns", "text_length", "complete", "gaps", "mac", "source_mac"),
+    *("source_ip", "source_iface", "metadata", "body", "title", "signature", "kernel", "crash"),
 )
+_CARRIED = ", ".join(name for name in COLUMNS_2 if name not in ("identity", "id", "body"))
 
 #: How a file of an older version becomes one of the next: by the version it has.
 MIGRATIONS = {
@@ -179,14 +181,17 @@ ALTER TABLE cursors ADD COLUMN complaint TEXT NOT NULL DEFAULT '';
 {numbers.CARRY_ON}
 ALTER TABLE records RENAME TO records_2;
 {_RECORDS}
-INSERT INTO records (identity, id, {_COLUMNS_2}, size, number)
-    SELECT identity_3, id_of(identity_3), {_COLUMNS_2},
+CREATE TEMP VIEW carried AS SELECT records_2.*, number, CASE format WHEN 'v1'
+    THEN v1_identity(type, flags, boot_id, event, frames, text_length, time_ns, header_host)
+    ELSE identity END AS identity_3
+    FROM numbered JOIN records_2 ON records_2.rowid = numbered.row;
+INSERT INTO records (identity, id, {_CARRIED}, size, number)
+    SELECT identity_3, id_of(identity_3), {_CARRIED},
     length(body) + coalesce(length(metadata), 0) + {retention.ROW_BYTES}, number
-    FROM (SELECT records_2.*, number, CASE format WHEN 'v1'
-        THEN v1_identity(type, flags, boot_id, event, frames, text_length, time_ns, header_host)
-        ELSE identity END AS identity_3
-        FROM numbered JOIN records_2 ON records_2.rowid = numbered.row)
-    ORDER BY number;
+    FROM carried WHERE type NOT IN ('hello', 'bye') ORDER BY number;
+{bodies.CARRY_ON}
+{greetings.CARRY_ON}
+DROP VIEW carried;
 DROP TABLE numbered;
 DROP TABLE records_2;
 {_NEW_IN_3}

@@ -21,8 +21,23 @@ from ..log import logger
 from ..records.extents import MOST_PIECES, Gap, merged
 from ..records.record import Record
 from ..text import matches
-from ..wire.v1 import FLAG_SEALED, STATE_TYPES
-from . import belief, boots, changes, damage, keys, numbers, retention, rows, schema, tallies, turns
+from ..wire.v1 import STATE_TYPES
+from . import (
+    belief,
+    bodies,
+    boots,
+    changes,
+    damage,
+    greetings,
+    groups,
+    keys,
+    numbers,
+    retention,
+    rows,
+    schema,
+    tallies,
+    turns,
+)
 from .folder import LOCK, open_lock
 from .named import NamedFile
 from .packing import row_to_record, to_signed
@@ -55,7 +70,6 @@ _COLUMNS = (
     "source_ip",
     "source_iface",
     "metadata",
-    "body",
     "contested",
     "doubted",
     "size",
@@ -64,10 +78,13 @@ _COLUMNS = (
     "number",
 )
 _INSERT = f"INSERT OR REPLACE INTO records ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
-_KNOWN = f"SELECT * FROM records WHERE {keys.IN_BOTH} AND identity = ?"
+_KNOWN = f"SELECT {bodies.WHOLE} FROM records WHERE {keys.IN_BOTH} AND identity = ?"
 _NEWEST = "ORDER BY flags & 1 DESC, received_ns DESC LIMIT 1"
 _WITH_MAC = keys.either("mac = ?1 AND format = 'v1' AND NOT doubted", _NEWEST)
-_HOST_OF = f"SELECT host FROM {_WITH_MAC} {_NEWEST}"
+_HOST_OF = (
+    f"SELECT host FROM (SELECT * FROM ({greetings.NAMED}) "
+    f"UNION ALL SELECT host, flags, received_ns FROM {_WITH_MAC}) {_NEWEST}"
+)
 #: Pages that are given back at a time: a hundredth of a second.
 _SHRUNK_PAGES = 1024
 T = TypeVar("T")
@@ -140,6 +157,10 @@ class Store:
     def retire(self, hosts: Sequence[str], at_ns: int | None) -> None:
         """Note that these hosts are gone, see boots.retire(). Raises like ``write``."""
         self._in_transaction([partial(boots.retire, self._db, host, at_ns) for host in hosts])
+
+    def bring(self, decided: groups.Decided) -> int:
+        """See groups.bring(). Raises like ``write``."""
+        return self._in_transaction([partial(groups.bring, self._db, decided)])[0]
 
     def let_go(self, most: int) -> tuple[int, bool]:
         """Let up to ``most`` waiting records go, see turns.py. Return how many went, and whether
@@ -344,13 +365,16 @@ class Store:
         unsealed one."""
         host = self._name(record)
         believed = boots.newest_event(self._db, record, host)
-        which = f"boot_id = ? AND host = ? AND type IN ('hello', 'bye') AND flags & {FLAG_SEALED} = ?"
-        values = (record.boot_id, host, record.sealed * FLAG_SEALED)
-        newest = self._db.execute(f"SELECT max(event) FROM records WHERE {which}", values).fetchone()[0]
+        newest = greetings.newest_event(self._db, record, host)
         if any(event is not None and boots.is_late(record, event) for event in (believed, newest)):
             return Stored(record, "known", host)
-        rows.delete(self._db, which, values)
-        return self._put(record, "new" if newest is None or record.type == "bye" else "grown")
+        doubted = belief.doubted(self._db, record, host)
+        if not doubted:
+            boots.note(self._db, record, host)
+        number = numbers.free(self._db, record.received_ns)
+        greetings.keep(self._db, record, host, number, self._change(), doubted)
+        outcome = "new" if newest is None or record.type == "bye" else "grown"
+        return Stored(record, outcome, host, doubted=doubted)
 
     def _put(self, record: Record, outcome: str, old: sqlite3.Row | None = None) -> Stored:
         host = self._name(record)
@@ -359,7 +383,7 @@ class Store:
             boots.note(self._db, record, host)
         contested = belief.contest(self._db, record, doubted, self._change)
         body = self._compressor.compress(record.received_text)
-        turn = self._turn(record)
+        turn = turns.AT_ONCE if self.at_once(record) else turns.WAITS
         if old is not None:
             rows.leave(self._db, old)
         row = dict(
@@ -387,7 +411,6 @@ class Store:
                     record.mac,
                     *record.source[:3],
                     record.metadata,
-                    body,
                     contested and not doubted,
                     doubted,
                     len(body) + len(record.metadata or b"") + retention.ROW_BYTES,
@@ -398,16 +421,11 @@ class Store:
             )
         )
         self._db.execute(_INSERT, tuple(row.values()))
+        self._db.execute(bodies.PUT, (row["number"], body))
         tallies.add(self._db, {**row, "signature": None})
         if old is not None:
             tallies.settle(self._db, old["signature"])
         return Stored(record, outcome, host, contested, doubted)
-
-    def _turn(self, record: Record) -> int:
-        if record.type in STATE_TYPES:
-            # Nobody waits for what it means.
-            return turns.WAITED
-        return turns.AT_ONCE if self.at_once(record) else turns.WAITS
 
     def _change(self) -> int:
         self._changed = changes.following(self._changed)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Counts that are kept as records come and go, so that nobody counts a million of them.
 
-Each record counts for its type and its host; once its crash has a name, for its group too. Whoever
-stores, names or deletes a record calls this within the same transaction.
+Each record counts for its type and its host; once its crash has a name, for its group too. Hello and bye
+count for their type alone. Whoever stores, names or deletes one calls this within the same transaction.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from typing import Any, Union
-
-from ..wire.v1 import STATE_TYPES
 
 Row = Union[Mapping[str, Any], sqlite3.Row]
 #: Columns of a record that are counted by.
@@ -63,8 +61,9 @@ CARRY_ON = f"""
 {SCHEMA}
 INSERT INTO type_tallies
     SELECT type, count(*), sum(NOT complete), sum(size), max(received_ns) FROM records GROUP BY type;
-INSERT INTO host_tallies
-    SELECT host, count(*) FROM records WHERE type NOT IN ('hello', 'bye') GROUP BY host;
+INSERT INTO type_tallies
+    SELECT type, count(*), sum(metadata IS NULL), sum(size), max(received_ns) FROM greetings GROUP BY type;
+INSERT INTO host_tallies SELECT host, count(*) FROM records GROUP BY host;
 INSERT INTO groups
     SELECT signature, count(*), count(DISTINCT host), min(received_ns), max(received_ns)
     FROM records WHERE signature != '' GROUP BY signature;
@@ -80,30 +79,38 @@ INSERT INTO group_days
 
 def add(db: sqlite3.Connection, row: Row) -> None:
     """Count a record that is stored now."""
+    add_to_type(db, row)
+    db.execute(
+        "INSERT INTO host_tallies VALUES (?, 1) ON CONFLICT (host) DO UPDATE SET records = records + 1",
+        (row["host"],),
+    )
+    add_to_group(db, row)
+
+
+def remove(db: sqlite3.Connection, row: Row) -> None:
+    """Count a record no more that is, or will be, deleted in this transaction."""
+    remove_from_type(db, row)
+    _less(db, "host_tallies", {"host": row["host"]})
+    remove_from_group(db, row)
+
+
+def add_to_type(db: sqlite3.Connection, row: Row) -> None:
+    """Count a record, hello or bye for its type alone."""
     db.execute(
         "INSERT INTO type_tallies VALUES (?, 1, ?, ?, ?) ON CONFLICT (type) DO UPDATE SET "
         "records = records + 1, incomplete = incomplete + excluded.incomplete, "
         "size = size + excluded.size, last_ns = max(last_ns, excluded.last_ns)",
         (row["type"], not row["complete"], row["size"], row["received_ns"]),
     )
-    if row["type"] not in STATE_TYPES:
-        db.execute(
-            "INSERT INTO host_tallies VALUES (?, 1) ON CONFLICT (host) DO UPDATE SET records = records + 1",
-            (row["host"],),
-        )
-    add_to_group(db, row)
 
 
-def remove(db: sqlite3.Connection, row: Row) -> None:
-    """Count a record no more that is, or will be, deleted in this transaction."""
+def remove_from_type(db: sqlite3.Connection, row: Row) -> None:
+    """Count a record, hello or bye no more for its type."""
     db.execute(
         "UPDATE type_tallies SET records = records - 1, incomplete = incomplete - ?, size = size - ? "
         "WHERE type = ?",
         (not row["complete"], row["size"], row["type"]),
     )
-    if row["type"] not in STATE_TYPES:
-        _less(db, "host_tallies", {"host": row["host"]})
-    remove_from_group(db, row)
 
 
 def add_to_group(db: sqlite3.Connection, row: Row) -> None:

@@ -33,10 +33,7 @@ _PLACE = (
     "AND source_mac IS ? AND source_ip IS ?))"
 )
 #: Whether of these changes one is of a record that was let go.
-_LET_GO_SINCE = (
-    f"SELECT 1 FROM records WHERE changed > ? AND changed <= ? AND turn = {WAITED} "
-    "AND type NOT IN ('hello', 'bye') LIMIT 1"
-)
+_LET_GO_SINCE = f"SELECT 1 FROM records WHERE changed > ? AND changed <= ? AND turn = {WAITED} LIMIT 1"
 _LET_GO = f"UPDATE records SET turn = {WAITED}, changed = ? WHERE rowid = ?"
 
 

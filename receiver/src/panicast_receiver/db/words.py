@@ -27,8 +27,7 @@ CREATE VIRTUAL TABLE words USING fts5(
     content='', columnsize=0, tokenize='unicode61 remove_diacritics 0'
 );
 INSERT INTO words (words, rank) VALUES ('automerge', 0), ('crisismerge', 64);
-CREATE INDEX records_to_index ON records (number) WHERE indexed = 0 AND signature IS NOT NULL
-    AND type NOT IN ('hello', 'bye');
+CREATE INDEX records_to_index ON records (number) WHERE indexed = 0 AND signature IS NOT NULL;
 """
 #: Pages that are merged at a time, some milliseconds.
 _MERGED_PAGES = 64

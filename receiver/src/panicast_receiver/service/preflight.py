@@ -24,6 +24,8 @@ class Ready(NamedTuple):
     keys: Keys
     sinks: Sequence[Sink]
     rules: rules.Rules
+    #: The one of the sinks that decides about alerts, if the settings name rules.
+    alerts: Alerts | None
 
 
 def prepare(settings: Settings) -> Ready:
@@ -37,14 +39,19 @@ def prepare(settings: Settings) -> Ready:
     keys = keys_of(settings)
     for name in parse_interfaces(settings.interface):
         _find(name, settings.listen)
-    told = rules.load(settings.alerts_file) if settings.alerts_file else rules.Rules()
+    told = rules_of(settings.alerts_file)
+    sinks = chosen(settings, rules.files(told))
+    alerts = Alerts(told, settings.state_path(writing=True)) if settings.alerts_file else None
+    return Ready(keys, [*sinks, alerts] if alerts else sinks, told, alerts)
+
+
+def rules_of(alerts_file: str) -> rules.Rules:
+    """Return the rules of alerts in a file; none if it has no name. Raises ReceiverError."""
+    told = rules.load(alerts_file) if alerts_file else rules.Rules()
     for target in told.target:
         # Secrets can be read, and what is made of them too.
         courier.made(target, courier.made_up())
-    sinks = chosen(settings, rules.files(told))
-    if settings.alerts_file:
-        sinks.append(Alerts(told, settings.state_path(writing=True)))
-    return Ready(keys, sinks, told)
+    return told
 
 
 def keys_of(settings: Settings) -> Keys:

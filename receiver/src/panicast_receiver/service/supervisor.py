@@ -17,6 +17,7 @@ import sdnotify
 
 from .. import log, orders, stats
 from ..alerts import courier
+from ..alerts.rules import Rules, files
 from ..assembly.intake import Intake
 from ..assembly.reassembly import Limits
 from ..assembly.spill import Spill
@@ -35,6 +36,7 @@ from ..log import logger
 from ..settings import SERVE, Settings, exposure
 from ..settings.kinds import host_and_port, parse_interfaces, parse_names
 from ..sinks import Sink
+from ..sinks.choice import hide_from_hook
 from ..sinks.cursors import feed_only
 from ..sinks.feeder import Feeder
 from ..wire.ethernet import ETHERTYPE_IPV6
@@ -46,7 +48,7 @@ from .explainer import Explainer
 from .handoff import Handoff
 from .listener import Listener
 from .locator import Locator, symbols_of
-from .preflight import keys_of, prepare
+from .preflight import keys_of, prepare, rules_of
 
 #: Seconds without a sign of life after which a thread is stuck: then systemd gets no sign either.
 STUCK_S = 20.0
@@ -125,13 +127,27 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         for feeder in feeders:
             feeder.start()
             logger.info("records are told to: %s", feeder.name)
-        if settings.alerts_file:
-            ages = Ages(settings.silent_s, settings.retire_days)
-            stack.callback(courier.begin(ready.rules, store.path.parent, ages, store.is_usable))
-        alive = _Supervisor(store.path.parent, listener, committer, answerer, settings, reread, count).run()
+        couriers = None
+        if ready.alerts:
+            couriers = courier.Couriers(ready.alerts, store.path.parent, store.is_usable)
+            stack.callback(couriers.end)
+            couriers.follow(ready.rules, _ages(settings))
+
+        def tell_by(settings: Settings, told: Rules) -> None:
+            hide_from_hook(ready.sinks, settings, files(told))
+            if couriers:
+                couriers.follow(told, _ages(settings))
+
+        alive = _Supervisor(
+            store.path.parent, listener, committer, answerer, settings, reread, count, tell_by
+        ).run()
         for feeder in feeders:
             feeder.stop()
         return 0 if alive and not committer.failed else 1
+
+
+def _ages(settings: Settings) -> Ages:
+    return Ages(settings.silent_s, settings.retire_days)
 
 
 def _feeders(
@@ -281,6 +297,7 @@ class _Supervisor:
         settings: Settings,
         reread: Callable[[], Settings],
         count: Callable[[], stats.Stats],
+        tell_by: Callable[[Settings, Rules], None],
     ) -> None:
         self._state_dir = state_dir
         self._count = count
@@ -289,6 +306,8 @@ class _Supervisor:
         self._answerer = answerer
         self._settings = settings
         self._reread = reread
+        self._tell_by = tell_by
+        self._alerts_file = settings.alerts_file
         self._notifier = sdnotify.SystemdNotifier()
         self._said = ""
 
@@ -343,10 +362,13 @@ class _Supervisor:
         try:
             settings = self._reread()
             keys = keys_of(settings)
+            # Another file needs a restart, what the same one says does not.
+            told = rules_of(self._alerts_file)
         except ReceiverError as error:
             logger.error("the settings stay as they are: %s", error)
         else:
             _put_into_force(settings, self._listener.intake, self._committer, self._answerer, keys)
+            self._tell_by(settings, told)
             log.set_level(settings.log_level)
             kept = [
                 s.key

@@ -66,7 +66,7 @@ SINKS: tuple[Setting, ...] = (
         "FILE",
         "File with the rules of alerts: who is told of new crashes, regressions, hosts that crash again "
         "and again and hosts that are silent, and how. docs/receiver.md shows one; `panicast-receiver "
-        "alert-test` tries it. Empty: none.",
+        "alert-test` tries it. A reload reads the same file again. Empty: none.",
         check=absolute,
         form="the absolute path of a file",
         example="/etc/panicast/alerts.toml",

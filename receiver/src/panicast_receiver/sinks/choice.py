@@ -54,7 +54,8 @@ def chosen(settings: Settings, secrets: Sequence[Path] = ()) -> list[Sink]:
     ``secrets``."""
     sinks: list[Sink] = []
     if settings.hook:
-        sinks.append(Hook(settings.hook, [*_secrets(settings), *(path.absolute() for path in secrets)]))
+        sinks.append(Hook(settings.hook))
+        hide_from_hook(sinks, settings, secrets)
     if url := webhook_url(settings):
         sinks.append(Webhook(url, settings.webhook_format))
     if settings.syslog:
@@ -85,6 +86,13 @@ def chosen(settings: Settings, secrets: Sequence[Path] = ()) -> list[Sink]:
 
 def _headers(file: str) -> Mapping[str, str]:
     return read_headers(file) if file else {}
+
+
+def hide_from_hook(sinks: Sequence[Sink], settings: Settings, secrets: Sequence[Path]) -> None:
+    """Let the hook, if it is among the sinks, read neither the settings' secrets nor these."""
+    for sink in sinks:
+        if isinstance(sink, Hook):
+            sink.secrets = [*_secrets(settings), *(path.absolute() for path in secrets)]
 
 
 def _secrets(settings: Settings) -> list[Path]:

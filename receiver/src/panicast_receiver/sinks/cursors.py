@@ -15,10 +15,7 @@ from ..db import changes, keys, numbers, schema
 from ..db.writing import transaction
 from ..errors import ReceiverError
 
-_WAITING = (
-    "(SELECT count(*) FROM records WHERE (records.changed > cursors.changed OR turn = 1) "
-    "AND type NOT IN ('hello', 'bye'))"
-)
+_WAITING = "(SELECT count(*) FROM records WHERE records.changed > cursors.changed OR turn = 1)"
 #: The reason of a record that was set aside and must be sent again.
 AGAIN = ""
 _LONGEST_REASON = 300
@@ -111,8 +108,7 @@ def rewind(state_dir: Path, sink: str, since_ns: int) -> int:
     _must_exist(state_dir)
     with closing(schema.open_writer(state_dir / schema.FILE_NAME)) as db:
         _must_be_there(db, sink)
-        sql = "SELECT min(changed) - 1, count(*) FROM records WHERE number >= ? AND received_ns >= ? "
-        sql += "AND type NOT IN ('hello', 'bye')"
+        sql = "SELECT min(changed) - 1, count(*) FROM records WHERE number >= ? AND received_ns >= ?"
         start, count = db.execute(sql, (numbers.since(since_ns), since_ns)).fetchone()
         if count:
             db.execute("UPDATE cursors SET changed = min(changed, ?) WHERE sink = ?", (start, sink))

@@ -45,7 +45,8 @@ class Hook:
         self.name = "hook"
         self.most = 1
         self._program = program
-        self._secrets = [str(one) for one in secrets]
+        #: A reload may change them.
+        self.secrets = secrets
         if not Path(program).is_file() or not os.access(program, os.X_OK):
             why = "may not be run by us" if Path(program).exists() else "is not there"
             raise UsageError(f"hook: {program} {why}; name a program, and chmod 755 it")
@@ -68,7 +69,7 @@ class Hook:
             document.write(json.dumps(notice.record).encode())
             document.seek(0)
             child = subprocess.Popen(
-                [sys.executable, "-I", "-S", confined.__file__, self._program, *self._secrets],
+                [sys.executable, "-I", "-S", confined.__file__, self._program, *map(str, self.secrets)],
                 stdin=document,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,

@@ -3,8 +3,10 @@
 
 import email
 import json
+import signal
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from panicast_receiver.alerts.rules import KINDS, Rules, Target
 from panicast_receiver.db import schema
 from panicast_receiver.errors import UsageError
 
+from ..conftest import wait_until
 from ..meaning.test_crash import OOPS, SYSRQ
 from . import services
 from .fleet import Fleet, now, of, story
@@ -283,4 +286,48 @@ def test_the_service_tells(written, oncall, serve, big):
     while not oncall.taken and time.monotonic() < deadline:
         time.sleep(0.1)
     assert oncall.taken[0]["payload"]["class"] == "first"
+    assert receiver.stop() == 0
+
+
+def test_what_is_no_longer_there_is_forgotten_and_what_is_there_is_not(tmp_path, oncall):
+    fleet = Fleet(tmp_path, oncall.url)
+    fleet.store(of(1, "panic", 1, now(), SYSRQ))
+    fleet.tell()
+    month = 31 * 86400 * 10**9
+    with closing(schema.open_writer(tmp_path / schema.FILE_NAME)) as db:
+        (signature,) = db.execute("SELECT signature FROM groups").fetchone()
+        gone = [("group", "f" * 12), ("kernel", "f" * 12 + " 6.1"), ("regression", "ab"), ("host", "h")]
+        db.executemany("INSERT INTO told VALUES (?, ?, 1, 1)", gone)
+        decide.prune(db, time.time_ns())
+        left = set(db.execute("SELECT kind, about FROM told").fetchall())
+        assert left.isdisjoint(gone) and {("begun", ""), ("group", signature)} <= left
+        decide.prune(db, time.time_ns() + 2 * month)
+        kept = {kind for (kind,) in db.execute("SELECT kind FROM told").fetchall()}
+        assert {"begun", "group", "kernel"} <= kept, "of a group that has records"
+        assert db.execute("SELECT count(*) FROM alerts").fetchone() == (0,)
+
+
+def test_a_reload_reads_the_rules_again(tmp_path, serve, oncall):
+    file = tmp_path / "rules.toml"
+
+    def say(name):
+        file.write_text(f'[[target]]\nname = "{name}"\nformat = "json"\nurl = "{oncall.url}"\n')
+
+    say("first_one")
+    config = tmp_path / "c.toml"
+    config.write_text(f'alerts_file = "{file}"\n')
+    receiver = serve("--config", str(config))
+    threads = lambda: {  # noqa: E731
+        (task / "comm").read_text().strip() for task in Path(f"/proc/{receiver.process.pid}/task").iterdir()
+    }
+    wait_until(lambda: any("first" in name for name in threads()))
+    file.write_text("[[target]]\nname = 7\n")
+    receiver.process.send_signal(signal.SIGHUP)
+    receiver.wait_for("the settings stay as they are: .*name")
+    assert any("first" in name for name in threads())
+    say("other_one")
+    receiver.process.send_signal(signal.SIGHUP)
+    receiver.wait_for("the settings were read again$")
+    wait_until(lambda: any("other" in name for name in threads()))
+    wait_until(lambda: not any("first" in name for name in threads()))
     assert receiver.stop() == 0

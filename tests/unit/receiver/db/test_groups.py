@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A group's life: open, acknowledged, muted, resolved, and open again by itself when it comes back."""
 
+import importlib
 import json
 import time
 from contextlib import closing
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panicast_receiver.db import groups, schema
+from panicast_receiver.db import groups, salvage, schema
+from panicast_receiver.db.meanings import Meanings
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
 from panicast_receiver.db.writing import transaction
@@ -236,3 +238,80 @@ def test_which_kernels_have_a_fix(release, fixed, expected):
 def test_any_release_can_be_compared(release, fixed):
     assert has_fix(release, fixed) in (True, False)
     assert all(is_release(one) and has_fix(one, [one]) and numbers(one) for one in fixed)
+
+
+def rename(state_dir, records, digest, monkeypatch):
+    """Give so many records, at most, the name that another algorithm has for them."""
+    algorithm = importlib.import_module("panicast_receiver.meaning.understand")
+    monkeypatch.setattr(algorithm, "digest", digest)
+    with closing(Meanings(state_dir / schema.FILE_NAME)) as meanings:
+        rows = meanings._db.execute("SELECT identity FROM records ORDER BY number LIMIT ?", (records,))
+        wanted = {row["identity"] for row in rows.fetchall()}
+        monkeypatch.setattr("panicast_receiver.db.meanings.ALGORITHM", -1)
+        known = [one for one in meanings.known(b"", 99) if one.task.identity in wanted]
+        meanings.rename([(one, algorithm.understand(one.task.text.decode())) for one in known])
+
+
+def states_of(state_dir):
+    with closing(Reader(state_dir)) as reader:
+        return {one["signature"]: one["status"]["state"] for one in reader.groups(Query())}
+
+
+def test_what_was_decided_follows_a_crash_to_its_new_name(tmp_path, store, monkeypatch):
+    store(crash(1, -100), crash(2, -99))
+    old = the_group(tmp_path)["signature"]
+    change(tmp_path, "acknowledge", note="the vendor has it")
+    with closing(schema.open_writer(tmp_path / schema.FILE_NAME)) as db, transaction(db):
+        db.executemany("INSERT INTO told VALUES (?, ?, 1, 1)", [("group", old), ("kernel", f"{old} 6.1")])
+    rename(tmp_path, 1, lambda name: "0123456789ab", monkeypatch)
+    # While both are there, it holds for both.
+    assert states_of(tmp_path) == {old: "acknowledged", "0123456789ab": "acknowledged"}
+    rename(tmp_path, 2, lambda name: "0123456789ab", monkeypatch)
+    assert states_of(tmp_path) == {"0123456789ab": "acknowledged"}
+    assert [one["note"] for one in the_group(tmp_path)["changes"]] == ["the vendor has it"]
+    with closing(Reader(tmp_path)) as reader, pytest.raises(NotFoundError):
+        reader.group(old)
+    with closing(schema.open_writer(tmp_path / schema.FILE_NAME)) as db:
+        told = set(db.execute("SELECT kind, about FROM told WHERE about LIKE '0123%'").fetchall())
+    assert told == {("group", "0123456789ab"), ("kernel", "0123456789ab 6.1")}
+
+
+def test_a_new_name_that_somebody_decided_about_keeps_that(tmp_path, store, monkeypatch):
+    store(crash(1, -100))
+    change(tmp_path, "acknowledge")
+    with closing(schema.open_writer(tmp_path / schema.FILE_NAME)) as db, transaction(db):
+        db.execute("INSERT INTO group_states VALUES ('0123456789ab', 'muted', 'bob', 1, ?, '')", (1 << 62,))
+        db.execute(
+            f"INSERT INTO group_changes ({groups.CHANGE}) "
+            "VALUES ('0123456789ab', 1, 'bob', 'test', 'mute', '9w', '', NULL)"
+        )
+    rename(tmp_path, 1, lambda name: "0123456789ab", monkeypatch)
+    assert the_group(tmp_path)["status"]["state"] == "muted"
+    assert [one["action"] for one in the_group(tmp_path)["changes"]] == ["mute"]
+
+
+def test_recover_brings_what_was_decided_and_no_nonsense(tmp_path, store, cli):
+    store(crash(1, -100))
+    signature = the_group(tmp_path)["signature"]
+    change(tmp_path, "mute", "2h", note="the vendor has it")
+    with closing(schema.open_writer(tmp_path / schema.FILE_NAME)) as db, transaction(db):
+        db.executemany(
+            f"INSERT INTO group_changes ({groups.CHANGE}) VALUES (?, ?, '', '', '', '', ?, NULL)",
+            [("f" * 12, "soon", ""), ("f" * 12, 7, "x" * 9999)],
+        )
+    done = cli("recover", str(tmp_path / schema.FILE_NAME), state_dir=tmp_path / "new")
+    assert done.returncode == 0 and "states and notes of 1 groups saved" in done.stdout
+    explain(tmp_path / "new")
+    new = the_group(tmp_path / "new")
+    assert new["signature"] == signature and new["status"]["state"] == "muted"
+    assert [one["note"] for one in new["changes"]] == ["the vendor has it"]
+    # What is decided here since then stays, and nothing comes twice.
+    change(tmp_path / "new", "reopen", by="bob")
+    again = cli("recover", str(tmp_path / schema.FILE_NAME), state_dir=tmp_path / "new")
+    assert "groups" not in again.stdout
+    assert [one["by"] for one in the_group(tmp_path / "new")["changes"]] == ["bob", "ann"]
+
+
+def test_what_cannot_be_read_of_decisions_is_none(tmp_path):
+    (tmp_path / "x.db").write_bytes(b"SQLite format 3\0" + bytes(9000))
+    assert salvage.decided(tmp_path / "x.db") == groups.Decided([], [])

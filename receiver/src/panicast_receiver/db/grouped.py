@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Groups of crashes as a reader sees them: the same crash of many hosts once, and how it came over time."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from . import crashes, numbers, tallies
+from .glance import Ask
+from .query import Choice, Query, is_plain, limit, of_group, of_records
+
+
+def select(ask: Ask, query: Query) -> list[dict[str, Any]]:
+    """Return the groups of the matching records, newest first."""
+    return _counted(ask, query) if is_plain(query) else _chosen(ask, query)
+
+
+def timelines(
+    ask: Ask, query: Query, signatures: Sequence[str], start_ns: int, width_ns: int
+) -> dict[str, dict[int, int]]:
+    """Return how many records these groups have in each ``width_ns`` from ``start_ns`` on:
+    {signature: {number of the interval: records}}."""
+    marks = ", ".join("?" * len(signatures))
+    # Days are counted with copies.
+    by_days = is_plain(query) and width_ns >= tallies.DAY_NS
+    if by_days and not (query.folded and _copies(ask, 0)):
+        sql = (
+            f"SELECT signature, (day * {tallies.DAY_NS} + {tallies.DAY_NS // 2} - ?) / ? AS stretch, "
+            f"sum(records) AS records FROM group_days WHERE signature IN ({marks}) "
+            "GROUP BY signature, stretch"
+        )
+        rows = ask(sql, [start_ns, width_ns, *signatures])
+    else:
+        chosen = of_records(query)
+        sql = (
+            "SELECT signature, (received_ns - ?) / ? AS stretch, count(*) AS records "
+            f"FROM {chosen.source} WHERE {chosen.where} AND signature IN ({marks}) "
+            "GROUP BY signature, stretch"
+        )
+        rows = ask(sql, [start_ns, width_ns, *chosen.values, *signatures])
+    found: dict[str, dict[int, int]] = {}
+    for row in rows:
+        found.setdefault(row["signature"], {})[row["stretch"]] = row["records"]
+    return found
+
+
+def _counted(ask: Ask, query: Query) -> list[dict[str, Any]]:
+    """Of all records, or all since a time: what tallies.py counts, newest first."""
+    where, values = of_group(query)
+    since = query.since_ns or 0
+    sql = f"SELECT * FROM groups WHERE last_ns >= ? AND {where} ORDER BY last_ns DESC LIMIT ?"
+    found = [dict(row) for row in ask(sql, [since, *values, limit(query)])]
+    copies = _copies(ask, since) if query.folded else {}
+    for group in found:
+        chosen: Iterator[sqlite3.Row] | list[sqlite3.Row]
+        if group["first_ns"] >= since:
+            names = "SELECT kernel, title FROM group_names WHERE signature = ?"
+            chosen = list(ask(names, [group["signature"]]))
+        else:
+            part = "FROM records WHERE signature = ? AND number >= ?"
+            key = [group["signature"], numbers.since(since)]
+            counts = "count(*) AS records, count(DISTINCT host) AS hosts, min(received_ns) AS first_ns"
+            group.update(dict(next(ask(f"SELECT {counts} {part}", key))))
+            chosen = list(ask(f"SELECT DISTINCT kernel, title {part}", key))
+        group["records"] -= copies.get(group["signature"], 0)
+        group["kernels"] = sorted({row["kernel"] for row in chosen if row["kernel"]})
+        group["titles"] = sorted({row["title"] for row in chosen if row["title"]})
+    return [group for group in found if group["records"] > 0]
+
+
+def _copies(ask: Ask, since_ns: int) -> dict[str, int]:
+    """Return how many records of each group are copies of others."""
+    sql = (
+        "SELECT signature, count(*) AS records FROM records INDEXED BY panics_kept "
+        f"WHERE {crashes.COPY} "
+        "AND signature != '' AND received_ns >= ? GROUP BY signature"
+    )
+    return {row["signature"]: row["records"] for row in ask(sql, [since_ns])}
+
+
+def _chosen(ask: Ask, query: Query) -> list[dict[str, Any]]:
+    """Of records that are looked for: what is found, newest first."""
+    chosen = of_records(query)
+    sql = (
+        "SELECT signature, title, count(*) AS records, count(DISTINCT host) AS hosts, "
+        "min(received_ns) AS first_ns, max(received_ns) AS last_ns, "
+        "group_concat(DISTINCT kernel) AS kernels, min(title) AS least, max(title) AS most "
+        f"FROM {chosen.source} WHERE {chosen.where} AND signature != '' "
+        "GROUP BY signature ORDER BY last_ns DESC LIMIT ?"
+    )
+    return [
+        {
+            **dict(row),
+            "titles": _titles(ask, row, chosen),
+            "kernels": sorted(filter(None, (row["kernels"] or "").split(","))),
+        }
+        for row in list(ask(sql, [*chosen.values, limit(query)]))
+    ]
+
+
+def _titles(ask: Ask, group: sqlite3.Row, chosen: Choice) -> list[str]:
+    """Return all titles of a group; most have one."""
+    if group["least"] == group["most"]:
+        return [group["title"]] if group["title"] else []
+    sql = f"SELECT DISTINCT title FROM {chosen.source} WHERE {chosen.where} AND signature = ? ORDER BY title"
+    return [row["title"] for row in ask(sql, [*chosen.values, group["signature"]]) if row["title"]]
