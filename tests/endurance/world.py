@@ -46,8 +46,8 @@ while database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
 """
 #: In an hour of a few seconds more comes than is told at once: some of it waits for its turn.
 _UNTOLD = (
-    "SELECT count(*) FROM records, cursors WHERE type NOT IN ('hello', 'bye') "
-    f"AND turn = {turns.AT_ONCE} AND (records.changed > cursors.changed OR signature IS NULL)"
+    "SELECT count(*) FROM records, cursors WHERE "
+    f"turn = {turns.AT_ONCE} AND (records.changed > cursors.changed OR signature IS NULL)"
 )
 _KEPT = re.compile(
     r"record ([0-9a-f]{12}) \w+ from .* \((?:\d+ frames?, )(complete|now complete|incomplete.*)\)$"

@@ -63,11 +63,10 @@ def rows(path: Path) -> Iterator[_Row]:
                     row = shapes.row(cell.values)
                     if not _is_record(row) or row["identity"] in forgotten:
                         continue
-                    if len(cell.values) <= len(schema.COLUMNS_2):
-                        row = _as_of_now(row)
-                    elif row["body"] is None:
-                        row["body"] = texts.of(cell.number)
-                    yield row
+                    if shapes.is_older(cell.values):
+                        yield _as_of_now(row)
+                    else:
+                        yield {**row, "body": texts.of(cell.number)}
     except (OSError, ValueError) as error:
         # ValueError: the file is empty.
         raise ReceiverError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
@@ -109,11 +108,15 @@ class _Shapes:
         self._row: _Row = {**defaults, "body": None}
         self._records, self._greetings = tuple(defaults), tuple(name for _, name, *_ in hellos)
 
+    def is_older(self, values: Sequence[Any]) -> bool:
+        """Tell whether these are the values of a record of an older version."""
+        return len(values) <= len(schema.COLUMNS_2) and len(values) != len(self._greetings)
+
     def row(self, values: Sequence[Any]) -> _Row:
         """Return these values as a row of a record; of what is none, something that is none."""
         if len(values) == len(self._greetings):
             found = {**self._row, **greetings.CONSTANTS, **dict(zip(self._greetings, values))}
-        elif len(values) <= len(schema.COLUMNS_2):
+        elif self.is_older(values):
             found = {**self._row, **dict(zip(schema.COLUMNS_2, values))}
         else:
             found = {**self._row, **dict(zip(self._records, values))}
