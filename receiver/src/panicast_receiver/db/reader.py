@@ -38,12 +38,20 @@ from .query import Choice, Query, choices, limit
 
 __all__ = ["Entry", "Query", "Reader"]
 
-_SUMMARY = (
-    "identity, id, changed, format, type, host, reason, boot_id, event, flags, frames, restored, time_ns, "
-    "received_ns, text_length, complete, gaps, mac, source_ip, source_iface, metadata, title, signature, "
-    f"crash, failure, contested, doubted, turn, number, {crashes.OTHERS} AS same_crash, "
-    f"{groups.IS_REGRESSION} AS regression, {groups.SHOWN.format('records')} AS group_state"
+#: What is read of a record for its entry: columns, and what is found out by a question of their own.
+_COLUMNS = (
+    *("identity", "id", "changed", "format", "type", "host", "reason", "boot_id", "event", "flags"),
+    *("frames", "restored", "time_ns", "received_ns", "text_length", "complete", "gaps", "mac"),
+    *("source_ip", "source_iface", "metadata", "title", "signature", "crash", "failure", "contested"),
+    *("doubted", "turn", "number"),
 )
+_FOUND = {
+    "same_crash": crashes.OTHERS,
+    "regression": groups.IS_REGRESSION,
+    "group_state": groups.SHOWN.format("records"),
+}
+_SUMMARY = ", ".join((*_COLUMNS, *(f"{sql} AS {name}" for name, sql in _FOUND.items())))
+_NAMES = (*_COLUMNS, *_FOUND)
 T = TypeVar("T")
 #: SQLite's steps between two looks at the clock, a millisecond.
 _STEPS = 20_000
@@ -313,7 +321,9 @@ def _crash(text: str | None) -> Any:
         return None
 
 
-def _entry(row: sqlite3.Row) -> Entry:
+def _entry(found: sqlite3.Row) -> Entry:
+    # A Row looks for each name among all.
+    row = dict(zip(_NAMES, found))
     meta = parse_metadata(row["metadata"] or b"")
     gaps = [
         {"offset": offset, "bytes": length} for offset, length in parse_gaps(row["gaps"], row["text_length"])
@@ -344,7 +354,7 @@ def _entry(row: sqlite3.Row) -> Entry:
             "doubted": bool(row["doubted"]),
             "older_text": bool(row["flags"] & FLAG_OLDER_TEXT),
             "kept": kept_by(row["event"], meta),
-            "same_crash": json.loads(row["same_crash"]),
+            "same_crash": json.loads(row["same_crash"]) if row["same_crash"] != "[]" else [],
             "release": meta.get("release", ""),
             "title": row["title"] or row["reason"],
             "signature": row["signature"] or "",
