@@ -317,7 +317,9 @@ def _stored_per_second(state: Path, size: int) -> Answer:
     with tempfile.TemporaryDirectory(prefix="panicast-store-") as folder:
         full, empty = Store(state, exclusive=False), Store(Path(folder))
         with closing(full), closing(empty):
-            made = fleet.Fleet(time.time_ns() - _DAY_NS, size + 1).crashes(10_000, _boots(size)[-1:])
+            # As they come: INCOMING a second, from now on.
+            a_year = fleet.DAYS * 86400 * INCOMING
+            made = fleet.Fleet(time.time_ns(), a_year).crashes(10_000, _boots(size)[-1:])
             took = {id(full): 0.0, id(empty): 0.0}
             while some := [one.record for one in islice(made, 50)]:
                 for store in (full, empty):
