@@ -12,6 +12,7 @@ import re
 import secrets
 import shutil
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -203,6 +204,29 @@ def test_a_program_has_little_time_and_memory_and_writes_nothing(tmp_path: Path)
     assert limited.run(["sh", "-c", "ulimit -c"]) == b"0\n"
 
 
+def test_what_the_unit_forbids_is_not_needed(tmp_path: Path) -> None:
+    """Its filter answers EPERM to whoever drops capabilities or changes a nice value."""
+    tools.need("strace")
+    image = kernel(tmp_path)
+    code = place_of(image, "pc_calls", "pc_dies")
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom panicast_receiver.service.locator import locate\n"
+        "from panicast_receiver.symbols.files import Symbols\nfolder = Path(sys.argv[1])\n"
+        "print(locate(Symbols([folder], [], folder), sys.argv[2], [sys.argv[3]])[sys.argv[3]][0].line)"
+    )
+    forbidden = "capset,setpriority,setuid,setgroups,setresuid"
+    said = subprocess.run(
+        [
+            *("strace", "-f", "-o", str(tmp_path / "trace"), "-e", f"trace={forbidden}"),
+            *("-e", f"inject={forbidden}:error=EPERM", sys.executable, "-c", program),
+            *(str(tmp_path), RELEASE, code),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert said.stdout == "10\n", said.stderr
+
+
 class Debuginfod(Server):
     """A server that has the debug information of the files in a folder.
 
@@ -283,7 +307,7 @@ def crash_text(image: Path) -> str:
 
 
 def test_a_record_shows_them(tmp_path: Path, serve: Any, cli: Any) -> None:
-    """The service finds them by itself, also of a record from before the setting; `show` tells them."""
+    """The service finds them by itself, and `show` tells them."""
     image = kernel(tmp_path / "debug")
     state = tmp_path / "state"
     with closing(Store(state)) as store:
@@ -302,10 +326,9 @@ def test_a_record_shows_them(tmp_path: Path, serve: Any, cli: Any) -> None:
     with closing(Reader(state)) as reader:
         record_id = reader.select(Query())[0].summary["id"]
     said = subprocess.run(
-        ["python3", "-m", "panicast_receiver", "show", "--state-dir", str(state), record_id],
+        [sys.executable, "-m", "panicast_receiver", "show", "--state-dir", str(state), record_id],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(__import__("sys").path)},
     ).stdout
     assert re.search(r"^pc_calls\+\S+ +drivers/pc/dies\.c:10$", said, re.MULTILINE)
 

@@ -48,6 +48,7 @@ PACKAGES: dict[str, dict[str, str]] = {
     "rsyslogd": {"apt": "rsyslog rsyslog-gnutls", "dnf": "rsyslog rsyslog-gnutls"},
     "eu-addr2line": {"apt": "elfutils", "dnf": "elfutils"},
     "eu-nm": {"apt": "elfutils", "dnf": "elfutils"},
+    "strace": {"apt": "strace", "dnf": "strace"},
     "debuginfod": {"apt": "debuginfod", "dnf": "elfutils-debuginfod"},
     "debuginfod-find": {"apt": "debuginfod", "dnf": "elfutils-debuginfod-client"},
     "openssl": {"apt": "openssl", "dnf": "openssl"},

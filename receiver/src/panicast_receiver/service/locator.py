@@ -78,7 +78,7 @@ class Locator(threading.Thread):
 
 
 def _begin(db: sqlite3.Connection) -> None:
-    """Look again for what was not found before, and for the newest crashes from before the setting."""
+    """Look again for what was not found before, and for what was forgotten of the newest crashes."""
     found = db.execute(
         "SELECT kernel, crash FROM records WHERE crash IS NOT NULL AND type IN ('panic', 'oops') "
         "ORDER BY number DESC LIMIT ?",
