@@ -206,7 +206,7 @@ def run(trees: str = "") -> None:
                 ):
                     result = found.try_patch(patch)
             except (Unreachable, UserError) as reason:
-                reasons[trial.name] = str(reason)
+                reasons[trial.name] = "; ".join(filter(None, (str(reason), getattr(reason, "hint", ""))))
                 table.add_row(trial.name, "not checked", name)
                 continue
             results.append(result)
