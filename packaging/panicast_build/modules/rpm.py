@@ -65,8 +65,7 @@ def find(
             f"the kernels of {distro.name} are only in its own archive, and no registry has its image",
             "run it where one answers; for Debian's kernels, as in tests: --rpm-host debian",
         )
-    debian = distros.get(rpm.DEBIAN_HOST)
-    assert isinstance(debian, DebDistro)
+    debian = distros.of_family(DebDistro)[rpm.DEBIAN_HOST]
     found = []
     for kernel in kernels.find(client, debian, list(named) or [FLAVOUR]):
         arguments = {"KERNEL": kernel.release, "VERSION": kernel.version}
