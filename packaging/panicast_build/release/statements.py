@@ -47,26 +47,26 @@ def sbom(project: Project, distros: Sequence[Distro], folder: Path, now: datetim
     for distro in distros:
         for path in sorted((folder / distro.name).rglob("*")):
             if path.suffix in PACKAGES:
-                bom.components.add(_package(project, distro, path))
+                bom.components.add(_package(project, distro, path, str(path.relative_to(folder))))
     bom.register_dependency(root, bom.components)
     return str(JsonV1Dot6(bom).output_as_string(indent=2)) + "\n"
 
 
-def _package(project: Project, distro: Distro, path: Path) -> Component:
+def _package(project: Project, distro: Distro, path: Path, reference: str) -> Component:
     name = path.name.split("_")[0] if path.suffix == ".deb" else path.name.rsplit("-", 2)[0]
     takes = distro.vendored if name.endswith("-receiver") else []
     return Component(
         name=name,
         version=project.version,
         type=ComponentType.APPLICATION,
-        bom_ref=f"{distro.name}/{path.name}",
+        bom_ref=reference,
         purl=PackageURL(distro.family, project.name, name, project.version, {"distro": distro.name}),
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=dist.sha256(path))],
         components=[
             Component(
                 name=module,
                 version=vendored.version(module),
-                bom_ref=f"{distro.name}/{path.name}/{module}",
+                bom_ref=f"{reference}/{module}",
                 purl=PackageURL("pypi", None, module, vendored.version(module)),
             )
             for module in takes

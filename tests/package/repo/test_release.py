@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from base64 import b64decode
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,27 +14,44 @@ from pathlib import Path
 import pytest
 
 from panicast_build.build import dist
-from panicast_build.core import tools
+from panicast_build.core import paths, tools
 from panicast_build.core.paths import ROOT
 from panicast_build.core.run import Result, run
 from panicast_build.release import statements, steps
 from panicast_build.release.steps import Release
+from panicast_build.repository import task as repository
 from panicast_build.targets import distros, metadata
 from panicast_build.targets.distros import Distro
 
 OURS, THEIRS = "archive@example.org", "stranger@example.org"
 TARGETS = ("debian-12", "el9")
+MODULES = "debian-12"
 
 
 @pytest.fixture
-def release(keys, packaged: Callable[[Distro], Path], tmp_path: Path, monkeypatch) -> Release:
-    """A release of what was built here, gathered and signed."""
+def release(
+    keys, packaged: Callable[[Distro], Path], prebuilt: Callable[[Distro], Path], tmp_path: Path, monkeypatch
+) -> Release:
+    """A release of what was built here, gathered and signed, with the module's own packages of a target."""
     tools.need("jq")
     chosen = tuple(distros.get(name) for name in TARGETS)
-    for distro in chosen:
-        packaged(distro)
-    monkeypatch.setattr(steps, "DIST", tmp_path / "dist")
-    made = Release(metadata.load().version, chosen, (), OURS, tmp_path / "release")
+    built = {distro.name: packaged(distro) for distro in chosen}
+    built[paths.modules_target(MODULES)] = prebuilt(distros.get(MODULES))
+    for target, folder in built.items():
+        shutil.copytree(
+            folder, tmp_path / "dist" / target, ignore=shutil.ignore_patterns("kernel", "modules")
+        )
+    for module in (paths, dist, steps):
+        monkeypatch.setattr(module, "DIST", tmp_path / "dist")
+
+    def publish(_, task: str, *arguments: str, secrets: bool) -> None:
+        """What steps.inv() runs in a process of its own, which would not know this dist/."""
+        given = dict(zip(arguments[::2], arguments[1::2], strict=True))
+        assert task == "repo" and secrets and given.keys() == {"--distro", "--into", "--sign"}
+        repository.run(given["--sign"], given["--distro"], given["--into"])
+
+    monkeypatch.setattr(steps, "inv", publish)
+    made = Release(metadata.load().version, chosen, (), OURS, tmp_path / "release", (MODULES,))
     made.folder.mkdir()
     with (tmp_path / "log").open("w") as log:
         for step in steps.STEPS:
@@ -62,7 +80,16 @@ SUMMED, ATTESTED = "gpg", "jq"
 # What is among a release's files: packages and sources of both families, what apt and dnf read, the key, and
 # what is said of them.
 KINDS = (
-    *("*.deb", "*.dsc", "*.orig.tar.gz", "*.debian.tar.xz", "*.rpm", "*.src.rpm", "*.spec"),
+    *(
+        "*.deb",
+        "panicast-modules-*_amd64.deb",
+        "*.dsc",
+        "*.orig.tar.gz",
+        "*.debian.tar.xz",
+        "*.rpm",
+        "*.src.rpm",
+        "*.spec",
+    ),
     *("InRelease", "Packages.xz", "repomd.xml", "repomd.xml.asc", "metalink.xml", "*-keyring.asc"),
     *("metadata.json", "manifest.json", "build.log", "sbom.cdx.json", "release-notes.md"),
 )
@@ -107,12 +134,13 @@ def test_evidence_is_of_what_users_install(release: Release) -> None:
         if path.suffix in statements.PACKAGES and not path.name.endswith(".src.rpm")
     }
     bom = json.loads((release.folder / statements.SBOM).read_text())
+    assert any("/panicast-modules-" in component["bom-ref"] for component in bom["components"])
     for component in bom["components"]:
         name = component["bom-ref"].rpartition("/")[2]
         if not name.endswith(".src.rpm"):
             assert component["hashes"][0]["content"] == published[name] == hashes[component["bom-ref"]]
     dependencies = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
     assert all(dependency["digest"] for dependency in dependencies)
-    for name in TARGETS:
+    for name in release.targets:
         for component in dist.read(name)["components"].values():
             assert component["inputs"]["image"]["base"]["digests"]
