@@ -79,6 +79,8 @@ def test_the_folder_of_packages_is_what_a_machine_makes_of_its_source_entry() ->
     [
         ("", r"^no distro given$", r"^say --distro, and one of: debian-11, "),
         ("debian-1", "no distro is called 'debian-1'", r"^did you mean debian-1\d\? there are: debian-11, "),
+        # Half of its letters are enough.
+        ("suse-15", "no distro is called 'suse-15'", r"^did you mean opensuse-leap\? "),
         ("xyzzy", "no distro is called 'xyzzy'", r"^there are: debian-11, "),
     ],
 )
@@ -144,6 +146,10 @@ def test_a_file_that_states_no_version_is_named(tree: Path) -> None:
         metadata.load(tree)
     with pytest.raises(UserError, match=f"{name} does not state a version"):
         metadata.set_version("1.0.0", tree)
+    (tree / metadata.METADATA).write_text('[project]\nname = "panicast"\n')
+    with pytest.raises(UserError, match=r"metadata\.toml: \[project\] lacks the key"):
+        metadata.stated(tree)
+    shutil.copy(ROOT / metadata.METADATA, tree / metadata.METADATA)
     # metadata.toml states it, whatever other files say.
     assert metadata.stated(tree).name == "panicast"
 
@@ -156,6 +162,8 @@ def test_components_are_those_of_the_family_that_the_target_names() -> None:
     assert metadata.of_distro("deb", ("selinux",)) == []
     assert metadata.components("") == list(metadata.COMPONENTS.values())
     assert metadata.components("receiver") == [metadata.COMPONENTS["receiver"]]
+    with pytest.raises(UserError, match="no component is called 'x'"):
+        metadata.components("x")
     assert metadata.COMPONENTS["kmod"].templates == "panicast-dkms"
     assert metadata.Component("a", "b", folder="c").templates == "c"
 
@@ -238,7 +246,10 @@ def test_words_are_wrapped_whole_below_what_they_belong_to() -> None:
     assert made[0] == "* Thu Jan 01 1970 A <a@b> - 1.0.0-1.el9"
     assert made[1] == "- See" and made[2] == f"  {long}" and made[3].startswith("  well-known word")
     assert made[-1] == "- Second" and all(line.startswith(("- ", "  ")) for line in made[1:])
-    assert max(len(line) for line in made if long not in line) <= changelog.WIDTH
+    assert 70 < max(len(line) for line in made if long not in line) <= changelog.WIDTH
+    hyphens = Entry("1.0.0", None, ("well-known " * 20,))
+    made = changelog.rpm([hyphens], "1.el9", "A <a@b>", 0).splitlines()
+    assert all(line.endswith("well-known") for line in made[1:])
     blocks = changelog.debian([entry], "pkg", "1.0.0-1", "sid", "A <a@b>", 0).splitlines()
     assert blocks[:3] == ["pkg (1.0.0-1) sid; urgency=medium", "", "  * See"]
     assert blocks[3] == f"    {long}" and blocks[-3:-1] == ["  * Second", ""]

@@ -215,7 +215,7 @@ def test_mail_by_sendmail(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="ended with 67: no such user"):
         courier.send(target, alert)
     # One that hangs holds nobody up.
-    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.write_text("#!/bin/sh\nexec sleep 30\n")
     monkeypatch.setattr(courier, "_SENDMAIL_S", 0.5)
     with pytest.raises(OSError, match=r"sendmail did not end within 0\.5 seconds"):
         courier.send(target, alert)

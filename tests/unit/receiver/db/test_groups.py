@@ -3,6 +3,7 @@
 
 import importlib
 import json
+import sqlite3
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -315,3 +316,17 @@ def test_recover_brings_what_was_decided_and_no_nonsense(tmp_path, store, cli):
 def test_what_cannot_be_read_of_decisions_is_none(tmp_path):
     (tmp_path / "x.db").write_bytes(b"SQLite format 3\0" + bytes(9000))
     assert salvage.decided(tmp_path / "x.db") == groups.Decided([], [])
+
+
+def test_a_group_is_found_by_each_beginning_that_no_other_has():
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.execute("CREATE TABLE groups (signature)")
+        db.execute("CREATE TABLE group_states (signature)")
+        db.executemany("INSERT INTO groups VALUES (?)", [("a0f",), ("af0",), ("aff",)])
+        # One of which the records are deleted.
+        db.executemany("INSERT INTO group_states VALUES (?)", [("a0f",), ("f00",)])
+        for beginning, found in (("a0", "a0f"), ("AF0", "af0"), ("aff", "aff"), ("f", "f00")):
+            assert groups.full(db, beginning) == found
+        for beginning, words in (("af", "several groups: af0, aff"), ("b", "no group"), ("", "no group")):
+            with pytest.raises(NotFoundError, match=words):
+                groups.full(db, beginning)

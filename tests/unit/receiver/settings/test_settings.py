@@ -309,3 +309,15 @@ def test_the_shipped_file_says_what_a_reload_does_not_apply_and_how_far_numbers_
 def test_all_that_serve_uses_is_a_setting():
     assert set(SERVE) < set(SETTINGS) and len(BY_KEY) == len(SETTINGS)
     assert {setting.key for setting in SETTINGS} == set(Settings.__annotations__)
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [("idel_s", "; did you mean idle_s?"), ("xyzzy", "; `man panicast-receiver` lists the settings")],
+)
+def test_an_unknown_setting_is_named_with_what_to_do(tmp_path, key, hint):
+    file = tmp_path / "c.toml"
+    file.write_text(f"{key} = 3\n")
+    with pytest.raises(UsageError) as refused:
+        load({}, str(file))
+    assert str(refused.value) == f"{file}: unknown setting {key!r}{hint}"
