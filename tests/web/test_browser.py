@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import oidc_provider_mock
 import pytest
 from selenium import webdriver
 from selenium.webdriver import ChromeOptions, Keys
@@ -240,6 +241,28 @@ def test_records_come_live(page: Browser, tmp_path: Path) -> None:
         page.get(site.url)
         assert page.texts(".receiver") == ["receiver does not run"]
         assert page.complaints() == []
+
+
+@pytest.mark.filterwarnings("ignore:.*get_jwt_config:DeprecationWarning")
+def test_a_person_logs_in_at_a_provider(page: Browser, tmp_path: Path) -> None:
+    """It is another site to the browser: which cookies it sends on the way back is decided there."""
+    state, client = tmp_path / "state", tmp_path / "client"
+    fill(state)
+    client.touch(0o600)
+    client.write_text("panicast:a-secret")
+    with oidc_provider_mock.run_server_in_thread(require_nonce=True) as server:
+        issuer = f"http://localhost:{server.server_port}"
+        with website(state, "--web-oidc", issuer, "--web-oidc-client", str(client)) as site:
+            page.get(f"{site.url}hosts")
+            look_at(page, "provider", "light", WIDE)
+            page.find_element(By.PARTIAL_LINK_TEXT, "Log in at").click()
+            page.wait(lambda: page.current_url.startswith(issuer))
+            page.find_element(By.NAME, "sub").send_keys("ann", Keys.ENTER)
+            page.wait(lambda: page.current_url == f"{site.url}hosts" and page.texts("tbody tr"))
+            page.find_element(By.LINK_TEXT, "Crashes").click()
+            page.wait(lambda: page.find_elements(By.CSS_SELECTOR, "svg.plot"))
+            # The provider's own page has a look from elsewhere.
+            assert [said for said in page.complaints() if site.url in said] == []
 
 
 def test_a_token_is_asked_for_once(page: Browser, tmp_path: Path) -> None:

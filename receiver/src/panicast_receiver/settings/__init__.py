@@ -91,6 +91,10 @@ class Settings:
     web_base: str
     web_token_file: str
     web_tokens_file: str
+    web_oidc: str
+    web_oidc_client: str
+    web_readers: str
+    web_operators: str
     web_names: str
     web_proxy: bool
 

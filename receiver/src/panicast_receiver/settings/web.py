@@ -4,12 +4,21 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
-from .kinds import Setting, absolute, host_and_port
+from .kinds import Setting, absolute, host_and_port, web_address
+from .kinds import parse_names as parse_patterns
 
 
 def _base_path(text: str) -> None:
     if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)*", text):
+        raise ValueError(text)
+
+
+def _issuer(text: str) -> None:
+    web_address(text)
+    # In the clear only where nobody else listens.
+    if text.startswith("http://") and urlsplit(text).hostname not in ("localhost", "127.0.0.1", "::1"):
         raise ValueError(text)
 
 
@@ -65,6 +74,48 @@ WEB: tuple[Setting, ...] = (
         check=absolute,
         form="the absolute path of a file",
         example="/etc/panicast/web-tokens",
+    ),
+    Setting(
+        "web_oidc",
+        str,
+        "",
+        "URL",
+        "Issuer at which people log in by OpenID Connect. Register a client there whose redirect URI is the "
+        "page's address and /login/done. Empty: nobody logs in by name.",
+        check=_issuer,
+        form="an https address; http only on this machine",
+        example="https://sso.example.org/realms/ops",
+    ),
+    Setting(
+        "web_oidc_client",
+        str,
+        "",
+        "FILE",
+        "File of mode 0600 with a line CLIENT_ID:SECRET of that client. A name without a slash is a "
+        "credential (LoadCredential=).",
+        form="a path, or the name of a credential",
+        example="/etc/panicast/web-oidc-client",
+    ),
+    Setting(
+        "web_readers",
+        str,
+        "",
+        "NAME[,NAME]",
+        "Who of those may read: user names, mail addresses or groups; * and ? stand for other characters. "
+        "Empty: everybody whom the issuer lets log in.",
+        check=parse_patterns,
+        form="names, separated by commas",
+        example="sre,*@ops.example.org",
+    ),
+    Setting(
+        "web_operators",
+        str,
+        "",
+        "NAME[,NAME]",
+        "Who of those may also change the states of groups. Empty: nobody.",
+        check=parse_patterns,
+        form="names, separated by commas",
+        example="oncall,ann@example.org",
     ),
     Setting(
         "web_names",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _SECRET_FILES = (
     *("key_file", "webhook_file", "postgresql_file", "nats_login", "web_token_file"),
     "web_tokens_file",
+    "web_oidc_client",
     *("loki_headers", "otlp_headers", "s3_login"),
 )
 #: What to install for a module that not everybody needs.

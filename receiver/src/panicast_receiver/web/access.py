@@ -9,10 +9,12 @@ import re
 from pathlib import Path
 
 from ..errors import ReceiverError, UsageError
-from ..secretfile import place, read_secret
+from ..secretfile import place, read_line, read_secret
 from ..settings import Settings
 from ..settings.kinds import host_and_port
+from ..settings.kinds import parse_names as parse_patterns
 from ..settings.web import parse_names
+from .provider import Provider
 from .sessions import Sessions
 from .tokens import Grant, Tokens, digest
 from .tries import Tries
@@ -30,20 +32,31 @@ _ANYBODY = Grant("", "read")
 
 
 class Access:
-    """The rules of one page. If ``behind_proxy``, a proxy on this machine says who visits."""
+    """The rules of one page. If ``behind_proxy``, a proxy on this machine says who visits.
+    ``provider`` is where people log in, if they do."""
 
     def __init__(
-        self, tokens: Tokens, names: frozenset[str] = frozenset(), behind_proxy: bool = False
+        self,
+        tokens: Tokens,
+        names: frozenset[str] = frozenset(),
+        behind_proxy: bool = False,
+        provider: Provider | None = None,
     ) -> None:
         self._tokens = tokens
         self.behind_proxy = behind_proxy
+        self.provider = provider
         self._names = names | {"localhost"}
         self.sessions = Sessions()
         self.tries = Tries()
 
     @property
     def secured(self) -> bool:
-        """Tell whether visitors need a token."""
+        """Tell whether visitors need a token or a login."""
+        return self._tokens.wanted or self.provider is not None
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Tell whether there are tokens."""
         return self._tokens.wanted
 
     def of_token(self, text: str) -> Grant | None:
@@ -54,8 +67,8 @@ class Access:
         """Return what a request with this cookie is allowed without a token; None: nothing."""
         if not self.secured:
             return _ANYBODY
-        began = self.sessions.token(cookie)
-        return None if began is None else self._tokens.grant(began)
+        began = self.sessions.began(cookie)
+        return self._tokens.grant(began) if isinstance(began, str) else began
 
     def begin(self, token: str) -> str:
         """Return the cookie of a new session for who gave this token."""
@@ -93,6 +106,16 @@ def inside(to: str) -> str:
     return to if _INSIDE.fullmatch(to) else "/"
 
 
+def _provider(settings: Settings) -> Provider | None:
+    if not settings.web_oidc:
+        return None
+    if not settings.web_oidc_client:
+        raise UsageError("web_oidc needs web_oidc_client, a file with a line CLIENT_ID:SECRET")
+    client, _, secret = read_line(settings.web_oidc_client, "CLIENT_ID:SECRET").partition(":")
+    readers, operators = (parse_patterns(text) for text in (settings.web_readers, settings.web_operators))
+    return Provider(settings.web_oidc, client, secret, readers, operators)
+
+
 def _read_token(path: Path) -> str:
     token = "\n".join(read_secret(path, "the token")).strip()
     if len(token) < SHORTEST_TOKEN or not re.fullmatch(r"[!-~]+", token):
@@ -110,10 +133,11 @@ def of(settings: Settings) -> Access:
     token = _read_token(place(settings.web_token_file)) if settings.web_token_file else None
     file = place(settings.web_tokens_file) if settings.web_tokens_file else None
     tokens = Tokens(token, file)
-    if not tokens.wanted and not ipaddress.ip_address(address).is_loopback:
+    provider = _provider(settings)
+    if not (tokens.wanted or provider) and not ipaddress.ip_address(address).is_loopback:
         raise UsageError(
             f"web_listen {settings.web_listen} lets other machines read all records without a token. "
             "Name a file with one in web_token_file: (umask 077 && openssl rand -hex 32 > FILE), owned "
             "by panicast-web; or listen on 127.0.0.1 and put a web server with a login in front of it"
         )
-    return Access(tokens, parse_names(settings.web_names), settings.web_proxy)
+    return Access(tokens, parse_names(settings.web_names), settings.web_proxy, provider)

@@ -29,8 +29,10 @@ from . import logtext, parameters, rates, timeline
 from .access import COOKIE, KNOWN_COOKIE, inside
 from .api import GROUP
 from .database import check
+from .oidc import COOKIE as LOGIN_COOKIE
+from .oidc import LOGIN_S, SESSION_S, Oidc, Wrong
 from .sessions import LASTS_S
-from .site import Site, body_of
+from .site import GRANT, Site, body_of
 
 _FOLDER = Path(__file__).parent
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -83,6 +85,7 @@ class Pages:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._oidc = Oidc(site.access.provider) if site.access.provider else None
         self._templates = _environment()
         self._version = version("panicast-receiver")
 
@@ -103,6 +106,8 @@ class Pages:
             web.get(f"{base}/kernels", self._kernels),
             web.get(f"{base}/login", self._ask_token),
             web.post(f"{base}/login", self._take_token),
+            web.get(f"{base}/login/provider", self._leave),
+            web.get(f"{base}/login/done", self._arrive),
             web.post(f"{base}/logout", self._forget),
             web.get(f"{base}/static/{{name}}", self._asset),
         ]
@@ -256,7 +261,8 @@ class Pages:
             actions=groups.ACTIONS,
             longest=groups.LONGEST,
             may_change=self._site.may_change,
-            me=unquote(request.cookies.get(_NAME_COOKIE, "")),
+            me=GRANT.get().name if GRANT.get().person else unquote(request.cookies.get(_NAME_COOKIE, "")),
+            person=GRANT.get().person,
         )
 
     async def _change_group(self, request: web.Request) -> web.Response:
@@ -340,32 +346,79 @@ class Pages:
         )
 
     async def _ask_token(self, request: web.Request) -> web.Response:
-        return self._page(request, "login.html", wrong=False, to=request.query.get("to", ""))
+        return self._login(request, 200, "", request.query.get("to", ""))
+
+    def _login(self, request: web.Request, status: int, wrong: str, to: str) -> web.Response:
+        return self._page(
+            request,
+            "login.html",
+            status=status,
+            wrong=wrong,
+            to=to,
+            tokens=self._site.access.takes_tokens,
+            provider=self._oidc and self._oidc.name,
+        )
 
     async def _take_token(self, request: web.Request) -> web.Response:
         form = await _form_of(request)
         token, to = form.get("token", ""), form.get("to", "")
         if not self._site.try_token(request, token.strip()):
-            return self._page(request, "login.html", status=401, wrong=True, to=to)
+            return self._login(request, 401, "That is not the token.", to)
         answer = web.Response(status=303, headers={"Location": f"{self._site.base}{inside(to)}"})
         access = self._site.access
         known = request.cookies.get(KNOWN_COOKIE, "")
         if not access.tries.knows(known):
             known = secrets.token_urlsafe(32)
             access.tries.right(known)
-        for name, value, lasts_s in (
-            (KNOWN_COOKIE, known, _KNOWN_S),
-            (COOKIE, access.begin(token.strip()), LASTS_S),
-        ):
-            answer.set_cookie(
-                name,
-                value,
-                max_age=lasts_s,
-                path=self._site.base or "/",
-                httponly=True,
-                samesite="Strict",
-                secure="https" in (request.scheme, request.headers.get("X-Forwarded-Proto")),
-            )
+        self._give(request, answer, KNOWN_COOKIE, known, _KNOWN_S)
+        self._give(request, answer, COOKIE, access.begin(token.strip()), LASTS_S)
+        return answer
+
+    def _give(
+        self,
+        request: web.Request,
+        answer: web.Response,
+        name: str,
+        value: str,
+        lasts_s: int,
+        to: str = "Strict",
+    ) -> None:
+        """Let the browser keep a cookie that only this page gets."""
+        answer.set_cookie(
+            name,
+            value,
+            max_age=lasts_s,
+            path=self._site.base or "/",
+            httponly=True,
+            samesite=to,
+            secure=_scheme(request) == "https",
+        )
+
+    async def _leave(self, request: web.Request) -> web.Response:
+        if self._oidc is None:
+            raise NotFoundError("nobody logs in at a provider here; see web_oidc")
+        back = f"{_scheme(request)}://{request.headers.get('Host', '')}{self._site.base}/login/done"
+        where, cookie = await self._oidc.leave(inside(request.query.get("to", "")), back)
+        answer = web.Response(status=303, headers={"Location": where})
+        # The provider's page leads back here, which browsers take for another's link.
+        self._give(request, answer, LOGIN_COOKIE, cookie, LOGIN_S, to="Lax")
+        return answer
+
+    async def _arrive(self, request: web.Request) -> web.Response:
+        if self._oidc is None:
+            raise NotFoundError("nobody logs in at a provider here; see web_oidc")
+        tries, who = self._site.access.tries, self._site.visitor(request)
+        if tries.wait_s(who):
+            raise web.HTTPTooManyRequests(text="too many logins have failed; wait a while and try again")
+        try:
+            grant, to = await self._oidc.arrive(request.cookies.get(LOGIN_COOKIE, ""), request.query)
+        except Wrong as error:
+            tries.wrong(who)
+            return self._login(request, 403, str(error), "")
+        # A redirection would still count as the provider's link, with which browsers send no strict cookie.
+        answer = self._page(request, "arrived.html", to=f"{self._site.base}{to}", name=grant.name)
+        self._give(request, answer, COOKIE, self._site.access.sessions.begin(grant, SESSION_S), SESSION_S)
+        answer.del_cookie(LOGIN_COOKIE, path=self._site.base or "/")
         return answer
 
     async def _forget(self, request: web.Request) -> web.Response:
@@ -384,6 +437,11 @@ class Pages:
             # Its address holds the version.
             headers={"Cache-Control": "public, max-age=86400"},
         )
+
+
+def _scheme(request: web.Request) -> str:
+    """Return http or https, also where a reverse proxy speaks TLS."""
+    return "https" if "https" in (request.scheme, request.headers.get("X-Forwarded-Proto")) else "http"
 
 
 def _with(request: web.Request, **changes: str) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The sessions of browsers that gave a token: each can be ended, and all end with the process."""
+"""The sessions of browsers: each can be ended, and all end with the process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from typing import Callable
 
-from .tokens import digest
+from .tokens import Grant, digest
 
 #: Seconds that a session lasts; and how many are kept: of more, the oldest ends.
 LASTS_S = 30 * 86400
@@ -18,25 +18,26 @@ _MOST = 4096
 class Sessions:
     """The open sessions, kept as digests, so that nobody can read one from our memory and use it.
 
-    Each has the digest of the token that began it: it is worth as much as that token is.
+    Each has the digest of the token that began it, and is worth as much as that token is; or what the
+    person may do who logged in.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._open: OrderedDict[str, tuple[float, str]] = OrderedDict()
+        self._open: OrderedDict[str, tuple[float, str | Grant]] = OrderedDict()
 
-    def begin(self, token: str) -> str:
-        """Return the cookie of a new session, which the token with this digest began."""
+    def begin(self, began: str | Grant, lasts_s: float = LASTS_S) -> str:
+        """Return the cookie of a new session, which the token with this digest began, or a person."""
         name = secrets.token_urlsafe(32)
-        self._open[digest(name)] = (self._clock() + LASTS_S, token)
+        self._open[digest(name)] = (self._clock() + lasts_s, began)
         if len(self._open) > _MOST:
             self._open.popitem(last=False)
         return name
 
-    def token(self, name: str) -> str | None:
-        """Return the digest of the token that began this session; None if it is not open."""
-        until, token = self._open.get(digest(name), (0.0, ""))
-        return token if until > self._clock() else None
+    def began(self, name: str) -> str | Grant | None:
+        """Return what began this session; None if it is not open."""
+        until, began = self._open.get(digest(name), (0.0, ""))
+        return began if until > self._clock() else None
 
     def end(self, name: str) -> None:
         """End this session if it is open."""

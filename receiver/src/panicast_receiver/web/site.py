@@ -25,8 +25,8 @@ API = "/api/v1"
 #: Paths that programs read, which get errors in JSON; and paths that answer in one line.
 _PROGRAMS = (f"{API}/", "/openapi.json")
 _PLAIN = ("/healthz", "/metrics")
-#: Open to everybody: whether the page works, its looks, and the form for the token.
-_OPEN = ("/healthz", "/login", "/static/{name}")
+#: Open to everybody: whether the page works, its looks, and the ways to log in.
+_OPEN = ("/healthz", "/login", "/login/provider", "/login/done", "/static/{name}")
 #: Nothing is loaded from elsewhere, no script is inline, no page may frame ours.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
@@ -67,14 +67,16 @@ class Site(NamedTuple):
             )
         if not grant.may_change:
             raise web.HTTPForbidden(
-                text=f"the token {grant.name} may only read; one that may change groups is made by "
-                "`panicast-receiver token add NAME --role operate`"
+                text=f"{grant.name} may only read; web_operators says which people may change groups, and "
+                "`panicast-receiver token add NAME --role operate` makes a token that may"
             )
         if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
             raise web.HTTPForbidden(text="another site may not change groups here")
         address = whose(request.remote or "", request.headers.get("X-Forwarded-For", ""))
         action, detail, note, by = (told.get(name, "") for name in ("action", "detail", "note", "by"))
-        where = f"{way} ({address}{f', token {grant.name}' if grant.name else ''})"
+        if grant.person:
+            by = grant.name
+        where = f"{way} ({address}{f', token {grant.name}' if grant.name and not grant.person else ''})"
         order = groups.Order(request.match_info["group"], action, detail, note, by, where)
         groups.checked(order)
         await self.database.make(lambda _: orders.give(self.state_dir, order))

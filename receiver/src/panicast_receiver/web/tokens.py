@@ -29,10 +29,12 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Grant(NamedTuple):
-    """What somebody may do. ``name`` is that of the token; empty: the one of web_token_file."""
+    """What somebody may do. ``name`` is that of a person who has logged in, or of a token; empty: the one
+    of web_token_file."""
 
     name: str
     role: str
+    person: bool = False
 
     @property
     def may_change(self) -> bool:

@@ -266,9 +266,9 @@ def test_sessions_end_by_themselves_and_are_bounded():
     now = [0.0]
     sessions = Sessions(lambda: now[0])
     first, *others = [sessions.begin("t") for _ in range(4097)]
-    assert sessions.token(first) is None and all(sessions.token(one) == "t" for one in others)
+    assert sessions.began(first) is None and all(sessions.began(one) == "t" for one in others)
     now[0] = LASTS_S + 1.0
-    assert not any(map(sessions.token, others))
+    assert not any(map(sessions.began, others))
 
 
 def test_many_addresses_together_are_limited_but_not_who_was_right_before():
