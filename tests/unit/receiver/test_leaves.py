@@ -264,6 +264,8 @@ PATHS = {
     "/host?host={host}": is_page,
     "/kernels": is_page,
     "/login": is_page,
+    "/login/provider": None,
+    "/login/done": None,
     "/logout": None,
     "/static/{name}": None,
     "/api/v1/records": is_json,
