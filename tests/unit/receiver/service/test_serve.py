@@ -48,6 +48,7 @@ def test_all_vectors_twice_over_loopback(serve, cli, vectors):
             **record,
             "text": vector["text"],
             "raw": None,
+            "places": [],
         }
     assert {record["type"] for record in records(cli)} == {"panic", "test"}
     sealed = 2 * sum(len(vector["frames"]) for vector in vectors if vector["key"])
