@@ -21,6 +21,7 @@ from .bpf import NOTHING
 #: What systemd calls the sockets, and how many it gets: two for each interface, for IPv4 and IPv6.
 #: The unit repeats the number.
 NAME, MOST = "packet", 32
+_REMOVE = f"FDSTOREREMOVE=1\nFDNAME={NAME}".encode()
 #: <systemd/sd-daemon.h>: the first descriptor that is passed on, and the variables that say so.
 _FIRST = 3
 _VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
@@ -54,6 +55,8 @@ def leave() -> int:
         made = [make(kind) for _ in range(MOST // 2) for kind in (ETHERTYPE_IP, ETHERTYPE_IPV6)]
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
             systemd.connect("\0" + where[1:] if where[0] == "@" else where)
+            # Of a start that ended before it took them, as with a wrong setting: there is no room for both.
+            systemd.send(_REMOVE)
             descriptors = [sock.fileno() for sock in made]
             socket.send_fds(systemd, [f"FDSTORE=1\nFDNAME={NAME}".encode()], descriptors)
             _wait_until_taken(systemd)
@@ -76,7 +79,7 @@ def given() -> list[socket.socket]:
         if name == NAME:
             found.append(socket.socket(fileno=number))
     if found:
-        sdnotify.SystemdNotifier().notify(f"FDSTOREREMOVE=1\nFDNAME={NAME}")
+        sdnotify.SystemdNotifier().notify(_REMOVE.decode())
     return found
 
 

@@ -22,6 +22,8 @@ systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 systemd.bind(place)
 os.environ["NOTIFY_SOCKET"] = place
 first = subprocess.Popen([sys.executable, "-m", "panicast_receiver", "sockets"])
+# Those of a start before, which did not take them.
+assert systemd.recv(4096) == b"FDSTOREREMOVE=1\\nFDNAME=packet"
 said, kept, _, _ = socket.recv_fds(systemd, 4096, 100)
 assert said == b"FDSTORE=1\\nFDNAME=packet", said
 said, barrier, _, _ = socket.recv_fds(systemd, 4096, 100)
