@@ -20,7 +20,7 @@ _LEFT_OUT = frozenset({"raw", "gaps", "meta", "identity"})
 
 
 class Loki:
-    """Pushes a line for each record: its JSON, the text last. Raises UsageError for wrong headers."""
+    """Pushes a line for each record: its JSON, the text last."""
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         self.name = "loki"

@@ -270,14 +270,7 @@ class Pages:
         await self._site.change(request, told, "page")
         answer = web.Response(status=303, headers={"Location": request.path})
         # Kept by the browser, so that nobody writes it twice.
-        answer.set_cookie(
-            _NAME_COOKIE,
-            quote(told["by"].strip()),
-            max_age=_KNOWN_S,
-            path=self._site.base or "/",
-            httponly=True,
-            samesite="Strict",
-        )
+        self._give(request, answer, _NAME_COOKIE, quote(told["by"].strip()), _KNOWN_S)
         return answer
 
     async def _hosts(self, request: web.Request) -> web.Response:
