@@ -33,9 +33,13 @@ CREATE INDEX records_to_index ON records (number) WHERE indexed = 0 AND signatur
 _MERGED_PAGES = 64
 #: The end of a text is searched, so many bytes of it.
 _MOST_TEXT = 256 << 10
-#: What stands before a line, and numbers that nobody looks for.
-_STAMP = re.compile(r"^(?:<\d{1,4}>)?(?:\[[^\]\n]{0,64}\] ?)?", re.MULTILINE)
+#: What stands before a line ends so, within so many letters: a level, a time, who said it.
+_STAMP_END, _LONGEST_STAMP = "] ", 80
+#: Numbers that nobody looks for.
 _ADDRESS = re.compile(r"\b(?:0[xX])?[0-9a-fA-F]{12,64}\b")
+#: Only a line with so many digits in a row has one. To look for them takes a hundredth of the pattern's time.
+_DIGITS = str.maketrans(dict.fromkeys("0123456789abcdefABCDEF", "0"))
+_MAY_BE_ADDRESS = "0" * 12
 _COLUMNS = "in_host, in_kernel, in_sym, in_kind, in_about, in_text"
 _INSERT = f"INSERT INTO words (rowid, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _DELETE = f"INSERT INTO words (words, rowid, {_COLUMNS}) VALUES ('delete', ?, ?, ?, ?, ?, ?, ?)"
@@ -75,8 +79,26 @@ def of(row: Mapping[str, Any] | sqlite3.Row) -> Words:
 
 def of_text(text: bytes) -> str:
     """Return the words of a log: each line once, without its time, and without addresses."""
-    lines = _STAMP.sub("", text[-_MOST_TEXT:].decode("utf-8", "replace").replace("\0", " "))
-    return _ADDRESS.sub(" ", "\n".join(dict.fromkeys(lines.split("\n"))))
+    lines = text[-_MOST_TEXT:].decode("utf-8", "replace").replace("\0", " ").split("\n")
+    return _without_addresses("\n".join(dict.fromkeys(map(_without_stamp, lines))))
+
+
+def _without_stamp(line: str) -> str:
+    if not line.startswith(("<", "[")):
+        return line
+    end = line.find(_STAMP_END, 0, _LONGEST_STAMP)
+    return line[end + len(_STAMP_END) :] if end > 0 else line
+
+
+def _without_addresses(text: str) -> str:
+    digits = text.translate(_DIGITS)
+    parts: list[str] = []
+    done = 0
+    while (at := digits.find(_MAY_BE_ADDRESS, done)) >= 0:
+        begin, end = text.rfind("\n", done, at) + 1 or done, text.find("\n", at) % (len(text) + 1)
+        parts += text[done:begin], _ADDRESS.sub(" ", text[begin:end])
+        done = end
+    return "".join((*parts, text[done:]))
 
 
 def add(db: sqlite3.Connection, number: int, words: Words) -> None:

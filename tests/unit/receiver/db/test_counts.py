@@ -147,7 +147,29 @@ def test_groups_are_the_same_counted_and_looked_for(tmp_path, since_ns, group):
 def test_the_index_holds_the_words_and_not_the_times_of_a_log():
     line = b"] usb 1-1: new device\n"
     text = b"<6>[    1.234567" + line + b"<6>[    9.876543" + line + b"[ 2.0][ T12] at ffffffff81234567\n"
-    assert words.of_text(text) == "usb 1-1: new device\n[ T12] at  \n"
+    assert words.of_text(text) == "usb 1-1: new device\nat  \n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "no stamp] here", "] at the start", "[without an end", "<3>", "[" + "x" * 99 + "] too late"],
+)
+def test_a_line_without_a_stamp_is_indexed_whole(line):
+    assert words.of_text(f"one\n{line}\nlast".encode()) == "\n".join(dict.fromkeys(("one", line, "last")))
+
+
+@pytest.mark.parametrize(
+    ("text", "indexed"),
+    [
+        ("RIP 0xffffffff81234567 in\nRAX: 000000000000", "RIP   in\nRAX:  "),
+        ("a\n0123456789ab\n", "a\n \n"),
+        ("x0123456789ab 0123456789abz 0123456789a", "x0123456789ab 0123456789abz 0123456789a"),
+        ("deadbeefdead deadbeefdead\nb", "   \nb"),
+        ("0" * 65, "0" * 65),
+    ],
+)
+def test_no_address_is_indexed_and_what_only_looks_like_one_is(text, indexed):
+    assert words.of_text(text.encode()) == indexed
 
 
 def test_to_name_and_delete_one_more_takes_no_longer_for_all_of_its_group(tmp_path):
