@@ -290,6 +290,9 @@ def test_backup_and_restore_while_the_service_runs_and_not(serve, cli, tmp_path,
     receiver = serve()
     receiver.send(big["frames"])
     receiver.wait_for("record .* complete")
+    with closing(Meanings(tmp_path / "state" / NAME)) as meanings:
+        # A backup from before the crash has its name is another than the records of later.
+        wait_until(lambda: not meanings.waiting())
     saved = tmp_path / "saved.db"
     done = cli("backup", str(saved))
     assert done.returncode == 0 and done.stdout.startswith("1 records in "), done.stderr
