@@ -12,7 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,13 +35,17 @@ FORGED_HOSTS = 8_000
 ROOMY = ("--memory-mib", "1024", "--reserve-mib", "768", "--receive-buffer-mib", "256")
 
 
+#: The receiver's threads that have a figure of their own.
+THREADS = ("capture", "meaning")
+
+
 @dataclass(frozen=True)
 class Use:
-    """Microseconds of CPU for each packet that was not lost, of the capturing thread and of the
-    whole process; and the number of lost packets."""
+    """Microseconds of CPU for each packet that was not lost, of the whole process and of each of
+    THREADS (of netconsd none); and the number of lost packets."""
 
-    capture: float
     whole: float
+    threads: Mapping[str, float]
     lost: int = 0
 
 
@@ -58,7 +62,6 @@ class Burst:
     exact: int
     peak_mib: float
     after: float
-    use: Use
 
 
 @dataclass(frozen=True)
@@ -136,16 +139,16 @@ def _measure(net: Segment, peer: Path | None, texts: Sequence[bytes], runs: int)
     for number in range(runs):
         with progress.step(f"run {number + 1} of {runs}: {PACED_PPS} packets a second"):
             with _receiver(net, *ROOMY) as (listener, _):
-                paced["panicast"].append(_paced(net, listener, "capture"))
+                paced["panicast"].append(_paced(net, listener, THREADS))
             if peer:
                 with _netconsd(net, peer) as listener:
-                    paced["netconsd"].append(_paced(net, listener, ""))
+                    paced["netconsd"].append(_paced(net, listener))
         with progress.step(f"run {number + 1} of {runs}: a backlog"):
             with _receiver(net, *ROOMY, "--receive-buffer-mib", "512") as (listener, _):
-                drained["panicast"].append(_drain(net, listener, "capture"))
+                drained["panicast"].append(_drain(net, listener, THREADS))
             if peer:
                 with _netconsd(net, peer) as listener:
-                    drained["netconsd"].append(_drain(net, listener, ""))
+                    drained["netconsd"].append(_drain(net, listener))
         with progress.step(f"run {number + 1} of {runs}: bursts of {BURST_HOSTS} hosts"):
             bursts += [_burst(net, texts, memory) for memory in (1024, 256)]
     with progress.step(f"{PANICS_PER_SECOND} panics a second"):
@@ -167,15 +170,15 @@ def _measure(net: Segment, peer: Path | None, texts: Sequence[bytes], runs: int)
 
 
 def _median(uses: Sequence[Use]) -> Use:
-    capture, whole = (statistics.median(getattr(use, name) for use in uses) for name in ("capture", "whole"))
-    return Use(capture, whole, max(use.lost for use in uses))
+    threads = {name: statistics.median(use.threads[name] for use in uses) for name in uses[0].threads}
+    return Use(statistics.median(use.whole for use in uses), threads, max(use.lost for use in uses))
 
 
-def _paced(net: Segment, listener: Listener, thread: str) -> Use:
-    return _used(listener, thread, lambda: net.flood(BURST_HOSTS, 2, PACED_PPS))
+def _paced(net: Segment, listener: Listener, threads: Sequence[str] = ()) -> Use:
+    return _used(listener, threads, lambda: net.flood(BURST_HOSTS, 2, PACED_PPS))
 
 
-def _drain(net: Segment, listener: Listener, thread: str) -> Use:
+def _drain(net: Segment, listener: Listener, threads: Sequence[str] = ()) -> Use:
     listener.signal(signal.SIGSTOP)
     flood = net.flood(DRAIN_HOSTS, 2, 0)
 
@@ -183,25 +186,24 @@ def _drain(net: Segment, listener: Listener, thread: str) -> Use:
         listener.signal(signal.SIGCONT)
         return flood
 
-    return _used(listener, thread, go_on)
+    return _used(listener, threads, go_on)
 
 
-def _used(listener: Listener, thread: str, send: Callable[[], Flood]) -> Use:
-    before = listener.cpu(thread), listener.cpu()
+def _used(listener: Listener, threads: Sequence[str], send: Callable[[], Flood]) -> Use:
+    before = {name: listener.cpu(name) for name in ("", *threads)}
     flood = send()
     listener.wait_until_quiet()
-    capture, whole = listener.cpu(thread) - before[0], listener.cpu() - before[1]
     # Ours keeps its port with a UDP socket that hears nothing; what its ring loses is in the bursts' table.
-    lost = 0 if thread else listener.udp_lost()
+    lost = 0 if threads else listener.udp_lost()
     each = 1e6 / (flood.packets - lost)
-    return Use(capture * each, whole * each, lost)
+    used = {name: (listener.cpu(name) - cpu) * each for name, cpu in before.items()}
+    return Use(used.pop(""), used, lost)
 
 
 def _burst(net: Segment, texts: Sequence[bytes], memory_mib: int) -> Burst:
     reserve = memory_mib * 3 // 4
     flags = ("--memory-mib", str(memory_mib), "--reserve-mib", str(reserve), "--receive-buffer-mib", "256")
     with _receiver(net, *flags) as (listener, state):
-        before = listener.cpu("capture"), listener.cpu()
         flood = net.flood(BURST_HOSTS, 2, 0)
         ended = last = time.monotonic()
         busy = 0.0
@@ -214,7 +216,6 @@ def _burst(net: Segment, texts: Sequence[bytes], memory_mib: int) -> Burst:
                 stored, last = count, time.monotonic()
             time.sleep(0.2)
         database.close()
-        capture, whole = listener.cpu("capture") - before[0], listener.cpu() - before[1]
         peak = listener.peak_mib()
         listener.stop()
         log = listener.last_words()
@@ -228,7 +229,6 @@ def _burst(net: Segment, texts: Sequence[bytes], memory_mib: int) -> Burst:
             exact=_exact(state, texts),
             peak_mib=peak,
             after=last - ended,
-            use=Use(1e6 * capture / flood.packets, 1e6 * whole / flood.packets),
         )
 
 
