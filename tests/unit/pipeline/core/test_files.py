@@ -34,6 +34,27 @@ def test_tar_depends_on_names_modes_and_contents_alone(tmp_path: Path) -> None:
     ]
 
 
+def test_tar_keeps_long_names_and_who_may_run_a_file(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    contents = {"f" * 150: 0o700, "sub/theirs": 0o611, "ours": 0o755}
+    for name, mode in contents.items():
+        (tmp_path / name).write_text("text")
+        (tmp_path / name).chmod(mode)
+    out = io.BytesIO()
+    made = {"script": b"#!/bin/sh\n", "text": b"text #!\n"}
+    archive.write_tar(out, {**archive.read_tree(tmp_path), **made})
+    # What old tools read, too: no header but GNU's own for long names.
+    assert b"PaxHeader" not in out.getvalue()
+    out.seek(0)
+    with tarfile.open(fileobj=out) as tar:
+        found = {member.name: member.mode for member in tar}
+        assert {name: tar.extractfile(name).read() for name in made} == made  # type: ignore[union-attr]
+        assert {member.mtime for member in tar} == {0}
+    assert list(found) == sorted(found)
+    runs = {name for name, mode in found.items() if mode == 0o755}
+    assert runs == {"f" * 150, "ours", "script"} and set(found) - runs == {"sub/theirs", "text"}
+
+
 @pytest.mark.parametrize("component", metadata.of_family("deb"), ids=lambda c: c.name)
 def test_rendered_packaging(component: metadata.Component) -> None:
     project, distro = metadata.load(), distros.load()["debian-12"]
@@ -71,6 +92,7 @@ def test_a_cached_folder_is_filled_once_and_replaces_its_own_name_only(tmp_path:
         fill(part)
         raise ZeroDivisionError
 
+    tmp_path = tmp_path / "of/a/cache"
     for name in ("6.1-old", "6.1-arm64-old"):
         assert files.cached(tmp_path / name, fill) == tmp_path / name
     files.cached(tmp_path / "6.1-old", fail)

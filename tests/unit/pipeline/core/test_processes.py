@@ -2,13 +2,20 @@
 """Commands of this machine: run, found, installed; and how failures are told."""
 
 import io
+import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
+from docker.errors import DockerException
 
 from panicast_build.core import errors, tools
-from panicast_build.core.errors import BuildError, UserError
-from panicast_build.core.run import run
+from panicast_build.core import run as processes
+from panicast_build.core.errors import BuildError, Terminated, UserError
+from panicast_build.core.run import run, spawn
+
+from ....waiting import wait_until
 
 
 def test_output_is_returned_and_logged(tmp_path: Path) -> None:
@@ -107,3 +114,115 @@ def test_a_command_whose_output_cannot_be_kept_is_ended(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space"):
         run(["sh", "-c", f"echo begun; sleep 5; touch {tmp_path}/done"], log=Full())
     assert not (tmp_path / "done").exists()
+
+
+def test_a_command_runs_where_and_with_what_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    monkeypatch.setenv("OURS", "ours")
+    script = 'pwd; echo "$LC_ALL $OURS $GIVEN"; echo to stderr >&2; cat'
+    done = run(["sh", "-c", script], cwd=tmp_path, env={"GIVEN": "given"})
+    # What it reads, unless it is given something, is at its end.
+    assert done.output == f"{tmp_path}\nC.UTF-8 ours given\nto stderr\n"
+    assert run(["sh", "-c", "echo $LC_ALL"], env={"LC_ALL": "C"}).output == "C\n"
+
+
+def test_output_of_any_encoding_is_output(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as log:
+        assert run(["printf", "a\\377b\n"], log=log).output == "a\N{REPLACEMENT CHARACTER}b\n"
+    assert "a\N{REPLACEMENT CHARACTER}b" in (tmp_path / "log").read_text()
+
+
+def test_a_log_grows_while_the_command_runs(tmp_path: Path) -> None:
+    path, go = tmp_path / "log", tmp_path / "go"
+    script = f"echo begun; while ! test -e {go}; do sleep 0.01; done; echo done"
+    with path.open("w") as log:
+        thread = threading.Thread(target=run, args=(["sh", "-c", script],), kwargs={"log": log}, daemon=True)
+        thread.start()
+        wait_until(lambda: path.read_text().endswith("\nbegun\n"), "its first line in the log")
+        go.touch()
+        thread.join()
+    assert path.read_text().endswith("\nbegun\ndone\n")
+
+
+def test_a_command_is_said_before_it_runs(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with path.open("w") as log:
+        assert run(["head", "-n1", path], log=log).output == f"+ head -n1 {path}\n"
+
+
+def test_why_a_command_failed_is_what_it_said() -> None:
+    with pytest.raises(UserError) as failed:
+        run(["sh", "-c", "echo; echo it is broken; exit 3"])
+    assert (str(failed.value), failed.value.hint) == ("sh failed with exit code 3", "it is broken")
+
+
+def test_what_runs_can_be_asked_to_end() -> None:
+    ended: list[int] = []
+    script = ["sleep", "600"]
+    threads = [
+        threading.Thread(target=lambda: ended.append(run(script, check=False).code), daemon=True)
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(processes._running) == 2, "both to run")
+    processes.terminate()
+    for thread in threads:
+        thread.join()
+    assert ended == [-signal.SIGTERM] * 2
+    # Nobody is asked twice.
+    assert not processes._running
+
+
+def test_what_is_spawned_outlives_us(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with path.open("wb") as log:
+        child = spawn(["sh", "-c", "echo $LC_ALL; echo bad >&2; cat; exec sleep 600"], log=log)
+    try:
+        wait_until(lambda: path.read_text() == "C.UTF-8\nbad\n", "what it says in the log")
+        # Ctrl-C and a lost terminal are for our session.
+        assert os.getsid(child.pid) == child.pid != os.getsid(0)
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_lines_of_any_encoding_are_shown(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"a\xffb\nmake: *** [x] Error 1\nend")
+    assert errors.tail(log) == ["a\N{REPLACEMENT CHARACTER}b", "make: *** [x] Error 1", "end"]
+    assert errors.cause(log, lines=1) == ["make: *** [x] Error 1"]
+    log.write_text("x make: *** [x] Error 1\n")
+    assert errors.cause(log) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (UserError("it is wrong"), 2, ["panicast: it is wrong"]),
+        (Terminated(signal.SIGTERM), 143, ["panicast: ended by SIGTERM"]),
+        (Terminated(signal.SIGHUP), 129, ["panicast: ended by SIGHUP"]),
+        (
+            DockerException("no engine"),
+            1,
+            [
+                "panicast: the container engine failed: no engine",
+                f"          if it is our own, its log is {errors.LOGS / 'dockerd.log'}",
+            ],
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_each_end_of_a_task_has_its_code_and_words(
+    error: BaseException, code: int, said: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left, errors.reported():
+        raise error
+    assert (left.value.code, capsys.readouterr().err.splitlines()) == (code, said)
+
+
+def test_a_mistake_of_ours_is_not_hidden() -> None:
+    with pytest.raises(ZeroDivisionError), errors.reported():
+        raise ZeroDivisionError
