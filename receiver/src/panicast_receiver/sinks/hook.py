@@ -20,12 +20,14 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..log import logger
-from ..text import escape
+from ..text import escape, shorten
 from . import Notice, confined
 
 _TIMEOUT_S = 30.0
 #: Seconds between looks whether the program has ended; bytes of its last words that are logged.
 _LOOK_S, _LAST_WORDS = 0.05, 200
+#: Bytes of a variable: no kernel states a longer reason, and one of 128 KiB starts no program at all.
+_LONGEST = 4096
 _VARIABLES = ("id", "type", "host", "reason", "title", "signature", "received")
 _CLEAN = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -94,8 +96,9 @@ class Hook:
 
 def variables(notice: Notice) -> Mapping[str, str]:
     """Return a record's environment variables. No byte in them means anything to a shell that reads
-    lines."""
-    return {f"PANICAST_{key.upper()}": escape(str(notice.record[key])) for key in _VARIABLES}
+    lines, and none is too long for a program to start."""
+    record = notice.record
+    return {f"PANICAST_{key.upper()}": shorten(escape(str(record[key])), _LONGEST) for key in _VARIABLES}
 
 
 def _last_words(process: int, stderr: int) -> bytes | None:

@@ -65,6 +65,16 @@ def test_a_frame_that_cannot_be_of_the_record_adds_nothing_to_it(road, wrong, wh
 
 
 @ROADS
+def test_a_record_has_no_more_frames_than_it_states(road):
+    intake = Intake(Limits(), 60)
+    # In order and each where the last one ended; but the text goes on where the frames do not.
+    forged = [frame(0, 0, b"host=good\n"), frame(1, 20, b"c" * 10), frame(2, 10, b"b" * 10)]
+    assert road(intake, [*forged, frame(3, 0, b"a" * 10)], at(0)) == []
+    (record,) = intake.flush()
+    assert not record.complete and record.runs[0].offset == 10
+
+
+@ROADS
 @pytest.mark.parametrize("order", [(0, 1), (2, 0), (2, 1)])
 def test_a_record_is_idle_from_its_last_frame_on(road, order):
     intake = Intake(Limits(idle_s=5), 60)

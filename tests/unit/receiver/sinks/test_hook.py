@@ -88,6 +88,19 @@ def test_it_gets_the_record_and_a_clean_environment(tmp_path, answer, monkeypatc
     assert set(environment) - set(ours) <= {"PATH", "LANG", "HOME", "LC_CTYPE"}
 
 
+def test_no_value_is_too_long_for_the_program_to_start(tmp_path, answer):
+    """A datagram has room for a reason of 64 KiB, which is four times as long once it is escaped."""
+    record = {**TOLD.record, "reason": "\x1b" * 60000, "title": "\N{SNOWMAN}" * 60000}
+    seen = "[os.environ['PANICAST_REASON'], os.environ['PANICAST_TITLE'], sys.stdin.read()]"
+    Hook(program(tmp_path, tell(answer, seen))).deliver([Notice(record, "line")])
+    reason, title, document = answer()
+    assert (
+        reason.startswith("\\x1b\\x1b") and title.startswith("\N{SNOWMAN}") and reason[-1] == title[-1] == "…"
+    )
+    assert all(4000 < len(text.encode()) <= 4096 for text in (reason, title))
+    assert json.loads(document) == record
+
+
 def test_it_has_no_capability_and_no_signal_is_blocked(tmp_path, answer):
     status = (
         "[system.prctl(39, 0, 0, 0, 0), [system.prctl(23, n, 0, 0, 0) for n in range(40)], held(), "
