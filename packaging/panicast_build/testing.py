@@ -26,7 +26,7 @@ def _pytest(*arguments: str) -> None:
 
 def test(unit: bool, explore: bool, nightly: bool) -> None:
     """Runs the unit tests, or everything but what is left to the night, or that, too."""
-    tools.need("gcc", "ip", "unshare")
+    tools.need("gcc", "gpg", "ip", "unshare")
     options = [*(["--hypothesis-profile=explore"] if explore else []), *(["--nightly"] if nightly else [])]
     _pytest(*options, *(UNIT if unit else (*PARALLEL, *EVERYTHING)))
 
