@@ -19,6 +19,7 @@ from panicast_build.bench import panic as bench_panic
 from panicast_build.bench import receiver as bench_receiver
 from panicast_build.bench import store as bench_store
 from panicast_build.build import branches as rendered_branches
+from panicast_build.build import image as images
 from panicast_build.build import package as packages
 from panicast_build.build import reproduce as reproducing
 from panicast_build.core.choice import alone, choose
@@ -27,6 +28,7 @@ from panicast_build.core.termination import terminable
 from panicast_build.crash import matrix as crash_matrix
 from panicast_build.crash import reach
 from panicast_build.crash import tree as crashed_trees
+from panicast_build.demo import task as demonstration
 from panicast_build.kernel import task as kernels
 from panicast_build.modules import task as prebuilt
 from panicast_build.pages import listing
@@ -60,6 +62,12 @@ def command(
         return made
 
     return decorate
+
+
+@command(port="the page's TCP port on 127.0.0.1 (0: any free one)")
+def demo(_: Context, port: int = 0) -> None:
+    """Show the receiver's page with a made-up week of crashes, on this machine, until Ctrl-C."""
+    demonstration.run(port)
 
 
 @command(json="print a list of objects, for programs")
@@ -117,6 +125,12 @@ def modules(
 def branches(_: Context, distro: str = "") -> None:
     """Commit the rendered source packages to local branches DISTRO/PACKAGE, for salsa, COPR and OBS."""
     rendered_branches.run(distro)
+
+
+@command(distro="which targets of Debian's family: one, a comma list, or all (./inv distros lists them)")
+def image(_: Context, distro: str = "") -> None:
+    """Make the receiver's container image, with a compose file that runs it, into dist/DISTRO/image/."""
+    images.run(distro)
 
 
 @command(

@@ -102,25 +102,39 @@ class Fleet:
         )
 
     def _record(self, kind: str, host: int, boot: int, event: int, moment: int, text: bytes) -> Record:
-        metadata = _metadata(host)
-        frame = decode(encode(kind, _boot_id(host, boot), event, moment, name(host), metadata, text)[0])
-        assert isinstance(frame, Frame)
-        return Record(
-            identity=frame.identity,
-            format="v1",
-            type=kind,
-            header_host=frame.host,
-            boot_id=frame.boot_id,
-            event=event,
-            flags=frame.flags,
-            frames=frame.frames,
-            time_ns=moment,
-            received_ns=moment,
-            text_length=len(text),
-            metadata=metadata,
-            runs=(Run(0, text),) if text else (),
-            source=Source(f"52:54:00:00:{host >> 8:02x}:{host & 255:02x}", "192.0.2.1", "eth0"),
-        )
+        source = Source(f"52:54:00:00:{host >> 8:02x}:{host & 255:02x}", "192.0.2.1", "eth0")
+        return record(kind, _boot_id(host, boot), event, moment, name(host), _metadata(host), text, source)
+
+
+def record(
+    kind: str,
+    boot_id: bytes,
+    event: int,
+    moment: int,
+    host: str,
+    metadata: bytes,
+    text: bytes,
+    source: Source,
+) -> Record:
+    """Returns a whole record that was received at a moment, in nanoseconds since 1970."""
+    frame = decode(encode(kind, boot_id, event, moment, host, metadata, text)[0])
+    assert isinstance(frame, Frame)
+    return Record(
+        identity=frame.identity,
+        format="v1",
+        type=kind,
+        header_host=frame.host,
+        boot_id=frame.boot_id,
+        event=event,
+        flags=frame.flags,
+        frames=frame.frames,
+        time_ns=moment,
+        received_ns=moment,
+        text_length=len(text),
+        metadata=metadata,
+        runs=(Run(0, text),) if text else (),
+        source=source,
+    )
 
 
 def name(host: int) -> str:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import re
 import socket
 import sqlite3
 import statistics
@@ -27,7 +26,7 @@ from urllib.parse import quote
 import pygal
 from pygal.style import CleanStyle
 
-from panicast_build.bench import fleet
+from panicast_build.bench import fleet, services
 from panicast_build.core import document, files, progress
 from panicast_build.core.errors import UserError
 from panicast_receiver.db import schema
@@ -40,7 +39,7 @@ from panicast_receiver.meaning import Meaning
 SIZES = (10_000, 100_000, 1_000_000)
 #: Records a second that come in meanwhile; times that each question is asked.
 INCOMING, TIMES = 100, 20
-_BATCH, _PATIENCE_S = 500, 30.0
+_BATCH = 500
 _DAY_NS = 86400 * 1_000_000_000
 
 
@@ -171,46 +170,10 @@ def _measure(state: Path, size: int) -> Sized:
     mib = (state / schema.FILE_NAME).stat().st_size / (1 << 20)
     stored = _stored_per_second(state, size)
     questions = _questions(state)
-    with _services(state) as (page, port), _incoming(port, size):
+    with services.running(state) as (page, port), _incoming(port, size):
         answers = [_asked(page, question) for question in questions]
         answers.append(_healthz(page))
     return Sized(size, mib, [*answers, *_listed(state), _expired(state, size), stored])
-
-
-@contextmanager
-def _services(state: Path) -> Iterator[tuple[int, int]]:
-    """Yields the page's port and the receiver's."""
-    base = [sys.executable, "-m", "panicast_receiver"]
-    common = ["--config", os.devnull, "--state-dir", str(state)]
-    with (
-        _process([*base, "serve", *common, "--listen", "127.0.0.1:0", "--capture", "udp"]) as service,
-        _process([*base, "web", *common, "--web-listen", "127.0.0.1:0"]) as page,
-    ):
-        yield _port(page, r"web page: http://127\.0\.0\.1:(\d+)"), _port(service, r"UDP 127\.0\.0\.1:(\d+)")
-
-
-@contextmanager
-def _process(argv: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(argv, stderr=said)
-        process.said = said  # type: ignore[attr-defined]
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _port(process: subprocess.Popen[bytes], pattern: str) -> int:
-    """Waits until a process has said its port."""
-    said = process.said  # type: ignore[attr-defined]
-    deadline = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < deadline and process.poll() is None:
-        text = os.pread(said.fileno(), 1 << 16, 0).decode()
-        if found := re.search(pattern, text):
-            return int(found[1])
-        time.sleep(0.05)
-    raise UserError(f"bench store: {process.args!r} did not start: {text}")
 
 
 @contextmanager
@@ -240,7 +203,7 @@ def _incoming(port: int, size: int) -> Iterator[None]:
 
 def _get(port: int, path: str, statuses: Sequence[int] = (200,)) -> float:
     """Returns the milliseconds of an answer. Raises UserError if it has another status."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE_S)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=services.PATIENCE_S)
     with closing(connection):
         began = time.perf_counter()
         connection.request("GET", path)

@@ -18,6 +18,8 @@ from panicast_build.core.paths import LOGS
 from panicast_build.targets.metadata import Project
 
 WIDE = 140
+# What the files for others end in; the rest is beside them.
+SHOWN = (".deb", ".rpm", ".oci.tar")
 
 
 class Builder(Protocol):
@@ -102,7 +104,7 @@ def show(target: str) -> None:
     table.add_column("seconds", justify="right", no_wrap=True)
     for built in dist.read(target)["components"].values():
         for entry in built["files"]:
-            if entry["file"].endswith((".deb", ".rpm")):
+            if entry["file"].endswith(SHOWN):
                 row = (entry["file"], f"{entry['size']:,}", entry["sha256"], f"{built['seconds']:.1f}")
                 table.add_row(*row)
     out = Console()

@@ -34,3 +34,8 @@ def modules_target(distro: str) -> str:
 def kernel_target(distro: str) -> str:
     """Returns the target of a distro's patched kernel."""
     return f"{distro}/kernel"
+
+
+def image_target(distro: str) -> str:
+    """Returns the target of the receiver's container image."""
+    return f"{distro}/image"

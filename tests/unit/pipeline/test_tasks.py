@@ -16,7 +16,7 @@ def inv(*arguments: str) -> str:
 def test_every_task_is_listed_with_a_summary() -> None:
     # A summary that does not fit on its line goes on further to the right.
     listed = re.findall(r"^  (\w+) +\w", inv("--list"), re.MULTILINE)
-    building = "bench branches clean distros fetch kernel lint modules mutate package"
+    building = "bench branches clean demo distros fetch image kernel lint modules mutate package"
     assert " ".join(listed) == f"{building} release repo reproduce smoke support test watch workflows"
 
 
@@ -41,7 +41,7 @@ def test_distros_lists_every_target() -> None:
     assert "debian-12" in shown and "debian-13" in shown
 
 
-@pytest.mark.parametrize("task", ["package", "smoke", "kernel"])
+@pytest.mark.parametrize("task", ["image", "package", "smoke", "kernel"])
 def test_without_a_distro_it_lists_the_targets(task: str) -> None:
     done = run([ROOT / "inv", task], check=False)
     assert done.code == 2 and "no distro given" in done.output and "debian-12" in done.output

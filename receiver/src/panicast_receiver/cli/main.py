@@ -29,7 +29,7 @@ from ..sinks.choice import libraries
 from ..text import escape, parse_when
 from ..web.tokens import ROLES
 from ..wire.v1 import TYPES
-from . import alerts, check, commands, doctor, group, operations, regroup, tokens
+from . import alerts, check, commands, doctor, group, health, operations, regroup, tokens
 from .parser import Parser, parse
 
 _EXIT_CODES = "exit codes: 0 done, 1 failed or not found, 2 wrong flag, setting or configuration file"
@@ -259,6 +259,20 @@ def build_parser() -> Parser:
         "  panicast-receiver doctor\n",
         SETTINGS,
     )
+    healthy = command(
+        "health",
+        "tell in the exit code whether the service or the page works, for a container's health check",
+        "  panicast-receiver health\n  panicast-receiver health web\n",
+        [*readers, *(setting for setting in WEB if setting.key in health.SETTINGS)],
+    )
+    healthy.add_argument(
+        "what",
+        metavar="WHAT",
+        nargs="?",
+        default="serve",
+        choices=tuple(health.CHECKS),
+        help="serve: the service writes its counters; web: the page answers and can read the records (serve)",
+    )
     command(
         "collect",
         "move records from a NATS cluster, to which receivers publish them, into PostgreSQL",
@@ -451,6 +465,8 @@ def _run(args: argparse.Namespace) -> int:
         return web.run(settings)
     if args.command == "token":
         return tokens.run(settings, args.action, args.name, args.role, args.until)
+    if args.command == "health":
+        return health.run(settings, args.what)
     if args.command == "alert-test":
         return alerts.test(settings, args.target, args.dry_run)
     if args.command == "check-config":

@@ -161,10 +161,10 @@ def _meant(order: Order) -> Fixed:
         raise UsageError(f"{order.action}: {error}") from None
 
 
-def change(db: sqlite3.Connection, order: Order) -> None:
-    """Do what was asked for, within the caller's transaction. Raises UsageError and
-    NotFoundError."""
-    order, now_ns = checked(order), time.time_ns()
+def change(db: sqlite3.Connection, order: Order, now_ns: int | None = None) -> None:
+    """Do what was asked for at ``now_ns`` (None: now), within the caller's transaction. Raises
+    UsageError and NotFoundError."""
+    order, now_ns = checked(order), time.time_ns() if now_ns is None else now_ns
     found = db.execute("SELECT last_ns FROM groups WHERE signature = ?", (order.signature,)).fetchone()
     if not found and not is_known(db, order.signature):
         raise NotFoundError(f"there is no group {order.signature!r}; `panicast-receiver groups` lists them")
