@@ -5,6 +5,7 @@ import io
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from panicast_build.core import run as processes
 from panicast_build.core.errors import BuildError, Terminated, UserError
 from panicast_build.core.run import run, spawn
 
-from ....waiting import wait_until
+from ....waiting import PATIENCE_S, wait_until
 
 
 def test_output_is_returned_and_logged(tmp_path: Path) -> None:
@@ -116,8 +117,21 @@ def test_a_command_whose_output_cannot_be_kept_is_ended(tmp_path: Path) -> None:
     assert not (tmp_path / "done").exists()
 
 
+@pytest.fixture
+def typed() -> Iterator[None]:
+    """What somebody typed waits in our standard input."""
+    ours, (out, into) = os.dup(0), os.pipe()
+    os.write(into, b"typed\n")
+    os.close(into)
+    os.dup2(out, 0)
+    os.close(out)
+    yield
+    os.dup2(ours, 0)
+    os.close(ours)
+
+
 def test_a_command_runs_where_and_with_what_it_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: None
 ) -> None:
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
     monkeypatch.setenv("OURS", "ours")
@@ -176,17 +190,13 @@ def test_what_runs_can_be_asked_to_end() -> None:
     assert not processes._running
 
 
-def test_what_is_spawned_outlives_us(tmp_path: Path) -> None:
-    path = tmp_path / "log"
+def test_what_is_spawned_outlives_us(tmp_path: Path, typed: None) -> None:
+    path, script = tmp_path / "log", "echo $LC_ALL; echo bad >&2; cat; cut -d' ' -f6 /proc/$$/stat"
     with path.open("wb") as log:
-        child = spawn(["sh", "-c", "echo $LC_ALL; echo bad >&2; cat; exec sleep 600"], log=log)
-    try:
-        wait_until(lambda: path.read_text() == "C.UTF-8\nbad\n", "what it says in the log")
-        # Ctrl-C and a lost terminal are for our session.
-        assert os.getsid(child.pid) == child.pid != os.getsid(0)
-    finally:
-        child.kill()
-        child.wait()
+        child = spawn(["sh", "-c", script], log=log)
+    assert child.wait(PATIENCE_S) == 0
+    # Ctrl-C and a lost terminal are for our session.
+    assert path.read_text() == f"C.UTF-8\nbad\n{child.pid}\n"
 
 
 def test_lines_of_any_encoding_are_shown(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def test_a_table_inherits_all_that_it_does_not_set(tmp_path: Path) -> None:
         (f"[one]\n{GOOD}name = 'two'", r"\[one\] has the unknown key name"),
         ("[one]\nwords = []\nbase = ''", r"\[one\] lacks the key number"),
         (f"[one]\n{GOOD}".replace("1", "'1'"), r"in \[one\], number must be a whole number, not a string"),
+        (f"[one]\n{GOOD}".replace("1", "2026-01-02"), r"in \[one\], number must be a whole number, not date"),
         (f"[one]\n{GOOD}truth = 1", r"in \[one\], truth must be true or false, not a whole number"),
         (f"[one]\n{GOOD}".replace('["a"]', "[1]"), r"in \[one\], words\S* must be a string, not a whole"),
         (f"[one]\n{GOOD}".replace('["a"]', "'a'"), r"in \[one\], words must be a list, not a string"),
@@ -75,6 +76,45 @@ def test_a_near_miss_is_guessed(tmp_path: Path) -> None:
     with pytest.raises(UserError) as refused:
         tables.read(write(tmp_path, f"[one]\n{GOOD}numbers = 2"), Row)
     assert refused.value.hint == "did you mean number?"
+    with pytest.raises(UserError) as refused:
+        tables.read(write(tmp_path, f"[one]\n{GOOD}quite_another = 2"), Row)
+    assert refused.value.hint == "it may have: number, words, base, truth"
+
+
+def test_a_file_is_named_by_its_place_in_the_tree(tmp_path: Path) -> None:
+    assert tables.shown(ROOT / "packaging/distros.toml") == "packaging/distros.toml"
+    assert tables.shown(tmp_path / "rows.toml") == str(tmp_path / "rows.toml")
+
+
+def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"rows\.toml cannot be read: No such file or directory"):
+        tables.read(tmp_path / "rows.toml", Row)
+    (tmp_path / "rows.toml").write_bytes(b"[one]\nwords = '\xff'")
+    with pytest.raises(UserError, match=r"rows\.toml is not TOML: .*utf-8"):
+        tables.read(tmp_path / "rows.toml", Row)
+
+
+def test_a_key_picks_one_of_those_that_are_known(tmp_path: Path) -> None:
+    path = tmp_path / "rows.toml"
+    assert tables.pick(path, "one", {"how": "b"}, "how", {"a": 1, "b": 2}) == 2
+    for fields, said in (({}, "lacks the key how"), ({"how": "c"}, "how cannot be 'c'")):
+        with pytest.raises(UserError, match=said) as refused:
+            tables.pick(path, "one", fields, "how", {"a": 1, "b": 2})
+        assert refused.value.hint == "it is one of: a, b"
+
+
+def test_a_name_may_be_a_key_like_the_others(tmp_path: Path) -> None:
+    fields = {"name": "said", "number": 1, "words": [], "base": "file"}
+    path = tmp_path / "rows.toml"
+    assert tables.value(path, "one", fields, Row, named=False) == Row("said", 1, (), tmp_path / "file")
+    with pytest.raises(UserError, match="unknown key name"):
+        tables.value(path, "one", fields, Row)
+
+
+def test_what_inherits_from_nothing_is_told_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as refused:
+        tables.read(write(tmp_path, f"[one]\nlike = 'two'\n[three]\n{GOOD}"), Row)
+    assert refused.value.hint == "there are: one, three"
 
 
 @pytest.mark.parametrize(

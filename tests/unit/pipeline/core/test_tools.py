@@ -38,10 +38,11 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("cp", "chmod"):
         (bare / name).symlink_to(tools.find(name) or name)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{bare}")
+    monkeypatch.delenv("DEBIAN_FRONTEND", raising=False)
     monkeypatch.setattr(tools, "SBIN", f"{tmp_path}/sbin")
     monkeypatch.setattr(tools, "POSTGRESQL", tmp_path / "postgresql")
     monkeypatch.setattr(tools, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(tools, "LOGS", tmp_path / "cache/logs")
+    monkeypatch.setattr(tools, "LOGS", tmp_path / "kept/logs")
     monkeypatch.setattr(tools, "PACKAGES", {"tool": {"new": "pack tool-data"}, "other": {"new": "pack"}})
     manager = tools.Installer("new", "manager", ("manager", "refresh"), ("manager", "add"))
     monkeypatch.setattr(tools, "INSTALLERS", (manager,))
@@ -80,14 +81,14 @@ def test_root_gets_what_is_missing(machine: Path, capsys: pytest.CaptureFixture[
         f"{machine}/bin/manager add pack tool-data noninteractive C.UTF-8",
     ]
     assert "installing pack tool-data with manager" in capsys.readouterr().err
-    log = (machine / "cache/logs/install-tools.log").read_text()
+    log = (machine / "kept/logs/install-tools.log").read_text()
     assert "+ manager refresh\n+ manager add pack tool-data\n" in log
     # Of what is there nothing is installed; and what an earlier run said stays in the log.
     tools.need("tool")
     assert len(calls(machine)) == 2
     (machine / "bin/tool").unlink()
     tools.need("tool")
-    assert (machine / "cache/logs/install-tools.log").read_text() == log * 2
+    assert (machine / "kept/logs/install-tools.log").read_text() == log * 2
 
 
 def test_a_manager_that_needs_no_refreshing_gets_none(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,6 +110,15 @@ def test_what_was_restored_stays_restored(store, big):
     assert [(one.outcome, one.record.restored) for one in outcomes] == [("new", 2), ("completed", 2)]
 
 
+def test_the_metadata_that_came_first_stays(store, big):
+    first = replace(partial(big["frames"][:3]), metadata=b"host=honest\n")
+    second = replace(partial(big["frames"][3:]), metadata=b"host=forged\n", restored=3)
+    assert [(one.outcome, one.record.metadata) for one in store.write([first, second])] == [
+        ("new", b"host=honest\n"),
+        ("completed", b"host=honest\n"),
+    ]
+
+
 def test_what_is_complete_stays_as_it_is(store, big):
     store.write([partial(big["frames"])])
     forged = replace(partial(big["frames"]), header_host="evil", runs=(Run(0, b"x" * len(big["text"])),))
