@@ -9,14 +9,14 @@ from itertools import zip_longest
 
 #: A candidate comes before its release.
 _CANDIDATE = -1
-_NUMBER = re.compile(r"-rc(\d{1,9})|(?<![A-Za-z0-9])(\d{1,9})")
+_NUMBER = re.compile(r"-rc(\d{1,9})|(?<![A-Za-z0-9_])(\d{1,9})")
 #: Numbers that name a series, such as 6.12.
 _SERIES = 2
 
 
 def numbers(release: str) -> tuple[int, ...]:
     """Return a release as numbers that are compared one by one: those that follow no letter, so
-    neither the 64 of amd64 nor the 9 of el9. A candidate's are lower than its release's."""
+    neither the 64 of x86_64 nor the 9 of el9. A candidate's are lower than its release's."""
     found: list[int] = []
     for match in _NUMBER.finditer(release):
         found += [_CANDIDATE, int(match[1])] if match[1] else [int(match[2])]
