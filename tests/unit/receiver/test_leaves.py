@@ -192,7 +192,7 @@ COMMANDS = {
 }
 #: Say nothing of a record, or no more than those: follow prints the lines of list, drill sends one.
 SILENT = {"serve", "web", "follow", "check-config", "doctor", "collect", "keygen", "drill"}
-SILENT |= {"alert-test", "sockets", "resend", "backup", "restore", "recover", "import", "token"}
+SILENT |= {"alert-test", "health", "sockets", "resend", "backup", "restore", "recover", "import", "token"}
 
 
 @pytest.mark.parametrize("argv", [argv for ways in COMMANDS.values() for argv in ways], ids=" ".join)
