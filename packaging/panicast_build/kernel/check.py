@@ -115,8 +115,7 @@ class Unpacked:
         source."""
         self.box.write({patch.name: patch}, "/tmp")
         inside = f"/tmp/{patch.name}"
-        # With --force nothing is asked, and what was applied already is an error.
-        apply = ["patch", "--dry-run", "--strip=1", "--fuzz=0", "--force", f"--input={inside}"]
+        apply = [*series.APPLY, inside, "--dry-run"]
         applied = self.box.run(apply, log=self.log, cwd=TREE, check=False)
         ignored = f"--ignore={','.join(IGNORED)}"
         checkpatch = ["perl", "scripts/checkpatch.pl", "--strict", "--terse", ignored, inside]

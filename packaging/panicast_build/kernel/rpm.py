@@ -155,7 +155,7 @@ class FromSourcePackage:
                     f"{', '.join(self._source.inputs())} has no {self._distro.kernel_hook} for the patch",
                     Path(log.name),
                 )
-            patch = self._fitting(box, log)
+            patch = self._tried(box, log)
             box.write({self._distro.kernel_hook: patch}, f"{BUILD}/SOURCES")
             with progress.step("compiling and packing", log=Path(log.name)) as step:
                 box.run(
@@ -193,28 +193,20 @@ class FromSourcePackage:
     def _spec(self) -> str:
         return f"{BUILD}/SPECS/{self._distro.kernel_srpm}.spec"
 
-    def _fitting(self, box: Container, log: TextIO) -> Path:
-        """Returns the patch that applies without fuzz to the tree that the spec prepares. The
-        version of an enterprise kernel does not tell which one will."""
+    def _tried(self, box: Container, log: TextIO) -> Path:
+        """Returns the patch of the kernel's version. Raises UserError if there is none, and
+        BuildError unless it applies without fuzz to the tree that the spec prepares: the spec would
+        take some."""
         box.run(self._rpmbuild("-bp", 1), log=log, cwd=BUILD)
         found = box.run(["find", f"{BUILD}/BUILD", "-path", "*/kernel/printk/printk.c"]).output.split()
         if len(found) != 1:
             raise BuildError(f"the spec prepares {len(found)} kernels, not one", Path(log.name))
         (top,) = (name.removesuffix("/kernel/printk/printk.c") for name in found)
-        for era in reversed(series.load()):
-            box.write({era.patch.name: era.patch}, "/tmp")
-            argv = [
-                "patch",
-                "--strip=1",
-                "--fuzz=0",
-                "--force",
-                "--dry-run",
-                f"--input=/tmp/{era.patch.name}",
-            ]
-            if not box.run(argv, log=log, cwd=top, check=False).code:
-                progress.say(f"{self._distro.name}: {era.patch.name} fits")
-                return era.patch
-        raise BuildError("none of the patches applies to this kernel without fuzz", Path(log.name))
+        version = box.run(["make", "--silent", "kernelversion"], cwd=top).output.strip()
+        patch = series.for_version(version).patch
+        box.write({patch.name: patch}, "/tmp")
+        box.run([*series.APPLY, f"/tmp/{patch.name}", "--dry-run"], log=log, cwd=top)
+        return patch
 
     def _rpmbuild(self, stage: str, jobs: int) -> list[str]:
         """Returns the rpmbuild command. Both EL's and Fedora's spec append buildid to the release,

@@ -12,6 +12,9 @@ from panicast_build.core.paths import ROOT
 
 FOLDER = ROOT / "kernel-patch"
 TABLE = FOLDER / "series.toml"
+# How a patch is applied, anywhere; the file's name follows. Without fuzz; with --force nothing is asked,
+# and what was applied already is an error.
+APPLY = ("patch", "--strip=1", "--fuzz=0", "--force", "--input")
 
 
 @dataclass(frozen=True)

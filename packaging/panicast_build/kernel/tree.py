@@ -69,9 +69,7 @@ def prepare(box: Container, source: Source, wanted: Wanted, log: TextIO) -> Prep
     version = box.run(["make", "--silent", "kernelversion"], cwd=TREE, user=USER).output.strip()
     patch = series.for_version(version).patch
     box.write({patch.name: patch}, "/tmp")
-    # With --force nothing is asked, and what was applied already is an error.
-    argv = ["patch", "--strip=1", "--fuzz=0", "--force", f"--input=/tmp/{patch.name}"]
-    box.run(argv, log=log, cwd=TREE, user=USER)
+    box.run([*series.APPLY, f"/tmp/{patch.name}"], log=log, cwd=TREE, user=USER)
     if wanted.key:
         _add_key_and_module(box, wanted.key, log)
     _configure(box, source, wanted, log)

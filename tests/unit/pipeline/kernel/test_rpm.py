@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which patch a source RPM gets."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from panicast_build.core.errors import BuildError, UserError
+from panicast_build.kernel import series
+from panicast_build.kernel.rpm import FromSourcePackage
+
+TOP = "/build/BUILD/kernel-5.14.0-570/linux"
+
+
+class Box:
+    """A container in which a spec has prepared these kernels. It keeps what ran, and where."""
+
+    def __init__(self, version: str, *tops: str) -> None:
+        self.said = {
+            "find": "\n".join(f"{top}/kernel/printk/printk.c" for top in tops),
+            "make": f"{version}\n",
+        }
+        self.written: list[str] = []
+        self.ran: list[tuple[list[str], str]] = []
+
+    def run(self, argv: list[str], cwd: str = "/", **_: Any) -> SimpleNamespace:
+        self.ran.append((argv, cwd))
+        return SimpleNamespace(output=self.said.get(argv[0], ""), code=0)
+
+    def write(self, files: dict[str, object], folder: str) -> None:
+        self.written += [f"{folder}/{name}" for name in files]
+
+
+@pytest.fixture
+def builder() -> Any:
+    made = object.__new__(FromSourcePackage)
+    made._rpmbuild = lambda stage, jobs: ["rpmbuild", stage]  # type: ignore[method-assign]
+    return made
+
+
+@pytest.fixture
+def log() -> Any:
+    made = io.StringIO()
+    made.name = "log"
+    return made
+
+
+@pytest.mark.parametrize("version", ["5.14.0", "6.12.0", "7.3.4"])
+def test_it_is_the_one_that_check_tries_and_must_apply_without_fuzz(
+    version: str, builder: Any, log: Any
+) -> None:
+    box = Box(version, TOP)
+    patch = builder._tried(box, log)
+    assert patch == series.for_version(version).patch
+    argv, where = box.ran[-1]
+    assert where == TOP and argv[0] == "patch" and {"--dry-run", "--fuzz=0"} <= set(argv)
+    assert argv[argv.index("--input") + 1] == f"/tmp/{patch.name}" == box.written[-1]
+
+
+def test_a_version_without_a_patch_is_said(builder: Any, log: Any) -> None:
+    with pytest.raises(UserError, match=r"no kernel patch is for Linux 4\.18\.0"):
+        builder._tried(Box("4.18.0", TOP), log)
+
+
+def test_two_kernels_in_one_package_are_an_error(builder: Any, log: Any) -> None:
+    with pytest.raises(BuildError, match="2 kernels, not one"):
+        builder._tried(Box("5.14.0", TOP, "/build/BUILD/other"), log)
