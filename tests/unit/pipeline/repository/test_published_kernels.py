@@ -73,3 +73,13 @@ def test_nothing_but_the_tests_kernel_is_an_error_that_says_what_to_do(built: Bu
     built("smoke")
     with pytest.raises(UserError, match="no kernel of debian-12 can be published: smoke was built"):
         names()
+
+
+def test_where_no_kernel_was_built_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (paths, dist):
+        monkeypatch.setattr(module, "DIST", tmp_path)
+    with pytest.raises(
+        UserError, match="no kernel of debian-12 can be published: nothing was built"
+    ) as refused:
+        names()
+    assert refused.value.hint == "run: ./inv kernel --distro debian-12 --config distro"

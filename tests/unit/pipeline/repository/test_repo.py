@@ -304,7 +304,7 @@ def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Called:
     program.chmod(0o755)
     needed: list[str] = []
     monkeypatch.setattr(tools, "need", needed.append)
-    monkeypatch.setattr(tools, "find", lambda name: str(program))
+    monkeypatch.setattr(tools, "find", lambda name: str(program) if name in needed else None)
 
     def asked() -> list[str]:
         return [*needed, *(tmp_path / "asked").read_text().splitlines()]
