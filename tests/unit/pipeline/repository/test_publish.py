@@ -123,6 +123,8 @@ def test_each_form_of_an_index_is_found_by_its_hash_too(tmp_path: Path) -> None:
     found = {form.name: form.read_bytes() for form in (path.parent / "by-hash/SHA256").iterdir()}
     forms = [path, path.with_name("Packages.gz"), path.with_name("Packages.xz")]
     assert found == {hashlib.sha256(form.read_bytes()).hexdigest(): form.read_bytes() for form in forms}
+    # The same packages have the same index, whenever it is made.
+    assert forms[1].read_bytes()[4:8] == bytes(4)
     assert (
         gzip.decompress(forms[1].read_bytes()) == lzma.decompress(forms[2].read_bytes()) == path.read_bytes()
     )
@@ -173,3 +175,20 @@ def test_a_package_of_other_files_is_another_package() -> None:
     made = [entry._content(dict(one), distro) for one in contents]
     assert len(set(made)) == len(made)
     assert entry._content(dict(reversed(contents[0].items())), distro) == made[0]
+
+
+@pytest.mark.parametrize("name", ["debian-12", "el9"])
+def test_a_package_of_another_template_is_another_package(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distro = distros.get(name)
+    template = (
+        tmp_path / "packaging/templates" / distro.family / entry.COMPONENTS[distro.family].package / "rules"
+    )
+    template.parent.mkdir(parents=True)
+    monkeypatch.setattr(entry, "ROOT", tmp_path)
+    made = set()
+    for text in ("one", "two"):
+        template.write_text(text)
+        made.add(entry._content({"a": b"x"}, distro))
+    assert len(made) == 2
