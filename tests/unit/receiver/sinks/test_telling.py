@@ -178,6 +178,23 @@ def test_in_the_central_store_the_better_sighting_stays_whichever_came_first(bet
 
 
 @pytest.mark.parametrize(
+    ("better", "worse"), [(SEALED_CUT, FORGED_WHOLE), (WHOLE, CUT), (CUT, LESS), (SEALED_CUT, WHOLE)]
+)
+def test_of_two_sightings_in_a_batch_the_better_one_comes_first(better, worse):
+    """Of each identity PostgreSQL's DISTINCT ON takes the first row, in the order that is asked for."""
+    begin, end = central.MERGE.index("SELECT"), central.MERGE.index("ON CONFLICT")
+    select = central.MERGE[begin:end].replace("DISTINCT ON (identity) ", "")
+    for sightings in ((better, worse), (worse, better)):
+        with contextlib.closing(sqlite3.connect(":memory:")) as db:
+            db.row_factory = sqlite3.Row
+            db.execute(f"CREATE TABLE staging ({', '.join(central.COLUMNS)})")
+            columns = ("identity", "sealed", "complete", "known", "text")
+            for values in sightings:
+                db.execute(f"INSERT INTO staging ({', '.join(columns)}) VALUES ('i', ?, ?, ?, ?)", values)
+            assert db.execute(select).fetchone()["text"] == better[3]
+
+
+@pytest.mark.parametrize(
     ("name", "good"),
     [
         ("log.example.org", True),
