@@ -64,6 +64,7 @@ ALSO = {
     "core": ("test_trusted.py",),
     "targets": ("test_trusted.py", "release", "build", "test_tasks.py"),
     "repository": ("test_trusted.py",),
+    "release": ("test_trusted.py",),
 }
 #: What mutmut writes of a mutant with which all tests pass, or which no test comes to; of one not tried; and
 #: of one that mypy refuses.

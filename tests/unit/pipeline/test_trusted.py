@@ -266,6 +266,8 @@ def test_packages_that_are_not_as_built_are_not_released(top: Path, tmp_path: Pa
         return sorted(path.name for path in (folder / "debian-12").iterdir())
 
     assert "one.deb" in collected()
+    notes = (folder / "release-notes.md").read_text()
+    assert notes.startswith(f"# panicast {version}\n\n- ") and "\n- debian-12: " in notes
     # The sums of what was built are not those of what is released.
     assert (top / "debian-12" / dist.SUMS).exists() and dist.SUMS not in collected()
     stated = json.loads((top / "debian-12/metadata.json").read_text())

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from base64 import b64decode
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -114,7 +116,19 @@ def test_the_parts_list_names_each_package_and_what_it_bundles(folder: Path) -> 
     assert any(part.get("components") for part in found.values())
 
 
-def test_provenance_says_what_was_made_of_what(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine that is not set to UTC."""
+    with monkeypatch.context() as changed:
+        changed.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+def test_provenance_says_what_was_made_of_what(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, zone: None
+) -> None:
     def read(target: str) -> dict[str, Any]:
         number = ["debian-12", "el8", "el8/modules"].index(target)
         base = {"layer": f"sha256:{number}{number}", "other": "x"}
@@ -164,6 +178,7 @@ def test_a_release_is_stated_and_its_sums_are_signed(folder: Path, monkeypatch: 
     built = folder.parent / "built"
     (built / "repo/current").mkdir(parents=True)
     (built / "repo/current/x.deb").write_text("x")
+    (built / "repo/deb").symlink_to("current")
     for name, package in FILES.items():
         if name.endswith(".rpm"):
             (built / "repo/current" / Path(name).name).write_text(f"{package} signed")
@@ -191,8 +206,13 @@ def test_a_release_is_stated_and_its_sums_are_signed(folder: Path, monkeypatch: 
     assert said["predicate"]["buildDefinition"]["resolvedDependencies"][0]["digest"]["gitCommit"] == "c0ffee"
     made = datetime.fromisoformat(said["predicate"]["runDetails"]["metadata"]["finishedOn"])
     assert before.replace(microsecond=0) <= made <= datetime.now(UTC)
-    parts = json.loads((folder / statements.SBOM).read_text())["components"]
-    assert {part["bom-ref"] for part in parts} == {name for name, package in FILES.items() if package}
+    # A folder that is served has links, not everything twice.
+    assert (folder / "repo/deb").is_symlink()
+    bom = json.loads((folder / statements.SBOM).read_text())
+    assert before <= datetime.fromisoformat(bom["metadata"]["timestamp"]) <= datetime.now(UTC)
+    assert {part["bom-ref"] for part in bom["components"]} == {
+        name for name, package in FILES.items() if package
+    }
 
 
 def test_an_older_version_is_refused(tree: Path) -> None:  # noqa: F811
