@@ -21,7 +21,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 from panicast_build.core import tools
 from panicast_build.core.paths import LOGS
 from panicast_receiver import orders
-from panicast_receiver.db import schema
+from panicast_receiver.db import labels, schema
+from panicast_receiver.records.labels import parse
 
 from ..unit.receiver.conftest import PATIENCE_S, VECTORS, Receiver
 from ..unit.receiver.web.website import Website, fill, website
@@ -312,4 +313,43 @@ def test_a_group_is_worked_on(page: Browser, tmp_path: Path) -> None:
             page.look(scheme, width)
             page.get(address)
             look_at(page, "group", scheme, width)
+        assert page.complaints() == []
+
+
+def test_a_window_is_started_and_ended(page: Browser, tmp_path: Path) -> None:
+    """Maintenance of hosts by a label; without JavaScript, and readable as the other pages are."""
+    state, token = tmp_path / "state", tmp_path / "token"
+    fill(state)
+    token.touch(0o600)
+    token.write_text(TOKEN)
+    with contextlib.closing(schema.open_writer(state / schema.FILE_NAME)) as db:
+        labels.put(db, parse("db-* owner='data base team'\ndb-03* rack=r12\nweb-* owner=web\n", "labels"))
+    with contextlib.ExitStack() as stack:
+        stack.callback(orders.begin(state / schema.FILE_NAME))
+        site = stack.enter_context(website(state, "--web-token-file", str(token)))
+        page.scripts(on=False)
+        page.get(f"{site.url}hosts")
+        page.find_element(By.NAME, "token").send_keys(TOKEN, Keys.ENTER)
+        page.wait(lambda: page.texts("h1") == ["Hosts"])
+        page.find_element(By.LINK_TEXT, "owner=data base team").click()
+        page.wait(lambda: len(page.texts("tbody tr")) == 2)
+        page.find_element(By.PARTIAL_LINK_TEXT, "maintenance").click()
+        page.wait(lambda: page.texts("h1") == ["Maintenance"])
+        page.find_element(By.NAME, "hosts").send_keys("rack=r12 web-*")
+        page.find_element(By.NAME, "until").send_keys("4h")
+        page.find_element(By.NAME, "by").send_keys("Ann")
+        page.find_element(By.NAME, "note").send_keys("new switches", Keys.TAB, Keys.ENTER)
+        page.wait(lambda: page.texts("tbody .tag") == ["now"])
+        assert "new switches" in page.texts("tbody tr")[0]
+        page.scripts(on=True)
+        shown = {"maintenance": "maintenance", "labels": "hosts", "maintained": "host?host=db-03.example.net"}
+        for scheme, width in [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]:
+            page.look(scheme, width)
+            for name, path in shown.items():
+                page.get(f"{site.url}{path}")
+                look_at(page, name, scheme, width)
+        assert "rack=r12" in page.texts(".same .tag")
+        page.get(f"{site.url}maintenance")
+        page.find_element(By.CSS_SELECTOR, "tbody button").click()
+        page.wait(lambda: not page.texts("tbody tr"))
         assert page.complaints() == []

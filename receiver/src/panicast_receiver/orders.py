@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How the page has a group changed: it writes nothing itself, so it asks the service, by a socket beside
-the database.
+"""How the page has groups and maintenance windows changed: it writes nothing itself, so it asks the
+service, by a socket beside the database.
 
 The service takes orders from its own user, from root and from the page's user, whom the kernel
 names; from nobody else, whatever the socket's mode. An order and its answer are one message each.
@@ -16,19 +16,25 @@ import socket
 import sqlite3
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable, Union
 
-from .db import groups, schema
+from .db import groups, maintenance, schema
 from .db.writing import transaction
 from .errors import NotFoundError, ReceiverError, UsageError
 from .log import logger
 from .text import escape
 from .threads import name_thread
 
+Order = Union[groups.Order, maintenance.Order]
 FILE_NAME = "orders.sock"
+#: What can be ordered, by the name that it has on the way.
+_KINDS: Mapping[str, tuple[Callable[..., Order], Callable[[sqlite3.Connection, Any], int | None]]] = {
+    "group": (groups.Order, groups.change),
+    "maintenance": (maintenance.Order, maintenance.change),
+}
 #: The page's user, as the packages make it.
 _PAGE = "panicast-web"
 #: Bytes of an order, and seconds for which each side waits for the other.
@@ -38,13 +44,15 @@ _PEER = struct.Struct("=iII")
 _WRONG = {one.__name__: one for one in (UsageError, NotFoundError, ReceiverError)}
 
 
-def give(state_dir: Path, order: groups.Order) -> None:
-    """Have the service do this. Raises ReceiverError."""
+def give(state_dir: Path, order: Order) -> int | None:
+    """Have the service do this; return the number of the window that it is about, if it is. Raises
+    ReceiverError."""
+    kind = "group" if isinstance(order, groups.Order) else "maintenance"
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock, name_in(state_dir) as name:
             sock.settimeout(_PATIENCE_S)
             sock.connect(name)
-            sock.send(json.dumps(order).encode())
+            sock.send(json.dumps([kind, *order]).encode())
             answer = json.loads(sock.recv(_LONGEST) or b"{}")
     except (OSError, ValueError) as error:
         raise ReceiverError(
@@ -52,8 +60,10 @@ def give(state_dir: Path, order: groups.Order) -> None:
             f"{getattr(error, 'strerror', None) or error}; does panicast-receiver.service run?"
         ) from error
     if answer.get("wrong") != "":
-        kind = _WRONG.get(str(answer.get("wrong")), ReceiverError)
-        raise kind(str(answer.get("text", "the receiver did not answer; look at its log")))
+        wrong = _WRONG.get(str(answer.get("wrong")), ReceiverError)
+        raise wrong(str(answer.get("text", "the receiver did not answer; look at its log")))
+    done: int | None = answer.get("done")
+    return done
 
 
 def begin(path: Path) -> Callable[[], None]:
@@ -62,7 +72,7 @@ def begin(path: Path) -> Callable[[], None]:
     try:
         office = _Office(path)
     except OSError as error:
-        logger.warning("the page cannot change groups: %s in %s", error.strerror, path.parent)
+        logger.warning("the page cannot change anything: %s in %s", error.strerror, path.parent)
         return lambda: None
     office.start()
     return office.stop
@@ -112,29 +122,32 @@ class _Office(threading.Thread):
         # Read in any case: who is refused is to read why.
         asked = peer.recv(_LONGEST)
         if user not in self._allowed:
-            logger.warning("orders: user %d may not change groups; only the page may", user)
-            peer.send(_answer(ReceiverError("you may not change groups here; use the page or the command")))
+            logger.warning("orders: user %d may not change anything; only the page may", user)
+            peer.send(_answer(ReceiverError("you may not change anything here; use the page or the command")))
             return
         try:
-            self._do(groups.Order(*map(str, json.loads(asked))))
+            kind, *parts = json.loads(asked)
+            made, change = _KINDS[kind]
+            done = self._do(made(*map(str, parts)), change)
         except ReceiverError as error:
             peer.send(_answer(error))
         except sqlite3.Error as error:
             peer.send(_answer(schema.failure(error, self._path)))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, KeyError):
             peer.send(_answer(UsageError("that is no order")))
         else:
-            peer.send(_answer(None))
+            peer.send(json.dumps({"wrong": "", "done": done}).encode())
 
-    def _do(self, order: groups.Order) -> None:
+    def _do(self, order: Order, change: Callable[[sqlite3.Connection, Any], int | None]) -> int | None:
         with closing(schema.open_writer(self._path)) as db, transaction(db):
-            groups.change(db, order)
-        logger.info("%s", escape(f"group {order.signature}: {order.action} {order.detail} by {order.by}"))
+            done = change(db, order)
+        logger.info("%s", escape(order.line))
+        return done
 
 
-def _answer(error: ReceiverError | None) -> bytes:
+def _answer(error: ReceiverError) -> bytes:
     kind = type(error).__name__ if type(error) in _WRONG.values() else ReceiverError.__name__
-    return json.dumps({"wrong": kind if error else "", "text": str(error)}).encode()
+    return json.dumps({"wrong": kind, "text": str(error)}).encode()
 
 
 def _allowed(folder: Path) -> frozenset[int]:

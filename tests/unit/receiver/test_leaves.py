@@ -20,10 +20,13 @@ from prometheus_client.parser import text_string_to_metric_families
 import panicast_receiver
 from panicast_receiver import log, sinks
 from panicast_receiver.cli import main as command_line
+from panicast_receiver.db import labels, maintenance, schema
 from panicast_receiver.db.boots import Ages
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
+from panicast_receiver.db.writing import transaction
 from panicast_receiver.records import present
+from panicast_receiver.records.labels import parse
 from panicast_receiver.service import committer
 from panicast_receiver.sinks import Notice, archive, broker, central, journal, loki, otlp, syslog, webhook
 from panicast_receiver.sinks.hook import variables
@@ -62,6 +65,11 @@ def state(tmp_path_factory):
             one = record(kind, "", number, 1, number, said)
             store.write([replace(one, header_host=HOSTILE, metadata=metadata.encode())])
     explain(folder)
+    with closing(schema.open_writer(folder / schema.FILE_NAME)) as db:
+        labels.put(db, parse("* rack=<u>x</u>$(id)", "f"))
+        with transaction(db):
+            order = maintenance.Order("start", "", "* rack=<u>x</u>*", "", "4h", IN_LINE, "<u>x</u>", "")
+            maintenance.change(db, order)
     return folder
 
 
@@ -188,6 +196,7 @@ COMMANDS = {
     "export": [["export", "{tmp}"]],
     "prune": [["prune", "--per-host", "5"]],
     "retire": [["retire", "*", "--dry-run"]],
+    "maintenance": [["maintenance"], ["maintenance", "--json"], ["maintenance", "start", "*", "--until=4h"]],
     "regroup": [["regroup"]],
 }
 #: Say nothing of a record, or no more than those: follow prints the lines of list, drill sends one.
@@ -263,6 +272,7 @@ PATHS = {
     "/hosts": is_page,
     "/host?host={host}": is_page,
     "/kernels": is_page,
+    "/maintenance": is_page,
     "/login": is_page,
     "/login/provider": None,
     "/login/done": None,
@@ -274,6 +284,8 @@ PATHS = {
     "/api/v1/groups": is_json,
     "/api/v1/groups/{group}": is_json,
     "/api/v1/hosts": is_json,
+    "/api/v1/maintenance": is_json,
+    "/api/v1/maintenance/{number}": None,
     "/api/v1/events": None,
     "/openapi.json": is_json,
     "/metrics": is_metrics,
@@ -315,7 +327,7 @@ def test_every_path_of_the_page_is_listed(state):
 WAYS = {"print", "Popen", "sendto", "sendall", "write_text", "write_bytes", "execv", "execvp"}
 WHO = {
     "alerts": {"courier"},
-    "cli": {"check", "commands", "doctor", "main", "operations", "regroup"},
+    "cli": {"check", "commands", "doctor", "main", "maintenance", "operations", "regroup"},
     "db": {"damage"},
     "meaning": {"process"},
     "sinks": {"confined", "hook", "journal", "syslog"},

@@ -168,6 +168,7 @@ def summary(alerts: Sequence[Alert], when: str) -> Alert:
         **worst,
         "about": "many",
         **dict.fromkeys(("signature", "host", "kernel"), ""),
+        "labels": {},
         "line": shorten(f"{len(alerts)} alerts {when}: {said}; such as {worst['line']}", 700),
         "more": more + [f"… and {len(alerts) - _MOST} more"] * (len(alerts) > _MOST),
     }
@@ -183,6 +184,7 @@ def made_up(kind: str = "first") -> Alert:
         "title": "this is a test of panicast's alerts",
         "signature": "0" * 12,
         "host": "alert-test",
+        "labels": {},
         "kernel": "6.12.118",
         "records": 1,
         "hosts": 1,

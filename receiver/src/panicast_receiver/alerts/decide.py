@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from ..db import groups, keys, numbers, schema
+from ..db import groups, keys, maintenance, numbers, schema
 from ..db.boots import Ages
 from ..db.reader import Reader
 from ..db.writing import transaction
@@ -67,11 +67,15 @@ class Alerts:
         if group is None:
             return []
         records, hosts = group
-        kernel = record["release"] or (record["crash"] or {}).get("kernel", "")
+        facts = {**_facts(record), "records": records, "hosts": hosts}
+        if record["maintenance"]:
+            return self._planned(db, record, facts, now_ns)
         found = []
-        level, known = len(str(records)) - 1, _told(db, "group", signature)
+        kernel, level = facts["kernel"], len(str(records)) - 1
+        known, held = _told(db, "group", signature), _told(db, "held", signature)
         new_kernel = _once(db, "kernel", f"{signature} {kernel}"[:_LONGEST], now_ns) if kernel else False
-        if record["regression"] and _once(db, "regression", record["identity"], now_ns):
+        if held or (record["regression"] and _once(db, "regression", record["identity"], now_ns)):
+            db.execute("DELETE FROM told WHERE kind = 'held' AND about = ?", (signature,))
             found.append("regression")
         elif known is None:
             found.append("first")
@@ -83,23 +87,23 @@ class Alerts:
             _remember(db, "group", signature, level, now_ns)
         if self._again_and_again(db, record["host"], now_ns):
             found.append("host")
-        facts = {
-            "severity": ALERT_SEVERITIES.get(record["type"], "info"),
-            "type": record["type"],
-            "title": shorten(record["title"], _LONGEST),
-            "signature": signature,
-            "host": shorten(record["host"], _LONGEST),
-            "kernel": shorten(kernel, _LONGEST),
-            "records": records,
-            "hosts": hosts,
-            "state": record["group_state"],
-            "record": record["id"],
-        }
         return [
             {**facts, "kind": kind, "about": facts["host"] if kind == "host" else signature}
             for kind in found
             if record["group_state"] != "muted"
         ]
+
+    def _planned(
+        self, db: sqlite3.Connection, record: Mapping[str, Any], facts: dict[str, Any], now_ns: int
+    ) -> list[dict[str, Any]]:
+        """Return what is told of a crash in a maintenance window: once for each group, for the digest.
+        It is not known by that: the first one outside is told as if there was none before."""
+        signature = record["signature"]
+        if record["regression"]:
+            _remember(db, "held", signature, 1, now_ns)
+        if not _once(db, "maintenance", f"{signature} {record['maintenance']}", now_ns):
+            return []
+        return [{**facts, "kind": "maintenance", "about": signature}]
 
     def _again_and_again(self, db: sqlite3.Connection, host: str, now_ns: int) -> bool:
         rules = self.rules
@@ -109,12 +113,33 @@ class Alerts:
             return False
         order = f"ORDER BY number DESC LIMIT {2 * rules.host_crashes + 8}"
         source = keys.either("host = ?1 AND number >= ?2", order)
-        sql = f"SELECT count(DISTINCT coalesce(boot_id, identity)) FROM {source} WHERE type = 'panic'"
+        # What it did while somebody worked on it says nothing of it.
+        planned = maintenance.OF.format(table="records", at="records.received_ns")
+        sql = (
+            f"SELECT count(DISTINCT coalesce(boot_id, identity)) FROM {source} "
+            f"WHERE type = 'panic' AND {planned} IS NULL"
+        )
         (crashes,) = db.execute(sql, (host, numbers.since(now_ns - window_ns))).fetchone()
         if crashes < rules.host_crashes:
             return False
         _remember(db, "host", host, crashes, now_ns)
         return True
+
+
+def _facts(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is told of a record, within bounds."""
+    kernel = record["release"] or (record["crash"] or {}).get("kernel", "")
+    return {
+        "severity": ALERT_SEVERITIES.get(record["type"], "info"),
+        "type": record["type"],
+        "title": shorten(record["title"], _LONGEST),
+        "signature": record["signature"],
+        "host": shorten(record["host"], _LONGEST),
+        "labels": record["labels"],
+        "kernel": shorten(kernel, _LONGEST),
+        "state": record["group_state"],
+        "record": record["id"],
+    }
 
 
 def begin(db: sqlite3.Connection, now_ns: int) -> None:
@@ -141,19 +166,22 @@ def prune(db: sqlite3.Connection, now_ns: int) -> None:
     before_ns = now_ns - _KEPT_DAYS * 24 * _HOUR_NS
     db.execute("DELETE FROM alerts WHERE at_ns < ?", (before_ns,))
     db.execute(
-        "DELETE FROM told WHERE at_ns < ? AND (kind IN ('regression', 'host') OR kind IN ('group', 'kernel') "
+        "DELETE FROM told WHERE at_ns < ? AND (kind IN ('regression', 'host', 'held', 'maintenance') "
+        "OR kind IN ('group', 'kernel') "
         f"AND substr(about, 1, {groups.SIGNATURE}) NOT IN (SELECT signature FROM groups))",
         (before_ns,),
     )
 
 
 def look_for_silent(rules: Rules, state_dir: Path, ages: Ages) -> None:
-    """Write an alert if many hosts are silent, and again when they are twice as many."""
+    """Write an alert if many hosts are silent, and again when they are twice as many. Those in a
+    maintenance window do not count."""
     now_ns = time.time_ns()
     with closing(Reader(state_dir)) as reader:
         states = reader.host_states(ages, now_ns)
-        silent = states.get("silent", 0)
-        named = [one["host"] for one in reader.hosts(ages, now_ns, "silent", limit=3)] if silent else []
+        silent = states.get("silent", 0) - reader.maintained(ages, now_ns).get("silent", 0)
+        found = reader.hosts(ages, now_ns, "silent", limit=3, maintenance=False) if silent else []
+        named = [one["host"] for one in found]
     with closing(schema.open_writer(state_dir / schema.FILE_NAME)) as db, transaction(db):
         told = _told(db, "silent", "") or (0, 0)
         if silent < max(rules.silent_hosts, 2 * told[0]):
@@ -170,6 +198,7 @@ def look_for_silent(rules: Rules, state_dir: Path, ages: Ages) -> None:
             "type": "",
             "title": shorten(f"{silent:,} of {heard:,} hosts are silent: {names}", _LONGEST),
             **dict.fromkeys(("signature", "host", "kernel", "state", "record"), ""),
+            "labels": {},
             "records": 0,
             "hosts": silent,
         }

@@ -11,6 +11,7 @@ from email.policy import SMTP
 from typing import Any, Callable, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
+from ..records.labels import shown
 from ..text import escape, shorten
 from .rules import Target
 
@@ -48,7 +49,10 @@ def _alertmanager(alert: Alert, target: Target, secrets: Secrets) -> Told:
     labels |= {name: escape(alert[name]) for name in ("kind", "signature", "type") if alert[name]}
     labels |= {"host": escape(alert["host"])} if alert["kind"] == "host" else {}
     labels |= {"kernel": escape(alert["kernel"])} if alert["kind"] == "kernel" else {}
+    if alert["kind"] == "host":
+        labels = {**alert["labels"], **labels}
     notes = {"summary": alert["line"], "description": escape(alert["title"])}
+    notes |= {"labels": shown(alert["labels"])} if alert["labels"] else {}
     return _json(secrets.url, [{"labels": labels, "annotations": notes, "startsAt": alert["at"]}])
 
 
@@ -69,7 +73,8 @@ def _filled(part: Any, alert: Alert) -> Any:
     whole = re.fullmatch(r"\{(\w+)\}", part)
     if whole and whole[1] in alert:
         return alert[whole[1]]
-    return re.sub(r"\{(\w+)\}", lambda match: str(alert.get(match[1], match[0])), part)
+    facts = {**alert, "labels": shown(alert["labels"])}
+    return re.sub(r"\{(\w+)\}", lambda match: str(facts.get(match[1], match[0])), part)
 
 
 def _slack(alert: Alert, target: Target, secrets: Secrets) -> Told:
@@ -95,6 +100,7 @@ def _pagerduty(alert: Alert, target: Target, secrets: Secrets) -> Told:
             "custom_details": {
                 **{name: escape(alert[name]) for name in (*_LABELS, "record")},
                 **{name: alert[name] for name in ("records", "hosts")},
+                **({"labels": shown(alert["labels"])} if alert["labels"] else {}),
                 **({"more": "\n".join(alert["more"])} if "more" in alert else {}),
             },
         },
@@ -123,6 +129,7 @@ def _mail(alert: Alert, target: Target, secrets: Secrets) -> Told:
     # So that no holiday answers.
     mail["Auto-Submitted"] = "auto-generated"
     facts = [f"{name + ':':<10} {escape(str(alert[name]))}" for name in (*_LABELS, "record") if alert[name]]
+    facts += [f"labels:    {shown(alert['labels'])}"] if alert["labels"] else []
     mail.set_content("\n".join([alert["line"], *alert.get("more", ()), "", *facts, ""]))
     return Told("", mail.as_bytes(), {})
 

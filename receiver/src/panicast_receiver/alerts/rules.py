@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
 from ..errors import UsageError
+from ..records.labels import fit, split
 from ..secretfile import place, read_line
 from ..settings.kinds import absolute, web_address
 from ..settings.nearest import suggestion
@@ -28,7 +29,10 @@ KINDS: Mapping[str, str] = {
     "host": "a host crashes again and again",
     "kernel": "a crash on a kernel that did not have it",
     "tenfold": "a crash ten times as often",
+    "maintenance": "a crash in maintenance",
 }
+#: What is told at once where a target does not say so.
+_AT_ONCE = tuple(kind for kind in KINDS if kind != "maintenance")
 SEVERITIES = ("critical", "warning", "info")
 _TYPES = ("panic", "oops")
 #: What a target may be told in, see formats.py, and what it cannot do without there.
@@ -55,10 +59,11 @@ class Target(NamedTuple):
     sender: str = "panicast"
     sendmail: str = "/usr/sbin/sendmail"
     template: str = ""
-    on: Sequence[str] = tuple(KINDS)
+    on: Sequence[str] = _AT_ONCE
     severities: Sequence[str] = ()
     types: Sequence[str] = ()
     hosts: Sequence[str] = ()
+    labels: Sequence[str] = ()
     digest_hours: float = 0.0
 
     def wants(self, alert: Mapping[str, Any]) -> bool:
@@ -67,6 +72,7 @@ class Target(NamedTuple):
             (not self.severities or alert["severity"] in self.severities)
             and (not self.types or alert["type"] in self.types or not alert["type"])
             and (not self.hosts or matches(alert["host"], self.hosts) or not alert["host"])
+            and (fit(alert["labels"], self.labels) or not alert["host"])
         )
 
 
@@ -134,6 +140,7 @@ _OF_TARGET: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "severities": (f"an array of {', '.join(SEVERITIES)}", _words(*SEVERITIES)),
     "types": (f"an array of {', '.join(_TYPES)}", _words(*_TYPES)),
     "hosts": ("an array of patterns", _texts),
+    "labels": ("an array of NAME=PATTERN", lambda value: _texts(value) and all(map(_passes(split), value))),
     "digest_hours": ("a number of hours", _number),
 }
 

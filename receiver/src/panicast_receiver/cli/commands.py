@@ -66,9 +66,10 @@ def groups(state_dir: Path, query: Query, as_json: bool) -> int:
     return _show(found, present.groups_table, "no crashes", as_json)
 
 
-def hosts(state_dir: Path, ages: Ages, state: str | None, as_json: bool) -> int:
-    """Print the hosts as a table or a JSON array; ``state`` keeps only those in one state."""
-    found = Reader(state_dir).hosts(ages, time.time_ns(), state)
+def hosts(state_dir: Path, ages: Ages, state: str | None, words: Sequence[str], as_json: bool) -> int:
+    """Print the hosts as a table or a JSON array; ``state`` keeps only those in one state, ``words``
+    those that have them, see Reader.hosts()."""
+    found = Reader(state_dir).hosts(ages, time.time_ns(), state, words)
     return _show(found, present.hosts_table, "no hosts", as_json)
 
 

@@ -15,21 +15,22 @@ from typing import Any
 
 from .. import web
 from ..capture import sockets
+from ..db import maintenance as windows
 from ..db import schema, search
 from ..db.boots import STATES, Ages
 from ..db.groups import ACTIONS
 from ..db.groups import STATES as GROUP_STATES
 from ..db.reader import Query
-from ..errors import ReceiverError
+from ..errors import ReceiverError, UsageError
 from ..service import supervisor
-from ..settings import CONFIG_FILE, SERVE, SETTINGS, from_flag, load
+from ..settings import CONFIG_FILE, SERVE, SETTINGS, Settings, from_flag, load
 from ..settings.kinds import Setting, Value
 from ..settings.web import WEB
 from ..sinks.choice import libraries
 from ..text import escape, parse_when
 from ..web.tokens import ROLES
 from ..wire.v1 import TYPES
-from . import alerts, check, commands, doctor, group, health, operations, regroup, tokens
+from . import alerts, check, commands, doctor, group, health, maintenance, operations, regroup, tokens
 from .parser import Parser, parse
 
 _EXIT_CODES = "exit codes: 0 done, 1 failed or not found, 2 wrong flag, setting or configuration file"
@@ -50,6 +51,15 @@ def parse_since(text: str) -> int:
 def _search(text: str) -> str:
     try:
         search.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def _search_hosts(text: str) -> str:
+    try:
+        for word in search.words_of(text):
+            search.label_of(word)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text
@@ -212,11 +222,20 @@ def build_parser() -> Parser:
         "hosts",
         "list the hosts with their state: armed, said goodbye, panicked, silent or retired",
         "  panicast-receiver hosts --state silent\n"
+        "  panicast-receiver hosts --search label:rack=r12\n"
         "  panicast-receiver hosts --json | jq -r '.[] | [.host, .state] | @tsv'\n",
         readers,
     )
     hosts.add_argument("--json", action="store_true", help="a JSON array, see docs/receiver.md")
     hosts.add_argument("--state", choices=STATES, help="only hosts in this state")
+    hosts.add_argument(
+        "--search",
+        metavar="WORDS",
+        type=_search_hosts,
+        default="",
+        help="only hosts with these words in their name, kernel or address, or with a label: "
+        "label:rack=r12, label:rack, -label:role=test",
+    )
     show = command(
         "show",
         "show one record",
@@ -371,6 +390,41 @@ def build_parser() -> Parser:
     )
     retire.add_argument("--undo", action="store_true", help="say that they are not gone")
     retire.add_argument("--dry-run", action="store_true", help="only say which hosts that would be")
+    planned = command(
+        "maintenance",
+        "list, start or end maintenance windows: nobody is alerted of hosts in one",
+        "  panicast-receiver maintenance start 'db-*' rack=r12 --until 4h --note 'new switches'\n"
+        "  panicast-receiver maintenance list --all\n"
+        "  panicast-receiver maintenance end 3\n",
+        readers,
+    )
+    planned.add_argument(
+        "action",
+        metavar="ACTION",
+        nargs="?",
+        choices=("list", *windows.ACTIONS),
+        default="list",
+        help="; ".join(f"{name}: {text}" for name, text in {"list": "show them", **windows.ACTIONS}.items()),
+    )
+    planned.add_argument(
+        "what",
+        metavar="HOST|NUMBER",
+        nargs="*",
+        help="start: hosts' names, in which * and ? stand for other characters, and labels "
+        "(NAME=VALUE); a host that one of them fits is in it. end: the window's number",
+    )
+    planned.add_argument(
+        "--from",
+        dest="begin",
+        metavar="WHEN",
+        default="",
+        help="when it begins: 2h (from now), or 2026-12-24T08:00 (UTC; default: now)",
+    )
+    planned.add_argument("--until", metavar="WHEN", default="", help="when it ends, said in the same way")
+    planned.add_argument("--note", metavar="TEXT", default="", help="why, for others")
+    planned.add_argument("--by", metavar="NAME", default="", help="who you are (default: your user name)")
+    planned.add_argument("--all", action="store_true", help="list those that are over, too")
+    planned.add_argument("--json", action="store_true", help="a JSON array, see docs/receiver.md")
     token = command(
         "token",
         "make, list and revoke named tokens of the web page",
@@ -388,7 +442,10 @@ def build_parser() -> Parser:
     )
     token.add_argument("name", metavar="NAME", nargs="?", default="", help="whose token it is")
     token.add_argument(
-        "--role", choices=ROLES, default="read", help="read, or operate: change states of groups, too (read)"
+        "--role",
+        choices=ROLES,
+        default="read",
+        help="read, or operate: change groups and maintenance windows, too (read)",
     )
     token.add_argument(
         "--until", metavar="DATE", default="never", help="the day on which it ends, at midnight UTC (never)"
@@ -474,6 +531,8 @@ def _run(args: argparse.Namespace) -> int:
     if args.command == "group" and args.action:
         path = settings.state_path(writing=True)
         return group.change(path, args.signature, args.action, args.detail, args.note, args.by)
+    if args.command == "maintenance":
+        return _maintain(settings, args)
     if args.command in ("prune", "retire", "import", "resend", "restore", "recover", "regroup"):
         state_dir = settings.state_path(writing=True)
         with schema.explained(state_dir / schema.FILE_NAME):
@@ -493,7 +552,11 @@ def _run(args: argparse.Namespace) -> int:
         return commands.sinks(state_dir, as_json=args.json)
     if args.command == "hosts":
         return commands.hosts(
-            state_dir, Ages(settings.silent_s, settings.retire_days), args.state, as_json=args.json
+            state_dir,
+            Ages(settings.silent_s, settings.retire_days),
+            args.state,
+            search.words_of(args.search),
+            as_json=args.json,
         )
     query = Query(
         type=args.type,
@@ -513,6 +576,20 @@ def _run(args: argparse.Namespace) -> int:
     if args.command == "follow":
         return commands.follow(state_dir, query, as_json=args.json)
     return commands.export(state_dir, query, args.dir)
+
+
+def _maintain(settings: Settings, args: argparse.Namespace) -> int:
+    """List, start or end maintenance windows."""
+    if args.action == "list":
+        if args.what:
+            raise UsageError("list takes no hosts; `panicast-receiver hosts` shows who is in maintenance")
+        return maintenance.show(settings.state_path(writing=False), args.all, as_json=args.json)
+    words, start = " ".join(args.what), args.action == "start"
+    hosts, number = (words, "") if start else ("", words)
+    by = args.by or group.whoever()
+    order = windows.Order(args.action, number, hosts, args.begin, args.until, args.note, by, "command")
+    ages = Ages(settings.silent_s, settings.retire_days)
+    return maintenance.change(settings.state_path(writing=True), ages, order)
 
 
 def _write(args: argparse.Namespace, state_dir: Path) -> int:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from ..records.record import Record
 from ..text import iso_time, matches
 from ..wire.v1 import FLAG_SEALED, HOST_BYTES, STATE_TYPES
-from . import belief, greetings
+from . import belief, greetings, labels
 
 #: current: whether a boot is what its host is shown as: the newest, or one of another machine with that
 #: name, heard after the newest began. The others are old boots, of which there are many.
@@ -134,6 +134,7 @@ def note(db: sqlite3.Connection, record: Record, host: str) -> None:
         columns, marks = ", ".join(noted), ", ".join("?" * len(noted))
         sql = f"INSERT INTO boots (boot_id, host, {columns}) VALUES (?, ?, {marks})"
         db.execute(sql, (record.boot_id, host, *noted.values()))
+        labels.settle(db, host)
     else:
         # SQLite writes an index again for each column that is set, whether it changes or not.
         new = {name: value for name, value in noted.items() if row[name] != value}
@@ -230,6 +231,7 @@ def forget(db: sqlite3.Connection, gone: Iterable[sqlite3.Row]) -> None:
         db.execute("DELETE FROM boots WHERE boot_id = ? AND host = ?", (row["boot_id"], row["host"]))
         greetings.forget(db, row["boot_id"], row["host"], row["sealed"])
         _settle(db, row["host"])
+        labels.leave(db, row["host"])
 
 
 def with_names(db: sqlite3.Connection, patterns: Sequence[str]) -> list[str]:
@@ -244,7 +246,8 @@ def retire(db: sqlite3.Connection, host: str, at_ns: int | None) -> None:
 
 
 def show(row: sqlite3.Row) -> dict[str, Any]:
-    """Return the object that ``hosts --json`` prints of a boot, a row with its state as ``shown``."""
+    """Return the object that ``hosts --json`` prints of a boot, a row with its state as ``shown``, its
+    ``labels`` as JSON and the number of its window as ``maintenance``."""
     return {
         "host": row["host"],
         "state": row["shown"],
@@ -257,6 +260,8 @@ def show(row: sqlite3.Row) -> dict[str, Any]:
         "ip": row["source_ip"],
         "boot_id": row["boot_id"].hex(),
         "sealed": bool(row["sealed"]),
+        "labels": json.loads(row["labels"]),
+        "maintenance": row["maintenance"],
     }
 
 

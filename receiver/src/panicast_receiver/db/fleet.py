@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any, Callable
 
-from . import boots
+from . import boots, labels, maintenance
 
 Ask = Callable[[str, list[Any]], Iterator[sqlite3.Row]]
 #: Kernels, and boots of a host, that are told of: a host may make up any number.
@@ -35,7 +35,8 @@ def boots_of(ask: Ask, host: str, ages: boots.Ages, now_ns: int) -> list[dict[st
     """Return the boots of a host as ``hosts --json`` prints them, and whether each is ``current``; the
     newest first."""
     sql = (
-        f"SELECT *, {boots.SHOWN} AS shown FROM boots WHERE host = ? "
+        f"SELECT *, {boots.SHOWN} AS shown, {labels.OF.format('boots')} AS labels, "
+        f"{maintenance.OF.format(table='boots', at=int(now_ns))} AS maintenance FROM boots WHERE host = ? "
         f"ORDER BY current DESC, last_ns DESC LIMIT {MOST_BOOTS}"
     )
     rows = ask(sql, [*ages.values(now_ns), host])

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any, Callable
 
-from . import boots, crashes, numbers
+from . import boots, crashes, maintenance, numbers
 
 Ask = Callable[[str, list[Any]], Iterator[sqlite3.Row]]
 _HOUR_NS = 3600 * 1_000_000_000
@@ -16,7 +16,8 @@ _DAY_NS = 24 * _HOUR_NS
 
 def burning(ask: Ask, ages: boots.Ages, now_ns: int) -> dict[str, int]:
     """Return {hour, day: panics since then; new: crashes that were first seen within the day;
-    panicked, silent: hosts that are so now}."""
+    panicked, silent: hosts that are so now; maintenance: those that are so in a window, and not counted
+    there}."""
     # One index has all panics in their order, another one what was kept: no record is read for it.
     panics = (
         "SELECT (SELECT count(*) FROM records INDEXED BY records_by_type "
@@ -30,12 +31,14 @@ def burning(ask: Ask, ages: boots.Ages, now_ns: int) -> dict[str, int]:
     )
     hour_ns, day_ns = now_ns - _HOUR_NS, now_ns - _DAY_NS
     states = {row["shown"]: row["hosts"] for row in ask(hosts, ages.values(now_ns))}
+    planned = maintenance.states(ask, boots.SHOWN, ages.values(now_ns), now_ns)
+    expected = {state: planned.get(state, 0) for state in ("panicked", "silent")}
     return {
         "hour": next(ask(panics, [numbers.since(hour_ns)]))[0],
         "day": next(ask(panics, [numbers.since(day_ns)]))[0],
         "new": next(ask(new, [day_ns, day_ns]))[0],
-        "panicked": states.get("panicked", 0),
-        "silent": states.get("silent", 0),
+        **{state: states.get(state, 0) - count for state, count in expected.items()},
+        "maintenance": sum(expected.values()),
     }
 
 

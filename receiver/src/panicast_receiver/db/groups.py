@@ -94,6 +94,11 @@ class Order(NamedTuple):
     by: str
     via: str
 
+    @property
+    def line(self) -> str:
+        """Return it in one line, for the log."""
+        return f"group {self.signature}: {self.action} {self.detail} by {self.by}"
+
 
 def _nothing(detail: str) -> Fixed:
     if detail:
@@ -254,7 +259,7 @@ def follow(db: sqlite3.Connection, old: str, new: str) -> None:
         )
     db.execute(
         f"INSERT OR IGNORE INTO told SELECT kind, ? || substr(about, {SIGNATURE + 1}), value, at_ns "
-        "FROM told WHERE kind IN ('group', 'kernel') AND about >= ? AND about < ?",
+        "FROM told WHERE kind IN ('group', 'kernel', 'held') AND about >= ? AND about < ?",
         (new, old, old + "!"),
     )
 

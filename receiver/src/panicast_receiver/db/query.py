@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..wire.v1 import STATE_TYPES
-from . import crashes, greetings, groups, keys, numbers, search
+from . import crashes, greetings, groups, keys, labels, numbers, search
 
 
 class Query(NamedTuple):
@@ -101,6 +101,11 @@ def of_records(query: Query, pending: bool = False) -> Choice:
     if query.host is not None and source == "records" and not pending:
         source = keys.either("host = ?1")
         values.insert(0, query.host)
+    elif asked.labels and source == "records" and not pending:
+        # Those of a few hosts among a million records: by the index of hosts.
+        has, its_values = labels.having(asked.labels)
+        parts.append(f"number IN (SELECT number FROM records WHERE {keys.IN_BOTH} AND {' AND '.join(has)})")
+        values += its_values
     elif query.host is not None:
         parts.append("host = ?")
         values.append(query.host)
@@ -130,6 +135,10 @@ def _common(query: Query, asked: search.Search, order: str) -> tuple[str, list[A
     if query.group is not None or query.state is not None:
         where, its_values = of_group(query, "records")
         parts.append(where)
+        values += its_values
+    if asked.labels:
+        has, its_values = labels.having(asked.labels, "records.host")
+        parts += has
         values += its_values
     since_ns = max(query.since_ns or 0, asked.since_ns or 0)
     if since_ns:

@@ -28,10 +28,13 @@ from . import (
     grouped,
     groups,
     keys,
+    labels,
     places,
     schema,
+    search,
     turns,
 )
+from . import maintenance as windows
 from .named import NamedFile
 from .packing import from_signed, parse_gaps, row_to_record
 from .query import Choice, Query, choices, limit
@@ -49,9 +52,13 @@ _FOUND = {
     "same_crash": crashes.OTHERS,
     "regression": groups.IS_REGRESSION,
     "group_state": groups.SHOWN.format("records"),
+    "labels": labels.OF.format("records"),
+    "maintenance": windows.OF.format(table="records", at="records.received_ns"),
 }
 _SUMMARY = ", ".join((*_COLUMNS, *(f"{sql} AS {name}" for name, sql in _FOUND.items())))
 _NAMES = (*_COLUMNS, *_FOUND)
+#: Whether a host is to be in a maintenance window.
+_IN_WINDOW = {None: "1", True: "maintenance IS NOT NULL", False: "maintenance IS NULL"}
 T = TypeVar("T")
 #: SQLite's steps between two looks at the clock, a millisecond.
 _STEPS = 20_000
@@ -197,15 +204,19 @@ class Reader:
         state: str | None = None,
         words: Sequence[str] = (),
         limit: int | None = None,
+        maintenance: bool | None = None,
     ) -> list[dict[str, Any]]:
         """Return the objects that ``hosts --json`` prints, by name; with a ``limit`` those that want to
-        be seen come first. ``words`` are found in the host's name, kernel or address. Those that
-        are retired are left out unless they are asked for."""
+        be seen come first. ``words`` are found in the host's name, kernel or address, or are its labels
+        (label:rack=r12). Those that are retired are left out unless they are asked for.
+        ``maintenance``: only those that are in a window, or that are in none."""
         order = " ".join(f"WHEN '{name}' THEN {place}" for place, name in enumerate(boots.STATES))
         where, values = _named(words)
+        window = windows.OF.format(table="boots", at=int(now_ns))
         sql = (
-            f"SELECT *, {boots.SHOWN} AS shown FROM boots WHERE current AND {where} "
-            f"AND {'shown = ?' if state else 'shown != ?'} "
+            f"SELECT *, {boots.SHOWN} AS shown, {labels.OF.format('boots')} AS labels, "
+            f"{window} AS maintenance FROM boots WHERE current AND {where} "
+            f"AND {'shown = ?' if state else 'shown != ?'} AND {_IN_WINDOW[maintenance]} "
             f"ORDER BY {f'CASE shown {order} END, ' if limit else ''}host, last_ns LIMIT ?"
         )
         rows = self._rows(
@@ -222,6 +233,22 @@ class Reader:
         )
         rows = self._rows(sql, [*ages.values(now_ns), *values])
         return {row["shown"]: row["hosts"] for row in rows}
+
+    def maintained(self, ages: boots.Ages, now_ns: int) -> dict[str, int]:
+        """Return how many of them are in a maintenance window, by state."""
+        return windows.states(self._rows, boots.SHOWN, ages.values(now_ns), now_ns)
+
+    def labelled(self, ages: boots.Ages, now_ns: int) -> dict[tuple[str, str, str], int]:
+        """See labels.counts()."""
+        return labels.counts(self._rows, boots.SHOWN, ages.values(now_ns))
+
+    def windows(self, now_ns: int, over: bool = False) -> list[dict[str, Any]]:
+        """See maintenance.windows()."""
+        return windows.windows(self._rows, now_ns, over)
+
+    def window(self, number: int, now_ns: int) -> dict[str, Any]:
+        """See maintenance.window()."""
+        return windows.window(self._rows, number, now_ns)
 
     def kernels(self, since_ns: int, now_ns: int) -> list[dict[str, Any]]:
         """See fleet.kernels()."""
@@ -306,8 +333,13 @@ class Reader:
 
 
 def _named(words: Sequence[str]) -> tuple[str, list[Any]]:
-    parts, values = ["1"], []
+    parts, values = ["1"], list[Any]()
     for word in words:
+        if (term := search.label_of(word)) is not None:
+            has, its_values = labels.having([term], "boots.host")
+            parts += has
+            values += its_values
+            continue
         parts.append("(host || ' ' || kernel || ' ' || coalesce(source_ip, '')) LIKE ? ESCAPE '\\'")
         values.append("%" + re.sub(r"([\\%_])", r"\\\1", word) + "%")
     return " AND ".join(parts), values
@@ -338,6 +370,8 @@ def _entry(found: sqlite3.Row) -> Entry:
             "type": row["type"],
             "format": row["format"],
             "host": row["host"],
+            "labels": json.loads(row["labels"]),
+            "maintenance": row["maintenance"],
             "boot_id": row["boot_id"].hex() if row["boot_id"] is not None else None,
             "event": row["event"],
             "reason": row["reason"],

@@ -27,6 +27,8 @@ from . import (
     greetings,
     groups,
     keys,
+    labels,
+    maintenance,
     numbers,
     places,
     retention,
@@ -62,7 +64,7 @@ CREATE TABLE aside (
     PRIMARY KEY (sink, identity)
 ) WITHOUT ROWID;
 {keys.SCHEMA}{crashes.SCHEMA}{turns.SCHEMA}{changes.SCHEMA}{words.SCHEMA}{groups.SCHEMA}{alerts.SCHEMA}
-{places.SCHEMA}
+{places.SCHEMA}{labels.SCHEMA}{maintenance.SCHEMA}
 CREATE INDEX records_by_signature ON records (signature, number, received_ns, host, kernel, title);
 CREATE INDEX records_by_type ON records (type, number);
 """

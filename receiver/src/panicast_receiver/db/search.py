@@ -7,6 +7,7 @@ host:db-*  kernel:6.1   in the host's name, in the kernel's release, from their 
 sym:nvme_queue_rq       in the crash's title or trace
 kind:oops               in the kind of crash or the type of record
 since:7d                received since then
+label:rack=r12          of a host with this label; label:rack: with any rack
 -module                 not where this is found
 """
 
@@ -15,11 +16,15 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from ..records.labels import split
 from ..text import parse_when
+from .labels import Term
 
 #: Columns that can be named, and of those the ones whose beginning is meant.
 FIELDS = ("host", "kernel", "sym", "kind", "about", "text")
 _FROM_THE_START = ("host", "kernel")
+#: The field that asks for a label of the host.
+LABEL = "label"
 #: Of more terms the rest is not looked for.
 _MOST_TERMS = 16
 _TERM = re.compile(r'(-?)(?:([a-z]+):)?(?:"([^"]*)"?|([^\s"]+))')
@@ -29,11 +34,12 @@ _WORD = re.compile(r"[^\W_]")
 
 class Search(NamedTuple):
     """``found`` and ``absent`` are FTS5 expressions ("" for none): what a record must have, and must
-    not have."""
+    not have. ``labels`` are those of its host."""
 
     found: str = ""
     absent: str = ""
     since_ns: int | None = None
+    labels: tuple[Term, ...] = ()
 
 
 def parse(text: str) -> Search:
@@ -41,10 +47,14 @@ def parse(text: str) -> Search:
     found: list[str] = []
     absent: list[str] = []
     since_ns: int | None = None
+    labels: list[Term] = []
     for minus, field, quoted, plain in _TERM.findall(text.replace("\0", " "))[:_MOST_TERMS]:
         words = quoted or plain
         if field == "since" and not minus:
             since_ns = parse_when(words)
+            continue
+        if field == LABEL:
+            labels.append(label(words, bool(minus)))
             continue
         if field not in FIELDS:
             # A colon in a text is no field: "PID:", "lib/string.c:12".
@@ -52,9 +62,30 @@ def parse(text: str) -> Search:
             field = ""
         if _WORD.search(words):
             (absent if minus else found).append(_phrase(field, words, exact=bool(quoted)))
-    if not found and not absent and since_ns is None:
+    if not found and not absent and since_ns is None and not labels:
         raise ValueError(f"{text!r} has no word to look for")
-    return Search(" AND ".join(found), " OR ".join(absent), since_ns)
+    return Search(" AND ".join(found), " OR ".join(absent), since_ns, tuple(labels))
+
+
+def label(text: str, absent: bool = False) -> Term:
+    """Return what ``rack=r12`` looks for; ``rack`` alone is any value. Raises ValueError with a
+    sentence."""
+    return Term(*split(text if "=" in text else f"{text}=*"), absent)
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a search for hosts, a label as ``label:rack=r12``."""
+    found = _TERM.findall(text.replace("\0", " "))[:_MOST_TERMS]
+    return [
+        f"{minus}{field and field + ':'}{quoted or plain}".lower() for minus, field, quoted, plain in found
+    ]
+
+
+def label_of(word: str) -> Term | None:
+    """Return the label that such a word asks for; None if it is another word. Raises ValueError with a
+    sentence."""
+    minus, field, words = word.startswith("-"), *word.lstrip("-").partition(":")[::2]
+    return label(words, minus) if field == LABEL else None
 
 
 def host_is(name: str) -> str:

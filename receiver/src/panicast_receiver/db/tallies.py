@@ -11,6 +11,8 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any, Union
 
+from . import labels
+
 Row = Union[Mapping[str, Any], sqlite3.Row]
 #: Columns of a record that are counted by.
 COLUMNS = "type, host, complete, size, received_ns, signature, kernel, title"
@@ -80,17 +82,16 @@ INSERT INTO group_days
 def add(db: sqlite3.Connection, row: Row) -> None:
     """Count a record that is stored now."""
     add_to_type(db, row)
-    db.execute(
-        "INSERT INTO host_tallies VALUES (?, 1) ON CONFLICT (host) DO UPDATE SET records = records + 1",
-        (row["host"],),
-    )
+    if _more(db, "host_tallies", {"host": row["host"]}):
+        labels.settle(db, row["host"])
     add_to_group(db, row)
 
 
 def remove(db: sqlite3.Connection, row: Row) -> None:
     """Count a record no more that is, or will be, deleted in this transaction."""
     remove_from_type(db, row)
-    _less(db, "host_tallies", {"host": row["host"]})
+    if _less(db, "host_tallies", {"host": row["host"]}):
+        labels.leave(db, row["host"])
     remove_from_group(db, row)
 
 

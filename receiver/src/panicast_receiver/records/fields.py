@@ -89,6 +89,13 @@ FIELDS: Sequence[Field] = (
         "node name; for a raw record the name from an earlier record or hello with its MAC, else the MAC",
         "text NOT NULL",
     ),
+    Field("labels", NAMED_STRINGS, "the host's labels now: {name: value}", usual={}),
+    Field(
+        "maintenance",
+        or_null(WHOLE),
+        "number of the maintenance window in which the host was when the record came; null for none",
+        usual=None,
+    ),
     Field(
         "boot_id", or_null(digits(32)), "the boot of a v1 record, 32 hexadecimal digits; null for raw", "uuid"
     ),

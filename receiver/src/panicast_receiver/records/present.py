@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..text import escape, render_log
+from . import labels
 from .record import LOST_MESSAGES, Record
 
 _HEADINGS = ("ID", "RECEIVED (UTC)", "TYPE", "HOST", "STATE", "REASON")
@@ -23,10 +24,11 @@ _WIDEST = 64
 
 def state(summary: dict[str, Any]) -> str:
     """Return ``complete``, or what is missing; whether the record is contested or doubted; who kept
-    it, or that its crash was kept, too; and whether it is a regression."""
+    it, or that its crash was kept, too; whether it is a regression, and came in a maintenance window."""
     belief = [word for word in ("contested", "doubted") if summary.get(word)]
     back = ["regression"] if summary.get("regression") else []
-    return ", ".join([_missing(summary), *belief, *_copies(summary), *back])
+    planned = ["in maintenance"] if summary.get("maintenance") else []
+    return ", ".join([_missing(summary), *belief, *_copies(summary), *back, *planned])
 
 
 def _copies(summary: dict[str, Any]) -> list[str]:
@@ -139,21 +141,35 @@ def group_page(group: dict[str, Any]) -> str:
 
 def hosts_table(hosts: Sequence[dict[str, Any]]) -> str:
     """Return one line for each host."""
-    headings = ("HOST", "STATE", "LAST SEEN (UTC)", "KERNEL", "MODULE", "INTERFACES")
+    headings = ("HOST", "STATE", "LAST SEEN (UTC)", "KERNEL", "MODULE", "INTERFACES", "LABELS")
     return aligned(
         headings,
         [
             (
                 item["host"],
-                item["state"],
+                item["state"] + (", in maintenance" if item["maintenance"] else ""),
                 _short(item["last_seen"]),
                 item["kernel"],
                 item["module"],
                 " ".join(sorted(item["interfaces"])),
+                labels.shown(item["labels"]),
             )
             for item in hosts
         ],
     )
+
+
+def windows_table(windows: Sequence[dict[str, Any]]) -> str:
+    """Return one line for each maintenance window."""
+    headings = ("WINDOW", "STATE", "FROM (UTC)", "UNTIL (UTC)", "HOSTS", "WHO", "WHY")
+    return aligned(headings, [_window(item) for item in windows])
+
+
+def _window(item: dict[str, Any]) -> tuple[str, ...]:
+    ended = f" (ended {_short(item['ended'])} by {item['ended_by']})" if item["ended"] else ""
+    hosts = " ".join(item["hosts"])
+    when = (_short(item["from"]), _short(item["until"]) + ended)
+    return (str(item["number"]), item["state"], *when, hosts, item["by"], item["note"])
 
 
 def sinks_table(sinks: Sequence[dict[str, Any]]) -> str:
@@ -183,6 +199,7 @@ def header(summary: dict[str, Any]) -> str:
         ("record", summary["id"]),
         ("type", f"{summary['type']} ({summary['format']}{', sealed' if summary['sealed'] else ''})"),
         ("host", summary["host"]),
+        *([("labels", labels.shown(summary["labels"]))] if summary["labels"] else []),
         ("reason", summary["reason"]),
         *_meaning(summary),
         ("time", summary["time"] or "not stated by the sender"),

@@ -16,6 +16,7 @@ from ..settings.kinds import host_and_port, parse_interfaces
 from ..sinks import Sink
 from ..sinks.choice import chosen
 from ..wire.sealing import Keys, read_keys
+from .labeller import Source, source_of
 
 
 class Ready(NamedTuple):
@@ -26,6 +27,7 @@ class Ready(NamedTuple):
     rules: rules.Rules
     #: The one of the sinks that decides about alerts, if the settings name rules.
     alerts: Alerts | None
+    labels: Source
 
 
 def prepare(settings: Settings) -> Ready:
@@ -42,7 +44,7 @@ def prepare(settings: Settings) -> Ready:
     told = rules_of(settings.alerts_file)
     sinks = chosen(settings, rules.files(told))
     alerts = Alerts(told, settings.state_path(writing=True)) if settings.alerts_file else None
-    return Ready(keys, [*sinks, alerts] if alerts else sinks, told, alerts)
+    return Ready(keys, [*sinks, alerts] if alerts else sinks, told, alerts, source_of(settings.labels))
 
 
 def rules_of(alerts_file: str) -> rules.Rules:

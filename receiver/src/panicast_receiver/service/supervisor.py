@@ -36,7 +36,7 @@ from ..log import logger
 from ..settings import SERVE, Settings, exposure
 from ..settings.kinds import host_and_port, parse_interfaces, parse_names
 from ..sinks import Sink
-from ..sinks.choice import hide_from_hook
+from ..sinks.choice import hidden, hide_from_hook
 from ..sinks.cursors import feed_only
 from ..sinks.feeder import Feeder
 from ..wire.ethernet import ETHERTYPE_IPV6
@@ -46,6 +46,7 @@ from .answerer import Answerer
 from .committer import Committer
 from .explainer import Explainer
 from .handoff import Handoff
+from .labeller import Labeller, Source, source_of
 from .listener import Listener
 from .locator import Locator, symbols_of
 from .preflight import keys_of, prepare, rules_of
@@ -127,14 +128,20 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         for feeder in feeders:
             feeder.start()
             logger.info("records are told to: %s", feeder.name)
+        labeller = Labeller(store.path, store.is_usable)
+        labeller.follow(ready.labels, hidden(settings, files(ready.rules)))
+        labeller.start()
+        stack.callback(labeller.join, _END_S)
+        stack.callback(labeller.stop)
         couriers = None
         if ready.alerts:
             couriers = courier.Couriers(ready.alerts, store.path.parent, store.is_usable)
             stack.callback(couriers.end)
             couriers.follow(ready.rules, _ages(settings))
 
-        def tell_by(settings: Settings, told: Rules) -> None:
+        def tell_by(settings: Settings, told: Rules, labels: Source) -> None:
             hide_from_hook(ready.sinks, settings, files(told))
+            labeller.follow(labels, hidden(settings, files(told)))
             if couriers:
                 couriers.follow(told, _ages(settings))
 
@@ -297,7 +304,7 @@ class _Supervisor:
         settings: Settings,
         reread: Callable[[], Settings],
         count: Callable[[], stats.Stats],
-        tell_by: Callable[[Settings, Rules], None],
+        tell_by: Callable[[Settings, Rules, Source], None],
     ) -> None:
         self._state_dir = state_dir
         self._count = count
@@ -364,11 +371,12 @@ class _Supervisor:
             keys = keys_of(settings)
             # Another file needs a restart, what the same one says does not.
             told = rules_of(self._alerts_file)
+            labels = source_of(settings.labels)
         except ReceiverError as error:
             logger.error("the settings stay as they are: %s", error)
         else:
             _put_into_force(settings, self._listener.intake, self._committer, self._answerer, keys)
-            self._tell_by(settings, told)
+            self._tell_by(settings, told, labels)
             log.set_level(settings.log_level)
             kept = [
                 s.key

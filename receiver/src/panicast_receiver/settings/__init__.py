@@ -85,6 +85,7 @@ class Settings:
     s3_login: str
     silent_s: float
     retire_days: float
+    labels: str
     log_level: str
     stats_s: float
     web_listen: str

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from .kinds import Setting, one_of
+from .kinds import Setting, absolute, one_of
 
 RUNNING: tuple[Setting, ...] = (
     Setting(
@@ -29,6 +29,19 @@ RUNNING: tuple[Setting, ...] = (
         high=36500,
         readers=True,
         live=True,
+    ),
+    Setting(
+        "labels",
+        str,
+        "",
+        "FILE",
+        "Labels of hosts, such as rack, owner and role: a file with lines HOST NAME=VALUE ..., or a "
+        "program that prints them (a file that may be run), which is confined like the hook. * and ? in "
+        "HOST stand for other characters. A reload reads or runs it again. Empty: none.",
+        check=absolute,
+        live=True,
+        form="an absolute path",
+        example="/etc/panicast/labels",
     ),
     Setting(
         "log_level",

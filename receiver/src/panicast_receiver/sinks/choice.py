@@ -93,7 +93,12 @@ def hide_from_hook(sinks: Sequence[Sink], settings: Settings, secrets: Sequence[
     """Let the hook, if it is among the sinks, read neither the settings' secrets nor these."""
     for sink in sinks:
         if isinstance(sink, Hook):
-            sink.secrets = [*_secrets(settings), *(path.absolute() for path in secrets)]
+            sink.secrets = hidden(settings, secrets)
+
+
+def hidden(settings: Settings, secrets: Sequence[Path]) -> list[Path]:
+    """Return what a program that we run may not read: the settings' secrets, and these."""
+    return [*_secrets(settings), *(path.absolute() for path in secrets)]
 
 
 def _secrets(settings: Settings) -> list[Path]:

@@ -40,11 +40,13 @@ def run(
     written: int = 0,
     patience_s: float = ANSWER_S,
     env: Mapping[str, str] | None = None,
+    name: str = "",
 ) -> bytes:
-    """Return what a program says. Raises ReceiverError.
+    """Return what a program says. Raises ReceiverError, which calls it by its ``name``.
 
     ``file_bytes``: the size of the file that it reads; ``written``: how long a file it may write.
     """
+    name = name or argv[0]
     limits = ["--core=0", f"--cpu={CPU_S}", f"--fsize={written}", f"--as={MEMORY + 2 * file_bytes}"]
     try:
         child = subprocess.Popen(
@@ -57,7 +59,7 @@ def run(
             start_new_session=True,
         )
     except OSError as error:
-        raise ReceiverError(f"{argv[0]} cannot be run: {error.strerror}") from error
+        raise ReceiverError(f"{name} cannot be run: {error.strerror}") from error
     assert child.stdout is not None
     try:
         said = _read(child.stdout.fileno(), time.monotonic() + patience_s)
@@ -72,11 +74,11 @@ def run(
         child.wait()
         child.stdout.close()
     if said is None:
-        raise ReceiverError(f"{argv[0]} took longer than {patience_s:.0f} s")
+        raise ReceiverError(f"{name} took longer than {patience_s:.0f} s")
     if len(said) > MOST_ANSWER:
-        raise ReceiverError(f"{argv[0]} said more than {MOST_ANSWER >> 20} MiB")
+        raise ReceiverError(f"{name} said more than {MOST_ANSWER >> 20} MiB")
     if child.returncode:
-        raise ReceiverError(f"{argv[0]} ended with code {child.returncode}")
+        raise ReceiverError(f"{name} ended with code {child.returncode}")
     return said
 
 

@@ -10,14 +10,16 @@ import time
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from ..db import search
 from ..db.reader import Query, Reader
 from ..errors import UsageError
 from ..records import present
 from . import metrics, openapi, parameters
 from .live import MOST_STREAMS, TAKES_S, Stream
-from .site import API, Site, body_of
+from .site import API, Site, body_of, of_end, of_group, of_start
 
 _ID, GROUP = "{id:[0-9a-f]{12}}", "{group:[0-9a-f]{12}}"
+_WINDOW = "{number:[0-9]{1,18}}"
 
 
 def routes(site: Site) -> list[web.RouteDef]:
@@ -30,14 +32,19 @@ def routes(site: Site) -> list[web.RouteDef]:
         f"{API}/groups": handlers.groups,
         f"{API}/groups/{GROUP}": handlers.group,
         f"{API}/hosts": handlers.hosts,
+        f"{API}/maintenance": handlers.windows,
         "/openapi.json": handlers.document,
         "/metrics": handlers.metrics,
         "/healthz": handlers.healthz,
     }
     # HEAD of a stream would be one that never ends.
     stream = web.get(f"{site.base}{API}/events", handlers.events, allow_head=False)
-    change = web.post(f"{site.base}{API}/groups/{GROUP}", handlers.change)
-    return [stream, change, *(web.get(f"{site.base}{path}", handler) for path, handler in paths.items())]
+    changes = [
+        web.post(f"{site.base}{API}/groups/{GROUP}", handlers.change),
+        web.post(f"{site.base}{API}/maintenance", handlers.start),
+        web.post(f"{site.base}{API}/maintenance/{_WINDOW}", handlers.end),
+    ]
+    return [stream, *changes, *(web.get(f"{site.base}{path}", handler) for path, handler in paths.items())]
 
 
 def _json(text: str) -> web.Response:
@@ -105,28 +112,39 @@ class _Handlers:
         return _json(await self._site.database.ask(lambda reader: json.dumps(reader.group(name))))
 
     async def change(self, request: web.Request) -> web.StreamResponse:
-        parameters.parse(request.query.items(), ())
-        if request.content_type != "application/json":
-            raise web.HTTPUnsupportedMediaType(text="send JSON, with Content-Type: application/json")
-        body = await body_of(request)
-        try:
-            told = json.loads(body)
-        except (ValueError, RecursionError):
-            raise UsageError("that is not JSON in UTF-8") from None
-        known = ("action", "detail", "note", "by")
-        if not isinstance(told, dict) or not all(
-            name in known and isinstance(text, str) for name, text in told.items()
-        ):
-            raise UsageError(f"send an object of strings; there are: {', '.join(known)}")
-        await self._site.change(request, told, "API")
+        told = await _told(request, "action", "detail", "note", "by")
+        await self._site.change(request, told, "API", of_group)
         return await self._group(request)
 
+    async def start(self, request: web.Request) -> web.StreamResponse:
+        told = await _told(request, "hosts", "from", "until", "note", "by")
+        return await self._window(await self._site.change(request, told, "API", of_start))
+
+    async def end(self, request: web.Request) -> web.StreamResponse:
+        told = await _told(request, "note", "by")
+        return await self._window(await self._site.change(request, told, "API", of_end))
+
+    async def _window(self, number: int | None) -> web.StreamResponse:
+        def find(reader: Reader) -> str:
+            return json.dumps(reader.window(number or 0, time.time_ns()))
+
+        return _json(await self._site.database.ask(find))
+
+    async def windows(self, request: web.Request) -> web.StreamResponse:
+        over = parameters.parse(request.query.items(), (parameters.OVER,)).get("over", False)
+
+        def find(reader: Reader) -> str:
+            return json.dumps({"windows": reader.windows(time.time_ns(), over)})
+
+        return _json(await self._site.database.ask(find))
+
     async def hosts(self, request: web.Request) -> web.StreamResponse:
-        wanted = parameters.parse(request.query.items(), (parameters.STATE,)).get("state")
+        values = parameters.parse(request.query.items(), (parameters.STATE, parameters.HOST_SEARCH))
+        wanted, words = values.get("state"), search.words_of(values.get("search", ""))
         ages = self._site.ages
 
         def find(reader: Reader) -> str:
-            return json.dumps({"hosts": reader.hosts(ages, time.time_ns(), wanted)})
+            return json.dumps({"hosts": reader.hosts(ages, time.time_ns(), wanted, words)})
 
         return _json(await self._site.database.ask(find))
 
@@ -192,3 +210,21 @@ class _Handlers:
         """Tell whether the page can show records: 200, or 503 with the reason."""
         await self._site.database.look()
         return web.Response(text="ok\n")
+
+
+async def _told(request: web.Request, *known: str) -> dict[str, str]:
+    """Return the strings that a change has, of those that are known. Raises UsageError, or the answer
+    that refuses the request."""
+    parameters.parse(request.query.items(), ())
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(text="send JSON, with Content-Type: application/json")
+    body = await body_of(request)
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        raise UsageError("that is not JSON in UTF-8") from None
+    if not isinstance(told, dict) or not all(
+        name in known and isinstance(text, str) for name, text in told.items()
+    ):
+        raise UsageError(f"send an object of strings; there are: {', '.join(known)}")
+    return told

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Union
+from typing import Any, Union
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -16,6 +16,7 @@ from prometheus_client.process_collector import ProcessCollector
 from .. import stats
 from ..db import damage, schema
 from ..db.boots import STATES, Ages
+from ..db.labels import MOST_VALUES
 from ..db.reader import Reader
 from ..errors import ReceiverError
 from ..meaning import SEVERITIES
@@ -25,12 +26,12 @@ from ..wire.v1 import Drop
 _NO_DROP = {"packets", Drop.DUPLICATE.value}
 
 
-Values = Union[Mapping[str, float], float]
+Values = Union[Mapping[Any, float], float]
 
 
 def _filled(family: CounterMetricFamily | GaugeMetricFamily, values: Values) -> Metric:
-    for key, value in (values if isinstance(values, Mapping) else {"": values}).items():
-        family.add_metric([key] if key else [], value)
+    for key, value in (values if isinstance(values, Mapping) else {(): values}).items():
+        family.add_metric([key] if isinstance(key, str) else key, value)
     return family
 
 
@@ -38,8 +39,8 @@ def _counter(name: str, text: str, values: Values, label: str = "") -> Metric:
     return _filled(CounterMetricFamily(name, text, labels=[label] if label else []), values)
 
 
-def _gauge(name: str, text: str, values: Values, label: str = "") -> Metric:
-    return _filled(GaugeMetricFamily(name, text, labels=[label] if label else []), values)
+def _gauge(name: str, text: str, values: Values, *labels: str) -> Metric:
+    return _filled(GaugeMetricFamily(name, text, labels=labels), values)
 
 
 def _of_service(counted: stats.Stats) -> Iterator[Metric]:
@@ -85,7 +86,8 @@ def _of_service(counted: stats.Stats) -> Iterator[Metric]:
 
 def _of_database(reader: Reader, ages: Ages) -> Iterator[Metric]:
     totals = reader.totals()
-    states = reader.host_states(ages, time.time_ns())
+    now_ns = time.time_ns()
+    states, planned = reader.host_states(ages, now_ns), reader.maintained(ages, now_ns)
 
     def by_type(what: str, unit: float = 1) -> dict[str, float]:
         return {row["type"]: row[what] / unit for row in totals}
@@ -100,6 +102,18 @@ def _of_database(reader: Reader, ages: Ages) -> Iterator[Metric]:
     )
     yield _gauge("panicast_crash_groups", "Crashes that are not the same.", reader.group_count())
     yield _gauge("panicast_hosts", "Hosts.", {state: states.get(state, 0) for state in STATES}, "state")
+    yield _gauge(
+        "panicast_hosts_in_maintenance",
+        "Those of them in a maintenance window.",
+        {state: planned.get(state, 0) for state in STATES},
+        "state",
+    )
+    yield _gauge(
+        "panicast_labelled_hosts",
+        f"Hosts by label; names with more than {MOST_VALUES} values are left out.",
+        reader.labelled(ages, now_ns),
+        *("label", "value", "state"),
+    )
     yield _gauge(
         "panicast_sink_backlog_records", "Records that a sink was not told of yet.", reader.backlogs(), "sink"
     )

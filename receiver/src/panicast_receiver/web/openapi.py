@@ -10,6 +10,8 @@ from typing import Any
 from ..db.boots import STATES
 from ..db.groups import ACTIONS, LONGEST
 from ..db.groups import STATES as GROUP_STATES
+from ..db.maintenance import LONGEST as LONGEST_OF_WINDOW
+from ..db.maintenance import STATES as WINDOW_STATES
 from ..records.fields import FIELDS, TEXT_FIELDS, Field
 from ..records.forms import (
     NAMED_STRINGS,
@@ -65,6 +67,27 @@ def _list_of(properties: Mapping[str, Schema]) -> Schema:
     return {"type": "array", "items": with_properties(properties)}
 
 
+_WINDOW: Mapping[str, Schema] = {
+    "number": WHOLE,
+    "state": {"type": "string", "enum": list(WINDOW_STATES)},
+    "hosts": {**STRINGS, "description": "Names, patterns and labels (rack=r12)."},
+    "from": TIME,
+    "until": TIME,
+    "at": {**TIME, "description": "When it was made."},
+    "by": STRING,
+    "via": STRING,
+    "note": STRING,
+    "ended": {**or_null(TIME), "description": "When somebody ended it early."},
+    "ended_by": STRING,
+    "ended_via": STRING,
+    "ended_note": STRING,
+}
+
+
+def _written(name: str, least: int = 0) -> Schema:
+    return {**STRING, "minLength": least, "maxLength": LONGEST_OF_WINDOW[name]}
+
+
 _CHANGE = {"at": TIME, "by": STRING, "via": STRING, "action": STRING, "detail": STRING, "note": STRING}
 _SCHEMAS: Mapping[str, Schema] = {
     "Record": with_properties(_RECORD),
@@ -110,6 +133,33 @@ _SCHEMAS: Mapping[str, Schema] = {
         "required": ["action", "by"],
         "additionalProperties": False,
     },
+    "Window": with_properties(_WINDOW),
+    "Windows": with_properties({"windows": {"type": "array", "items": _ref("Window")}}),
+    "Start": {
+        "type": "object",
+        "properties": {
+            "hosts": {
+                **_written("hosts", 1),
+                "description": "Names, in which * and ? stand for other characters, and labels "
+                "(rack=r12), separated by blanks; a host that one of them fits is in maintenance.",
+            },
+            "from": {
+                **_written("begin"),
+                "description": "When it begins: 2h (from now), or a time; empty: now.",
+            },
+            "until": {**_written("until", 1), "description": "When it ends, said in the same way."},
+            "note": {**_written("note"), "description": "Why, for others."},
+            "by": {**_written("by", 1), "description": "Who you are."},
+        },
+        "required": ["hosts", "until", "by"],
+        "additionalProperties": False,
+    },
+    "End": {
+        "type": "object",
+        "properties": {"note": _written("note"), "by": {**_written("by", 1), "description": "Who you are."}},
+        "required": ["by"],
+        "additionalProperties": False,
+    },
     "Groups": with_properties({"groups": {"type": "array", "items": _ref("Group")}}),
     "Host": with_properties(
         {
@@ -124,6 +174,8 @@ _SCHEMAS: Mapping[str, Schema] = {
             "ip": or_null(STRING),
             "boot_id": STRING,
             "sealed": TRUTH,
+            "labels": NAMED_STRINGS,
+            "maintenance": {**or_null(WHOLE), "description": "The number of the window in which it is."},
         }
     ),
     "Hosts": with_properties({"hosts": {"type": "array", "items": _ref("Host")}}),
@@ -136,6 +188,7 @@ _ID = {
     "schema": digits(12),
 }
 _SIGNATURE = {**_ID, "name": "group"}
+_NUMBER = {**_ID, "name": "number", "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"}}
 _LAST_EVENT = {
     "name": "Last-Event-ID",
     "in": "header",
@@ -152,8 +205,8 @@ def _answers(good: Schema, wrong: Sequence[int], secured: bool) -> Schema:
     meanings = {
         400: "A parameter is wrong.",
         401: "No token, or a wrong one.",
-        403: "Groups are changed only where readers must log in.",
-        404: "No such record or group.",
+        403: "Things are changed only where readers must log in.",
+        404: "No such record, group or window.",
         415: "It is not JSON.",
         503: "The database cannot be read now.",
     }
@@ -185,14 +238,14 @@ def _operation(
     }
 
 
-def _change(secured: bool) -> Schema:
-    good = _content("application/json", _ref("GroupWithStory"))
+def _change(text: str, body: str, good: str, secured: bool, more: Sequence[Schema] = ()) -> Schema:
+    wrong = [400, 403, 415, *([404] if more else [])]
     return {
         "post": {
-            "summary": "Change the state of a group, or add a note or a link.",
-            "parameters": [_SIGNATURE],
-            "requestBody": {"required": True, "content": _content("application/json", _ref("Change"))},
-            "responses": _answers(good, [400, 403, 404, 415], secured),
+            "summary": text,
+            "parameters": [*more],
+            "requestBody": {"required": True, "content": _content("application/json", _ref(body))},
+            "responses": _answers(_content("application/json", _ref(good)), wrong, secured),
         }
     }
 
@@ -232,10 +285,31 @@ def document(base: str, secured: bool) -> dict[str, Any]:
                 (),
                 (_SIGNATURE,),
             ),
-            **_change(secured),
+            **_change(
+                "Change the state of a group, or add a note or a link.",
+                "Change",
+                "GroupWithStory",
+                secured,
+                (_SIGNATURE,),
+            ),
         },
         f"{API}/hosts": _operation(
-            "The hosts that were heard.", json_of("Hosts"), secured, (parameters.STATE,)
+            "The hosts that were heard.",
+            json_of("Hosts"),
+            secured,
+            (parameters.STATE, parameters.HOST_SEARCH),
+        ),
+        f"{API}/maintenance": {
+            **_operation(
+                "The maintenance windows, the newest first.",
+                json_of("Windows"),
+                secured,
+                (parameters.OVER,),
+            ),
+            **_change("Start a maintenance window.", "Start", "Window", secured),
+        },
+        f"{API}/maintenance/{{number}}": _change(
+            "End a maintenance window early.", "End", "Window", secured, (_NUMBER,)
         ),
         f"{API}/events": _operation(
             "Records as they are stored and completed: server-sent events of the type record, a Record as "

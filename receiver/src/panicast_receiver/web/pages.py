@@ -17,7 +17,7 @@ import jinja2
 from aiohttp import web
 
 from .. import stats
-from ..db import fleet, groups
+from ..db import fleet, groups, maintenance, search
 from ..db.boots import STATES
 from ..db.reader import Entry, Query, Reader
 from ..errors import NotFoundError
@@ -32,7 +32,7 @@ from .database import check
 from .oidc import COOKIE as LOGIN_COOKIE
 from .oidc import LOGIN_S, SESSION_S, Oidc, Wrong
 from .sessions import LASTS_S
-from .site import GRANT, Site, body_of
+from .site import GRANT, Ordered, Site, body_of, of_end, of_group, of_start
 
 _FOLDER = Path(__file__).parent
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -104,6 +104,8 @@ class Pages:
             web.get(f"{base}/hosts", self._hosts),
             web.get(f"{base}/host", self._host),
             web.get(f"{base}/kernels", self._kernels),
+            web.get(f"{base}/maintenance", self._windows),
+            web.post(f"{base}/maintenance", self._change_windows),
             web.get(f"{base}/login", self._ask_token),
             web.post(f"{base}/login", self._take_token),
             web.get(f"{base}/login/provider", self._leave),
@@ -260,38 +262,69 @@ class Pages:
             plot=plot,
             actions=groups.ACTIONS,
             longest=groups.LONGEST,
-            may_change=self._site.may_change,
-            me=GRANT.get().name if GRANT.get().person else unquote(request.cookies.get(_NAME_COOKIE, "")),
-            person=GRANT.get().person,
+            **self._who(request),
         )
 
+    def _who(self, request: web.Request) -> dict[str, Any]:
+        """Return what a form that changes something needs to know of the visitor."""
+        grant = GRANT.get()
+        known = unquote(request.cookies.get(_NAME_COOKIE, ""))
+        return {
+            "may_change": self._site.may_change,
+            "me": grant.name if grant.person else known,
+            "person": grant.person,
+        }
+
     async def _change_group(self, request: web.Request) -> web.Response:
-        told = {name: text.replace("\r\n", "\n") for name, text in (await _form_of(request)).items()}
-        await self._site.change(request, told, "page")
+        return await self._change(request, await _said_in(request), of_group)
+
+    async def _change(self, request: web.Request, told: Mapping[str, str], ordered: Ordered) -> web.Response:
+        await self._site.change(request, told, "page", ordered)
         answer = web.Response(status=303, headers={"Location": request.path})
         # Kept by the browser, so that nobody writes it twice.
         self._give(request, answer, _NAME_COOKIE, quote(told["by"].strip()), _KNOWN_S)
         return answer
 
-    async def _hosts(self, request: web.Request) -> web.Response:
-        values = self._asked(request, parameters.STATE, parameters.SEARCH)
-        ages = self._site.ages
-        words = values.get("search", "").lower().split()
+    async def _windows(self, request: web.Request) -> web.Response:
+        values = self._asked(request, parameters.OVER)
 
-        def find(reader: Reader) -> tuple[list[dict[str, Any]], int, dict[str, int]]:
+        def find(reader: Reader) -> list[dict[str, Any]]:
+            return reader.windows(time.time_ns(), values.get("over", False))
+
+        return await self._made(
+            request,
+            "maintenance.html",
+            windows=await self._site.database.ask(find),
+            over=values.get("over", False),
+            longest=maintenance.LONGEST,
+            **self._who(request),
+        )
+
+    async def _change_windows(self, request: web.Request) -> web.Response:
+        told = await _said_in(request)
+        return await self._change(request, told, of_end if told.get("action") == "end" else of_start)
+
+    async def _hosts(self, request: web.Request) -> web.Response:
+        values = self._asked(request, parameters.STATE, parameters.HOST_SEARCH)
+        ages = self._site.ages
+        words = search.words_of(values.get("search", ""))
+
+        def find(reader: Reader) -> tuple[list[dict[str, Any]], int, dict[str, int], int]:
             now_ns, state = time.time_ns(), values.get("state")
             found = reader.hosts(ages, now_ns, state, words, _MOST_HOSTS)
             fitting = reader.host_states(ages, now_ns, words)
             total = fitting.get(state, 0) if state else sum(fitting.values()) - fitting.get("retired", 0)
-            return found, total, reader.host_states(ages, now_ns)
+            planned = sum(reader.maintained(ages, now_ns).values())
+            return found, total, reader.host_states(ages, now_ns), planned
 
-        found, total, counts = await self._site.database.ask(find)
+        found, total, counts, planned = await self._site.database.ask(find)
         return await self._made(
             request,
             "hosts.html",
             hosts=found,
             total=total,
             counts={state: counts.get(state, 0) for state in STATES},
+            planned=planned,
             filters=request.query,
             filtered=bool(values),
             ages=ages,
@@ -301,11 +334,14 @@ class Pages:
         name = self._asked(request, parameters.HOST).get("host", "")
         ages = self._site.ages
 
-        def find(reader: Reader) -> tuple[list[dict[str, Any]], list[Entry]]:
-            found = reader.boots_of(name, ages, time.time_ns())
-            return found, reader.select(Query(host=name, limit=_MOST_OF_HOST, folded=True))[::-1]
+        def find(reader: Reader) -> tuple[list[dict[str, Any]], list[Entry], list[dict[str, Any]]]:
+            now_ns = time.time_ns()
+            found = reader.boots_of(name, ages, now_ns)
+            windows = {boot["maintenance"] for boot in found if boot["current"] and boot["maintenance"]}
+            entries = reader.select(Query(host=name, limit=_MOST_OF_HOST, folded=True))[::-1]
+            return found, entries, [reader.window(number, now_ns) for number in windows]
 
-        boots, entries = await self._site.database.ask(find)
+        boots, entries, windows = await self._site.database.ask(find)
         if not boots and not entries:
             raise NotFoundError(f"no host is called {name!r}" if name else "say which: /host?host=NAME")
         return await self._made(
@@ -314,6 +350,8 @@ class Pages:
             name=name,
             boots=boots,
             most=fleet.MOST_BOOTS,
+            labels=(boots or [entry.summary for entry in entries])[0]["labels"],
+            windows=windows,
             records=[entry.summary for entry in entries],
         )
 
@@ -441,6 +479,11 @@ def _with(request: web.Request, **changes: str) -> str:
     """Return the query string of a request with some of it changed; "" removes a parameter."""
     pairs = {name: text for name, text in {**request.query, **changes}.items() if text}
     return "?" + urlencode(pairs)
+
+
+async def _said_in(request: web.Request) -> dict[str, str]:
+    """Return the fields of a form that changes something, with ends of lines as everybody has them."""
+    return {name: text.replace("\r\n", "\n") for name, text in (await _form_of(request)).items()}
 
 
 async def _form_of(request: web.Request) -> Mapping[str, str]:

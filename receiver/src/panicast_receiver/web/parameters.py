@@ -113,7 +113,7 @@ SEARCH = Parameter(
     "Only records in which each of these words is found, in their text or in what is known of them. A "
     'word may be the beginning of a longer one. "Several words" stand one after the other; `-word` is '
     "not there. `host:`, `kernel:`, `sym:` (title and trace), `kind:`, `about:` and `text:` say where to "
-    "look, `since:7d` from when on.",
+    "look, `since:7d` from when on, `label:rack=r12` which label their host has.",
     # A word has a letter or a digit.
     {"type": "string", "pattern": "[A-Za-z0-9]", "maxLength": _LONGEST},
     _search,
@@ -152,6 +152,21 @@ STATE = Parameter(
     "Only hosts in this state; without it, all that are not retired.",
     {"type": "string", "enum": list(STATES)},
     _word(*STATES),
+)
+HOST_SEARCH = Parameter(
+    "search",
+    "search",
+    "Only hosts with each of these words in their name, kernel or address, or with a label: "
+    "`label:rack=r12`, `label:rack`, `-label:role=test`.",
+    {"type": "string", "pattern": "[A-Za-z0-9]", "maxLength": _LONGEST},
+    _search,
+)
+OVER = Parameter(
+    "over",
+    "over",
+    "Windows that are over, too.",
+    {"type": "boolean", "default": False},
+    lambda text: _word("true", "false")(text) == "true",
 )
 GROUP_STATE = Parameter(
     "state",

@@ -7,12 +7,12 @@ import math
 from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 from aiohttp import web
 
 from .. import orders
-from ..db import groups
+from ..db import groups, maintenance
 from ..db.boots import Ages
 from ..errors import NotFoundError, UsageError
 from .access import COOKIE, KNOWN_COOKIE, Access, bearer
@@ -38,6 +38,29 @@ _HEADERS = {
 }
 
 
+#: Makes an order of a request, of what it tells, and of the way on which it came. Raises UsageError.
+Ordered = Callable[[web.Request, Mapping[str, str], str], orders.Order]
+
+
+def of_group(request: web.Request, told: Mapping[str, str], where: str) -> groups.Order:
+    """Return the order to change a group."""
+    action, detail, note, by = (told.get(name, "") for name in ("action", "detail", "note", "by"))
+    return groups.checked(groups.Order(request.match_info["group"], action, detail, note, by, where))
+
+
+def of_start(request: web.Request, told: Mapping[str, str], where: str) -> maintenance.Order:
+    """Return the order to start a maintenance window."""
+    hosts, begin, until, note, by = (told.get(name, "") for name in ("hosts", "from", "until", "note", "by"))
+    return maintenance.checked(maintenance.Order("start", "", hosts, begin, until, note, by, where))
+
+
+def of_end(request: web.Request, told: Mapping[str, str], where: str) -> maintenance.Order:
+    """Return the order to end one."""
+    number = request.match_info.get("number") or told.get("number", "")
+    note, by = (told.get(name, "") for name in ("note", "by"))
+    return maintenance.checked(maintenance.Order("end", number, "", "", "", note, by, where))
+
+
 #: What the visitor may do whose request is being answered.
 GRANT: ContextVar[Grant] = ContextVar("grant")
 
@@ -54,32 +77,33 @@ class Site(NamedTuple):
 
     @property
     def may_change(self) -> bool:
-        """Tell whether this visitor may change groups. Without a token nobody knows who is there."""
+        """Tell whether this visitor may change anything. Without a token nobody knows who is there."""
         return GRANT.get().may_change
 
-    async def change(self, request: web.Request, told: Mapping[str, str], way: str) -> None:
-        """Have the service change the group that a request names, as ``told`` says. Raises
-        ReceiverError, or the answer that refuses the request."""
+    async def change(
+        self, request: web.Request, told: Mapping[str, str], way: str, ordered: Ordered
+    ) -> int | None:
+        """Have the service do what a request asks for, as ``told`` says: ``ordered`` makes the order.
+        Return the number of the window that it is about, if it is. Raises ReceiverError, or the
+        answer that refuses the request."""
         grant = GRANT.get()
         if not self.access.secured:
             raise web.HTTPForbidden(
-                text="to change groups, readers must log in; name a file with a token in web_token_file"
+                text="to change anything, readers must log in; name a file with a token in web_token_file"
             )
         if not grant.may_change:
             raise web.HTTPForbidden(
-                text=f"{grant.name} may only read; web_operators says which people may change groups, and "
+                text=f"{grant.name} may only read; web_operators says which people may change things, and "
                 "`panicast-receiver token add NAME --role operate` makes a token that may"
             )
         if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
-            raise web.HTTPForbidden(text="another site may not change groups here")
+            raise web.HTTPForbidden(text="another site may not change anything here")
         address = whose(request.remote or "", request.headers.get("X-Forwarded-For", ""))
-        action, detail, note, by = (told.get(name, "") for name in ("action", "detail", "note", "by"))
         if grant.person:
-            by = grant.name
+            told = {**told, "by": grant.name}
         where = f"{way} ({address}{f', token {grant.name}' if grant.name and not grant.person else ''})"
-        order = groups.Order(request.match_info["group"], action, detail, note, by, where)
-        groups.checked(order)
-        await self.database.make(lambda _: orders.give(self.state_dir, order))
+        order = ordered(request, told, where)
+        return await self.database.make(lambda _: orders.give(self.state_dir, order))
 
     def path_of(self, request: web.Request) -> str:
         """Return the path below the base."""

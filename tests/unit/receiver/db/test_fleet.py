@@ -310,7 +310,14 @@ def test_what_is_burning(keep, tmp_path):
     keep(record("hello", "b", 3, 1, 0), record("panic", "b", 3, 2, 20 * hour, SYSRQ))
     keep(record("hello", "c", 4, 1, 0), record("panic", "c", 4, 2, 25 * hour, OOPS))
     reader, now_ns = Reader(tmp_path), START + (25 * hour + 60) * SECOND
-    assert reader.burning(Ages(900), now_ns) == {"hour": 1, "day": 2, "new": 1, "panicked": 2, "silent": 1}
+    assert reader.burning(Ages(900), now_ns) == {
+        "hour": 1,
+        "day": 2,
+        "new": 1,
+        "panicked": 2,
+        "silent": 1,
+        "maintenance": 0,
+    }
     assert reader.states_of(["a", "b", "x"], Ages(900), now_ns) == {"a": "silent", "b": "panicked"}
     assert reader.states_of([], Ages(900), now_ns) == {}
 

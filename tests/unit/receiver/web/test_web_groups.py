@@ -145,7 +145,21 @@ def test_errors_come_back_as_they_are(office):
 
 
 @pytest.mark.parametrize(
-    "message", [b"", b"{", b"5", b"[]", b"[1,2]", b"null", b"\xff" * 100, b"[" * 60000, b'{"a":1}']
+    "message",
+    [
+        b"",
+        b"{",
+        b"5",
+        b"[]",
+        b"[1,2]",
+        b"[[],1]",
+        b'["group"]',
+        b'["maintenance",1]',
+        b"null",
+        b"\xff" * 100,
+        b"[" * 60000,
+        b'{"a":1}',
+    ],
 )
 def test_any_message_harms_nothing(office, message):
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock, orders.name_in(office) as name:
@@ -161,7 +175,7 @@ def test_others_may_not_order_anything(state, monkeypatch):
     monkeypatch.setattr(orders, "_allowed", lambda folder: frozenset())
     end = orders.begin(state / schema.FILE_NAME)
     try:
-        with pytest.raises(ReceiverError, match="you may not change groups here"):
+        with pytest.raises(ReceiverError, match="you may not change anything here"):
             orders.give(state, order(state))
     finally:
         end()
