@@ -9,7 +9,7 @@ from typing import Any
 
 from . import crashes, numbers, tallies
 from .glance import Ask
-from .query import Choice, Query, is_plain, limit, of_group, of_records
+from .query import Choice, Query, by_hosts, is_plain, limit, of_group, of_records
 
 
 def select(ask: Ask, query: Query) -> list[dict[str, Any]]:
@@ -33,7 +33,7 @@ def timelines(
         )
         rows = ask(sql, [start_ns, width_ns, *signatures])
     else:
-        chosen = of_records(query)
+        chosen = by_hosts(of_records(query))
         sql = (
             "SELECT signature, (received_ns - ?) / ? AS stretch, count(*) AS records "
             f"FROM {chosen.source} WHERE {chosen.where} AND signature IN ({marks}) "
@@ -82,7 +82,7 @@ def _copies(ask: Ask, since_ns: int) -> dict[str, int]:
 
 def _chosen(ask: Ask, query: Query) -> list[dict[str, Any]]:
     """Of records that are looked for: what is found, newest first."""
-    chosen = of_records(query)
+    chosen = by_hosts(of_records(query))
     sql = (
         "SELECT signature, title, count(*) AS records, count(DISTINCT host) AS hosts, "
         "min(received_ns) AS first_ns, max(received_ns) AS last_ns, "

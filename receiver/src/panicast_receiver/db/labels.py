@@ -39,6 +39,8 @@ CREATE INDEX labels_by_value ON labels (name, value);
 OF = "(SELECT json_group_object(name, value) FROM labels WHERE labels.host = {}.host)"
 #: What is told of labels in numbers: values of a name, and rows in all.
 MOST_VALUES, MOST_COUNTS = 50, 1000
+#: Of so many hosts each record is looked for by itself; of more, one is soon found among all records.
+_FEW = 100
 #: Hosts that get their labels in one transaction.
 _BATCH = 200
 _SETTLED = "INSERT OR REPLACE INTO counters VALUES ('labelled', ?)"
@@ -69,6 +71,13 @@ def having(terms: Sequence[Term], host: str = "host") -> tuple[list[str], list[A
     sql = "{} {}IN (SELECT labels.host FROM labels WHERE name = ? AND lower(value) GLOB ?)"
     parts = [sql.format(host, "NOT " * term.absent) for term in terms]
     return parts, [value for term in terms for value in (term.name, glob(term.pattern))]
+
+
+def are_few(ask: Ask, terms: Sequence[Term]) -> bool:
+    """Tell whether few hosts have one of these labels."""
+    sql = "SELECT count(*) FROM (SELECT 1 FROM labels WHERE name = ? AND lower(value) GLOB ? LIMIT ?)"
+    wanted = [[term.name, glob(term.pattern), _FEW + 1] for term in terms if not term.absent]
+    return any(next(ask(sql, values))[0] <= _FEW for values in wanted)
 
 
 def settle(db: sqlite3.Connection, host: str) -> None:

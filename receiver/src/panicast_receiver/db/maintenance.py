@@ -37,17 +37,17 @@ CREATE TABLE windows (
     ended_note TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE window_terms (
-    window INTEGER NOT NULL,
+    number INTEGER NOT NULL,
     name TEXT NOT NULL,
     pattern TEXT NOT NULL,
-    PRIMARY KEY (window, name, pattern)
+    PRIMARY KEY (number, name, pattern)
 ) WITHOUT ROWID;
 """
 _FITS = """CASE window_terms.name WHEN '' THEN lower({table}.host) GLOB pattern
     ELSE EXISTS (SELECT 1 FROM labels WHERE labels.host = {table}.host
         AND labels.name = window_terms.name AND lower(labels.value) GLOB pattern) END"""
 #: The number of the window in which the host of a row is at a time, the one that lasts longest; in SQL.
-OF = f"""(SELECT windows.number FROM windows JOIN window_terms ON window_terms.window = windows.number
+OF = f"""(SELECT number FROM windows JOIN window_terms USING (number)
     WHERE from_ns <= {{at}} AND min(until_ns, coalesce(ended_ns, until_ns)) > {{at}} AND {_FITS}
     ORDER BY until_ns DESC LIMIT 1)"""
 STATES = ("planned", "now", "over")
@@ -151,7 +151,7 @@ def _prune(db: sqlite3.Connection, now_ns: int) -> None:
         "(SELECT number FROM windows ORDER BY number DESC LIMIT ?))",
         (now_ns - _KEPT_DAYS * _DAY_NS, now_ns, _MOST_SHOWN),
     )
-    db.execute("DELETE FROM window_terms WHERE window NOT IN (SELECT number FROM windows)")
+    db.execute("DELETE FROM window_terms WHERE number NOT IN (SELECT number FROM windows)")
 
 
 def _terms(text: str) -> list[tuple[str, str]]:
@@ -221,6 +221,9 @@ def window(ask: labels.Ask, number: int, now_ns: int) -> dict[str, Any]:
 
 def states(ask: labels.Ask, shown_as: str, values: Sequence[Any], now_ns: int) -> dict[str, int]:
     """Return how many hosts in a window are in each state; ``shown_as`` is the state in SQL."""
+    # Mostly there is none, and then no host is looked at.
+    if not any(one["state"] == "now" for one in windows(ask, now_ns, over=False)):
+        return {}
     sql = (
         f"SELECT {shown_as} AS shown, count(*) AS hosts FROM boots "
         f"WHERE current AND {OF.format(table='boots', at=int(now_ns))} IS NOT NULL GROUP BY shown"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..wire.v1 import STATE_TYPES
@@ -37,6 +38,18 @@ class Choice(NamedTuple):
     where: str
     values: list[Any]
     order: str = "number"
+    #: Labels of hosts that are asked for, where records are read in their order.
+    terms: Sequence[labels.Term] = ()
+
+
+def by_hosts(choice: Choice) -> Choice:
+    """Return the same choice by the index of hosts: for those of few hosts among many records, or where
+    all that fit are read."""
+    if not choice.terms:
+        return choice
+    has, values = labels.having(choice.terms)
+    found = f"SELECT number FROM records WHERE {keys.IN_BOTH} AND {' AND '.join(has)}"
+    return choice._replace(where=f"number IN ({found}) AND {choice.where}", values=[*values, *choice.values])
 
 
 def is_plain(query: Query) -> bool:
@@ -101,18 +114,14 @@ def of_records(query: Query, pending: bool = False) -> Choice:
     if query.host is not None and source == "records" and not pending:
         source = keys.either("host = ?1")
         values.insert(0, query.host)
-    elif asked.labels and source == "records" and not pending:
-        # Those of a few hosts among a million records: by the index of hosts.
-        has, its_values = labels.having(asked.labels)
-        parts.append(f"number IN (SELECT number FROM records WHERE {keys.IN_BOTH} AND {' AND '.join(has)})")
-        values += its_values
     elif query.host is not None:
         parts.append("host = ?")
         values.append(query.host)
     where, its_values = _common(query, asked, order)
     if query.folded:
         where += f" AND {crashes.FIRST}"
-    return Choice(source, " AND ".join([*parts, where]), values + its_values, order)
+    terms = asked.labels if source == "records" and not pending else ()
+    return Choice(source, " AND ".join([*parts, where]), values + its_values, order, terms)
 
 
 def _of_greetings(query: Query) -> list[Choice]:

@@ -37,7 +37,7 @@ from . import (
 from . import maintenance as windows
 from .named import NamedFile
 from .packing import from_signed, parse_gaps, row_to_record
-from .query import Choice, Query, choices, limit
+from .query import Choice, Query, by_hosts, choices, limit
 
 __all__ = ["Entry", "Query", "Reader"]
 
@@ -314,6 +314,8 @@ class Reader:
         raise NotFoundError(f"record {entry.summary['id']} is gone: a newer one of its host replaced it")
 
     def _chosen(self, choice: Choice, order: str, most: int = -1) -> Iterator[Entry]:
+        if labels.are_few(self._rows, choice.terms):
+            choice = by_hosts(choice)
         sql = f"SELECT {_SUMMARY} FROM {choice.source} WHERE {choice.where} ORDER BY {order} LIMIT ?"
         yield from map(_entry, self._rows(sql, [*choice.values, most]))
 

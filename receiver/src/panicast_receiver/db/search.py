@@ -76,9 +76,7 @@ def label(text: str, absent: bool = False) -> Term:
 def words_of(text: str) -> list[str]:
     """Return the words of a search for hosts, a label as ``label:rack=r12``."""
     found = _TERM.findall(text.replace("\0", " "))[:_MOST_TERMS]
-    return [
-        f"{minus}{field and field + ':'}{quoted or plain}".lower() for minus, field, quoted, plain in found
-    ]
+    return [f"{minus}{field and field + ':'}{quoted or plain}" for minus, field, quoted, plain in found]
 
 
 def label_of(word: str) -> Term | None:

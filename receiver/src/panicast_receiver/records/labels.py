@@ -29,7 +29,7 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]{0,31}")
 
 
 class Rule(NamedTuple):
-    """A label that hosts get, by a name or a pattern in small letters; "" takes it away."""
+    """A label that hosts get, by a name or a pattern; "" takes it away."""
 
     pattern: str
     name: str
@@ -70,7 +70,7 @@ def _line(line: str) -> list[Rule]:
     host = kept[0]
     if "=" in host or len(host) > _LONGEST_HOST:
         raise ValueError(f"it must begin with a host's name or a pattern, not {_short(host)}")
-    return [Rule(host.lower(), *split(word)) for word in kept[1:]]
+    return [Rule(host, *split(word)) for word in kept[1:]]
 
 
 def split(word: str) -> tuple[str, str]:

@@ -125,6 +125,7 @@ def test_a_host_that_says_no_hello_has_labels_too(tmp_path, store):
         ("-label:rack", ["c"]),
         ('label:"owner=data base"', ["b"]),
         ("label:rack label:owner", ["b"]),
+        ("label:row=ÖST", ["c"]),
         ("label:rack -label:rack=r12", ["b"]),
         ("label:rack=", []),
         ("label:rack=r[1]2", []),
@@ -133,7 +134,7 @@ def test_a_host_that_says_no_hello_has_labels_too(tmp_path, store):
     ],
 )
 def test_records_and_hosts_are_found_by_labels(tmp_path, store, search, found):
-    put(tmp_path, "a rack=r12\nb rack=r13 owner='data base'\n")
+    put(tmp_path, "a rack=r12\nb rack=r13 owner='data base'\nC row=Öst\n")
     start = Follower(tmp_path).reader().cursor()
     store(*(record("panic", name, n, 1, n, SYSRQ) for n, name in enumerate("abc", 1)))
     store(*(record("hello", name, n, 2, n + 9) for n, name in enumerate("abc", 1)))

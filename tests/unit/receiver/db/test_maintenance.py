@@ -165,7 +165,7 @@ def test_there_are_not_too_many_and_old_ones_go(state, monkeypatch):
     with closing(Reader(state)) as reader:
         assert first not in {one["number"] for one in reader.windows(time.time_ns(), over=True)}
     with closing(schema.open_writer(state / schema.FILE_NAME)) as db:
-        terms = {row[0] for row in db.execute("SELECT window FROM window_terms")}
+        terms = {row[0] for row in db.execute("SELECT number FROM window_terms")}
     assert first not in terms and last in terms
 
 

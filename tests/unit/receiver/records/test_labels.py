@@ -20,8 +20,8 @@ web-01
 """
     assert parse(text, "f") == [
         Rule("*", "owner", "ops"),
-        Rule("db-*", "role", "database"),
-        Rule("db-*", "owner", "data base team"),
+        Rule("DB-*", "role", "database"),
+        Rule("DB-*", "owner", "data base team"),
         Rule("db-03", "rack", "R12#4"),
         Rule("db-03", "owner", ""),
     ]
