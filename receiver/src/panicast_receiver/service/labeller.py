@@ -117,4 +117,4 @@ class Labeller(threading.Thread):
 
 def _told(program: str, hidden: Sequence[Path]) -> list[Rule]:
     argv = [sys.executable, "-I", "-S", confined.__file__, program, *map(str, hidden)]
-    return _parsed(limited.run(argv, name=program), program)
+    return _parsed(limited.run(argv, name=program, most=MOST_BYTES), program)

@@ -41,10 +41,12 @@ def run(
     patience_s: float = ANSWER_S,
     env: Mapping[str, str] | None = None,
     name: str = "",
+    most: int = MOST_ANSWER,
 ) -> bytes:
     """Return what a program says. Raises ReceiverError, which calls it by its ``name``.
 
-    ``file_bytes``: the size of the file that it reads; ``written``: how long a file it may write.
+    ``file_bytes``: the size of the file that it reads; ``written``: how long a file it may write;
+    ``most``: bytes that it may say.
     """
     name = name or argv[0]
     limits = ["--core=0", f"--cpu={CPU_S}", f"--fsize={written}", f"--as={MEMORY + 2 * file_bytes}"]
@@ -62,8 +64,8 @@ def run(
         raise ReceiverError(f"{name} cannot be run: {error.strerror}") from error
     assert child.stdout is not None
     try:
-        said = _read(child.stdout.fileno(), time.monotonic() + patience_s)
-        if said is not None and len(said) <= MOST_ANSWER:
+        said = _read(child.stdout.fileno(), time.monotonic() + patience_s, most)
+        if said is not None and len(said) <= most:
             # It has closed its output: its end follows.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(_END_S)
@@ -75,20 +77,20 @@ def run(
         child.stdout.close()
     if said is None:
         raise ReceiverError(f"{name} took longer than {patience_s:.0f} s")
-    if len(said) > MOST_ANSWER:
-        raise ReceiverError(f"{name} said more than {MOST_ANSWER >> 20} MiB")
+    if len(said) > most:
+        raise ReceiverError(f"{name} said more than {most >> 20} MiB")
     if child.returncode:
         raise ReceiverError(f"{name} ended with code {child.returncode}")
     return said
 
 
-def _read(descriptor: int, until: float) -> bytes | None:
+def _read(descriptor: int, until: float, most: int) -> bytes | None:
     """Return all that comes, but hardly more than is allowed; None if that took too long."""
     ready = select.poll()
     ready.register(descriptor, select.POLLIN)
     parts: list[bytes] = []
     length = 0
-    while length <= MOST_ANSWER:
+    while length <= most:
         if not ready.poll(max(0.0, until - time.monotonic()) * 1000):
             return None
         data = os.read(descriptor, 1 << 20)

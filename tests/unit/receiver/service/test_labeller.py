@@ -61,7 +61,8 @@ def test_what_has_no_end_is_not_read_to_it():
         source_of("/dev/zero")
 
 
-def test_a_program_gives_them_and_what_it_says_wrong_changes_nothing(tmp_path, state, caplog):
+def test_a_program_gives_them_and_what_it_says_wrong_changes_nothing(tmp_path, state, caplog, monkeypatch):
+    monkeypatch.setattr(labeller, "MOST_BYTES", 1 << 20)
     thread = Labeller(state / schema.FILE_NAME)
 
     def follow(text):
@@ -72,6 +73,7 @@ def test_a_program_gives_them_and_what_it_says_wrong_changes_nothing(tmp_path, s
     for text, words in (
         ("exit 3", "inventory ended with code 3"),
         ("echo db-1 rack", "line 1: 'rack' is no label"),
+        ("yes db-1 rack=r12", "inventory said more than 1 MiB"),
         ("exec /nothing/there", "inventory ended with code 127"),
     ):
         assert not follow(text) and not thread._work()
