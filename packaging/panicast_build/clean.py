@@ -22,7 +22,6 @@ from panicast_build.engine import engine, unused
 
 # The folders of the cache, and who fills them again. The engine's own data goes with its images.
 FOLDERS = {
-    "actionlint": "the linter of workflows: downloaded again",
     "bench": "a benchmark that was interrupted left it",
     "built": "the packages of the tests: built again in minutes",
     "ccache": "compiled kernels: ./inv kernel compiles them again, for hours",
@@ -32,6 +31,7 @@ FOLDERS = {
     "kernel-source": "kernels' sources: downloaded again",
     "logs": "logs of earlier runs, and screenshots",
     "mutate": "a copy of the tree that an interrupted ./inv mutate left",
+    "npm": "tools of the tests that only npm has: downloaded again",
     "smoke": "the virtual machines' disks: made again in minutes",
     "tested": "the packages with the module itself that tests install: built again in minutes",
 }

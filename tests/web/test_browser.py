@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import oidc_provider_mock
@@ -24,6 +25,7 @@ from panicast_receiver import orders
 from panicast_receiver.db import labels, schema
 from panicast_receiver.records.labels import parse
 
+from ..npm import installed
 from ..unit.receiver.conftest import PATIENCE_S, VECTORS, Receiver
 from ..unit.receiver.web.website import Website, fill, website
 
@@ -56,6 +58,13 @@ while (walker.nextNode()) {
   if (ratio < 4.5) found.push(`${walker.currentNode.data.trim().slice(0, 40)}: ${ratio.toFixed(2)}`);
 }
 return found;
+"""
+
+# What axe finds, each with where it is; what it cannot tell for sure is left out.
+AXE = """
+const done = arguments[arguments.length - 1];
+const told = (one) => `${one.id}: ${one.help}: ${one.nodes.map((node) => node.html.slice(0, 120)).join(" ")}`;
+axe.run().then((found) => done(found.violations.map(told)), (error) => done([String(error)]));
 """
 
 # What the window cuts off.
@@ -145,9 +154,17 @@ def record_of(page: Browser, site: Website, words: str) -> str:
     return next(str(link.get_attribute("href")) for link in links if words in link.text)
 
 
+@cache
+def axe() -> str:
+    """The source of axe-core."""
+    return (installed(Path(__file__).parent, "axe") / "node_modules/axe-core/axe.min.js").read_text()
+
+
 def look_at(page: Browser, name: str, scheme: str, width: int) -> None:
-    """The page that is shown can be read, and fits the window; leaves a picture of it."""
+    """The page that is shown can be read and used by all, and fits the window; leaves a picture of it."""
     SHOTS.mkdir(parents=True, exist_ok=True)
+    page.execute_script(axe())
+    assert page.execute_async_script(AXE) == [], name
     assert page.execute_script("return document.documentElement.scrollWidth") <= width, name
     assert page.execute_script(OUTSIDE) == [], name
     assert page.execute_script(CONTRAST) == [], name
@@ -181,6 +198,15 @@ def test_pages_are_readable(page: Browser, site: Website, scheme: str, width: in
     assert page.complaints() == []
 
 
+def test_axe_finds_what_shuts_people_out(page: Browser, site: Website) -> None:
+    """It looks at the page that is shown, with our policy for scripts."""
+    page.get(site.url)
+    page.execute_script("document.querySelector('main').append(document.createElement('input'))")
+    page.execute_script(axe())
+    (found,) = page.execute_async_script(AXE)
+    assert found.startswith("label: ") and "<input>" in found
+
+
 def test_it_works_without_javascript(page: Browser, site: Website) -> None:
     page.scripts(on=False)
     page.get(site.url)
@@ -193,6 +219,27 @@ def test_it_works_without_javascript(page: Browser, site: Website) -> None:
     page.wait(lambda: len(page.find_elements(By.CSS_SELECTOR, "svg.plot")) == 4)
     page.find_element(By.LINK_TEXT, "Hosts").click()
     page.wait(lambda: "panicked" in page.texts("tbody .tag"))
+
+
+def test_the_text_is_copied(page: Browser, site: Website) -> None:
+    """Whole and as it arrived; where browsers let nobody copy, and without JavaScript, there is a link."""
+    page.get(record_of(page, site, "mlx_poll"))
+    origin = {"origin": "/".join(site.url.split("/")[:3])}
+    page.execute_cdp_cmd(
+        "Browser.grantPermissions",
+        {**origin, "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]},
+    )
+    page.find_element(By.CSS_SELECTOR, "button[data-copy]").click()
+    page.wait(lambda: page.texts("#copied") == ["copied"])
+    copied = page.execute_async_script("navigator.clipboard.readText().then(arguments[0], arguments[0])")
+    assert copied == page.execute_async_script(
+        "fetch(document.querySelector('a[download]').href).then((got) => got.text()).then(arguments[0])"
+    )
+    assert "mlx_poll" in copied and page.complaints() == []
+    page.scripts(on=False)
+    page.refresh()
+    assert not page.find_element(By.CSS_SELECTOR, "button[data-copy]").is_displayed()
+    assert page.find_element(By.LINK_TEXT, "As it arrived").is_displayed()
 
 
 def test_by_keyboard(page: Browser, site: Website) -> None:

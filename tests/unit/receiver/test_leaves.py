@@ -286,6 +286,7 @@ PATHS = {
     "/api/v1/hosts": is_json,
     "/api/v1/maintenance": is_json,
     "/api/v1/maintenance/{number}": None,
+    "/api/v1/kernels": is_json,
     "/api/v1/events": None,
     "/openapi.json": is_json,
     "/metrics": is_metrics,

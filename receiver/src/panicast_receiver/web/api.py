@@ -14,7 +14,7 @@ from ..db import search
 from ..db.reader import Query, Reader
 from ..errors import UsageError
 from ..records import present
-from . import metrics, openapi, parameters
+from . import metrics, openapi, parameters, rates
 from .live import MOST_STREAMS, TAKES_S, Stream
 from .site import API, Site, body_of, of_end, of_group, of_start
 
@@ -33,6 +33,7 @@ def routes(site: Site) -> list[web.RouteDef]:
         f"{API}/groups/{GROUP}": handlers.group,
         f"{API}/hosts": handlers.hosts,
         f"{API}/maintenance": handlers.windows,
+        f"{API}/kernels": handlers.kernels,
         "/openapi.json": handlers.document,
         "/metrics": handlers.metrics,
         "/healthz": handlers.healthz,
@@ -145,6 +146,20 @@ class _Handlers:
 
         def find(reader: Reader) -> str:
             return json.dumps({"hosts": reader.hosts(ages, time.time_ns(), wanted, words)})
+
+        return _json(await self._site.database.ask(find))
+
+    async def kernels(self, request: web.Request) -> web.StreamResponse:
+        values = parameters.parse(request.query.items(), (parameters.SINCE, parameters.KERNEL))
+
+        def find(reader: Reader) -> str:
+            found = reader.kernels(values.get("since_ns", 0), time.time_ns())
+            than = values.get("kernel", found[0]["kernel"] if found else "")
+            told = [
+                {**one, "rate": one["rate"]._asdict() if one["rate"] else None}
+                for one in rates.compare(found, than)
+            ]
+            return json.dumps({"kernels": told, "than": than})
 
         return _json(await self._site.database.ask(find))
 

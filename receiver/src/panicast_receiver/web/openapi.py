@@ -25,7 +25,7 @@ from ..records.forms import (
     or_null,
     with_properties,
 )
-from . import parameters
+from . import parameters, rates
 from .parameters import Parameter
 from .site import API
 
@@ -88,6 +88,7 @@ def _written(name: str, least: int = 0) -> Schema:
     return {**STRING, "minLength": least, "maxLength": LONGEST_OF_WINDOW[name]}
 
 
+_FRACTION: Schema = {"type": "number"}
 _CHANGE = {"at": TIME, "by": STRING, "via": STRING, "action": STRING, "detail": STRING, "note": STRING}
 _SCHEMAS: Mapping[str, Schema] = {
     "Record": with_properties(_RECORD),
@@ -179,6 +180,30 @@ _SCHEMAS: Mapping[str, Schema] = {
         }
     ),
     "Hosts": with_properties({"hosts": {"type": "array", "items": _ref("Host")}}),
+    "Kernel": with_properties(
+        {
+            "kernel": STRING,
+            "hosts": WHOLE,
+            "host_days": {**_FRACTION, "description": "For how long hosts were heard on it."},
+            "crashes": {**WHOLE, "description": "Boots that panicked."},
+            "crashed": {**WHOLE, "description": "Hosts that did."},
+            "rate": {
+                **or_null(with_properties({"low": _FRACTION, "value": _FRACTION, "high": _FRACTION})),
+                "description": f"Crashes in {rates.PER} host-days, between low and high 19 times of 20.",
+            },
+            "beside": {
+                "type": "string",
+                "enum": ["", *rates.BESIDE],
+                "description": "Whether it crashes more often than the kernel `than`.",
+            },
+        }
+    ),
+    "Kernels": with_properties(
+        {
+            "kernels": {"type": "array", "items": _ref("Kernel")},
+            "than": {**STRING, "description": "The kernel beside which the others are put."},
+        }
+    ),
     "Error": with_properties({"error": {**STRING, "description": "What is wrong, for people."}}),
 }
 _ID = {
@@ -310,6 +335,12 @@ def document(base: str, secured: bool) -> dict[str, Any]:
         },
         f"{API}/maintenance/{{number}}": _change(
             "End a maintenance window early.", "End", "Window", secured, (_NUMBER,)
+        ),
+        f"{API}/kernels": _operation(
+            "How often kernels crash, the one that ran longest first.",
+            json_of("Kernels"),
+            secured,
+            (parameters.SINCE, parameters.KERNEL),
         ),
         f"{API}/events": _operation(
             "Records as they are stored and completed: server-sent events of the type record, a Record as "

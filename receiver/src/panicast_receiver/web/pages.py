@@ -229,12 +229,16 @@ class Pages:
             return found, scale, reader.timelines(query, names, *scale) if found else {}
 
         found, scale, counts = await self._site.database.ask(find)
+        # One scale, so that rows can be compared.
+        most = max((count for one in counts.values() for count in one.values()), default=1)
         return await self._made(
             request,
             "groups.html",
             groups=[
-                {**group, "plot": timeline.plot(counts.get(group["signature"], {}), scale)} for group in found
+                {**group, "plot": timeline.plot(counts.get(group["signature"], {}), scale, most)}
+                for group in found
             ],
+            most=most,
             filters=request.query,
             filtered=bool(values),
             start=iso_time(scale.start_ns),
@@ -367,7 +371,7 @@ class Pages:
         return await self._made(
             request,
             "kernels.html",
-            kernels=sorted(rates.draw(found, than), key=_SORTS[sort]),
+            kernels=sorted(rates.draw(rates.compare(found, than)), key=_SORTS[sort]),
             than=than,
             per=rates.PER,
             sort=sort,

@@ -13,6 +13,8 @@ PER = 1000
 WIDTH, HEIGHT = 240, 16
 #: Standard deviations of an interval that has the true value 19 times of 20.
 _95 = 1.96
+#: What a kernel may be beside another, by what ``differs`` says.
+BESIDE = ("cannot tell", "more often", "less often")
 #: Two kernels differ if less than this is the chance of such a difference between equal ones.
 _CHANCE = 0.01
 #: From so many on, the normal distribution stands for the binomial one.
@@ -84,15 +86,20 @@ def _below(count: int, total: int, share: float) -> float:
     )
 
 
-def draw(found: Sequence[dict[str, Any]], than: str) -> list[dict[str, Any]]:
-    """Return what ``kernels()`` of db/fleet.py found with rates, drawn on one scale, and what each is
-    beside the kernel ``than``: ``more often``, ``less often``, ``cannot tell``, or nothing."""
+def compare(found: Sequence[dict[str, Any]], than: str) -> list[dict[str, Any]]:
+    """Return what ``kernels()`` of db/fleet.py found with the ``rate`` of each, and what it is
+    ``beside`` the kernel ``than``: more often, less often, cannot tell, or nothing."""
     rated = [{**one, "rate": rate(one["crashes"], one["host_days"])} for one in found]
+    base = next((one for one in rated if one["kernel"] == than), None)
+    return [{**one, "beside": _beside(one, base)} for one in rated]
+
+
+def draw(rated: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what ``compare()`` found with drawings on one scale."""
     # One that hardly ran would leave the others no room.
     highest = max((3 * one["rate"].value for one in rated if one["rate"] and one["crashes"]), default=0.0)
     highest = min(highest, max((one["rate"].high for one in rated if one["rate"]), default=0.0)) or 1.0
-    base = next((one for one in rated if one["kernel"] == than), None)
-    return [{**one, "plot": _drawn(one["rate"], highest), "beside": _beside(one, base)} for one in rated]
+    return [{**one, "plot": _drawn(one["rate"], highest)} for one in rated]
 
 
 def _drawn(found: Rate | None, highest: float) -> Drawn | None:
@@ -108,7 +115,7 @@ def _beside(one: dict[str, Any], base: dict[str, Any] | None) -> str:
         return ""
     # Each host once: one that crashes again and again says no more of a kernel than one that did once.
     sign = differs((one["crashed"], one["host_days"]), (base["crashed"], base["host_days"]))
-    return ("cannot tell", "more often", "less often")[sign]
+    return BESIDE[sign]
 
 
 def number(value: float) -> str:

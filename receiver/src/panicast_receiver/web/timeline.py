@@ -47,12 +47,13 @@ def scale(first_ns: int, now_ns: int) -> Scale:
     return Scale(start, max(1, (now_ns - start) // STRETCHES + 1))
 
 
-def plot(counts: Mapping[int, int], scale: Scale) -> Plot:
-    """Return a plot of ``counts``, by interval. Events in the future are drawn in the last one."""
+def plot(counts: Mapping[int, int], scale: Scale, most: int = 0) -> Plot:
+    """Return a plot of ``counts``, by interval. Events in the future are drawn in the last one.
+    ``most`` has a full bar, in all plots that share it; 0: the most of this plot."""
     highest = max(counts.values(), default=1)
     bars: dict[int, Bar] = {}
     for stretch, count in sorted(counts.items()):
-        height = max(_LOWEST, round(HEIGHT * count / highest))
+        height = max(_LOWEST, round(HEIGHT * count / (most or highest)))
         at = min(max(0, stretch), STRETCHES - 1)
         bars[at] = Bar(at * STEP, HEIGHT - height, height)
     total = sum(counts.values())

@@ -226,9 +226,9 @@ def test_hostile_text_stays_text(page):
         f"/?search={HOSTILE.encode().hex()}",
     ):
         shown = Markup(page.ask(path).text)
-        assert [attrs for tag, attrs in shown.elements if tag == "script"] == [
-            {"src": f"{page.base}/static/live.js?0.1.0", "defer": None}
-        ]
+        scripts = [attrs for tag, attrs in shown.elements if tag == "script"]
+        ours = [f"{page.base}/static/{name}.js?0.1.0" for name in ("live", "copy")]
+        assert scripts == [{"src": src, "defer": None} for src in ours[: len(scripts)]]
         assert not [attrs for tag, attrs in shown.elements if tag == "img" and attrs["src"] == "x"]
         assert "\x1b" not in shown.text and "\u202e" not in shown.text
     assert "<script>alert(1)</script>" in Markup(page.ask("/").text).text
@@ -350,6 +350,14 @@ def test_a_plot_stays_within_its_frame(counts, first, now):
     for bar in plot.bars:
         assert 0 <= bar.x <= plot.width - plot.bar and bar.y >= 0 and bar.y + bar.height == plot.height
     assert len(plot.bars) <= timeline.STRETCHES and (plot.bars or not counts)
+
+
+def test_plots_that_share_a_scale_can_be_compared():
+    scale = timeline.scale(0, 10**18)
+    few, many = (timeline.plot({3: count}, scale, 40).bars[0].height for count in (20, 40))
+    assert (2 * few, many) == (timeline.HEIGHT, timeline.HEIGHT)
+    # One alone is still seen.
+    assert 0 < timeline.plot({3: 1}, scale, 10**6).bars[0].height < few
 
 
 @pytest.mark.parametrize("text", [b"\n" * (1 << 16), b"x" * (1 << 20), b"<6>a\n" * 150_000, b"", b"one\n"])

@@ -2,6 +2,7 @@
 """How often kernels crash: what is counted, how sure it is, and what nobody can tell."""
 
 import contextlib
+import json
 import math
 import random
 from dataclasses import replace
@@ -72,6 +73,21 @@ def test_the_page_says_which_is_worse_and_what_nobody_can_tell(state):
             assert page.ask(f"/kernels?{wrong}").status == (200 if wrong == "kernel=" else 400), wrong
         assert page.ask("/kernels?kernel=none").status == 200
         assert "No kernel is known" in page.ask("/kernels?since=1h").text
+
+
+def test_programs_are_told_the_same(state):
+    with website(state) as page:
+        told = json.loads(page.ask(f"/api/v1/kernels?kernel={NEW}").text)
+        assert told["than"] == NEW and [one["kernel"] for one in told["kernels"]] == [OLD, NEW, "6.13.0"]
+        old, new, other = told["kernels"]
+        assert (old["crashes"], old["crashed"], old["hosts"], old["host_days"]) == (2, 2, 40, 400)
+        assert (old["beside"], new["beside"], other["beside"]) == ("less often", "", "cannot tell")
+        assert new["rate"]["low"] < new["rate"]["value"] == 75 < new["rate"]["high"]
+        # Without a name it is the one that ran longest.
+        assert json.loads(page.ask("/api/v1/kernels").text)["than"] == OLD
+        assert json.loads(page.ask("/api/v1/kernels?since=1h").text) == {"kernels": [], "than": ""}
+        for wrong in ("sort=rate", "kernel=", "since=never"):
+            assert page.ask(f"/api/v1/kernels?{wrong}").status == 400, wrong
 
 
 def test_a_host_that_crashes_again_and_again_makes_no_kernel_bad(tmp_path):
