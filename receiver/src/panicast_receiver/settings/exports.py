@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from .kinds import Setting, web_address
+from .kinds import Setting, open_address
 
 _BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([A-Za-z0-9!_.*'()/-]{0,512}))?")
 
@@ -53,7 +53,7 @@ EXPORTS: tuple[Setting, ...] = (
         "URL",
         "Grafana Loki to push each record to, as a line of JSON: the address without /loki/api/v1/push. "
         "Empty: none.",
-        check=web_address,
+        check=open_address,
         form="an http or https address",
         example="https://loki.example.org:3100",
     ),
@@ -65,7 +65,7 @@ EXPORTS: tuple[Setting, ...] = (
         "URL",
         "OpenTelemetry collector to export each record to as a log, by OTLP over HTTP: the address without "
         "/v1/logs. Empty: none.",
-        check=web_address,
+        check=open_address,
         form="an http or https address",
         example="https://otel.example.org:4318",
     ),
@@ -86,7 +86,7 @@ EXPORTS: tuple[Setting, ...] = (
         "",
         "URL",
         "Address of another store than Amazon's that speaks S3. Empty: Amazon's.",
-        check=web_address,
+        check=open_address,
         form="an http or https address",
         example="https://s3.example.org:9000",
     ),

@@ -18,6 +18,10 @@ class Hint(ValueError):
     """A value is wrong in a way that many try; the text says what to do."""
 
 
+class Leak(Hint):
+    """A value holds a secret, which is not printed."""
+
+
 _PASSWORD = re.compile(r"(?i)\b(?:ssl)?password\s*=|^postgres(?:ql)?://[^/@]*:[^/@]*@")
 
 
@@ -65,7 +69,7 @@ class Setting(NamedTuple):
         what is valid."""
         if self.kind is float and type(value) is int:
             value = float(value)
-        good, hint = type(value) is self.kind, ""
+        good, hint, secret = type(value) is self.kind, "", self.secret
         if good and self.kind in (int, float):
             good = self.low <= value <= self.high
         if good and self.check:
@@ -73,8 +77,9 @@ class Setting(NamedTuple):
                 self.check(value)
             except ValueError as error:
                 good, hint = False, f". {error}" if isinstance(error, Hint) else ""
+                secret = secret or isinstance(error, Leak)
         if not good:
-            shown = "what it says" if self.secret else repr(value)
+            shown = "what it says" if secret else repr(value)
             raise UsageError(f"{where}: {shown} is wrong; right is {self.right}{hint}")
         return value  # type: ignore[no-any-return]
 
@@ -139,6 +144,16 @@ def web_address(text: str) -> None:
     # A port that there cannot be is a ValueError, too.
     if text and not (text.startswith(("http://", "https://")) and parts.hostname and parts.port != 0):
         raise ValueError(text)
+
+
+def open_address(text: str) -> None:
+    """Return such a URL without a login, or nothing. Raises ValueError."""
+    if "@" in urlsplit(text).netloc:
+        raise Leak(
+            "Leave the login out: others may read it here, and it is not sent. A file of headers may hold "
+            "it: Authorization: Basic, and USER:PASSWORD in base64"
+        )
+    web_address(text)
 
 
 def parse_servers(text: str) -> list[str]:

@@ -4,22 +4,27 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import botocore.config
 import botocore.session
+from botocore.awsrequest import AWSResponse
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..errors import UsageError
 from ..settings.exports import Bucket
 from . import Away, Notice, Refused
+from .webhook import seconds, send
 
-_TIMEOUT_S = 10
-#: Answers that are about this record, not about us or the server.
-_REFUSALS = frozenset({400, 411, 413, 414})
+#: Errors that are about this record, not about us or the server: others have the same status, such as one
+#: for another region (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
+_REFUSALS = frozenset({"EntityTooLarge", "KeyTooLongError", "411", "413", "414"})
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
 
 
 class Archive:
@@ -34,8 +39,6 @@ class Archive:
         self._bucket = bucket
         # The feeder tries again, with its own pauses.
         config = botocore.config.Config(
-            connect_timeout=_TIMEOUT_S,
-            read_timeout=_TIMEOUT_S,
             retries={"total_max_attempts": 1},
             s3={"addressing_style": "path" if endpoint else "auto"},
         )
@@ -58,6 +61,7 @@ class Archive:
             )
         except (BotoCoreError, ValueError) as error:
             raise UsageError(f"s3: {error}") from error
+        self._client.meta.events.register("before-send.s3", _send)
 
     def deliver(self, batch: Sequence[Notice]) -> None:
         """See Sink."""
@@ -74,12 +78,32 @@ class Archive:
                 ContentType="application/gzip",
             )
         except ClientError as error:
-            answer = error.response.get("ResponseMetadata", {})
-            if answer.get("HTTPStatusCode") in _REFUSALS:
+            if error.response.get("Error", {}).get("Code") in _REFUSALS:
                 raise Refused(f"S3: {error}") from error
-            raise Away(f"S3: {error}", 0) from error
-        except BotoCoreError as error:
+            told = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+            raise Away(f"S3: {error}", seconds(told.get("retry-after", ""))) from error
+        except (BotoCoreError, OSError) as error:
             raise OSError(f"S3: {error}") from error
+
+
+class _Body(io.BytesIO):
+    def stream(self, *_: Any) -> Iterator[bytes]:
+        """See urllib3.HTTPResponse."""
+        yield self.read()
+
+
+def _send(request: Any, **_: Any) -> AWSResponse:
+    """Send what botocore has signed. It would read an answer without end into our memory, and wait for ever
+    for one that comes byte by byte."""
+    parts = urlsplit(request.url)
+    headers = {
+        name: text if isinstance(text, str) else text.decode() for name, text in request.headers.items()
+    }
+    # The signature is for a host without the usual port; nothing waits for the server's word to go on.
+    headers["Host"] = re.sub(f"{_USUAL_PORTS[parts.scheme]}$", "", parts.netloc)
+    headers.pop("Expect", None)
+    answer = send(request.method, request.url, request.body, headers)
+    return AWSResponse(request.url, answer.status, dict(answer.headers.items()), _Body(answer.body))
 
 
 def key(record: dict[str, Any]) -> str:

@@ -42,7 +42,8 @@ def push(notice: Notice) -> Mapping[str, Any]:
     """
     record = {key: value for key, value in notice.record.items() if key not in _LEFT_OUT}
     text, most = record.pop("text"), _LINE_BYTES
-    while len(line := json.dumps({**record, "text": newest(text, most)})) > _LINE_BYTES:
+    # If all but the text is too long already, Loki refuses it, and it is put aside.
+    while len(line := json.dumps({**record, "text": newest(text, most)})) > _LINE_BYTES and most:
         most //= 2
     stream = {"job": "panicast", "type": record["type"]}
     return {"streams": [{"stream": stream, "values": [[str(nanoseconds(record["received"])), line]]}]}

@@ -86,6 +86,6 @@ def _rejected(answer: bytes) -> str:
     try:
         partial = json.loads(answer or b"{}").get("partialSuccess") or {}
         rejected, message = int(partial.get("rejectedLogRecords", 0)), str(partial.get("errorMessage", ""))
-    except (ValueError, AttributeError, TypeError, RecursionError):
+    except (ValueError, AttributeError, TypeError, OverflowError, RecursionError):
         return ""
     return f"the collector rejects it: {message or 'without a reason'}" if rejected else ""

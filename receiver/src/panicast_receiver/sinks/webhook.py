@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
-from typing import Any, Callable, cast
+from typing import Any, Callable, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from ..text import escape
@@ -23,6 +23,8 @@ from . import Away, Notice, Refused
 _TIMEOUT_S, _ANSWERS_S = 10, 30.0
 #: Bytes of an answer that are read.
 _MOST = 1 << 16
+#: Characters of what a server says of its status.
+_LONGEST_REASON = 200
 #: A test wakes nobody.
 ALERT_SEVERITIES = {"panic": "critical", "oops": "warning"}
 #: Answers that are about this record, not about us or the server.
@@ -81,17 +83,37 @@ def shown(url: str) -> str:
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> bytes:
     """Post to an http or https address. Return the first 64 KiB of the answer. Raises Refused if the
     other side will never accept it, and OSError."""
-    request = urllib.request.Request(url, body, {"User-Agent": "panicast-receiver", **headers})
+    answer = send("POST", url, body, headers)
+    if 200 <= answer.status < 300:
+        return answer.body
+    said = f"{shown(url)} answers {answer.status} {answer.reason}"
+    if answer.status in _REFUSALS:
+        raise Refused(said)
+    raise Away(said, seconds(answer.headers.get("Retry-After", "")))
+
+
+class Answer(NamedTuple):
+    """What a server answers, and the first 64 KiB of what it says."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def send(method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+    """Ask an http or https address, in limited time and without following anywhere. Raises OSError."""
+    told = {"User-Agent": "panicast-receiver", **headers}
+    request = urllib.request.Request(url, body, told, method=method)
     try:
-        # Raises for all but 2xx; the URL's scheme was checked before.
-        with _OPENER.open(request, timeout=_TIMEOUT_S) as answer:
-            return cast(bytes, answer.read(_MOST))
-    except urllib.error.HTTPError as error:
-        with error:
-            said = f"{shown(url)} answers {error.code} {error.reason}"
-            if error.code in _REFUSALS:
-                raise Refused(said) from error
-            raise Away(said, _seconds(error.headers.get("Retry-After", ""))) from error
+        # The URL's scheme was checked before.
+        try:
+            answer = _OPENER.open(request, timeout=_TIMEOUT_S)
+        except urllib.error.HTTPError as error:
+            # All but 2xx is an error to urllib.
+            answer = error
+        with answer:
+            return Answer(answer.code, answer.reason[:_LONGEST_REASON], answer.headers, answer.read(_MOST))
     except HTTPException as error:
         raise OSError(f"{shown(url)}: {type(error).__name__}") from error
 
@@ -158,7 +180,7 @@ class _SealedHandler(urllib.request.HTTPSHandler):
 _OPENER = urllib.request.build_opener(_NoRedirection, _PlainHandler, _SealedHandler)
 
 
-def _seconds(retry_after: str) -> float:
+def seconds(retry_after: str) -> float:
     """Return what a Retry-After says, a number or a time; 0 if it says nothing."""
     text = retry_after.strip()[:40]
     if text.isascii() and text.isdigit():

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Exports: Loki, OTLP and S3, against what their documents and other implementations say."""
 
+import contextlib
 import gzip
 import json
+import threading
+import tracemalloc
 import urllib.request
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import boto3
 import pytest
@@ -17,14 +21,14 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from panicast_receiver.errors import ReceiverError, UsageError
 from panicast_receiver.settings import load
 from panicast_receiver.settings.exports import EXPORTS, Bucket, parse_bucket
-from panicast_receiver.sinks import Notice, Refused
+from panicast_receiver.sinks import Away, Notice, Refused
 from panicast_receiver.sinks.archive import Archive, key
 from panicast_receiver.sinks.choice import chosen
 from panicast_receiver.sinks.loki import Loki, push
 from panicast_receiver.sinks.otlp import Otlp, request
 from panicast_receiver.text import iso_time, nanoseconds, newest
 
-from ..conftest import held_port, wait_until
+from ..conftest import PATIENCE_S, held_port, wait_until
 from .test_sinks import Server
 from .test_stores import DOCUMENT
 
@@ -100,6 +104,65 @@ def test_what_can_be_mended_is_tried_again(store, monkeypatch, wrong):
             archive.deliver([NOTICE])
 
 
+class Store:
+    """What claims to be a store of S3: it answers the first request so, and then says more."""
+
+    def __init__(self, status, body, more=b""):
+        outer, self.done = self, threading.Event()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_PUT(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(status)
+                self.send_header("Retry-After", "7")
+                self.send_header("Content-Length", str(1 << 40 if more else len(body)))
+                self.end_headers()
+                with contextlib.suppress(OSError):
+                    self.wfile.write(body)
+                    for _ in range(64):
+                        self.wfile.write(more)
+                outer.done.set()
+
+            def log_message(self, *arguments):
+                pass
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _error(code):
+    return f"<Error><Code>{code}</Code><Message>m</Message></Error>".encode()
+
+
+def test_an_answer_without_end_is_not_read():
+    """All of it would be in the memory of the service, which also listens."""
+    tracemalloc.start()
+    with closing(Store(400, b"<Error>", b"x" * (1 << 20))) as server:
+        with pytest.raises(OSError):
+            Archive(Bucket("crashes", ""), server.url, "", "key:secret").deliver([NOTICE])
+        assert server.done.wait(PATIENCE_S)
+    assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("code", ["AuthorizationHeaderMalformed", "ExpiredToken", "SlowDown"])
+def test_a_region_or_a_login_that_is_wrong_gives_no_record_up(code):
+    store = Store(503 if code == "SlowDown" else 400, _error(code))
+    with closing(store), pytest.raises(Away, match=code) as raised:
+        Archive(Bucket("crashes", ""), store.url, "x", "key:secret").deliver([NOTICE])
+    assert raised.value.retry_s == 7
+
+
+def test_a_record_that_is_too_large_is_given_up():
+    with closing(Store(400, _error("EntityTooLarge"))) as server, pytest.raises(Refused, match="TooLarge"):
+        Archive(Bucket("crashes", ""), server.url, "", "key:secret").deliver([NOTICE])
+
+
 @given(st.text())
 def test_a_host_cannot_choose_where_its_object_goes(host):
     name = key({**PANIC, "host": host})
@@ -152,6 +215,13 @@ def test_a_line_for_loki_stays_below_what_it_takes(unit, times):
     assert json.loads(line)["text"].endswith("last") and len(line.encode()) < 256 << 10
 
 
+def test_a_record_that_is_too_long_without_its_text_is_pushed_all_the_same():
+    """Loki says what it thinks of it; nobody looks for a length that fits for ever."""
+    crash = {"trace": ["f" * 100] * 3000}
+    ((_, line),) = push(Notice({**PANIC, "crash": crash}, ""))["streams"][0]["values"]
+    assert json.loads(line)["crash"] == crash
+
+
 def test_otlp_speaks_what_the_protocol_says():
     with closing(Server()) as server:
         Otlp(server.url.rpartition("/")[0], {}).deliver([NOTICE])
@@ -202,6 +272,7 @@ def test_what_a_collector_rejects_is_put_aside(answer, reason):
         *(b'{"partialSuccess": {}}', b'{"partialSuccess": null}'),
         b'{"partialSuccess": {"errorMessage": "be nice"}}',
         b'{"partialSuccess": {"rejectedLogRecords": "x"}}',
+        b'{"partialSuccess": {"rejectedLogRecords": 1e999}}',
     ],
     ids=lambda answer: repr(answer[:20]),
 )
@@ -210,6 +281,14 @@ def test_any_other_answer_of_success_is_one(answer):
         server.answer = answer
         Otlp(server.url.rpartition("/")[0], {}).deliver([NOTICE])
         assert len(server.posted) == 1
+
+
+@pytest.mark.parametrize("key", ["loki", "otlp", "s3_endpoint"])
+def test_a_login_in_an_address_is_refused_and_not_told(key):
+    """Nobody would send it, and all users of the machine could read it."""
+    with pytest.raises(UsageError, match=f"{key}: what it says is wrong.*Leave the login out") as raised:
+        EXPORTS_BY_KEY[key].convert("https://me:hunter2@logs.example.org", key)
+    assert "hunter2" not in str(raised.value)
 
 
 def test_headers_come_from_a_file_that_only_its_owner_reads(tmp_path):
