@@ -29,7 +29,7 @@ from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError
 from panicast_receiver.service.locator import locate
-from panicast_receiver.symbols import limited, lines
+from panicast_receiver.symbols import files, limited, lines
 from panicast_receiver.symbols.files import Symbols
 
 from ..unit.receiver.db.test_fleet import record
@@ -347,6 +347,24 @@ def test_what_hosts_make_up_does_not_fill_the_disk(tmp_path: Path, monkeypatch: 
         places.look_again(db)
         assert db.execute("SELECT count(*) FROM places").fetchone()[0] == 0
         assert json.loads("[]") == places.of(db, "1", ["f1+0x1/0x2"])
+
+
+def test_what_servers_send_does_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hosts name build ids: of whole kernels, each a gigabyte, and made up ones, each an empty file."""
+    for name, value in (("LARGEST", 1000), ("KEPT", 2000), ("MOST_KEPT", 5)):
+        monkeypatch.setattr(files, name, value)
+    kept = tmp_path / "kept"
+    for number in range(9):
+        path = kept / f"{number:040x}" / "debuginfo"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"x" * (300 if number > 5 else 0))
+        os.utime(path, (number, number))
+    assert files.make_room(kept) == 1000
+    assert sorted(int(path.name, 16) for path in kept.iterdir()) == [4, 5, 6, 7, 8]
+    (kept / f"{4:040x}" / "debuginfo").write_bytes(b"x" * 500)
+    files.make_room(kept)
+    assert sorted(int(path.name, 16) for path in kept.iterdir()) == [4, 8]
+    assert files.make_room(tmp_path / "none") == 1000
 
 
 def test_a_place_is_read_as_it_was_written() -> None:

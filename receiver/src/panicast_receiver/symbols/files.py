@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +33,8 @@ _MODULES = ("{0}", "lib/modules/{0}", "usr/lib/debug/lib/modules/{0}")
 _MOST_FILES = 100_000
 #: A file that is larger is not read.
 LARGEST = 4 << 30
+#: Bytes of servers' files that are kept, and how many files: hosts choose what is asked for.
+KEPT, MOST_KEPT = 2 * LARGEST, 2000
 #: Seconds until a server has sent a file.
 FETCH_S = 600.0
 #: What a host says of its kernel becomes a part of paths only if it looks like this.
@@ -84,16 +88,33 @@ def _modules(folder: Path, release: str, module: str) -> Iterator[Path]:
     yield from sorted(names, key=lambda path: (not path.name.endswith(".debug"), path))
 
 
+def make_room(kept: Path) -> int:
+    """Forget the servers' files that were used longest ago, until another one fits. Return how long that may
+    be: it leaves most of what is free to the records."""
+    found: list[tuple[float, int, Path]] = []
+    for path in kept.glob("*/*"):
+        with contextlib.suppress(OSError):
+            state = path.stat()
+            found.append((max(state.st_atime, state.st_mtime), state.st_size, path.parent))
+    total = 0
+    for number, (_, size, folder) in enumerate(sorted(found, reverse=True)):
+        total += size
+        if total > KEPT - LARGEST or number >= MOST_KEPT:
+            shutil.rmtree(folder, ignore_errors=True)
+    return min(LARGEST, shutil.disk_usage(kept.parent).free // 4)
+
+
 def _fetched(symbols: Symbols, build_id: str) -> Path | None:
+    longest = make_room(symbols.kept)
     try:
         said = limited.run(
             ["debuginfod-find", "debuginfo", build_id],
-            written=LARGEST,
+            written=longest,
             patience_s=FETCH_S,
             env={
                 "DEBUGINFOD_URLS": " ".join(symbols.servers),
                 "DEBUGINFOD_CACHE_PATH": str(symbols.kept),
-                "DEBUGINFOD_MAXSIZE": str(LARGEST),
+                "DEBUGINFOD_MAXSIZE": str(longest),
                 "DEBUGINFOD_MAXTIME": str(int(FETCH_S)),
                 "DEBUGINFOD_TIMEOUT": "60",
                 "HOME": "/",
