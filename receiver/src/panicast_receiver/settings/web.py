@@ -4,10 +4,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from .kinds import Setting, absolute, host_and_port, web_address
-from .kinds import parse_names as parse_patterns
+from . import kinds
+from .kinds import Hint, Setting, absolute, host_and_port, open_address
+
+#: What a provider of OpenID Connect says of a person. They are not mixed: who may choose the own user name
+#: could choose one that looks like a group or a mail address.
+_PEOPLE = ("user", "mail", "group", "sub")
+
+
+class Pattern(NamedTuple):
+    """People who have a name of this kind that fits; * and ? stand for other characters."""
+
+    kind: str
+    name: str
 
 
 def _base_path(text: str) -> None:
@@ -16,7 +29,7 @@ def _base_path(text: str) -> None:
 
 
 def _issuer(text: str) -> None:
-    web_address(text)
+    open_address(text)
     # In the clear only where nobody else listens.
     if text.startswith("http://") and urlsplit(text).hostname not in ("localhost", "127.0.0.1", "::1"):
         raise ValueError(text)
@@ -28,6 +41,15 @@ def parse_names(text: str) -> frozenset[str]:
     if not all(re.fullmatch(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]", name) for name in names):
         raise ValueError(text)
     return names
+
+
+def parse_people(text: str) -> Sequence[Pattern]:
+    """Split a comma list of KIND:NAME; raises ValueError."""
+    patterns = [Pattern(*map(str.strip, one.partition(":")[::2])) for one in kinds.parse_names(text)]
+    for one in patterns:
+        if one.kind not in _PEOPLE or not one.name:
+            raise Hint(f"Say what kind of name each is: {', '.join(f'{kind}:NAME' for kind in _PEOPLE)}")
+    return patterns
 
 
 WEB: tuple[Setting, ...] = (
@@ -100,22 +122,22 @@ WEB: tuple[Setting, ...] = (
         "web_readers",
         str,
         "",
-        "NAME[,NAME]",
-        "Who of those may read: user names, mail addresses or groups; * and ? stand for other characters. "
-        "Empty: everybody whom the issuer lets log in.",
-        check=parse_patterns,
-        form="names, separated by commas",
-        example="sre,*@ops.example.org",
+        "KIND:NAME[,KIND:NAME]",
+        "Who of those may read: user:, mail:, group: or sub: and a name as the issuer writes it; * and ? "
+        "stand for other characters. Empty: everybody whom the issuer lets log in.",
+        check=parse_people,
+        form="kinds and names, separated by commas",
+        example="group:sre,mail:*@ops.example.org",
     ),
     Setting(
         "web_operators",
         str,
         "",
-        "NAME[,NAME]",
+        "KIND:NAME[,KIND:NAME]",
         "Who of those may also change the states of groups. Empty: nobody.",
-        check=parse_patterns,
-        form="names, separated by commas",
-        example="oncall,ann@example.org",
+        check=parse_people,
+        form="kinds and names, separated by commas",
+        example="group:oncall,mail:ann@example.org",
     ),
     Setting(
         "web_names",

@@ -12,8 +12,7 @@ from ..errors import ReceiverError, UsageError
 from ..secretfile import place, read_line, read_secret
 from ..settings import Settings
 from ..settings.kinds import host_and_port
-from ..settings.kinds import parse_names as parse_patterns
-from ..settings.web import parse_names
+from ..settings.web import parse_names, parse_people
 from .provider import Provider
 from .sessions import Sessions
 from .tokens import Grant, Tokens, digest
@@ -112,7 +111,9 @@ def _provider(settings: Settings) -> Provider | None:
     if not settings.web_oidc_client:
         raise UsageError("web_oidc needs web_oidc_client, a file with a line CLIENT_ID:SECRET")
     client, _, secret = read_line(settings.web_oidc_client, "CLIENT_ID:SECRET").partition(":")
-    readers, operators = (parse_patterns(text) for text in (settings.web_readers, settings.web_operators))
+    if not (client and secret):
+        raise UsageError(f"{place(settings.web_oidc_client)}: right is one line: CLIENT_ID:SECRET")
+    readers, operators = (parse_people(text) for text in (settings.web_readers, settings.web_operators))
     return Provider(settings.web_oidc, client, secret, readers, operators)
 
 

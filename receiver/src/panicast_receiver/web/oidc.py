@@ -8,6 +8,7 @@ its signature need not be checked (section 3.1.3.7, point 6).
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -23,7 +24,10 @@ from urllib.parse import quote, urlencode
 import aiohttp
 
 from ..errors import ReceiverError
-from .provider import Provider
+from ..log import logger
+from ..text import escape
+from .fair import Places
+from .provider import Pattern, Provider
 from .tokens import Grant
 
 #: The cookie of a browser that is on its way to the provider and back.
@@ -34,6 +38,12 @@ LOGIN_S, SESSION_S, _TIMEOUT_S = 600, 12 * 3600, 10
 _MOST = 256 << 10
 #: Seconds for which the provider's own description is kept.
 _KEPT_S = 3600.0
+#: Requests to the provider at once, which visitors share: each needs an open file.
+_AT_ONCE = 32
+#: Seconds between lines of the log.
+_QUIET_S = 60
+#: Seconds by which the provider's clock and ours may differ.
+_SKEW_S = 120
 _SCOPE = "openid profile email"
 
 
@@ -41,7 +51,7 @@ class Wrong(Exception):
     """This person does not get in. The text says why, for people."""
 
 
-class _Trip(NamedTuple):
+class Trip(NamedTuple):
     """What we must know when a browser comes back."""
 
     state: str
@@ -62,6 +72,8 @@ class Oidc:
         self._key = secrets.token_bytes(32)
         self._known: Mapping[str, Any] = {}
         self._known_until = 0.0
+        self._places = Places(_AT_ONCE)
+        self._quiet_until = 0.0
 
     @property
     def name(self) -> str:
@@ -72,7 +84,7 @@ class Oidc:
         """Return where a browser goes to log in, and its cookie. It comes ``back`` to an address of
         ours and wants ``to`` a page then. Raises ReceiverError if the provider is away."""
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
-        trip = _Trip(state, nonce, verifier, to, back, self._clock() + LOGIN_S)
+        trip = Trip(state, nonce, verifier, to, back, self._clock() + LOGIN_S)
         challenge = hashlib.sha256(trip.verifier.encode()).digest()
         asked = {
             "response_type": "code",
@@ -87,9 +99,8 @@ class Oidc:
         where = await self._endpoint("authorization_endpoint")
         return f"{where}{'&' if '?' in where else '?'}{urlencode(asked)}", self._seal(trip)
 
-    async def arrive(self, cookie: str, answer: Mapping[str, str]) -> tuple[Grant, str]:
-        """Return who came back, and the page that he wants. Raises Wrong, and ReceiverError if the
-        provider is away."""
+    def trip(self, cookie: str, answer: Mapping[str, str]) -> Trip:
+        """Return the trip from which a browser comes back with this answer. Raises Wrong."""
         trip = self._open(cookie)
         if trip is None or not hmac.compare_digest(trip.state.encode(), answer.get("state", "").encode()):
             raise Wrong("this login took too long, or was begun elsewhere; try again")
@@ -97,17 +108,26 @@ class Oidc:
             raise Wrong(
                 f"{self.name} lets you in no further: {answer.get('error', 'it does not say why')[:200]}"
             )
+        return trip
+
+    async def arrive(self, trip: Trip, code: str) -> Grant:
+        """Return who came back. Raises Wrong, and ReceiverError if the provider is away."""
         given = await self._post(
             await self._endpoint("token_endpoint"),
             {
                 "grant_type": "authorization_code",
-                "code": answer["code"],
+                "code": code,
                 "redirect_uri": trip.back,
                 "code_verifier": trip.verifier,
             },
         )
-        claims = self._claims(str(given.get("id_token", "")), trip.nonce)
-        return self._grant(claims), trip.to
+        return self._grant(self._claims(str(given.get("id_token", "")), trip.nonce))
+
+    def complain(self, error: Exception) -> None:
+        """Tell the log what is wrong with the provider or the settings: once a minute, as anybody may try."""
+        if self._quiet_until < self._clock():
+            self._quiet_until = self._clock() + _QUIET_S
+            logger.warning("nobody can log in: %s", error)
 
     def _claims(self, token: str, nonce: str) -> Mapping[str, Any]:
         try:
@@ -123,28 +143,32 @@ class Oidc:
                 "iss": claims.get("iss") == self._provider.issuer,
                 "aud": self._provider.client_id in (audience if isinstance(audience, list) else [audience]),
                 "azp": claims.get("azp", self._provider.client_id) == self._provider.client_id,
-                "exp": isinstance(claims.get("exp"), (int, float)) and claims["exp"] > self._clock(),
+                "exp": isinstance(claims.get("exp"), (int, float))
+                and claims["exp"] > self._clock() - _SKEW_S,
                 "nonce": claims.get("nonce") == nonce,
                 "sub": isinstance(claims.get("sub"), str),
             }.items()
             if not right
         ]
         if wrong:
-            raise ReceiverError(f"the ID token of {self.name} is wrong: {', '.join(wrong)}")
+            hint = "; is the clock of this machine right?" if wrong == ["exp"] else ""
+            raise ReceiverError(f"the ID token of {self.name} is wrong: {', '.join(wrong)}{hint}")
         return claims
 
     def _grant(self, claims: Mapping[str, Any]) -> Grant:
-        email = claims.get("email") if claims.get("email_verified") is True else None
-        names = [claims.get("preferred_username"), email, claims["sub"]]
-        known = [name for name in names if isinstance(name, str) and name]
         groups = claims.get("groups")
-        all_names = known + [
-            one for one in (groups if isinstance(groups, list) else []) if isinstance(one, str)
-        ]
-        name = known[0][:64]
-        if _any(all_names, self._provider.operators):
+        said = {
+            "user": [claims.get("preferred_username")],
+            "mail": [claims.get("email")] if claims.get("email_verified") is True else [],
+            "sub": [claims["sub"]],
+            "group": groups if isinstance(groups, list) else [],
+        }
+        names = {kind: [one for one in some if isinstance(one, str)] for kind, some in said.items()}
+        known = (escape(one).strip() for kind in ("user", "mail", "sub") for one in names[kind])
+        name = next(filter(None, known), "nobody")[:64]
+        if _any(names, self._provider.operators):
             return Grant(name, "operate", person=True)
-        if not self._provider.readers or _any(all_names, self._provider.readers):
+        if not self._provider.readers or _any(names, self._provider.readers):
             return Grant(name, "read", person=True)
         raise Wrong(f"{name} is not among web_readers or web_operators")
 
@@ -173,7 +197,14 @@ class Oidc:
     async def _ask(
         self, method: str, url: str, form: Mapping[str, str] | None, headers: Mapping[str, str]
     ) -> Mapping[str, Any]:
-        timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
+        timeout, place, task = aiohttp.ClientTimeout(total=_TIMEOUT_S), object(), asyncio.current_task()
+        assert task is not None
+
+        def end() -> None:
+            task.cancel()
+
+        if not self._places.take(place, end):
+            raise ReceiverError("many people log in just now; try again in a moment")
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
@@ -184,20 +215,28 @@ class Oidc:
                     body += more
                     if len(body) > _MOST:
                         raise ReceiverError(f"{self.name} answers more than {_MOST >> 10} KiB")
-                if answer.status != 200:
-                    raise Wrong(f"{self.name} answers {answer.status} {answer.reason}")
-                found = json.loads(body)
+                status, reason = answer.status, answer.reason
+                found = json.loads(body) if status in (200, 400, 401) else {}
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, RecursionError) as error:
-            raise ReceiverError(f"{self.name} cannot be asked: {error or type(error).__name__}") from error
+            raise ReceiverError(
+                f"{self.name} cannot be asked: {str(error) or type(error).__name__}"
+            ) from error
+        finally:
+            self._places.leave(place)
         if not isinstance(found, dict):
             raise ReceiverError(f"{self.name} does not answer with a JSON object")
+        if status != 200:
+            why = str(found.get("error", reason))[:200]
+            # Of all errors, only this one is about who comes back.
+            kind = Wrong if why == "invalid_grant" else ReceiverError
+            raise kind(f"{self.name} answers {status}: {why}")
         return found
 
-    def _seal(self, trip: _Trip) -> str:
+    def _seal(self, trip: Trip) -> str:
         data = json.dumps(trip).encode()
         return f"{_text(data)}.{_text(self._mac(data))}"
 
-    def _open(self, cookie: str) -> _Trip | None:
+    def _open(self, cookie: str) -> Trip | None:
         said, _, mac = cookie.partition(".")
         try:
             data, seal = _bytes(said), _bytes(mac)
@@ -205,15 +244,15 @@ class Oidc:
             return None
         if not hmac.compare_digest(self._mac(data), seal):
             return None
-        trip = _Trip(*json.loads(data))
+        trip = Trip(*json.loads(data))
         return trip if trip.until > self._clock() else None
 
     def _mac(self, data: bytes) -> bytes:
         return hmac.digest(self._key, data, "sha256")
 
 
-def _any(names: Sequence[str], patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(name.lower(), pattern.lower()) for name in names for pattern in patterns)
+def _any(names: Mapping[str, Sequence[str]], patterns: Sequence[Pattern]) -> bool:
+    return any(fnmatchcase(name, one.name) for one in patterns for name in names[one.kind])
 
 
 def _text(data: bytes) -> str:

@@ -20,7 +20,7 @@ from .. import stats
 from ..db import fleet, groups, maintenance, search
 from ..db.boots import STATES
 from ..db.reader import Entry, Query, Reader
-from ..errors import NotFoundError
+from ..errors import NotFoundError, ReceiverError
 from ..records import present
 from ..records.kernels import numbers
 from ..text import ago, escape, iso_time, parse_when
@@ -33,6 +33,7 @@ from .oidc import COOKIE as LOGIN_COOKIE
 from .oidc import LOGIN_S, SESSION_S, Oidc, Wrong
 from .sessions import LASTS_S
 from .site import GRANT, Ordered, Site, body_of, of_end, of_group, of_start
+from .tries import Tries
 
 _FOLDER = Path(__file__).parent
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -86,6 +87,8 @@ class Pages:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._oidc = Oidc(site.access.provider) if site.access.provider else None
+        #: Of logins at the provider, where nobody can guess: so nobody waits for others' failures.
+        self._logins = Tries(of_all=math.inf)
         self._templates = _environment()
         self._version = version("panicast-receiver")
 
@@ -433,7 +436,12 @@ class Pages:
         if self._oidc is None:
             raise NotFoundError("nobody logs in at a provider here; see web_oidc")
         back = f"{_scheme(request)}://{request.headers.get('Host', '')}{self._site.base}/login/done"
-        where, cookie = await self._oidc.leave(inside(request.query.get("to", "")), back)
+        to = request.query.get("to", "")
+        try:
+            where, cookie = await self._oidc.leave(inside(to), back)
+        except (Wrong, ReceiverError) as error:
+            self._oidc.complain(error)
+            return self._login(request, 503, str(error), to)
         answer = web.Response(status=303, headers={"Location": where})
         # The provider's page leads back here, which browsers take for another's link.
         self._give(request, answer, LOGIN_COOKIE, cookie, LOGIN_S, to="Lax")
@@ -442,16 +450,25 @@ class Pages:
     async def _arrive(self, request: web.Request) -> web.Response:
         if self._oidc is None:
             raise NotFoundError("nobody logs in at a provider here; see web_oidc")
-        tries, who = self._site.access.tries, self._site.visitor(request)
-        if tries.wait_s(who):
-            raise web.HTTPTooManyRequests(text="too many logins have failed; wait a while and try again")
+        who = self._site.visitor(request)
         try:
-            grant, to = await self._oidc.arrive(request.cookies.get(LOGIN_COOKIE, ""), request.query)
+            trip = self._oidc.trip(request.cookies.get(LOGIN_COOKIE, ""), request.query)
+            if wait_s := self._logins.wait_s(who):
+                raise web.HTTPTooManyRequests(
+                    text="too many logins have failed; wait a while and try again",
+                    headers={"Retry-After": str(math.ceil(wait_s))},
+                )
+            # Each is a request to the provider; until it is right it is wrong.
+            self._logins.wrong(who)
+            grant = await self._oidc.arrive(trip, request.query["code"])
         except Wrong as error:
-            tries.wrong(who)
             return self._login(request, 403, str(error), "")
+        except ReceiverError as error:
+            self._oidc.complain(error)
+            return self._login(request, 503, str(error), "")
+        self._logins.right(who)
         # A redirection would still count as the provider's link, with which browsers send no strict cookie.
-        answer = self._page(request, "arrived.html", to=f"{self._site.base}{to}", name=grant.name)
+        answer = self._page(request, "arrived.html", to=f"{self._site.base}{trip.to}", name=grant.name)
         self._give(request, answer, COOKIE, self._site.access.sessions.begin(grant, SESSION_S), SESSION_S)
         answer.del_cookie(LOGIN_COOKIE, path=self._site.base or "/")
         return answer

@@ -6,12 +6,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..settings.web import Pattern
+
+__all__ = ["Pattern", "Provider"]
+
 
 class Provider(NamedTuple):
-    """What the settings say: who may read and operate are patterns of names, addresses or groups."""
+    """What the settings say: who may read and operate are patterns."""
 
     issuer: str
     client_id: str
     secret: str
-    readers: Sequence[str]
-    operators: Sequence[str]
+    readers: Sequence[Pattern]
+    operators: Sequence[Pattern]

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import Callable
 
 from .tokens import Grant, digest
 
-#: Seconds that a session lasts; and how many are kept: of more, the oldest ends.
+#: Seconds that a session lasts; and how many are kept: of more, the oldest of whoever has the most ends.
 LASTS_S = 30 * 86400
 _MOST = 4096
 
@@ -31,7 +31,8 @@ class Sessions:
         name = secrets.token_urlsafe(32)
         self._open[digest(name)] = (self._clock() + lasts_s, began)
         if len(self._open) > _MOST:
-            self._open.popitem(last=False)
+            ((most, _),) = Counter(began for _, began in self._open.values()).most_common(1)
+            del self._open[next(key for key, (_, began) in self._open.items() if began == most)]
         return name
 
     def began(self, name: str) -> str | Grant | None:

@@ -96,8 +96,6 @@ class Site(NamedTuple):
                 text=f"{grant.name} may only read; web_operators says which people may change things, and "
                 "`panicast-receiver token add NAME --role operate` makes a token that may"
             )
-        if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
-            raise web.HTTPForbidden(text="another site may not change anything here")
         address = whose(request.remote or "", request.headers.get("X-Forwarded-For", ""))
         if grant.person:
             told = {**told, "by": grant.name}
@@ -141,6 +139,8 @@ class Site(NamedTuple):
             raise web.HTTPMisdirectedRequest(
                 text="this page does not answer to that name; if it is a reverse proxy's, set web_names"
             )
+        if request.method == "POST" and request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+            raise web.HTTPForbidden(text="another site may not do this here")
         if self.is_open(request):
             return
         grant = self.access.of_session(request.cookies.get(COOKIE, ""))

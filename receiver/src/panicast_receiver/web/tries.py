@@ -29,10 +29,12 @@ class _Bucket(NamedTuple):
 
 
 class Tries:
-    """``who`` is an address, or what a browser showed that was right before."""
+    """``who`` is an address, or what a browser showed that was right before. ``of_all`` that never were right
+    may be wrong at once."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, of_all: float = _ALL) -> None:
         self._clock = clock
+        self._of_all = of_all
         self._each: OrderedDict[str, _Bucket] = OrderedDict()
         self._right: OrderedDict[str, None] = OrderedDict()
         self._all = _Bucket()
@@ -42,7 +44,7 @@ class Tries:
         now = self._clock()
         wait = (self._each.get(who, _Bucket()).now(now, _EACH_S).wrong + 1 - _EACH) * _EACH_S
         if who not in self._right:
-            wait = max(wait, (self._all.now(now, _ALL_S).wrong + 1 - _ALL) * _ALL_S)
+            wait = max(wait, (self._all.now(now, _ALL_S).wrong + 1 - self._of_all) * _ALL_S)
         return max(0.0, wait)
 
     def wrong(self, who: str) -> None:

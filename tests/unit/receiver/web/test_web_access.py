@@ -102,7 +102,7 @@ def test_browsers_say_it_once(guarded):
     assert "Secure" in secure.headers["set-cookie"]
     session = cookie.partition(";")[0]
     page = guarded.ask("/", Cookie=session)
-    assert page.status == 200 and "Forget the token" in page.text
+    assert page.status == 200 and "Log out" in page.text
     other = guarded.ask("/login", "POST", f"token={TOKEN}", **form).headers["set-cookie"].partition(";")[0]
     forgotten = guarded.ask("/logout", "POST", "", Cookie=session)
     assert forgotten.status == 303 and "Max-Age=0" in forgotten.headers["set-cookie"]
@@ -269,6 +269,24 @@ def test_sessions_end_by_themselves_and_are_bounded():
     assert sessions.began(first) is None and all(sessions.began(one) == "t" for one in others)
     now[0] = LASTS_S + 1.0
     assert not any(map(sessions.began, others))
+
+
+def test_who_begins_many_sessions_ends_own_ones():
+    """A reader could end the sessions of all others."""
+    sessions = Sessions()
+    other = sessions.begin("an operator's token")
+    first = sessions.begin("a reader's token")
+    for _ in range(4096):
+        sessions.begin("a reader's token")
+    assert sessions.began(other) and not sessions.began(first)
+
+
+def test_another_site_logs_nobody_in(guarded):
+    """Whose work would be done under another's name from then on."""
+    form, kind = urlencode({"token": TOKEN}), {"Content_Type": "application/x-www-form-urlencoded"}
+    answer = guarded.ask("/login", "POST", form, **kind, Sec_Fetch_Site="cross-site")
+    assert answer.status == 403 and not answer.cookies
+    assert guarded.ask("/login", "POST", form, **kind, Sec_Fetch_Site="same-origin").status == 303
 
 
 def test_many_addresses_together_are_limited_but_not_who_was_right_before():
