@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pwd
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import NotFoundError, ReceiverError, UsageError
@@ -26,26 +28,51 @@ def run(settings: Settings, action: str, name: str, role: str, until: str) -> in
             'web_tokens_file names no file; write web_tokens_file = "/etc/panicast/web-tokens" into '
             "receiver.toml and restart panicast-receiver-web"
         )
-    tokens = read(path) if path.exists() else []
     if action == "list":
-        rows = [f"{token.name:<24} {token.role:<8} {token.until}\n" for token in tokens]
+        rows = [f"{token.name:<24} {token.role:<8} {token.until}\n" for token in _listed(path)]
         say("".join(rows) or f"{path} has no tokens\n")
         return 0
     if not name:
         raise UsageError(f"say which token: `panicast-receiver token {action} NAME`")
+    with _alone(path):
+        said = _changed(path, action, name, role, until)
+    say(said)
+    return 0
+
+
+def _listed(path: Path) -> list[Token]:
+    return read(path) if path.exists() else []
+
+
+def _changed(path: Path, action: str, name: str, role: str, until: str) -> str:
+    """Revoke a token or make one. Return what to say."""
+    tokens = _listed(path)
     if action == "revoke":
         left = [token for token in tokens if token.name != name]
         if left == tokens:
             raise NotFoundError(f"{path} has no token {name!r}; `panicast-receiver token list` prints them")
         _write(path, left)
-        say(f"{name} is revoked\n")
-        return 0
+        return f"{name} is revoked\n"
     if any(token.name == name for token in tokens):
         raise UsageError(f"{path} has a token {name!r} already; revoke it first, or take another name")
     made = make()
     _write(path, [*tokens, checked(Token(name, role, until, digest(made)))])
-    say(f"{made}\n")
-    return 0
+    return f"{made}\n"
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let other commands wait: who adds a token would bring back the one that another revokes. The lock is a
+    file of its own, for nobody else may hold it."""
+    try:
+        lock = os.open(path.with_name(f".{path.name}.lock"), os.O_WRONLY | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ReceiverError(f"cannot write {path}: {error.strerror}; run this as root") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _write(path: Path, tokens: list[Token]) -> None:

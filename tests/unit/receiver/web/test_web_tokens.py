@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import threading
 from urllib.parse import urlencode
 
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from panicast_receiver import orders
+from panicast_receiver.cli import tokens as tokens_command
 from panicast_receiver.db import schema
 from panicast_receiver.errors import ReceiverError, UsageError
+from panicast_receiver.settings import load
 from panicast_receiver.web.tokens import Grant, Token, Tokens, digest, read, render
 
 from .test_web_groups import FORM, signature
@@ -107,7 +110,25 @@ def test_what_is_refused_leaves_the_file(token, cli, file, argv, words):
     done = cli("token", *argv, "--web-tokens-file", str(file), "--config", "/dev/null", state_dir=None)
     assert done.returncode in (1, 2) and words in done.stderr, done.stderr
     assert "Traceback" not in done.stderr and "\x1b" not in done.stderr
-    assert file.read_text() == before and [one.name for one in file.parent.glob(".tokens*")] == []
+    assert file.read_text() == before
+    assert [one.name for one in file.parent.glob(".tokens*")] == [".tokens.lock"]
+
+
+def test_who_adds_a_token_does_not_bring_back_a_revoked_one(token, file, monkeypatch):
+    token("add", "old")
+    settings = load({"web_tokens_file": str(file)}, "/dev/null")
+    other = threading.Thread(target=tokens_command.run, args=(settings, "revoke", "old", "", ""))
+
+    def make():
+        other.start()
+        # It waits for us, so this ends by time.
+        other.join(1)
+        return "m" * 43
+
+    monkeypatch.setattr(tokens_command, "make", make)
+    tokens_command.run(settings, "add", "new", "read", "never")
+    other.join()
+    assert [one.name for one in read(file)] == ["new"]
 
 
 def test_without_a_setting_it_says_what_to_write(cli):
