@@ -35,11 +35,12 @@ def timelines(
     else:
         chosen = by_hosts(of_records(query))
         sql = (
-            "SELECT signature, (received_ns - ?) / ? AS stretch, count(*) AS records "
+            # No values before those of the choice, some of which have numbers.
+            f"SELECT signature, (received_ns - {start_ns:d}) / {width_ns:d} AS stretch, count(*) AS records "
             f"FROM {chosen.source} WHERE {chosen.where} AND signature IN ({marks}) "
             "GROUP BY signature, stretch"
         )
-        rows = ask(sql, [start_ns, width_ns, *chosen.values, *signatures])
+        rows = ask(sql, [*chosen.values, *signatures])
     found: dict[str, dict[int, int]] = {}
     for row in rows:
         found.setdefault(row["signature"], {})[row["stretch"]] = row["records"]

@@ -205,6 +205,11 @@ def test_groups_and_hosts(page):
     assert "db-03" not in Markup(page.ask("/hosts?state=silent").text).text
 
 
+def test_crashes_of_one_host_over_time(page):
+    answer = page.ask("/groups?host=db-04.example.net")
+    assert answer.status == 200 and "sysrq triggered crash" in answer.text.lower() and "<svg" in answer.text
+
+
 def test_a_host_has_a_page(page):
     hosts = Markup(page.ask("/hosts").text)
     name = urlencode({"host": HOSTILE})
