@@ -301,3 +301,19 @@ def warned(seconds):
 )
 def test_a_warning_long_before_the_crash_is_not_the_crash(seconds, function):
     assert understand(warned(seconds)).at == function
+
+
+@pytest.mark.parametrize(("lines", "function"), [(2100, "mlx_poll"), (1800, "dev_warns"), (0, "dev_warns")])
+def test_without_times_lines_say_how_long_ago_a_warning_was(lines, function):
+    warning, fault = re.sub(r"\[ +\d+\.\d+\] ", "", OOPS).split("<1>", 1)
+    between = "<6>usb 1-1: new device\n" * lines
+    assert understand(f"{warning}{between}<1>{fault}").at == function
+
+
+def test_numbers_and_addresses_make_no_other_crash():
+    said = "Kernel panic - not syncing: slab 17 at {0} of cpu {1} is broken"
+    first, second = (
+        understand(said.format(address, cpu)) for address, cpu in (("0xffff888012345678", 3), ("0x10", 250))
+    )
+    assert first.signature == second.signature != "" and first.title == second.title
+    assert understand(said.format("0x10", 3).replace("broken", "gone")).signature != first.signature
