@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from panicast_receiver.alerts import courier, decide
-from panicast_receiver.alerts.rules import Rules, Target
+from panicast_receiver.alerts.rules import KINDS, Rules, Target
 from panicast_receiver.db import schema
 from panicast_receiver.db.boots import Ages
 from panicast_receiver.db.follower import Follower
@@ -195,3 +195,76 @@ def test_nothing_is_done_while_the_database_cannot_be_used():
     stopping = Stopping(3)
     courier._run("alert test", lambda: pytest.fail("it worked"), 1.0, stopping, lambda: False)
     assert stopping.pauses == [1.0] * 4
+
+
+def test_one_message_for_many_has_the_worst_of_them_and_says_how_many_there_are():
+    alerts = [
+        {**courier.made_up(kind), "severity": severity, "title": title, "line": f"line of {title}"}
+        for kind, severity, title in (
+            *(("kernel", "info", "a"), ("first", "warning", "b")),
+            *(("first", "warning", "c"), ("host", "info", "d")),
+        )
+    ]
+    made = courier.summary(alerts, "at once")
+    assert (made["severity"], made["title"], made["kind"], made["about"]) == ("warning", "b", "first", "many")
+    assert made["signature"] == made["host"] == made["kernel"] == ""
+    counted = {"first": 2, "host": 1, "kernel": 1}
+    said = ", ".join(f"{counted[kind]} x {text}" for kind, text in KINDS.items() if kind in counted)
+    assert made["line"] == f"4 alerts at once: {said}; such as line of b"
+    assert made["more"] == [f"line of {title}" for title in "abcd"]
+    assert len(courier.summary(alerts[:1] * 20, "at once")["more"]) == 20
+    long = courier.summary([{**alerts[0], "line": "x" * 1000}], "at once")["line"]
+    assert len(long.encode()) == 700 and long.endswith("…")
+
+
+def test_sendmail_gets_the_mail_and_its_failure_is_told(tmp_path, monkeypatch):
+    program = tmp_path / "sendmail"
+
+    def does(script):
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+
+    target = Target("t", "mail", to=("a@example.org",), sendmail=str(program))
+    does(f'printf "%s\\n" "$@" >{tmp_path}/words; cat >{tmp_path}/mail; echo heard')
+    courier.send(target, courier.made_up())
+    assert (tmp_path / "words").read_text().splitlines() == ["-i", "-t"]
+    assert (tmp_path / "mail").read_bytes() == courier.made(target, courier.made_up()).body
+    does("head -c 300 /dev/zero | tr '\\0' x >&2; printf '\\377no\\n' >&2; exit 75")
+    with pytest.raises(OSError, match=r"sendmail ended with 75: x{100,197}\N{REPLACEMENT CHARACTER}no$"):
+        courier.send(target, courier.made_up())
+    monkeypatch.setattr(courier, "_SENDMAIL_S", 0.01)
+    does("exec sleep 600")
+    with pytest.raises(OSError, match=r"sendmail did not end within 0\.01 seconds"):
+        courier.send(target, courier.made_up())
+
+
+def test_other_rules_end_what_tells_by_the_last_ones(tmp_path, monkeypatch):
+    began, ended = [], []
+
+    def begin(told, state_dir, ages, usable):
+        began.append((told, state_dir, ages, usable))
+        return lambda: ended.append(told)
+
+    monkeypatch.setattr(courier, "begin", begin)
+    first, second = Rules(silent_hosts=1), Rules(silent_hosts=2)
+    alerts = decide.Alerts(first, tmp_path)
+    couriers = courier.Couriers(alerts, tmp_path, bool)
+    couriers.end()
+    couriers.follow(first, "ages")
+    couriers.follow(second, "others")
+    assert began == [(first, tmp_path, "ages", bool), (second, tmp_path, "others", bool)]
+    assert ended == [first] and alerts.rules is second
+    couriers.end()
+    assert ended == [first, second]
+
+
+def test_many_messages_make_it_gather_for_longer(tmp_path, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(courier.time, "monotonic", lambda: now[0])
+    one = courier._Courier(Target("t", "json"), tmp_path)
+    for _ in range(courier.BUSY):
+        assert one._gather_s() == courier.GATHER_S == 3.0
+        one._sent.append(now[0])
+    assert one._gather_s() == courier.GATHER_BUSY_S == 60.0
+    now[0] += courier.BUSY_S
+    assert one._gather_s() == courier.GATHER_S
