@@ -107,6 +107,10 @@ def run(path: str, minutes: int) -> None:
         with progress.step(f"mutating {room} ({number + 1} of {len(rooms)})"):
             scores[room] = _of_c(until) if room == "kmod" else _of_python(room, until, log)
     _show(scores)
+    if untried := [room for room, one in scores.items() if not one.tried]:
+        progress.say(
+            f"nothing was tried in {', '.join(untried)}: there was no time left, give more --minutes"
+        )
     progress.say(f"whole log, survivors and what they change: {log}")
 
 

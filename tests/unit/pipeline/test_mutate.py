@@ -22,6 +22,25 @@ def test_what_was_not_tried_does_not_count() -> None:
     assert mutate.total([found, mutate.Score(5, 0, 5, ())])[:3] == (8, 1, 10)
 
 
+def test_where_there_was_no_time_to_try_anything_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(mutate, "LOGS", tmp_path)
+    monkeypatch.setattr(mutate, "PURE", ("one/room", "other/room", "kmod"))
+    found = {"one/room": mutate.Score(3, 1, 4, ("a.x_f__mutmut_1",)), "other/room": mutate.Score(0, 0, 0, ())}
+    monkeypatch.setattr(mutate, "_of_python", lambda room, until, log: found[room])
+    monkeypatch.setattr(mutate, "_of_c", lambda until: mutate.Score(1, 0, 1, ()))
+    mutate.run("", 5)
+    said = capsys.readouterr()
+    assert "nothing was tried in other/room: there was no time left, give more --minutes" in said.err
+    assert "one/room: a.x_f__mutmut_1" in said.out
+    rows = [line.split() for line in said.out.splitlines() if "room" in line or "all" in line]
+    assert ["one/room", "4", "3", "1", "75", "%"] in rows and ["other/room", "0", "0", "0", "-"] in rows
+    assert ["all", "5", "4", "1", "80", "%"] in rows
+    mutate.run("one/room/", 5)
+    assert "nothing was tried" not in capsys.readouterr().err
+
+
 def test_each_mistake_is_in_one_part() -> None:
     assert sorted("".join(mutate.PARTS)) == list("0123456789")
 
