@@ -134,7 +134,7 @@ def note(db: sqlite3.Connection, record: Record, host: str) -> None:
         columns, marks = ", ".join(noted), ", ".join("?" * len(noted))
         sql = f"INSERT INTO boots (boot_id, host, {columns}) VALUES (?, ?, {marks})"
         db.execute(sql, (record.boot_id, host, *noted.values()))
-        labels.settle(db, host)
+        labels.give(db, host)
     else:
         # SQLite writes an index again for each column that is set, whether it changes or not.
         new = {name: value for name, value in noted.items() if row[name] != value}

@@ -80,8 +80,9 @@ def are_few(ask: Ask, terms: Sequence[Term]) -> bool:
     return any(next(ask(sql, values))[0] <= _FEW for values in wanted)
 
 
-def settle(db: sqlite3.Connection, host: str) -> None:
-    """Give a host its labels, within the caller's transaction."""
+def give(db: sqlite3.Connection, host: str) -> None:
+    """Give a host that is heard its labels, within the caller's transaction; those that it has are the
+    same."""
     name = folded(host)
     found = db.execute(
         "SELECT place, name, value FROM label_rules WHERE pattern = ?1 AND NOT is_pattern "
@@ -90,11 +91,9 @@ def settle(db: sqlite3.Connection, host: str) -> None:
         (name,),
     )
     labels = {row[1]: row[2] for row in found}
-    db.execute("DELETE FROM labels WHERE host = ?", (host,))
-    db.executemany(
-        "INSERT INTO labels VALUES (?, ?, ?)",
-        [(host, name, value) for name, value in labels.items() if value],
-    )
+    for label in labels.items():
+        if label[1]:
+            db.execute("INSERT OR REPLACE INTO labels VALUES (?, ?, ?)", (host, *label))
 
 
 def leave(db: sqlite3.Connection, host: str) -> None:
@@ -128,7 +127,8 @@ def put(db: sqlite3.Connection, rules: Sequence[Rule]) -> bool:
     while batch := list(islice(hosts, _BATCH)):
         with transaction(db):
             for host in batch:
-                settle(db, host)
+                db.execute("DELETE FROM labels WHERE host = ?", (host,))
+                give(db, host)
                 leave(db, host)
     with transaction(db):
         db.execute(_SETTLED, (1,))

@@ -83,7 +83,7 @@ def add(db: sqlite3.Connection, row: Row) -> None:
     """Count a record that is stored now."""
     add_to_type(db, row)
     if _more(db, "host_tallies", {"host": row["host"]}):
-        labels.settle(db, row["host"])
+        labels.give(db, row["host"])
     add_to_group(db, row)
 
 

@@ -77,18 +77,18 @@ def test_what_was_cut_off_goes_on(tmp_path, store, monkeypatch):
     monkeypatch.setattr(labels, "_BATCH", 2)
     steps = []
 
-    def settle(db, host):
+    def give(db, host):
         steps.append(host)
         if len(steps) > 3:
             raise OSError("power cut")
         own(db, host)
 
-    own = labels.settle
-    monkeypatch.setattr(labels, "settle", settle)
+    own = labels.give
+    monkeypatch.setattr(labels, "give", give)
     with pytest.raises(OSError, match="power cut"):
         put(tmp_path, "* a=b")
     assert len(held(tmp_path)) == 2
-    monkeypatch.setattr(labels, "settle", own)
+    monkeypatch.setattr(labels, "give", own)
     assert put(tmp_path, "* a=b") and len(held(tmp_path)) == 5
 
 
