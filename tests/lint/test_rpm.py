@@ -71,6 +71,8 @@ def test_the_policy_module_links(
     with Container(client, image) as box:
         box.put(path, "/tmp")
         box.run(["rpm", "-i", "--nodeps", "--noscripts", f"/tmp/{path.name}"])
-        box.run(["semodule", "-n", "-s", "default", "-i", "/usr/share/selinux/packages/panicast.pp.bz2"])
+        names = ("panicast.pp.bz2", "panicast_ports.cil.bz2")
+        paths = [f"/usr/share/selinux/packages/{name}" for name in names]
+        box.run(["semodule", "-n", "-s", "default", "-X", "200", "-i", *paths])
         listed = box.run(["semodule", "-s", "default", "-l"]).output.split()
-    assert "panicast" in listed
+    assert {"panicast", "panicast_ports"} <= set(listed)

@@ -4,7 +4,7 @@ QEMU to boot."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -56,16 +56,21 @@ def guest_image(client: docker.DockerClient, tag: str) -> GuestImage:
 
 
 def prepared_image(
-    client: docker.DockerClient, tag: str, prepare: Callable[[Container], None], folder: Path, log: TextIO
+    client: docker.DockerClient,
+    tag: str,
+    prepare: Callable[[Container], None],
+    folder: Path,
+    log: TextIO,
+    cap_add: Sequence[str] = (),
 ) -> GuestImage:
-    """Returns a guest's own image: a container image in which prepare has worked, much faster than
-    in an emulated machine. Raises BuildError if a command fails.
+    """Returns a guest's own image: a container image in which prepare has worked, with these
+    capabilities too, much faster than in an emulated machine. Raises BuildError if a command fails.
 
     Cached in folder, whose name must be NAME-HASH of all that goes into it.
     """
 
     def fill(folder: Path) -> None:
-        with Container(client, tag, mounts={folder: OUT}) as box:
+        with Container(client, tag, mounts={folder: OUT}, cap_add=cap_add) as box:
             prepare(box)
             _extract(box, log)
 

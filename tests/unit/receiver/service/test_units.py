@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-UNITS = Path(__file__).parents[4] / "receiver/dist"
+ROOT = Path(__file__).parents[4]
+UNITS, POLICY = ROOT / "receiver/dist", ROOT / "selinux/panicast.te"
 #: The most that systemd-analyze may call a unit's exposure, times ten.
 EXPOSURE = 12
 
@@ -32,3 +33,10 @@ def test_nobody_has_a_capability(path):
     assert re.findall(r"^\w+=[-:]*[+!].*", unit, re.M) == (
         ["ExecStartPre=-+/usr/bin/panicast-receiver sockets"] if path.stem == "panicast-receiver" else []
     )
+
+
+@pytest.mark.parametrize("path", sorted(UNITS.glob("*.service")), ids=lambda path: path.stem)
+def test_each_service_is_confined_where_its_domain_is_known(path):
+    (domain,) = re.findall(r"^SELinuxContext=-system_u:system_r:(\w+):s0$", path.read_text(), re.M)
+    assert domain == f"panicast_{path.stem.rpartition('-')[2]}_t"
+    assert f"\ntype {domain}, panicast_domain;\n" in POLICY.read_text()
