@@ -16,7 +16,7 @@ import docker
 from panicast_build.build import source
 from panicast_build.core import files, progress
 from panicast_build.core.paths import CACHE, LOGS, ROOT
-from panicast_build.crash import cases
+from panicast_build.crash import cases, compiled
 from panicast_build.crash.architectures import ARCHITECTURES, Architecture
 from panicast_build.crash.cases import Case
 from panicast_build.engine import images
@@ -124,7 +124,8 @@ def image(client: docker.DockerClient, kernel: Kernel) -> str:
         "SUITE": kernel.suite,
         "ARCHIVE": kernel.archive,
     }
-    return images.build(client, kernel, kernel.recipe, buildargs=arguments)
+    tag = images.build(client, kernel, kernel.recipe, buildargs=arguments)
+    return compiled.image(client, kernel, tag) if kernel.source else tag
 
 
 def of_image(client: docker.DockerClient, name: str, tag: str, append: str = "", arch: str = "amd64") -> Kit:

@@ -19,6 +19,7 @@ class Kernel(Base):
 
     archive: str = ""
     recipe: str = "crash-deb"
+    source: str = ""
     arch: str = "amd64"
     flavour: str = "amd64"
     append: str = ""
