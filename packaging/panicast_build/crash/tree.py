@@ -32,8 +32,8 @@ CHANGES = Path(__file__).with_name("tree.config")
 NEEDED = Path(__file__).with_name("tree-needed.config")
 GIVEN, LINUX, MODULE = "/tree", "/build/linux", "/build/panicast"
 LKDTM_FOLDER = "drivers/misc/lkdtm"
-# Of a tree that was built: what modules are built with.
-KEPT = ("Makefile*", "Kbuild", "Module.symvers", ".config", "arch", "include", "scripts", "tools")
+# Of a tree that was built: what modules are built with. Ubuntu's have headers of their own.
+KEPT = ("Makefile*", "Kbuild", "Module.symvers", ".config", "arch", "include", "scripts", "tools", "ubuntu")
 
 
 def run(name: str, config_name: str) -> None:
