@@ -20,6 +20,7 @@ ALERT = {
     "title": "a <b> & c\x1b",
     "signature": "c0ffee",
     "host": "web-1\n",
+    "labels": {},
     "kernel": "6.12.1",
     "records": 12,
     "hosts": 1,
@@ -115,6 +116,17 @@ def test_ntfy_is_told_at_its_root(severity, priority):
     url, made, headers = told("ntfy", alert, url="https://example.org/topic/", key="tk")
     assert (url, made["topic"]) == ("https://example.org/", "topic")
     assert headers == {**JSON, "Authorization": "Bearer tk"}
+
+
+def test_the_labels_of_a_host_are_told():
+    alert = {**ALERT, "labels": {"rack": "r12", "owner": "a\x1bb"}}
+    words = "rack=r12 owner=a\\x1bb"
+    assert told("alertmanager", alert)[1][0]["annotations"]["labels"] == words
+    assert told("json", alert)[1]["labels"] == alert["labels"]
+    template = Target("t", "json", template='{"a": "of {labels}", "b": "{labels}"}')
+    assert told("json", alert, template)[1] == {"a": f"of {words}", "b": alert["labels"]}
+    assert told("pagerduty", alert)[1]["payload"]["custom_details"]["labels"] == words
+    assert f"labels:    {words}\n" in mail(alert).get_content()
 
 
 def mail(alert):
@@ -215,7 +227,9 @@ def write(tmp_path, text):
 def test_rules_have_usual_values(tmp_path):
     assert rules.load(write(tmp_path, "")) == Rules([], 3, 24.0, 10)
     (target,) = rules.load(write(tmp_path, TARGET)).target
-    assert target == Target("a", "json", "https://example.org/") and target.on == tuple(KINDS)
+    assert target == Target("a", "json", "https://example.org/") and target.on == tuple(
+        kind for kind in KINDS if kind != "maintenance"
+    )
     assert (target.sender, target.sendmail, target.digest_hours) == ("panicast", "/usr/sbin/sendmail", 0.0)
 
 

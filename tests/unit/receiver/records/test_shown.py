@@ -35,6 +35,8 @@ SUMMARY = {
     "meaning_failure": None,
     "source": {"mac": "52:54:00:12:34:56", "ip": None, "iface": "eth0"},
     "meta": {"host": "web-1", "reason": "Oops", "release": "6.12.1"},
+    "labels": {},
+    "maintenance": None,
 }
 CRASH = {
     "title": "soft lockup in spin",
@@ -53,6 +55,7 @@ CRASH = {
         ({"contested": True, "doubted": True}, "complete, contested, doubted"),
         ({"regression": True, "kept": "pstore", "same_crash": ["a"]}, "complete, kept by pstore, regression"),
         ({"same_crash": ["a"]}, "complete, also kept"),
+        ({"maintenance": 3}, "complete, in maintenance"),
         ({"complete": False, "gaps": [{"bytes": 3}, {"bytes": 4}]}, "7 of 4096 bytes missing"),
         ({"complete": False, "metadata_missing": True}, "metadata missing"),
         (
@@ -142,6 +145,12 @@ def test_the_head_of_a_record_of_which_more_and_less_is_known():
         "text:        4096 bytes, older text was left out\n"
         "source:      ip 10.0.0.7\n"
         "k\\x1b:       v\\x0a\n"
+    )
+
+
+def test_the_head_of_a_record_has_the_labels_of_its_host():
+    assert "host:     web-1\nlabels:   rack=r1 x=\\x0a\nreason:   Oops\n" in present.header(
+        {**SUMMARY, "labels": {"rack": "r1", "x": "\n"}}
     )
 
 
@@ -252,11 +261,16 @@ def test_the_page_of_a_group():
 def test_the_list_of_hosts():
     host = {
         **{"host": "web-1", "state": "armed", "last_seen": "2026-05-04T03:02:02.5Z", "kernel": "6.1"},
-        **{"module": "1.0.0", "interfaces": {"eth1": "up", "eth0": "up"}},
+        **{"module": "1.0.0", "interfaces": {"eth1": "up", "eth0": "up"}, "labels": {}, "maintenance": False},
     }
     assert present.hosts_table([host]) == (
-        "HOST   STATE  LAST SEEN (UTC)      KERNEL  MODULE  INTERFACES\n"
+        "HOST   STATE  LAST SEEN (UTC)      KERNEL  MODULE  INTERFACES  LABELS\n"
         "web-1  armed  2026-05-04 03:02:02  6.1     1.0.0   eth0 eth1\n"
+    )
+    labelled = {**host, "labels": {"rack": "r1", "role": "db\x1b"}, "maintenance": True}
+    assert present.hosts_table([labelled]) == (
+        "HOST   STATE                  LAST SEEN (UTC)      KERNEL  MODULE  INTERFACES  LABELS\n"
+        "web-1  armed, in maintenance  2026-05-04 03:02:02  6.1     1.0.0   eth0 eth1   rack=r1 role=db\\x1b\n"
     )
 
 
