@@ -75,7 +75,17 @@ def demo(folder: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """The demo, whose temporary files are in a folder, without capabilities, and its port."""
     drop = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
     # A shell lets what it runs in the background ignore Ctrl-C; children inherit that.
-    argv = ["env", "--default-signal=INT", *drop, sys.executable, "-m", "invoke", "--search-root", ROOT, "demo"]
+    argv = [
+        "env",
+        "--default-signal=INT",
+        *drop,
+        sys.executable,
+        "-m",
+        "invoke",
+        "--search-root",
+        ROOT,
+        "demo",
+    ]
     with (folder / "said").open("w+") as said:
         process = subprocess.Popen(
             argv,

@@ -267,10 +267,10 @@ def test_the_list_of_hosts():
         "HOST   STATE  LAST SEEN (UTC)      KERNEL  MODULE  INTERFACES  LABELS\n"
         "web-1  armed  2026-05-04 03:02:02  6.1     1.0.0   eth0 eth1\n"
     )
-    labelled = {**host, "labels": {"rack": "r1", "role": "db\x1b"}, "maintenance": True}
+    labelled = {**host, "labels": {"rack": "r1", "role": "d\x1b"}, "maintenance": True}
     assert present.hosts_table([labelled]) == (
         "HOST   STATE                  LAST SEEN (UTC)      KERNEL  MODULE  INTERFACES  LABELS\n"
-        "web-1  armed, in maintenance  2026-05-04 03:02:02  6.1     1.0.0   eth0 eth1   rack=r1 role=db\\x1b\n"
+        "web-1  armed, in maintenance  2026-05-04 03:02:02  6.1     1.0.0   eth0 eth1   rack=r1 role=d\\x1b\n"
     )
 
 
