@@ -25,7 +25,10 @@ from ..conftest import explain
 from ..meaning.test_crash import SYSRQ
 from .test_fleet import record
 
-NOW = int(time.time()) - 1_700_000_000
+
+def now():
+    """Seconds since the START of records, when it is asked: a run of all tests takes an hour."""
+    return int(time.time()) - 1_700_000_000
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ def store(tmp_path):
 
 def crash(number, at, **meta):
     """One of the same crashes, each of a host of its own, so many hours from now."""
-    return record("panic", f"h{number}", number, 1, NOW + 3600 * at, SYSRQ, **meta)
+    return record("panic", f"h{number}", number, 1, now() + 3600 * at, SYSRQ, **meta)
 
 
 def the_group(state_dir):
@@ -139,7 +142,7 @@ def test_it_opens_again_after_a_date(tmp_path, store):
 def test_a_record_that_is_not_believed_opens_nothing(tmp_path, store):
     store(replace(crash(1, -100), flags=FLAG_SEALED))
     change(tmp_path, "resolve")
-    forged = record("panic", "h1", 7, 1, NOW + 7200, SYSRQ)
+    forged = record("panic", "h1", 7, 1, now() + 7200, SYSRQ)
     with closing(Store(tmp_path)) as opened:
         (stored,) = opened.write([forged])
     explain(tmp_path)
