@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -191,7 +192,11 @@ def write_corpus(path: Path, texts: int = 64) -> list[bytes]:
     made = []
     for number in range(texts):
         turned = lines[number * 7 % len(lines) :] + lines[: number * 7 % len(lines)]
-        text = "".join(f"{line} #{number}.{count}\n" for count, line in enumerate(turned * (TEXT // 20)))
-        made.append(text.encode(errors="replace")[:TEXT])
+        text = bytearray()
+        for count, line in enumerate(itertools.cycle(turned)):
+            if len(text) >= TEXT:
+                break
+            text += f"{line} #{number}.{count}\n".encode(errors="replace")
+        made.append(bytes(text[:TEXT]))
     path.write_bytes(b"".join(made))
     return made

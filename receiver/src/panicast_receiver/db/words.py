@@ -95,7 +95,8 @@ def _without_addresses(text: str) -> str:
     parts: list[str] = []
     done = 0
     while (at := digits.find(_MAY_BE_ADDRESS, done)) >= 0:
-        begin, end = text.rfind("\n", done, at) + 1 or done, text.find("\n", at) % (len(text) + 1)
+        begin, end = text.rfind("\n", done, at) + 1 or done, text.find("\n", at)
+        end = len(text) if end < 0 else end
         parts += text[done:begin], _ADDRESS.sub(" ", text[begin:end])
         done = end
     return "".join((*parts, text[done:]))
