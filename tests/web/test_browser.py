@@ -313,12 +313,24 @@ def test_a_person_logs_in_at_a_provider(page: Browser, tmp_path: Path) -> None:
             assert [said for said in page.complaints() if site.url in said] == []
 
 
-def test_a_token_is_asked_for_once(page: Browser, tmp_path: Path) -> None:
-    fill(tmp_path / "state")
-    token = tmp_path / "token"
+def private(token: Path) -> str:
+    """The name of a file that has the token, and that nobody else may read."""
     token.touch(0o600)
     token.write_text(TOKEN)
-    with website(tmp_path / "state", "--web-token-file", str(token)) as site:
+    return str(token)
+
+
+@contextlib.contextmanager
+def operated(state: Path, token: Path) -> Iterator[Website]:
+    """The page of a service that takes its orders, for who has the token."""
+    with contextlib.ExitStack() as stack:
+        stack.callback(orders.begin(state / schema.FILE_NAME))
+        yield stack.enter_context(website(state, "--web-token-file", private(token)))
+
+
+def test_a_token_is_asked_for_once(page: Browser, tmp_path: Path) -> None:
+    fill(tmp_path / "state")
+    with website(tmp_path / "state", "--web-token-file", private(tmp_path / "token")) as site:
         page.get(f"{site.url}hosts")
         page.find_element(By.NAME, "token").send_keys("wrong", Keys.ENTER)
         page.wait(lambda: page.texts("[role=alert]") == ["That is not the token."])
@@ -333,13 +345,9 @@ def test_a_token_is_asked_for_once(page: Browser, tmp_path: Path) -> None:
 
 def test_a_group_is_worked_on(page: Browser, tmp_path: Path) -> None:
     """Without JavaScript, on a telephone, too; and readable as the other pages are."""
-    state, token = tmp_path / "state", tmp_path / "token"
+    state = tmp_path / "state"
     fill(state)
-    token.touch(0o600)
-    token.write_text(TOKEN)
-    with contextlib.ExitStack() as stack:
-        stack.callback(orders.begin(state / schema.FILE_NAME))
-        site = stack.enter_context(website(state, "--web-token-file", str(token)))
+    with operated(state, tmp_path / "token") as site:
         page.scripts(on=False)
         page.get(f"{site.url}groups")
         page.find_element(By.NAME, "token").send_keys(TOKEN, Keys.ENTER)
@@ -365,15 +373,11 @@ def test_a_group_is_worked_on(page: Browser, tmp_path: Path) -> None:
 
 def test_a_window_is_started_and_ended(page: Browser, tmp_path: Path) -> None:
     """Maintenance of hosts by a label; without JavaScript, and readable as the other pages are."""
-    state, token = tmp_path / "state", tmp_path / "token"
+    state = tmp_path / "state"
     fill(state)
-    token.touch(0o600)
-    token.write_text(TOKEN)
     with contextlib.closing(schema.open_writer(state / schema.FILE_NAME)) as db:
         labels.put(db, parse("db-* owner='data base team'\ndb-03* rack=r12\nweb-* owner=web\n", "labels"))
-    with contextlib.ExitStack() as stack:
-        stack.callback(orders.begin(state / schema.FILE_NAME))
-        site = stack.enter_context(website(state, "--web-token-file", str(token)))
+    with operated(state, tmp_path / "token") as site:
         page.scripts(on=False)
         page.get(f"{site.url}hosts")
         page.find_element(By.NAME, "token").send_keys(TOKEN, Keys.ENTER)

@@ -9,6 +9,7 @@ import pwd
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Callable, TypeVar
 
 from ..db import groups, schema
 from ..db.reader import Reader
@@ -16,6 +17,8 @@ from ..db.writing import transaction
 from ..errors import ReceiverError
 from ..records import present
 from .commands import say
+
+T = TypeVar("T")
 
 
 def show(state_dir: Path, prefix: str, as_json: bool) -> int:
@@ -32,16 +35,22 @@ def change(state_dir: Path, prefix: str, action: str, detail: str, note: str, by
     with closing(Reader(state_dir)) as reader:
         signature = reader.group(prefix)["signature"]
     order = groups.checked(groups.Order(signature, action, detail, note, by or whoever(), "command"))
+    carry_out(path, lambda db: groups.change(db, order))
+    with closing(Reader(state_dir)) as reader:
+        say(f"{signature} {present.status(reader.group(signature)['status'])}\n")
+    return 0
+
+
+def carry_out(path: Path, change: Callable[[sqlite3.Connection], T]) -> T:
+    """Change the database, whether the service runs or not, and return what ``change`` does. Raises
+    ReceiverError."""
     if not os.access(path, os.W_OK):
         raise ReceiverError(f"you may not change {path}; run this as root, or use the page")
     try:
         with closing(schema.open_writer(path)) as db, transaction(db):
-            groups.change(db, order)
+            return change(db)
     except sqlite3.Error as error:
         raise schema.failure(error, path) from error
-    with closing(Reader(state_dir)) as reader:
-        say(f"{signature} {present.status(reader.group(signature)['status'])}\n")
-    return 0
 
 
 def whoever() -> str:

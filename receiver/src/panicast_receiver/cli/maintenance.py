@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
 import sys
 import time
 from contextlib import closing
@@ -14,10 +12,9 @@ from pathlib import Path
 from ..db import maintenance, schema
 from ..db.boots import Ages
 from ..db.reader import Reader
-from ..db.writing import transaction
-from ..errors import ReceiverError
 from ..records import present
 from .commands import say
+from .group import carry_out
 
 
 def show(state_dir: Path, over: bool, as_json: bool) -> int:
@@ -41,13 +38,7 @@ def change(state_dir: Path, ages: Ages, order: maintenance.Order) -> int:
     order = maintenance.checked(order)
     with closing(Reader(state_dir)):
         pass
-    if not os.access(path, os.W_OK):
-        raise ReceiverError(f"you may not change {path}; run this as root, or use the page")
-    try:
-        with closing(schema.open_writer(path)) as db, transaction(db):
-            number = maintenance.change(db, order)
-    except sqlite3.Error as error:
-        raise schema.failure(error, path) from error
+    number = carry_out(path, lambda db: maintenance.change(db, order))
     with closing(Reader(state_dir)) as reader:
         now_ns = time.time_ns()
         window = reader.window(number, now_ns)

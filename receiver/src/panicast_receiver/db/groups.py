@@ -16,6 +16,7 @@ from typing import Any, Callable, NamedTuple, Union
 from ..errors import NotFoundError, UsageError
 from ..records.kernels import has_fix, is_release
 from ..text import iso_time, parse_ahead, parse_when
+from .order import check
 
 #: A group without a row is open. moment_ns: until when it is muted, or from when on it is resolved.
 #: kernels: those that have the fix, separated by commas. identity: the record that was the regression.
@@ -146,13 +147,7 @@ ACTIONS: Mapping[str, Action] = {
 def checked(order: Order) -> Order:
     """Return an order without spaces around what it says. Raises UsageError if it is wrong."""
     order = Order(*(part.strip() for part in order))
-    if order.action not in ACTIONS:
-        raise UsageError(f"there is no action {order.action!r}; there are: {', '.join(ACTIONS)}")
-    for name, most in LONGEST.items():
-        if len(getattr(order, name)) > most:
-            raise UsageError(f"{name} is too long; it may have {most} characters")
-    if not order.by:
-        raise UsageError("say who you are, for others who look after this group")
+    check(order, ACTIONS, LONGEST, "this group")
     if ACTIONS[order.action].needs_note and not order.note:
         raise UsageError("the note is empty; write one")
     _meant(order)

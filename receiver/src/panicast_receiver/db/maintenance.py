@@ -18,6 +18,7 @@ from ..errors import NotFoundError, UsageError
 from ..records import labels as words_of_labels
 from ..text import iso_time, parse_ahead
 from . import labels
+from .order import check
 
 #: hosts: JSON, as they were written. ended_ns: when somebody ended it early; via: the command, page or API.
 #: window_terms: the same for SQLite's GLOB; name: a label's, "" for a host's name.
@@ -90,13 +91,7 @@ class _Span(NamedTuple):
 def checked(order: Order) -> Order:
     """Return an order without spaces around what it says. Raises UsageError if it is wrong."""
     order = Order(*(part.strip() for part in order))
-    if order.action not in ACTIONS:
-        raise UsageError(f"there is no action {order.action!r}; there are: {', '.join(ACTIONS)}")
-    for name, most in LONGEST.items():
-        if len(getattr(order, name)) > most:
-            raise UsageError(f"{name} is too long; it may have {most} characters")
-    if not order.by:
-        raise UsageError("say who you are, for others who look after these hosts")
+    check(order, ACTIONS, LONGEST, "these hosts")
     if order.action == "start":
         _terms(order.hosts)
         _span(order, time.time_ns())
@@ -134,7 +129,7 @@ def _end(db: sqlite3.Connection, order: Order, now_ns: int) -> int:
     number = int(order.number)
     row = db.execute("SELECT until_ns, ended_ns FROM windows WHERE number = ?", (number,)).fetchone()
     if row is None:
-        raise NotFoundError(f"there is no window {number}; `panicast-receiver maintenance list` shows them")
+        raise _missing(number)
     if row[1] is not None or row[0] <= now_ns:
         raise UsageError(f"window {number} is over already")
     db.execute(
@@ -142,6 +137,10 @@ def _end(db: sqlite3.Connection, order: Order, now_ns: int) -> int:
         (now_ns, order.by, order.via, order.note, number),
     )
     return number
+
+
+def _missing(number: int) -> NotFoundError:
+    return NotFoundError(f"there is no window {number}; `panicast-receiver maintenance list` shows them")
 
 
 def _prune(db: sqlite3.Connection, now_ns: int) -> None:
@@ -215,7 +214,7 @@ def window(ask: labels.Ask, number: int, now_ns: int) -> dict[str, Any]:
     """Return one window. Raises NotFoundError."""
     row = next(ask("SELECT * FROM windows WHERE number = ?", [number]), None)
     if row is None:
-        raise NotFoundError(f"there is no window {number}; `panicast-receiver maintenance list` shows them")
+        raise _missing(number)
     return shown(row, now_ns)
 
 

@@ -20,6 +20,8 @@ FEW, MOST = 50, 1000
 #: A name on the wire has at most 255 bytes; nobody types longer words.
 _LONGEST = 255
 _INT64 = (1 << 63) - 1
+#: A word has a letter or a digit.
+_WORDS = {"type": "string", "pattern": "[A-Za-z0-9]", "maxLength": _LONGEST}
 
 
 class Parameter(NamedTuple):
@@ -48,6 +50,10 @@ def _matching(pattern: str, what: str) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def _flag(text: str) -> bool:
+    return _word("true", "false")(text) == "true"
 
 
 def _short(text: str) -> str:
@@ -114,8 +120,7 @@ SEARCH = Parameter(
     'word may be the beginning of a longer one. "Several words" stand one after the other; `-word` is '
     "not there. `host:`, `kernel:`, `sym:` (title and trace), `kind:`, `about:` and `text:` say where to "
     "look, `since:7d` from when on, `label:rack=r12` which label their host has.",
-    # A word has a letter or a digit.
-    {"type": "string", "pattern": "[A-Za-z0-9]", "maxLength": _LONGEST},
+    _WORDS,
     _search,
 )
 ALL = Parameter(
@@ -123,7 +128,7 @@ ALL = Parameter(
     "everything",
     "hello and bye too, the newest of each boot; and what was kept of a crash that has a record already.",
     {"type": "boolean", "default": False},
-    lambda text: _word("true", "false")(text) == "true",
+    _flag,
 )
 LIMIT = Parameter(
     "limit",
@@ -158,7 +163,7 @@ HOST_SEARCH = Parameter(
     "search",
     "Only hosts with each of these words in their name, kernel or address, or with a label: "
     "`label:rack=r12`, `label:rack`, `-label:role=test`.",
-    {"type": "string", "pattern": "[A-Za-z0-9]", "maxLength": _LONGEST},
+    _WORDS,
     _search,
 )
 OVER = Parameter(
@@ -166,7 +171,7 @@ OVER = Parameter(
     "over",
     "Windows that are over, too.",
     {"type": "boolean", "default": False},
-    lambda text: _word("true", "false")(text) == "true",
+    _flag,
 )
 GROUP_STATE = Parameter(
     "state",
