@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import panicast_receiver
 from panicast_receiver import log, sinks
 from panicast_receiver.cli import main as command_line
+from panicast_receiver.cli.arguments import build_parser
 from panicast_receiver.db import labels, maintenance, schema
 from panicast_receiver.db.boots import Ages
 from panicast_receiver.db.reader import Query, Reader
@@ -224,7 +225,7 @@ def test_errors(state, capsys):
 
 
 def test_every_command_is_listed():
-    actions = command_line.build_parser()._subparsers._group_actions
+    actions = build_parser()._subparsers._group_actions
     assert set(actions[0].choices) == set(COMMANDS) | SILENT
 
 

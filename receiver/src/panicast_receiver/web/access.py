@@ -22,6 +22,8 @@ SHORTEST_TOKEN = 20
 COOKIE = "panicast_session"
 #: What a browser keeps that was right about the token once: it is told from those that guess.
 KNOWN_COOKIE = "panicast_known"
+#: Seconds for which browsers keep what they know of a person.
+KNOWN_S = 365 * 86400
 #: A way within this page: no other host's, whatever a browser makes of backslashes and control characters.
 _INSIDE = re.compile(r"/(?:[!-.0-\[\]-~][!-\[\]-~]*)?")
 

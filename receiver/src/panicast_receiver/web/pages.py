@@ -4,36 +4,27 @@ looks."""
 
 from __future__ import annotations
 
-import math
-import secrets
 import time
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Callable
-from urllib.parse import parse_qsl, quote, unquote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
-import jinja2
 from aiohttp import web
 
-from .. import stats
 from ..db import fleet, groups, maintenance, search
 from ..db.boots import STATES
 from ..db.reader import Entry, Query, Reader
-from ..errors import NotFoundError, ReceiverError
-from ..records import present
+from ..errors import NotFoundError
 from ..records.kernels import numbers
-from ..text import ago, escape, iso_time, parse_when
+from ..text import escape, iso_time, parse_when
 from ..wire.v1 import TYPES
 from . import logtext, parameters, rates, timeline
-from .access import COOKIE, KNOWN_COOKIE, inside
+from .access import KNOWN_S
 from .api import GROUP
-from .database import check
-from .oidc import COOKIE as LOGIN_COOKIE
-from .oidc import LOGIN_S, SESSION_S, Oidc, Wrong
-from .sessions import LASTS_S
-from .site import GRANT, Ordered, Site, body_of, of_end, of_group, of_start
-from .tries import Tries
+from .forms import said_in
+from .render import Renderer
+from .site import GRANT, Ordered, Site, of_end, of_group, of_start
 
 _FOLDER = Path(__file__).parent
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -47,13 +38,8 @@ _MOST_OF_HOST = 50
 _DAY_NS = 86400 * 1_000_000_000
 #: What the filters offer.
 _AGES = {"1h": "last hour", "1d": "last day", "7d": "last week", "30d": "last month", "365d": "last year"}
-#: Where a browser goes for records, groups and hosts.
-_VIEWS = {"/": "Records", "/groups": "Crashes", "/hosts": "Hosts", "/kernels": "Kernels"}
-_KNOWN_S = 365 * 86400
 #: The name under which a reader changes groups.
 _NAME_COOKIE = "panicast_name"
-#: No form of ours has more.
-_MOST_FIELDS = 16
 
 #: The orders of kernels, see parameters.ORDERS.
 _SORTS: Mapping[str, Callable[[dict[str, Any]], Any]] = {
@@ -63,34 +49,12 @@ _SORTS: Mapping[str, Callable[[dict[str, Any]], Any]] = {
 }
 
 
-def _environment() -> jinja2.Environment:
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(str(_FOLDER / "templates")),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters["safe_text"] = escape
-    made.filters["state"] = present.state
-    made.filters["lines"] = present.lines_of
-    made.filters["short"] = lambda moment: moment[:19].replace("T", " ")
-    made.filters["ago"] = lambda moment: ago(parse_when(moment), time.time_ns())
-    made.filters["digits"] = rates.number
-    made.filters["thousands"] = lambda number: f"{number:,}"
-    return made
-
-
 class Pages:
     """The handlers."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, renderer: Renderer) -> None:
         self._site = site
-        self._oidc = Oidc(site.access.provider) if site.access.provider else None
-        #: Of logins at the provider, where nobody can guess: so nobody waits for others' failures.
-        self._logins = Tries(of_all=math.inf)
-        self._templates = _environment()
-        self._version = version("panicast-receiver")
+        self._renderer = renderer
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of all pages."""
@@ -109,50 +73,8 @@ class Pages:
             web.get(f"{base}/kernels", self._kernels),
             web.get(f"{base}/maintenance", self._windows),
             web.post(f"{base}/maintenance", self._change_windows),
-            web.get(f"{base}/login", self._ask_token),
-            web.post(f"{base}/login", self._take_token),
-            web.get(f"{base}/login/provider", self._leave),
-            web.get(f"{base}/login/done", self._arrive),
-            web.post(f"{base}/logout", self._forget),
             web.get(f"{base}/static/{{name}}", self._asset),
         ]
-
-    def error(self, request: web.Request, status: int, text: str) -> web.Response:
-        """Return the page that says what went wrong."""
-        return self._page(request, "error.html", status=status, let_through=False, code=status, text=text)
-
-    async def _made(self, request: web.Request, template: str, **values: Any) -> web.Response:
-        """Return a page that may be long, made in a thread, so that nobody else waits."""
-        return await self._site.database.make(
-            lambda deadline: self._page(request, template, deadline=deadline, **values)
-        )
-
-    def _page(
-        self,
-        request: web.Request,
-        template: str,
-        status: int = 200,
-        deadline: float = math.inf,
-        let_through: bool = True,
-        **values: Any,
-    ) -> web.Response:
-        site = self._site
-        pieces = self._templates.get_template(template).generate(
-            base=site.base,
-            version=self._version,
-            views=_VIEWS,
-            here=site.path_of(request),
-            query_string=request.query_string,
-            receiver=stats.read(site.state_dir),
-            secured=site.access.secured,
-            known=site.has_session(request) or (let_through and not site.is_open(request)),
-            **values,
-        )
-        html = []
-        for piece in pieces:
-            html.append(piece)
-            check(deadline)
-        return web.Response(text="".join(html), content_type="text/html", charset="utf-8", status=status)
 
     @staticmethod
     def _asked(request: web.Request, *known: parameters.Parameter) -> dict[str, Any]:
@@ -180,7 +102,7 @@ class Pages:
         entries, states, burning = await self._site.database.ask(find)
         shown = entries[::-1][:limit]
         older = _with(request, before=str(shown[-1].number)) if len(entries) > limit else ""
-        return await self._made(
+        return await self._renderer.made(
             request,
             "records.html",
             records=[entry.summary for entry in shown],
@@ -207,7 +129,7 @@ class Pages:
             return entry.summary, part, logtext.read(part.data), same, reader.places(entry)
 
         record, part, log, same, places = await self._site.database.ask(find)
-        return await self._made(
+        return await self._renderer.made(
             request,
             "record.html",
             record=record,
@@ -234,7 +156,7 @@ class Pages:
         found, scale, counts = await self._site.database.ask(find)
         # One scale, so that rows can be compared.
         most = max((count for one in counts.values() for count in one.values()), default=1)
-        return await self._made(
+        return await self._renderer.made(
             request,
             "groups.html",
             groups=[
@@ -262,7 +184,7 @@ class Pages:
             return found, timeline.plot(counts.get(name, {}), scale)
 
         group, plot = await self._site.database.ask(find)
-        return await self._made(
+        return await self._renderer.made(
             request,
             "group.html",
             group=group,
@@ -283,13 +205,13 @@ class Pages:
         }
 
     async def _change_group(self, request: web.Request) -> web.Response:
-        return await self._change(request, await _said_in(request), of_group)
+        return await self._change(request, await said_in(request), of_group)
 
     async def _change(self, request: web.Request, told: Mapping[str, str], ordered: Ordered) -> web.Response:
         await self._site.change(request, told, "page", ordered)
         answer = web.Response(status=303, headers={"Location": request.path})
         # Kept by the browser, so that nobody writes it twice.
-        self._give(request, answer, _NAME_COOKIE, quote(told["by"].strip()), _KNOWN_S)
+        self._renderer.give(request, answer, _NAME_COOKIE, quote(told["by"].strip()), KNOWN_S)
         return answer
 
     async def _windows(self, request: web.Request) -> web.Response:
@@ -298,7 +220,7 @@ class Pages:
         def find(reader: Reader) -> list[dict[str, Any]]:
             return reader.windows(time.time_ns(), values.get("over", False))
 
-        return await self._made(
+        return await self._renderer.made(
             request,
             "maintenance.html",
             windows=await self._site.database.ask(find),
@@ -308,7 +230,7 @@ class Pages:
         )
 
     async def _change_windows(self, request: web.Request) -> web.Response:
-        told = await _said_in(request)
+        told = await said_in(request)
         return await self._change(request, told, of_end if told.get("action") == "end" else of_start)
 
     async def _hosts(self, request: web.Request) -> web.Response:
@@ -325,7 +247,7 @@ class Pages:
             return found, total, reader.host_states(ages, now_ns), planned
 
         found, total, counts, planned = await self._site.database.ask(find)
-        return await self._made(
+        return await self._renderer.made(
             request,
             "hosts.html",
             hosts=found,
@@ -351,7 +273,7 @@ class Pages:
         boots, entries, windows = await self._site.database.ask(find)
         if not boots and not entries:
             raise NotFoundError(f"no host is called {name!r}" if name else "say which: /host?host=NAME")
-        return await self._made(
+        return await self._renderer.made(
             request,
             "host.html",
             name=name,
@@ -371,7 +293,7 @@ class Pages:
         # The one that ran longest comes first.
         than = values.get("kernel", found[0]["kernel"] if found else "")
         sort = values.get("sort", "days")
-        return await self._made(
+        return await self._renderer.made(
             request,
             "kernels.html",
             kernels=sorted(rates.draw(rates.compare(found, than)), key=_SORTS[sort]),
@@ -382,102 +304,6 @@ class Pages:
             filters=request.query,
             ages=_AGES,
         )
-
-    async def _ask_token(self, request: web.Request) -> web.Response:
-        return self._login(request, 200, "", request.query.get("to", ""))
-
-    def _login(self, request: web.Request, status: int, wrong: str, to: str) -> web.Response:
-        return self._page(
-            request,
-            "login.html",
-            status=status,
-            wrong=wrong,
-            to=to,
-            tokens=self._site.access.takes_tokens,
-            provider=self._oidc and self._oidc.name,
-        )
-
-    async def _take_token(self, request: web.Request) -> web.Response:
-        form = await _form_of(request)
-        token, to = form.get("token", ""), form.get("to", "")
-        if not self._site.try_token(request, token.strip()):
-            return self._login(request, 401, "That is not the token.", to)
-        answer = web.Response(status=303, headers={"Location": f"{self._site.base}{inside(to)}"})
-        access = self._site.access
-        known = request.cookies.get(KNOWN_COOKIE, "")
-        if not access.tries.knows(known):
-            known = secrets.token_urlsafe(32)
-            access.tries.right(known)
-        self._give(request, answer, KNOWN_COOKIE, known, _KNOWN_S)
-        self._give(request, answer, COOKIE, access.begin(token.strip()), LASTS_S)
-        return answer
-
-    def _give(
-        self,
-        request: web.Request,
-        answer: web.Response,
-        name: str,
-        value: str,
-        lasts_s: int,
-        to: str = "Strict",
-    ) -> None:
-        """Let the browser keep a cookie that only this page gets."""
-        answer.set_cookie(
-            name,
-            value,
-            max_age=lasts_s,
-            path=self._site.base or "/",
-            httponly=True,
-            samesite=to,
-            secure=_scheme(request) == "https",
-        )
-
-    async def _leave(self, request: web.Request) -> web.Response:
-        if self._oidc is None:
-            raise NotFoundError("nobody logs in at a provider here; see web_oidc")
-        back = f"{_scheme(request)}://{request.headers.get('Host', '')}{self._site.base}/login/done"
-        to = request.query.get("to", "")
-        try:
-            where, cookie = await self._oidc.leave(inside(to), back)
-        except (Wrong, ReceiverError) as error:
-            self._oidc.complain(error)
-            return self._login(request, 503, str(error), to)
-        answer = web.Response(status=303, headers={"Location": where})
-        # The provider's page leads back here, which browsers take for another's link.
-        self._give(request, answer, LOGIN_COOKIE, cookie, LOGIN_S, to="Lax")
-        return answer
-
-    async def _arrive(self, request: web.Request) -> web.Response:
-        if self._oidc is None:
-            raise NotFoundError("nobody logs in at a provider here; see web_oidc")
-        who = self._site.visitor(request)
-        try:
-            trip = self._oidc.trip(request.cookies.get(LOGIN_COOKIE, ""), request.query)
-            if wait_s := self._logins.wait_s(who):
-                raise web.HTTPTooManyRequests(
-                    text="too many logins have failed; wait a while and try again",
-                    headers={"Retry-After": str(math.ceil(wait_s))},
-                )
-            # Each is a request to the provider; until it is right it is wrong.
-            self._logins.wrong(who)
-            grant = await self._oidc.arrive(trip, request.query["code"])
-        except Wrong as error:
-            return self._login(request, 403, str(error), "")
-        except ReceiverError as error:
-            self._oidc.complain(error)
-            return self._login(request, 503, str(error), "")
-        self._logins.right(who)
-        # A redirection would still count as the provider's link, with which browsers send no strict cookie.
-        answer = self._page(request, "arrived.html", to=f"{self._site.base}{trip.to}", name=grant.name)
-        self._give(request, answer, COOKIE, self._site.access.sessions.begin(grant, SESSION_S), SESSION_S)
-        answer.del_cookie(LOGIN_COOKIE, path=self._site.base or "/")
-        return answer
-
-    async def _forget(self, request: web.Request) -> web.Response:
-        self._site.access.sessions.end(request.cookies.get(COOKIE, ""))
-        answer = web.Response(status=303, headers={"Location": f"{self._site.base}/login"})
-        answer.del_cookie(COOKIE, path=self._site.base or "/")
-        return answer
 
     async def _asset(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -491,29 +317,7 @@ class Pages:
         )
 
 
-def _scheme(request: web.Request) -> str:
-    """Return http or https, also where a reverse proxy speaks TLS."""
-    return "https" if "https" in (request.scheme, request.headers.get("X-Forwarded-Proto")) else "http"
-
-
 def _with(request: web.Request, **changes: str) -> str:
     """Return the query string of a request with some of it changed; "" removes a parameter."""
     pairs = {name: text for name, text in {**request.query, **changes}.items() if text}
     return "?" + urlencode(pairs)
-
-
-async def _said_in(request: web.Request) -> dict[str, str]:
-    """Return the fields of a form that changes something, with ends of lines as everybody has them."""
-    return {name: text.replace("\r\n", "\n") for name, text in (await _form_of(request)).items()}
-
-
-async def _form_of(request: web.Request) -> Mapping[str, str]:
-    """Return the fields of a form. One that is not encoded as browsers encode ours has none.
-
-    Raises HTTPBadRequest for what no browser sends. aiohttp's own parser raises many other errors.
-    """
-    body = await body_of(request)
-    try:
-        return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
-    except ValueError as error:
-        raise web.HTTPBadRequest(text="this is not what a form of this page sends") from error

@@ -25,7 +25,9 @@ from . import access, api
 from .database import Database
 from .fair import VISITOR
 from .live import Feed
+from .login import Login
 from .pages import Pages
+from .render import Renderer
 from .sending import Sending
 from .site import Site, add_headers, status_of
 from .visitors import Visitors
@@ -67,7 +69,7 @@ def _is_about_us(line: logging.LogRecord) -> bool:
 
 def application(site: Site, visitors: Visitors) -> web.Application:
     """Return the page as an aiohttp application."""
-    pages, sending = Pages(site), Sending()
+    renderer, sending = Renderer(site), Sending()
 
     @web.middleware
     async def answer(request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -113,7 +115,7 @@ def application(site: Site, visitors: Visitors) -> web.Application:
             return web.json_response({"error": text}, status=status)
         if site.is_plain(request):
             return web.Response(text=text + "\n", status=status)
-        return pages.error(request, status, text)
+        return renderer.error(request, status, text)
 
     app = web.Application(middlewares=[answer], client_max_size=_LONGEST_FORM)
 
@@ -121,7 +123,7 @@ def application(site: Site, visitors: Visitors) -> web.Application:
         add_headers(response)
 
     app.on_response_prepare.append(prepare)
-    app.add_routes([*api.routes(site), *pages.routes()])
+    app.add_routes([*api.routes(site), *Pages(site, renderer).routes(), *Login(site, renderer).routes()])
     return app
 
 

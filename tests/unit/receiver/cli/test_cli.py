@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panicast_receiver.cli import main as module
+from panicast_receiver.cli.arguments import build_parser
 from panicast_receiver.db.store import Store
 from panicast_receiver.errors import UsageError
 from panicast_receiver.records.extents import Run
@@ -75,7 +75,7 @@ def flags_of(parser):
 
 def test_every_flag_is_in_the_man_page():
     page = (RECEIVER / "man/panicast-receiver.8").read_text().replace("\\-", "-")
-    flags = set(flags_of(module.build_parser()))
+    flags = set(flags_of(build_parser()))
     assert len(flags) > len(SETTINGS)
     assert [flag for flag in sorted(flags) if flag not in page] == []
 
@@ -86,7 +86,7 @@ def commands_of(parser):
     return list(action.choices)
 
 
-@pytest.mark.parametrize("name", commands_of(module.build_parser()))
+@pytest.mark.parametrize("name", commands_of(build_parser()))
 def test_each_command_is_explained(name):
     """In the man page's list of commands and in its synopsis, and in the table of docs/receiver.md."""
     man = (RECEIVER / "man/panicast-receiver.8").read_text().replace("\\-", "-")
