@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .made_up import Machine
+from ..made_up import Machine
 
 PSTORE, MOVED, DUMPS = "sys/fs/pstore", "var/lib/systemd/pstore", "var/crash"
 STATE = "var/lib/panicast-ctl/kept"

@@ -11,7 +11,7 @@ import pytest
 
 from panicast_build.core.run import Result
 
-from .made_up import Machine
+from ..made_up import Machine
 
 DKMS_SIGNER = "DKMS module signing key"
 IMPORT = "mokutil --import "
