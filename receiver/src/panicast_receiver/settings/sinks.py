@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from .kinds import Setting, absolute, one_of, parse_servers, web_address, without_password
-from .targets import parse_target
+from .syslog import parse_syslog
 
 
 def _syslog(text: str) -> None:
     if text:
-        parse_target(text)
+        parse_syslog(text)
 
 
 #: How a webhook is told; sinks/webhook.py makes what is sent in each.

@@ -12,7 +12,7 @@ from ..errors import UsageError
 from ..secretfile import place, read_headers, read_line
 from ..settings.exports import parse_bucket
 from ..settings.kinds import web_address
-from ..settings.targets import parse_target
+from ..settings.syslog import parse_syslog
 from . import Sink
 from .hook import Hook
 from .journal import Journal
@@ -60,7 +60,7 @@ def chosen(settings: Settings, secrets: Sequence[Path] = ()) -> list[Sink]:
     if url := webhook_url(settings):
         sinks.append(Webhook(url, settings.webhook_format))
     if settings.syslog:
-        sinks.append(Syslog(parse_target(settings.syslog)))
+        sinks.append(Syslog(parse_syslog(settings.syslog)))
     if settings.journal:
         sinks.append(Journal())
     if dsn := postgresql_dsn(settings):

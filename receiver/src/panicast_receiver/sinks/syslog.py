@@ -10,7 +10,7 @@ import ssl
 import time
 from collections.abc import Sequence
 
-from ..settings.targets import Target
+from ..settings.syslog import SyslogServer
 from ..text import escape
 from . import PRIORITIES, Notice, too_long
 
@@ -25,10 +25,10 @@ _PARAMETERS = ("id", "type", "signature", "release", "boot_id")
 class Syslog:
     """Sends one message for each record. UDP reports only failures of this machine."""
 
-    def __init__(self, target: Target, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, server: SyslogServer, context: ssl.SSLContext | None = None) -> None:
         self.name = "syslog"
         self.most = 1
-        self._target = target
+        self._server = server
         self._context = context
 
     def deliver(self, batch: Sequence[Notice]) -> None:
@@ -38,20 +38,20 @@ class Syslog:
 
     def _send(self, notice: Notice) -> None:
         line = message(notice)
-        if self._target.way == "udp":
+        if self._server.way == "udp":
             family, kind, protocol, _, address = socket.getaddrinfo(
-                *self._target[1:], type=socket.SOCK_DGRAM
+                *self._server[1:], type=socket.SOCK_DGRAM
             )[0]
             with socket.socket(family, kind, protocol) as sock, too_long():
                 sock.sendto(line, address)
             return
-        with socket.create_connection(self._target[1:], _TIMEOUT_S) as plain:
+        with socket.create_connection(self._server[1:], _TIMEOUT_S) as plain:
             counted = b"%d %s" % (len(line), line)
-            if self._target.way == "tcp":
+            if self._server.way == "tcp":
                 _send_all(plain, counted)
                 return
             context = self._context or ssl.create_default_context()
-            with context.wrap_socket(plain, server_hostname=self._target.host) as sealed:
+            with context.wrap_socket(plain, server_hostname=self._server.host) as sealed:
                 _send_all(sealed, counted)
 
 

@@ -14,7 +14,7 @@ from ..db import search
 from ..db.reader import Query, Reader
 from ..errors import UsageError
 from ..records import present
-from . import metrics, openapi, parameters, rates
+from . import crashrates, metrics, openapi, parameters
 from .live import MOST_STREAMS, TAKES_S, Stream
 from .site import API, Site, body_of, of_end, of_group, of_start
 
@@ -157,7 +157,7 @@ class _Handlers:
             than = values.get("kernel", found[0]["kernel"] if found else "")
             told = [
                 {**one, "rate": one["rate"]._asdict() if one["rate"] else None}
-                for one in rates.compare(found, than)
+                for one in crashrates.compare(found, than)
             ]
             return json.dumps({"kernels": told, "than": than})
 

@@ -25,7 +25,7 @@ from ..records.forms import (
     or_null,
     with_properties,
 )
-from . import parameters, rates
+from . import crashrates, parameters
 from .parameters import Parameter
 from .site import API
 
@@ -189,11 +189,11 @@ _SCHEMAS: Mapping[str, Schema] = {
             "crashed": {**WHOLE, "description": "Hosts that did."},
             "rate": {
                 **or_null(with_properties({"low": _FRACTION, "value": _FRACTION, "high": _FRACTION})),
-                "description": f"Crashes in {rates.PER} host-days, between low and high 19 times of 20.",
+                "description": f"Crashes in {crashrates.PER} host-days, between low and high 19 times of 20.",
             },
             "beside": {
                 "type": "string",
-                "enum": ["", *rates.BESIDE],
+                "enum": ["", *crashrates.BESIDE],
                 "description": "Whether it crashes more often than the kernel `than`.",
             },
         }

@@ -19,7 +19,7 @@ from ..errors import NotFoundError
 from ..records.kernels import numbers
 from ..text import escape, iso_time, parse_when
 from ..wire.v1 import TYPES
-from . import logtext, parameters, rates, timeline
+from . import crashrates, logtext, parameters, timeline
 from .access import KNOWN_S
 from .api import GROUP
 from .forms import said_in
@@ -296,9 +296,9 @@ class Pages:
         return await self._renderer.made(
             request,
             "kernels.html",
-            kernels=sorted(rates.draw(rates.compare(found, than)), key=_SORTS[sort]),
+            kernels=sorted(crashrates.draw(crashrates.compare(found, than)), key=_SORTS[sort]),
             than=than,
-            per=rates.PER,
+            per=crashrates.PER,
             sort=sort,
             orders=parameters.ORDERS,
             filters=request.query,

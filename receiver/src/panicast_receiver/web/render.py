@@ -15,7 +15,7 @@ from aiohttp import web
 from .. import stats
 from ..records import present
 from ..text import ago, escape, parse_when
-from . import rates
+from . import crashrates
 from .database import check
 from .site import Site
 
@@ -37,7 +37,7 @@ def _environment() -> jinja2.Environment:
     made.filters["lines"] = present.lines_of
     made.filters["short"] = lambda moment: moment[:19].replace("T", " ")
     made.filters["ago"] = lambda moment: ago(parse_when(moment), time.time_ns())
-    made.filters["digits"] = rates.number
+    made.filters["digits"] = crashrates.number
     made.filters["thousands"] = lambda number: f"{number:,}"
     return made
 

@@ -27,7 +27,7 @@ from panicast_receiver.service.handoff import Handoff
 from panicast_receiver.service.listener import Listener
 from panicast_receiver.settings import SETTINGS, Settings
 from panicast_receiver.settings.kinds import host_and_port
-from panicast_receiver.settings.targets import parse_target
+from panicast_receiver.settings.syslog import parse_syslog
 from panicast_receiver.wire.sealing import SharedKey, read_keys
 from panicast_receiver.wire.v1 import FLAG_SEALED, encode
 
@@ -253,7 +253,7 @@ def test_settings_are_in_force(store):
     assert committer._retention == Retention(2.0, 3 << 20, 7)
 
 
-@pytest.mark.parametrize("parse", [host_and_port, lambda text: parse_target(f"tcp:{text}")])
+@pytest.mark.parametrize("parse", [host_and_port, lambda text: parse_syslog(f"tcp:{text}")])
 def test_a_port_has_16_bits(parse):
     assert 65535 in parse("127.0.0.1:65535")
     for wrong in ("127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:", "127.0.0.1:\u0661"):

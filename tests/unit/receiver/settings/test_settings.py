@@ -15,7 +15,7 @@ from panicast_receiver.errors import UsageError
 from panicast_receiver.settings import SERVE, SETTINGS, Settings, from_flag, kinds, load, render_toml
 from panicast_receiver.settings.kinds import Hint, Setting
 from panicast_receiver.settings.nearest import suggestion
-from panicast_receiver.settings.targets import parse_target
+from panicast_receiver.settings.syslog import parse_syslog
 from panicast_receiver.settings.web import parse_names
 
 BY_KEY = {setting.key: setting for setting in SETTINGS}
@@ -206,7 +206,7 @@ def test_a_password_in_a_connection_string_is_refused_and_not_repeated(text, goo
     st.integers(1, 65535),
 )
 def test_a_syslog_server_is_a_way_a_host_and_a_port(way, host, port):
-    assert parse_target(f"{way}:{host}:{port}") == (way, host.strip("[]"), port)
+    assert parse_syslog(f"{way}:{host}:{port}") == (way, host.strip("[]"), port)
     assert BY_KEY["syslog"].convert(f"{way}:{host}:{port}", "syslog")
 
 
@@ -215,7 +215,7 @@ def test_a_syslog_server_is_a_way_a_host_and_a_port(way, host, port):
 )
 def test_what_is_no_syslog_server_is_refused(text):
     with pytest.raises(ValueError, match=r".*"):
-        parse_target(text)
+        parse_syslog(text)
     with pytest.raises(UsageError, match=r"^syslog: "):
         BY_KEY["syslog"].convert(text, "syslog")
     assert BY_KEY["syslog"].convert("", "syslog") == ""

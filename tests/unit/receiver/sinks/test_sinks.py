@@ -23,7 +23,7 @@ from panicast_receiver.db.retention import UNDELIVERED_NS, Retention
 from panicast_receiver.db.store import Store
 from panicast_receiver.errors import UsageError
 from panicast_receiver.settings import load
-from panicast_receiver.settings.targets import Target
+from panicast_receiver.settings.syslog import SyslogServer
 from panicast_receiver.sinks import Away, Notice, Refused, cursors, feeder, syslog, webhook
 from panicast_receiver.sinks.cursors import begin, feed_only, move, rewind
 from panicast_receiver.sinks.feeder import LONGEST_WISH_S, Feeder
@@ -133,7 +133,7 @@ def test_an_answer_without_an_end_ends(told, monkeypatch, words, pause_s):
 def test_a_log_server_that_does_not_stop_talking_is_left(told, monkeypatch):
     monkeypatch.setattr(syslog, "_TIMEOUT_S", 0.5)
     with endless(b"x", 0.02) as port, pytest.raises(OSError):
-        Syslog(Target("tcp", "127.0.0.1", port)).deliver([told])
+        Syslog(SyslogServer("tcp", "127.0.0.1", port)).deliver([told])
 
 
 @contextlib.contextmanager
@@ -185,10 +185,10 @@ def test_syslog_messages(told):
     assert "\n" not in text and "\x1b" not in text
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
-        Syslog(Target("udp", "127.0.0.1", server.getsockname()[1])).deliver([told])
+        Syslog(SyslogServer("udp", "127.0.0.1", server.getsockname()[1])).deliver([told])
         assert server.recv(65536).decode() == text
     with socket.create_server(("127.0.0.1", 0)) as server:
-        target = Target("tcp", "127.0.0.1", server.getsockname()[1])
+        target = SyslogServer("tcp", "127.0.0.1", server.getsockname()[1])
         got = []
 
         def serve():

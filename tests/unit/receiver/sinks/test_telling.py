@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from panicast_receiver.db.boots import Ages
 from panicast_receiver.db.store import Store
 from panicast_receiver.meaning import understand
-from panicast_receiver.settings.targets import Target, parse_target
+from panicast_receiver.settings.syslog import SyslogServer, parse_syslog
 from panicast_receiver.sinks import Notice, central
 from panicast_receiver.sinks.jetstream import JetStream
 from panicast_receiver.sinks.syslog import Syslog, message
@@ -86,7 +86,7 @@ def test_syslog_tells_no_server_that_is_not_who_it_says(
     port, got = log_host
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    sink = Syslog(Target("tls", host, port))
+    sink = Syslog(SyslogServer("tls", host, port))
     if works:
         sink.deliver([TOLD])
         assert message(TOLD) in b"".join(got)
@@ -113,7 +113,7 @@ def test_no_value_ends_syslogs_structured_data():
     ],
 )
 def test_a_target_is_its_three_parts(text, target):
-    assert parse_target(text) == target
+    assert parse_syslog(text) == target
 
 
 class Stream:

@@ -11,7 +11,7 @@ import pytest
 
 from panicast_receiver.db.reader import Reader
 from panicast_receiver.db.store import Store
-from panicast_receiver.web import rates
+from panicast_receiver.web import crashrates
 
 from ..db.test_fleet import SECOND, START, record
 from .test_web import Markup
@@ -108,7 +108,7 @@ def test_a_host_that_crashes_again_and_again_makes_no_kernel_bad(tmp_path):
 )
 def test_intervals_are_those_of_the_tables(crashes, low, high):
     """Exact Poisson limits, of Garwood (1936)."""
-    found = rates.rate(crashes, rates.PER)
+    found = crashrates.rate(crashes, crashrates.PER)
     assert found.value == crashes
     assert found.low == pytest.approx(low, abs=0.12) and found.high == pytest.approx(high, abs=0.12)
 
@@ -122,7 +122,7 @@ def test_equal_kernels_are_hardly_ever_told_apart(many):
         return sum(draw.random() < expected / 2000 for _ in range(2000))
 
     wrong = sum(
-        bool(rates.differs((crashes(8 * many) if many < 100 else crashes(1200), 1000.0),
+        bool(crashrates.differs((crashes(8 * many) if many < 100 else crashes(1200), 1000.0),
                            (crashes(8 * many) if many < 100 else crashes(1200), 1000.0)))
         for _ in range(200)
     )  # fmt: skip
@@ -143,7 +143,7 @@ def test_equal_kernels_are_hardly_ever_told_apart(many):
     ],
 )
 def test_who_differs(one, other, sign):
-    assert rates.differs(one, other) == sign
+    assert crashrates.differs(one, other) == sign
 
 
 def test_made_up_kernels_are_text_and_few(tmp_path):
