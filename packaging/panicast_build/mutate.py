@@ -69,7 +69,7 @@ ALSO = {
 #: What mutmut writes of a mutant with which all tests pass, or which no test comes to; of one not tried; and
 #: of one that mypy refuses.
 UNNOTICED, UNTRIED, REFUSED = (0, 5, 33), (None, 2, 34), 37
-#: Lines with messages: how they are spelled is no behaviour. Whether they are raised or said is decided by
+#: Lines with messages, whose wording is not tested. Whether they are raised or said is decided by
 #: the lines around them.
 MESSAGES = (r"^\s*raise ", r"^\s*(print|say|progress\.say|logger\.\w+)\(")
 #: The mutants of a file by the last digit of their numbers, a sample first: mutmut begins anew for each part.

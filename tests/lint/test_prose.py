@@ -45,6 +45,45 @@ def test_width(page: str) -> None:
     assert not wide
 
 
+def anchor(heading: str) -> str:
+    """The name that GitHub gives a heading."""
+    return re.sub(r"[^\w -]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def links(page: str) -> list[tuple[str, str]]:
+    """The files and headings that a page links to; a file is given from the top of the tree."""
+    text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text(), flags=re.M | re.S)
+    found = [target.partition("#") for target in re.findall(r"\]\(([^)\s]+)\)", text)]
+    folder = (ROOT / page).parent
+    return [
+        (str((folder / path).resolve().relative_to(ROOT)) if path else page, name)
+        for path, _, name in found
+        if "://" not in path
+    ]
+
+
+# A template's links are those of the page that is made of it.
+@pytest.mark.parametrize("page", [page for page in PAGES if "/templates/" not in page])
+def test_each_link_leads_to_a_file_and_a_heading(page: str) -> None:
+    for path, name in links(page):
+        assert (ROOT / path).exists(), f"{path} does not exist"
+        if name:
+            text = re.sub(r"^```.*?^```", "", (ROOT / path).read_text(), flags=re.M | re.S)
+            headings = [anchor(heading) for heading in re.findall(r"^#+ (.*)$", text, re.M)]
+            assert name in headings, f"{path} has no heading {name}"
+
+
+def test_each_page_of_docs_is_found_from_the_readme() -> None:
+    reached, waiting = set(), ["README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page not in reached:
+            reached.add(page)
+            waiting += [path for path, _ in links(page) if path.endswith(".md")]
+    lost = {page for page in PAGES if page.startswith("docs/")} - reached
+    assert not lost, f"link to {lost} from README.md or from a page that it links to"
+
+
 def rows() -> list[str]:
     return re.findall(r"^\| .*`.*", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
 

@@ -20,27 +20,32 @@ def defaults() -> dict[str, str]:
 
 
 def test_the_config_file_has_every_parameter_and_no_other() -> None:
-    assert sorted(defaults()) == NAMES
+    assert sorted(defaults()) == NAMES, "kmod/dist/panicast.conf has other parameters than params.c and key.c"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_documented_default_is_the_one_in_the_code(name: str) -> None:
     described = re.search(rf"MODULE_PARM_DESC\({name},[^;]*?\(([^()]*)\)\"\)", PARAMS)
-    assert defaults()[name] == (described.group(1) if described else "")
+    assert defaults().get(name) == (described.group(1) if described else ""), "see kmod/dist/panicast.conf"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_man_page_has_the_default(name: str) -> None:
     page = (KMOD / "dist/panicast-ctl.8").read_text(encoding="utf-8")
-    assert re.search(rf"^\.BR {name} = ?{re.escape(defaults()[name])}$", page, re.M)
+    wanted = rf"^\.BR {name} = ?{re.escape(defaults().get(name, ''))}$"
+    assert re.search(wanted, page, re.M), f"kmod/dist/panicast-ctl.8 has no {name} with this default"
 
 
-def test_each_command_of_panicast_ctl_is_in_its_man_page() -> None:
-    usage = (KMOD / "dist/panicast-ctl").read_text(encoding="utf-8").partition("TEXT\n}")[0]
+def test_each_command_of_panicast_ctl_is_explained_and_carried_out() -> None:
+    usage, _, script = (KMOD / "dist/panicast-ctl").read_text(encoding="utf-8").partition("TEXT\n}")
     commands = re.findall(r"^  ([a-z]+)\b", usage.partition("Commands:")[2].partition("Options:")[0], re.M)
-    page = (KMOD / "dist/panicast-ctl.8").read_text(encoding="utf-8")
     assert len(commands) >= 7
-    assert [name for name in commands if not re.search(rf"^\.BR? {name}\b", page, re.M)] == []
+    branches = script.partition("case $command in")[2].partition("-h | --help")[0]
+    carried_out = re.findall(r"[a-z]+", " ".join(re.findall(r"^([a-z |]+)\)", branches, re.M)))
+    assert sorted(commands) == sorted(carried_out), "usage() and the case of kmod/dist/panicast-ctl differ"
+    page = (KMOD / "dist/panicast-ctl.8").read_text(encoding="utf-8")
+    missing = [name for name in commands if not re.search(rf"^\.BR? {name}\b", page, re.M)]
+    assert not missing, f"explain {missing} in kmod/dist/panicast-ctl.8"
 
 
 def test_what_is_in_force_at_load_is_the_documented_default() -> None:

@@ -105,6 +105,7 @@ def _run(args: argparse.Namespace) -> int:
         return commands.list_records(state_dir, query, as_json=args.json)
     if args.command == "follow":
         return commands.follow(state_dir, query, as_json=args.json)
+    assert args.command == "export", f"no code carries out {args.command}"
     return commands.export(state_dir, query, args.dir)
 
 

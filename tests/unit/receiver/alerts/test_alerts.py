@@ -3,6 +3,7 @@
 
 import email
 import json
+import re
 import signal
 import time
 from contextlib import closing
@@ -186,8 +187,15 @@ def test_each_service_gets_what_its_documents_say(tmp_path, name, kind):
         assert name == "json" or ("\u202e" not in told and "\\u001b" not in told)
 
 
-def test_every_format_is_tested():
-    assert set(CHECKS) | {"mail"} == set(formats.FORMATS) == set(rules.FORMATS)
+def test_every_format_is_made_tested_and_explained():
+    assert set(formats.FORMATS) == set(rules.FORMATS), "alerts/formats.py and alerts/rules.py differ"
+    assert set(CHECKS) | {"mail"} == set(formats.FORMATS), "add a check to services.py, and to CHECKS here"
+    page = (Path(__file__).parents[4] / "docs/receiver.md").read_text()
+    explained = set(
+        re.findall(r"^\| `(\w+)` \|", page.partition("### Alerts")[2].partition("\n### ")[0], re.M)
+    )
+    missing = {*formats.FORMATS, *KINDS} - explained
+    assert not missing, f"add rows for {missing} to the tables of docs/receiver.md, under Alerts"
 
 
 def test_a_template_makes_any_json(oncall):

@@ -37,7 +37,8 @@ def shown(tmp_path):
 def test_the_reader_says_each_field_in_order(shown):
     assert len(shown) == 2
     for record in shown:
-        assert list(record) == [field.name for field in (*FIELDS, *TEXT_FIELDS)]
+        names = [field.name for field in (*FIELDS, *TEXT_FIELDS)]
+        assert list(record) == names, "db/reader.py sets other fields than records/fields.py lists"
 
 
 def test_each_value_is_as_its_field_says(shown):
