@@ -327,21 +327,21 @@ def build_parser() -> Parser:
     prune.add_argument(
         "--per-host", metavar="N", type=values.number, help="delete all but the newest N records of each host"
     )
-    prune.add_argument("--dry-run", action="store_true", help="only say how many records that would be")
+    prune.add_argument("--dry-run", action="store_true", help="only say how many records")
     retire = command(
         "retire",
-        "say that hosts are gone, so that they are not silent for ever",
+        "mark hosts as gone, so that they are not silent for ever",
         "  panicast-receiver retire web-17 'old-*' --dry-run\n  panicast-receiver retire --undo web-17\n",
         readers,
     )
     retire.add_argument(
         "host", metavar="HOST", nargs="+", help="the host's name; * and ? stand for other characters"
     )
-    retire.add_argument("--undo", action="store_true", help="say that they are not gone")
-    retire.add_argument("--dry-run", action="store_true", help="only say which hosts that would be")
+    retire.add_argument("--undo", action="store_true", help="take it back: they are not gone")
+    retire.add_argument("--dry-run", action="store_true", help="only say which hosts")
     planned = command(
         "maintenance",
-        "list, start or end maintenance windows: nobody is alerted of hosts in one",
+        "list, start or end maintenance windows: hosts in one cause no alerts",
         "  panicast-receiver maintenance start 'db-*' rack=r12 --until 4h --note 'new switches'\n"
         "  panicast-receiver maintenance list --all\n"
         "  panicast-receiver maintenance end 3\n",
@@ -360,7 +360,7 @@ def build_parser() -> Parser:
         metavar="HOST|NUMBER",
         nargs="*",
         help="start: hosts' names, in which * and ? stand for other characters, and labels "
-        "(NAME=VALUE); a host that one of them fits is in it. end: the window's number",
+        "(NAME=VALUE); a host that one of them fits is in the window. end: the window's number",
     )
     planned.add_argument(
         "--from",

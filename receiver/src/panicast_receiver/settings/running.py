@@ -36,7 +36,7 @@ RUNNING: tuple[Setting, ...] = (
         "",
         "FILE",
         "Labels of hosts, such as rack, owner and role: a file with lines HOST NAME=VALUE ..., or a "
-        "program that prints them (a file that may be run), which is confined like the hook. * and ? in "
+        "program that prints such lines (an executable file), which is confined like the hook. * and ? in "
         "HOST stand for other characters. A reload reads or runs it again. Empty: none.",
         check=absolute,
         live=True,

@@ -64,8 +64,8 @@ SINKS: tuple[Setting, ...] = (
         str,
         "",
         "FILE",
-        "File with the rules of alerts: who is told of new crashes, regressions, hosts that crash again "
-        "and again and hosts that are silent, and how. docs/receiver.md shows one; `panicast-receiver "
+        "File with the rules of alerts: who gets alerts about new crashes, regressions, hosts that crash "
+        "again and again and silent hosts, and how. docs/receiver.md shows one; `panicast-receiver "
         "alert-test` tries it. A reload reads the same file again. Empty: none.",
         check=absolute,
         form="the absolute path of a file",

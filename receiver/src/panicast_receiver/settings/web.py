@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from . import kinds
 from .kinds import Hint, Setting, absolute, host_and_port, open_address
 
-#: What a provider of OpenID Connect says of a person. They are not mixed: who may choose the own user name
-#: could choose one that looks like a group or a mail address.
+#: What a provider of OpenID Connect says of a person. The kinds are kept apart: somebody who may choose a user
+#: name could choose one that looks like a group or a mail address.
 _PEOPLE = ("user", "mail", "group", "sub")
 
 
@@ -123,8 +123,8 @@ WEB: tuple[Setting, ...] = (
         str,
         "",
         "KIND:NAME[,KIND:NAME]",
-        "Who of those may read: user:, mail:, group: or sub: and a name as the issuer writes it; * and ? "
-        "stand for other characters. Empty: everybody whom the issuer lets log in.",
+        "Which of these people may read: user:, mail:, group: or sub:, each with a name as the issuer writes "
+        "it; * and ? stand for other characters. Empty: everybody whom the issuer lets log in.",
         check=parse_people,
         form="kinds and names, separated by commas",
         example="group:sre,mail:*@ops.example.org",
@@ -134,7 +134,7 @@ WEB: tuple[Setting, ...] = (
         str,
         "",
         "KIND:NAME[,KIND:NAME]",
-        "Who of those may also change the states of groups. Empty: nobody.",
+        "Which of these people may also change groups and maintenance windows. Empty: nobody.",
         check=parse_people,
         form="kinds and names, separated by commas",
         example="group:oncall,mail:ann@example.org",
