@@ -41,10 +41,11 @@ THREADS = ("capture", "meaning")
 
 @dataclass(frozen=True)
 class Use:
-    """Microseconds of CPU for each packet that was not lost, of the whole process and of each of
-    THREADS (of netconsd none); and the number of lost packets."""
+    """Microseconds of CPU for each packet that was not lost, of the whole process, of those that it has
+    started and of each of THREADS (of netconsd none); and the number of lost packets."""
 
     whole: float
+    children: float
     threads: Mapping[str, float]
     lost: int = 0
 
@@ -171,7 +172,12 @@ def _measure(net: Segment, peer: Path | None, texts: Sequence[bytes], runs: int)
 
 def _median(uses: Sequence[Use]) -> Use:
     threads = {name: statistics.median(use.threads[name] for use in uses) for name in uses[0].threads}
-    return Use(statistics.median(use.whole for use in uses), threads, max(use.lost for use in uses))
+    return Use(
+        statistics.median(use.whole for use in uses),
+        statistics.median(use.children for use in uses),
+        threads,
+        max(use.lost for use in uses),
+    )
 
 
 def _paced(net: Segment, listener: Listener, threads: Sequence[str] = ()) -> Use:
@@ -191,13 +197,14 @@ def _drain(net: Segment, listener: Listener, threads: Sequence[str] = ()) -> Use
 
 def _used(listener: Listener, threads: Sequence[str], send: Callable[[], Flood]) -> Use:
     before = {name: listener.cpu(name) for name in ("", *threads)}
+    started = listener.children_cpu()
     flood = send()
     listener.wait_until_quiet()
     # Ours keeps its port with a UDP socket that hears nothing; what its ring loses is in the bursts' table.
     lost = 0 if threads else listener.udp_lost()
     each = 1e6 / (flood.packets - lost)
     used = {name: (listener.cpu(name) - cpu) * each for name, cpu in before.items()}
-    return Use(used.pop(""), used, lost)
+    return Use(used.pop(""), (listener.children_cpu() - started) * each, used, lost)
 
 
 def _burst(net: Segment, texts: Sequence[bytes], memory_mib: int) -> Burst:

@@ -10,8 +10,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -115,11 +115,21 @@ class Listener:
 
     def cpu(self, thread: str = "") -> float:
         """Returns the CPU seconds that its threads, or those of this name, have used."""
-        total = 0
-        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
-            if thread in ("", (task / "comm").read_text().strip()):
-                total += int((task / "schedstat").read_text().split()[0])
-        return total / 1e9
+        return _cpu(task for task in self._threads() if thread in ("", (task / "comm").read_text().strip()))
+
+    def children_cpu(self) -> float:
+        """Returns the CPU seconds that the processes which it has started, and which still run, have used."""
+        return _cpu(self._children())
+
+    def _threads(self) -> Iterator[Path]:
+        return Path(f"/proc/{self.process.pid}/task").iterdir()
+
+    def _children(self) -> Iterator[Path]:
+        # Not every kernel lists them itself.
+        for status in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                if int(status.read_text().rpartition(")")[2].split()[1]) == self.process.pid:
+                    yield from (status.parent / "task").iterdir()
 
     def udp_lost(self) -> int:
         """Returns the number of datagrams that its namespace's UDP sockets had no room for."""
@@ -132,16 +142,16 @@ class Listener:
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
     def wait_until_quiet(self) -> None:
-        """Waits until it no longer uses a CPU or waits for one."""
+        """Waits until it and its children no longer use a CPU or wait for one."""
         deadline, before = time.monotonic() + PATIENCE_SECONDS, -1.0
-        while (used := self.cpu()) > before + 0.005 or self._wants_cpu():
+        while (used := self.cpu() + self.children_cpu()) > before + 0.005 or self._wants_cpu():
             if time.monotonic() > deadline:
                 raise UserError("a listener does not become idle", self.last_words())
             before = used
             time.sleep(QUIET_SECONDS)
 
     def _wants_cpu(self) -> bool:
-        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
+        tasks = [*self._threads(), *self._children()]
         return any((task / "stat").read_text().rpartition(")")[2].split()[0] in "RD" for task in tasks)
 
     def wait_for(self, words: str) -> None:
@@ -164,6 +174,10 @@ class Listener:
         """Ends it gracefully."""
         self.signal(signal.SIGTERM)
         self.process.wait(PATIENCE_SECONDS)
+
+
+def _cpu(tasks: Iterable[Path]) -> float:
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
 @contextmanager

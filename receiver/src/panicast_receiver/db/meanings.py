@@ -18,8 +18,9 @@ from typing import Any, NamedTuple, Union
 from ..log import logger
 from ..meaning import VERSION as ALGORITHM
 from ..meaning import Meaning
+from ..records.record import Record
 from ..text import escape, shorten
-from . import bodies, changes, groups, keys, places, rows, schema, tallies, turns, words
+from . import bodies, changes, groups, keys, places, schema, tallies, turns, words
 from .named import NamedFile
 from .packing import row_to_record
 from .writing import transaction
@@ -46,27 +47,46 @@ _GIVE_UP = (
     f"UPDATE {_QUEUE} SET signature = '', failure = ?, indexed = {words.NEVER} "
     "WHERE signature IS NULL AND tries >= ?"
 )
-#: Bytes of texts whose meanings are stored in one transaction.
-_PORTION = 128 << 10
+#: Bytes of texts whose meanings are stored in one transaction, some milliseconds: the larger, the less the
+#: index of words has to merge.
+_PORTION = 512 << 10
 #: Merges of the index of words behind each such transaction: as much as one adds.
 _MERGES = 4
+#: The record that a task is about, if it is still the same.
+_SAME = "number = ? AND changed = ?"
 #: Of so many times to begin, one is for what was begun before.
 _AGAIN_EVERY = 8
 _NEVER_ENDED = "whoever looked at it was ended, twice"
 
 
 class Task(NamedTuple):
-    """A record that waits: ``text`` with its gaps marked, the ``reason`` that the sender states."""
+    """A record that waits: its whole row, and the record that it was made from; of a crash ``text`` with
+    its gaps marked, and the ``reason`` that the sender states."""
 
-    identity: bytes
-    changed: int
-    id: str
-    type: str
-    release: str
+    row: sqlite3.Row
+    record: Record
     text: bytes
     reason: str
-    received_ns: int
-    turn: int = turns.AT_ONCE
+
+    @property
+    def id(self) -> str:
+        """Return the record's short id."""
+        return str(self.row["id"])
+
+    @property
+    def type(self) -> str:
+        """Return the record's type."""
+        return self.record.type
+
+    @property
+    def identity(self) -> bytes:
+        """Return the record's identity."""
+        return bytes(self.row["identity"])
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Return number and change: who grows has another change."""
+        return self.row["number"], self.row["changed"]
 
 
 class Known(NamedTuple):
@@ -89,7 +109,8 @@ class Meanings:
         """``located`` says that somebody finds file and line of crashes: else nobody needs their code."""
         self._named = NamedFile(path)
         self._located = located
-        self._db = schema.open_writer(path)
+        # What a power cut loses of it is found again.
+        self._db = schema.open_writer(path, lasting=False)
         self._db.row_factory = sqlite3.Row
         self._begun = 0
 
@@ -113,8 +134,8 @@ class Meanings:
         return found.fetchone() is not None
 
     def begin(self, most: int) -> list[Task]:
-        """Return the records that have waited longest, at most ``most``. When this returns, the
-        disk has noted that they are tried.
+        """Return the records that have waited longest, at most ``most``. When this returns, it
+        is noted that they are tried, whatever ends this process.
 
         A record that was begun before and not finished comes alone: if something fails again, it is
         the cause.
@@ -128,10 +149,7 @@ class Meanings:
             )
             found = [row for row in found if not row["tries"]] or found[:1]
             for row in found:
-                db.execute(
-                    "UPDATE records SET tries = tries + 1 WHERE identity = ? AND changed = ?",
-                    (row["identity"], row["changed"]),
-                )
+                db.execute("UPDATE records SET tries = tries + 1 WHERE number = ?", (row["number"],))
         tasks, unreadable = [], []
         for row in found:
             try:
@@ -139,12 +157,11 @@ class Meanings:
             # Whatever the disk has made of it: it must not keep the others from being looked at.
             except Exception as error:
                 why = f"it cannot be read: {type(error).__name__}: {error}"
-                unreadable.append((why, words.NEVER, row["identity"], row["changed"]))
+                unreadable.append((why, words.NEVER, row["number"], row["changed"]))
         if unreadable:
             with transaction(self._db) as db:
                 db.executemany(
-                    "UPDATE records SET signature = '', failure = ?, indexed = ? "
-                    "WHERE identity = ? AND changed = ?",
+                    f"UPDATE records SET signature = '', failure = ?, indexed = ? WHERE {_SAME}",
                     unreadable,
                 )
         return tasks
@@ -155,8 +172,7 @@ class Meanings:
         if untried:
             with transaction(self._db) as db:
                 db.executemany(
-                    "UPDATE records SET tries = tries - 1 WHERE identity = ? AND changed = ?",
-                    [task[:2] for task in untried],
+                    f"UPDATE records SET tries = tries - 1 WHERE {_SAME}", [task.key for task in untried]
                 )
         for some in _portions(found):
             self._end(some)
@@ -167,7 +183,7 @@ class Meanings:
     def _end(self, found: Sequence[tuple[Task, Found]]) -> None:
         named = [self._named_row(task, one) for task, one in found]
         with transaction(self._db) as db:
-            said = [_keep(db, row) for row in filter(None, named)]
+            said = [_keep(db, row) for row in named]
             late = [task for task, _ in found if _may_be_read(task, _COMMIT_S)]
             _tell_again(db, late)
         for line in filter(None, said):
@@ -194,7 +210,7 @@ class Meanings:
         words_of = [(row, words.of(row)) for row in found]
         with transaction(self._db) as db:
             for row, its_words in words_of:
-                same = "number = ? AND changed = ? AND indexed = 0"
+                same = f"{_SAME} AND indexed = {words.OUT}"
                 key = (row["number"], row["changed"])
                 if db.execute(f"SELECT 1 FROM records WHERE {same}", key).fetchone():
                     words.add(db, row["number"], its_words)
@@ -216,41 +232,37 @@ class Meanings:
         """Store new names. Those who have the records do not get them again."""
         named = [self._named_row(one.task, meaning) for one, meaning in found]
         with transaction(self._db) as db:
-            for row in filter(None, named):
-                old, new = row.before["signature"] or "", row.after["signature"]
+            for row in named:
+                old, new = row.task.row["signature"] or "", row.after["signature"]
                 groups.follow(db, old, new)
                 _keep(db, row)
                 if old != new:
                     groups.leave_empty(db, old)
 
-    def _named_row(self, task: Task, found: Found) -> _Named | None:
-        """Return a record with its meaning, before and after; None if it has changed since."""
-        before = self._db.execute(
-            f"SELECT {bodies.WHOLE} FROM records WHERE identity = ? AND changed = ?", task[:2]
-        ).fetchone()
-        if before is None:
-            return None
+    def _named_row(self, task: Task, found: Found) -> _Named:
+        """Return a record with its meaning."""
         failure = None if isinstance(found, Meaning) else found
         meaning = found if isinstance(found, Meaning) else Meaning()
-        code = meaning.code if self._located or _has_code(before) else ()
-        meaning = replace(meaning, kernel=task.release or meaning.kernel, code=code)
+        code = meaning.code if self._located or _has_code(task.row) else ()
+        release = task.record.meta.get("release", "")
         title = shorten(meaning.title, LONGEST_TITLE)
+        meaning = replace(meaning, title=title, kernel=release or meaning.kernel, code=code)
         after = {
-            **dict(before),
+            **dict(task.row),
             "title": title,
             "signature": meaning.signature,
             "kernel": meaning.kernel,
-            "crash": None if failure else json.dumps({**meaning.as_json(), "title": title}),
+            "crash": None if failure else json.dumps(meaning.as_json()),
             "failure": failure,
         }
-        return _Named(before, after, words.of(after), code)
+        return _Named(task, after, words.of(after, task.record), code)
 
 
 class _Named(NamedTuple):
-    """A row before and after it got its meaning, the words of it, and in ``code`` the places that
+    """A task, its record's row with the meaning, the words of that, and in ``code`` the places that
     somebody should find."""
 
-    before: sqlite3.Row
+    task: Task
     after: dict[str, Any]
     words: words.Words
     code: Sequence[str] = ()
@@ -275,32 +287,39 @@ def _portions(found: Sequence[tuple[Task, Found]]) -> Iterator[Sequence[tuple[Ta
         yield portion
 
 
-def _keep(db: sqlite3.Connection, row: _Named) -> str:
+def _keep(db: sqlite3.Connection, named: _Named) -> str:
     """Store a record's meaning, unless it has changed, and count and index it by that. Return what
     the log should say of its group; mostly ""."""
-    names = ("title", "signature", "kernel", "crash", "failure")
-    done = db.execute(
-        f"UPDATE records SET {', '.join(f'{name} = ?' for name in names)} WHERE identity = ? AND changed = ?",
-        (*(row.after[name] for name in names), row.before["identity"], row.before["changed"]),
-    )
-    if not done.rowcount:
+    before, after = named.task.row, named.after
+    number = before["number"]
+    same = db.execute(
+        f"SELECT indexed FROM records WHERE {_SAME} AND signature IS ?",
+        (*named.task.key, before["signature"]),
+    ).fetchone()
+    if same is None:
         return ""
-    tallies.remove_from_group(db, row.before)
-    tallies.add_to_group(db, row.after)
-    tallies.settle(db, row.before["signature"])
-    rows.unindex(db, row.before)
-    words.add(db, row.before["number"], row.words)
-    if row.code:
-        places.want(db, row.after["kernel"] or "", row.code)
-    # Last: an index that was begun anew says of all that they are not in it.
-    db.execute("UPDATE records SET indexed = ? WHERE number = ?", (words.IN, row.before["number"]))
-    return groups.seen(db, row.after)
+    tallies.remove_from_group(db, before)
+    tallies.add_to_group(db, after)
+    # An index that was begun anew since says of all that they are not in it.
+    if same["indexed"] == words.IN:
+        words.remove(db, number, words.of(before, named.task.record))
+    words.add(db, number, named.words)
+    if named.code:
+        places.want(db, after["kernel"] or "", named.code)
+    names = ("title", "signature", "kernel", "crash", "failure")
+    db.execute(
+        f"UPDATE records SET {', '.join(f'{name} = ?' for name in names)}, indexed = ? WHERE number = ?",
+        (*(after[name] for name in names), words.IN, number),
+    )
+    tallies.settle(db, before["signature"])
+    return groups.seen(db, after)
 
 
 def _may_be_read(task: Task, commit_s: float) -> bool:
     """Tell whether somebody may have read the record without its meaning before a commit is over."""
-    late = changes.age_s(task.changed, task.received_ns) >= PATIENCE_S - commit_s
-    return task.turn == turns.WAITED or (task.turn == turns.AT_ONCE and late)
+    row = task.row
+    late = changes.age_s(row["changed"], row["received_ns"]) >= PATIENCE_S - commit_s
+    return bool(row["turn"] == turns.WAITED or (row["turn"] == turns.AT_ONCE and late))
 
 
 def _tell_again(db: sqlite3.Connection, tasks: Sequence[Task]) -> None:
@@ -309,8 +328,7 @@ def _tell_again(db: sqlite3.Connection, tasks: Sequence[Task]) -> None:
     for task in tasks:
         number = changes.following(changed)
         done = db.execute(
-            "UPDATE records SET changed = ? WHERE identity = ? AND changed = ? AND signature != ''",
-            (number, task.identity, task.changed),
+            f"UPDATE records SET changed = ? WHERE {_SAME} AND signature != ''", (number, *task.key)
         )
         changed = number if done.rowcount else changed
     changes.keep(db, changed)
@@ -319,15 +337,4 @@ def _tell_again(db: sqlite3.Connection, tasks: Sequence[Task]) -> None:
 def _task(row: sqlite3.Row) -> Task:
     record = row_to_record(row)
     text = record.marked_text if record.type in CRASHES else b""
-    meta = record.meta
-    return Task(
-        row["identity"],
-        row["changed"],
-        row["id"],
-        record.type,
-        meta.get("release", ""),
-        text,
-        meta.get("reason", ""),
-        record.received_ns,
-        row["turn"],
-    )
+    return Task(row, record, text, record.meta.get("reason", ""))

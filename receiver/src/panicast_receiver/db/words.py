@@ -15,31 +15,34 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ..records.record import Record
 from .packing import row_to_record
 
 #: Whether a record is in it: it is not, it is, or it never will be because nobody can read it.
 OUT, IN, NEVER = 0, 1, 2
 #: Without the sizes of columns: nothing is ranked. Each transaction adds a segment. Nobody merges them within
-#: his own transaction, unless there are very many (crisismerge): that takes long; see ``merge``.
+#: his own transaction, unless there are very many (crisismerge): that takes long; see ``merge``, which takes
+#: many at a time (usermerge), so that a word is written again as seldom as can be.
 SCHEMA = """
 CREATE VIRTUAL TABLE words USING fts5(
     in_host, in_kernel, in_sym, in_kind, in_about, in_text,
     content='', columnsize=0, tokenize='unicode61 remove_diacritics 0'
 );
-INSERT INTO words (words, rank) VALUES ('automerge', 0), ('crisismerge', 64);
+INSERT INTO words (words, rank) VALUES ('automerge', 0), ('usermerge', 16), ('crisismerge', 64);
 CREATE INDEX records_to_index ON records (number) WHERE indexed = 0 AND signature IS NOT NULL;
 """
 #: Pages that are merged at a time, some milliseconds.
 _MERGED_PAGES = 64
 #: The end of a text is searched, so many bytes of it.
 _MOST_TEXT = 256 << 10
-#: What stands before a line ends so, within so many letters: a level, a time, who said it.
-_STAMP_END, _LONGEST_STAMP = "] ", 80
-#: Numbers that nobody looks for.
-_ADDRESS = re.compile(r"\b(?:0[xX])?[0-9a-fA-F]{12,64}\b")
-#: Only a line with so many digits in a row has one. To look for them takes a hundredth of the pattern's time.
-_DIGITS = str.maketrans(dict.fromkeys("0123456789abcdefABCDEF", "0"))
-_MAY_BE_ADDRESS = "0" * 12
+#: What stands before a line: a level, a time, who said it.
+_STAMP = re.compile(rb"\n[<\[][^\n\]]{0,78}\](?:\[[^\n\]]{0,24}\])? ")
+#: Numbers that nobody looks for: of so many digits.
+_FEWEST_DIGITS = 12
+_ADDRESS = re.compile(rb"\b(?:0[xX])?[0-9a-fA-F]{%d,64}\b" % _FEWEST_DIGITS)
+#: To look for so many digits in a row takes a hundredth of the pattern's time.
+_DIGITS = bytes(48 if chr(byte) in "0123456789abcdefABCDEF" else byte for byte in range(256))
+_MAY_BE_ADDRESS = b"0" * _FEWEST_DIGITS
 _COLUMNS = "in_host, in_kernel, in_sym, in_kind, in_about, in_text"
 _INSERT = f"INSERT INTO words (rowid, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _DELETE = f"INSERT INTO words (words, rowid, {_COLUMNS}) VALUES ('delete', ?, ?, ?, ?, ?, ?, ?)"
@@ -56,9 +59,9 @@ class Words(NamedTuple):
     text: str
 
 
-def of(row: Mapping[str, Any] | sqlite3.Row) -> Words:
-    """Return the words of a row of ``records``."""
-    record = row_to_record(row)
+def of(row: Mapping[str, Any] | sqlite3.Row, record: Record | None = None) -> Words:
+    """Return the words of a row of ``records``; ``record`` is the row as a value, if somebody has it."""
+    record = record or row_to_record(row)
     crash = _crash(row["crash"])
     names = ("title", "at", "trace", "names", "module")
     about = (
@@ -79,27 +82,24 @@ def of(row: Mapping[str, Any] | sqlite3.Row) -> Words:
 
 def of_text(text: bytes) -> str:
     """Return the words of a log: each line once, without its time, and without addresses."""
-    lines = text[-_MOST_TEXT:].decode("utf-8", "replace").replace("\0", " ").split("\n")
-    return _without_addresses("\n".join(dict.fromkeys(map(_without_stamp, lines))))
+    whole = b"\n" + text[-_MOST_TEXT:].replace(b"\0", b" ")
+    lines = dict.fromkeys(_STAMP.sub(b"\n", whole)[1:].split(b"\n"))
+    return _without_addresses(b"\n".join(lines)).decode("utf-8", "replace")
 
 
-def _without_stamp(line: str) -> str:
-    if not line.startswith(("<", "[")):
-        return line
-    end = line.find(_STAMP_END, 0, _LONGEST_STAMP)
-    return line[end + len(_STAMP_END) :] if end > 0 else line
-
-
-def _without_addresses(text: str) -> str:
+def _without_addresses(text: bytes) -> bytes:
     digits = text.translate(_DIGITS)
-    parts: list[str] = []
-    done = 0
-    while (at := digits.find(_MAY_BE_ADDRESS, done)) >= 0:
-        begin, end = text.rfind("\n", done, at) + 1 or done, text.find("\n", at)
-        end = len(text) if end < 0 else end
-        parts += text[done:begin], _ADDRESS.sub(" ", text[begin:end])
-        done = end
-    return "".join((*parts, text[done:]))
+    parts: list[bytes] = []
+    done = at = 0
+    while (at := digits.find(_MAY_BE_ADDRESS, at)) >= 0:
+        # The zero of 0x is no digit of it.
+        begin = at - 2 if at > 1 and text[at - 1] in b"xX" else at
+        if found := _ADDRESS.match(text, begin):
+            parts.append(text[done:begin])
+            at = done = found.end()
+        else:
+            at += _FEWEST_DIGITS
+    return b" ".join((*parts, text[done:]))
 
 
 def add(db: sqlite3.Connection, number: int, words: Words) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 #: The version of the algorithm that names and groups. Raise it if a change may give a text another
@@ -44,9 +44,7 @@ class Meaning:
 
     def as_json(self) -> dict[str, Any]:
         """Return the object for printing and for the database."""
-        return {
-            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
-        }
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
 
 
 #: The group of all crashes that are not understood, and of no others.

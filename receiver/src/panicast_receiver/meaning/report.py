@@ -75,7 +75,6 @@ _TELLING = (
     "at: ",
     "caller is ",
 )
-_TELLING_WITHIN = (" at:", "[Hardware Error]: Machine check: ", " last function: ")
 _CPU = re.compile(
     r"(?:CPU: \d{1,5} )?(?:UID: \d{1,10} )?P(?:ID|id): \d{1,10},? [Cc]omm: (?P<comm>.{1,40}?) "
     r"(?:Kdump: loaded )?(?P<taint>Not tainted|Tainted: [A-Z ]{0,40}(?:\([A-Z]{1,12}\))? {0,40}) "
@@ -156,7 +155,12 @@ def take_apart(lines: Sequence[Line]) -> Report:
         stripped = text.lstrip()
         if not stripped:
             continue
-        if not (stripped.startswith(_TELLING) or any(words in text for words in _TELLING_WITHIN)):
+        if not (
+            stripped.startswith(_TELLING)
+            or " at:" in text
+            or " last function: " in text
+            or "[Hardware Error]: Machine check: " in text
+        ):
             became = False
             continue
         if begins_trace(text):

@@ -197,7 +197,7 @@ def _confirmed(lines: Sequence[Line], number: int) -> bool:
 def _within(lines: Sequence[Line], of: Sequence[str]) -> list[str]:
     """Return those of the words that occur elsewhere than at a line's start."""
     whole = "\n".join(["", *(line[0] for line in lines)])
-    return [words for words in of if whole.count(words) > whole.count(f"\n{words}")]
+    return [words for words in of if words in whole and whole.count(words) > whole.count(f"\n{words}")]
 
 
 def _in_the_middle(lines: Sequence[Line]) -> Iterator[Complaint]:
