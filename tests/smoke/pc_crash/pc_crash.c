@@ -15,6 +15,7 @@
 #include <linux/kprobes.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
+#include <linux/msi.h>
 #include <linux/netdevice.h>
 #include <linux/netpoll.h>
 #include <linux/objtool.h>
@@ -31,6 +32,9 @@ MODULE_PARM_DESC(how, "name of the crash");
 static char *symbol = "";
 module_param(symbol, charp, 0);
 MODULE_PARM_DESC(symbol, "a function: at which how=at and writing_at panic, stopped_at and writing_stopped_at hold a CPU; as it gives a lock back, holding and stopped_holding do");
+
+/* More than the numbers of any interrupts in a guest. */
+#define GUESTS_IRQS 1024
 
 static bool held;
 
@@ -415,14 +419,27 @@ static irqreturn_t holds_handler(int irq, void *data)
 	return drivers_handler(irq, data);
 }
 
-/* One of the card's interrupts, which may have several. */
+/*
+ * One of the card's interrupts, which may have several; 0 where there are not
+ * so many.  pci_irq_vector() of older kernels warns of a number too many.
+ */
 static int card_irq(unsigned int number)
 {
 	struct device *parent = card()->dev.parent;
+	int irq;
 
 	while (!dev_is_pci(parent))
 		parent = parent->parent;
-	return pci_irq_vector(to_pci_dev(parent), number);
+	if (!pci_dev_msi_enabled(to_pci_dev(parent)))
+		return number ? 0 : to_pci_dev(parent)->irq;
+	for (irq = 1; irq < GUESTS_IRQS; irq++) {
+		struct irq_data *data = irq_get_irq_data(irq);
+		struct msi_desc *msi = data ? irq_data_get_msi_desc(data) : NULL;
+
+		if (msi && msi->dev == parent && !number--)
+			return irq;
+	}
+	return 0;
 }
 
 /*
