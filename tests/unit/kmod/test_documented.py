@@ -29,6 +29,20 @@ def test_the_documented_default_is_the_one_in_the_code(name: str) -> None:
     assert defaults().get(name) == (described.group(1) if described else ""), "see kmod/dist/panicast.conf"
 
 
+def test_every_parameter_that_can_be_written_is_written_in_a_guest_rightly_and_wrongly() -> None:
+    """The last right value is the default; key_id comes with the key."""
+    text = (ROOT / "packaging/panicast_build/crash/init").read_text(encoding="utf-8")
+    table = re.search(r"<< VALUES\n(.*?)^VALUES$", text, re.M | re.S)
+    assert table
+    tried: dict[str, dict[str, str]] = {"+": {}, "-": {}}
+    for line in table[1].splitlines():
+        sign, name, value = (*line.split(" ", 2), "")[:3]
+        tried[sign][name] = value
+    writable = {name: value for name, value in defaults().items() if name != "key_id"}
+    assert tried["+"] == writable | {"key": "none"}
+    assert set(tried["-"]) == set(writable)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_man_page_has_the_default(name: str) -> None:
     page = (KMOD / "dist/panicast-ctl.8").read_text(encoding="utf-8")
