@@ -96,7 +96,7 @@ class Score(NamedTuple):
 
 
 def run(path: str, minutes: int) -> None:
-    """Tries the mistakes of a room or file ("": of all pure rooms) for so many minutes; shows the
+    """Tries the mistakes of a room or file ("": of all pure rooms) for this many minutes; shows the
     score."""
     rooms = PURE if not path else (path.rstrip("/"),)
     scores, log = {}, LOGS / "mutate.log"
@@ -194,7 +194,7 @@ def _program(room: str) -> str:
 
 
 def _mutmut(folder: Path, names: str, seconds: float, log: Path) -> bool:
-    """Runs mutmut for at most so many seconds; returns False if it did not finish. Raises
+    """Runs mutmut for at most this many seconds; returns False if it did not finish. Raises
     BuildError."""
     with log.open("a") as file:
         argv = [sys.executable, "-m", "mutmut", "run", "--max-children", str(os.cpu_count() or 1), names]

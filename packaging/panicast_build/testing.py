@@ -19,7 +19,7 @@ PARALLEL = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile", "--no-
 
 
 def _pytest(*arguments: str) -> None:
-    """Replaces this process by pytest, whose exit code is then ours."""
+    """Replaces this process by pytest. Its exit code becomes that of the task."""
     os.chdir(ROOT)
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A fleet that never was: hosts, boots and crashes for benchmarks of the receiver's database.
+"""Makes up a fleet: hosts, boots and crashes for benchmarks of the receiver's database.
 
 A few crashes are frequent and most are rare, as in real fleets: the n-th most frequent comes 1/n
 times as often as the first.

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What one build is asked for, whatever the family: the component, its sources and the
-surroundings."""
+"""Describes one build, whatever the family: the component, its sources and the surroundings."""
 
 from __future__ import annotations
 

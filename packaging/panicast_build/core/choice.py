@@ -28,6 +28,7 @@ def choose(what: str, names: str, known: Mapping[str, T]) -> list[T]:
 
 
 def alone(option: str, others: Mapping[str, object]) -> None:
-    """Raises UserError if any of the other options, which mean nothing beside this one, is given."""
+    """Raises UserError if one of the other options is given, which mean nothing together with this
+    one."""
     if given := [name for name, value in others.items() if value]:
         raise UserError(f"{' and '.join(given)} cannot be used with {option}", "leave out one or the other")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where things are: the tree, dist/ for what is built, and the cache for what can be made again."""
+"""Says where things are: the tree, dist/ for what is built, and the cache for what can be made
+again."""
 
 from __future__ import annotations
 

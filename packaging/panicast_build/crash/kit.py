@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the crash guests of one kernel boot from: the kernel, busybox, and modules, ours among them."""
+"""Collects what the crash guests of one kernel boot from: the kernel, busybox, and modules,
+panicast's among them."""
 
 from __future__ import annotations
 

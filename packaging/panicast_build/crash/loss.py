@@ -26,8 +26,8 @@ class Loss:
         return f"{self.rate * 100:.0f} %" + (f" in bursts of {self.burst}" if self.burst > 1 else "")
 
     def arrive(self, frames: int, chance: random.Random) -> Iterator[bool]:
-        """Tells for each of so many consecutive frames whether it arrives. Bursts follow Gilbert's
-        model."""
+        """Tells for each of this many consecutive frames whether it arrives. Bursts follow
+        Gilbert's model."""
         lost = chance.random() < self.rate
         for _ in range(frames):
             yield not lost

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv demo: the receiver and its page on this machine, with a week of a fleet that never was."""
+"""./inv demo: runs the receiver and its page on this machine, with a week of a made-up fleet."""

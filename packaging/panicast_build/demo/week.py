@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A week of a fleet that never was, as data and as records: a crash that was resolved is back on a
-newer kernel (a regression), a host crashes again and again (it flaps), and a rack loses its power."""
+"""Makes up a week of a fleet, as data and as records: a crash that was resolved is back on a newer
+kernel (a regression), a host crashes again and again, and a rack loses its power."""
 
 from __future__ import annotations
 

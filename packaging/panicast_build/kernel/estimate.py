@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Says what a kernel build needs, refuses if there is no room, and follows its progress."""
+"""Says what a kernel build needs, refuses if there is not enough room, and follows its progress."""
 
 from __future__ import annotations
 

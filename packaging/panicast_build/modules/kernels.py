@@ -38,7 +38,8 @@ class DebKernel:
 
     @property
     def cross(self) -> str:
-        """Returns what make is told in order to compile for it; "" if the compiler's own is right."""
+        """Returns the arguments of make for a cross build; "" if the compiler's own target is
+        right."""
         if self.architecture == NATIVE:
             return ""
         name, prefix = CROSS[self.architecture]
@@ -46,8 +47,8 @@ class DebKernel:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Returns what dpkg-buildpackage is told in order to build for it. Its headers are unpacked, but
-        not installed."""
+        """Returns the arguments of dpkg-buildpackage for a build against its headers, which are
+        unpacked but not installed."""
         return () if self.architecture == NATIVE else ("--host-arch", self.architecture, "-d")
 
     @property

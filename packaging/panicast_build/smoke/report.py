@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a smoke test leaves behind: smoke.json, and its guests' logs."""
+"""Writes what remains of a smoke test: smoke.json, and its guests' logs."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A second segment, behind the log host, which is its router: with a receiver of its own."""
+"""Adds a second segment behind the log host, which is its router, with a receiver of its own."""
 
 from __future__ import annotations
 

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is built and crashed, as data: distributions, kernels, versions, the changelog, bundled
-modules."""
+"""Describes what is built and crashed, as data: distributions, kernels, versions, the changelog,
+bundled modules."""

@@ -8,10 +8,8 @@ import zstandard
 
 def expand(data: bytes, most: int) -> bytes:
     """Return the bytes that were compressed, if they are no more than ``most``. Raises ValueError.
-
-    The library allocates what the data say of themselves, whatever it is told: who forges that, or
-    one bit that the disk has changed, would take all memory.
-    """
+    The library allocates as much as the data claim, whatever limit it gets: a forged size, or one
+    bit that the disk has changed, would take all memory."""
     try:
         if zstandard.frame_content_size(data) > most:
             raise ValueError(f"it expands to more than {most} bytes")

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How the page has groups and maintenance windows changed: it writes nothing itself, so it asks the
-service, by a socket beside the database.
+"""Brings changes of groups and maintenance windows from the page to the service: the page writes
+nothing itself, so it asks the service, by a socket beside the database.
 
-The service takes orders from its own user, from root and from the page's user, whom the kernel
-names; from nobody else, whatever the socket's mode. An order and its answer are one message each.
+The service takes orders from its own user, from root and from the page's user, and from nobody
+else; the kernel tells who asks, whatever the socket's mode is. An order and its answer are one
+message each.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ def give(state_dir: Path, order: Order) -> int | None:
 
 
 def begin(path: Path) -> Callable[[], None]:
-    """Take orders for this database from now on; return what ends that. A failure is no reason not
-    to hear: it is logged."""
+    """Take orders for this database from now on; return what ends that. A failure is logged: the
+    service must run without the socket too."""
     try:
         office = _Office(path)
     except OSError as error:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Tells people of groups of crashes, not of records: what is new, back, ten times as much, or silent.
+"""Alerts people about groups of crashes, not about records: new crashes, regressions, ten times as
+many records, silent hosts.
 
-A sink decides what there is to tell (decide.py) and writes it down; a thread for each target tells it
-(courier.py), in its format (formats.py), as the rules in a file say (rules.py).
+A sink decides which alerts there are and writes them down (decide.py). A thread for each target
+sends them (courier.py), in the target's format (formats.py), as a file of rules says (rules.py).
 """

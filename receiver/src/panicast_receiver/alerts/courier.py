@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A target's thread: tells it at once what it wants to hear at once, and the rest in a digest.
+"""Runs a thread for each target of alerts: it sends urgent alerts at once, and the rest in a
+digest.
 
-What waits for a target is told together: one message for each group or host, or one for all of them
-if they are many. So a few messages do for a target that was away, or if 10,000 servers panic at once.
+Alerts that wait for a target are sent together: one message for each group or host, or one message
+for all if they are many. So a target gets few messages, even if it was away or 10,000 servers panic
+at once.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Decides what there is to tell of the records that come, and of the hosts that are silent.
+"""Decides which alerts there are: about records as they come, and about silent hosts.
 
 It is a sink like the others, so it misses no record. It writes its decisions into the database. In
-the same transaction it notes which groups, kernels and hosts are known now. So each is told once,
-however often a record comes.
+the same transaction it notes which groups, kernels and hosts are known now. So each is reported
+once, however often a record comes.
 """
 
 from __future__ import annotations
@@ -96,8 +96,9 @@ class Alerts:
     def _planned(
         self, db: sqlite3.Connection, record: Mapping[str, Any], facts: dict[str, Any], now_ns: int
     ) -> list[dict[str, Any]]:
-        """Return what is told of a crash in a maintenance window: once for each group, for the digest.
-        It is not known by that: the first one outside is told as if there was none before."""
+        """Return the alert about a crash in a maintenance window: once for each group, for the
+        digest. This does not make the group known: its first crash outside a window is reported as
+        new."""
         signature = record["signature"]
         if record["regression"]:
             _remember(db, "held", signature, 1, now_ns)
@@ -127,7 +128,7 @@ class Alerts:
 
 
 def _facts(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is told of a record, within bounds."""
+    """Return what an alert says about a record, within bounds."""
     kernel = record["release"] or (record["crash"] or {}).get("kernel", "")
     return {
         "severity": ALERT_SEVERITIES.get(record["type"], "info"),
@@ -143,7 +144,7 @@ def _facts(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def begin(db: sqlite3.Connection, now_ns: int) -> None:
-    """Count all earlier crashes as told, the first time that this runs."""
+    """Count all earlier crashes as reported, the first time that this runs."""
     if not _once(db, "begun", "", now_ns):
         return
     # What came in the last minutes is what the first records are about.
@@ -161,8 +162,8 @@ def begin(db: sqlite3.Connection, now_ns: int) -> None:
 
 
 def prune(db: sqlite3.Connection, now_ns: int) -> None:
-    """Forget alerts after a time, and what was told of what is no longer there: a crash that comes back
-    when the last record of it is deleted is a new one."""
+    """Forget old alerts, and what was reported about groups, kernels and hosts that are gone: if a
+    crash comes back after its last record was deleted, it counts as new."""
     before_ns = now_ns - _KEPT_DAYS * 24 * _HOUR_NS
     db.execute("DELETE FROM alerts WHERE at_ns < ?", (before_ns,))
     db.execute(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What each service wants to be told in: a table of formats. Pure."""
+"""Turns alerts into the formats of the services that get them: a table of formats. Pure."""
 
 from __future__ import annotations
 

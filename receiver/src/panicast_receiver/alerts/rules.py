@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Reads the file that says who is told of what: a table [[target]] for each, and a few numbers."""
+"""Reads the file of rules that says who gets which alerts: a table [[target]] for each target, and
+a few numbers."""
 
 from __future__ import annotations
 
@@ -47,8 +48,9 @@ FORMATS: Mapping[str, Sequence[str]] = {
 
 
 class Target(NamedTuple):
-    """Who is told. Empty filters let everything through. ``on`` names what is told at once. The rest
-    is in the digest, which comes every ``digest_hours``; with 0 it never does."""
+    """Who gets alerts. Empty filters let everything through. ``on`` names the kinds that are sent
+    at once. The rest goes into the digest, which comes every ``digest_hours``; with 0 it never
+    comes."""
 
     name: str
     format: str
@@ -67,7 +69,7 @@ class Target(NamedTuple):
     digest_hours: float = 0.0
 
     def wants(self, alert: Mapping[str, Any]) -> bool:
-        """Tell whether the filters let an alert through. ``on`` says whether it is told at once."""
+        """Tell whether the filters let an alert through. ``on`` says whether it is sent at once."""
         return (
             (not self.severities or alert["severity"] in self.severities)
             and (not self.types or alert["type"] in self.types or not alert["type"])

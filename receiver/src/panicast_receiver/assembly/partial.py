@@ -108,7 +108,7 @@ class Partial:
 
     @property
     def is_spent(self) -> bool:
-        """Tell whether so many frames needed a closer look as no sender makes: passes and
+        """Tell whether more frames needed a closer look than an honest sender causes: passes and
         interfaces are few."""
         return self.looks > _PASSES * self.count + _FEW and not self.first.sealed
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``check-config``: whether the service and the page would start with this configuration, and what
-it means."""
+"""The command ``check-config``: tells whether the service and the page would start with this
+configuration, and what it means."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command ``maintenance``: lists, begins and ends the times in which nobody is alerted of hosts."""
+"""The command ``maintenance``: lists, starts and ends maintenance windows."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The database: its schema, what writes it, what reads it, and what is known of each boot.
+"""The database: its tables, the code that writes and reads them, and what is known of each boot of
+a host.
 
 Nothing here knows its callers.
 """

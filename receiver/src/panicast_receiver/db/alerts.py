@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The tables of alerts: what has been told, what there is to tell, and how far each target is."""
+"""Keeps the tables of alerts: what has been reported, what still has to be sent, and how far each
+target is."""
 
 #: told: what is known of a thing that is told of, so that it is told once. alerts: each is told to every
 #: target that wants it; target_alerts: the last one that a target has dealt with, and its last digest.

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the first page begins with: what is burning now, and whether hosts have come back."""
+"""Finds what the first page begins with: what needs attention now, and whether hosts have come
+back."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Hello and bye: what a boot of a host last said of itself. A new one changes the row of the one before.
+"""Keeps hello and bye: what each boot of a host last said of itself. A new one changes the row of
+the one before.
 
-They are shown like records to whoever asks for them, but they are none: they have no text and belong to
-no crash, no sink is told of them, and nobody looks for words in them. Each boot of a host has its newest
-sealed one and its newest unsealed one.
+They can be listed like records, but they are not records: they have no text and belong to no crash,
+no sink gets them, and no search finds words in them. Each boot of a host has its newest sealed one
+and its newest unsealed one.
 """
 
 from __future__ import annotations

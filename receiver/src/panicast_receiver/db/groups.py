@@ -236,8 +236,9 @@ def _fits(row: Sequence[Any], kinds: Sequence[tuple[type, ...]]) -> bool:
 
 
 def follow(db: sqlite3.Connection, old: str, new: str) -> None:
-    """Let what was decided about a group, and told of it, hold for the one that its crash has from now on,
-    within the caller's transaction; unless somebody has decided about that one."""
+    """When a crash gets another name, let its new group take over the decisions about the old one
+    and the alerts that were sent about it, within the caller's transaction; unless somebody has
+    decided about the new group."""
     if not old or not new or old == new:
         return
     columns = CHANGE.partition(", ")[2]

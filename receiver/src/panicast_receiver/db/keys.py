@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Finds records by what they are known by: identity, id, host, Ethernet address.
+"""Finds records by their keys: identity, id, host, Ethernet address.
 
-Such keys come in no order, so each new record changes a page of its own in each of their indexes.
-In a large database that takes longer than all else. So these indexes have two parts: records whose
-meaning nobody has looked for yet, of which there are few, and the others. Who stores a record
-writes in the first part only. It goes over to the other one when its meaning is stored.
+Keys come in random order, so each new record changes another page of each index. In a large
+database that takes longer than everything else. So these indexes have two parts: the few records
+that are not analysed yet, and the others. Storing a record writes only to the first part. The
+record moves to the other part when its meaning is stored.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Maintenance windows: from when until when nobody is alerted of some hosts, who said so, and why.
+"""Keeps the maintenance windows: when hosts cause no alerts, which hosts, who said so, and why.
 
-A window has hosts' names, in which * and ? stand for other characters, and labels (rack=r12). It is
-about every host that one of them fits, also about one that is heard later. A window that is over stays
-for a while, so that one sees who had it.
+A window has names of hosts, in which * and ? stand for other characters, and labels (rack=r12). It
+covers every host that one of them fits, even a host that is first heard later. A window that is
+over is kept for a while, so that people can see who started and ended it.
 """
 
 from __future__ import annotations

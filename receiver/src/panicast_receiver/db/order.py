@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What every order of a person must be, whatever it changes: see groups.py and maintenance.py. Pure."""
+"""Checks the requests of people, whatever they change: see groups.py and maintenance.py. Pure."""
 
 from __future__ import annotations
 

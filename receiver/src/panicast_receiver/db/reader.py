@@ -294,7 +294,7 @@ class Reader:
         return found[0]
 
     def by_identity(self, identity: bytes) -> Entry | None:
-        """Return a record that is no hello or bye, or None."""
+        """Return a record, but not a hello or bye; None if there is none."""
         sql = f"SELECT {_SUMMARY} FROM records WHERE {keys.IN_BOTH} AND identity = ?"
         return next((_entry(row) for row in self._rows(sql, [identity])), None)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Takes rows out of ``records`` and out of all that is kept beside them: the texts, the counts and the
+"""Removes rows from ``records``, and from everything that is kept with them: texts, counts and the
 index of words."""
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def place(db: sqlite3.Connection, mac: str | None, ip: str | None) -> int:
 
 
 def any_wait(db: sqlite3.Connection) -> bool:
-    """Tell whether a record waits that may be let go."""
+    """Tell whether a record waits that may be released."""
     return db.execute(f"SELECT 1 FROM records WHERE {_MAY_GO} LIMIT 1").fetchone() is not None
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Settings of what is received, and of how much may be in flight."""
+"""Settings that say what is received, and how much may be in flight."""
 
 from __future__ import annotations
 

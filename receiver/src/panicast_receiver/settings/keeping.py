@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Settings of where records are kept, and for how long."""
+"""Settings that say where records are kept, and for how long."""
 
 from __future__ import annotations
 

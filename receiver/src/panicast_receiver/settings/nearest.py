@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Guesses what somebody meant. Pure."""
+"""Suggests the known word that is most like a wrong one. Pure."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from . import kinds
 from .kinds import Hint, Setting, absolute, host_and_port, open_address
 
-#: What a provider of OpenID Connect says of a person. The kinds are kept apart: somebody who may choose a user
-#: name could choose one that looks like a group or a mail address.
+#: What a provider of OpenID Connect says of a person. The kinds are kept apart, because somebody may choose a
+#: user name that looks like a group or a mail address.
 _PEOPLE = ("user", "mail", "group", "sub")
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where records go besides the database: each sink follows the database at its own pace.
+"""Delivers records to other systems: each sink follows the database at its own pace.
 
-There is no queue. What a sink has not received yet is what lies after its cursor in the database,
-even after a restart. A failing sink is retried less and less often, and holds up nobody.
+There is no queue. A sink still has to get whatever comes after its cursor in the database, even
+after a restart. The service retries a failing sink less and less often, and that sink holds up
+nobody else.
 """
 
 from __future__ import annotations

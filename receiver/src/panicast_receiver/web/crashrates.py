@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How often kernels crash, with what is not known about it: intervals, and whether two differ. Pure."""
+"""Estimates how often kernels crash: rates with confidence intervals, and whether two kernels
+differ. Pure."""
 
 from __future__ import annotations
 

@@ -60,8 +60,8 @@ def run(settings: Settings) -> int:
 
 
 def _is_about_us(line: logging.LogRecord) -> bool:
-    """Tell whether a line of the log is not about a request that is no HTTP: anybody may send any
-    number of those."""
+    """Tell whether a line of the log is about more than a request that is not HTTP: anybody may
+    send any number of those."""
     return not (
         line.exc_info and isinstance(line.exc_info[1], (HttpProcessingError, web.RequestPayloadError))
     )

@@ -111,10 +111,8 @@ class Frame(NamedTuple):
     @property
     def identity(self) -> bytes:
         """Return the identity of the record, which is the same everywhere: boot id, event, and a
-        digest of what all frames' headers have in common.
-
-        Who forges boot id and event makes another record, beside the honest one.
-        """
+        digest of what all frames' headers have in common. Somebody who forges boot id and event
+        makes another record, which does not touch the honest one."""
         return _identity(self.boot_id, self.event, self.key)
 
 
