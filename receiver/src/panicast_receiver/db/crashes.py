@@ -34,13 +34,14 @@ _IN_PART = f"""
     ORDER BY other.identity LIMIT {_MOST}"""
 #: The ids of the other records of a record's crash, as a JSON array.
 OTHERS = f"""CASE WHEN {_ANY_KEPT} THEN (SELECT json_group_array(id) FROM (
-    SELECT id FROM ({_IN_PART.format(0)}) UNION ALL SELECT id FROM ({_IN_PART.format(1)})
+    SELECT id FROM ({_IN_PART.format("FALSE")}) AS one
+    UNION ALL SELECT id FROM ({_IN_PART.format("TRUE")}) AS other
     LIMIT {_MOST}
-)) ELSE '[]' END"""
+) AS others) ELSE '[]' END"""
 #: Whether a record is a copy of another one. By an index for each record that was kept: there may be as many
 #: as there are crashes.
 COPY = f"""(records.type = 'panic' AND records.event >= {KEPT_EVENT} AND NOT records.doubted AND EXISTS (
-    SELECT 1 FROM records AS first WHERE (first.signature IS NULL) IN (0, 1) AND first.type = 'panic'
+    SELECT 1 FROM records AS first WHERE (first.signature IS NULL) IN (FALSE, TRUE) AND first.type = 'panic'
     AND first.boot_id = records.boot_id AND first.host = records.host
     AND first.identity < records.identity AND NOT first.doubted
 ))"""

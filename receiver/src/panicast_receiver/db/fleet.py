@@ -18,7 +18,7 @@ _DAY_NS = 86_400 * 1_000_000_000
 _KERNELS = f"""
 SELECT kernel, count(DISTINCT host) AS hosts,
     sum(max(0, min(last_ns, ?2) - max(first_ns, ?1)) / {_DAY_NS}.0) AS host_days,
-    sum(panicked_ns IS NOT NULL AND panicked_ns BETWEEN ?1 AND ?2) AS crashes,
+    count(CASE WHEN panicked_ns BETWEEN ?1 AND ?2 THEN 1 END) AS crashes,
     count(DISTINCT CASE WHEN panicked_ns BETWEEN ?1 AND ?2 THEN host END) AS crashed
 FROM boots WHERE last_ns >= ?1 AND kernel != '' AND state != 'unknown'
 GROUP BY kernel ORDER BY host_days DESC, kernel LIMIT {MOST_KERNELS}

@@ -8,18 +8,17 @@ its meaning as well.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from . import changes, turns
+from .engine import Place
 from .meanings import PATIENCE_S
 from .reader import Entry, Query, Reader
 
 
 class Follower:
-    """One view of a state folder's database, whatever happens to the file. Raises ReceiverError."""
+    """One view of a database, whatever happens to the file. Raises ReceiverError."""
 
-    def __init__(self, state_dir: Path) -> None:
-        self._state_dir = state_dir
+    def __init__(self, place: Place) -> None:
+        self._place = place
         self._reader: Reader | None = None
         self._seen: tuple[int, int] | None = None
         #: Whether the last look held a record back: then look again, even if nothing changed.
@@ -32,12 +31,11 @@ class Follower:
         self._reader = None
 
     def reader(self) -> Reader:
-        """Return the reader; a new one if the file was replaced, or was opened while nobody wrote
-        to it."""
+        """Return the reader; a new one if it sees no more of what others write."""
         reader = self._reader
-        if reader and (reader.replaced() or (reader.frozen and reader.log_exists())):
+        if reader and reader.is_stale():
             self.close()
-        self._reader = self._reader or Reader(self._state_dir)
+        self._reader = self._reader or Reader(self._place)
         return self._reader
 
     def changed(self) -> bool:

@@ -27,8 +27,8 @@ def burning(ask: Ask, ages: boots.Ages, now_ns: int) -> dict[str, int]:
     )
     new = "SELECT count(*) FROM groups WHERE last_ns >= ? AND first_ns >= ?"
     hosts = (
-        f"SELECT {boots.SHOWN} AS shown, count(*) AS hosts FROM boots WHERE current "
-        "AND shown IN ('panicked', 'silent') GROUP BY shown"
+        f"SELECT shown, count(*) AS hosts FROM (SELECT {boots.SHOWN} AS shown FROM boots WHERE current) "
+        "AS now WHERE shown IN ('panicked', 'silent') GROUP BY shown"
     )
     hour_ns, day_ns = now_ns - _HOUR_NS, now_ns - _DAY_NS
     states = {row["shown"]: row["hosts"] for row in ask(hosts, ages.values(now_ns))}

@@ -10,15 +10,16 @@ from typing import Any
 from . import crashes, numbers, tallies
 from .glance import Ask
 from .query import Choice, Query, by_hosts, is_plain, limit, of_group, of_records
+from .search import Finder
 
 
-def select(ask: Ask, query: Query) -> list[dict[str, Any]]:
+def select(ask: Ask, query: Query, finder: Finder) -> list[dict[str, Any]]:
     """Return the groups of the matching records, newest first."""
-    return _counted(ask, query) if is_plain(query) else _chosen(ask, query)
+    return _counted(ask, query) if is_plain(query) else _chosen(ask, query, finder)
 
 
 def timelines(
-    ask: Ask, query: Query, signatures: Sequence[str], start_ns: int, width_ns: int
+    ask: Ask, query: Query, finder: Finder, signatures: Sequence[str], start_ns: int, width_ns: int
 ) -> dict[str, dict[int, int]]:
     """Return how many records these groups have in each ``width_ns`` from ``start_ns`` on:
     {signature: {number of the interval: records}}."""
@@ -33,7 +34,7 @@ def timelines(
         )
         rows = ask(sql, [start_ns, width_ns, *signatures])
     else:
-        chosen = by_hosts(of_records(query))
+        chosen = by_hosts(of_records(query, finder))
         sql = (
             # No values before those of the choice, some of which have numbers.
             f"SELECT signature, (received_ns - {start_ns:d}) / {width_ns:d} AS stretch, count(*) AS records "
@@ -81,11 +82,11 @@ def _copies(ask: Ask, since_ns: int) -> dict[str, int]:
     return {row["signature"]: row["records"] for row in ask(sql, [since_ns])}
 
 
-def _chosen(ask: Ask, query: Query) -> list[dict[str, Any]]:
+def _chosen(ask: Ask, query: Query, finder: Finder) -> list[dict[str, Any]]:
     """Of records that are looked for: what is found, newest first."""
-    chosen = by_hosts(of_records(query))
+    chosen = by_hosts(of_records(query, finder))
     sql = (
-        "SELECT signature, title, count(*) AS records, count(DISTINCT host) AS hosts, "
+        "SELECT signature, count(*) AS records, count(DISTINCT host) AS hosts, "
         "min(received_ns) AS first_ns, max(received_ns) AS last_ns, "
         "group_concat(DISTINCT kernel) AS kernels, min(title) AS least, max(title) AS most "
         f"FROM {chosen.source} WHERE {chosen.where} AND signature != '' "
@@ -104,6 +105,6 @@ def _chosen(ask: Ask, query: Query) -> list[dict[str, Any]]:
 def _titles(ask: Ask, group: sqlite3.Row, chosen: Choice) -> list[str]:
     """Return all titles of a group; most have one."""
     if group["least"] == group["most"]:
-        return [group["title"]] if group["title"] else []
+        return [group["least"]] if group["least"] else []
     sql = f"SELECT DISTINCT title FROM {chosen.source} WHERE {chosen.where} AND signature = ? ORDER BY title"
     return [row["title"] for row in ask(sql, [*chosen.values, group["signature"]]) if row["title"]]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 #: What an index begins with, and how a condition says that both parts are meant.
 PART = "(signature IS NULL)"
-IN_BOTH = f"{PART} IN (0, 1)"
+IN_BOTH = f"{PART} IN (FALSE, TRUE)"
 SCHEMA = f"""
 CREATE UNIQUE INDEX records_by_identity ON records ({PART}, identity);
 CREATE INDEX records_by_id ON records ({PART}, id);
@@ -26,7 +26,7 @@ def either(where: str, order: str = "") -> str:
 
     With an ``order`` that ends in a limit, each part gives no more than that.
     """
-    parts = (f"SELECT * FROM records WHERE {PART} = {part} AND {where} {order}" for part in (0, 1))
+    parts = (f"SELECT * FROM records WHERE {PART} = {part} AND {where} {order}" for part in ("FALSE", "TRUE"))
     if order:
-        parts = (f"SELECT * FROM ({part})" for part in parts)
+        parts = (f"SELECT * FROM ({part}) AS part" for part in parts)
     return f"({' UNION ALL '.join(parts)}) AS records"

@@ -68,14 +68,16 @@ def folded(text: str) -> str:
 
 def having(terms: Sequence[Term], host: str = "host") -> tuple[list[str], list[Any]]:
     """Return conditions of SQL for a column with a host's name, and their values."""
-    sql = "{} {}IN (SELECT labels.host FROM labels WHERE name = ? AND lower(value) GLOB ?)"
+    sql = "{} {}IN (SELECT labels.host FROM labels WHERE name = ? AND glob(?, lower(value)))"
     parts = [sql.format(host, "NOT " * term.absent) for term in terms]
     return parts, [value for term in terms for value in (term.name, glob(term.pattern))]
 
 
 def are_few(ask: Ask, terms: Sequence[Term]) -> bool:
     """Tell whether few hosts have one of these labels."""
-    sql = "SELECT count(*) FROM (SELECT 1 FROM labels WHERE name = ? AND lower(value) GLOB ? LIMIT ?)"
+    sql = (
+        "SELECT count(*) FROM (SELECT 1 FROM labels WHERE name = ? AND glob(?, lower(value)) LIMIT ?) AS few"
+    )
     wanted = [[term.name, glob(term.pattern), _FEW + 1] for term in terms if not term.absent]
     return any(next(ask(sql, values))[0] <= _FEW for values in wanted)
 

@@ -44,9 +44,9 @@ CREATE TABLE window_terms (
     PRIMARY KEY (number, name, pattern)
 ) WITHOUT ROWID;
 """
-_FITS = """CASE window_terms.name WHEN '' THEN lower({table}.host) GLOB pattern
+_FITS = """CASE window_terms.name WHEN '' THEN glob(pattern, lower({table}.host))
     ELSE EXISTS (SELECT 1 FROM labels WHERE labels.host = {table}.host
-        AND labels.name = window_terms.name AND lower(labels.value) GLOB pattern) END"""
+        AND labels.name = window_terms.name AND glob(pattern, lower(labels.value))) END"""
 #: The number of the window in which the host of a row is at a time, the one that lasts longest; in SQL.
 OF = f"""(SELECT number FROM windows JOIN window_terms USING (number)
     WHERE from_ns <= {{at}} AND min(until_ns, coalesce(ended_ns, until_ns)) > {{at}} AND {_FITS}

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 from ..wire.v1 import STATE_TYPES
 from . import crashes, greetings, groups, keys, labels, numbers, search
 
+#: As a limit, all that there are: more rows than any table has.
+ALL = 1 << 62
+
 
 class Query(NamedTuple):
     """Selects records. None means no restriction. ``everything`` adds hello and bye."""
@@ -59,7 +62,7 @@ def is_plain(query: Query) -> bool:
 
 def limit(query: Query) -> int:
     """Return a query's limit as SQL has it."""
-    return -1 if query.limit is None else query.limit
+    return ALL if query.limit is None else query.limit
 
 
 def of_group(query: Query, table: str = "groups") -> tuple[str, list[Any]]:
@@ -77,41 +80,38 @@ def of_group(query: Query, table: str = "groups") -> tuple[str, list[Any]]:
         # "g" sorts after every hexadecimal digit.
         parts.append("signature >= ? AND signature < ?")
         values += [group, group + "g"]
-    return " AND ".join(parts) or "1", values
+    return " AND ".join(parts) or "TRUE", values
 
 
-def choices(query: Query, pending: bool = False) -> list[Choice]:
+def choices(query: Query, finder: search.Finder, pending: bool = False) -> list[Choice]:
     """Return what to read, one table after the other: records, and hello and bye if they are asked for.
     With ``pending`` it is about few records, and those without a meaning fit all words."""
     found = []
     if query.type not in STATE_TYPES:
-        found.append(of_records(query, pending))
+        found.append(of_records(query, finder, pending))
     if query.type in STATE_TYPES or (query.everything and not query.type):
         found += _of_greetings(query)
     return found
 
 
-def of_records(query: Query, pending: bool = False) -> Choice:
+def of_records(query: Query, finder: search.Finder, pending: bool = False) -> Choice:
     """Return what to read of the records alone."""
     asked = search.parse(query.search) if query.search else search.Search()
     source, order = "records", "number"
     parts: list[str] = []
     values: list[Any] = []
     if asked.found and pending:
-        parts.append(
-            "(signature IS NULL OR EXISTS (SELECT 1 FROM words WHERE words MATCH ? AND rowid = number))"
-        )
-        values.append(asked.found)
+        parts.append(f"(signature IS NULL OR {finder.has_too})")
+        values.append(finder.every(asked.found))
     elif asked.found:
-        # The index of words is in the order of numbers: it is read no further than the limit.
-        source, order = "words JOIN records ON records.number = words.rowid", "words.rowid"
-        narrowed = search.host_is(query.host) if query.host else ""
-        parts.append("words MATCH ?")
-        values.append(f"{narrowed} AND {asked.found}" if narrowed else asked.found)
+        source, order = finder.source, finder.order
+        narrowed = search.host_is(query.host) if query.host else ()
+        parts.append(finder.has)
+        values.append(finder.every((*narrowed, *asked.found)))
     if asked.absent:
-        parts.append("number NOT IN (SELECT rowid FROM words WHERE words MATCH ?)")
-        values.append(asked.absent)
-    if query.host is not None and source == "records" and not pending:
+        parts.append(finder.lacks)
+        values.append(finder.any(asked.absent))
+    if query.host is not None and not asked.found and not pending:
         source = keys.either("host = ?1")
         values.insert(0, query.host)
     elif query.host is not None:
@@ -120,7 +120,7 @@ def of_records(query: Query, pending: bool = False) -> Choice:
     where, its_values = _common(query, asked, order)
     if query.folded:
         where += f" AND {crashes.FIRST}"
-    terms = asked.labels if source == "records" and not pending else ()
+    terms = () if query.host is not None or asked.found or pending else asked.labels
     return Choice(source, " AND ".join([*parts, where]), values + its_values, order, terms)
 
 
@@ -137,7 +137,7 @@ def _of_greetings(query: Query) -> list[Choice]:
 
 def _common(query: Query, asked: search.Search, order: str) -> tuple[str, list[Any]]:
     """Return the conditions that need no index of their own, and their values."""
-    parts, values = ["1"], list[Any]()
+    parts, values = ["TRUE"], list[Any]()
     if query.type is not None:
         parts.append("type = ?")
         values.append(query.type)

@@ -1,27 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The reading side of the database: what list, show, follow and export query."""
+"""The reading side of a database: what list, show, follow, export and the page query."""
 
 from __future__ import annotations
 
-import json
 import re
-import sqlite3
-import time
 from collections.abc import Iterator, Sequence
 from heapq import merge
 from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, NamedTuple, TypeVar
+from typing import Any, Callable, TypeVar
 
 from ..errors import NotFoundError
-from ..records.record import Record, Source, kept_by
+from ..records.record import Record
 from ..text import iso_time
-from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, parse_metadata
 from . import (
-    bodies,
     boots,
     changes,
-    crashes,
     fleet,
     glance,
     greetings,
@@ -30,94 +24,53 @@ from . import (
     keys,
     labels,
     places,
-    schema,
     search,
     turns,
 )
 from . import maintenance as windows
-from .named import NamedFile
-from .packing import from_signed, parse_gaps, row_to_record
-from .query import Choice, Query, by_hosts, choices, limit
+from .engine import Engine, Entry, Place
+from .query import ALL, Choice, Query, by_hosts, choices, limit
+from .sqlite import SQLite
 
 __all__ = ["Entry", "Query", "Reader"]
 
-#: What is read of a record for its entry: columns, and what is found out by a question of their own.
-_COLUMNS = (
-    *("identity", "id", "changed", "format", "type", "host", "reason", "boot_id", "event", "flags"),
-    *("frames", "restored", "time_ns", "received_ns", "text_length", "complete", "gaps", "mac"),
-    *("source_ip", "source_iface", "metadata", "title", "signature", "crash", "failure", "contested"),
-    *("doubted", "turn", "number"),
-)
-_FOUND = {
-    "same_crash": crashes.OTHERS,
-    "regression": groups.IS_REGRESSION,
-    "group_state": groups.SHOWN.format("records"),
-    "labels": labels.OF.format("records"),
-    "maintenance": windows.OF.format(table="records", at="records.received_ns"),
-}
-_SUMMARY = ", ".join((*_COLUMNS, *(f"{sql} AS {name}" for name, sql in _FOUND.items())))
-_NAMES = (*_COLUMNS, *_FOUND)
 #: Whether a host is to be in a maintenance window.
-_IN_WINDOW = {None: "1", True: "maintenance IS NOT NULL", False: "maintenance IS NULL"}
+_IN_WINDOW = {None: "TRUE", True: "maintenance IS NOT NULL", False: "maintenance IS NULL"}
 T = TypeVar("T")
-#: SQLite's steps between two looks at the clock, a millisecond.
-_STEPS = 20_000
-
-
-class Entry(NamedTuple):
-    """One record without its text: ``summary`` is the object that ``list --json`` prints."""
-
-    identity: bytes
-    changed: int
-    summary: dict[str, Any]
-    received_ns: int
-    #: See numbers.py.
-    number: int
-    #: See turns.py.
-    turn: int = turns.AT_ONCE
 
 
 class Reader:
-    """A read-only view of a state folder's database. Raises ReceiverError if SQLite fails."""
+    """A read-only view of a database: that of a state folder, or another one. Raises ReceiverError."""
 
-    def __init__(self, state_dir: Path) -> None:
-        self.path = state_dir / schema.FILE_NAME
-        # First: what is put in its place meanwhile is noticed then, if once too often.
-        self._named = NamedFile(self.path)
-        self._db, self.frozen = schema.open_reader(self.path)
-        self._db.row_factory = sqlite3.Row
+    def __init__(self, place: Place) -> None:
+        self._engine: Engine = SQLite(place) if isinstance(place, Path) else place()
 
     def close(self) -> None:
         """Close the database."""
-        self._db.close()
+        self._engine.close()
 
     def until(self, deadline: float) -> None:
         """Set a deadline, a reading of the monotonic clock: an answer that takes longer raises
         ReceiverError."""
-        self._db.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
+        self._engine.until(deadline)
 
-    def log_exists(self) -> bool:
-        """Tell whether a service has begun to write since a frozen database was opened."""
-        return schema.has_log(self.path)
-
-    def replaced(self) -> bool:
-        """Tell whether another file has the database's name now."""
-        return self._named.changed()
+    def is_stale(self) -> bool:
+        """Tell whether it sees no more of what others write: another one must be opened."""
+        return self._engine.is_stale()
 
     def size(self) -> int:
-        """Return the bytes of the database on the disk, its write-ahead log included."""
-        files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
-        return sum(file.stat().st_size for file in files if file.exists())
+        """Return the bytes of the database on the disk."""
+        return self._engine.size()
 
     def select(self, query: Query) -> list[Entry]:
         """Return the matching records, oldest first; ``limit`` keeps the newest."""
-        found = [self._chosen(one, f"{one.order} DESC", limit(query)) for one in choices(query)]
+        found = [self._chosen(one, f"{one.order} DESC", limit(query)) for one in self._choices(query)]
         newest = merge(*found, key=lambda entry: entry.number, reverse=True)
         return list(islice(newest, query.limit))[::-1]
 
     def every(self, query: Query) -> Iterator[Entry]:
         """Yield the matching records, oldest first, one at a time; ``limit`` does not count."""
-        found = [self._chosen(one, one.order) for one in choices(query)]
+        found = [self._chosen(one, one.order) for one in self._choices(query)]
         yield from merge(*found, key=lambda entry: entry.number)
 
     def changed_since(self, cursor: int, query: Query) -> list[Entry]:
@@ -126,7 +79,7 @@ class Reader:
         is not known: nobody can tell yet."""
         # What is written between two looks comes with the next call.
         newest, found = self.cursor(), []
-        for one in choices(query, pending=True):
+        for one in self._choices(query, pending=True):
             where = f"changed > ? AND changed <= ? AND turn != {turns.WAITS} AND {one.where}"
             due = one._replace(where=where, values=[cursor, newest, *one.values])
             found.append(self._chosen(due, "changed", limit(query)))
@@ -135,7 +88,7 @@ class Reader:
     def groups(self, query: Query) -> list[dict[str, Any]]:
         """Return the objects that ``groups --json`` prints: the same crash of many hosts once,
         newest last."""
-        rows = grouped.select(self._rows, query)
+        rows = grouped.select(self._rows, query, self._engine.finder)
         return [
             {
                 "signature": row["signature"],
@@ -168,17 +121,15 @@ class Reader:
         group = known[0] if known else {**gone, "kernels": [], "status": self._ask(groups.status, signature)}
         return {**group, "signature": signature, **self._ask(groups.story, signature)}
 
-    def _ask(self, question: Callable[[sqlite3.Connection, str], T], signature: str) -> T:
-        try:
-            return question(self._db, signature)
-        except sqlite3.Error as error:
-            raise schema.failure(error, self.path) from error
+    def _ask(self, question: Callable[[Any, str], T], signature: str) -> T:
+        with self._engine.explained():
+            return question(self._engine.db, signature)
 
     def timelines(
         self, query: Query, signatures: Sequence[str], start_ns: int, width_ns: int
     ) -> dict[str, dict[int, int]]:
         """See grouped.timelines()."""
-        return grouped.timelines(self._rows, query, signatures, start_ns, width_ns)
+        return grouped.timelines(self._rows, query, self._engine.finder, signatures, start_ns, width_ns)
 
     def totals(self) -> list[dict[str, Any]]:
         """Return for each type: {type, records, incomplete, last_ns}."""
@@ -214,13 +165,13 @@ class Reader:
         where, values = _named(words)
         window = windows.OF.format(table="boots", at=int(now_ns))
         sql = (
-            f"SELECT *, {boots.SHOWN} AS shown, {labels.OF.format('boots')} AS labels, "
-            f"{window} AS maintenance FROM boots WHERE current AND {where} "
-            f"AND {'shown = ?' if state else 'shown != ?'} AND {_IN_WINDOW[maintenance]} "
+            f"SELECT * FROM (SELECT *, {boots.SHOWN} AS shown, {labels.OF.format('boots')} AS labels, "
+            f"{window} AS maintenance FROM boots WHERE current AND {where}) AS now "
+            f"WHERE {'shown = ?' if state else 'shown != ?'} AND {_IN_WINDOW[maintenance]} "
             f"ORDER BY {f'CASE shown {order} END, ' if limit else ''}host, last_ns LIMIT ?"
         )
         rows = self._rows(
-            sql, [*ages.values(now_ns), *values, state or "retired", -1 if limit is None else limit]
+            sql, [*ages.values(now_ns), *values, state or "retired", ALL if limit is None else limit]
         )
         return [boots.show(row) for row in rows]
 
@@ -272,17 +223,21 @@ class Reader:
 
     def data_version(self) -> int:
         """Return a number that differs if another process has committed since the last call."""
-        return int(next(self._rows("PRAGMA data_version", []))[0])
+        return self._engine.version()
 
     def find(self, prefix: str) -> Entry:
         """Return the one record whose id starts with ``prefix``. Raises ReceiverError if there is
         none or several."""
         # "g" sorts after every hexadecimal digit.
         where, order = "id >= ?1 AND id < ?2", "ORDER BY id LIMIT 6"
-        wanted, found = prefix.lower(), []
-        for source in (keys.either(where, order), f"{greetings.AS_RECORDS} WHERE {where}"):
-            sql = f"SELECT {_SUMMARY} FROM {source} {order}"
-            found += [_entry(row) for row in self._rows(sql, [wanted, wanted + "g"])] if wanted else []
+        sources = [keys.either(where, order)]
+        if self._engine.greets:
+            sources.append(f"{greetings.AS_RECORDS} WHERE {where}")
+        wanted, found = prefix.lower(), list[Entry]()
+        for source in sources:
+            sql = f"SELECT {self._engine.summary} FROM {source} {order}"
+            rows = self._rows(sql, [wanted, wanted + "g"]) if wanted else ()
+            found += [self._engine.entry(row) for row in rows]
         if not found:
             raise NotFoundError(
                 f"no record has an id that starts with {prefix!r}; "
@@ -295,8 +250,8 @@ class Reader:
 
     def by_identity(self, identity: bytes) -> Entry | None:
         """Return a record, but not a hello or bye; None if there is none."""
-        sql = f"SELECT {_SUMMARY} FROM records WHERE {keys.IN_BOTH} AND identity = ?"
-        return next((_entry(row) for row in self._rows(sql, [identity])), None)
+        sql = f"SELECT {self._engine.summary} FROM records WHERE {keys.IN_BOTH} AND identity = ?"
+        return next((self._engine.entry(row) for row in self._rows(sql, [identity])), None)
 
     def has_complete(self, identity: bytes) -> bool:
         """Tell whether a record is stored complete."""
@@ -305,104 +260,41 @@ class Reader:
 
     def load(self, entry: Entry) -> Record:
         """Return the whole record, text included."""
-        key = [entry.number, entry.identity]
-        sources = (f"SELECT {bodies.WHOLE} FROM records", f"SELECT * FROM {greetings.AS_RECORDS}")
-        for source in sources:
-            row = next(self._rows(f"{source} WHERE number = ? AND identity = ?", key), None)
-            if row is not None:
-                return row_to_record(row)
+        for sql in self._engine.whole:
+            for row in self._rows(sql, [entry.number, entry.identity]):
+                return self._engine.record(row)
         raise NotFoundError(f"record {entry.summary['id']} is gone: a newer one of its host replaced it")
 
-    def _chosen(self, choice: Choice, order: str, most: int = -1) -> Iterator[Entry]:
+    def _chosen(self, choice: Choice, order: str, most: int = ALL) -> Iterator[Entry]:
         if labels.are_few(self._rows, choice.terms):
             choice = by_hosts(choice)
-        sql = f"SELECT {_SUMMARY} FROM {choice.source} WHERE {choice.where} ORDER BY {order} LIMIT ?"
-        yield from map(_entry, self._rows(sql, [*choice.values, most]))
+        part = f"FROM {choice.source} WHERE {choice.where} ORDER BY {order} LIMIT ?"
+        rows = self._rows(f"SELECT {self._engine.summary} {part}", [*choice.values, most])
+        yield from map(self._engine.entry, rows)
 
     def places(self, entry: Entry) -> list[dict[str, Any]]:
         """Return file and line of what a record's crash is about, see places.of()."""
         crash = entry.summary["crash"] or {}
-        try:
-            return places.of(self._db, crash.get("kernel", ""), crash.get("code", ()))
-        except sqlite3.Error as error:
-            raise schema.failure(error, self.path) from error
+        with self._engine.explained():
+            return places.of(self._engine.db, crash.get("kernel", ""), crash.get("code", ()))
 
-    def _rows(self, sql: str, values: list[Any]) -> Iterator[sqlite3.Row]:
-        try:
-            yield from self._db.execute(sql, values)
-        except sqlite3.Error as error:
-            raise schema.failure(error, self.path) from error
+    def _choices(self, query: Query, pending: bool = False) -> list[Choice]:
+        found = choices(query, self._engine.finder, pending)
+        return found if self._engine.greets else [one for one in found if one.source != greetings.AS_RECORDS]
+
+    def _rows(self, sql: str, values: list[Any]) -> Iterator[Any]:
+        with self._engine.explained():
+            yield from self._engine.db.execute(sql, values)
 
 
 def _named(words: Sequence[str]) -> tuple[str, list[Any]]:
-    parts, values = ["1"], list[Any]()
+    parts, values = ["TRUE"], list[Any]()
     for word in words:
         if (term := search.label_of(word)) is not None:
             has, its_values = labels.having([term], "boots.host")
             parts += has
             values += its_values
             continue
-        parts.append("(host || ' ' || kernel || ' ' || coalesce(source_ip, '')) LIKE ? ESCAPE '\\'")
-        values.append("%" + re.sub(r"([\\%_])", r"\\\1", word) + "%")
+        parts.append("lower(host || ' ' || kernel || ' ' || coalesce(source_ip, '')) LIKE ? ESCAPE '\\'")
+        values.append("%" + re.sub(r"([\\%_])", r"\\\1", labels.folded(word)) + "%")
     return " AND ".join(parts), values
-
-
-def _crash(text: str | None) -> Any:
-    """Return what is known of the crash; nothing if the disk has corrupted it."""
-    try:
-        return json.loads(text) if text else None
-    except ValueError:
-        return None
-
-
-def _entry(found: sqlite3.Row) -> Entry:
-    # A Row looks for each name among all.
-    row = dict(zip(_NAMES, found))
-    meta = parse_metadata(row["metadata"] or b"")
-    gaps = [
-        {"offset": offset, "bytes": length} for offset, length in parse_gaps(row["gaps"], row["text_length"])
-    ]
-    source = Source(row["mac"], row["source_ip"], row["source_iface"])
-    return Entry(
-        row["identity"],
-        row["changed"],
-        {
-            "id": row["id"],
-            "identity": row["identity"].hex(),
-            "type": row["type"],
-            "format": row["format"],
-            "host": row["host"],
-            "labels": json.loads(row["labels"]),
-            "maintenance": row["maintenance"],
-            "boot_id": row["boot_id"].hex() if row["boot_id"] is not None else None,
-            "event": row["event"],
-            "reason": row["reason"],
-            "time": iso_time(from_signed(row["time_ns"])),
-            "received": iso_time(row["received_ns"]),
-            "complete": bool(row["complete"]),
-            "gaps": gaps,
-            "metadata_missing": row["metadata"] is None,
-            "bytes": row["text_length"],
-            "frames": row["frames"],
-            "restored": row["restored"],
-            "sealed": bool(row["flags"] & FLAG_SEALED),
-            "contested": bool(row["contested"]),
-            "doubted": bool(row["doubted"]),
-            "older_text": bool(row["flags"] & FLAG_OLDER_TEXT),
-            "kept": kept_by(row["event"], meta),
-            "same_crash": json.loads(row["same_crash"]) if row["same_crash"] != "[]" else [],
-            "release": meta.get("release", ""),
-            "title": row["title"] or row["reason"],
-            "signature": row["signature"] or "",
-            "group_state": row["group_state"] if row["signature"] else "",
-            "regression": bool(row["regression"]),
-            "crash": _crash(row["crash"]),
-            "meaning": "pending" if row["signature"] is None else "failed" if row["failure"] else "found",
-            "meaning_failure": row["failure"],
-            "source": {"mac": source.mac, "ip": source.ip, "iface": source.iface},
-            "meta": meta,
-        },
-        row["received_ns"],
-        row["number"],
-        row["turn"],
-    )

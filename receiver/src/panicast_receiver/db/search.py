@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The search language: what a person types, as a question to the index of words (words.py). Pure.
+"""The search language: what a person types, as phrases for an index of words. Pure.
 
 nvme timeout            both words, anywhere; a word may be the beginning of a longer one
 "kernel BUG at"         these words, one after the other
@@ -14,7 +14,8 @@ label:rack=r12          of a host with this label; label:rack: with any rack
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Callable, NamedTuple
 
 from ..records.labels import split
 from ..text import parse_when
@@ -32,20 +33,49 @@ _TERM = re.compile(r'(-?)(?:([a-z]+):)?(?:"([^"]*)"?|([^\s"]+))')
 _WORD = re.compile(r"[^\W_]")
 
 
-class Search(NamedTuple):
-    """``found`` and ``absent`` are FTS5 expressions ("" for none): what a record must have, and must
-    not have. ``labels`` are those of its host."""
+class Phrase(NamedTuple):
+    """Words that follow one another, in a field ("" is any). With ``prefix`` the last one may be the
+    beginning of a longer word."""
 
-    found: str = ""
-    absent: str = ""
+    field: str
+    words: str
+    prefix: bool
+
+    @property
+    def from_the_start(self) -> bool:
+        """Tell whether the field must begin with it."""
+        return self.field in _FROM_THE_START
+
+
+class Finder(NamedTuple):
+    """How a database looks for words: the tables to read and the column of their order, and the conditions
+    that a record has words and has none, each with one value, of which ``every`` and ``any`` make what
+    phrases mean."""
+
+    source: str
+    order: str
+    has: str
+    #: The same of few records that are read anyhow.
+    has_too: str
+    lacks: str
+    every: Callable[[Sequence[Phrase]], str]
+    any: Callable[[Sequence[Phrase]], str]
+
+
+class Search(NamedTuple):
+    """``found``: all of what a record must have; ``absent``: it must have none of that. ``labels`` are
+    those of its host."""
+
+    found: tuple[Phrase, ...] = ()
+    absent: tuple[Phrase, ...] = ()
     since_ns: int | None = None
     labels: tuple[Term, ...] = ()
 
 
 def parse(text: str) -> Search:
     """Return what a person looks for. Raises ValueError with a sentence."""
-    found: list[str] = []
-    absent: list[str] = []
+    found: list[Phrase] = []
+    absent: list[Phrase] = []
     since_ns: int | None = None
     labels: list[Term] = []
     for minus, field, quoted, plain in _TERM.findall(text.replace("\0", " "))[:_MOST_TERMS]:
@@ -64,7 +94,7 @@ def parse(text: str) -> Search:
             (absent if minus else found).append(_phrase(field, words, exact=bool(quoted)))
     if not found and not absent and since_ns is None and not labels:
         raise ValueError(f"{text!r} has no word to look for")
-    return Search(" AND ".join(found), " OR ".join(absent), since_ns, tuple(labels))
+    return Search(tuple(found), tuple(absent), since_ns, tuple(labels))
 
 
 def label(text: str, absent: bool = False) -> Term:
@@ -86,18 +116,14 @@ def label_of(word: str) -> Term | None:
     return label(words, minus) if field == LABEL else None
 
 
-def host_is(name: str) -> str:
-    """Return the FTS5 expression that all records of a host fit, and few others."""
-    return _phrase("host", name, exact=True) if _WORD.search(name) else ""
+def host_is(name: str) -> tuple[Phrase, ...]:
+    """Return the phrase that all records of a host fit, and few others; none if its name has no word."""
+    return (_phrase("host", name, exact=True),) if _WORD.search(name) else ()
 
 
-def _phrase(field: str, words: str, exact: bool) -> str:
-    """Return one term in FTS5's language (https://sqlite.org/fts5.html#full_text_query_syntax)."""
+def _phrase(field: str, words: str, exact: bool) -> Phrase:
     star = words.endswith("*")
     words = words.rstrip("*")
     # A number is meant as a whole: 6.1 is not 6.12. Of a word that is being typed the rest is to come.
     prefix = star or not (exact or field in _FROM_THE_START or words[-1:].isdigit())
-    phrase = '"' + words.replace('"', " ") + '"' + (" *" if prefix else "")
-    if not field:
-        return phrase
-    return f"in_{field} : {'^ ' if field in _FROM_THE_START else ''}{phrase}"
+    return Phrase(field, words, prefix)

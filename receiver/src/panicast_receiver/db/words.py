@@ -12,11 +12,12 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..records.record import Record
 from .packing import row_to_record
+from .search import Finder, Phrase
 
 #: Whether a record is in it: it is not, it is, or it never will be because nobody can read it.
 OUT, IN, NEVER = 0, 1, 2
@@ -61,22 +62,25 @@ class Words(NamedTuple):
 
 def of(row: Mapping[str, Any] | sqlite3.Row, record: Record | None = None) -> Words:
     """Return the words of a row of ``records``; ``record`` is the row as a value, if somebody has it."""
-    record = record or row_to_record(row)
-    crash = _crash(row["crash"])
+    record, crash = record or row_to_record(row), _crash(row["crash"])
+    said = (row["id"], row["reason"], *record.meta.values())
+    kernel = row["kernel"] or record.meta.get("release", "")
+    return made(row["host"], kernel, row["type"], said, crash, record.received_text)
+
+
+def made(
+    host: str, kernel: str, type: str, said: Sequence[str], crash: Mapping[str, Any], text: bytes
+) -> Words:
+    """Return the words of a record of which that is known. ``said``: what can be found as about it."""
     names = ("title", "at", "trace", "names", "module")
-    about = (
-        row["id"],
-        row["reason"],
-        *record.meta.values(),
-        *_of(crash, "hardware", "modules", "comm", "taint", "file"),
-    )
+    about = (*said, *_of(crash, "hardware", "modules", "comm", "taint", "file"))
     return Words(
-        row["host"],
-        row["kernel"] or record.meta.get("release", ""),
+        host,
+        kernel,
         "\n".join(_of(crash, *names)),
-        "\n".join((row["type"], *_of(crash, "kind", "severity"))),
+        "\n".join((type, *_of(crash, "kind", "severity"))),
         "\n".join(about),
-        of_text(record.received_text),
+        of_text(text),
     )
 
 
@@ -100,6 +104,26 @@ def _without_addresses(text: bytes) -> bytes:
         else:
             at += _FEWEST_DIGITS
     return b" ".join((*parts, text[done:]))
+
+
+def _fts5(phrase: Phrase) -> str:
+    """Return a phrase in FTS5's language (https://sqlite.org/fts5.html#full_text_query_syntax)."""
+    text = '"' + phrase.words.replace('"', " ") + '"' + (" *" if phrase.prefix else "")
+    if not phrase.field:
+        return text
+    return f"in_{phrase.field} : {'^ ' if phrase.from_the_start else ''}{text}"
+
+
+#: The index is in the order of numbers: it is read no further than the limit.
+FINDER = Finder(
+    source="words JOIN records ON records.number = words.rowid",
+    order="words.rowid",
+    has="words MATCH ?",
+    has_too="EXISTS (SELECT 1 FROM words WHERE words MATCH ? AND rowid = number)",
+    lacks="number NOT IN (SELECT rowid FROM words WHERE words MATCH ?)",
+    every=lambda phrases: " AND ".join(map(_fts5, phrases)),
+    any=lambda phrases: " OR ".join(map(_fts5, phrases)),
+)
 
 
 def add(db: sqlite3.Connection, number: int, words: Words) -> None:
