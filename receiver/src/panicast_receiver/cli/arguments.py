@@ -22,8 +22,9 @@ from . import health, values
 from .parser import Parser
 
 _EXIT_CODES = "exit codes: 0 done, 1 failed or not found, 2 wrong flag, setting or configuration file"
-#: What `collect` uses of the settings.
-_COLLECTING = ("postgresql", "postgresql_file", "nats", "nats_login", "log_level", "stats_s")
+#: What names the central store; what `collect` uses of the settings.
+CENTRAL = ("postgresql", "postgresql_file")
+_COLLECTING = (*CENTRAL, "nats", "nats_login", "log_level", "stats_s")
 
 
 def _add_settings(parser: argparse.ArgumentParser, settings: Sequence[Setting]) -> None:
@@ -114,8 +115,9 @@ def build_parser() -> Parser:
         "web",
         "show the records as a web page, with metrics and a JSON API",
         "  panicast-receiver web\n"
-        "  panicast-receiver web --web-listen 0.0.0.0:6680 --web-token-file /etc/panicast/web-token\n",
-        [*readers, *WEB],
+        "  panicast-receiver web --web-listen 0.0.0.0:6680 --web-token-file /etc/panicast/web-token\n"
+        "  panicast-receiver web --postgresql 'host=db.example.org dbname=panicast'\n",
+        [*readers, *WEB, *(setting for setting in SETTINGS if setting.key in CENTRAL)],
     )
     listing = command(
         "list",

@@ -22,7 +22,7 @@ from ..settings.kinds import Value
 from ..sinks.choice import libraries
 from ..text import escape
 from . import alerts, check, commands, doctor, group, health, maintenance, operations, regroup, tokens
-from .arguments import build_parser
+from .arguments import CENTRAL, build_parser
 from .parser import parse
 
 #: Commands that follow the whole configuration; the others only read where the records are.
@@ -37,6 +37,9 @@ def _run(args: argparse.Namespace) -> int:
         for setting in SETTINGS
         if (value := getattr(args, f"setting_{setting.key}", None)) is not None
     }
+    if args.command == "web" and flags.keys() & set(CENTRAL):
+        # Who names a store on the command line wants to see it; in the file it may be a receiver's sink.
+        flags.setdefault("web_central", True)
     settings = load(flags, args.config, needed=args.command in _STARTING)
     if args.command == "keygen":
         if args.for_host:

@@ -45,6 +45,8 @@ def burning(ask: Ask, ages: boots.Ages, now_ns: int) -> dict[str, int]:
 
 def states(ask: Ask, hosts: Sequence[str], ages: boots.Ages, now_ns: int) -> dict[str, str]:
     """Return the state of each of these hosts; of two machines with one name, the newer's."""
+    if not hosts:
+        return {}
     sql = (
         f"SELECT host, {boots.SHOWN} AS shown FROM boots WHERE current "
         f"AND host IN ({', '.join('?' * len(hosts))}) ORDER BY last_ns"

@@ -142,6 +142,8 @@ def counts(ask: Ask, shown: str, values: list[Any]) -> dict[tuple[str, str, str]
     SQL, ``values`` are its values. A name with many values is left out."""
     few = "SELECT name FROM labels GROUP BY name HAVING count(DISTINCT value) <= ?"
     names = [row[0] for row in ask(few, [MOST_VALUES])]
+    if not names:
+        return {}
     sql = (
         f"SELECT name, value, {shown} AS shown, count(*) AS hosts FROM boots JOIN labels USING (host) "
         f"WHERE current AND name IN ({', '.join('?' * len(names))}) "

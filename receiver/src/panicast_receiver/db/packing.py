@@ -34,6 +34,11 @@ def unpack_body(body: bytes, gaps: Sequence[Sequence[int]], text_length: int) ->
         data = expand(body, min(text_length, MAX_TEXT))
     except (ValueError, TypeError):
         return ()
+    return placed(data, gaps, text_length)
+
+
+def placed(data: bytes, gaps: Sequence[Sequence[int]], text_length: int) -> tuple[Run, ...]:
+    """Return the bytes that arrived of a text, placed around its gaps."""
     runs, position, used = [], 0, 0
     for offset, length in [*gaps, (text_length, 0)]:
         if offset > position:

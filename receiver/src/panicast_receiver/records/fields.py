@@ -195,11 +195,13 @@ FIELDS: Sequence[Field] = (
         "meaning",
         {"type": "string", "enum": ["found", "pending", "failed"]},
         "`found`, `pending` or `failed`: the state of the analysis",
+        "text NOT NULL DEFAULT 'found'",
     ),
     Field(
         "meaning_failure",
         or_null(STRING),
         "why the analysis failed: the text took too long or too much memory, or ended the process; else null",
+        "text",
     ),
     Field(
         "source",

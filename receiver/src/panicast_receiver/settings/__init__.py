@@ -97,6 +97,7 @@ class Settings:
     web_readers: str
     web_operators: str
     web_names: str
+    web_central: bool
     web_proxy: bool
 
     def __init__(self, values: Mapping[str, Value], file: Path | None = None) -> None:

@@ -152,6 +152,14 @@ WEB: tuple[Setting, ...] = (
         example="logs.example.org",
     ),
     Setting(
+        "web_central",
+        bool,
+        False,
+        "",
+        "Show the central store that `postgresql` or `postgresql_file` names, which many receivers fill, "
+        "and not the records of this machine. `web --postgresql DSN` does the same.",
+    ),
+    Setting(
         "web_proxy",
         bool,
         False,

@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..central import tables, taking
+from ..central.words import vector
+from ..db import words
 from ..records.fields import FIELDS, TEXT_FIELDS
-from ..text import shorten
+from ..text import nanoseconds, shorten
 
 #: Column -> its type: a row for each record, a column for each field that has one, and how many bytes of the
 #: text arrived. The same panic heard by several receivers is one row; a forged record of the same event has
@@ -22,8 +25,11 @@ COLUMNS: Mapping[str, str] = {
 
 #: Taken for the time of a transaction by whoever looks which version the tables have: "panicast".
 LOCK = "SELECT pg_advisory_xact_lock(8097875003906814836)"
-#: Whether there are tables of ours, and of which version. Needs no right on them.
-HAS_TABLES = "SELECT to_regclass('panicast.migrations') IS NOT NULL"
+#: Whether there are tables of ours, and of which version. Needs no right on them. Nothing that looks names up
+#: would do: a session remembers that a name was missing, even when it has waited for the lock.
+HAS_TABLES = (
+    "SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = 'panicast' AND tablename = 'migrations'"
+)
 VERSION = "SELECT coalesce(max(version), 0) FROM panicast.migrations"
 #: What makes a version of the one before, from version 1 on.
 MIGRATIONS: Sequence[str] = (
@@ -44,14 +50,16 @@ CREATE INDEX records_by_boot ON panicast.records (boot_id, event);
     "ALTER TABLE panicast.records ADD COLUMN IF NOT EXISTS contested boolean NOT NULL DEFAULT false, "
     "ADD COLUMN IF NOT EXISTS doubted boolean NOT NULL DEFAULT false;",
     "ALTER TABLE panicast.records ADD COLUMN IF NOT EXISTS kept text NOT NULL DEFAULT '';",
+    tables.SCHEMA,
 )
 APPLIED = "INSERT INTO panicast.migrations (version) VALUES (%s)"
 
 #: Bytes of what is in an index, or is to fit on a line; who publishes may be another version.
 _BOUNDS = {"id": 64, "host": 255, "signature": 64, "title": 512}
 _NAMES = ", ".join(COLUMNS)
-#: Which of two sightings of a record is kept: sealed before unsealed, whole before cut, more before less.
-_RANK = "({0}.sealed, {0}.complete, {0}.known)"
+#: Which of two sightings of a record is kept: sealed before unsealed, whole before cut, more before less, one
+#: whose meaning was looked for before one that nobody has understood yet.
+_RANK = "({0}.sealed, {0}.complete, {0}.known, {0}.meaning <> 'pending')"
 _UPDATED = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in ("identity", "received"))
 
 STAGE = f"CREATE TEMPORARY TABLE staging ON COMMIT DROP AS SELECT {_NAMES} FROM panicast.records WHERE false"
@@ -60,7 +68,7 @@ COPY = f"COPY staging ({_NAMES}) FROM STDIN"
 MERGE = f"""
 INSERT INTO panicast.records ({_NAMES})
 SELECT DISTINCT ON (identity) {_NAMES} FROM staging
-ORDER BY identity, sealed DESC, complete DESC, known DESC
+ORDER BY identity, sealed DESC, complete DESC, known DESC, meaning <> 'pending' DESC
 ON CONFLICT (identity) DO UPDATE
 SET {_UPDATED}, received = least(records.received, excluded.received), stored = now()
 WHERE {_RANK.format("excluded")} > {_RANK.format("records")}
@@ -88,10 +96,36 @@ def line(document: Mapping[str, Any]) -> str:
         **document,
         **{name: shorten(document[name], most) for name, most in _BOUNDS.items()},
         "identity": "\\x" + document["identity"],
-        "known": document["bytes"] - sum(gap["bytes"] for gap in document["gaps"]),
+        "known": _known(document),
         "raw": None if document["raw"] is None else "\\x" + base64.b64decode(document["raw"]).hex(),
     }
-    return "\t".join(_field(row[name]) for name in COLUMNS) + "\n"
+    return _line(row[name] for name in COLUMNS)
+
+
+def told(document: Mapping[str, Any]) -> str:
+    """Return what taking.py is told of a document, as a line for COPY."""
+    name = shorten(document["host"], _BOUNDS["host"])
+    said = (document["id"], document["reason"], *document["meta"].values())
+    text = document["text"].encode("utf-8", "backslashreplace")
+    crash = document["crash"] or {}
+    row = {
+        **document,
+        "identity": "\\x" + document["identity"],
+        "known": document["known"] if "known" in document else _known(document),
+        "understood": document["meaning"] != "pending",
+        "received_ns": nanoseconds(document["received"]),
+        "labels": document.get("labels", {}),
+        "words": vector(words.made(name, document["release"], document["type"], said, crash, text)),
+    }
+    return _line(row[name] for name in taking.TOLD)
+
+
+def _known(document: Mapping[str, Any]) -> int:
+    return int(document["bytes"] - sum(gap["bytes"] for gap in document["gaps"]))
+
+
+def _line(values: Iterable[Any]) -> str:
+    return "\t".join(map(_field, values)) + "\n"
 
 
 def _field(value: Any) -> str:

@@ -7,12 +7,15 @@ It uses psycopg2, because every distribution has that driver for the Python that
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from typing import Any, Callable
 
 import psycopg2
 import psycopg2.extensions
+import psycopg2.extras
 
+from ..central import taking
 from ..errors import UsageError
 from . import Notice, Refused, central
 
@@ -38,54 +41,96 @@ class PostgreSQL:
     def __init__(self, dsn: str) -> None:
         self.name = "postgresql"
         self.most = 256
-        try:
-            given = psycopg2.extensions.parse_dsn(dsn)
-        except psycopg2.ProgrammingError as error:
-            raise UsageError(f"postgresql: {str(error).strip()}; right is what libpq takes") from error
-        self._parameters = {**_DEFAULTS, **given}
+        self._parameters = {**_DEFAULTS, **parse_dsn(dsn)}
 
     def deliver(self, batch: Sequence[Notice]) -> None:
         """See Sink."""
-        rows = io.StringIO("".join(central.line(notice.record) for notice in batch))
+        records = [notice.record for notice in batch]
         try:
             with closing(psycopg2.connect(**self._parameters)) as connection:
                 connection.set_client_encoding("UTF8")
                 with connection, connection.cursor() as cursor:
                     _bring_up_to_date(cursor)
+                while _take_older_in(connection):
+                    pass
                 with connection, connection.cursor() as cursor:
                     cursor.execute(central.STAGE)
-                    cursor.copy_expert(central.COPY, rows)
+                    cursor.copy_expert(central.COPY, _lines(central.line, records))
+                    _tell(cursor, records)
                     cursor.execute(central.MERGE)
                     cursor.execute(central.BELIEVE)
+                    _take_in(cursor)
         except psycopg2.DataError as error:
-            raise Refused(_first_line(error)) from error
+            raise Refused(first_line(error)) from error
         except psycopg2.Error as error:
             if (error.pgcode or "")[:2] in _REFUSALS:
-                raise Refused(_first_line(error)) from error
-            raise OSError(f"PostgreSQL: {_first_line(error)}") from error
+                raise Refused(first_line(error)) from error
+            raise OSError(f"PostgreSQL: {first_line(error)}") from error
 
 
-def _first_line(error: psycopg2.Error) -> str:
+def parse_dsn(dsn: str) -> dict[str, Any]:
+    """Return what a connection string says. Raises UsageError."""
+    try:
+        return dict(psycopg2.extensions.parse_dsn(dsn))
+    except psycopg2.ProgrammingError as error:
+        raise UsageError(f"postgresql: {str(error).strip()}; right is what libpq takes") from error
+
+
+def first_line(error: psycopg2.Error) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _lines(make: Callable[[Mapping[str, Any]], str], records: Iterable[Mapping[str, Any]]) -> io.StringIO:
+    return io.StringIO("".join(map(make, records)))
+
+
+def _tell(cursor: psycopg2.extensions.cursor, records: Sequence[Mapping[str, Any]]) -> None:
+    """Say of which records the rest of the transaction is. Nobody else merges any until its end."""
+    cursor.execute(taking.BEGIN)
+    cursor.copy_expert(taking.COPY, _lines(central.told, records))
+    cursor.execute(taking.LOCK)
+    cursor.execute(taking.FORMER)
+
+
+def _take_in(cursor: psycopg2.extensions.cursor) -> None:
+    spread = 1
+    cursor.execute(taking.PLACE, (spread,))
+    while cursor.rowcount:
+        spread *= 4
+        cursor.execute(taking.PLACE, (spread,))
+    for step in taking.TAKE_IN:
+        cursor.execute(step)
+
+
+def _take_older_in(connection: psycopg2.extensions.connection) -> bool:
+    """Take some records in that an older receiver has merged; tell whether there were any."""
+    with connection, connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+        cursor.execute(taking.OLDER)
+        records = cursor.fetchall()
+        if records:
+            _tell(cursor, records)
+            _take_in(cursor)
+        return bool(records)
 
 
 def _bring_up_to_date(cursor: psycopg2.extensions.cursor) -> None:
     """Create the tables, or upgrade them from their version; nobody else does so meanwhile."""
-    if _version(cursor) == len(central.MIGRATIONS):
+    if version(cursor) == len(central.MIGRATIONS):
         return
     cursor.execute(central.LOCK)
-    found = _version(cursor)
+    found = version(cursor)
     if found > len(central.MIGRATIONS):
         raise OSError(
             f"PostgreSQL: the tables were made by a newer panicast-receiver (version {found}, this one knows "
             f"{len(central.MIGRATIONS)}); upgrade this one"
         )
-    for version, step in enumerate(central.MIGRATIONS[found:], found + 1):
+    for number, step in enumerate(central.MIGRATIONS[found:], found + 1):
         cursor.execute(step)
-        cursor.execute(central.APPLIED, (version,))
+        cursor.execute(central.APPLIED, (number,))
 
 
-def _version(cursor: psycopg2.extensions.cursor) -> int:
+def version(cursor: psycopg2.extensions.cursor) -> int:
+    """Return which version the tables have; 0: there are none."""
     return _number(cursor, central.VERSION) if _number(cursor, central.HAS_TABLES) else 0
 
 

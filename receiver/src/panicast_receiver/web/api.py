@@ -217,7 +217,7 @@ class _Handlers:
         site = self._site
         streams = site.feed.streams
         text = await site.database.make(
-            lambda deadline: metrics.render(site.state_dir, site.ages, streams, deadline)
+            lambda deadline: metrics.render(site.place, site.ages, streams, deadline)
         )
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Callable, TypeVar
 
+from ..db.engine import Place
 from ..db.follower import Follower
 from ..db.reader import Reader
 from ..db.schema import TOO_LONG
@@ -26,24 +26,23 @@ DEADLINE_S = 10.0
 
 
 class Database:
-    """A view of a state folder. It opens the database for each question, in a millisecond: so it
-    does not matter if the service starts, stops or replaces the file meanwhile. ``look`` keeps one
-    open."""
+    """A view of a database. It opens that for each question, in a millisecond: so it does not matter if
+    the service or a server starts, stops or replaces a file meanwhile. ``look`` keeps one open."""
 
-    def __init__(self, state_dir: Path) -> None:
-        self.state_dir = state_dir
+    def __init__(self, place: Place) -> None:
+        self._place = place
         self._threads = FairThreads(THREADS, "reader")
         #: Answers /healthz, which so never waits behind other questions. It keeps its view open,
         #: because opening one takes many steps, each of which waits for Python's lock.
         self._quick = ThreadPoolExecutor(1, "quick reader")
-        self._open = Follower(state_dir)
+        self._open = Follower(place)
 
     async def ask(self, question: Callable[[Reader], T]) -> T:
         """Return what ``question`` says of the database. Raises ReceiverError if the database
         cannot be read, or the answer takes too long."""
 
         def answer(deadline: float) -> T:
-            reader = Reader(self.state_dir)
+            reader = Reader(self._place)
             try:
                 reader.until(deadline)
                 return question(reader)

@@ -15,9 +15,9 @@ import json
 import time
 from collections.abc import AsyncGenerator
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
+from ..db.engine import Place
 from ..db.follower import Follower
 from ..db.reader import Entry, Query, Reader
 from ..errors import ReceiverError
@@ -66,8 +66,8 @@ class Stream:
 class Feed:
     """Wakes its streams when the database has changed."""
 
-    def __init__(self, state_dir: Path) -> None:
-        self._follower = Follower(state_dir)
+    def __init__(self, place: Place) -> None:
+        self._follower = Follower(place)
         self._thread = FairThreads(1, "feed")
         self._streams: set[Stream] = set()
         self._places = Places(MOST_STREAMS)

@@ -16,6 +16,7 @@ from prometheus_client.process_collector import ProcessCollector
 from .. import stats
 from ..db import damage, schema
 from ..db.boots import STATES, Ages
+from ..db.engine import Place
 from ..db.labels import MOST_VALUES
 from ..db.reader import Reader
 from ..errors import ReceiverError
@@ -120,26 +121,30 @@ def _of_database(reader: Reader, ages: Ages) -> Iterator[Metric]:
     yield _gauge("panicast_database_bytes", "Size of the database, its log included.", reader.size())
 
 
+def _of_folder(state_dir: Path) -> Iterator[Metric]:
+    """Yield what is known of the service that fills a folder."""
+    set_aside = damage.aside(state_dir / schema.FILE_NAME)
+    yield _gauge("panicast_databases_set_aside", "Damaged databases that wait for `recover`.", len(set_aside))
+    counted = stats.read(state_dir)
+    yield _gauge("panicast_receiver_up", "1 while the service runs.", float(counted is not None))
+    if counted is not None:
+        yield from _of_service(counted)
+
+
 class _Collector:
-    def __init__(self, state_dir: Path, ages: Ages, streams: int, deadline: float) -> None:
+    def __init__(self, place: Place, ages: Ages, streams: int, deadline: float) -> None:
         self._deadline = deadline
-        self._state_dir = state_dir
+        self._place = place
         self._ages = ages
         self._streams = streams
 
     def collect(self) -> Iterator[Metric]:
         """Return all metrics; those of the database are missing while it cannot be read."""
-        counted = stats.read(self._state_dir)
-        set_aside = damage.aside(self._state_dir / schema.FILE_NAME)
-        yield _gauge(
-            "panicast_databases_set_aside", "Damaged databases that wait for `recover`.", len(set_aside)
-        )
-        yield _gauge("panicast_receiver_up", "1 while the service runs.", float(counted is not None))
+        if isinstance(self._place, Path):
+            yield from _of_folder(self._place)
         yield _gauge("panicast_web_streams", "Browsers and programs that listen for records.", self._streams)
-        if counted is not None:
-            yield from _of_service(counted)
         try:
-            reader = Reader(self._state_dir)
+            reader = Reader(self._place)
         except ReceiverError:
             yield _gauge("panicast_database_up", "1 while the database can be read.", 0)
             return
@@ -151,10 +156,10 @@ class _Collector:
             reader.close()
 
 
-def render(state_dir: Path, ages: Ages, streams: int, deadline: float) -> bytes:
+def render(place: Place, ages: Ages, streams: int, deadline: float) -> bytes:
     """Return the page /metrics. It takes a while, because it counts in the database. Raises
     ReceiverError, also if it is not done before the ``deadline``."""
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
-    registry.register(_Collector(state_dir, ages, streams, deadline))
+    registry.register(_Collector(place, ages, streams, deadline))
     return generate_latest(registry)

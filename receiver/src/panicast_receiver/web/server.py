@@ -17,10 +17,12 @@ from aiohttp.http import HttpProcessingError
 
 from .. import log
 from ..db.boots import Ages
-from ..errors import ReceiverError
+from ..db.engine import Place
+from ..errors import ReceiverError, UsageError
 from ..log import logger
 from ..settings import Settings
 from ..settings.kinds import host_and_port
+from ..sinks.choice import libraries, postgresql_dsn
 from . import access, api
 from .database import Database
 from .fair import VISITOR
@@ -47,16 +49,29 @@ def run(settings: Settings) -> int:
     logging.getLogger("aiohttp.server").addFilter(_is_about_us)
     # Seconds after which whoever makes a long page gives Python's lock away: others wait for it at each step.
     sys.setswitchinterval(0.0005)
-    state_dir = settings.state_path(writing=False)
+    place = _place(settings)
     site = Site(
         settings.web_base,
-        state_dir,
+        place,
         Ages(settings.silent_s, settings.retire_days),
         access.of(settings),
-        Database(state_dir),
-        Feed(state_dir),
+        Database(place),
+        Feed(place),
     )
     return asyncio.run(_serve(settings.web_listen, site))
+
+
+@libraries()
+def _place(settings: Settings) -> Place:
+    """Return where the records are. Raises ReceiverError."""
+    if not settings.web_central:
+        return settings.state_path(writing=False)
+    dsn = postgresql_dsn(settings)
+    if not dsn:
+        raise UsageError("web_central shows the central store; name it in postgresql or postgresql_file")
+    from ..central.engine import Central
+
+    return Central(dsn)
 
 
 def _is_about_us(line: logging.LogRecord) -> bool:
@@ -155,7 +170,7 @@ async def _serve(listen: str, site: Site) -> int:
         port = listener.sockets[0].getsockname()[1]
         shown = f"[{address}]" if ":" in address else address
         logger.info("web page: http://%s:%d%s/", shown, port, site.base)
-        logger.info("records are read from %s", site.state_dir)
+        logger.info("records are read from %s", site.state_dir or "the central store")
         notifier = sdnotify.SystemdNotifier()
         notifier.notify("READY=1")
         while not stopping.is_set():

@@ -14,6 +14,7 @@ from aiohttp import web
 from .. import orders
 from ..db import groups, maintenance
 from ..db.boots import Ages
+from ..db.engine import Place
 from ..errors import NotFoundError, UsageError
 from .access import COOKIE, KNOWN_COOKIE, Access, bearer
 from .database import Database
@@ -66,14 +67,20 @@ GRANT: ContextVar[Grant] = ContextVar("grant")
 
 
 class Site(NamedTuple):
-    """``base`` has no slash at its end; ``ages`` are the settings."""
+    """``base`` has no slash at its end; ``place`` is where the records are; ``ages`` are the settings."""
 
     base: str
-    state_dir: Path
+    place: Place
     ages: Ages
     access: Access
     database: Database
     feed: Feed
+
+    @property
+    def state_dir(self) -> Path | None:
+        """Return the folder of the service whose records these are; None: many receivers fill the central
+        store."""
+        return self.place if isinstance(self.place, Path) else None
 
     @property
     def may_change(self) -> bool:
@@ -101,7 +108,13 @@ class Site(NamedTuple):
             told = {**told, "by": grant.name}
         where = f"{way} ({address}{f', token {grant.name}' if grant.name and not grant.person else ''})"
         order = ordered(request, told, where)
-        return await self.database.make(lambda _: orders.give(self.state_dir, order))
+        state_dir = self.state_dir
+        if state_dir is None:
+            raise web.HTTPForbidden(
+                text="the page of the central store cannot change anything yet; change it where the records "
+                "were received"
+            )
+        return await self.database.make(lambda _: orders.give(state_dir, order))
 
     def path_of(self, request: web.Request) -> str:
         """Return the path below the base."""

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Takes records in that were merged: their numbers and words, and what is counted and known by them. Pure.
+
+All of it is one transaction, by one receiver after the other. So the numbers of changes are in the
+order in which others see them, no count is lost, and no two wait for each other for ever.
+"""
+
+from __future__ import annotations
+
+from ..db.tallies import DAY_NS
+
+#: Held for the time of a transaction by whoever merges: "pancount".
+LOCK = "SELECT pg_advisory_xact_lock(8097875004007116660)"
+#: What a batch tells of each record beside its columns; two may have one identity.
+TOLD = ("identity", "sealed", "complete", "known", "understood", "received_ns", "labels", "words")
+BEGIN = """
+CREATE TEMPORARY TABLE told (identity bytea, sealed boolean, complete boolean, known integer,
+    understood boolean, received_ns bigint, labels jsonb, words tsvector, number bigint) ON COMMIT DROP
+"""
+COPY = f"COPY told ({', '.join(TOLD)}) FROM STDIN"
+#: Records that an older receiver merged, with what is told of them.
+OLDER = """
+SELECT encode(identity, 'hex') AS identity, sealed, complete, known, meaning, id, type, host, reason, release,
+    to_char(received AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS received, meta, crash, text
+FROM panicast.records WHERE words IS NULL ORDER BY identity LIMIT 256
+"""
+_OURS = "identity IN (SELECT identity FROM told)"
+_COUNTED = "type, host, complete, received_ns, signature, kernel, title"
+#: Before records are merged: what is counted of them already, and where each may find a place.
+FORMER = f"""
+CREATE TEMPORARY TABLE former ON COMMIT DROP AS
+SELECT {_COUNTED} FROM panicast.records WHERE words IS NOT NULL AND {_OURS};
+UPDATE told SET number = received_ns >> 10;
+"""
+#: To be repeated until it changes nothing. A second value makes place among more and more numbers.
+PLACE = """
+UPDATE told SET number = number + 1 + floor(random() * %s)::bigint
+WHERE EXISTS (SELECT 1 FROM panicast.records AS one WHERE one.number = told.number
+    AND one.identity <> told.identity)
+OR EXISTS (SELECT 1 FROM told AS other WHERE other.number = told.number AND other.identity < told.identity)
+"""
+#: Of the sighting that was merged; its first time and its number stay.
+_DERIVE = """
+UPDATE panicast.records AS one
+SET words = best.words, kernel = one.release, number = coalesce(one.number, best.number),
+    received_ns = least(one.received_ns, best.received_ns), changed = base.value + best.place
+FROM (
+    SELECT *, row_number() OVER (ORDER BY number) AS place FROM (
+        SELECT DISTINCT ON (identity) * FROM told
+        ORDER BY identity, sealed DESC, complete DESC, known DESC, understood DESC
+    ) AS each
+) AS best, (
+    SELECT greatest(value, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) AS value
+    FROM panicast.counters WHERE name = 'changed'
+) AS base
+WHERE one.identity = best.identity AND (one.words IS NULL OR one.stored = now())
+"""
+_CHANGED = f"""
+UPDATE panicast.counters
+SET value = greatest(value, (SELECT max(changed) FROM panicast.records WHERE {_OURS}))
+WHERE name = 'changed'
+"""
+#: How often each thing is more there than before.
+_MORE = f"""
+CREATE TEMPORARY TABLE more ON COMMIT DROP AS
+SELECT {_COUNTED}, 1 AS n FROM panicast.records WHERE words IS NOT NULL AND {_OURS}
+UNION ALL SELECT {_COUNTED}, -1 FROM former
+"""
+_COUNT_TYPES = """
+INSERT INTO panicast.type_tallies AS one
+SELECT type, sum(n), coalesce(sum(n) FILTER (WHERE NOT complete), 0), max(received_ns) FROM more GROUP BY type
+ON CONFLICT (type) DO UPDATE SET records = one.records + excluded.records,
+    incomplete = one.incomplete + excluded.incomplete, last_ns = greatest(one.last_ns, excluded.last_ns)
+"""
+_COUNT_GROUPS = """
+WITH counted AS (
+    INSERT INTO panicast.group_hosts AS one
+    SELECT signature, host, sum(n) FROM more WHERE signature <> '' GROUP BY 1, 2 HAVING sum(n) <> 0
+    ON CONFLICT (signature, host) DO UPDATE SET records = one.records + excluded.records
+    RETURNING signature, CASE WHEN xmax = 0 THEN 1 WHEN records <= 0 THEN -1 ELSE 0 END AS hosts
+)
+INSERT INTO panicast.groups AS one
+SELECT signature, sum(n),
+    coalesce((SELECT sum(hosts) FROM counted WHERE counted.signature = more.signature), 0),
+    min(received_ns), max(received_ns)
+FROM more WHERE signature <> '' GROUP BY signature HAVING sum(n) <> 0
+ON CONFLICT (signature) DO UPDATE SET records = one.records + excluded.records,
+    hosts = one.hosts + excluded.hosts, first_ns = least(one.first_ns, excluded.first_ns),
+    last_ns = greatest(one.last_ns, excluded.last_ns)
+"""
+#: Other counts, by table: the key, in columns of a record.
+_KEYS = {
+    "group_names": {"signature": "signature", "kernel": "kernel", "title": "title"},
+    "group_days": {"signature": "signature", "day": f"received_ns / {DAY_NS}"},
+}
+_COUNTS = [
+    f"INSERT INTO panicast.{table} AS one ({', '.join(key)}, records) "
+    f"SELECT {', '.join(key.values())}, sum(n) FROM more WHERE signature <> '' "
+    f"GROUP BY {', '.join(key.values())} HAVING sum(n) <> 0 "
+    f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET records = one.records + excluded.records"
+    for table, key in _KEYS.items()
+]
+#: A record that was named anew has left its group.
+_EMPTIED = [
+    f"DELETE FROM panicast.{table} AS one USING former "
+    "WHERE one.signature = former.signature AND one.records <= 0"
+    for table in ("groups", "group_hosts", *_KEYS)
+]
+#: As db/boots.py does, of what the store is told: no hello and no bye.
+_BOOTS = f"""
+INSERT INTO panicast.boots AS one (boot_id, host, sealed, state, event, first_ns, last_ns, panicked_ns,
+    kernel, module, interfaces, source_ip)
+SELECT decode(replace(boot_id::text, '-', ''), 'hex'), host, bool_or(sealed), 'unknown', max(event),
+    min(received_ns), max(received_ns), min(received_ns) FILTER (WHERE type = 'panic'), max(release),
+    left(coalesce(max(meta->>'module'), ''), 64),
+    coalesce(jsonb_object_agg(left(meta->>'iface', 64), left(coalesce(meta->>'mac', ''), 64))
+        FILTER (WHERE meta->>'iface' <> ''), '{{}}')::text,
+    max(source->>'ip')
+FROM panicast.records
+WHERE {_OURS} AND boot_id IS NOT NULL AND NOT doubted AND (sealed OR type = 'panic')
+GROUP BY boot_id, host
+ON CONFLICT (boot_id, host) DO UPDATE SET sealed = one.sealed OR excluded.sealed,
+    event = greatest(one.event, excluded.event), first_ns = least(one.first_ns, excluded.first_ns),
+    last_ns = greatest(one.last_ns, excluded.last_ns),
+    panicked_ns = least(one.panicked_ns, excluded.panicked_ns)
+"""
+_OUR_HOSTS = f"(SELECT host FROM panicast.records WHERE {_OURS})"
+_CURRENT = f"""
+UPDATE panicast.boots AS one SET current = NOT EXISTS (
+    SELECT 1 FROM panicast.boots AS newer WHERE newer.host = one.host AND newer.first_ns > one.last_ns)
+WHERE host IN {_OUR_HOSTS}
+"""
+#: The labels that a receiver told last are a host's.
+_LABELS = f"""
+DELETE FROM panicast.labels WHERE host IN {_OUR_HOSTS};
+INSERT INTO panicast.labels
+SELECT DISTINCT ON (host, key) host, key, value
+FROM told JOIN panicast.records USING (identity), jsonb_each_text(told.labels)
+ORDER BY host, key, told.received_ns DESC
+"""
+#: After records are merged, in this order.
+TAKE_IN = (
+    _DERIVE,
+    _CHANGED,
+    _MORE,
+    _COUNT_TYPES,
+    _COUNT_GROUPS,
+    *_COUNTS,
+    *_EMPTIED,
+    _BOOTS,
+    _CURRENT,
+    _LABELS,
+)

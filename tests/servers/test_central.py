@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the page asks of the central store: the same questions on SQLite and on PostgreSQL, which the sink has
+filled from it, have the same answers."""
+
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from panicast_receiver.central.engine import Central
+from panicast_receiver.db.boots import Ages
+from panicast_receiver.db.reader import Query, Reader
+from panicast_receiver.db.store import Store
+from panicast_receiver.errors import NotFoundError
+from panicast_receiver.sinks.postgresql import PostgreSQL
+from panicast_receiver.sinks.telling import notice_of
+
+from ..unit.receiver.conftest import explain
+from ..unit.receiver.db.test_fleet import SECOND, START, record
+from ..unit.receiver.meaning.test_crash import ARM, OOPS, SYSRQ
+from ..unit.receiver.web.website import website
+from .conftest import wait_until
+
+
+def fill(folder) -> None:
+    """A folder with crashes of three kinds, one with a gap, and a drill."""
+    now = int(time.time()) - START // SECOND
+    whole = record("panic", "db-03.example.net", 3, 2, now - 50, OOPS, release="6.1.118-amd64")
+    run = whole.runs[0]
+    gapped = [run._replace(data=run.data[:40]), run._replace(offset=80, data=run.data[80:])]
+    with closing(Store(folder)) as store:
+        store.write(
+            [
+                record("panic", "db-03.example.net", 3, 1, now - 90000, SYSRQ, release="6.1.118-amd64"),
+                whole.__class__(**{**vars(whole), "runs": tuple(gapped)}),
+                record("panic", "db-04.example.net", 4, 1, now - 70000, SYSRQ, release="6.12.9-amd64"),
+                record("oops", "arm-05", 5, 1, now - 40, ARM.rsplit("<0>", 1)[0], release="5.10.0"),
+                record(
+                    "test",
+                    "web-01",
+                    1,
+                    2,
+                    now - 30,
+                    "<6>[ 0.0] drill of 'Zoë'\n",
+                    reason="drill",
+                    tag="row-7",
+                ),
+            ]
+        )
+    explain(folder)
+
+
+def tell(folder, dsn) -> None:
+    """What the service's thread of the sink does."""
+    with closing(Reader(folder)) as reader:
+        PostgreSQL(dsn).deliver([notice_of(reader, entry) for entry in reader.select(Query())])
+
+
+@pytest.fixture
+def both(postgres, tmp_path):
+    """Readers of the two."""
+    fill(tmp_path)
+    tell(tmp_path, postgres.dsn)
+    with closing(Reader(tmp_path)) as own, closing(Reader(Central(postgres.dsn))) as central:
+        yield own, central
+
+
+SEARCHES = (
+    *("example", "exam", "xample", "sysrq", "host:db-*", "host:db", "host:03", "kernel:6.1", "kernel:6.12"),
+    *("kind:oops", "kind:oops -arm", "-host:db", '"drill of"', '"of drill"', "text:drill", "sym:drill"),
+    *("about:row-7", "Zoë", "zoË", "nosuchfield:drill", "since:1h", "example since:1h", "' OR 1=1 --"),
+    *('a" OR "b', "sym:sysrq_handle_crash", "drill -zoë", "1", "o'brien a\\b"),
+)
+
+
+def test_both_say_the_same(both) -> None:
+    own, central = both
+    now_ns = time.time_ns()
+    ages = Ages(900, 30)
+    queries = [
+        Query(),
+        Query(limit=2),
+        Query(type="panic"),
+        Query(host="db-03.example.net"),
+        Query(folded=True, everything=True),
+        Query(since_ns=now_ns - 3600 * SECOND),
+        *(Query(search=text) for text in SEARCHES),
+        Query(search="example", host="db-04.example.net", limit=5),
+    ]
+    for query in queries:
+        # The store has microseconds of the sender's clock.
+        assert [one.summary for one in central.select(query)] == [
+            {**one.summary, "time": one.summary["time"][:26] + "000Z"} for one in own.select(query)
+        ], query
+        assert central.groups(query) == own.groups(query), query
+    for entry in own.select(Query()):
+        found = central.find(entry.summary["id"][:8])
+        assert found.identity == entry.identity
+        assert central.load(found).marked_text == own.load(entry).marked_text
+        assert central.load(found).received_text == own.load(entry).received_text
+        if signature := entry.summary["signature"]:
+            assert central.group(signature) == own.group(signature)
+            for width in (3600 * SECOND, 86400 * SECOND):
+                asked = (Query(folded=True), [signature], now_ns - 2 * 86400 * SECOND, width)
+                assert central.timelines(*asked) == own.timelines(*asked)
+    first = own.select(Query(limit=1))[0]
+    (before,) = central.select(Query(before=central.find(first.summary["id"]).number, limit=1))
+    assert before.summary["id"] == own.select(Query(before=first.number, limit=1))[0].summary["id"]
+    assert sorted(central.totals(), key=str) == sorted(own.totals(), key=str)
+    assert central.group_count() == own.group_count()
+    assert central.burning(ages, now_ns) == own.burning(ages, now_ns)
+    assert central.hosts(ages, now_ns) == own.hosts(ages, now_ns)
+    assert central.host_states(ages, now_ns, ["db"]) == own.host_states(ages, now_ns, ["db"])
+    assert central.boots_of("db-03.example.net", ages, now_ns) == own.boots_of(
+        "db-03.example.net", ages, now_ns
+    )
+    assert central.kernels(0, now_ns) == own.kernels(0, now_ns)
+    assert central.states_of(["db-03.example.net"], ages, now_ns) == {"db-03.example.net": "panicked"}
+    assert central.windows(now_ns, over=True) == [] and central.maintained(ages, now_ns) == {}
+    assert central.labelled(ages, now_ns) == {} and central.backlogs() == {} and central.size() > 8192
+    with pytest.raises(NotFoundError):
+        central.find("0")
+
+
+def counted(postgres):
+    """What the store has counted, and what a count of all finds."""
+    kept = [
+        "SELECT type, records, incomplete FROM panicast.type_tallies ORDER BY 1",
+        "SELECT signature, records, hosts, first_ns, last_ns FROM panicast.groups ORDER BY 1",
+        "SELECT signature, host, records FROM panicast.group_hosts ORDER BY 1, 2",
+        "SELECT signature, kernel, title, records FROM panicast.group_names ORDER BY 1, 2, 3",
+        "SELECT signature, day, records FROM panicast.group_days ORDER BY 1, 2",
+    ]
+    crashes = "FROM panicast.records WHERE signature <> ''"
+    fresh = [
+        "SELECT type, count(*), sum((NOT complete)::int) FROM panicast.records GROUP BY 1 ORDER BY 1",
+        f"SELECT signature, count(*), count(DISTINCT host), min(received_ns), max(received_ns) {crashes} "
+        "GROUP BY 1 ORDER BY 1",
+        f"SELECT signature, host, count(*) {crashes} GROUP BY 1, 2 ORDER BY 1, 2",
+        f"SELECT signature, kernel, title, count(*) {crashes} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+        f"SELECT signature, received_ns / 86400000000000, count(*) {crashes} GROUP BY 1, 2 ORDER BY 1, 2",
+    ]
+    return [[postgres.ask(sql) for sql in queries] for queries in (kept, fresh)]
+
+
+def test_receivers_that_write_at_once_lose_no_count_and_no_record(postgres, tmp_path) -> None:
+    """Four heard the same panics, each another part of them, in the same microseconds."""
+    whole = [record("panic", f"db-{number:02}", number + 1, 1, 0, OOPS) for number in range(40)]
+    folders = [tmp_path / str(number) for number in range(4)]
+    for place, folder in enumerate(folders):
+        heard = [
+            one
+            if number % 4 == place
+            else replace(one, runs=(one.runs[0]._replace(data=OOPS.encode()[:900]),))
+            for number, one in enumerate(whole)
+        ]
+        with closing(Store(folder)) as store:
+            store.write(heard)
+        explain(folder)
+    with ThreadPoolExecutor(4) as threads:
+        for done in [threads.submit(tell, folder, postgres.dsn) for folder in folders * 2]:
+            done.result()
+    rows = postgres.ask("SELECT count(*), count(DISTINCT number), bool_and(complete) FROM panicast.records")
+    assert rows == [(40, 40, True)]
+    kept, fresh = counted(postgres)
+    assert kept == fresh and kept[1][0][1:3] == (40, 40)
+    (newest,) = postgres.ask("SELECT max(changed) FROM panicast.records")
+    assert newest == postgres.ask("SELECT value FROM panicast.counters")[0]
+
+
+def test_what_an_older_receiver_wrote_is_taken_in(postgres, both, tmp_path) -> None:
+    own, central = both
+    before = counted(postgres)
+    postgres.ask(
+        "UPDATE panicast.records SET words = NULL, number = NULL, received_ns = NULL, changed = NULL"
+    )
+    for table in ("type_tallies", "groups", "group_hosts", "group_names", "group_days", "boots"):
+        postgres.ask(f"DELETE FROM panicast.{table}")
+    tell(tmp_path, postgres.dsn)
+    kept, fresh = counted(postgres)
+    assert kept == fresh
+    assert [one[:3] for one in kept[1]] == [one[:3] for one in before[0][1]]
+    ids = [one.summary["id"] for one in own.select(Query(search="sysrq"))]
+    assert ids == [one.summary["id"] for one in central.select(Query(search="sysrq"))] != []
+
+
+def test_the_page_shows_the_store_and_comes_back_with_the_server(postgres, tmp_path) -> None:
+    fill(tmp_path / "a")
+    with website(tmp_path / "b", "--postgresql", postgres.dsn) as page:
+        early = page.ask("/")
+        assert early.status == 503 and "the central store has no tables yet" in early.text
+        tell(tmp_path / "a", postgres.dsn)
+        with closing(Reader(tmp_path / "a")) as reader:
+            entries = reader.select(Query())
+            wanted = [entry.summary["id"] for entry in entries][::-1]
+            group = entries[0].summary["signature"]
+        found = json.loads(page.ask("/api/v1/records").body)["records"]
+        assert [one["id"] for one in found] == wanted
+        for path, said in {
+            "/": "db-04.example.net",
+            f"/?search={'host:db-*'}": "db-03.example.net",
+            f"/records/{wanted[-1]}": "sysrq",
+            "/groups": group,
+            f"/groups/{group}": group,
+            "/hosts": "The central store is told of records, not of hello and bye",
+            "/hosts?state=panicked&search=db-03": "db-03.example.net",
+            "/host?host=db-03.example.net": wanted[-1],
+            "/kernels": "of which the central store is not told",
+            "/maintenance": "Windows of receivers are not known to the central store",
+            f"/api/v1/records/{wanted[0]}": "drill",
+            f"/api/v1/records/{wanted[0]}/text": "drill of",
+            f"/api/v1/groups/{group}": "by_host",
+            "/api/v1/hosts": "panicked",
+            "/api/v1/kernels": "kernels",
+            "/metrics": 'panicast_stored_records{type="panic"} 3.0',
+            "/healthz": "ok",
+        }.items():
+            answer = page.ask(path)
+            assert answer.status == 200 and said in answer.text, path
+        assert "panicast_receiver_up" not in page.ask("/metrics").text
+        postgres.kill()
+        away = page.ask("/")
+        assert away.status == 503 and "the central store does not answer" in away.text
+        assert page.ask("/healthz").status == 503 and "panicast_database_up 0.0" in page.ask("/metrics").text
+        postgres.start()
+        wait_until(lambda: page.ask("/").status == 200, "the page is back")
+        assert page.ask("/healthz").status == 200
+        # Connections are kept, and no more of them than threads that ask.
+        (count,) = postgres.ask("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '% web'")
+        assert 1 <= count[0] <= 4
