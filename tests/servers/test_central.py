@@ -233,3 +233,54 @@ def test_the_page_shows_the_store_and_comes_back_with_the_server(postgres, tmp_p
         # Connections are kept, and no more of them than threads that ask.
         (count,) = postgres.ask("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '% web'")
         assert 1 <= count[0] <= 4
+
+
+TOKEN = "a-token-of-more-than-twenty-characters"
+
+
+def test_groups_and_windows_are_changed_in_the_store_and_regressions_are_found(postgres, tmp_path) -> None:
+    fill(tmp_path / "a")
+    tell(tmp_path / "a", postgres.dsn)
+    with closing(Reader(tmp_path / "a")) as reader:
+        (group,) = {one.summary["signature"] for one in reader.select(Query(host="db-04.example.net"))}
+    token = tmp_path / "token"
+    token.write_text(TOKEN)
+    token.chmod(0o600)
+    with website(tmp_path / "b", "--postgresql", postgres.dsn, "--web-token-file", str(token)) as page:
+
+        def ask(path: str, told: dict[str, str] | None = None):
+            sent = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+            answer = page.ask(path, "POST" if told else "GET", told and json.dumps(told), **sent)
+            return answer.status, json.loads(answer.body)
+
+        where = f"/api/v1/groups/{group}"
+        status, said = ask(where, {"action": "acknowledge", "note": "the vendor has it", "by": "ann"})
+        assert (status, said["status"]["state"], said["status"]["by"]) == (200, "acknowledged", "ann")
+        status, said = ask(where, {"action": "resolve", "detail": "6.12.118", "by": "bob"})
+        assert (status, said["status"]["state"], said["status"]["kernels"]) == (200, "resolved", ["6.12.118"])
+        assert ask(where, {"action": "explode", "by": "bob"})[0] == 400
+        assert ask("/api/v1/groups/0123456789ab", {"action": "note", "note": "x", "by": "bob"})[0] == 404
+        assert ask("/api/v1/groups?state=resolved")[1]["groups"][0]["signature"] == group
+
+        window = {"hosts": "db-0* rack=r12", "until": "4h", "note": "switches", "by": "ann"}
+        status, said = ask("/api/v1/maintenance", window)
+        assert (status, said["number"], said["state"]) == (200, 1, "now")
+        found = {one["host"]: one["maintenance"] for one in ask("/api/v1/hosts")[1]["hosts"]}
+        assert found == {"db-03.example.net": 1, "db-04.example.net": 1}
+        assert ask("/api/v1/maintenance/1", {"by": "bob", "note": "done"})[1]["state"] == "over"
+        assert [one["number"] for one in ask("/api/v1/maintenance?over=true")[1]["windows"]] == [1]
+
+        # It comes back on a kernel without the fix, then with it.
+        now = int(time.time()) - START // SECOND
+        for number, release in ((1, "6.12.9-amd64"), (2, "6.12.120-amd64")):
+            folder = tmp_path / f"later-{number}"
+            with closing(Store(folder)) as store:
+                store.write([record("panic", "db-09", 20 + number, 1, now + 5, SYSRQ, release=release)])
+            explain(folder)
+            tell(folder, postgres.dsn)
+            assert ask(where)[1]["status"]["state"] == ("resolved", "regressed")[number - 1]
+        changes = [(one["action"], one["by"], one["note"]) for one in ask(where)[1]["changes"]]
+        assert changes[1:] == [("resolve", "bob", ""), ("acknowledge", "ann", "the vendor has it")]
+        assert changes[0][0] == "regressed"
+        newest = ask("/api/v1/records?limit=1")[1]["records"][0]
+        assert newest["regression"] and newest["group_state"] == "regressed"

@@ -32,7 +32,7 @@ from .threads import name_thread
 Order = Union[groups.Order, maintenance.Order]
 FILE_NAME = "orders.sock"
 #: What can be ordered, by the name that it has on the way.
-_KINDS: Mapping[str, tuple[Callable[..., Order], Callable[[sqlite3.Connection, Any], int | None]]] = {
+_KINDS: Mapping[str, tuple[type[Order], Callable[[sqlite3.Connection, Any], int | None]]] = {
     "group": (groups.Order, groups.change),
     "maintenance": (maintenance.Order, maintenance.change),
 }
@@ -43,6 +43,13 @@ _LONGEST, _PATIENCE_S = 64 << 10, 10.0
 _PEER = struct.Struct("=iII")
 #: What may be wrong with an order, by the name that it has on the way.
 _WRONG = {one.__name__: one for one in (UsageError, NotFoundError, ReceiverError)}
+
+
+def carry_out(db: Any, order: Order) -> int | None:
+    """Do this within the caller's transaction; return the number of the window that it is about, if it
+    is. Raises UsageError and NotFoundError."""
+    change = next(change for made, change in _KINDS.values() if isinstance(order, made))
+    return change(db, order)
 
 
 def give(state_dir: Path, order: Order) -> int | None:
@@ -128,8 +135,8 @@ class _Office(threading.Thread):
             return
         try:
             kind, *parts = json.loads(asked)
-            made, change = _KINDS[kind]
-            done = self._do(made(*map(str, parts)), change)
+            made, _ = _KINDS[kind]
+            done = self._do(made(*map(str, parts)))
         except ReceiverError as error:
             peer.send(_answer(error))
         except sqlite3.Error as error:
@@ -139,9 +146,9 @@ class _Office(threading.Thread):
         else:
             peer.send(json.dumps({"wrong": "", "done": done}).encode())
 
-    def _do(self, order: Order, change: Callable[[sqlite3.Connection, Any], int | None]) -> int | None:
+    def _do(self, order: Order) -> int | None:
         with closing(schema.open_writer(self._path)) as db, transaction(db):
-            done = change(db, order)
+            done = carry_out(db, order)
         logger.info("%s", escape(order.line))
         return done
 

@@ -9,28 +9,29 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg2
 import psycopg2.extensions
-import psycopg2.extras
 
+from .. import orders
 from ..db.engine import FOUND, Entry
 from ..db.packing import placed
 from ..db.schema import TOO_LONG
 from ..errors import ReceiverError
+from ..log import logger
 from ..records.fields import FIELDS
 from ..records.record import Record
 from ..records.record import Source as Sender
 from ..sinks import central
 from ..sinks.postgresql import first_line, parse_dsn, version
-from ..text import iso_time
+from ..text import escape, iso_time
 from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED
+from . import taking
+from .connection import Connection
 from .words import FINDER
 
 #: A page waits no longer than a visitor does.
@@ -44,9 +45,6 @@ _DEFAULTS = {
 _LONGEST_MS = 10_000
 _CANCELED, _NO_RIGHT = "57014", "42501"
 _COLUMNS = (*(field.name for field in FIELDS if field.column), "received_ns", "changed", "number", "turn")
-_PLACEHOLDER = re.compile(r"\?(\d*)")
-#: SQLite is told which index to use; PostgreSQL has counted what is in each.
-_HINT = re.compile(r" INDEXED BY \w+")
 _NUMERIC, _BYTEA = 1700, 17
 
 
@@ -66,34 +64,6 @@ _TYPES = (
 )
 
 
-@lru_cache(maxsize=512)
-def translated(sql: str) -> str:
-    """Return a statement with its values as psycopg2 has them: ? and ?1 have the numbers that SQLite
-    gives them."""
-    last = 0
-
-    def place(match: re.Match[str]) -> str:
-        nonlocal last
-        number = int(match[1]) if match[1] else last + 1
-        last = max(last, number)
-        return f"%(v{number})s"
-
-    return _PLACEHOLDER.sub(place, _HINT.sub("", sql).replace("%", "%%"))
-
-
-class _Connection:
-    """Answers SQL as SQLite's connection does."""
-
-    def __init__(self, connection: psycopg2.extensions.connection) -> None:
-        self._connection = connection
-
-    def execute(self, sql: str, values: Sequence[Any] = ()) -> Any:
-        """Return the rows."""
-        cursor = self._connection.cursor()
-        cursor.execute(translated(sql), {f"v{number}": value for number, value in enumerate(values, 1)})
-        return cursor
-
-
 class PostgreSQL:
     """See Engine. Made by ``Central``."""
 
@@ -106,7 +76,7 @@ class PostgreSQL:
         self._store = store
         self._connection = connection
         self._deadline = float("inf")
-        self.db = _Connection(connection)
+        self.db = Connection(connection)
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:
@@ -201,8 +171,8 @@ def explain(error: psycopg2.Error) -> ReceiverError:
         return ReceiverError(TOO_LONG)
     if error.pgcode == _NO_RIGHT:
         return ReceiverError(
-            f"the central store does not let the page read: {said}; GRANT USAGE ON SCHEMA panicast and "
-            "SELECT ON ALL TABLES IN SCHEMA panicast to its user"
+            f"the central store does not let the page do that: {said}; docs/receiver.md lists what its user "
+            "needs"
         )
     if isinstance(error, psycopg2.ProgrammingError):
         return ReceiverError(f"the central store does not have what this page needs: {said}")
@@ -213,7 +183,7 @@ class Central:
     """A central store. To call it opens it, for one question after the other. Raises ReceiverError."""
 
     def __init__(self, dsn: str) -> None:
-        self._parameters = {**_DEFAULTS, **parse_dsn(dsn)}
+        self._parameters: dict[str, Any] = {**_DEFAULTS, **parse_dsn(dsn)}
         self._idle: list[psycopg2.extensions.connection] = []
         self._lock = threading.Lock()
 
@@ -223,6 +193,18 @@ class Central:
         except psycopg2.Error as error:
             raise explain(error) from error
         return PostgreSQL(self, connection)
+
+    def change(self, order: orders.Order) -> int | None:
+        """Do what somebody asks for, as orders.carry_out() does; nobody else writes meanwhile."""
+        try:
+            with contextlib.closing(self._connect(readonly=False)) as connection, connection:
+                with connection.cursor() as cursor:
+                    cursor.execute(taking.LOCK)
+                done = orders.carry_out(Connection(connection), order)
+        except psycopg2.Error as error:
+            raise explain(error) from error
+        logger.info("%s", escape(order.line))
+        return done
 
     def give_back(self, connection: psycopg2.extensions.connection) -> None:
         """Keep a connection that still works for the next question."""
@@ -243,11 +225,10 @@ class Central:
                 return connection
             connection.close()
 
-    def _connect(self) -> psycopg2.extensions.connection:
-        parameters: dict[str, Any] = {**self._parameters, "cursor_factory": psycopg2.extras.DictCursor}
-        connection: psycopg2.extensions.connection = psycopg2.connect(**parameters)
+    def _connect(self, readonly: bool = True) -> psycopg2.extensions.connection:
+        connection: psycopg2.extensions.connection = psycopg2.connect(**self._parameters)
         try:
-            connection.set_session(readonly=True, autocommit=True)
+            connection.set_session(readonly=readonly, autocommit=True)
             for one in _TYPES:
                 psycopg2.extensions.register_type(one, connection)
             with connection.cursor() as cursor:
@@ -256,6 +237,8 @@ class Central:
                     "SET search_path = panicast"
                 )
                 _check_version(cursor)
+            # A question is a transaction of its own; a change is one of several statements.
+            connection.autocommit = readonly
         except BaseException:
             connection.close()
             raise

@@ -89,7 +89,7 @@ CREATE TABLE panicast.labels (
 );
 CREATE INDEX labels_by_value ON panicast.labels (name, value);
 CREATE TABLE panicast.windows (
-    number bigserial PRIMARY KEY, hosts text NOT NULL, from_ns bigint NOT NULL, until_ns bigint NOT NULL,
+    number bigint PRIMARY KEY, hosts text NOT NULL, from_ns bigint NOT NULL, until_ns bigint NOT NULL,
     at_ns bigint NOT NULL, by text NOT NULL, via text NOT NULL, note text NOT NULL, ended_ns bigint,
     ended_by text NOT NULL DEFAULT '', ended_via text NOT NULL DEFAULT '', ended_note text NOT NULL DEFAULT ''
 );

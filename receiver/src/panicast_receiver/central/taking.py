@@ -14,6 +14,7 @@ LOCK = "SELECT pg_advisory_xact_lock(8097875004007116660)"
 #: What a batch tells of each record beside its columns; two may have one identity.
 TOLD = ("identity", "sealed", "complete", "known", "understood", "received_ns", "labels", "words")
 BEGIN = """
+SET LOCAL search_path = panicast;
 CREATE TEMPORARY TABLE told (identity bytea, sealed boolean, complete boolean, known integer,
     understood boolean, received_ns bigint, labels jsonb, words tsvector, number bigint) ON COMMIT DROP
 """
@@ -137,6 +138,13 @@ INSERT INTO panicast.labels
 SELECT DISTINCT ON (host, key) host, key, value
 FROM told JOIN panicast.records USING (identity), jsonb_each_text(told.labels)
 ORDER BY host, key, told.received_ns DESC
+"""
+#: Of groups that are resolved: what has come back (db/groups.py).
+RESOLVED = f"""
+SELECT identity, signature, doubted, received_ns, host, kernel, title FROM records
+WHERE stored = now() AND {_OURS}
+AND signature IN (SELECT signature FROM group_states WHERE state = 'resolved')
+ORDER BY number
 """
 #: After records are merged, in this order.
 TAKE_IN = (

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Callable, NamedTuple, Protocol, Union
+from typing import Any, NamedTuple, Protocol, Union
 
 from ..records.record import Record
 from . import crashes, groups, labels, maintenance, turns
@@ -79,5 +79,15 @@ class Engine(Protocol):
         """Close it."""
 
 
-#: Where a database is: a state folder, or what opens it.
-Place = Union[Path, Callable[[], Engine]]
+class Server(Protocol):
+    """A database elsewhere. It raises ReceiverError."""
+
+    def __call__(self) -> Engine:
+        """Open it for some questions."""
+
+    def change(self, order: Any) -> int | None:
+        """Do what somebody asks for, see orders.py."""
+
+
+#: Where a database is.
+Place = Union[Path, Server]

@@ -182,7 +182,7 @@ def is_known(db: sqlite3.Connection, signature: str) -> bool:
     return db.execute(sql, (signature,)).fetchone() is not None
 
 
-def seen(db: sqlite3.Connection, row: Row) -> str:
+def seen(db: Any, row: Row) -> str:
     """Open a group again if this record, which belongs to it from now on, should not exist; within the
     caller's transaction. Return a sentence for the log; "" if nothing has changed."""
     signature = row["signature"]
@@ -270,7 +270,9 @@ def leave_empty(db: sqlite3.Connection, signature: str) -> None:
 
 def _set(db: sqlite3.Connection, signature: str, state: str, by: str, now_ns: int, meant: Fixed) -> None:
     db.execute(
-        "INSERT OR REPLACE INTO group_states VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO group_states VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (signature) DO UPDATE SET "
+        "state = excluded.state, by = excluded.by, since_ns = excluded.since_ns, "
+        "moment_ns = excluded.moment_ns, kernels = excluded.kernels",
         (signature, state, by, now_ns, *meant),
     )
 

@@ -115,13 +115,15 @@ def _start(db: sqlite3.Connection, order: Order, now_ns: int) -> int:
     if pending >= _MOST:
         raise UsageError(f"there are {_MOST} windows already; end one of them, or name more hosts in one")
     words = order.hosts.split()
-    done = db.execute(
-        "INSERT INTO windows (hosts, from_ns, until_ns, at_ns, by, via, note) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (json.dumps(words), *_span(order, now_ns), now_ns, order.by, order.via, order.note),
+    # Nobody else writes meanwhile.
+    number = int(db.execute("SELECT coalesce(max(number), 0) + 1 FROM windows").fetchone()[0])
+    columns = "number, hosts, from_ns, until_ns, at_ns, by, via, note"
+    db.execute(
+        f"INSERT INTO windows ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (number, json.dumps(words), *_span(order, now_ns), now_ns, order.by, order.via, order.note),
     )
-    number = int(done.lastrowid or 0)
     rows = [(number, name, pattern) for name, pattern in _terms(order.hosts)]
-    db.executemany("INSERT OR IGNORE INTO window_terms VALUES (?, ?, ?)", rows)
+    db.executemany("INSERT INTO window_terms VALUES (?, ?, ?) ON CONFLICT DO NOTHING", rows)
     return number
 
 

@@ -105,7 +105,8 @@ def line(document: Mapping[str, Any]) -> str:
 def told(document: Mapping[str, Any]) -> str:
     """Return what taking.py is told of a document, as a line for COPY."""
     name = shorten(document["host"], _BOUNDS["host"])
-    said = (document["id"], document["reason"], *document["meta"].values())
+    meta = [text for text in document["meta"].values() if isinstance(text, str)]
+    said = (document["id"], document["reason"], *meta)
     text = document["text"].encode("utf-8", "backslashreplace")
     crash = document["crash"] or {}
     row = {

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..records.fields import FIELDS, TEXT_FIELDS
 from ..records.forms import types
+from ..text import nanoseconds
 
 #: What the central store keeps: other fields may be missing.
 _KEPT = [field for field in (*FIELDS, *TEXT_FIELDS) if field.column]
@@ -23,6 +24,7 @@ def checked(value: Any) -> dict[str, Any]:
         if field.name not in value or not isinstance(value[field.name], types(field.schema)):
             raise ValueError(f"{field.name} is missing or wrong")
     bytes.fromhex(value["identity"])
+    nanoseconds(value["received"])
     base64.b64decode(value["raw"] or "", validate=True)
     if not all(isinstance(gap, dict) and isinstance(gap.get("bytes"), int) for gap in value["gaps"]):
         raise ValueError("gaps is wrong")

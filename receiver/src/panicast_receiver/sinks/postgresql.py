@@ -16,7 +16,11 @@ import psycopg2.extensions
 import psycopg2.extras
 
 from ..central import taking
+from ..central.connection import Connection
+from ..db import groups
 from ..errors import UsageError
+from ..log import logger
+from ..text import escape
 from . import Notice, Refused, central
 
 #: Unless the connection string says otherwise: a server that does not answer is a failure, not a standstill.
@@ -100,6 +104,10 @@ def _take_in(cursor: psycopg2.extensions.cursor) -> None:
         cursor.execute(taking.PLACE, (spread,))
     for step in taking.TAKE_IN:
         cursor.execute(step)
+    db = Connection(cursor.connection)
+    for row in db.execute(taking.RESOLVED).fetchall():
+        if said := groups.seen(db, row):
+            logger.warning("the central store: %s", escape(said))
 
 
 def _take_older_in(connection: psycopg2.extensions.connection) -> bool:

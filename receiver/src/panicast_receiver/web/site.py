@@ -108,13 +108,10 @@ class Site(NamedTuple):
             told = {**told, "by": grant.name}
         where = f"{way} ({address}{f', token {grant.name}' if grant.name and not grant.person else ''})"
         order = ordered(request, told, where)
-        state_dir = self.state_dir
-        if state_dir is None:
-            raise web.HTTPForbidden(
-                text="the page of the central store cannot change anything yet; change it where the records "
-                "were received"
-            )
-        return await self.database.make(lambda _: orders.give(state_dir, order))
+        place = self.place
+        if isinstance(place, Path):
+            return await self.database.make(lambda _: orders.give(place, order))
+        return await self.database.make(lambda _: place.change(order))
 
     def path_of(self, request: web.Request) -> str:
         """Return the path below the base."""

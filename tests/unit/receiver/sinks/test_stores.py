@@ -10,6 +10,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from panicast_receiver.central import taking
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError, UsageError
@@ -72,6 +73,8 @@ DOCUMENT = {
     "source": {},
     "meta": {},
     "crash": None,
+    "meaning": "found",
+    "meaning_failure": None,
     "text": "x",
     "raw": None,
 }
@@ -117,6 +120,7 @@ def test_a_document_is_checked_and_then_fits_a_row(value):
     except ValueError:
         return
     central.line(found)
+    assert central.told(found).count("\t") == len(taking.TOLD) - 1
     message_id(found)
 
 

@@ -156,9 +156,12 @@ def merged(*sightings):
     with contextlib.closing(sqlite3.connect(":memory:")) as db:
         db.execute(f"CREATE TABLE staging ({names})")
         db.execute(f"CREATE TABLE records ({names}, stored, PRIMARY KEY (identity))")
-        for sealed, complete, known, text in sightings:
+        for sealed, complete, known, text, *waits in sightings:
+            meaning = waits[0] if waits else "found"
             row = dict.fromkeys(central.COLUMNS, "")
-            row.update(identity="i", sealed=sealed, complete=complete, known=known, text=text)
+            row.update(
+                identity="i", sealed=sealed, complete=complete, known=known, text=text, meaning=meaning
+            )
             db.execute("DELETE FROM staging")
             marks = ", ".join("?" * len(row))
             db.execute(f"INSERT INTO staging ({', '.join(row)}) VALUES ({marks})", list(row.values()))
@@ -170,8 +173,20 @@ SEALED_CUT, FORGED_WHOLE = (1, 0, 10, "sealed"), (0, 1, 99, "forged")
 WHOLE, CUT, LESS = (0, 1, 50, "whole"), (0, 0, 60, "cut"), (0, 0, 20, "less")
 
 
+#: Told before anybody had looked what it means.
+EARLY = (0, 1, 50, "early", "pending")
+
+
 @pytest.mark.parametrize(
-    ("better", "worse"), [(SEALED_CUT, FORGED_WHOLE), (WHOLE, CUT), (CUT, LESS), (SEALED_CUT, WHOLE)]
+    ("better", "worse"),
+    [
+        (SEALED_CUT, FORGED_WHOLE),
+        (WHOLE, CUT),
+        (CUT, LESS),
+        (SEALED_CUT, WHOLE),
+        (WHOLE, EARLY),
+        (EARLY, CUT),
+    ],
 )
 def test_in_the_central_store_the_better_sighting_stays_whichever_came_first(better, worse):
     assert merged(better, worse) == merged(worse, better) == [better[3]]
