@@ -74,6 +74,17 @@ UNNOTICED, UNTRIED, REFUSED = (0, 5, 33), (None, 2, 34), 37
 MESSAGES = (r"^\s*raise ", r"^\s*(print|say|progress\.say|logger\.\w+)\(")
 #: The mutants of a file by the last digit of their numbers, a sample first: mutmut begins anew for each part.
 PARTS = ("7", "53", "190", "8642")
+#: A file of the copy: the quickest tests come first, so that a mistake is mostly noticed within a second.
+ORDERED = "tests/unit/conftest.py"
+QUICKEST = """
+import json
+from pathlib import Path
+
+def pytest_collection_modifyitems(items):
+    known = Path("mutmut-stats.json")
+    seconds = json.loads(known.read_text())["duration_by_test"] if known.exists() else {}
+    items.sort(key=lambda item: seconds.get(item.nodeid, 0.0))
+"""
 CHOSEN = ROOT / "tests/unit/kmod/mutants.toml"
 C_TESTS = {
     name: [f"tests/unit/kmod/test_{test}.py" for test in tests]
@@ -180,6 +191,7 @@ def copied(room: str) -> Iterator[Path]:
     text = text.replace('mypy_path = "packaging"', f'mypy_path = "{SOURCES}"')
     # JSON's lists of strings are TOML's.
     lines = [f"{key} = {json.dumps(value)}" for key, value in wanted.items()]
+    (folder / ORDERED).write_text(QUICKEST)
     flags = ("use_git_change_detection = false", "track_dependencies = false")
     settings.write_text("\n".join([text, "[tool.mutmut]", *lines, *flags, ""]))
     try:

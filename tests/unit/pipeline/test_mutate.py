@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from panicast_build import mutate
 from panicast_build.core.errors import UserError
 from panicast_build.core.paths import ROOT
+from panicast_build.core.run import run
 
 
 def test_what_was_not_tried_does_not_count() -> None:
@@ -102,3 +105,18 @@ def test_the_copy_is_as_mutmut_wants_it(tmp_path: Path, monkeypatch: pytest.Monk
         command = wanted["type_check_command"]
         assert (folder / command[command.index("--config-file") + 1]).is_file() and "mypy" in command
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_quickest_tests_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mutate, "CACHE", tmp_path / "cache")
+    with mutate.copied("receiver/src/panicast_receiver/wire") as folder:
+        told = (folder / mutate.ORDERED).read_text()
+    (tmp_path / "conftest.py").write_text(told)
+    (tmp_path / "test_it.py").write_text(
+        "def test_slow(): pass\ndef test_quick(): pass\ndef test_new(): pass\n"
+    )
+    seconds = {"test_it.py::test_slow": 2.0, "test_it.py::test_quick": 0.1}
+    (tmp_path / "mutmut-stats.json").write_text(json.dumps({"duration_by_test": seconds}))
+    listed = [sys.executable, "-m", "pytest", "--collect-only", "-q", "--rootdir=.", "."]
+    found = run(listed, cwd=tmp_path).output.splitlines()
+    assert found[:3] == [f"test_it.py::test_{name}" for name in ("new", "quick", "slow")]

@@ -74,7 +74,7 @@ class Intake:
     ) -> list[Record]:
         """Take the frames of one block of a packet ring, the first at offset ``at``."""
 
-        def slow(frame: bytes, index: int, now: Instant, may_begin: bool = False) -> list[Record] | None:
+        def slow(frame: bytes, index: int, now: Instant, may_begin: bool) -> list[Record] | None:
             refused = count(_RATE)
             records = self._frame(frame, interface(index), now, may_begin)
             return records if count(_RATE) == refused else None

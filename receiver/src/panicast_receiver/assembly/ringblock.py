@@ -17,7 +17,7 @@ from functools import lru_cache
 from itertools import repeat
 from mmap import mmap
 from operator import itemgetter
-from typing import Callable, Optional, Protocol
+from typing import Callable, Optional
 
 from ..records.record import Instant, Record
 from ..wire.v1 import (
@@ -69,18 +69,9 @@ _RUN = 256
 _SHORT = 8
 
 
-class Slow(Protocol):
-    """Takes a whole Ethernet frame and the index of its interface; returns the records that are
-    ready.
-
-    Returns None if the sender began too many records, unless ``may_begin``.
-    """
-
-    def __call__(
-        self, frame: bytes, index: int, now: Instant, may_begin: bool = False
-    ) -> list[Record] | None: ...
-
-
+#: Takes a whole Ethernet frame, the index of its interface, the time, and whether its record may begin
+#: whatever its sender's rate. Returns the records that are ready, None if the sender began too many.
+Slow = Callable[[bytes, int, Instant, bool], Optional[list[Record]]]
 #: One for unsealed records and one for sealed ones. They hold frames with the index of their
 #: interface.
 Gates = Sequence[Gate[tuple[bytes, int]]]
@@ -251,7 +242,7 @@ class Walk:
             if header[0][:5] == OURS and self._ours(step, length, *header):
                 return
         step, length, mac, index = _SLOW.unpack_from(ring, at)
-        records = self._slow(ring[at + mac : at + mac + length], index, self._now)
+        records = self._slow(ring[at + mac : at + mac + length], index, self._now, False)
         self.records += records or []
         self._at = at + step
 
