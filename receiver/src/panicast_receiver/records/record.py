@@ -177,7 +177,7 @@ class Record:
 
 def kept_by(event: int | None, meta: Mapping[str, str]) -> str:
     """Return the value of ``Record.kept``."""
-    return meta.get(KEPT, "") or UNKNOWN_KEEPER if event is not None and event >= KEPT_EVENT else ""
+    return meta.get(KEPT) or UNKNOWN_KEEPER if event is not None and event >= KEPT_EVENT else ""
 
 
 def headerless(

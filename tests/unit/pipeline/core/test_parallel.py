@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import threading
 from collections.abc import Sequence
@@ -74,8 +75,12 @@ def test_each_gets_the_options_and_has_a_log(tmp_path: Path) -> None:
         assert first.startswith("+ ") and said == [f"building for {target} with secret"]
 
 
-def test_as_many_run_at_once_as_are_asked_for() -> None:
-    parallel.run_all("build", ["good", "best"], ["--key", "meet"], jobs=2)
+@pytest.mark.parametrize("jobs", [2, 0])
+def test_as_many_run_at_once_as_are_asked_for_or_as_there_are_cpus(
+    jobs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    parallel.run_all("build", ["good", "best"], ["--key", "meet"], jobs=jobs)
 
 
 def test_they_run_one_after_the_other_if_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,11 @@ def test_a_record_that_came_whole_is_delivered() -> None:
     assert verdict.fault(CASE, outcome([NOISE, *FRAMES, *FRAMES])) == ""
 
 
+def test_of_a_machine_that_seals_an_unsealed_record_counts_for_nothing() -> None:
+    sealing = Case(name=CASE.name, says=CASE.says, sealed=True)
+    assert verdict.fault(sealing, outcome(FRAMES)) == "no record of a panic arrived"
+
+
 def test_a_raw_frame_is_judged_by_its_text() -> None:
     text = b"<0>[    1.0] Kernel panic - not syncing: sysrq triggered crash\n<4>[    1.0] Call Trace:\n"
     packet = dpkt.ip.IP(p=255, data=text, len=20 + len(text), src=bytes(4), dst=b"\xff" * 4)

@@ -151,6 +151,17 @@ def test_the_spill_file_has_no_name_lies_in_its_folder_and_has_a_bound(tmp_path)
     spill.close()
 
 
+def test_what_the_disk_did_not_take_takes_no_room(tmp_path, monkeypatch):
+    spill = Spill(tmp_path, 100)
+    assert spill.put([b"x" * 60]) == 0
+    with monkeypatch.context() as full:
+        full.setattr(os, "pwrite", lambda *_: os.read(-1, 1))
+        assert spill.put([b"y" * 40]) is None
+    assert spill.live == 60 and spill.put([b"z" * 40]) == 60
+    assert spill.read(range(60, 100)) == b"z" * 40
+    spill.close()
+
+
 @pytest.mark.parametrize("ends", ["whole", "idle", "dropped"])
 def test_what_was_spilled_is_given_back_however_its_record_ends(tmp_path, monkeypatch, ends):
     spill = Spill(tmp_path, 1 << 20)
@@ -189,6 +200,13 @@ def test_a_message_that_says_it_is_longer_than_any_is_none():
     assert b"x[panicast" not in record.received_text and record.text_length < 1000
 
 
+def test_for_how_long_a_sender_may_be_silent_changes_with_the_settings():
+    intake = heard([PANIC])
+    assert intake.tick(at(3)) == []
+    intake.set_limits(Limits(idle_s=2), 60)
+    assert len(intake.tick(at(3))) == 1
+
+
 def test_messages_that_lack_pieces_end_when_there_are_too_many():
     intake = heard([b"6,%d,1,-,ncfrag=0/9;x" % number for number in range(40)])
     assert intake.counts["netconsole messages incomplete"] == 40 - 16
@@ -209,6 +227,13 @@ def test_senders_are_remembered_up_to_a_bound(monkeypatch):
     assert all(rate.allows(number, 0.0) for number in range(20))
     assert not any(rate.allows(number, 0.0) for number in range(10, 20))
     assert rate.allows(0, 0.0) and len(rate._buckets) == 10
+
+
+def test_what_was_not_used_for_long_may_not_be_used_at_once():
+    allowance = rates.Allowance(60, 3)
+    assert [allowance.allows(1.0) for _ in range(4)] == [True, True, True, False]
+    assert [allowance.allows(3600.0) for _ in range(4)] == [True, True, True, False]
+    assert [allowance.allows(3602.0) for _ in range(3)] == [True, True, False]
 
 
 def test_raw_texts_are_remembered_up_to_a_bound(monkeypatch):

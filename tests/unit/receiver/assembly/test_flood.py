@@ -84,6 +84,16 @@ def test_frames_of_what_does_not_begin_are_held_within_bounds():
     assert held * 1400 < 40 << 20 and gate.refused + held > 180_000
 
 
+def test_what_is_held_is_forgotten_now_and_then_not_with_each_frame():
+    gate = Gate()
+    for number in range(33_000 + MANY):
+        gate.through(b"%d" % number, 9, b"", 0, 1.0, spent=False)
+    assert gate.through(b"honest", 2, b"one", 3, 1.0, spent=False) == []
+    for number in range(9):
+        gate.through(b"another %d" % number, 9, b"", 0, 1.0, spent=False)
+    assert gate.through(b"honest", 2, b"two", 3, 1.0, spent=False) == [b"one", b"two"]
+
+
 def test_so_many_frames_as_came_of_it_let_a_record_begin():
     gate = Gate()
     while gate.through(b"", 1, b"", 0, 1.0, spent=False):

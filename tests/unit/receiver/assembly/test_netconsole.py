@@ -99,6 +99,9 @@ def test_what_the_administrator_and_the_kernel_add_are_facts_of_the_panic():
     # The log's numbers left some out; the numbers of what was sent say that one is missing.
     (record,) = fed([datagrams[1], b"6,511,3,-;after\n msgid=2\n"])
     assert record.meta["lost_messages"] == "1" and b"[panicast: 1 messages missing]" in record.received_text
+    # The numbers of what was sent begin anew after the last one of 32 bits.
+    (record,) = fed([datagrams[0], b"0,511,3,-;Kernel panic - not syncing: x\n msgid=1\n"])
+    assert record.meta["lost_messages"] == "1"
 
 
 def test_pieces_count_as_memory_and_who_makes_up_senders_pushes_out_none_of_the_others():

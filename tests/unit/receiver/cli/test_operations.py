@@ -204,7 +204,11 @@ def test_sighup_reads_the_settings_again(serve, cli, tmp_path, big):
 
     wait_until(both)
     assert {entry["event"] for entry in json.loads(cli("list", "--json").stdout)} == {7, 99}
+    # What is said of it is of the new level.
+    config.write_text('log_level = "warning"\n')
+    receiver.process.send_signal(signal.SIGHUP)
     assert receiver.stop() == 0
+    assert sum("the settings were read again" in line for line in receiver.log) == 1
 
 
 def test_levels(serve, big):

@@ -2,7 +2,8 @@
 """The one table of a record's fields against what the reader, the documentation and old receivers say."""
 
 import json
-from dataclasses import replace
+from contextlib import nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import jsonschema
@@ -10,6 +11,7 @@ import pytest
 
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
+from panicast_receiver.meaning import Meaning
 from panicast_receiver.records.extents import Run
 from panicast_receiver.records.fields import FIELDS, TEXT_FIELDS, render_markdown
 from panicast_receiver.records.present import as_json
@@ -49,6 +51,16 @@ def test_each_value_is_as_its_field_says(shown):
 
 def test_the_page_has_the_table():
     assert render_markdown() in PAGE.read_text(), "put what records.fields.render_markdown() returns there"
+
+
+@pytest.mark.parametrize(("part", "needed"), [("title", True), ("signature", True), ("module", False)])
+def test_of_a_crash_what_every_receiver_tells_is_required(part, needed):
+    schema = next(field.schema for field in FIELDS if field.name == "crash")
+    crash = json.loads(json.dumps(asdict(Meaning())))
+    jsonschema.validate(crash, schema)
+    del crash[part]
+    with pytest.raises(jsonschema.ValidationError) if needed else nullcontext():
+        jsonschema.validate(crash, schema)
 
 
 @pytest.mark.parametrize("name", [field.name for field in (*FIELDS, *TEXT_FIELDS) if field.column])

@@ -26,6 +26,9 @@ web-01
         Rule("db-03", "owner", ""),
     ]
     assert [rule.is_pattern for rule in parse(text, "f")] == [True, True, True, False, False]
+    # A quotation mark in a comment quotes nothing.
+    assert parse("db-1 owner='data base' # it's theirs", "f") == [Rule("db-1", "owner", "data base")]
+    assert len(parse("a " + " ".join(f"n{number}=1" for number in range(16)), "f")) == 16
 
 
 @pytest.mark.parametrize(

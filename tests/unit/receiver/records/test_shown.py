@@ -274,6 +274,20 @@ def test_the_list_of_hosts():
     )
 
 
+def test_the_list_of_maintenance_windows():
+    window = {
+        **{"number": 3, "state": "now", "from": "2026-05-04T03:02:02.5Z", "until": "2026-05-04T07:02:02.5Z"},
+        **{"hosts": ["db-*", "rack=r1"], "by": "ann", "note": "disks", "ended": None, "ended_by": ""},
+    }
+    assert present.windows_table([window]) == (
+        "WINDOW  STATE  FROM (UTC)           UNTIL (UTC)          HOSTS         WHO  WHY\n"
+        "3       now    2026-05-04 03:02:02  2026-05-04 07:02:02  db-* rack=r1  ann  disks\n"
+    )
+    ended = {**window, "state": "over", "ended": "2026-05-04T04:00:00.5Z", "ended_by": "bob"}
+    row = present.windows_table([ended]).splitlines()[1]
+    assert "  2026-05-04 07:02:02 (ended 2026-05-04 04:00:00 by bob)  db-* rack=r1  ann  disks" in row
+
+
 def test_the_list_of_sinks():
     sink = {"sink": "hook", "state": "failing", "waiting": 3, "aside": [], "complaint": "no"}
     assert present.sinks_table([sink]) == (

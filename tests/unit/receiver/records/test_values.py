@@ -21,7 +21,7 @@ from panicast_receiver.records.extents import (
     size_of,
 )
 from panicast_receiver.records.record import Source, headerless, id_of, kept_by, reply_to
-from panicast_receiver.wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, KEPT_EVENT
+from panicast_receiver.wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, HEADER, KEPT_EVENT, encode
 
 from ..cli.test_cli import RECORD
 
@@ -170,6 +170,9 @@ def test_who_kept_a_record():
 
 def test_only_a_test_is_answered():
     assert reply_to(b"no header", 5, b"here") is None
+    (first,) = encode("test", b"b" * 16, 1, 5, "h", b"host=h\n", b"")
+    assert reply_to(first, 5, b"here") == (first[: HEADER.size], 5, b"here")
+    assert reply_to(encode("panic", b"b" * 16, 1, 5, "h", b"host=h\n", b"")[0], 5, b"here") is None
 
 
 def test_a_record_without_a_header_is_a_panic_and_whole():

@@ -83,6 +83,21 @@ def test_a_program_gives_them_and_what_it_says_wrong_changes_nothing(tmp_path, s
     assert follow("true") and has(state) == {"db-1": {}}
 
 
+def test_a_program_that_failed_is_run_again(tmp_path, state, monkeypatch):
+    monkeypatch.setattr(labeller, "LOOK_S", 0.01)
+    monkeypatch.setattr(labeller, "RETRY_S", 0.01)
+    thread = Labeller(state / schema.FILE_NAME)
+    thread.follow(source_of(program(tmp_path, f"test -e {tmp_path}/up && echo '* rack=r12'")), ())
+    thread.start()
+    try:
+        wait_until(lambda: "ended with code" in thread._complaint)
+        (tmp_path / "up").touch()
+        wait_until(lambda: has(state) == {"db-1": {"rack": "r12"}})
+    finally:
+        thread.stop()
+        thread.join()
+
+
 def test_a_program_reads_nothing_that_is_hidden(tmp_path, state):
     secret = tmp_path / "secret"
     secret.write_text("key")
