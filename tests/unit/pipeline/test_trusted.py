@@ -22,6 +22,7 @@ from panicast_build.build import assemble, deb, dist, pins, rpm, signing, source
 from panicast_build.build.order import Order
 from panicast_build.core import files, paths
 from panicast_build.core.errors import UserError
+from panicast_build.core.run import Result
 from panicast_build.engine.container import Container
 from panicast_build.release import steps
 from panicast_build.release import task as release_task
@@ -222,6 +223,39 @@ def test_a_container_may_do_little() -> None:
     assert asked["network_mode"] == "none" and asked["cap_drop"] == ["ALL"]
     assert not {"SYS_ADMIN", "NET_ADMIN", "NET_RAW", "MKNOD", "ALL"} & set(asked["cap_add"])
     assert asked["security_opt"] == ["no-new-privileges"] and 0 < asked["pids_limit"] <= 8192
+
+
+def test_a_container_that_cannot_be_started_is_removed() -> None:
+    removed: list[bool] = []
+
+    def start() -> None:
+        raise UserError("no room")
+
+    made = SimpleNamespace(start=start, remove=lambda force: removed.append(force))
+    client: Any = SimpleNamespace(containers=SimpleNamespace(create=lambda *_, **__: made))
+    with pytest.raises(UserError, match="no room"), Container(client, "image"):
+        pass
+    assert removed == [True]
+
+
+def test_a_passphrase_is_in_no_list_of_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    parts = {"PRIVATE KEY": "ENCRYPTED", "CERTIFICATE": "AAAA"}
+    path = tmp_path / "key.pem"
+    path.write_text(
+        "".join(f"-----BEGIN {one}-----\n{body}\n-----END {one}-----\n" for one, body in parts.items())
+    )
+    monkeypatch.setenv(signing.PIN, "correct horse")
+    monkeypatch.setattr(signing.tools, "need", lambda *_: None)
+
+    def run(argv: list[str], **_: object) -> Result:
+        ran.extend(argv)
+        return Result(0, "a key without one")
+
+    monkeypatch.setattr(signing, "run", run)
+    found = signing.load(str(path))
+    assert found and b"a key without one" in found.pem and b"ENCRYPTED" not in found.pem
+    assert ran and not any("horse" in word for word in ran)
 
 
 def test_a_key_in_a_container_is_its_users_alone(tmp_path: Path) -> None:
