@@ -145,6 +145,31 @@ def test_what_is_sealed_is_waited_for_however_small_it_is(flags, dropped):
     assert len(handoff.take(9, 0)) == 1
 
 
+def test_senders_of_whom_nothing_waits_are_forgotten():
+    handoff = Handoff()
+    handoff.put([replace(numbered(number), source=Source(None, f"10.0.0.{number}")) for number in range(9)])
+    assert len(handoff._of_sender) == 9
+    assert len(handoff.take(9, 0)) == 9 and not handoff._of_sender
+
+
+@pytest.mark.parametrize(
+    ("listen", "sizes"), [("[::]:6664", [64 << 20, 16 << 20]), ("0.0.0.0:6664", [64 << 20])]
+)
+def test_ipv6_beside_ipv4_has_a_quarter_of_the_memory_for_frames(monkeypatch, listen, sizes):
+    class Ring:
+        def __init__(self, sock, interface, program, size):
+            self.ring_bytes = size
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(supervisor, "RingCapture", Ring)
+    monkeypatch.setattr(supervisor.packet_sockets, "take", lambda given, ethertype: None)
+    with contextlib.ExitStack() as stack:
+        rings = supervisor._rings(Settings({"listen": listen, "receive_buffer_mib": 64}), [], [], stack)
+    assert [ring.ring_bytes for ring in rings] == sizes
+
+
 def test_memory_that_the_reassembler_does_not_need_is_used_too():
     large = replace(raw_record(b"x" * 4096), frames=9)
     handoff, waited = Handoff(limit_bytes=1), threading.Event()
