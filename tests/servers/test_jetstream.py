@@ -46,7 +46,7 @@ async def _stream(servers: str) -> nats.js.api.StreamInfo:
 
 def test_each_node_killed_in_turn(serve, burst, cluster, postgres, collect, folder: Path) -> None:
     receiver = serve(*cluster.flags)
-    receiver.wait_for("records are told to: nats")
+    receiver.wait_for("records go to: nats")
     collector = collect()
     panics = burst(receiver)
     panics.send(50)

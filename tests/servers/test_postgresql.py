@@ -16,7 +16,7 @@ ROWS = "SELECT replace(boot_id::text, '-', ''), event FROM panicast.records"
 
 def test_restarts_in_mid_burst(serve, cli, burst, postgres) -> None:
     receiver = serve("--postgresql", postgres.dsn)
-    receiver.wait_for("records are told to: postgresql")
+    receiver.wait_for("records go to: postgresql")
     panics = burst(receiver)
     panics.send(150)
     # At once, as after a crash; then in good order.

@@ -81,7 +81,7 @@ def rsyslog(folder: Path, port: Callable[[], int]) -> Iterator[Rsyslog]:
 def test_a_server_that_is_vouched_for(serve, burst, rsyslog) -> None:
     trust = ("env", f"SSL_CERT_FILE={rsyslog.certificate}")
     receiver = serve("--syslog", f"tls:localhost:{rsyslog.port}", prefix=trust)
-    receiver.wait_for("records are told to: syslog")
+    receiver.wait_for("records go to: syslog")
     panics = burst(receiver)
     panics.send(3)
     wait_until(lambda: len(rsyslog.told()) == 3, "all were told")
@@ -99,7 +99,7 @@ def test_a_server_that_is_vouched_for(serve, burst, rsyslog) -> None:
 
 def test_one_that_is_not(serve, burst, rsyslog) -> None:
     receiver = serve("--syslog", f"tls:localhost:{rsyslog.port}")
-    receiver.wait_for("records are told to: syslog")
+    receiver.wait_for("records go to: syslog")
     burst(receiver).send(1)
     receiver.wait_for("syslog: .*CERTIFICATE_VERIFY_FAILED.*; trying again until it works")
     receiver.stop()

@@ -162,7 +162,7 @@ doctor() {
 	echo
 	none_found || return 1
 	if kdump_first; then
-		echo "Nothing to fix except what $ACCEPTED names. While kdump is armed, it takes the crash."
+		echo "Nothing to fix except what $ACCEPTED names. While kdump is armed, it handles the crash, and panicast sends nothing."
 	else
 		echo "Last words would leave. To prove it: sudo panicast-ctl test"
 	fi

@@ -105,7 +105,7 @@ examine_initramfs() {
 	for image in "$BOOT/initrd.img-$RELEASE" "$BOOT/initramfs-$RELEASE.img" "$BOOT/initrd-$RELEASE"; do
 		for newer in "$SETTINGS" "$INITRAMFS_SWITCH"; do
 			[ -n "$(find "$newer" -newer "$image" 2>/dev/null)" ] || continue
-			problem initramfs-old "$image is older than $newer, so it has the settings of before" \
+			problem initramfs-old "$image is older than $newer, so it has older settings" \
 				"sudo panicast-ctl initramfs on"
 			break
 		done

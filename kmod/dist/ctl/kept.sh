@@ -35,7 +35,7 @@ kept_files() { # FOLDER TEST...
 		\( -type f -user 0 ! -perm /022 -links 1 -size +0 -mtime "-$KEPT_DAYS" \( "$@" \) -print \) 2>/dev/null |
 		while IFS= read -r file; do
 			case $file in
-			*[!A-Za-z0-9_./:@+-]*) echo "panicast-ctl: left alone for the characters in its name: a file in ${file%/*}" | LC_ALL=C tr -cd '\n -~' >&2 ;;
+			*[!A-Za-z0-9_./:@+-]*) echo "panicast-ctl: not read because of characters in its name: a file in ${file%/*}" | LC_ALL=C tr -cd '\n -~' >&2 ;;
 			*) printf '%s\n' "$file" ;;
 			esac
 		done

@@ -98,7 +98,7 @@ def look(name: str) -> Tree:
         raise UserError(f"there is no folder {name}", "give the folder of a kernel's source tree")
     if lacking := _lacking(folder):
         raise UserError(
-            f"{name} is no source tree of a kernel: it has no {', '.join(lacking)}",
+            f"{name} is not the source tree of a kernel: it has no {', '.join(lacking)}",
             _where_it_is(folder, lacking),
         )
     if ":" in str(folder):
@@ -144,7 +144,7 @@ def configured(name: str, config_name: str = "") -> Configured:
     if text.startswith("\x1f"):
         raise UserError(f"{config} is compressed", f"unpack it first: zcat {config} > kernel.config")
     if not OPTION.search(text):
-        raise UserError(f"{config} is no configuration of a kernel", advice)
+        raise UserError(f"{config} is not the configuration of a kernel", advice)
     if foreign := FOREIGN.search(text):
         raise UserError(
             f"{config} is for another architecture: it has {foreign[0]}",

@@ -142,7 +142,7 @@ class _Office(threading.Thread):
         except sqlite3.Error as error:
             peer.send(_answer(schema.failure(error, self._path)))
         except (ValueError, TypeError, KeyError):
-            peer.send(_answer(UsageError("that is no order")))
+            peer.send(_answer(UsageError("that is not an order")))
         else:
             peer.send(json.dumps({"wrong": "", "done": done}).encode())
 

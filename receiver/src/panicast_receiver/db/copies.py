@@ -61,7 +61,7 @@ def keep_older(connection: sqlite3.Connection, path: Path, version: int, beat: C
         )
         return
     copy(connection, target, beat)
-    logger.info("%s is brought up to date; as it was it is kept in %s", path, target.name)
+    logger.info("%s is upgraded; a copy of the older file is kept in %s", path, target.name)
 
 
 def _delete(path: Path) -> None:

@@ -77,7 +77,7 @@ def split(word: str) -> tuple[str, str]:
     """Return name and value of NAME=VALUE. Raises ValueError with a sentence."""
     name, equals, value = word.partition("=")
     if not equals or not _NAME.fullmatch(name.lower()):
-        raise ValueError(f"{_short(word)} is no label; right is NAME=VALUE, such as rack=r12")
+        raise ValueError(f"{_short(word)} is not a label; right is NAME=VALUE, such as rack=r12")
     if len(value) > _LONGEST_VALUE or not value.isprintable():
         raise ValueError(
             f"the value of {name} is wrong; right are at most {_LONGEST_VALUE} characters that can be printed"

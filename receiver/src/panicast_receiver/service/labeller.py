@@ -105,7 +105,7 @@ class Labeller(threading.Thread):
             rules = _told(source.name, hidden) if source.is_program else source.rules
             with closing(schema.open_writer(self._path)) as db:
                 if labels.put(db, rules):
-                    logger.info("labels: %d are given by %s", len(rules), source.name or "nobody")
+                    logger.info("labels: %d rules from %s", len(rules), source.name or "no file")
         except (ReceiverError, sqlite3.Error, OSError) as error:
             if str(error) != self._complaint:
                 logger.error("labels stay as they are: %s", escape(str(error)))

@@ -127,7 +127,7 @@ def warnings(settings: Settings) -> list[tuple[str, str]]:
         for name in limited.missing(bool(servers))
     ]
     return found + [
-        (f"symbols: {folder} is no folder that can be read", "make it, or correct `symbols`")
+        (f"symbols: {folder} is not a folder that can be read", "make it, or correct `symbols`")
         for folder in folders
         if not os.access(folder, os.R_OK | os.X_OK) or not folder.is_dir()
     ]

@@ -127,7 +127,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         logger.info("records are kept in %s", store.path)
         for feeder in feeders:
             feeder.start()
-            logger.info("records are told to: %s", feeder.name)
+            logger.info("records go to: %s", feeder.name)
         labeller = Labeller(store.path, store.is_usable)
         labeller.follow(ready.labels, hidden(settings, files(ready.rules)))
         labeller.start()

@@ -81,9 +81,9 @@ def render(tokens: list[Token]) -> str:
 def checked(token: Token) -> Token:
     """Return the token. Raises UsageError that says what is wrong with it."""
     if not NAME.fullmatch(token.name):
-        raise UsageError(f"{token.name!r} is no name for a token; use letters, digits and ._@-, 64 at most")
+        raise UsageError(f"{token.name!r} cannot name a token; use at most 64 letters, digits and ._@-")
     if token.role not in ROLES:
-        raise UsageError(f"{token.role!r} is no role; right is {' or '.join(ROLES)}")
+        raise UsageError(f"{token.role!r} is not a role; right is {' or '.join(ROLES)}")
     if token.until != NEVER:
         try:
             _midnight_s(token.until)

@@ -121,7 +121,7 @@ def test_only_what_root_alone_can_have_made_is_read(machine: Machine, tmp_path: 
     os.mkfifo(machine.root / DUMPS / "behind/dmesg.txt")
     said = machine.ctl("kept")
     assert said.code == 0 and sent(machine) == []
-    assert "left alone for the characters in its name" in said.output
+    assert "not read because of characters in its name" in said.output
     (machine.root / DUMPS).chmod(0o777)
     machine.write(f"{DUMPS}/good/dmesg.txt", "anybody may have renamed it\n")
     assert machine.ctl("kept").code == 0 and sent(machine) == []

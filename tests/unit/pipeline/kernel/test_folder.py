@@ -76,7 +76,7 @@ def test_a_tree_says_what_it_is_called(
 
 
 def test_what_is_no_tree_is_told_with_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is no source tree of a kernel") as said:
+    with pytest.raises(UserError, match="is not the source tree of a kernel") as said:
         folder.look(str(tmp_path))
     assert str(tmp_path) in str(said.value)
     assert "arch/x86" in said.value.hint
@@ -94,7 +94,7 @@ def test_what_is_no_tree_is_told_with_what_is_missing(tmp_path: Path) -> None:
 def test_half_a_tree_is_told_what_it_may_be(tmp_path: Path, sign: str, advice: str) -> None:
     top = made(tmp_path / "tree")
     (top / sign).rename(tmp_path / "gone")
-    with pytest.raises(UserError, match=f"is no source tree of a kernel: it has no {sign}$") as said:
+    with pytest.raises(UserError, match=f"is not the source tree of a kernel: it has no {sign}$") as said:
         folder.look(str(top))
     assert advice in said.value.hint
 
@@ -117,19 +117,19 @@ def test_a_tree_of_no_kernel_for_panicast_is_refused(
 
 def test_where_the_tree_is_instead_is_said(tmp_path: Path) -> None:
     top = made(tmp_path / "a folder" / "linux 6.8")
-    with pytest.raises(UserError, match="is no source tree of a kernel") as said:
+    with pytest.raises(UserError, match="is not the source tree of a kernel") as said:
         folder.look(str(top.parent))
     assert said.value.hint == f"give the folder in it: {top}"
     drivers = top / "drivers" / "net"
     drivers.mkdir(parents=True)
     (drivers / "Makefile").touch()
     (drivers / "Kconfig").touch()
-    with pytest.raises(UserError, match="is no source tree of a kernel") as said:
+    with pytest.raises(UserError, match="is not the source tree of a kernel") as said:
         folder.look(str(drivers))
     assert said.value.hint == f"give the folder that it lies in: {top}"
     tarball = tmp_path / "linux-6.8.tar.xz"
     tarball.touch()
-    with pytest.raises(UserError, match="is no source tree of a kernel") as said:
+    with pytest.raises(UserError, match="is not the source tree of a kernel") as said:
         folder.look(str(tarball))
     assert said.value.hint.startswith("unpack it")
     with pytest.raises(UserError, match="has a colon"):
@@ -188,11 +188,11 @@ def test_ubuntu_makes_its_configuration_by_a_command_that_is_told(
     files = {f"{name}__config__annotations": "CONFIG_NET policy<{'amd64': 'y'}>\n" for name in lists}
     top = made(tmp_path, **files)
     given = str(top / lists[0] / "config/annotations")
-    with pytest.raises(UserError, match="is no configuration of a kernel") as said:
+    with pytest.raises(UserError, match="is not the configuration of a kernel") as said:
         folder.configured(str(top), given)
     assert "annotations --file" not in said.value.hint
     made(top, debian__scripts__misc__annotations="")
-    with pytest.raises(UserError, match="is no configuration of a kernel") as said:
+    with pytest.raises(UserError, match="is not the configuration of a kernel") as said:
         folder.configured(str(top), given)
     assert (
         f"in {top} this makes it: python3 debian/scripts/misc/annotations "
@@ -217,7 +217,10 @@ def test_the_kernels_own_configuration_is_taken_whatever_its_build(tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("CONFIG_NET   policy<{'amd64': 'y'}>\nifeq ($(CONFIG_NET),y)\n", "is no configuration of a kernel"),
+        (
+            "CONFIG_NET   policy<{'amd64': 'y'}>\nifeq ($(CONFIG_NET),y)\n",
+            "is not the configuration of a kernel",
+        ),
         ("CONFIG_ARM64=y\n", "for another architecture: it has CONFIG_ARM64=y"),
         ("CONFIG_SMP=y\nCONFIG_PPC64=y\n", "for another architecture: it has CONFIG_PPC64=y"),
     ],

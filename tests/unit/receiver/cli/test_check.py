@@ -259,7 +259,7 @@ def test_root_finds_the_credentials_of_units_that_run(tmp_path, monkeypatch):
 def test_a_failing_webhook_does_not_tell_its_address(serve, big):
     with held_port() as port:
         receiver = serve("--webhook", f"http://127.0.0.1:{port}/services/SECRET?token=SECRET")
-        receiver.wait_for("records are told to: webhook")
+        receiver.wait_for("records go to: webhook")
         receiver.send(big["frames"])
         receiver.wait_for("webhook: .*trying again")
         assert receiver.stop() == 0

@@ -154,7 +154,7 @@ def test_records_and_hosts_are_found_by_labels(tmp_path, store, search, found):
 
 @pytest.mark.parametrize("text", ["label:9", "label:a-b=1", "label:rack=" + "x" * 65])
 def test_a_label_that_cannot_be_is_explained(text):
-    with pytest.raises(ValueError, match=r"is no label|the value of rack is wrong"):
+    with pytest.raises(ValueError, match=r"is not a label|the value of rack is wrong"):
         parse(text)
 
 
@@ -181,7 +181,7 @@ def test_records_and_hosts_say_their_labels(tmp_path, store, capsys):
     assert "labels:" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         command_line.main(["hosts", "--search", "label:9", *where])
-    assert "'9=*' is no label" in capsys.readouterr().err
+    assert "'9=*' is not a label" in capsys.readouterr().err
 
 
 def test_counts_have_bounds(tmp_path, store, monkeypatch):

@@ -136,7 +136,7 @@ def test_one_that_is_ended_before_it_begins_never_was(state):
         ({"hosts": ""}, "say which hosts"),
         ({"hosts": " ".join(f"h{n}" for n in range(51))}, "51 names and labels are too many"),
         ({"hosts": "h" * 2001}, "hosts is too long; it may have 2000 characters"),
-        ({"hosts": "Rack-Row=1"}, "'Rack-Row=1' is no label"),
+        ({"hosts": "Rack-Row=1"}, "'Rack-Row=1' is not a label"),
         ({"until": ""}, "say until when"),
         ({"until": "later"}, "'later' is neither an age"),
         ({"until": "2020-01-01"}, "is over before it begins"),

@@ -34,12 +34,12 @@ web-01
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a rack=1\nb rack = r12", "f: line 2: 'rack' is no label; right is NAME=VALUE"),
+        ("a rack=1\nb rack = r12", "f: line 2: 'rack' is not a label; right is NAME=VALUE"),
         ("rack=r12", "f: line 1: it must begin with a host's name or a pattern, not 'rack=r12'"),
         ("h" * 256 + " a=b", "line 1: it must begin with"),
-        ("a 5rack=1", "'5rack=1' is no label"),
-        ("a rack-row=1", "'rack-row=1' is no label"),
-        ("a " + "n" * 33 + "=1", "is no label"),
+        ("a 5rack=1", "'5rack=1' is not a label"),
+        ("a rack-row=1", "'rack-row=1' is not a label"),
+        ("a " + "n" * 33 + "=1", "is not a label"),
         ("a rack=" + "x" * 65, "the value of rack is wrong; right are at most 64 characters"),
         ("a rack=\x1b[2J", "the value of rack is wrong"),
         ("a rack=\u202eevil", "the value of rack is wrong"),

@@ -46,7 +46,7 @@ def test_a_file_is_read_at_once(tmp_path):
     assert source_of(str(path)) == Source(str(path), [Rule("db-*", "rack", "r12")])
     assert source_of("") == Source()
     path.write_text("db-* rack")
-    with pytest.raises(UsageError, match=f"labels: {path}: line 1: 'rack' is no label"):
+    with pytest.raises(UsageError, match=f"labels: {path}: line 1: 'rack' is not a label"):
         source_of(str(path))
     path.write_bytes(b"db-* rack=\xff\n")
     with pytest.raises(UsageError, match="it is not UTF-8"):
@@ -72,7 +72,7 @@ def test_a_program_gives_them_and_what_it_says_wrong_changes_nothing(tmp_path, s
     assert follow('echo "db-* rack=r12"') and has(state) == {"db-1": {"rack": "r12"}}
     for text, words in (
         ("exit 3", "inventory ended with code 3"),
-        ("echo db-1 rack", "line 1: 'rack' is no label"),
+        ("echo db-1 rack", "line 1: 'rack' is not a label"),
         ("yes db-1 rack=r12", "inventory said more than 1 MiB"),
         ("exec /nothing/there", "inventory ended with code 127"),
     ):

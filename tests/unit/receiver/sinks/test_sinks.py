@@ -313,7 +313,7 @@ def test_resend_names_the_sinks_that_there_are(store, tmp_path, cli):
 def test_the_service_tells_its_sinks(serve, big):
     with closing(Server(503)) as server:
         receiver = serve("--webhook", server.url)
-        receiver.wait_for("records are told to: webhook")
+        receiver.wait_for("records go to: webhook")
         receiver.send(big["frames"])
         receiver.wait_for("webhook: .*503.*; trying again")
         receiver.wait_for("webhook: works again")

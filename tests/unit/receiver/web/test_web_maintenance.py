@@ -65,7 +65,7 @@ def test_labels_are_shown_and_lead_to_their_hosts(site):
     hosts = ask(site, f"/api/v1/hosts?search={quote('label:owner')}")["hosts"]
     assert {one["host"] for one in hosts} == {"db-03.example.net", "db-04.example.net"}
     wrong = site.ask("/api/v1/hosts?search=label:9", **BEARER)
-    assert wrong.status == 400 and "is no label" in wrong.text
+    assert wrong.status == 400 and "is not a label" in wrong.text
 
 
 def test_metrics_count_by_label(site):
