@@ -42,6 +42,6 @@ def test_a_crash_may_have_the_name_that_another_compiler_gives_it() -> None:
 def test_the_module_that_crashes_knows_each_way_that_it_is_told() -> None:
     folder = cases.TABLE.parent
     told = re.findall(r"\bpc_crash ([a-z_]+)", cases.TABLE.read_text() + (folder / "init").read_text())
-    source = (ROOT / "tests/smoke/pc_crash/pc_crash.c").read_text()
+    source = "".join(path.read_text() for path in (ROOT / "tests/smoke/pc_crash").glob("*.c"))
     known = re.findall(r'^\t\{ "([a-z_]+)", \.(?:alone|other) = ', source, re.MULTILINE)
     assert len(set(told)) > 15 and set(told) - set(known) == set()
