@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How each destination is reached: by which interface, from which address, and
- * whose MAC address the frames carry.
+ * By which interface each destination is reached, and whose MAC address the
+ * frames carry.
  *
- * We ask the kernel's routes and neighbours while the machine is well, and keep
+ * We ask the kernel (hop.c) while the machine is well, and keep
  * the answers with the interfaces (struct pc_ways).  In a panic nothing is
  * looked up, no lock is taken, and nobody is asked for a MAC address.
  *
@@ -11,23 +11,20 @@
  * minute, and every few seconds as long as something is missing.
  */
 #include <linux/etherdevice.h>
-#include <linux/if_arp.h>
 #include <linux/if_vlan.h>
 #include <linux/inetdevice.h>
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
-#include <linux/sysfs.h>
 #include <linux/workqueue.h>
-#include <net/arp.h>
 #include <net/fib_notifier.h>
 #include <net/if_inet6.h>
 #include <net/ip.h>
 #include <net/neighbour.h>
 #include <net/net_namespace.h>
 #include <net/netevent.h>
-#include <net/route.h>
 
 #include "compat/compat.h"
+#include "hop.h"
 #include "nexthop.h"
 #include "upper.h"
 
@@ -37,38 +34,8 @@
 #define AGAIN		(5 * HZ)
 #define NOW_AND_THEN	(60 * HZ)
 
-/**
- * struct hop - what the kernel says of a destination
- * @dest: it
- * @everywhere: broadcast or multicast: it has no next hop
- * @why: what is missing, in words; NULL when nothing is
- * @ifindex: of the device that routing chose; 0 where it chose none
- * @name: of that device
- * @source: the address to send from
- * @key: address of the next hop
- * @key_len: its bytes, 0 where it is not known
- * @mac: of the next hop
- * @confirmed: jiffies when it was last heard of
- * @mtu: the largest packet that passes, as far as the kernel knows; 0 unknown
- * @device_mtu: of the device that routing chose
- */
-struct hop {
-	struct pc_dest dest;
-	bool everywhere;
-	const char *why;
-	int ifindex;
-	char name[IFNAMSIZ];
-	union pc_ip source;
-	u8 key[sizeof(struct in6_addr)];
-	unsigned int key_len;
-	u8 mac[ETH_ALEN];
-	unsigned long confirmed;
-	unsigned int mtu;
-	unsigned int device_mtu;
-};
-
 /* Changed under RTNL and the lock, read under one of them. */
-static struct hop hops[PC_DESTS];
+static struct pc_hop hops[PC_DESTS];
 static unsigned int hops_known;
 static DEFINE_SPINLOCK(hops_lock);
 
@@ -84,101 +51,6 @@ static bool asked;
 static void look(struct work_struct *work);
 static DECLARE_DELAYED_WORK(look_again, look);
 static DECLARE_DELAYED_WORK(look_soon, look);
-
-/* Asks a neighbour for its MAC address, unless it was heard just now. */
-static const char *ask_neighbour(struct hop *hop, struct dst_entry *dst,
-				 const void *address)
-{
-	struct net_device *dev = dst->dev;
-	const char *why = NULL;
-	struct neighbour *n;
-
-	if (dev->flags & IFF_LOOPBACK)
-		return "it is this machine";
-	hop->ifindex = dev->ifindex;
-	strscpy(hop->name, dev->name, sizeof(hop->name));
-	if (dev->type != ARPHRD_ETHER)
-		return "its route leaves by no Ethernet";
-	hop->mtu = dst_mtu(dst);
-	hop->device_mtu = READ_ONCE(dev->mtu);
-
-	n = dst_neigh_lookup(dst, address);
-	if (IS_ERR_OR_NULL(n))
-		return "no memory for its next hop";
-	hop->key_len = min_t(unsigned int, n->tbl->key_len, sizeof(hop->key));
-	memcpy(hop->key, n->primary_key, hop->key_len);
-	/* a stale one is asked, and believed until it is known to be gone */
-	neigh_event_send(n, NULL);
-	if (READ_ONCE(n->nud_state) & NUD_VALID) {
-		char mac[ALIGN(MAX_ADDR_LEN, sizeof(unsigned long))];
-
-		neigh_ha_snapshot(mac, n, dev);
-		ether_addr_copy(hop->mac, mac);
-		hop->confirmed = READ_ONCE(n->confirmed);
-	} else {
-		why = "its next hop does not answer";
-	}
-	neigh_release(n);
-	return why;
-}
-
-static const char *ask_ipv4(struct hop *hop)
-{
-	struct flowi4 flow = {
-		.daddr = hop->dest.ip.v4,
-		.flowi4_proto = IPPROTO_UDP,
-	};
-	struct rtable *route = ip_route_output_key(&init_net, &flow);
-	const char *why;
-
-	if (IS_ERR(route))
-		return "there is no route to it";
-	hop->source.v4 = flow.saddr;
-	why = ask_neighbour(hop, &route->dst, &flow.daddr);
-	ip_rt_put(route);
-	return why;
-}
-
-static const char *ask_ipv6(struct hop *hop)
-{
-	struct flowi6 flow = {
-		.daddr = hop->dest.ip.v6,
-		.flowi6_proto = IPPROTO_UDP,
-	};
-	struct dst_entry *route = compat_ipv6_route(&init_net, &flow);
-	const char *why;
-
-	if (PTR_ERR(route) == -EAFNOSUPPORT)
-		return "this kernel has no IPv6, or not loaded it";
-	if (IS_ERR(route))
-		return "there is no route to it";
-	hop->source.v6 = flow.saddr;
-	why = ask_neighbour(hop, route, &flow.daddr);
-	dst_release(route);
-	return why;
-}
-
-/*
- * The kernel forgets in ten minutes that a router behind the next hop had no
- * room for larger packets.  Nobody would tell it again in a panic.
- */
-static void remember_mtu(struct hop *hop, const struct hop *old)
-{
-	if (hop->dest.ipv6 == old->dest.ipv6 &&
-	    !memcmp(&hop->dest.ip, &old->dest.ip, sizeof(hop->dest.ip)) &&
-	    hop->ifindex == old->ifindex && hop->key_len == old->key_len &&
-	    !memcmp(hop->key, old->key, hop->key_len) &&
-	    hop->device_mtu == old->device_mtu && hop->mtu && old->mtu)
-		hop->mtu = min(hop->mtu, old->mtu);
-}
-
-static void ask(struct hop *hop, const struct pc_dest *dest)
-{
-	*hop = (struct hop) { .dest = *dest };
-	hop->everywhere = pc_dest_everywhere(dest);
-	if (!hop->everywhere)
-		hop->why = dest->ipv6 ? ask_ipv6(hop) : ask_ipv4(hop);
-}
 
 /* An address of an interface, or of what sends through it, that needs no router. */
 static bool link_local(struct net_device *dev, struct in6_addr *address)
@@ -202,7 +74,7 @@ static bool link_local(struct net_device *dev, struct in6_addr *address)
 }
 
 /* The MAC address for the frames: if it is not known, the administrator's. */
-static void put_mac(struct pc_way *way, const struct hop *hop)
+static void put_mac(struct pc_way *way, const struct pc_hop *hop)
 {
 	const union pc_ip *ip = &hop->dest.ip;
 
@@ -217,7 +89,7 @@ static void put_mac(struct pc_way *way, const struct hop *hop)
 }
 
 /* Whether a destination leaves by an interface, and how. */
-static bool find_way(struct pc_way *way, const struct hop *hop,
+static bool find_way(struct pc_way *way, const struct pc_hop *hop,
 		     struct net_device *dev, bool chosen)
 {
 	struct net_device *to;
@@ -238,7 +110,7 @@ static bool find_way(struct pc_way *way, const struct hop *hop,
 }
 
 /* Whether one of the armed interfaces is what routing chose, or below it. */
-static bool somebody_reaches(const struct hop *hop)
+static bool somebody_reaches(const struct pc_hop *hop)
 {
 	struct pc_iface *iface;
 	struct pc_way way;
@@ -306,16 +178,16 @@ static bool put_all_ways(void)
 void pc_nexthop_look(void)
 {
 	const struct pc_config *cfg = pc_config();
-	struct hop found[PC_DESTS];
+	struct pc_hop found[PC_DESTS];
 	bool asking = false;
 	unsigned int i;
 	bool missing;
 
 	ASSERT_RTNL();
 	for (i = 0; i < cfg->dests; i++) {
-		ask(&found[i], &cfg->dest[i]);
+		pc_hop_ask(&found[i], &cfg->dest[i]);
 		if (i < hops_known)
-			remember_mtu(&found[i], &hops[i]);
+			pc_hop_remember_mtu(&found[i], &hops[i]);
 		asking |= !found[i].everywhere || found[i].dest.ipv6;
 	}
 	WRITE_ONCE(asked, asking);
@@ -439,31 +311,6 @@ void pc_nexthop_unresolved(char *buf, size_t size)
 	}
 }
 
-static int show_hop(const struct hop *hop, char *buf, int len)
-{
-	bool small = hop->mtu < hop->device_mtu;
-	int begun = len;
-
-	len += pc_dest_print(buf + len, PAGE_SIZE - len, &hop->dest);
-	if (hop->everywhere)
-		return len - begun + sysfs_emit_at(buf, len, " everywhere\n");
-	if (hop->ifindex)
-		len += sysfs_emit_at(buf, len, " dev %s", hop->name);
-	if (hop->key_len == sizeof(__be32))
-		len += sysfs_emit_at(buf, len, " via %pI4", hop->key);
-	else if (hop->key_len)
-		len += sysfs_emit_at(buf, len, " via %pI6c", hop->key);
-	if (hop->why)
-		len += sysfs_emit_at(buf, len, " unresolved: %s\n", hop->why);
-	else
-		len += sysfs_emit_at(buf, len, " mac %pM age %lu%s", hop->mac,
-				     (jiffies - hop->confirmed) / HZ,
-				     small ? "" : "\n");
-	if (!hop->why && small)
-		len += sysfs_emit_at(buf, len, " mtu %u\n", hop->mtu);
-	return len - begun;
-}
-
 /**
  * pc_nexthop_show() - print a line for each destination; the caller holds
  * RTNL
@@ -475,7 +322,7 @@ int pc_nexthop_show(char *buf)
 	int len = 0;
 
 	for (i = 0; i < hops_known; i++)
-		len += show_hop(&hops[i], buf, len);
+		len += pc_hop_show(&hops[i], buf, len);
 	return len;
 }
 
