@@ -16,6 +16,7 @@
 #include <linux/string.h>
 #include <net/net_namespace.h>
 
+#include "compat/compat.h"
 #include "choice.h"
 #include "config.h"
 #include "upper.h"
@@ -54,13 +55,34 @@ static bool matches(const char *pattern, const char *end, const char *name)
 }
 
 /*
+ * The host's end of a virtual machine's card: Xen's netback, and the
+ * representors of a card's functions (switchdev), which have the names and
+ * flavours that devlink knows.  Guests would have what is sent there.
+ */
+static bool leads_to_guest(struct net_device *dev)
+{
+	const struct net_device_ops *ops = dev->netdev_ops;
+	const struct device *parent = dev->dev.parent;
+	char name[IFNAMSIZ] = "";
+
+	if (parent && parent->bus && !strcmp(parent->bus->name, "xen-backend"))
+		return true;
+	if (ops->ndo_get_phys_port_name &&
+	    !ops->ndo_get_phys_port_name(dev, name, sizeof(name)) &&
+	    strnstr(name, "pf", sizeof(name)))
+		return true;
+	return compat_port_of_function(dev);
+}
+
+/*
  * A network card has a device behind it; bridges, tunnels, and the hundreds of
  * interfaces of containers have none.  A failover device borrows that of the
  * two cards below it, which send for themselves.
  */
-static bool hardware(const struct net_device *dev)
+static bool hardware(struct net_device *dev)
 {
-	return dev->dev.parent && !netif_is_failover(dev);
+	return dev->dev.parent && !netif_is_failover(dev) &&
+	       !leads_to_guest(dev);
 }
 
 /*
@@ -80,6 +102,8 @@ static const char *named_refusal(struct net_device *dev)
 {
 	struct netdev_nested_priv priv = {};
 
+	if (leads_to_guest(dev))
+		return "leads to a virtual machine, which would have the log";
 	if (waits(dev, &priv) || netdev_walk_all_lower_dev(dev, waits, &priv))
 		return "virtual, and it or a port below it may wait for locks";
 	return NULL;
@@ -90,7 +114,7 @@ static const char *named_refusal(struct net_device *dev)
  * matches only hardware: the other end of a container's interface may have any
  * name.
  */
-static enum listing listing(const char *list, const struct net_device *dev)
+static enum listing listing(const char *list, struct net_device *dev)
 {
 	enum listing found = NOTHING_SAID;
 
@@ -143,6 +167,32 @@ static bool public(__be32 address)
 		 (address & htonl(0xffc00000)) == htonl(0x64400000));
 }
 
+static bool has_public_address(const struct net_device *dev)
+{
+	const struct in_device *in_dev = __in_dev_get_rtnl(dev);
+	const struct in_ifaddr *ifa;
+
+	if (in_dev)
+		in_dev_for_each_ifa_rtnl(ifa, in_dev)
+			if (public(ifa->ifa_local))
+				return true;
+	return false;
+}
+
+/*
+ * Open vSwitch's own interfaces have the addresses, and which of them is on
+ * whose segment is known only to user space.
+ */
+static bool switch_is_public(const struct net_device *master)
+{
+	struct net_device *dev;
+
+	for_each_netdev(dev_net(master), dev)
+		if (netif_is_ovs_master(dev) && has_public_address(dev))
+			return true;
+	return false;
+}
+
 /*
  * Whether an interface, or what sends through it, has a public IPv4 address.  A
  * VLAN is another segment.  An interface in another namespace doesn't count:
@@ -150,20 +200,19 @@ static bool public(__be32 address)
  */
 static bool on_public_segment(struct net_device *dev)
 {
-	const struct in_device *in_dev = __in_dev_get_rtnl(dev);
-	const struct in_ifaddr *ifa;
 	struct net_device *upper;
 	struct list_head *iter;
 
-	if (in_dev)
-		in_dev_for_each_ifa_rtnl(ifa, in_dev)
-			if (public(ifa->ifa_local))
-				return true;
-	netdev_for_each_upper_dev_rcu(dev, upper, iter)
-		if (!is_vlan_dev(upper) &&
-		    net_eq(dev_net(upper), dev_net(dev)) &&
-		    on_public_segment(upper))
+	if (has_public_address(dev))
+		return true;
+	netdev_for_each_upper_dev_rcu(dev, upper, iter) {
+		if (is_vlan_dev(upper) ||
+		    !net_eq(dev_net(upper), dev_net(dev)))
+			continue;
+		if (on_public_segment(upper) ||
+		    (netif_is_ovs_master(upper) && switch_is_public(upper)))
 			return true;
+	}
 	return false;
 }
 
@@ -183,7 +232,7 @@ static const char *default_refusal(struct net_device *dev)
 }
 
 /** pc_choice_possible() - whether the administrator should see an interface */
-bool pc_choice_possible(const struct net_device *dev)
+bool pc_choice_possible(struct net_device *dev)
 {
 	if (dev->type != ARPHRD_ETHER || dev->flags & IFF_LOOPBACK)
 		return false;

@@ -186,10 +186,17 @@ static struct notifier_block netdev_nb = {
 static int inetaddr_event(struct notifier_block *nb, unsigned long event,
 			  void *ptr)
 {
-	const struct in_ifaddr *ifa = ptr;
+	struct net_device *dev = ((const struct in_ifaddr *)ptr)->ifa_dev->dev;
+	struct net_device *port;
 
-	if (live)
-		follow_all(ifa->ifa_dev->dev);
+	if (!live)
+		return NOTIFY_DONE;
+	follow_all(dev);
+	/* its ports are below another of its own interfaces, see choice.c */
+	if (netif_is_ovs_master(dev))
+		for_each_netdev(dev_net(dev), port)
+			if (netif_is_ovs_port(port))
+				follow_all(port);
 	return NOTIFY_DONE;
 }
 

@@ -63,7 +63,7 @@ static ssize_t armed_show(struct kobject *kobj, struct kobj_attribute *attr,
  * one that could be.
  *
  * The words, which panicast-ctl looks for: down, no link, USB, wireless, public,
- * iface=, waits for its key, MTU, netpoll, below it, memory.
+ * iface=, waits for its key, MTU, netpoll, below it, virtual machine, memory.
  */
 static ssize_t unarmed_show(struct kobject *kobj, struct kobj_attribute *attr,
 			    char *buf)

@@ -22,6 +22,7 @@
 #include <linux/stacktrace.h>
 #include <linux/string.h>
 #include <net/addrconf.h>
+#include <net/devlink.h>
 #include <net/ipv6.h>
 
 #if !IS_ENABLED(CONFIG_NETPOLL)
@@ -264,6 +265,25 @@ static inline void compat_netpoll_flush(struct netpoll *np)
 	if (np->skb_pool.next)
 		skb_queue_purge(&np->skb_pool);
 #endif
+}
+
+/*
+ * Whether a device is the port of a card's switch behind which a function of the
+ * card is (of PCI or a part of one), not a cable, and not that function's own.
+ */
+static inline bool compat_port_of_function(struct net_device *dev)
+{
+	const struct devlink_port *port;
+
+#ifdef HAVE_DEV_DEVLINK_PORT
+	port = dev->devlink_port;
+#else
+	const struct net_device_ops *ops = dev->netdev_ops;
+
+	port = ops->ndo_get_devlink_port ? ops->ndo_get_devlink_port(dev) : NULL;
+#endif
+	return port && port->attrs.flavour != DEVLINK_PORT_FLAVOUR_PHYSICAL &&
+	       port->attrs.flavour != DEVLINK_PORT_FLAVOUR_VIRTUAL;
 }
 
 /* Whether the transmit queues of a device have no lock. */

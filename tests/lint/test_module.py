@@ -43,7 +43,12 @@ def test_sparse(client: docker.DockerClient, lint_image: str) -> None:
 
 
 def test_checkpatch(client: docker.DockerClient, lint_image: str) -> None:
-    files = {**source.files("kmod"), **source.files("tests/smoke/pc_crash")}
+    files = {
+        **source.files("kmod"),
+        **source.files("tests/smoke/guest_end"),
+        # main.c is kmod's
+        **{f"pc_crash/{name}": path for name, path in source.files("tests/smoke/pc_crash").items()},
+    }
     checked = [f"/tmp/{name}" for name in files if name.endswith((".c", ".h"))]
     checkpatch = ["perl", "/opt/scripts/checkpatch.pl", "--no-tree", "--strict", "--terse", "-f"]
     with Container(client, lint_image) as box:

@@ -44,6 +44,7 @@ card_advice() { # CARD WHY
 	*'no link'*) echo "plug in a cable, or leave the card out by iface= in $SETTINGS" ;;
 	*down*) echo "sudo ip link set $1 up" ;;
 	*'for its key'*) echo "sudo panicast-ctl key load" ;;
+	*'virtual machine'*) echo "name the cards that lead to the network in iface=, in $SETTINGS" ;;
 	*'below it'*) echo "name the network cards that it sends by in iface=, in $SETTINGS" ;;
 	*netpoll*) echo "nothing: its driver ($(driver "$1")) or its master does not support it; send on another card" ;;
 	*MTU*) echo "sudo ip link set $1 mtu 1500" ;;

@@ -26,7 +26,12 @@ from panicast_build.targets.kernels import Kernel
 
 FOLDER = CACHE / "crash"
 # Our modules: name -> where its source lies in the tree.
-OURS = {"panicast": "kmod", "pc_crash": "tests/smoke/pc_crash", "article": "tests/bench/article"}
+OURS = {
+    "panicast": "kmod",
+    "pc_crash": "tests/smoke/pc_crash",
+    "guest_end": "tests/smoke/guest_end",
+    "article": "tests/bench/article",
+}
 # What lies beside the module's source and is not compiled.
 SCRIPTS = "dist/"
 LKDTM = "lkdtm"  # the kernel's own crash test module
