@@ -37,27 +37,28 @@ static struct pc_config *current_config = &copies[0];
 /**
  * pc_config() - the configuration in force
  *
- * Stays valid under rcu_read_lock(), under the module's parameter lock, and
- * in a panic.
+ * Stays valid under rcu_read_lock(), RTNL or the module's parameter lock, and in
+ * a panic.
  */
 const struct pc_config *pc_config(void)
 {
 	return READ_ONCE(current_config);
 }
 
+static struct pc_config *spare(void)
+{
+	return &copies[current_config == &copies[0]];
+}
+
 /**
- * pc_config_edit() - return a copy to change, to be published or dropped
+ * pc_config_edit() - return a copy to change, to be published and retired
  *
- * The caller holds the module's parameter lock.
+ * The caller holds the module's parameter lock until then.
  */
 struct pc_config *pc_config_edit(void)
 {
-	struct pc_config *spare = &copies[current_config == &copies[0]];
-
-	/* whoever still reads the copy that was in force before this one */
-	synchronize_rcu();
-	*spare = *current_config;
-	return spare;
+	*spare() = *current_config;
+	return spare();
 }
 
 /** pc_config_publish() - put an edited copy in force */
@@ -65,6 +66,19 @@ void pc_config_publish(struct pc_config *edited)
 {
 	/* whoever sees the pointer sees what it points to */
 	smp_store_release(&current_config, edited);
+}
+
+/**
+ * pc_config_retire() - leave no key in the copy that is not in force
+ *
+ * After each edit, whether it was published or not.  The caller has held RTNL
+ * since it was published, and so is behind all who read the other one there.
+ */
+void pc_config_retire(void)
+{
+	/* whoever still reads the copy that was in force before this one */
+	synchronize_rcu();
+	memzero_explicit(spare()->key, sizeof(spare()->key));
 }
 
 /**

@@ -94,6 +94,7 @@ struct pc_config {
 const struct pc_config *pc_config(void);
 struct pc_config *pc_config_edit(void);
 void pc_config_publish(struct pc_config *edited);
+void pc_config_retire(void);
 void pc_config_forget_key(void);
 
 bool pc_dest_everywhere(const struct pc_dest *dest);

@@ -65,12 +65,14 @@ static int parse(struct pc_config *edited, const char *val)
 
 static int put_key(const char *val)
 {
-	struct pc_config *edited = pc_config_edit();
+	struct pc_config *edited;
 	int err = pc_seal_get();
 
 	if (err)
 		return err;
+	edited = pc_config_edit();
 	if (parse(edited, val)) {
+		pc_config_retire();
 		/* does not quote what was given: it may be nearly a key */
 		pr_err("key refused: 64 hexadecimal digits are right, as panicast-receiver keygen prints them, with the key's id from 1 to 255 before them or in key_id=\n");
 		return -EINVAL;

@@ -44,17 +44,26 @@ static int copy_text(char *dst, size_t size, const char *val)
  */
 int pc_params_put_in_force(struct pc_config *edited)
 {
+	int err;
+
 	if (edited->sealed && edited->format == PC_FORMAT_RAW) {
 		pr_err("format=raw with a key refused: raw frames are never sealed; use v1, or load without key=\n");
-		return -EINVAL;
+		goto refuse;
 	}
 	if (pc_config_ipv6(edited) && edited->format == PC_FORMAT_RAW) {
 		pr_err("format=raw with an IPv6 address in dest= refused: raw frames are IPv4; use v1, or name IPv4 addresses\n");
-		return -EINVAL;
+		goto refuse;
 	}
 	pc_config_publish(edited);
+	/* takes RTNL, for pc_config_retire() too */
 	pc_netdev_config_changed();
-	return pc_panic_config_changed() ?: pc_lockup_config_changed();
+	err = pc_panic_config_changed() ?: pc_lockup_config_changed();
+	pc_config_retire();
+	return err;
+
+refuse:
+	pc_config_retire();
+	return -EINVAL;
 }
 
 static int refuse(const struct kernel_param *kp, const char *val,
