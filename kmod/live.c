@@ -8,15 +8,16 @@
  * whole machine from changing an address.  The records leave where the
  * network stack would send, see upper.c.
  */
+#include <linux/bottom_half.h>
 #include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/etherdevice.h>
 #include <linux/ktime.h>
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
-#include "compat/compat.h"
 #include "frame.h"
 #include "iface.h"
 #include "live.h"
@@ -180,8 +181,11 @@ static void compose(struct pc_live *live, struct pc_draft *draft,
 	live->drain_ms = draft->cfg->drain_ms;
 	live->shape = pc_shape(draft->cfg, type,
 			       pc_wire_count(rec->text_len, rec->chunk));
-	for (seq = 0; seq < pc_shape_pass(&live->shape); seq++)
+	for (seq = 0; seq < pc_shape_pass(&live->shape); seq++) {
 		fill(live, draft, seq);
+		/* parity of a large record takes long */
+		cond_resched();
+	}
 }
 
 static void free_live(struct pc_live *live)
@@ -280,10 +284,14 @@ static bool can_take(struct net_device *dev)
 static bool try_card(struct voice *voice, struct sk_buff *skb)
 {
 	unsigned long flags;
-	bool bh, done = false;
+	bool done = false;
 
+	/*
+	 * In this order, so that what the driver leaves to a softirq, others'
+	 * frames among it, runs as soon as softirqs are on again.
+	 */
+	local_bh_disable();
 	local_irq_save(flags);
-	bh = compat_bh_off();
 	rcu_read_lock();
 	if (can_take(voice->dev)) {
 		/* the driver gives up its reference, the burst keeps its own */
@@ -293,8 +301,8 @@ static bool try_card(struct voice *voice, struct sk_buff *skb)
 			kfree_skb(skb);
 	}
 	rcu_read_unlock();
-	compat_bh_on(bh, false);
 	local_irq_restore(flags);
+	local_bh_enable();
 	return done;
 }
 
