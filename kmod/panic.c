@@ -24,6 +24,8 @@
 static struct pc_draft *drafts[PC_SLOT_LIVE];
 /* Memory that an oops has used: only a sleeping context can free it. */
 static struct pc_draft *used;
+/* From an oops until restock(), which frees its frames: another has to wait. */
+static bool spent;
 static unsigned long next_oops;
 /* How many events had no record since the last one. */
 static atomic_t left_out = ATOMIC_INIT(0);
@@ -102,6 +104,7 @@ static void restock(struct work_struct *work)
 {
 	pc_draft_free(xchg(&used, NULL));
 	pc_netdev_restock();
+	WRITE_ONCE(spent, false);
 	if (pc_panic_config_changed())
 		pr_warn("no memory to report the next oops\n");
 }
@@ -133,13 +136,14 @@ void pc_panic_survived(const char *reason, const char *line)
 	int before;
 
 	if (time_after_eq(jiffies, READ_ONCE(next_oops)) &&
-	    !pc_presence_imaged())
+	    !READ_ONCE(spent) && !pc_presence_imaged())
 		draft = xchg(&drafts[PC_SLOT_OOPS], NULL);
 	if (!draft) {
 		atomic_inc(&left_out);
 		return;
 	}
 
+	WRITE_ONCE(spent, true);
 	WRITE_ONCE(next_oops, jiffies + OOPS_INTERVAL);
 	draft->about = line;
 	before = atomic_xchg(&left_out, 0);

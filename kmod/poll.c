@@ -80,7 +80,12 @@ static void poll_napi(struct net_device *dev)
  */
 void pc_poll(struct net_device *dev, bool handler)
 {
-	if (transmit_locked(dev))
+	/*
+	 * The kernel's own polls say who owns them only while the device has
+	 * netpoll.  It may have forgotten ours, see netpoll.c: after an oops
+	 * another CPU may be in a poll, and nobody could tell.
+	 */
+	if (!rcu_access_pointer(dev->npinfo) || transmit_locked(dev))
 		return;
 	if (handler)
 		pc_irq_handle(dev);
