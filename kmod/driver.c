@@ -28,6 +28,8 @@
 #define NONE	(BIT(2) | POLL | TX)
 /* Its poll leaves others' frames to a softirq, which frees them later. */
 #define LEAVES	BIT(3)
+/* It takes memory to receive, even without a budget, if it got none before. */
+#define REFILLS	BIT(4)
 
 /*
  * What was read in the drivers of Linux 6.1.  Of one that is not here the worst
@@ -42,6 +44,8 @@
  *
  * Behind each is what frees a frame that was sent.  Two free it for good: e1000
  * gives napi_consume_skb() a budget of its own, ena calls dev_kfree_skb().
+ * bnxt_poll() does not, but even without a budget it calls net_dim(), which
+ * queues work and so wakes a worker, under the same locks of the scheduler.
  * virtio_net did so, too, until its poll passed on the budget that it was given:
  * in 6.11 and the stable series of that day.
  */
@@ -51,20 +55,20 @@ static const struct {
 } drivers[] = {
 	{ "virtio_net", NONE },			/* free_old_xmit_skbs() */
 	{ "e1000", NONE },			/* e1000_unmap_and_free_tx_resource() */
-	{ "e1000e", NONE | LEAVES },		/* e1000_put_txbuf() */
-	{ "igb", NONE | LEAVES },		/* igb_clean_tx_irq() */
-	{ "igc", NONE | LEAVES },		/* igc_clean_tx_irq() */
+	{ "e1000e", NONE | LEAVES | REFILLS },	/* e1000_put_txbuf() */
+	{ "igb", NONE | LEAVES | REFILLS },	/* igb_clean_tx_irq() */
+	{ "igc", NONE | LEAVES | REFILLS },	/* igc_clean_tx_irq() */
 	{ "ixgbe", NONE | LEAVES },		/* ixgbe_clean_tx_irq() */
 	{ "ixgbevf", NONE | LEAVES },		/* ixgbevf_clean_tx_irq() */
 	{ "i40e", NONE | LEAVES },		/* i40e_clean_tx_irq() */
 	{ "iavf", NONE | LEAVES },		/* iavf_clean_tx_irq() */
 	{ "ice", NONE | LEAVES },		/* ice_clean_tx_irq() */
-	{ "bnxt_en", NONE | LEAVES },		/* bnxt_tx_int() */
+	{ "bnxt_en", NONE },			/* bnxt_poll() */
 	{ "mlx4_core", NONE | LEAVES },		/* mlx4_en_free_tx_desc() */
 	{ "mlx5_core", NONE | LEAVES },		/* mlx5e_consume_skb() */
 	{ "ena", NONE },			/* ena_clean_tx_irq() */
 	{ "r8169", NONE | LEAVES },		/* rtl_tx() */
-	{ "qede", NONE | LEAVES },		/* qede_free_tx_pkt() */
+	{ "qede", NONE | LEAVES | REFILLS },	/* qede_free_tx_pkt() */
 	{ "tg3", TX | POLL | LEAVES },		/* tg3_tx() */
 	{ "bnx2", TX | POLL | LEAVES },		/* bnx2_tx_int() */
 	{ "bnx2x", TX | POLL | LEAVES },	/* bnx2x_free_tx_pkt() */
@@ -259,6 +263,18 @@ bool pc_driver_freeing(enum pc_slot slot)
 {
 	return inside_freeing(slot) ||
 	       (slot == PC_SLOT_PANIC && pc_where_stopped_by_nmi());
+}
+
+/**
+ * pc_driver_starved() - whether polling could wait for the allocator for ever
+ * @dev: the card
+ * @slot: whose crash it is
+ */
+bool pc_driver_starved(struct net_device *dev, enum pc_slot slot)
+{
+	return locks_of(dev) & REFILLS &&
+	       (inside_allocator(slot) ||
+		(slot == PC_SLOT_PANIC && pc_where_stopped_by_nmi()));
 }
 
 /**

@@ -12,6 +12,7 @@ bool pc_driver_in_handler(struct net_device *dev, enum pc_slot slot);
 bool pc_driver_maps(struct net_device *dev);
 bool pc_driver_frees(struct net_device *dev);
 bool pc_driver_freeing(enum pc_slot slot);
+bool pc_driver_starved(struct net_device *dev, enum pc_slot slot);
 bool pc_driver_queueing(enum pc_slot slot);
 
 #endif

@@ -120,6 +120,12 @@ bool pc_stack_frees(struct net_device *dev)
 	return ask_all(dev, PC_SLOT_PANIC, frees);
 }
 
+/** pc_stack_starved() - pc_driver_starved() for a device and those below */
+bool pc_stack_starved(struct net_device *dev, enum pc_slot slot)
+{
+	return ask_all(dev, slot, pc_driver_starved);
+}
+
 /** pc_stack_bust() - pc_bust() for a device and those below */
 bool pc_stack_bust(struct net_device *dev)
 {

@@ -15,6 +15,7 @@ bool pc_stack_in_handler(struct net_device *dev, enum pc_slot slot);
 bool pc_stack_maps(struct net_device *dev);
 bool pc_stack_frees(struct net_device *dev);
 void pc_stack_poll(struct net_device *dev, bool handler);
+bool pc_stack_starved(struct net_device *dev, enum pc_slot slot);
 bool pc_stack_bust(struct net_device *dev);
 
 #endif

@@ -29,7 +29,10 @@
 #define POLL_US		50
 /* How long one frame may wait before its interface is given up. */
 #define STUCK_US	100000
-/* When polling has not helped for so long, the interrupt handler is tried. */
+/*
+ * When polling has not helped for so long, and each time after that, the
+ * interrupt handler is tried.  To find it takes long where there are many CPUs.
+ */
 #define HANDLER_US	500
 
 /**
@@ -94,7 +97,7 @@ static void let_work(const struct sending *sending, struct net_device *dev,
 		     const struct pc_burst *burst, unsigned int waited)
 {
 	bool handler = sending->slot == PC_SLOT_PANIC && !burst->in_handler &&
-		       waited >= HANDLER_US;
+		       waited && waited % HANDLER_US == 0;
 
 	if (!burst->blind)
 		pc_stack_poll(dev, handler);
@@ -299,7 +302,7 @@ static void look_at(struct net_device *dev, struct pc_burst *burst,
 {
 	burst->frees = pc_stack_frees(dev);
 	burst->blind = (burst->frees && pc_driver_freeing(slot)) ||
-		       pc_driver_queueing(slot);
+		       pc_driver_queueing(slot) || pc_stack_starved(dev, slot);
 	/* the other CPUs go on after an oops */
 	if (slot != PC_SLOT_PANIC)
 		return;
