@@ -116,7 +116,7 @@ examine_destinations() {
 	LIST
 }
 
-# By the words that the module gives (kmod/nexthop.c).
+# By the words that the module gives (kmod/hop.c, kmod/nexthop.c).
 destination_advice() { # ADDRESS REST
 	name=${2#*dev }
 	name=${name%% *}
