@@ -23,7 +23,7 @@ from ..service.supervisor import hold_ports
 from ..settings import CONFIG_FILE, SETTINGS, Settings, exposure
 from ..settings.kinds import Value
 from ..text import escape
-from ..web import access
+from ..web import access, place
 
 #: The page's user, as the packages make it.
 _WEB_USER = "panicast-web"
@@ -41,6 +41,8 @@ def check_config(settings: Settings) -> int:
                 hold_ports(settings, stack)
     with _acting_as(_WEB_USER):
         access.of(settings)
+        if settings.web_central:
+            place.of(settings)
     changed = [s for s in SETTINGS if getattr(settings, s.key) != s.default]
     for setting in changed:
         value = "(not shown)" if setting.secret else escape(_shown(getattr(settings, setting.key)))

@@ -17,13 +17,11 @@ from aiohttp.http import HttpProcessingError
 
 from .. import log
 from ..db.boots import Ages
-from ..db.engine import Place
-from ..errors import ReceiverError, UsageError
+from ..errors import ReceiverError
 from ..log import logger
 from ..settings import Settings
 from ..settings.kinds import host_and_port
-from ..sinks.choice import libraries, postgresql_dsn
-from . import access, api
+from . import access, api, place
 from .database import Database
 from .fair import VISITOR
 from .live import Feed
@@ -49,29 +47,16 @@ def run(settings: Settings) -> int:
     logging.getLogger("aiohttp.server").addFilter(_is_about_us)
     # Seconds after which whoever makes a long page gives Python's lock away: others wait for it at each step.
     sys.setswitchinterval(0.0005)
-    place = _place(settings)
+    shown = place.of(settings)
     site = Site(
         settings.web_base,
-        place,
+        shown,
         Ages(settings.silent_s, settings.retire_days),
         access.of(settings),
-        Database(place),
-        Feed(place),
+        Database(shown),
+        Feed(shown),
     )
     return asyncio.run(_serve(settings.web_listen, site))
-
-
-@libraries()
-def _place(settings: Settings) -> Place:
-    """Return where the records are. Raises ReceiverError."""
-    if not settings.web_central:
-        return settings.state_path(writing=False)
-    dsn = postgresql_dsn(settings)
-    if not dsn:
-        raise UsageError("web_central shows the central store; name it in postgresql or postgresql_file")
-    from ..central.engine import Central
-
-    return Central(dsn)
 
 
 def _is_about_us(line: logging.LogRecord) -> bool:

@@ -39,6 +39,8 @@ WRONG = [
     ('web_listen = "0.0.0.0:0"', "web", "without a token"),
     ('web_token_file = "{tmp}/none"', "web", "cannot read the token in {tmp}/none"),
     ('web_token_file = "{tmp}/word"', "web", "at least 20 characters"),
+    ("web_central = true", "web", "name it in postgresql or postgresql_file"),
+    ('web_central = true\npostgresql_file = "{tmp}/none"', "web", "cannot read the connection string"),
 ]
 
 

@@ -242,7 +242,7 @@ def test_collect_says_what_it_needs(cli, flags, message):
 @pytest.mark.parametrize(
     ("module", "flags", "commands"),
     [
-        ("psycopg2", ["--postgresql", "dbname=x"], ["serve", "collect"]),
+        ("psycopg2", ["--postgresql", "dbname=x"], ["serve", "collect", "web"]),
         ("nats", ["--nats", "nats://127.0.0.1:1"], ["serve", "collect"]),
         ("botocore", ["--s3", "s3://crashes"], ["serve"]),
     ],
