@@ -14,6 +14,7 @@ import pytest
 
 from panicast_receiver.central.engine import Central
 from panicast_receiver.db.boots import Ages
+from panicast_receiver.db.follower import Follower
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
 from panicast_receiver.errors import NotFoundError
@@ -176,6 +177,11 @@ def test_receivers_that_write_at_once_lose_no_count_and_no_record(postgres, tmp_
 def test_what_an_older_receiver_wrote_is_taken_in(postgres, both, tmp_path) -> None:
     own, central = both
     before = counted(postgres)
+    follower = Follower(Central(postgres.dsn))
+    cursor = follower.reader().cursor()
+    wanted = [one.summary["id"] for one in own.select(Query())]
+    assert [one.summary["id"] for one in follower.after(0, Query())] == wanted
+    assert follower.after(cursor, Query()) == []
     postgres.ask(
         "UPDATE panicast.records SET words = NULL, number = NULL, received_ns = NULL, changed = NULL"
     )
@@ -185,6 +191,9 @@ def test_what_an_older_receiver_wrote_is_taken_in(postgres, both, tmp_path) -> N
     kept, fresh = counted(postgres)
     assert kept == fresh
     assert [one[:3] for one in kept[1]] == [one[:3] for one in before[0][1]]
+    # They are told of as what came now.
+    assert follower.changed() and len(follower.after(cursor, Query())) == len(wanted)
+    follower.close()
     ids = [one.summary["id"] for one in own.select(Query(search="sysrq"))]
     assert ids == [one.summary["id"] for one in central.select(Query(search="sysrq"))] != []
 

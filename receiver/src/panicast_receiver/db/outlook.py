@@ -28,8 +28,8 @@ def tell(state_dir: Path, retention: Retention, now_ns: int) -> list[str]:
         said += " (keep_mib is 0: as the disk allows)"
     count, taken, span, busiest = _rate(path, now_ns)
     if not count:
-        records = f"some {size // _TYPICAL_BYTES:,} records"
-        return [f"{said}: {records}; for how many days is known once records have come"]
+        many = f"some {size // _TYPICAL_BYTES:,} records"
+        return [f"{said}: {many}; for how many days is known once records have come"]
     rate = taken / span
     lines = [
         f"{said}: at the rate of the last {span:.1f} days ({rate / (1 << 20):.2f} MiB a day, "
