@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 
 from panicast_receiver.central.engine import Central
+from panicast_receiver.db import fleet
 from panicast_receiver.db.boots import Ages
 from panicast_receiver.db.follower import Follower
 from panicast_receiver.db.reader import Query, Reader
@@ -120,7 +121,17 @@ def test_both_say_the_same(both) -> None:
     assert central.boots_of("db-03.example.net", ages, now_ns) == own.boots_of(
         "db-03.example.net", ages, now_ns
     )
-    assert central.kernels(0, now_ns) == own.kernels(0, now_ns)
+    group = own.groups(Query())[0]["signature"]
+    for by in ("kernel", "label:rack"):
+        for one in (None, group):
+            asked = fleet.Asked(by, one, START, sealed=bool(one))
+            assert central.ran(asked, now_ns) == own.ran(asked, now_ns) == []
+    for by in ("hardware", "firmware", "module"):
+        for one in (None, group):
+            assert central.told(fleet.Asked(by, one)) == own.told(fleet.Asked(by, one))
+            asked = fleet.Asked(by, one, sealed=True)
+            assert central.told(asked) == own.told(asked)
+    assert own.told(fleet.Asked("hardware"))["values"]
     assert central.states_of(["db-03.example.net"], ages, now_ns) == {"db-03.example.net": "panicked"}
     assert central.windows(now_ns, over=True) == [] and central.maintained(ages, now_ns) == {}
     assert central.labelled(ages, now_ns) == {} and central.backlogs() == {} and central.size() > 8192
@@ -219,13 +230,14 @@ def test_the_page_shows_the_store_and_comes_back_with_the_server(postgres, tmp_p
             "/hosts": "The central store is told of records, not of hello and bye",
             "/hosts?state=panicked&search=db-03": "db-03.example.net",
             "/host?host=db-03.example.net": wanted[-1],
-            "/kernels": "of which the central store is not told",
+            "/compare": "of which the central store is not told",
+            "/compare?by=hardware": "PowerEdge",
             "/maintenance": "Windows of receivers are not known to the central store",
             f"/api/v1/records/{wanted[0]}": "drill",
             f"/api/v1/records/{wanted[0]}/text": "drill of",
             f"/api/v1/groups/{group}": "by_host",
             "/api/v1/hosts": "panicked",
-            "/api/v1/kernels": "kernels",
+            "/api/v1/compare?by=hardware": "PowerEdge",
             "/metrics": 'panicast_stored_records{type="panic"} 3.0',
             "/healthz": "ok",
         }.items():

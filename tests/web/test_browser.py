@@ -185,7 +185,8 @@ def test_pages_are_readable(page: Browser, site: Website, scheme: str, width: in
         "crashes": f"{site.url}groups",
         "hosts": f"{site.url}hosts",
         "host": f"{site.url}host?host=db-03.example.net",
-        "kernels": f"{site.url}kernels?sort=rate",
+        "compare": f"{site.url}compare?sort=rate",
+        "shares": f"{site.url}compare?by=firmware",
         "none": f"{site.url}?search=nothing-like-this",
         "login": f"{site.url}login",
     }

@@ -70,6 +70,7 @@ class PostgreSQL:
     summary = ", ".join((*_COLUMNS, *(f"{sql} AS {name}" for name, sql in FOUND.items())))
     finder = FINDER
     greets = False
+    sealed = "sealed"
     whole: tuple[str, ...] = ("SELECT * FROM records WHERE number = ? AND identity = ?",)
 
     def __init__(self, store: Central, connection: psycopg2.extensions.connection) -> None:

@@ -22,6 +22,8 @@ from . import belief, greetings, labels
 #: current: whether a boot is what its host is shown as: the newest, or one of another machine with that
 #: name, heard after the newest began. The others are old boots, of which there are many.
 #: retired_ns: when somebody said that the host is gone. It is, until it is heard again.
+#: boots_shown has all that a state is made of, so that who counts hosts by state reads no row; ``current``,
+#: too, because SQLite looks at it again.
 SCHEMA = """
 CREATE TABLE boots (
     boot_id BLOB NOT NULL,
@@ -41,6 +43,7 @@ CREATE TABLE boots (
     PRIMARY KEY (boot_id, host)
 );
 CREATE INDEX boots_now ON boots (host) WHERE current;
+CREATE INDEX boots_shown ON boots (last_ns, panicked_ns, state, retired_ns, current) WHERE current;
 CREATE INDEX boots_by_host ON boots (host, sealed);
 CREATE INDEX boots_sealed ON boots (boot_id, host) WHERE sealed;
 CREATE INDEX boots_by_worth ON boots (sealed, panicked_ns IS NOT NULL, last_ns > first_ns, last_ns);
@@ -56,6 +59,7 @@ INSERT INTO boots
     state, event, first_ns, last_ns, panicked_ns, kernel, module, interfaces, source_ip, 1, NULL
     FROM boots_2;
 DROP TABLE boots_2;
+DELETE FROM boots WHERE NOT sealed AND host IN (SELECT host FROM boots WHERE sealed);
 UPDATE boots SET current = (
     SELECT boots.last_ns > newest.first_ns OR boots.boot_id = newest.boot_id FROM boots AS newest
     WHERE newest.host = boots.host ORDER BY newest.last_ns DESC, newest.rowid DESC LIMIT 1);

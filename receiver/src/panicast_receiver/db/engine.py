@@ -47,6 +47,8 @@ class Engine(Protocol):
     summary: str
     finder: Finder
     greets: bool
+    #: Whether a record is sealed, in SQL.
+    sealed: str
     whole: tuple[str, ...]
 
     @property

@@ -1,34 +1,57 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What boots say of a fleet: how long kernels ran and how often they crashed, and the boots of one host."""
+"""What boots say of a fleet: how long hosts ran and how often they crashed, by kernel and by label; and the
+boots of one host."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 from . import boots, labels, maintenance
 
 Ask = Callable[[str, list[Any]], Iterator[sqlite3.Row]]
-#: Kernels, and boots of a host, that are told of: a host may make up any number.
-MOST_KERNELS, MOST_BOOTS = 100, 50
+#: What is told of, and boots of a host: a host may make up any number.
+MOST_VALUES, MOST_BOOTS = 100, 50
 _DAY_NS = 86_400 * 1_000_000_000
-#: A boot counts by what was heard of it since ?1 and until ?2. One that never said hello is not counted: its
-#: crash would be known, and not how long it ran before.
-_KERNELS = f"""
-SELECT kernel, count(DISTINCT host) AS hosts,
-    sum(max(0, min(last_ns, ?2) - max(first_ns, ?1)) / {_DAY_NS}.0) AS host_days,
-    count(CASE WHEN panicked_ns BETWEEN ?1 AND ?2 THEN 1 END) AS crashes,
-    count(DISTINCT CASE WHEN panicked_ns BETWEEN ?1 AND ?2 THEN host END) AS crashed
-FROM boots WHERE last_ns >= ?1 AND kernel != '' AND state != 'unknown'
-GROUP BY kernel ORDER BY host_days DESC, kernel LIMIT {MOST_KERNELS}
-"""
+#: Whether a boot ended in a crash of one group: the time of its panic is that of a record.
+_OF_GROUP = "(boots.host, panicked_ns) IN (SELECT records.host, received_ns FROM records WHERE signature = ?)"
 
 
-def kernels(ask: Ask, since_ns: int, now_ns: int) -> list[dict[str, Any]]:
-    """Return {kernel, hosts, host_days: heard of, crashes: boots that panicked, crashed: hosts that
-    did} since a time, the kernel that ran longest first."""
-    return [dict(row) for row in ask(_KERNELS, [since_ns, now_ns])]
+class Asked(NamedTuple):
+    """What crashes are counted by: ``kernel``, ``label:NAME``, or what only a crash tells (traits.py). Of
+    which ``group``, since when, and whether only of what is ``sealed``."""
+
+    by: str = "kernel"
+    group: str | None = None
+    since_ns: int = 0
+    sealed: bool = False
+
+
+def ran(ask: Ask, asked: Asked, now_ns: int) -> list[dict[str, Any]]:
+    """Return {value, hosts, host_days: heard of, unsealed_days: of those, crashes: boots that panicked,
+    crashed: hosts that did} of each kernel, or of each value of a label, the one that ran longest first.
+
+    A boot counts by what was heard of it. One that never said hello is not counted: its crash would be
+    known, and not how long it ran before."""
+    label = asked.by.partition(":")[2]
+    value, source = ("labels.value", "boots JOIN labels USING (host)") if label else ("kernel", "boots")
+    sql = (
+        "SELECT value, count(DISTINCT host) AS hosts, sum(days) AS host_days, "
+        "sum(CASE WHEN sealed THEN 0 ELSE days END) AS unsealed_days, "
+        "count(CASE WHEN crashed THEN 1 END) AS crashes, "
+        "count(DISTINCT CASE WHEN crashed THEN host END) AS crashed FROM ("
+        f"SELECT {value} AS value, boots.host AS host, sealed, "
+        f"max(0, min(last_ns, ?) - max(first_ns, ?)) / {_DAY_NS}.0 AS days, "
+        "panicked_ns IS NOT NULL AND panicked_ns BETWEEN ? AND ? "
+        f"{f'AND {_OF_GROUP} ' if asked.group else ''}AS crashed FROM {source} "
+        "WHERE last_ns >= ? AND state != 'unknown' "
+        f"{'AND labels.name = ? ' if label else ''}{'AND sealed ' if asked.sealed else ''}) AS heard "
+        "WHERE value != '' GROUP BY value ORDER BY host_days DESC, value LIMIT ?"
+    )
+    since_ns = asked.since_ns
+    values = [now_ns, since_ns, since_ns, now_ns, *filter(None, (asked.group,)), since_ns]
+    return [dict(row) for row in ask(sql, [*values, *filter(None, (label,)), MOST_VALUES])]
 
 
 def boots_of(ask: Ask, host: str, ages: boots.Ages, now_ns: int) -> list[dict[str, Any]]:

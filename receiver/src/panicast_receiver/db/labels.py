@@ -137,17 +137,22 @@ def put(db: sqlite3.Connection, rules: Sequence[Rule]) -> bool:
     return True
 
 
+def names(ask: Ask) -> list[str]:
+    """Return the names of labels that hosts have, and that do not tell each host apart."""
+    few = "SELECT name FROM labels GROUP BY name HAVING count(DISTINCT value) <= ? ORDER BY name"
+    return [row[0] for row in ask(few, [MOST_VALUES])]
+
+
 def counts(ask: Ask, shown: str, values: list[Any]) -> dict[tuple[str, str, str], int]:
     """Return how many hosts there are by name and value of a label, and state; ``shown`` is the state in
     SQL, ``values`` are its values. A name with many values is left out."""
-    few = "SELECT name FROM labels GROUP BY name HAVING count(DISTINCT value) <= ?"
-    names = [row[0] for row in ask(few, [MOST_VALUES])]
-    if not names:
+    known = names(ask)
+    if not known:
         return {}
     sql = (
         f"SELECT name, value, {shown} AS shown, count(*) AS hosts FROM boots JOIN labels USING (host) "
-        f"WHERE current AND name IN ({', '.join('?' * len(names))}) "
+        f"WHERE current AND name IN ({', '.join('?' * len(known))}) "
         "GROUP BY name, value, shown ORDER BY name, value LIMIT ?"
     )
-    found = ask(sql, [*values, *names, MOST_COUNTS])
+    found = ask(sql, [*values, *known, MOST_COUNTS])
     return {(row["name"], row["value"], row["shown"]): row["hosts"] for row in found}

@@ -25,6 +25,7 @@ from . import (
     labels,
     places,
     search,
+    traits,
     turns,
 )
 from . import maintenance as windows
@@ -201,9 +202,17 @@ class Reader:
         """See maintenance.window()."""
         return windows.window(self._rows, number, now_ns)
 
-    def kernels(self, since_ns: int, now_ns: int) -> list[dict[str, Any]]:
-        """See fleet.kernels()."""
-        return fleet.kernels(self._rows, since_ns, now_ns)
+    def ran(self, asked: fleet.Asked, now_ns: int) -> list[dict[str, Any]]:
+        """See fleet.ran()."""
+        return fleet.ran(self._rows, asked, now_ns)
+
+    def told(self, asked: fleet.Asked) -> dict[str, Any]:
+        """See traits.told()."""
+        return traits.told(self._rows, asked, self._engine.sealed)
+
+    def label_names(self) -> list[str]:
+        """See labels.names()."""
+        return labels.names(self._rows)
 
     def boots_of(self, host: str, ages: boots.Ages, now_ns: int) -> list[dict[str, Any]]:
         """See fleet.boots_of()."""

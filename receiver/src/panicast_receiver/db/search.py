@@ -6,6 +6,8 @@ nvme timeout            both words, anywhere; a word may be the beginning of a l
 host:db-*  kernel:6.1   in the host's name, in the kernel's release, from their beginning
 sym:nvme_queue_rq       in the crash's title or trace
 kind:oops               in the kind of crash or the type of record
+hardware:R650           in what a crash tells of its machine; firmware: is the same
+module:nvidia           in a crash's modules: the guilty function's, and those that taint the kernel
 since:7d                received since then
 label:rack=r12          of a host with this label; label:rack: with any rack
 -module                 not where this is found
@@ -21,8 +23,9 @@ from ..records.labels import split
 from ..text import parse_when
 from .labels import Term
 
-#: Columns that can be named, and of those the ones whose beginning is meant.
+#: Columns that can be named, other names of one, and of those the ones whose beginning is meant.
 FIELDS = ("host", "kernel", "sym", "kind", "about", "text")
+_ALIASES = dict.fromkeys(("hardware", "firmware", "module"), "about")
 _FROM_THE_START = ("host", "kernel")
 #: The field that asks for a label of the host.
 LABEL = "label"
@@ -86,6 +89,7 @@ def parse(text: str) -> Search:
         if field == LABEL:
             labels.append(label(words, bool(minus)))
             continue
+        field = _ALIASES.get(field, field)
         if field not in FIELDS:
             # A colon in a text is no field: "PID:", "lib/string.c:12".
             words = f"{field} {words}" if field else words

@@ -36,6 +36,7 @@ class SQLite:
     summary = ", ".join((*_COLUMNS, *(f"{sql} AS {name}" for name, sql in FOUND.items())))
     finder = words.FINDER
     greets = True
+    sealed = f"(flags & {FLAG_SEALED} != 0)"
     whole: tuple[str, ...] = tuple(
         f"SELECT {what} WHERE number = ? AND identity = ?"
         for what in (f"{bodies.WHOLE} FROM records", f"* FROM {greetings.AS_RECORDS}")

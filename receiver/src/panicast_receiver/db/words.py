@@ -62,7 +62,7 @@ class Words(NamedTuple):
 
 def of(row: Mapping[str, Any] | sqlite3.Row, record: Record | None = None) -> Words:
     """Return the words of a row of ``records``; ``record`` is the row as a value, if somebody has it."""
-    record, crash = record or row_to_record(row), _crash(row["crash"])
+    record, crash = record or row_to_record(row), crash_of(row["crash"])
     said = (row["id"], row["reason"], *record.meta.values())
     kernel = row["kernel"] or record.meta.get("release", "")
     return made(row["host"], kernel, row["type"], said, crash, record.received_text)
@@ -73,12 +73,12 @@ def made(
 ) -> Words:
     """Return the words of a record of which that is known. ``said``: what can be found as about it."""
     names = ("title", "at", "trace", "names", "module")
-    about = (*said, *_of(crash, "hardware", "modules", "comm", "taint", "file"))
+    about = (*said, *texts_of(crash, "hardware", "module", "modules", "comm", "taint", "file"))
     return Words(
         host,
         kernel,
-        "\n".join(_of(crash, *names)),
-        "\n".join((type, *_of(crash, "kind", "severity"))),
+        "\n".join(texts_of(crash, *names)),
+        "\n".join((type, *texts_of(crash, "kind", "severity"))),
         "\n".join(about),
         of_text(text),
     )
@@ -165,15 +165,16 @@ def _begin_anew(db: sqlite3.Connection, error: sqlite3.DatabaseError) -> None:
     db.execute("UPDATE records SET indexed = ? WHERE indexed = ?", (OUT, IN))
 
 
-def _crash(text: str | None) -> Mapping[str, Any]:
+def crash_of(text: str | Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return what is known of a crash, as JSON or read already; nothing if the disk has corrupted it."""
     try:
-        found = json.loads(text or "{}")
+        found = json.loads(text or "{}") if not isinstance(text, Mapping) else text
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return found if isinstance(found, Mapping) else {}
 
 
-def _of(crash: Mapping[str, Any], *names: str) -> Iterator[str]:
+def texts_of(crash: Mapping[str, Any], *names: str) -> Iterator[str]:
     """Yield the texts that a crash has under these names."""
     for name in names:
         found = crash.get(name)

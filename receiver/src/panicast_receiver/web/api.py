@@ -14,7 +14,7 @@ from ..db import search
 from ..db.reader import Query, Reader
 from ..errors import UsageError
 from ..records import present
-from . import crashrates, metrics, openapi, parameters
+from . import comparison, metrics, openapi, parameters
 from .live import MOST_STREAMS, TAKES_S, Stream
 from .site import API, Site, body_of, of_end, of_group, of_start
 
@@ -33,7 +33,7 @@ def routes(site: Site) -> list[web.RouteDef]:
         f"{API}/groups/{GROUP}": handlers.group,
         f"{API}/hosts": handlers.hosts,
         f"{API}/maintenance": handlers.windows,
-        f"{API}/kernels": handlers.kernels,
+        f"{API}/compare": handlers.compare,
         "/openapi.json": handlers.document,
         "/metrics": handlers.metrics,
         "/healthz": handlers.healthz,
@@ -149,17 +149,11 @@ class _Handlers:
 
         return _json(await self._site.database.ask(find))
 
-    async def kernels(self, request: web.Request) -> web.StreamResponse:
-        values = parameters.parse(request.query.items(), (parameters.SINCE, parameters.KERNEL))
+    async def compare(self, request: web.Request) -> web.StreamResponse:
+        values = parameters.parse(request.query.items(), parameters.OF_COMPARISON)
 
         def find(reader: Reader) -> str:
-            found = reader.kernels(values.get("since_ns", 0), time.time_ns())
-            than = values.get("kernel", found[0]["kernel"] if found else "")
-            told = [
-                {**one, "rate": one["rate"]._asdict() if one["rate"] else None}
-                for one in crashrates.compare(found, than)
-            ]
-            return json.dumps({"kernels": told, "than": than})
+            return json.dumps(comparison.as_json(comparison.compare(reader, values, time.time_ns())))
 
         return _json(await self._site.database.ask(find))
 

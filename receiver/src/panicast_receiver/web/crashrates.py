@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Estimates how often kernels crash: rates with confidence intervals, and whether two kernels
-differ. Pure."""
+"""Estimates how often crashes come: rates with confidence intervals, and whether two differ. Pure."""
 
 from __future__ import annotations
 
@@ -14,9 +13,9 @@ PER = 1000
 WIDTH, HEIGHT = 240, 16
 #: Standard deviations of an interval that has the true value 19 times of 20.
 _95 = 1.96
-#: What a kernel may be beside another, by what ``differs`` says.
+#: What one may be beside another, by what ``differs`` says.
 BESIDE = ("cannot tell", "more often", "less often")
-#: Two kernels differ if less than this is the chance of such a difference between equal ones.
+#: Two differ if less than this is the chance of such a difference between equal ones.
 _CHANCE = 0.01
 #: From so many on, the normal distribution stands for the binomial one.
 _MANY = 1000
@@ -88,19 +87,25 @@ def _below(count: int, total: int, share: float) -> float:
 
 
 def compare(found: Sequence[dict[str, Any]], than: str) -> list[dict[str, Any]]:
-    """Return what ``kernels()`` of db/fleet.py found with the ``rate`` of each, and what it is
-    ``beside`` the kernel ``than``: more often, less often, cannot tell, or nothing."""
+    """Return what ``ran()`` of db/fleet.py found with the ``rate`` of each, and what it is ``beside``
+    the one whose value is ``than``: more often, less often, cannot tell, or nothing."""
     rated = [{**one, "rate": rate(one["crashes"], one["host_days"])} for one in found]
-    base = next((one for one in rated if one["kernel"] == than), None)
+    base = next((one for one in rated if one["value"] == than), None)
     return [{**one, "beside": _beside(one, base)} for one in rated]
 
 
 def draw(rated: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return what ``compare()`` found with drawings on one scale."""
+    """Return what was compared with drawings on one scale: rates, or shares from none to all."""
     # One that hardly ran would leave the others no room.
     highest = max((3 * one["rate"].value for one in rated if one["rate"] and one["crashes"]), default=0.0)
     highest = min(highest, max((one["rate"].high for one in rated if one["rate"]), default=0.0)) or 1.0
-    return [{**one, "plot": _drawn(one["rate"], highest)} for one in rated]
+    return [{**one, "plot": _drawn(one["rate"], highest), "bar": _bar(one["share"])} for one in rated]
+
+
+def _bar(share: float | None) -> Drawn | None:
+    if share is None:
+        return None
+    return Drawn(0, round(WIDTH * share), WIDTH, False, f"{percent(share)} of the hosts")
 
 
 def _drawn(found: Rate | None, highest: float) -> Drawn | None:
@@ -117,6 +122,12 @@ def _beside(one: dict[str, Any], base: dict[str, Any] | None) -> str:
     # Each host once: one that crashes again and again says no more of a kernel than one that did once.
     sign = differs((one["crashed"], one["host_days"]), (base["crashed"], base["host_days"]))
     return BESIDE[sign]
+
+
+def percent(share: float) -> str:
+    """Return a share from 0 to 1 as a percentage; what is not quite none or all never reads so."""
+    shown = f"{share:.0%}"
+    return "<1%" if shown == "0%" and share else ">99%" if shown == "100%" and share < 1 else shown
 
 
 def number(value: float) -> str:

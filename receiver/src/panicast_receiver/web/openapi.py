@@ -12,6 +12,7 @@ from ..db.groups import ACTIONS, LONGEST
 from ..db.groups import STATES as GROUP_STATES
 from ..db.maintenance import LONGEST as LONGEST_OF_WINDOW
 from ..db.maintenance import STATES as WINDOW_STATES
+from ..db.traits import MOST_CRASHES
 from ..records.fields import FIELDS, TEXT_FIELDS, Field
 from ..records.forms import (
     NAMED_STRINGS,
@@ -180,13 +181,22 @@ _SCHEMAS: Mapping[str, Schema] = {
         }
     ),
     "Hosts": with_properties({"hosts": {"type": "array", "items": _ref("Host")}}),
-    "Kernel": with_properties(
+    "Compared": with_properties(
         {
-            "kernel": STRING,
-            "hosts": WHOLE,
-            "host_days": {**_FRACTION, "description": "For how long hosts were heard on it."},
+            "value": {**STRING, "description": "The kernel, the label's value, the hardware …"},
+            "hosts": {
+                **or_null(WHOLE),
+                "description": "Hosts that were heard; null where only crashes tell.",
+            },
+            "host_days": {**or_null(_FRACTION), "description": "For how long they were heard."},
+            "unsealed_days": {**or_null(_FRACTION), "description": "Those that anybody can make up."},
             "crashes": {**WHOLE, "description": "Boots that panicked."},
             "crashed": {**WHOLE, "description": "Hosts that did."},
+            "share": {**or_null(_FRACTION), "description": "Of the hosts that crashed and say it, 0 to 1."},
+            "elsewhere": {
+                **or_null(_FRACTION),
+                "description": "Of the hosts with other crashes than the group's.",
+            },
             "rate": {
                 **or_null(with_properties({"low": _FRACTION, "value": _FRACTION, "high": _FRACTION})),
                 "description": f"Crashes in {crashrates.PER} host-days, between low and high 19 times of 20.",
@@ -194,14 +204,23 @@ _SCHEMAS: Mapping[str, Schema] = {
             "beside": {
                 "type": "string",
                 "enum": ["", *crashrates.BESIDE],
-                "description": "Whether it crashes more often than the kernel `than`.",
+                "description": "Whether it crashes more often than `than`; of what only crashes tell, "
+                "whether it is more often in the group than elsewhere.",
             },
         }
     ),
-    "Kernels": with_properties(
+    "Comparison": with_properties(
         {
-            "kernels": {"type": "array", "items": _ref("Kernel")},
-            "than": {**STRING, "description": "The kernel beside which the others are put."},
+            "by": STRING,
+            "group": {**or_null(digits(12)), "description": "Only crashes of this group."},
+            "rows": {"type": "array", "items": _ref("Compared")},
+            "than": {**STRING, "description": "The one beside which the others are put."},
+            "unsealed": {
+                **or_null(_FRACTION),
+                "description": "Which part of the host-days, or of the crashes, is unsealed, 0 to 1.",
+            },
+            "untold": {**WHOLE, "description": "Crashes that do not say what is asked for."},
+            "cut": {**TRUTH, "description": f"Whether only the newest {MOST_CRASHES:,} crashes count."},
         }
     ),
     "Error": with_properties({"error": {**STRING, "description": "What is wrong, for people."}}),
@@ -336,11 +355,12 @@ def document(base: str, secured: bool) -> dict[str, Any]:
         f"{API}/maintenance/{{number}}": _change(
             "End a maintenance window early.", "End", "Window", secured, (_NUMBER,)
         ),
-        f"{API}/kernels": _operation(
-            "How often kernels crash, the one that ran longest first.",
-            json_of("Kernels"),
+        f"{API}/compare": _operation(
+            "How often crashes come by kernel, label, hardware, firmware or module, the one that ran longest "
+            "or crashed most first.",
+            json_of("Comparison"),
             secured,
-            (parameters.SINCE, parameters.KERNEL),
+            parameters.OF_COMPARISON,
         ),
         f"{API}/events": _operation(
             "Records as they are stored and completed: server-sent events of the type record, a Record as "

@@ -17,9 +17,9 @@ from ..db.boots import STATES
 from ..db.reader import Entry, Query, Reader
 from ..errors import NotFoundError
 from ..records.kernels import numbers
-from ..text import escape, iso_time, parse_when
+from ..text import iso_time, parse_when
 from ..wire.v1 import TYPES
-from . import crashrates, logtext, parameters, timeline
+from . import comparison, crashrates, logtext, parameters, timeline
 from .access import KNOWN_S
 from .api import GROUP
 from .forms import said_in
@@ -41,11 +41,11 @@ _AGES = {"1h": "last hour", "1d": "last day", "7d": "last week", "30d": "last mo
 #: The name under which a reader changes groups.
 _NAME_COOKIE = "panicast_name"
 
-#: The orders of kernels, see parameters.ORDERS.
+#: The orders of what is compared, see parameters.ORDERS.
 _SORTS: Mapping[str, Callable[[dict[str, Any]], Any]] = {
-    "days": lambda row: -row["host_days"],
+    "days": lambda row: -(row["host_days"] or 0),
     "rate": lambda row: -row["rate"].value if row["rate"] else 0,
-    "name": lambda row: numbers(row["kernel"]),
+    "name": lambda row: (numbers(row["value"]), row["value"]),
 }
 
 
@@ -70,7 +70,7 @@ class Pages:
             web.post(f"{base}/groups/{GROUP}", self._change_group),
             web.get(f"{base}/hosts", self._hosts),
             web.get(f"{base}/host", self._host),
-            web.get(f"{base}/kernels", self._kernels),
+            web.get(f"{base}/compare", self._compare),
             web.get(f"{base}/maintenance", self._windows),
             web.post(f"{base}/maintenance", self._change_windows),
             web.get(f"{base}/static/{{name}}", self._asset),
@@ -284,20 +284,23 @@ class Pages:
             records=[entry.summary for entry in entries],
         )
 
-    async def _kernels(self, request: web.Request) -> web.Response:
-        values = self._asked(request, parameters.SINCE, parameters.KERNEL, parameters.SORT)
-        since_ns = values.get("since_ns", 0)
-        found = await self._site.database.ask(lambda reader: reader.kernels(since_ns, time.time_ns()))
-        # Hosts name them: no character of a name may do anything on the page, nor in its address.
-        found = [{**one, "kernel": escape(one["kernel"])} for one in found]
-        # The one that ran longest comes first.
-        than = values.get("kernel", found[0]["kernel"] if found else "")
+    async def _compare(self, request: web.Request) -> web.Response:
+        values = self._asked(request, *parameters.OF_COMPARISON, parameters.SORT)
+
+        def find(reader: Reader) -> tuple[dict[str, Any], list[str]]:
+            return comparison.compare(reader, values, time.time_ns()), reader.label_names()
+
+        made, labels = await self._site.database.ask(find)
         sort = values.get("sort", "days")
+        rows = sorted(crashrates.draw(made["rows"]), key=_SORTS[sort])
         return await self._renderer.made(
             request,
-            "kernels.html",
-            kernels=sorted(crashrates.draw(crashrates.compare(found, than)), key=_SORTS[sort]),
-            than=than,
+            "compare.html",
+            **{**made, "rows": [{**row, "link": comparison.link(made, row, request.query)} for row in rows]},
+            names={**comparison.BY, **{f"{comparison.LABEL}{name}": f"label {name}" for name in labels}},
+            traits=comparison.TRAITS,
+            most=comparison.MOST_CRASHES,
+            sealed=values.get("sealed", False),
             per=crashrates.PER,
             sort=sort,
             orders=parameters.ORDERS,

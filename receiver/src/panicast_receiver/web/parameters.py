@@ -14,6 +14,7 @@ from ..db.reader import Query
 from ..errors import UsageError
 from ..text import parse_when
 from ..wire.v1 import TYPES
+from .comparison import BY, LABEL
 
 #: Records on a page where nothing else is asked for, and at most.
 FEW, MOST = 50, 1000
@@ -118,8 +119,9 @@ SEARCH = Parameter(
     "search",
     "Only records in which each of these words is found, in their text or in what is known of them. A "
     'word may be the beginning of a longer one. "Several words" stand one after the other; `-word` is '
-    "not there. `host:`, `kernel:`, `sym:` (title and trace), `kind:`, `about:` and `text:` say where to "
-    "look, `since:7d` from when on, `label:rack=r12` which label their host has.",
+    "not there. `host:`, `kernel:`, `sym:` (title and trace), `kind:`, `hardware:`, `firmware:`, "
+    "`module:`, `about:` and `text:` say where to look, `since:7d` from when on, `label:rack=r12` which "
+    "label their host has.",
     _WORDS,
     _search,
 )
@@ -181,19 +183,34 @@ GROUP_STATE = Parameter(
     _word(*GROUP_STATES),
 )
 
-KERNEL = Parameter(
-    "kernel",
-    "kernel",
-    "The kernel beside which others are put; without it, the one that ran longest.",
+_BY = "|".join((*BY, f"{LABEL}[a-z_][a-z0-9_]{{0,31}}"))
+COMPARED_BY = Parameter(
+    "by",
+    "by",
+    "By what crashes are counted: kernels and labels (label:rack) have rates; hardware, firmware and "
+    "modules, which only a crash tells, have shares.",
+    {"type": "string", "pattern": f"^({_BY})$", "default": "kernel"},
+    _matching(_BY, f"one of {', '.join(BY)}, {LABEL}NAME"),
+)
+THAN = Parameter(
+    "than",
+    "than",
+    "The one beside which others are put; without it, the one that ran longest.",
     {"type": "string", "minLength": 1, "maxLength": _LONGEST},
     _short,
 )
-#: The orders of kernels, and what they are called.
-ORDERS = {"days": "longest first", "rate": "most often first", "name": "by name"}
-SORT = Parameter(
-    "sort", "sort", "The order of kernels.", {"type": "string", "enum": list(ORDERS)}, _word(*ORDERS)
+SEALED = Parameter(
+    "sealed",
+    "sealed",
+    "Only what was sealed, which nobody without a key can make up.",
+    {"type": "boolean", "default": False},
+    _flag,
 )
+#: The orders of what is compared, and what they are called.
+ORDERS = {"days": "most first", "rate": "most often first", "name": "by name"}
+SORT = Parameter("sort", "sort", "The order.", {"type": "string", "enum": list(ORDERS)}, _word(*ORDERS))
 
+OF_COMPARISON = (COMPARED_BY, GROUP, SINCE, THAN, SEALED)
 FILTERS = (TYPE, HOST, GROUP, SINCE, SEARCH, ALL)
 
 

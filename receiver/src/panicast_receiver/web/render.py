@@ -21,7 +21,7 @@ from .site import Site
 
 _TEMPLATES = Path(__file__).parent / "templates"
 #: Where a browser goes for records, groups and hosts.
-_VIEWS = {"/": "Records", "/groups": "Crashes", "/hosts": "Hosts", "/kernels": "Kernels"}
+_VIEWS = {"/": "Records", "/groups": "Crashes", "/hosts": "Hosts", "/compare": "Compare"}
 
 
 def _environment() -> jinja2.Environment:
@@ -38,6 +38,7 @@ def _environment() -> jinja2.Environment:
     made.filters["short"] = lambda moment: moment[:19].replace("T", " ")
     made.filters["ago"] = lambda moment: ago(parse_when(moment), time.time_ns())
     made.filters["digits"] = crashrates.number
+    made.filters["percent"] = crashrates.percent
     made.filters["thousands"] = lambda number: f"{number:,}"
     return made
 
