@@ -17,8 +17,8 @@ _DAY_NS = 24 * _HOUR_NS
 
 def burning(ask: Ask, ages: boots.Ages, now_ns: int) -> dict[str, int]:
     """Return {hour, day: panics since then; new: crashes that were first seen within the day;
-    panicked, silent: hosts that are so now; maintenance: those that are so in a window, and not counted
-    there}."""
+    regressed: crashes that are back although they were resolved; panicked, silent: hosts that are so
+    now; maintenance: those that are so in a window, and not counted there}."""
     # One index has all panics in their order, another one what was kept: no record is read for it.
     panics = (
         "SELECT (SELECT count(*) FROM records INDEXED BY records_by_type "
@@ -26,6 +26,7 @@ def burning(ask: Ask, ages: boots.Ages, now_ns: int) -> dict[str, int]:
         f"WHERE {crashes.COPY} AND number >= ?1)"
     )
     new = "SELECT count(*) FROM groups WHERE last_ns >= ? AND first_ns >= ?"
+    regressed = "SELECT count(*) FROM group_states JOIN groups USING (signature) WHERE state = 'regressed'"
     hosts = (
         f"SELECT shown, count(*) AS hosts FROM (SELECT {boots.SHOWN} AS shown FROM boots WHERE current) "
         "AS now WHERE shown IN ('panicked', 'silent') GROUP BY shown"
@@ -38,6 +39,7 @@ def burning(ask: Ask, ages: boots.Ages, now_ns: int) -> dict[str, int]:
         "hour": next(ask(panics, [numbers.since(hour_ns)]))[0],
         "day": next(ask(panics, [numbers.since(day_ns)]))[0],
         "new": next(ask(new, [day_ns, day_ns]))[0],
+        "regressed": next(ask(regressed, []))[0],
         **{state: states.get(state, 0) - count for state, count in expected.items()},
         "maintenance": sum(expected.values()),
     }

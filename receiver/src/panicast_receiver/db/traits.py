@@ -86,7 +86,8 @@ def told(ask: Ask, asked: Asked, sealed: str) -> dict[str, Any]:
 def _count(ask: Ask, asked: Asked, sealed: str, which: str) -> _Counted:
     sql = (
         f"SELECT host, crash, {sealed} AS is_sealed FROM records "
-        f"WHERE type = 'panic' AND number >= ? AND signature != '' AND NOT doubted AND {crashes.FIRST} AND {which} "
+        "WHERE type = 'panic' AND number >= ? AND signature != '' AND NOT doubted "
+        f"AND {crashes.FIRST} AND {which} "
         f"{f'AND {sealed} ' if asked.sealed else ''}ORDER BY number DESC LIMIT ?"
     )
     values = [numbers.since(asked.since_ns), *filter(None, (asked.group,)), MOST_CRASHES]

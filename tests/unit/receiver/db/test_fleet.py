@@ -314,6 +314,7 @@ def test_what_is_burning(keep, tmp_path):
         "hour": 1,
         "day": 2,
         "new": 1,
+        "regressed": 0,
         "panicked": 2,
         "silent": 1,
         "maintenance": 0,

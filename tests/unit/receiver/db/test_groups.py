@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from panicast_receiver.db import groups, salvage, schema
+from panicast_receiver.db.boots import Ages
 from panicast_receiver.db.meanings import Meanings
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
@@ -120,6 +121,7 @@ def test_it_opens_again_on_a_kernel_with_the_fix_and_on_no_older_one(tmp_path, s
     assert caplog.text.count(f"crash {group['signature']} is back on h4 with kernel 6.1.140-1-amd64") == 1
     with closing(Reader(tmp_path)) as reader:
         told = [entry.summary for entry in reader.select(Query())]
+        assert reader.burning(Ages(900), time.time_ns())["regressed"] == 1
     assert [one["host"] for one in told if one["regression"]] == ["h4"]
     assert {one["group_state"] for one in told} == {"regressed"}
 
