@@ -196,6 +196,7 @@ class Machine:
     def __enter__(self) -> Self:
         # setpriv lets the kernel kill QEMU should this process be killed in a way that runs no clean-up.
         argv = [tools.find("setpriv") or "setpriv", "--pdeathsig", "KILL", "--"]
+        self._temporary.mkdir(parents=True, exist_ok=True)
         with self._complaints.open("wb") as complaints:
             self._process = subprocess.Popen(
                 [*argv, *qemu_argv(self.spec, tools.find(QEMU) or QEMU)],
