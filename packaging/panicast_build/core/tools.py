@@ -52,6 +52,9 @@ PACKAGES: dict[str, dict[str, str]] = {
     "debuginfod": {"apt": "debuginfod", "dnf": "elfutils-debuginfod"},
     "debuginfod-find": {"apt": "debuginfod", "dnf": "elfutils-debuginfod-client"},
     "openssl": {"apt": "openssl", "dnf": "openssl"},
+    "podman": {"apt": "podman catatonit", "dnf": "podman catatonit"},
+    "newuidmap": {"apt": "uidmap", "dnf": "shadow-utils"},
+    "runc": {"apt": "runc", "dnf": "runc"},
     "jq": {"apt": "jq", "dnf": "jq"},
 }
 # Where tools of the administrator lie; an ordinary user's PATH may lack them.
