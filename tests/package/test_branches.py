@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv branches: what it commits is what the source packages have, and COPR makes a source RPM of
-it."""
+"""./inv branches: what it commits is what the source packages have; COPR makes a source RPM of
+it, and Packit is told right."""
 
 from __future__ import annotations
 
+import shlex
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import docker
 import pytest
+from ruamel.yaml import YAML
 
 from panicast_build.build import branches, rpm, source
 from panicast_build.core.run import Result, run
@@ -63,9 +65,11 @@ def test_a_branch_is_the_source_package(
         assert unpacked(root, branches.name(DEB, package), tmp_path / package) == wanted
 
 
-def test_coprs_command_makes_a_source_rpm(
+@pytest.fixture
+def clone(
     tree: tuple[Path, Callable[[], Result]], client: docker.DockerClient, tmp_path: Path
-) -> None:
+) -> Iterator[Container]:
+    """A machine that makes RPMs, with the receiver's branch in /clone."""
     root, made = tree
     assert made().code == 0
     unpacked(root, branches.name(RPM, "panicast-receiver"), tmp_path / "clone")
@@ -73,7 +77,23 @@ def test_coprs_command_makes_a_source_rpm(
     with Container(client, host) as box:
         box.run(["mkdir", "/clone", "/made"])
         box.put(tmp_path / "clone", "/clone")
-        box.run(["make", "-f", ".copr/Makefile", "srpm", "outdir=/made"], cwd="/clone")
-        (path,) = box.run(["find", "/made", "-name", "*.src.rpm"]).output.split()
-        listed = box.run(["rpm", "-qpl", path]).output.split()
+        yield box
+
+
+def test_packits_commands_name_the_archive_and_the_version(clone: Container) -> None:
+    actions = YAML(typ="safe").load(clone.read("/clone/.packit.yaml"))["actions"]
+
+    def said(action: str) -> str:
+        (command,) = actions[action]
+        return clone.run(shlex.split(command), cwd="/clone").output.strip()
+
+    assert said("create-archive") == f"panicast-receiver-{VERSION}.tar.gz"
+    assert said("get-current-version") == VERSION
+    assert said("fix-spec-file") == ""
+
+
+def test_coprs_command_makes_a_source_rpm(clone: Container) -> None:
+    clone.run(["make", "-f", ".copr/Makefile", "srpm", "outdir=/made"], cwd="/clone")
+    (path,) = clone.run(["find", "/made", "-name", "*.src.rpm"]).output.split()
+    listed = clone.run(["rpm", "-qpl", path]).output.split()
     assert f"panicast-receiver-{VERSION}.tar.gz" in listed and "panicast-receiver.spec" in listed
