@@ -5,8 +5,9 @@
  * Such a lock can't be tried, because only its driver knows where it is.  But
  * its holder is inside the driver and has left signs of that: a name on this
  * CPU's stack, a transmit lock, the owner of a NAPI, an interrupt that is
- * being handled.  We send nothing on a card with such a sign, unless its
- * driver is known to have no lock that matters.
+ * being handled, a lock of the kernel's around a call to the driver.  We send
+ * nothing on a card with such a sign, unless its driver is known to have no
+ * lock that matters.
  */
 #include <linux/device.h>
 #include <linux/interrupt.h>
@@ -177,6 +178,18 @@ static bool here(struct net_device *dev)
 	return in_hardirq() && pc_irq_handled(dev);
 }
 
+/*
+ * Whether some CPU has the driver change what the card listens to, or reset a
+ * card that hangs: the kernel's own locks around that are held.  When a driver
+ * gives its lock back last of all, its name has left the stack (8139cp's and
+ * 8139too's in set_rx_mode()).
+ */
+static bool told(struct net_device *dev)
+{
+	return spin_is_locked(&dev->addr_list_lock) ||
+	       spin_is_locked(&dev->tx_global_lock);
+}
+
 /* Whether what crashed was called by the driver, or by one that it sits on. */
 static bool inside(struct net_device *dev, enum pc_slot slot)
 {
@@ -184,6 +197,9 @@ static bool inside(struct net_device *dev, enum pc_slot slot)
 	const struct device *parent;
 	char name[64];
 	const char *module;
+
+	if (told(dev))
+		return true;
 
 	/* libraries of drivers, such as 8390, have the function itself */
 	snprintf(name, sizeof(name), "%ps", ops->ndo_start_xmit);
