@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from . import crashes, numbers, tallies
 from .glance import Ask
+from .many import of_many
 from .query import Choice, Query, by_hosts, is_plain, limit, of_group, of_records
 from .search import Finder
 
@@ -55,17 +57,24 @@ def _counted(ask: Ask, query: Query) -> list[dict[str, Any]]:
     sql = f"SELECT * FROM groups WHERE last_ns >= ? AND {where} ORDER BY last_ns DESC LIMIT ?"
     found = [dict(row) for row in ask(sql, [since, *values, limit(query)])]
     copies = _copies(ask, since) if query.folded else {}
+    whole = [group["signature"] for group in found if group["first_ns"] >= since]
+    cut = [group["signature"] for group in found if group["first_ns"] < since]
+    part = "FROM records INDEXED BY records_by_signature WHERE signature IN ({}) AND number >= ?"
+    counts = "signature, count(*) AS records, count(DISTINCT host) AS hosts, min(received_ns) AS first_ns"
+    begin = numbers.since(since)
+    rows = of_many(ask, f"SELECT {counts} {part} GROUP BY signature", cut, begin)
+    later = {row["signature"]: dict(row) for row in rows}
+    # Nothing of it may have come since, whatever its last time says.
+    nothing = {"records": 0, "hosts": 0}
+    names = of_many(ask, "SELECT signature, kernel, title FROM group_names WHERE signature IN ({})", whole)
+    names_later = of_many(ask, f"SELECT DISTINCT signature, kernel, title {part}", cut, begin)
+    known: dict[str, list[Any]] = {}
+    for row in chain(names, names_later):
+        known.setdefault(row["signature"], []).append(row)
     for group in found:
-        chosen: Iterator[sqlite3.Row] | list[sqlite3.Row]
-        if group["first_ns"] >= since:
-            names = "SELECT kernel, title FROM group_names WHERE signature = ?"
-            chosen = list(ask(names, [group["signature"]]))
-        else:
-            part = "FROM records WHERE signature = ? AND number >= ?"
-            key = [group["signature"], numbers.since(since)]
-            counts = "count(*) AS records, count(DISTINCT host) AS hosts, min(received_ns) AS first_ns"
-            group.update(dict(next(ask(f"SELECT {counts} {part}", key))))
-            chosen = list(ask(f"SELECT DISTINCT kernel, title {part}", key))
+        if group["first_ns"] < since:
+            group.update(later.get(group["signature"], nothing))
+        chosen = known.get(group["signature"], ())
         group["records"] -= copies.get(group["signature"], 0)
         group["kernels"] = sorted({row["kernel"] for row in chosen if row["kernel"]})
         group["titles"] = sorted({row["title"] for row in chosen if row["title"]})

@@ -16,6 +16,7 @@ from typing import Any, Callable, NamedTuple, Union
 from ..errors import NotFoundError, UsageError
 from ..records.kernels import has_fix, is_release
 from ..text import iso_time, parse_ahead, parse_when
+from .many import Ask, of_many
 from .order import check
 
 #: A group without a row is open. moment_ns: until when it is muted, or from when on it is resolved.
@@ -302,14 +303,17 @@ def full(db: sqlite3.Connection, prefix: str) -> str:
     return str(found[0])
 
 
-def status(db: sqlite3.Connection, signature: str) -> dict[str, Any]:
-    """Return the state of a group as others see it."""
-    row = db.execute(
-        f"SELECT {SHOWN.format('one')}, by, since_ns, moment_ns, kernels "
-        "FROM group_states AS one WHERE signature = ?",
-        (signature,),
-    ).fetchone()
-    state, by, since_ns, moment_ns, kernels = row or ("open", "", None, None, "")
+def statuses(ask: Ask, signatures: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the states of groups as others see them."""
+    sql = (
+        f"SELECT signature, {SHOWN.format('one')}, by, since_ns, moment_ns, kernels "
+        "FROM group_states AS one WHERE signature IN ({})"
+    )
+    known = {row[0]: tuple(row)[1:] for row in of_many(ask, sql, signatures)}
+    return {name: _status(*known.get(name, ("open", "", None, None, ""))) for name in signatures}
+
+
+def _status(state: str, by: str, since_ns: int | None, moment_ns: int | None, kernels: str) -> dict[str, Any]:
     return {
         "state": state,
         "by": by,

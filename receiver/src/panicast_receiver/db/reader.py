@@ -90,6 +90,7 @@ class Reader:
         """Return the objects that ``groups --json`` prints: the same crash of many hosts once,
         newest last."""
         rows = grouped.select(self._rows, query, self._engine.finder)
+        states = groups.statuses(self._rows, [row["signature"] for row in rows])
         return [
             {
                 "signature": row["signature"],
@@ -100,7 +101,7 @@ class Reader:
                 "first": iso_time(row["first_ns"]),
                 "last": iso_time(row["last_ns"]),
                 "kernels": row["kernels"],
-                "status": self._ask(groups.status, row["signature"]),
+                "status": states[row["signature"]],
             }
             for row in reversed(rows)
         ]
@@ -119,7 +120,8 @@ class Reader:
             "first": None,
             "last": None,
         }
-        group = known[0] if known else {**gone, "kernels": [], "status": self._ask(groups.status, signature)}
+        states = groups.statuses(self._rows, [signature])
+        group = known[0] if known else {**gone, "kernels": [], "status": states[signature]}
         return {**group, "signature": signature, **self._ask(groups.story, signature)}
 
     def _ask(self, question: Callable[[Any, str], T], signature: str) -> T:
