@@ -14,6 +14,7 @@ from panicast_build import smoke as smoke_test
 from panicast_build import testing
 from panicast_build import watch as kernel_watch
 from panicast_build.bench import build as bench_build
+from panicast_build.bench import central as bench_central
 from panicast_build.bench import names as bench_names
 from panicast_build.bench import panic as bench_panic
 from panicast_build.bench import receiver as bench_receiver
@@ -42,6 +43,7 @@ BENCHES: dict[str, Callable[[str, int, str], None]] = {
     "receiver": lambda kernel, runs, netconsd: bench_receiver.run(runs, netconsd),
     "build": lambda kernel, runs, netconsd: bench_build.run(kernel, runs),
     "store": lambda kernel, runs, netconsd: bench_store.run(),
+    "central": lambda kernel, runs, netconsd: bench_central.run(),
 }
 TARGETS = "which targets: one, a comma list, or all (./inv distros lists them)"
 TARGET = "which target (./inv distros lists them)"

@@ -31,12 +31,19 @@ def running(state: Path, page_port: int = 0) -> Iterator[Services]:
     """Yields the ports of a receiver and a page that keep and show the records in a folder. Any
     free port is taken for 0. Raises UserError, with what the program said, if one does not start."""
     serve = ("--listen", "127.0.0.1:0", "--capture", "udp")
-    web = ("--web-listen", f"127.0.0.1:{page_port}")
     with (
         _process(state, "serve", serve, r"UDP 127\.0\.0\.1:(\d+)") as receiver,
-        _process(state, "web", web, r"web page: http://127\.0\.0\.1:(\d+)") as page,
+        page(state, (), page_port) as shown,
     ):
-        yield Services(page, receiver)
+        yield Services(shown, receiver)
+
+
+@contextmanager
+def page(state: Path, flags: Sequence[str], port: int = 0) -> Iterator[int]:
+    """Yields the port of a page."""
+    listen = ("--web-listen", f"127.0.0.1:{port}")
+    with _process(state, "web", (*listen, *flags), r"web page: http://127\.0\.0\.1:(\d+)") as found:
+        yield found
 
 
 @contextmanager

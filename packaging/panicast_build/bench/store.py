@@ -30,6 +30,7 @@ from panicast_build.bench import fleet, services
 from panicast_build.core import document, files, progress
 from panicast_build.core.errors import UserError
 from panicast_receiver.db import schema
+from panicast_receiver.db.engine import Place
 from panicast_receiver.db.meanings import Meanings
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.retention import Retention
@@ -138,13 +139,20 @@ def _boots(size: int) -> range:
     return range(max(1, min(size // fleet.HOSTS, fleet.BOOTS_PER_HOST)))
 
 
+def name(state: Path, known: dict[bytes, Meaning]) -> None:
+    """Stores what the records of a folder mean, by their identities."""
+    with closing(Meanings(state / schema.FILE_NAME)) as meanings:
+        _name(meanings, known)
+
+
 def _name(meanings: Meanings, known: dict[bytes, Meaning]) -> None:
     while tasks := meanings.begin(_BATCH):
         meanings.end([(task, known.get(task.identity, Meaning())) for task in tasks])
 
 
-def _questions(state: Path) -> list[Question]:
-    reader = Reader(state)
+def questions(place: Place) -> list[Question]:
+    """Returns what is asked of a page, about what its database has."""
+    reader = Reader(place)
     with closing(reader):
         newest = reader.select(Query(limit=1))[0].summary
         group = reader.groups(Query(limit=1))[0]["signature"]
@@ -169,9 +177,9 @@ def _questions(state: Path) -> list[Question]:
 def _measure(state: Path, size: int) -> Sized:
     mib = (state / schema.FILE_NAME).stat().st_size / (1 << 20)
     stored = _stored_per_second(state, size)
-    questions = _questions(state)
+    about = questions(state)
     with services.running(state) as (page, port), _incoming(port, size):
-        answers = [_asked(page, question) for question in questions]
+        answers = [asked(page, question) for question in about]
         answers.append(_healthz(page))
     return Sized(size, mib, [*answers, *_listed(state), _expired(state, size), stored])
 
@@ -215,7 +223,8 @@ def _get(port: int, path: str, statuses: Sequence[int] = (200,)) -> float:
     return took
 
 
-def _asked(page: int, question: Question) -> Answer:
+def asked(page: int, question: Question) -> Answer:
+    """Returns how long the answers to a question take."""
     took = [_get(page, question.path) for _ in range(TIMES)]
     return Answer(question.what, statistics.median(took), max(took), question.goal_ms)
 
