@@ -17,6 +17,7 @@ from panicast_receiver.db.reader import Query
 from panicast_receiver.db.writing import transaction
 from panicast_receiver.sinks.telling import notice_of
 
+from ..conftest import wait_until
 from ..meaning.test_crash import OOPS, SYSRQ
 from .fleet import Fleet, now, of
 
@@ -41,6 +42,10 @@ class Sent(Fleet):
         with closing(schema.open_writer(self.folder / schema.FILE_NAME)) as db, transaction(db):
             for age_ns in ages_ns:
                 decide._write(db, {**courier.made_up(), **fields}, time.time_ns() - age_ns)
+
+    def places(self):
+        with closing(schema.open_writer(self.folder / schema.FILE_NAME)) as db:
+            return db.execute("SELECT count(*) FROM target_alerts").fetchone()[0]
 
     def written(self):
         with closing(schema.open_writer(self.folder / schema.FILE_NAME)) as db:
@@ -110,6 +115,33 @@ def test_a_kernel_is_new_to_each_group_by_itself(fleet):
     assert fleet.kinds() == []
 
 
+def test_a_record_that_names_no_kernel_is_of_no_new_one(fleet):
+    fleet.store(crash(1, 1, now(), release="6.12.7"))
+    follower, alerts = Follower(fleet.folder), decide.Alerts(fleet.rules, fleet.folder)
+    (entry,) = follower.after(fleet.cursor, Query(limit=9))
+    notice = notice_of(follower.reader(), entry)
+    alerts.deliver([notice])
+    alerts.deliver([notice._replace(record={**notice.record, "release": "", "crash": None})])
+    assert fleet.written() == 1
+    follower.close()
+
+
+def test_threads_tell_each_target_and_look_for_silent_hosts_until_they_are_ended(fleet, monkeypatch):
+    monkeypatch.setattr(courier, "LOOK_S", 0.01)
+    monkeypatch.setattr(courier, "SILENT_S", 0.01)
+    looked = []
+    monkeypatch.setattr(decide, "look_for_silent", lambda *asked: looked.append(asked))
+    targets, ages = [fleet.target, fleet.target._replace(name="other")], Ages(900.0)
+    rules = Rules(target=targets)
+    end = courier.begin(rules, fleet.folder, ages)
+    # A target hears of what comes after it was begun.
+    wait_until(lambda: fleet.places() >= 2 and looked)
+    fleet.write(0)
+    wait_until(lambda: len(fleet.taken) == 2)
+    end()
+    assert looked[0] == (rules, fleet.folder, ages)
+
+
 def test_a_retired_host_is_not_one_of_those_that_are_heard(tmp_path, monkeypatch):
     fleet = Sent(tmp_path, monkeypatch, Rules(silent_hosts=2))
     old, late = now() - 50 * 24 * 3600, now() - 3600
@@ -159,7 +191,10 @@ def test_the_most_urgent_of_a_group_is_told_as_it_is_now():
     assert [one["kind"] for one in courier.together(of_one)] == ["regression"]
     told = [(one["kind"], one["about"], one["records"]) for one in courier.together(alerts)]
     assert told == [("regression", "b", 1), ("first", "a", 11)]
-    summary = courier.summary([{**courier.made_up(), "line": str(n)} for n in range(23)], "at once")
+    labelled = [{**courier.made_up(), "line": str(n), "labels": {"rack": "r1"}} for n in range(23)]
+    summary = courier.summary(labelled, "at once")
+    # It is about no host.
+    assert summary["labels"] == {} and summary["host"] == summary["kernel"] == summary["signature"] == ""
     assert summary["more"][:20] == [str(n) for n in range(20)] and summary["more"][20:] == ["… and 3 more"]
 
 
