@@ -152,6 +152,23 @@ def test_a_retired_host_is_not_one_of_those_that_are_heard(tmp_path, monkeypatch
     assert "2 of 2 hosts are silent: web-00001, web-00002" in line and not line.endswith("…") and hosts == 2
 
 
+def test_when_most_of_the_silent_are_heard_again_others_are_news(tmp_path, monkeypatch):
+    fleet = Sent(tmp_path, monkeypatch, Rules(silent_hosts=2))
+    late = now() - 3600
+
+    def told():
+        decide.look_for_silent(fleet.rules, fleet.folder, Ages(900.0, 30.0))
+        fleet.look()
+        return fleet.kinds()
+
+    fleet.store(*(of(n, "hello", 1, late) for n in range(6)))
+    assert told() == ["silent"] and told() == []
+    fleet.store(*(of(n, "hello", 2, now()) for n in range(5)))
+    assert told() == []
+    fleet.store(*(of(n, "hello", 1, late) for n in range(10, 13)))
+    assert told() == ["silent"]
+
+
 def test_a_new_target_begins_with_the_next_alert(tmp_path, monkeypatch):
     fleet = Sent(tmp_path, monkeypatch, on=("first",), digest_hours=1.0)
     fleet.write(5 * 60 * 10**9)

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import time
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,6 +18,7 @@ from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
 from panicast_receiver.meaning import Meaning, child, understand
 from panicast_receiver.meaning.process import Process, Stopped
+from panicast_receiver.service.explainer import Explainer
 
 from ..conftest import PATIENCE_S, explain, wait_until
 from ..db.test_fleet import record
@@ -260,3 +262,18 @@ def test_a_better_algorithm_names_anew_only_when_it_is_told_to(tmp_path, cli, mo
         assert reader.changed_since(cursor, Query()) == []
     again = cli("regroup")
     assert (again.stdout, again.returncode) == ("", 0) and "0 records changed, 0 unchanged" in again.stderr
+
+
+def test_what_was_not_looked_at_is_given_back_and_what_was_is_kept(tmp_path, monkeypatch):
+    explainer, ended = Explainer(tmp_path / "panicast.db"), []
+
+    def meaning(task):
+        if task == "second":
+            raise Stopped
+        return "found"
+
+    monkeypatch.setattr(explainer, "_meaning", meaning)
+    meanings = SimpleNamespace(end=lambda found, rest=(): ended.append((found, rest)))
+    with pytest.raises(Stopped):
+        explainer._look_at(meanings, ["first", "second", "third"])
+    assert ended == [([("first", "found")], ["second", "third"])]
