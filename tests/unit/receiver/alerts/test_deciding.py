@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import closing
 
@@ -124,6 +125,20 @@ def test_a_record_that_names_no_kernel_is_of_no_new_one(fleet):
     alerts.deliver([notice._replace(record={**notice.record, "release": "", "crash": None})])
     assert fleet.written() == 1
     follower.close()
+
+
+def test_an_alert_is_about_its_group_and_names_the_kernel_of_the_text(fleet):
+    fleet.store(crash(1, 1, now()))
+    follower, alerts = Follower(fleet.folder), decide.Alerts(fleet.rules, fleet.folder)
+    (entry,) = follower.after(fleet.cursor, Query(limit=9))
+    record = {**notice_of(follower.reader(), entry).record, "release": "", "crash": {"kernel": "6.1.2"}}
+    alerts.deliver([notice_of(follower.reader(), entry)._replace(record=record)])
+    follower.close()
+    with closing(schema.open_writer(fleet.folder / schema.FILE_NAME)) as db:
+        ((text,),) = db.execute("SELECT document FROM alerts").fetchall()
+    told = json.loads(text)
+    assert told["about"] == told["signature"] == record["signature"]
+    assert (told["kernel"], told["host"]) == ("6.1.2", record["host"])
 
 
 def test_threads_tell_each_target_and_look_for_silent_hosts_until_they_are_ended(fleet, monkeypatch):
