@@ -13,10 +13,10 @@ from panicast_receiver import text
 from panicast_receiver.assembly.intake import Intake, Packet
 from panicast_receiver.assembly.netconsoleruns import NetconsoleRuns
 from panicast_receiver.assembly.reassembly import Limits
+from panicast_receiver.central import merging
 from panicast_receiver.cli import pstore
 from panicast_receiver.meaning import understand
 from panicast_receiver.records.record import Instant, Record, Source
-from panicast_receiver.sinks import central
 from panicast_receiver.sinks.broker import message_id, unpack
 from panicast_receiver.wire.ethernet import parse_ethernet, parse_udp
 from panicast_receiver.wire.netconsole import parse_netconsole
@@ -203,14 +203,14 @@ def message(data: bytes) -> None:
         except ValueError:
             continue
         message_id(found)
-        row = central.line(found)
-        assert row.count("\t") == len(central.COLUMNS) - 1 and row.count("\n") == 1
+        row = merging.line(found)
+        assert row.count("\t") == len(merging.COLUMNS) - 1 and row.count("\n") == 1
 
 
 _TEXTS = [vector["text"].encode() for vector in VECTORS]
 _PANIC = b"<0>[    9.0] Kernel panic - not syncing: x\n"
 _EXTENDED = b"6.1.0,0,441,9000000,-,caller=T1;Kernel panic - not syncing: x\n K=v\n"
-_DOCUMENT = {name: "" for name in central.COLUMNS if name != "known"}
+_DOCUMENT = {name: "" for name in merging.COLUMNS if name != "known"}
 _DOCUMENT |= dict.fromkeys(("complete", "sealed", "contested", "doubted"), False)
 _DOCUMENT |= dict.fromkeys(("older_text", "metadata_missing"), False)
 _DOCUMENT |= dict.fromkeys(("bytes", "frames", "restored"), 1) | {"source": {}, "meta": {}, "gaps": []}

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import signal
 
-from panicast_receiver.sinks import central
+from panicast_receiver.central import merging
 
 from .conftest import wait_until
 
@@ -96,7 +96,7 @@ def test_a_forged_record_of_the_same_event_is_a_row_of_its_own(serve, big, postg
 def test_tables_of_a_newer_version_are_left_alone(serve, burst, postgres) -> None:
     for step in ("CREATE SCHEMA panicast", "CREATE TABLE panicast.migrations (version integer)"):
         postgres.ask(step)
-    postgres.ask(f"INSERT INTO panicast.migrations VALUES ({len(central.MIGRATIONS) + 1})")
+    postgres.ask(f"INSERT INTO panicast.migrations VALUES ({len(merging.MIGRATIONS) + 1})")
     receiver = serve("--postgresql", postgres.dsn)
     burst(receiver).send(1)
     receiver.wait_for("postgresql: PostgreSQL: .* newer panicast-receiver .* upgrade this one")

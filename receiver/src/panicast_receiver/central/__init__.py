@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The central store as the page reads it: what PostgreSQL has beside the records that sinks/central.py
-puts there, how that is kept, and the questions of db/reader.py on it.
+"""The central store: its tables in PostgreSQL, the SQL that fills them, and what the page reads there.
+
+Receivers write to it by the sink in sinks/postgresql.py.
 
 It needs psycopg2: nothing outside imports it unless ``postgresql`` is set.
 """

@@ -8,8 +8,12 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
+import psycopg2
 import psycopg2.extensions
 import psycopg2.extras
+
+from ..errors import UsageError
+from . import merging
 
 _PLACEHOLDER = re.compile(r"\?(\d*)")
 #: SQLite is told which index to use; PostgreSQL has counted what is in each.
@@ -47,3 +51,29 @@ class Connection:
         """Do the same with each row of values."""
         for row in rows:
             self.execute(sql, row)
+
+
+def parse_dsn(dsn: str) -> dict[str, Any]:
+    """Return what a connection string says. Raises UsageError."""
+    try:
+        return dict(psycopg2.extensions.parse_dsn(dsn))
+    except psycopg2.ProgrammingError as error:
+        raise UsageError(f"postgresql: {str(error).strip()}; right is what libpq takes") from error
+
+
+def first_line(error: psycopg2.Error) -> str:
+    """Return what PostgreSQL says of an error, in one line."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def version(cursor: psycopg2.extensions.cursor) -> int:
+    """Return which version the tables have; 0: there are none."""
+    return number(cursor, merging.VERSION) if number(cursor, merging.HAS_TABLES) else 0
+
+
+def number(cursor: psycopg2.extensions.cursor, query: str) -> int:
+    """Return the one number that a query answers."""
+    cursor.execute(query)
+    row = cursor.fetchone()
+    assert row is not None
+    return int(row[0])

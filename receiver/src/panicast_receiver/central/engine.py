@@ -26,12 +26,10 @@ from ..log import logger
 from ..records.fields import FIELDS
 from ..records.record import Record
 from ..records.record import Source as Sender
-from ..sinks import central
-from ..sinks.postgresql import first_line, parse_dsn, version
 from ..text import escape, iso_time
 from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED
-from . import taking
-from .connection import Connection
+from . import merging, taking
+from .connection import Connection, first_line, parse_dsn, version
 from .words import FINDER
 
 #: A page waits no longer than a visitor does.
@@ -247,7 +245,7 @@ class Central:
 
 
 def _check_version(cursor: psycopg2.extensions.cursor) -> None:
-    found, known = version(cursor), len(central.MIGRATIONS)
+    found, known = version(cursor), len(merging.MIGRATIONS)
     if not found:
         raise ReceiverError(
             "the central store has no tables yet: the first receiver that tells it of a record makes them"

@@ -15,13 +15,12 @@ import psycopg2
 import psycopg2.extensions
 import psycopg2.extras
 
-from ..central import taking
-from ..central.connection import Connection
+from ..central import merging, taking
+from ..central.connection import Connection, first_line, parse_dsn, version
 from ..db import groups
-from ..errors import UsageError
 from ..log import logger
 from ..text import escape
-from . import Notice, Refused, central
+from . import Notice, Refused
 
 #: Unless the connection string says otherwise: a server that does not answer is a failure, not a standstill.
 _DEFAULTS = {
@@ -58,11 +57,11 @@ class PostgreSQL:
                 while _take_older_in(connection):
                     pass
                 with connection, connection.cursor() as cursor:
-                    cursor.execute(central.STAGE)
-                    cursor.copy_expert(central.COPY, _lines(central.line, records))
+                    cursor.execute(merging.STAGE)
+                    cursor.copy_expert(merging.COPY, _lines(merging.line, records))
                     _tell(cursor, records)
-                    cursor.execute(central.MERGE)
-                    cursor.execute(central.BELIEVE)
+                    cursor.execute(merging.MERGE)
+                    cursor.execute(merging.BELIEVE)
                     _take_in(cursor)
         except psycopg2.DataError as error:
             raise Refused(first_line(error)) from error
@@ -72,18 +71,6 @@ class PostgreSQL:
             raise OSError(f"PostgreSQL: {first_line(error)}") from error
 
 
-def parse_dsn(dsn: str) -> dict[str, Any]:
-    """Return what a connection string says. Raises UsageError."""
-    try:
-        return dict(psycopg2.extensions.parse_dsn(dsn))
-    except psycopg2.ProgrammingError as error:
-        raise UsageError(f"postgresql: {str(error).strip()}; right is what libpq takes") from error
-
-
-def first_line(error: psycopg2.Error) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
 def _lines(make: Callable[[Mapping[str, Any]], str], records: Iterable[Mapping[str, Any]]) -> io.StringIO:
     return io.StringIO("".join(map(make, records)))
 
@@ -91,7 +78,7 @@ def _lines(make: Callable[[Mapping[str, Any]], str], records: Iterable[Mapping[s
 def _tell(cursor: psycopg2.extensions.cursor, records: Sequence[Mapping[str, Any]]) -> None:
     """Say of which records the rest of the transaction is. Nobody else merges any until its end."""
     cursor.execute(taking.BEGIN)
-    cursor.copy_expert(taking.COPY, _lines(central.told, records))
+    cursor.copy_expert(taking.COPY, _lines(merging.told, records))
     cursor.execute(taking.LOCK)
     cursor.execute(taking.FORMER)
 
@@ -123,27 +110,15 @@ def _take_older_in(connection: psycopg2.extensions.connection) -> bool:
 
 def _bring_up_to_date(cursor: psycopg2.extensions.cursor) -> None:
     """Create the tables, or upgrade them from their version; nobody else does so meanwhile."""
-    if version(cursor) == len(central.MIGRATIONS):
+    if version(cursor) == len(merging.MIGRATIONS):
         return
-    cursor.execute(central.LOCK)
+    cursor.execute(merging.LOCK)
     found = version(cursor)
-    if found > len(central.MIGRATIONS):
+    if found > len(merging.MIGRATIONS):
         raise OSError(
             f"PostgreSQL: the tables were made by a newer panicast-receiver (version {found}, this one knows "
-            f"{len(central.MIGRATIONS)}); upgrade this one"
+            f"{len(merging.MIGRATIONS)}); upgrade this one"
         )
-    for number, step in enumerate(central.MIGRATIONS[found:], found + 1):
+    for number, step in enumerate(merging.MIGRATIONS[found:], found + 1):
         cursor.execute(step)
-        cursor.execute(central.APPLIED, (number,))
-
-
-def version(cursor: psycopg2.extensions.cursor) -> int:
-    """Return which version the tables have; 0: there are none."""
-    return _number(cursor, central.VERSION) if _number(cursor, central.HAS_TABLES) else 0
-
-
-def _number(cursor: psycopg2.extensions.cursor, query: str) -> int:
-    cursor.execute(query)
-    row = cursor.fetchone()
-    assert row is not None
-    return int(row[0])
+        cursor.execute(merging.APPLIED, (number,))

@@ -9,11 +9,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..central import tables, taking
-from ..central.words import vector
 from ..db import words
 from ..records.fields import FIELDS, TEXT_FIELDS
 from ..text import nanoseconds, shorten
+from . import tables, taking
+from .words import vector
 
 #: Column -> its type: a row for each record, a column for each field that has one, and how many bytes of the
 #: text arrived. The same panic heard by several receivers is one row; a forged record of the same event has
