@@ -184,11 +184,11 @@ def restore(state_dir: Path, saved: Path) -> int:
 
 
 def recover(state_dir: Path, files: list[str]) -> int:
-    """Save what damaged databases still hold: those named, or all that were set aside."""
+    """Add what other databases hold, damaged or older: those named, or all that were set aside."""
     path = state_dir / schema.FILE_NAME
     wanted = [Path(name) for name in files] or damage.aside(path)
     if not wanted:
-        print(f"nothing to recover: no damaged database was set aside in {state_dir}")
+        print(f"nothing to recover: no database was set aside in {state_dir}")
         return 0
     store = _open(state_dir)
     try:

@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Callable
 
-from ..log import logger
 from . import damage
 
 #: Pages between two signs of life.
@@ -46,22 +44,11 @@ def copy(source: sqlite3.Connection, target: Path, beat: Callable[[], None] | No
         raise
 
 
-def keep_older(connection: sqlite3.Connection, path: Path, version: int, beat: Callable[[], None]) -> None:
-    """Copy the file before it is upgraded, so that one can go back.
-
-    If there is no room for a copy, log that: a service that does not start hears nothing.
-    """
+def keep_older(connection: sqlite3.Connection, path: Path, version: int, beat: Callable[[], None]) -> Path:
+    """Copy the file before it is upgraded, so that one can go back; return the copy."""
     target = path.with_name(f"{path.name}.schema-{version}")
-    needed, free = path.stat().st_size, shutil.disk_usage(path.parent).free
-    if free < 2 * needed:
-        logger.warning(
-            "%s is upgraded without a copy, so there is no way back to an older panicast-receiver: "
-            "it has %d MiB, and %d are free",
-            *(path, needed >> 20, free >> 20),
-        )
-        return
     copy(connection, target, beat)
-    logger.info("%s is upgraded; a copy of the older file is kept in %s", path, target.name)
+    return target
 
 
 def _delete(path: Path) -> None:

@@ -13,8 +13,9 @@ from typing import Any, Callable
 
 from ..errors import ReceiverError
 
-#: The word in the name of a file that was set aside, before and after `recover`.
-DAMAGED, RECOVERED = "damaged", "recovered"
+#: The word in the name of a file that was set aside: damaged, or too large to be upgraded; and after
+#: `recover`.
+DAMAGED, OLDER, RECOVERED = "damaged", "older", "recovered"
 #: So many are kept, the largest ones: they must not fill a disk that damages every new file.
 MOST_ASIDE = 5
 WHAT_TO_DO = (
@@ -97,19 +98,32 @@ def set_aside(path: Path, word: str = DAMAGED) -> Path:
     return target
 
 
-def aside(path: Path, word: str = DAMAGED) -> list[Path]:
-    """Return the files that were set aside and not recovered yet, oldest first."""
-    found = path.parent.glob(f"{path.name}.{word}-*Z")
+def aside(path: Path, *words: str) -> list[Path]:
+    """Return the files that were set aside and not recovered yet, oldest first; ``words`` are those of their
+    names, by default all."""
+    found = (
+        file for word in words or (DAMAGED, OLDER) for file in path.parent.glob(f"{path.name}.{word}-*Z")
+    )
     return sorted(file for file in found if file.is_file())
 
 
 def recovered(path: Path) -> Path:
     """Rename a file that was set aside, because what could be saved of it was."""
-    target = path.with_name(path.name.replace(f".{DAMAGED}-", f".{RECOVERED}-"))
+    name = path.name
+    for word in (DAMAGED, OLDER):
+        name = name.replace(f".{word}-", f".{RECOVERED}-")
+    target = path.with_name(name)
     with contextlib.suppress(FileNotFoundError):
         path.with_name(f"{path.name}-wal").rename(target.with_name(f"{target.name}-wal"))
     path.rename(target)
     return target
+
+
+def put_back(target: Path, path: Path) -> None:
+    """Undo set_aside(). Raises OSError."""
+    for suffix in ("", "-wal"):
+        with contextlib.suppress(FileNotFoundError):
+            target.with_name(target.name + suffix).rename(path.with_name(path.name + suffix))
 
 
 def sound(connection: sqlite3.Connection) -> bool:

@@ -16,10 +16,11 @@ _BITS = 10
 #: A number that is taken gives way to the newest, if that is at most a second away, else to a free one
 #: nearby. Which one is chance: to look for the next one takes as long as many came at that instant.
 _NEAR = 1 << 20
-#: From schema 2, where the order was that of received_ns and changed: the number of each row.
+#: From schema 2, where the order was that of received_ns and changed: the number of each row, in its order:
+#: nobody sorts the texts.
 CARRY_ON = f"""
-CREATE TEMP TABLE numbered (row INTEGER PRIMARY KEY, number INTEGER NOT NULL);
-INSERT INTO numbered SELECT row, max(wanted - place) OVER (ORDER BY place) + place FROM (
+CREATE TEMP TABLE numbered (number INTEGER PRIMARY KEY, row INTEGER NOT NULL);
+INSERT INTO numbered SELECT max(wanted - place) OVER (ORDER BY place) + place, row FROM (
     SELECT rowid AS row, received_ns >> {_BITS} AS wanted,
     row_number() OVER (ORDER BY received_ns, changed) AS place FROM records);
 """

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Callable
 from urllib.parse import quote
@@ -45,8 +46,14 @@ VERSION = 3
 APPLICATION_ID = 0x50435354
 #: What is left of the log when all of it is in the file, at most.
 LOG_BYTES = 4 << 20
+#: What it takes to undo one record of a batch is written to no file.
+_TEMP_STORE = "PRAGMA temp_store = MEMORY"
+#: What SQLite adds to the index of its log at a time.
+_INDEX_BYTES = 32 << 10
 #: Of the pages that are written again and again, all; SQLite's own is 2 MiB.
 _CACHE_KIB = 16 << 10
+#: What an upgrade takes for a while, beside the file and in its sizes: what is new, and the log of all that.
+_UPGRADE = 4
 #: SQLite's steps between two signs of life while an older file is brought up to date: a row takes some ten.
 BEAT_STEPS = 1000
 _INCREMENTAL = 2
@@ -186,7 +193,7 @@ ALTER TABLE records RENAME TO records_2;
 CREATE TEMP VIEW carried AS SELECT records_2.*, number, CASE format WHEN 'v1'
     THEN v1_identity(type, flags, boot_id, event, frames, text_length, time_ns, header_host)
     ELSE identity END AS identity_3
-    FROM numbered JOIN records_2 ON records_2.rowid = numbered.row;
+    FROM numbered CROSS JOIN records_2 ON records_2.rowid = numbered.row;
 INSERT INTO records (identity, id, {_CARRIED}, size, number)
     SELECT identity_3, id_of(identity_3), {_CARRIED},
     length(body) + coalesce(length(metadata), 0) + {retention.ROW_BYTES}, number
@@ -205,18 +212,32 @@ DROP TABLE records_2;
 }
 
 
+class NoRoomError(ReceiverError):
+    """An older file cannot be upgraded: the disk has no room for that."""
+
+
 def explain(error: sqlite3.Error, path: Path) -> str:
     """Return SQLite's error as a sentence that names the file and says what to do."""
     text = str(error)
     if "not a database" in text or "malformed" in text:
         return f"{path} is damaged ({text}); {damage.WHAT_TO_DO}"
-    if "full" in text:
+    if is_full(error, path):
         return f"no room to write {path} ({text}); free space on its file system"
     if "interrupted" in text:
         return TOO_LONG
     if "locked" in text:
         return f"{path} is locked by another program ({text}); `lslocks` names it"
     return f"{path}: {text}"
+
+
+def is_full(error: sqlite3.Error, path: Path) -> bool:
+    """Tell whether the disk has no room. Of the index of its log SQLite says no more than that it cannot be
+    written."""
+    text = str(error)
+    with suppress(OSError):
+        if "disk I/O error" in text:
+            return shutil.disk_usage(path.parent).free < _INDEX_BYTES
+    return "full" in text
 
 
 def failure(error: sqlite3.Error, path: Path) -> ReceiverError:
@@ -273,8 +294,9 @@ def make(path: Path, beat: Callable[[], None] = lambda: None) -> sqlite3.Connect
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             _set_up(connection, path)
             if 0 < version < VERSION:
-                copies.keep_older(connection, path, version, beat)
-            _bring_up_to_date(connection, version, beat)
+                _upgrade(connection, path, version, beat)
+            else:
+                _bring_up_to_date(connection, version, beat)
         except BaseException:
             connection.close()
             raise
@@ -283,6 +305,37 @@ def make(path: Path, beat: Callable[[], None] = lambda: None) -> sqlite3.Connect
     except OSError as error:
         raise ReceiverError(f"cannot upgrade {path}: {error.strerror}") from error
     return connection
+
+
+def _upgrade(connection: sqlite3.Connection, path: Path, version: int, beat: Callable[[], None]) -> None:
+    """Bring an older file up to date, and keep a copy of it if there is room. Raises NoRoomError; then the
+    file is as it was, and alone."""
+    size, free = path.stat().st_size, shutil.disk_usage(path.parent).free
+    taken = _UPGRADE * size
+    no_room = NoRoomError(
+        f"no room to upgrade {path}: that takes {(taken >> 20) + 1} MiB, and {free >> 20} are free on its "
+        "file system"
+    )
+    # Not only to write all of it: its log takes room until it is in the file, which grows.
+    if free < taken:
+        raise no_room
+    copy = copies.keep_older(connection, path, version, beat) if free >= taken + size else None
+    try:
+        _bring_up_to_date(connection, version, beat)
+    except sqlite3.OperationalError as error:
+        if not is_full(error, path):
+            raise
+        if copy:
+            copy.unlink()
+        raise no_room from error
+    if copy:
+        logger.info("%s was brought up to date; as it was it is kept in %s", path, copy.name)
+    else:
+        logger.warning(
+            "%s was upgraded without a copy, so there is no way back to an older panicast-receiver: "
+            "there was no room for one",
+            path,
+        )
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -302,8 +355,7 @@ def _set_up(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-    # What it takes to undo one record of a batch is written to no file.
-    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute(_TEMP_STORE)
 
 
 def _bring_up_to_date(connection: sqlite3.Connection, version: int, beat: Callable[[], None]) -> None:
@@ -314,6 +366,9 @@ def _bring_up_to_date(connection: sqlite3.Connection, version: int, beat: Callab
     connection.create_function("id_of", 1, id_of, deterministic=True)
     steps = [MIGRATIONS[step] for step in range(version, VERSION)] if version else [SCHEMA]
     connection.set_progress_handler(beat, BEAT_STEPS)
+    # To rewrite a file takes as much room once more: memory has less, and so may have all other folders.
+    folder = connection.execute("PRAGMA database_list").fetchone()[2].rpartition("/")[0].replace("'", "''")
+    connection.executescript(f"PRAGMA temp_store = FILE; PRAGMA temp_store_directory = '{folder}';")
     try:
         connection.executescript(
             f"BEGIN IMMEDIATE; {''.join(steps)} PRAGMA application_id = {APPLICATION_ID}; "
@@ -327,6 +382,7 @@ def _bring_up_to_date(connection: sqlite3.Connection, version: int, beat: Callab
         raise
     finally:
         connection.set_progress_handler(None, 0)
+        connection.executescript(f"PRAGMA temp_store_directory = ''; {_TEMP_STORE};")
 
 
 def _let_it_shrink(connection: sqlite3.Connection) -> None:
@@ -335,8 +391,11 @@ def _let_it_shrink(connection: sqlite3.Connection) -> None:
     If that fails, for want of room or because somebody reads, the next migration tries again.
     """
     try:
+        # What the upgrade wrote takes no room twice.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except sqlite3.OperationalError as error:
         logger.warning("the database will not shrink when records are deleted: %s", error)
 

@@ -271,6 +271,10 @@ class Store:
                 raise
             self._set_aside(error)
             self._db = schema.make(self.path, beat)
+        except schema.NoRoomError as error:
+            if not self._exclusive:
+                raise
+            self._db = self._begin_beside(error, beat)
         self._db.row_factory = sqlite3.Row
         self._named = NamedFile(self.path)
         self._beside = [
@@ -310,6 +314,25 @@ class Store:
             "`panicast-receiver recover` saves what can be saved",
             *(self.path, error.__cause__ or error, target.name),
         )
+
+    def _begin_beside(self, error: ReceiverError, beat: Callable[[], None]) -> sqlite3.Connection:
+        """Set an older file aside that cannot be upgraded, and return a new one: a service that does not
+        start hears nothing. Raises ReceiverError if there is no room for that either; then all is as before.
+        """
+        older: Path | None = None
+        try:
+            older = damage.set_aside(self.path, damage.OLDER)
+            db = schema.make(self.path, beat)
+        except (OSError, ReceiverError) as problem:
+            if older is not None:
+                damage.put_back(older, self.path)
+            raise error from problem
+        logger.error(
+            "%s; until then its records are in %s, which was set aside, and new ones in a new database: with "
+            "room, `panicast-receiver recover` brings the two together",
+            *(error, older.name),
+        )
+        return db
 
     def close(self) -> None:
         """Fold the log into the main file and let go of the folder."""

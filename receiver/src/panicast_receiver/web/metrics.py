@@ -123,7 +123,7 @@ def _of_database(reader: Reader, ages: Ages) -> Iterator[Metric]:
 
 def _of_folder(state_dir: Path) -> Iterator[Metric]:
     """Yield what is known of the service that fills a folder."""
-    set_aside = damage.aside(state_dir / schema.FILE_NAME)
+    set_aside = damage.aside(state_dir / schema.FILE_NAME, damage.DAMAGED)
     yield _gauge("panicast_databases_set_aside", "Damaged databases that wait for `recover`.", len(set_aside))
     counted = stats.read(state_dir)
     yield _gauge("panicast_receiver_up", "1 while the service runs.", float(counted is not None))
