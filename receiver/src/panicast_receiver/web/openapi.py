@@ -268,11 +268,13 @@ def _operation(
     secured: bool,
     known: Sequence[Parameter] = (),
     more: Sequence[Schema] = (),
+    finds: bool = False,
 ) -> Schema:
+    """Return a question; ``finds`` says that what a parameter names must be there."""
     described = [
         {"name": one.name, "in": "query", "description": one.text, "schema": one.schema} for one in known
     ]
-    wrong = [400, *([404] if any(one["in"] == "path" for one in more) else [])]
+    wrong = [400, *([404] if finds or any(one["in"] == "path" for one in more) else [])]
     return {
         "get": {
             "summary": text,
@@ -361,6 +363,7 @@ def document(base: str, secured: bool) -> dict[str, Any]:
             json_of("Comparison"),
             secured,
             parameters.OF_COMPARISON,
+            finds=True,
         ),
         f"{API}/events": _operation(
             "Records as they are stored and completed: server-sent events of the type record, a Record as "
