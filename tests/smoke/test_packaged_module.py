@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,29 +11,34 @@ import docker
 import pytest
 from debian.debfile import DebFile
 
-from panicast_build.core import tools
+from panicast_build.build import dist
+from panicast_build.core import paths, tools
+from panicast_build.core.run import run
 from panicast_build.crash import cases, guest, verdict
-from panicast_build.crash.kit import Kit, kit
+from panicast_build.crash.kit import kit
+from panicast_build.modules import task
+from panicast_build.smoke import uefi
 from panicast_build.targets import distros, kernels
+from panicast_build.targets.distros import DebDistro
 
+from ..kits import assert_heard, with_modules
 from ..nightly import rows
 
 # The kernels, and the targets whose archive they are of.
 TESTED = {"6.1": "debian-12", "6.12": "debian-13", "6.1-arm64": "debian-12", "6.12-arm64": "debian-13"}
+# A key as the message about a missing one has it, and seconds that a firmware may take under TCG.
+REQUEST = (
+    *("openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-sha256", "-nodes", "-days", "30"),
+    *("-subj", "/CN=our kernel modules/", "-addext", "keyUsage=digitalSignature"),
+)
+SECURE_BOOT_S = 600
 
 
-def packaged(made: Kit, built: Path, folder: Path) -> Kit:
-    """The kit with the modules of the package for its kernel, in a folder of its own."""
-    (deb,) = built.glob(f"panicast-modules-{made.release}_*.deb")
+def contents(deb: Path, end: str = ".ko") -> dict[str, bytes]:
+    """The files in a package whose names have this end, the modules, by path."""
     data = DebFile(str(deb)).data.tgz()
-    shutil.copytree(made.folder, folder)
-    names = [name for name in data.getnames() if name.endswith(".ko")]
-    assert sorted(Path(name).name for name in names) == ["panicast.ko", "panicast_seal.ko"]
-    for name in names:
-        file = data.extractfile(name)
-        assert file is not None
-        (folder / Path(name).name).write_bytes(file.read())
-    return replace(made, folder=folder)
+    files = {str(name): data.extractfile(name) for name in data.getnames() if name.endswith(end)}
+    return {name: file.read() for name, file in files.items() if file is not None}
 
 
 @pytest.mark.parametrize(
@@ -45,7 +49,36 @@ def test_its_record_arrives(
 ) -> None:
     stock = kit(client, kernels.load()[name])
     tools.need(stock.architecture.qemu, "setpriv")
-    made = packaged(stock, prebuilt(distros.get(target), stock.release), tmp_path / "kit")
-    case = cases.load()["sysrq"]
-    outcome = guest.crash(made, "virtio-net-pci", case)
+    built = prebuilt(distros.get(target), stock.release)
+    (deb,) = built.glob(f"panicast-modules-{stock.release}_*.deb")
+    assert_heard(with_modules(stock, contents(deb), tmp_path / "kit"))
+
+
+@pytest.mark.nightly
+def test_under_secure_boot_it_is_heard_if_its_signer_is_enrolled(
+    client: docker.DockerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distro, stock = distros.of_family(DebDistro)[TESTED["6.1"]], kit(client, kernels.load()["6.1"])
+    tools.need(stock.architecture.qemu, "setpriv", "openssl")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    run([*REQUEST, "-keyout", key, "-out", certificate])
+    key.write_bytes(key.read_bytes() + certificate.read_bytes())
+    for module in (paths, dist):
+        monkeypatch.setattr(module, "DIST", tmp_path / "dist")
+    task.run(distro.name, stock.release, key=str(key))
+    (deb,) = paths.dist_dir(paths.modules_target(distro.name)).glob(f"panicast-modules-{stock.release}_*.deb")
+    made = with_modules(stock, contents(deb), tmp_path / "kit")
+    # The package brings it for mokutil.
+    signer = tmp_path / "signer.der"
+    (certificate_der,) = contents(deb, ".der").values()
+    signer.write_bytes(certificate_der)
+
+    loaders, case = uefi.chain(client, distro), replace(cases.load()["sysrq"], life=SECURE_BOOT_S)
+    # What is refused is waited for no longer.
+    refused = replace(case, load="insmod /panicast.ko || reboot -f")
+    outcome = guest.under_secure_boot(made, "virtio-net-pci", refused, loaders, [])
+    assert "Secure boot enabled" in outcome.console and not outcome.frames, str(outcome)
+    assert "Loading of module with unavailable key is rejected" in outcome.console, str(outcome)
+    outcome = guest.under_secure_boot(made, "virtio-net-pci", case, loaders, [signer])
+    assert "Secure boot enabled" in outcome.console
     assert not verdict.fault(case, outcome), str(outcome)

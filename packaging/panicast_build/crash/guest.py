@@ -23,7 +23,9 @@ from panicast_build.crash import initramfs
 from panicast_build.crash.architectures import Architecture
 from panicast_build.crash.cases import KEY, Case
 from panicast_build.crash.kit import NICS, OWN, PROGRAMS, Kit
+from panicast_build.smoke import uefi, vm
 from panicast_build.smoke.failure import SmokeFailure, wait_for
+from panicast_build.smoke.image import GuestImage
 
 READY, BOOTED = "READY-TO-CRASH", "BOOTED"  # init says them
 LIVES = 3
@@ -194,11 +196,30 @@ def with_initrd(kit: Kit, nic: str, case: Case, initrd: bytes) -> Outcome:
         return _live(kit, nic, case, Path(name) / "guest", initrd=made)
 
 
+def under_secure_boot(kit: Kit, nic: str, case: Case, loaders: Path, certificates: Sequence[Path]) -> Outcome:
+    """Returns a guest that firmware with Secure Boot and Debian's signed loaders (uefi.chain()) start,
+    whose owner has enrolled certificates."""
+    case = replace(case, machine=vm.UEFI_MACHINE)
+    with tempfile.TemporaryDirectory(prefix="panicast-crash-") as name:
+        initrd = Path(name) / "initrd"
+        initrd.write_bytes(_whole_initrd(kit, nic, case))
+        image = GuestImage(initrd, kit.folder / "vmlinuz", initrd)
+        made = uefi.firmware(loaders, image, _append(kit, case), Path(name))
+        uefi.enrol(made.variables, certificates)
+        return _live(kit, nic, case, Path(name) / "guest", initrd=initrd, boot=vm.uefi_argv(made))
+
+
 def _live(
-    kit: Kit, nic: str, case: Case, folder: Path, more: Sequence[str] = (), initrd: Path | None = None
+    kit: Kit,
+    nic: str,
+    case: Case,
+    folder: Path,
+    more: Sequence[str] = (),
+    initrd: Path | None = None,
+    boot: Sequence[str] = (),
 ) -> Outcome:
     started = time.monotonic()
-    with _qemu(kit, nic, case, folder, initrd, more) as process:
+    with _qemu(kit, nic, case, folder, initrd, more, boot) as process:
         rebooted = _watch(process, folder, case)
     return _outcome(folder, case, rebooted, started)
 
@@ -255,15 +276,23 @@ def _qemu(
     folder: Path,
     initrd: Path | None = None,
     more: Sequence[str] = (),
+    boot: Sequence[str] = (),
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Starts a guest with all its files in a new folder, but for an initramfs that is there, and with more
-    arguments for QEMU."""
+    arguments for QEMU. boot are those by which it boots what is not the kit's kernel and an initramfs."""
     folder.mkdir()
     if initrd is None:
         initrd = folder / "initrd"
-        loaded = kit.order(*NICS[nic].drivers, *case.modules)
-        initrd.write_bytes(_initrd(kit, nic, case, case_file(case, loaded)))
-    argv = ["setpriv", "--pdeathsig", "KILL", "--", *_argv(kit, nic, case, folder, initrd), *more]
+        initrd.write_bytes(_whole_initrd(kit, nic, case))
+    boot = boot or [
+        "-kernel",
+        str(kit.folder / "vmlinuz"),
+        "-initrd",
+        str(initrd),
+        "-append",
+        _append(kit, case),
+    ]
+    argv = ["setpriv", "--pdeathsig", "KILL", "--", *_argv(kit, nic, case, folder), *boot, *more]
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as process:
         try:
             yield process
@@ -280,6 +309,11 @@ def _outcome(folder: Path, case: Case, rebooted: bool, started: float) -> Outcom
         seconds=time.monotonic() - started,
         cards=cards,
     )
+
+
+def _whole_initrd(kit: Kit, nic: str, case: Case) -> bytes:
+    """Returns an initramfs whose init knows the case."""
+    return _initrd(kit, nic, case, case_file(case, kit.order(*NICS[nic].drivers, *case.modules)))
 
 
 def _initrd(kit: Kit, nic: str, case: Case, text: str) -> bytes:
@@ -318,16 +352,18 @@ def case_file(case: Case, modules: Sequence[str]) -> str:
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
-def _argv(kit: Kit, nic: str, case: Case, folder: Path, initrd: Path) -> list[str]:
+def _append(kit: Kit, case: Case) -> str:
+    serial = kit.architecture.serial
+    return f"console={serial} net.ifnames=0 panic={case.panic} {kit.append} {case.append}"
+
+
+def _argv(kit: Kit, nic: str, case: Case, folder: Path) -> list[str]:
     machine = kit.architecture
-    append = f"console={machine.serial} net.ifnames=0 panic={case.panic} {kit.append} {case.append}"
     # fmt: off
     argv = [
         tools.find(machine.qemu) or machine.qemu, "-nodefaults", "-no-user-config", "-display", "none",
         *_machine(machine, case), "-smp", CPUS, "-m", str(MEMORY_MIB),
         "-no-reboot", "-action", "panic=none",
-        "-kernel", str(kit.folder / "vmlinuz"), "-initrd", str(initrd),
-        "-append", append,
         "-serial", f"file:{folder / 'console'}",
         "-monitor", f"unix:{folder / 'monitor'},server=on,wait=off",
     ]

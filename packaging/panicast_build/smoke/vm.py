@@ -15,6 +15,8 @@ from panicast_build.smoke.failure import SmokeFailure, wait_for
 from panicast_build.smoke.image import GuestImage
 
 QEMU = "qemu-system-x86_64"
+# In system management mode only can variables be written to: no guest forges what Secure Boot rests on.
+UEFI_MACHINE = "q35,smm=on"
 AGENT_PORT = "org.qemu.guest_agent.0"
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -128,15 +130,18 @@ def _boot(spec: Spec) -> list[str]:
     if spec.firmware is None:
         kernel = ["-kernel", str(spec.image.kernel), "-initrd", str(spec.image.initrd)]
         return ["-machine", "q35", *kernel, "-append", spec.command_line]
-    # In system management mode only can variables be written to: no guest forges what Secure Boot rests on.
+    return ["-machine", UEFI_MACHINE, *uefi_argv(spec.firmware)]
+
+
+def uefi_argv(firmware: Firmware) -> list[str]:
+    """Returns the options by which a UEFI_MACHINE boots by this firmware."""
     # The disk is on SATA, so that those of every guest keep their names.
     # fmt: off
     return [
-        "-machine", "q35,smm=on",
         "-global", "driver=cfi.pflash01,property=secure,value=on", "-global", "ICH9-LPC.disable_s3=1",
-        "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={spec.firmware.code}",
-        "-drive", f"if=pflash,unit=1,format=raw,file={spec.firmware.variables}",
-        "-drive", f"if=none,id=esp,format=raw,file={spec.firmware.esp}",
+        "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={firmware.code}",
+        "-drive", f"if=pflash,unit=1,format=raw,file={firmware.variables}",
+        "-drive", f"if=none,id=esp,format=raw,file={firmware.esp}",
         "-device", "ide-hd,drive=esp,bus=ide.0,bootindex=0",
     ]
     # fmt: on
