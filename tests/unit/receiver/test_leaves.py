@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import panicast_receiver
 from panicast_receiver import log, sinks
+from panicast_receiver.central import merging
 from panicast_receiver.cli import main as command_line
 from panicast_receiver.cli.arguments import build_parser
 from panicast_receiver.db import labels, maintenance, schema
@@ -29,7 +30,7 @@ from panicast_receiver.db.writing import transaction
 from panicast_receiver.records import present
 from panicast_receiver.records.labels import parse
 from panicast_receiver.service import committer
-from panicast_receiver.sinks import Notice, archive, broker, central, journal, loki, otlp, syslog, webhook
+from panicast_receiver.sinks import Notice, archive, broker, journal, loki, otlp, syslog, webhook
 from panicast_receiver.sinks.hook import variables
 from panicast_receiver.sinks.telling import notice_of as tell
 from panicast_receiver.text import escape
@@ -132,8 +133,8 @@ def leaves_journal(told):
 
 
 def leaves_postgresql(told):
-    line = central.line(told.record)
-    return line.count("\n") == 1 and line.count("\t") == len(central.COLUMNS) - 1 and "\0" not in line
+    line = merging.line(told.record)
+    return line.count("\n") == 1 and line.count("\t") == len(merging.COLUMNS) - 1 and "\0" not in line
 
 
 def leaves_nats(told):

@@ -10,13 +10,13 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panicast_receiver.central import taking
+from panicast_receiver.central import merging, taking
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError, UsageError
 from panicast_receiver.settings import load
 from panicast_receiver.settings.kinds import parse_servers, without_password
-from panicast_receiver.sinks import Notice, Refused, central, hand_over, postgresql
+from panicast_receiver.sinks import Notice, Refused, hand_over, postgresql
 from panicast_receiver.sinks.broker import Login, message_id, pack, read_login, subject, unpack
 from panicast_receiver.sinks.document import checked
 from panicast_receiver.sinks.telling import notice_of
@@ -90,26 +90,26 @@ def test_no_byte_is_lost_on_the_way(document_of, text, exact):
     data, headers = pack(made, 1 << 20)
     arrived = unpack(data, headers)
     assert arrived == made
-    fields = dict(zip(central.COLUMNS, central.line(arrived).rstrip("\n").split("\t")))
+    fields = dict(zip(merging.COLUMNS, merging.line(arrived).rstrip("\n").split("\t")))
     if exact:
         assert fields["raw"] == "\\N" and fields["known"] == str(len(text))
     else:
         assert bytes.fromhex(fields["raw"][3:]) == text
-    assert "\0" not in central.line(arrived)
+    assert "\0" not in merging.line(arrived)
 
 
 @given(
     st.text(), st.dictionaries(st.text(), st.text()), st.one_of(st.none(), st.dictionaries(st.text(), JSON))
 )
 def test_a_row_is_a_line_of_as_many_fields_whatever_a_host_sends(text, meta, crash):
-    row = central.line({**DOCUMENT, "host": text, "text": text, "reason": text, "meta": meta, "crash": crash})
-    assert row.endswith("\n") and row.count("\n") == 1 and row.count("\t") == len(central.COLUMNS) - 1
+    row = merging.line({**DOCUMENT, "host": text, "text": text, "reason": text, "meta": meta, "crash": crash})
+    assert row.endswith("\n") and row.count("\n") == 1 and row.count("\t") == len(merging.COLUMNS) - 1
     assert "\0" not in row and "\r" not in row
     row.encode("utf-8")
 
 
 def test_what_is_known_is_counted():
-    fields = dict(zip(central.COLUMNS, central.line(DOCUMENT).rstrip("\n").split("\t")))
+    fields = dict(zip(merging.COLUMNS, merging.line(DOCUMENT).rstrip("\n").split("\t")))
     assert fields["known"] == "7" and fields["identity"] == "\\\\x00ff"
 
 
@@ -119,8 +119,8 @@ def test_a_document_is_checked_and_then_fits_a_row(value):
         found = checked(json.loads(json.dumps(value)))
     except ValueError:
         return
-    central.line(found)
-    assert central.told(found).count("\t") == len(taking.TOLD) - 1
+    merging.line(found)
+    assert merging.told(found).count("\t") == len(taking.TOLD) - 1
     message_id(found)
 
 
@@ -267,8 +267,8 @@ def test_tables_of_a_newer_receiver_are_left_alone():
             asked.append(query)
 
         def fetchone(self):
-            return (99 if asked[-1] == central.VERSION else 1,)
+            return (99 if asked[-1] == merging.VERSION else 1,)
 
     with pytest.raises(OSError, match=r"newer panicast-receiver .*; upgrade this one"):
         postgresql._bring_up_to_date(Cursor())
-    assert set(asked) == {central.HAS_TABLES, central.VERSION, central.LOCK}
+    assert set(asked) == {merging.HAS_TABLES, merging.VERSION, merging.LOCK}

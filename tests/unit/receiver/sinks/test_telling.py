@@ -14,11 +14,12 @@ import nats.errors
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from panicast_receiver.central import merging
 from panicast_receiver.db.boots import Ages
 from panicast_receiver.db.store import Store
 from panicast_receiver.meaning import understand
 from panicast_receiver.settings.syslog import SyslogServer, parse_syslog
-from panicast_receiver.sinks import Notice, central
+from panicast_receiver.sinks import Notice
 from panicast_receiver.sinks.jetstream import JetStream
 from panicast_receiver.sinks.syslog import Syslog, message
 from panicast_receiver.web.access import Access
@@ -150,15 +151,15 @@ def test_what_a_stream_did_not_acknowledge_is_not_delivered():
 def merged(*sightings):
     """What the central table has after each was merged, by the statement for PostgreSQL: its row values
     and its ON CONFLICT are SQLite's too."""
-    statement = central.MERGE.replace("panicast.", "").replace("DISTINCT ON (identity) ", "")
+    statement = merging.MERGE.replace("panicast.", "").replace("DISTINCT ON (identity) ", "")
     statement = statement.replace("least(", "min(").replace("now()", "'now'")
-    names = ", ".join(central.COLUMNS)
+    names = ", ".join(merging.COLUMNS)
     with contextlib.closing(sqlite3.connect(":memory:")) as db:
         db.execute(f"CREATE TABLE staging ({names})")
         db.execute(f"CREATE TABLE records ({names}, stored, PRIMARY KEY (identity))")
         for sealed, complete, known, text, *waits in sightings:
             meaning = waits[0] if waits else "found"
-            row = dict.fromkeys(central.COLUMNS, "")
+            row = dict.fromkeys(merging.COLUMNS, "")
             row.update(
                 identity="i", sealed=sealed, complete=complete, known=known, text=text, meaning=meaning
             )
@@ -197,12 +198,12 @@ def test_in_the_central_store_the_better_sighting_stays_whichever_came_first(bet
 )
 def test_of_two_sightings_in_a_batch_the_better_one_comes_first(better, worse):
     """Of each identity PostgreSQL's DISTINCT ON takes the first row, in the order that is asked for."""
-    begin, end = central.MERGE.index("SELECT"), central.MERGE.index("ON CONFLICT")
-    select = central.MERGE[begin:end].replace("DISTINCT ON (identity) ", "")
+    begin, end = merging.MERGE.index("SELECT"), merging.MERGE.index("ON CONFLICT")
+    select = merging.MERGE[begin:end].replace("DISTINCT ON (identity) ", "")
     for sightings in ((better, worse), (worse, better)):
         with contextlib.closing(sqlite3.connect(":memory:")) as db:
             db.row_factory = sqlite3.Row
-            db.execute(f"CREATE TABLE staging ({', '.join(central.COLUMNS)})")
+            db.execute(f"CREATE TABLE staging ({', '.join(merging.COLUMNS)})")
             columns = ("identity", "sealed", "complete", "known", "text")
             for values in sightings:
                 db.execute(f"INSERT INTO staging ({', '.join(columns)}) VALUES ('i', ?, ?, ?, ?)", values)
