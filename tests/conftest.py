@@ -156,13 +156,14 @@ FLAVOUR = "amd64"
 @pytest.fixture(scope="session")
 def prebuilt() -> Callable[..., Path]:
     """Called with a target and a kernel (the newest of its FLAVOUR): the folder of the packages with the
-    module itself, built now if need be. It is not dist/, where signed ones may wait to be published."""
+    module itself, built now if need be. It is not dist/, where signed ones may wait to be published, and
+    those for another kernel lie elsewhere."""
 
     @cache
     def prebuilt(distro: Distro, kernel: str = FLAVOUR) -> Path:
         with pytest.MonkeyPatch.context() as patch:
             for module in (paths, dist):
-                patch.setattr(module, "DIST", CACHE / "tested")
+                patch.setattr(module, "DIST", CACHE / "tested" / kernel)
             modules.run(distro.name, kernel)
             return dist_dir(modules_target(distro.name))
 

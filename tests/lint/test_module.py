@@ -50,7 +50,9 @@ def test_checkpatch(client: docker.DockerClient, lint_image: str) -> None:
         **{f"pc_crash/{name}": path for name, path in source.files("tests/smoke/pc_crash").items()},
     }
     checked = [f"/tmp/{name}" for name in files if name.endswith((".c", ".h"))]
-    checkpatch = ["perl", "/opt/scripts/checkpatch.pl", "--no-tree", "--strict", "--terse", "-f"]
+    # lockdep knows which locks this CPU holds; a panic has to know whether any does.
+    checkpatch = ["perl", "/opt/scripts/checkpatch.pl", "--no-tree", "--strict", "--terse"]
+    checkpatch += ["--ignore", "USE_LOCKDEP", "-f"]
     with Container(client, lint_image) as box:
         box.write(files, "/tmp")
         result = box.run([*checkpatch, *checked], check=False)
@@ -97,7 +99,9 @@ def test_lintian(
     folder = request.getfixturevalue(made)(distros.load()["debian-12"])
     with Container(client, lint_image) as box:
         box.put(folder, "/tmp")
-        changes = sorted(f"/tmp/{path.name}" for path in folder.glob(f"{pattern}.changes"))
+        # A run of last week may have left those for the kernel of that day.
+        found = sorted(folder.glob(f"{pattern}.changes"), key=lambda path: path.stat().st_mtime)[-sources:]
+        changes = [f"/tmp/{path.name}" for path in found]
         assert len(changes) == sources
         argv = ["lintian", "--allow-root", "--no-cfg", "--fail-on", "none"]
         # What it counts as failed includes what it was told to suppress.
