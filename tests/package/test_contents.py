@@ -74,6 +74,8 @@ def test_receiver_package(packaged: Callable[[Distro], Path], distro: Distro) ->
     assert {"panicast-receiver-web.service", "style.css", "live.js", "records.html"} <= found
     documents = {"grafana-dashboard.json", "prometheus-rules.yml"}
     assert {f"usr/share/doc/panicast-receiver/{name}" for name in documents} <= names(package)
+    profiles = {f"etc/apparmor.d/{name}" for name in source.files("receiver/dist/apparmor")}
+    assert profiles <= names(package) and len(profiles) == 4
     control = package.debcontrol()
     assert control["Version"] == f"{VERSION}-1{distro.version_suffix}"
     assert {"python3-zstandard", "python3-sdnotify"} <= set(control["Depends"].split(", "))
@@ -82,7 +84,8 @@ def test_receiver_package(packaged: Callable[[Distro], Path], distro: Distro) ->
     assert wanted <= set(control["Recommends"].split(", ")) and not wanted & set(
         control["Depends"].split(", ")
     )
-    assert package.control.get_content("conffiles").decode().split() == ["/etc/panicast/receiver.toml"]
+    files = {"/etc/panicast/receiver.toml", *(f"/{name}" for name in profiles)}
+    assert set(package.control.get_content("conffiles").decode().split()) == files
 
 
 def test_evidence(packaged: Callable[[Distro], Path], distro: Distro) -> None:

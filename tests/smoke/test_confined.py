@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The receiver on a log host that enforces SELinux (Debian's policy, with the module of panicast-selinux)."""
+"""The receiver on a log host that enforces SELinux (Debian's policy, with the module of panicast-selinux) or
+AppArmor (the receiver's own profiles, as on every Debian)."""
 
 from __future__ import annotations
 
@@ -193,13 +194,28 @@ class Confinement:
     as_page: str
 
 
+def service(unit: str) -> str:
+    return Path(unit).stem.rpartition("-")[2]
+
+
 def of_selinux(unit: str) -> str:
-    return f"system_u:system_r:panicast_{Path(unit).stem.rpartition('-')[2]}_t:s0"
+    return f"system_u:system_r:panicast_{service(unit)}_t:s0"
+
+
+def profile(unit: str) -> str:
+    return f"panicast-{service(unit)}"
 
 
 CONFINEMENTS = {
     "selinux": Confinement(
         "security=selinux selinux=1", of_selinux, "avc:  denied", f"SELinuxContext={of_selinux(WEB_SERVICE)}"
+    ),
+    # Debian's kernel does so unasked.
+    "apparmor": Confinement(
+        "",
+        lambda unit: f"{profile(unit)} (enforce)",
+        'apparmor="DENIED"',
+        f"AppArmorProfile={profile(WEB_SERVICE)}",
     ),
 }
 # Every denial is shown.
@@ -380,3 +396,30 @@ def test_each_service_works_confined(log_host: System, confinement: Confinement)
     pruning = ["/usr/bin/panicast-receiver", "prune", "--per-host", "0"]
     assert guest.run(["systemd-run", "--wait", "--pipe", *as_page, *pruning], check=False).code != 0
     assert stored(guest) and denials(guest, confinement.denied)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("confinement", ["apparmor"], indirect=True)
+def test_profiles_come_and_go_with_the_package(log_host: System) -> None:
+    guest, ours = log_host, {profile(unit) for unit in (SERVICE, WEB_SERVICE, COLLECT)}
+
+    def loaded() -> set[str]:
+        lines = guest.run(["cat", "/sys/kernel/security/apparmor/profiles"]).out.splitlines()
+        return {line.split()[0] for line in lines if "panicast" in line}
+
+    def apt(command: str) -> None:
+        guest.run(["apt-get", command, "-y", "--no-install-recommends", RECEIVER], seconds=SECONDS)
+
+    assert loaded() == ours
+    apt("remove")
+    assert loaded() == set()
+    apt("install")
+    assert loaded() == ours
+    wait_for(
+        "the service to be confined",
+        SECONDS,
+        lambda: labels(guest)[SERVICE] == {f"{profile(SERVICE)} (enforce)"},
+    )
+    apt("purge")
+    assert loaded() == set()
+    assert guest.run(["find", "/etc/apparmor.d", "-name", "*panicast*"]).out == ""
