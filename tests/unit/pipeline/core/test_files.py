@@ -4,6 +4,8 @@
 import io
 import json
 import re
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -102,6 +104,21 @@ def test_a_cached_folder_is_filled_once_and_replaces_its_own_name_only(tmp_path:
     files.cached(tmp_path / "6.1-new", fill)
     assert {path.name for path in tmp_path.iterdir()} == {"6.1-new", "6.1-arm64-old"}
     assert (tmp_path / "6.1-new" / "full").exists()
+
+
+def test_a_cached_folder_that_another_process_uses_is_left_to_it(tmp_path: Path) -> None:
+    using = (
+        "import sys; from pathlib import Path; from panicast_build.core import files; "
+        "files.cached(Path(sys.argv[1]), lambda part: None); print(flush=True); sys.stdin.read()"
+    )
+    argv = [sys.executable, "-c", using, str(tmp_path / "6.1-old")]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout and other.stdout.readline()
+        files.cached(tmp_path / "6.1-new", lambda part: None)
+        assert {path.name for path in tmp_path.iterdir()} == {"6.1-old", "6.1-new"}
+        other.communicate()
+    files.cached(tmp_path / "6.1-newer", lambda part: None)
+    assert {path.name for path in tmp_path.iterdir()} == {"6.1-newer"}
 
 
 def test_evidence_says_what_is_there(folders: Path) -> None:
