@@ -12,8 +12,9 @@ from dataclasses import replace
 
 import pytest
 
+from panicast_receiver.central import merging
 from panicast_receiver.central.engine import Central
-from panicast_receiver.db import fleet
+from panicast_receiver.db import fleet, maintenance
 from panicast_receiver.db.boots import Ages
 from panicast_receiver.db.follower import Follower
 from panicast_receiver.db.reader import Query, Reader
@@ -193,9 +194,7 @@ def test_what_an_older_receiver_wrote_is_taken_in(postgres, both, tmp_path) -> N
     wanted = [one.summary["id"] for one in own.select(Query())]
     assert [one.summary["id"] for one in follower.after(0, Query())] == wanted
     assert follower.after(cursor, Query()) == []
-    postgres.ask(
-        "UPDATE panicast.records SET words = NULL, number = NULL, received_ns = NULL, changed = NULL"
-    )
+    postgres.ask("UPDATE panicast.records SET words = NULL, changed = 0")
     for table in ("type_tallies", "groups", "group_hosts", "group_names", "group_days", "boots"):
         postgres.ask(f"DELETE FROM panicast.{table}")
     tell(tmp_path, postgres.dsn)
@@ -207,6 +206,57 @@ def test_what_an_older_receiver_wrote_is_taken_in(postgres, both, tmp_path) -> N
     follower.close()
     ids = [one.summary["id"] for one in own.select(Query(search="sysrq"))]
     assert ids == [one.summary["id"] for one in central.select(Query(search="sysrq"))] != []
+
+
+def test_tables_of_an_older_receiver_are_brought_up_to_date_whatever_is_in_them(postgres, tmp_path) -> None:
+    """Of the version before the page: what it let in that nobody can read, too."""
+    for number, step in enumerate(merging.MIGRATIONS[:4], 1):
+        postgres.ask(step)
+        postgres.ask(merging.APPLIED % number)
+    row = {
+        **{name: "''" for name in merging.COLUMNS if name not in ("meaning", "meaning_failure")},
+        **dict.fromkeys(("bytes", "frames", "restored", "known"), "1"),
+        **dict.fromkeys(("complete", "sealed", "contested", "doubted"), "false"),
+        **dict.fromkeys(("older_text", "metadata_missing"), "false"),
+        **dict.fromkeys(("boot_id", "event", "time", "crash", "raw"), "NULL"),
+        **{"gaps": "'[]'", "source": "'{}'", "meta": "'{}'", "text": "'an older text'"},
+        **{"type": "'panic'", "received": "'2026-11-26T20:00:00Z'", "signature": "'0123456789ab'"},
+    }
+    odd = [
+        {},
+        {},
+        {"release": "(SELECT string_agg(md5(n::text), '') FROM generate_series(1, 500) AS n)"},
+        {"received": "'infinity'"},
+        {"time": "'20000-01-01'"},
+        {"boot_id": "'00000000000000000000000000000001'"},
+    ]
+    for number, changed in enumerate(odd):
+        one = {**row, "identity": f"'\\x{number:02}'", "id": f"'00000000000{number}'", **changed}
+        postgres.ask(f"INSERT INTO panicast.records ({', '.join(one)}) VALUES ({', '.join(one.values())})")
+    fill(tmp_path)
+    tell(tmp_path, postgres.dsn)
+    with closing(Reader(Central(postgres.dsn))) as central:
+        assert len(central.select(Query())) == len(odd) + 5
+        assert len(central.select(Query(search='"older text"'))) == len(odd)
+        assert central.group("0123456789ab")["records"] == len(odd)
+    kept, fresh = counted(postgres)
+    assert [one[:4] for one in kept[1]] == [one[:4] for one in fresh[1]] and kept[0] == fresh[0]
+
+
+def test_an_older_record_that_cannot_be_taken_in_keeps_no_other(postgres, both, tmp_path, caplog) -> None:
+    own, _ = both
+    entries = own.select(Query())
+    bad = entries[1].identity.hex()
+    postgres.ask("UPDATE panicast.records SET words = NULL")
+    postgres.ask(f"UPDATE panicast.records SET received_ns = NULL WHERE identity = '\\x{bad}'")
+    # Of this one the receiver tells again, of the others not.
+    PostgreSQL(postgres.dsn).deliver([notice_of(own, entries[-1])])
+    assert f"older record {entries[1].summary['id']} is found by no word" in caplog.text
+    asked = "SELECT encode(identity, 'hex') FROM panicast.records WHERE words = ''"
+    assert postgres.ask(asked) == [(bad,)]
+    assert postgres.ask("SELECT 1 FROM panicast.records WHERE words IS NULL") == []
+    found = [{one.identity.hex() for one in each.select(Query(search="sysrq"))} for each in both]
+    assert found[1] == found[0] - {bad} != set()
 
 
 def test_the_page_shows_the_store_and_comes_back_with_the_server(postgres, tmp_path) -> None:

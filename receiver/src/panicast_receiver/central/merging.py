@@ -55,7 +55,7 @@ CREATE INDEX records_by_boot ON panicast.records (boot_id, event);
 APPLIED = "INSERT INTO panicast.migrations (version) VALUES (%s)"
 
 #: Bytes of what is in an index, or is to fit on a line; who publishes may be another version.
-_BOUNDS = {"id": 64, "host": 255, "signature": 64, "title": 512}
+_BOUNDS = {"id": 64, "type": 16, "host": 255, "signature": 64, "title": 512, "release": 255}
 _NAMES = ", ".join(COLUMNS)
 #: Which of two sightings of a record is kept: sealed before unsealed, whole before cut, more before less, one
 #: whose meaning was looked for before one that nobody has understood yet.
@@ -104,6 +104,15 @@ def line(document: Mapping[str, Any]) -> str:
 
 def told(document: Mapping[str, Any]) -> str:
     """Return what taking.py is told of a document, as a line for COPY."""
+    return _told(document, _known(document), nanoseconds(document["received"]))
+
+
+def told_again(row: Mapping[str, Any]) -> str:
+    """Return the same of a row of taking.OLDER."""
+    return _told(row, row["known"], row["received_ns"])
+
+
+def _told(document: Mapping[str, Any], known: int, received_ns: int | None) -> str:
     name = shorten(document["host"], _BOUNDS["host"])
     meta = [text for text in document["meta"].values() if isinstance(text, str)]
     said = (document["id"], document["reason"], *meta)
@@ -112,10 +121,10 @@ def told(document: Mapping[str, Any]) -> str:
     row = {
         **document,
         "identity": "\\x" + document["identity"],
-        "known": document["known"] if "known" in document else _known(document),
+        "known": known,
         "understood": document["meaning"] != "pending",
-        "received_ns": nanoseconds(document["received"]),
-        "labels": document.get("labels", {}),
+        "received_ns": received_ns,
+        "labels": document.get("labels"),
         "words": vector(words.made(name, document["release"], document["type"], said, crash, text)),
     }
     return _line(row[name] for name in taking.TOLD)

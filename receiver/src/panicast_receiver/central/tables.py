@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from ..wire.v1 import KEPT_EVENT
 
-#: number, received_ns, changed, kernel, turn: as in db/schema.py; words: NULL until somebody has made them.
+#: number, received_ns, changed, kernel, turn: as in db/schema.py, of records that are there already, too, so
+#: that they are shown; words: NULL until somebody has made them.
 #: In collation "C" names are in the order that SQLite has.
 SCHEMA = f"""
 SET LOCAL statement_timeout = 0;
@@ -26,6 +27,20 @@ ALTER TABLE panicast.records
     ALTER COLUMN host TYPE text COLLATE "C",
     ALTER COLUMN signature TYPE text COLLATE "C",
     ALTER COLUMN title TYPE text COLLATE "C";
+UPDATE panicast.records AS one
+SET number = each.number, received_ns = each.ns, changed = 0,
+    kernel = left(release, 255), type = left(type, 16),
+    time = CASE WHEN time BETWEEN '1970-01-01' AND '9999-01-01' THEN time END
+FROM (
+    SELECT identity, ns, max((ns >> 10) - place) OVER (ORDER BY place) + place AS number FROM (
+        SELECT identity, ns, row_number() OVER (ORDER BY ns, identity) AS place FROM (
+            SELECT identity, CASE WHEN received BETWEEN '1970-01-01' AND '2262-01-01'
+                THEN (extract(epoch FROM received) * 1000000)::bigint * 1000 ELSE 0 END AS ns
+            FROM panicast.records
+        ) AS heard
+    ) AS placed
+) AS each
+WHERE one.identity = each.identity;
 DROP INDEX panicast.records_by_id;
 DROP INDEX panicast.records_by_host;
 DROP INDEX panicast.records_by_signature;

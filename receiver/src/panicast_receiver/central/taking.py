@@ -22,9 +22,11 @@ COPY = f"COPY told ({', '.join(TOLD)}) FROM STDIN"
 #: Records that an older receiver merged, with what is told of them.
 OLDER = """
 SELECT encode(identity, 'hex') AS identity, sealed, complete, known, meaning, id, type, host, reason, release,
-    to_char(received AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS received, meta, crash, text
-FROM panicast.records WHERE words IS NULL ORDER BY identity LIMIT 256
+    received_ns, meta, crash, right(text, 262144) AS text
+FROM panicast.records WHERE words IS NULL ORDER BY identity LIMIT 64
 """
+#: One that cannot be taken in: no word finds it, and it is not counted.
+LEAVE = "UPDATE panicast.records SET words = '' WHERE identity = decode(%s, 'hex') AND words IS NULL"
 _OURS = "identity IN (SELECT identity FROM told)"
 _COUNTED = "type, host, complete, received_ns, signature, kernel, title"
 #: Before records are merged: what is counted of them already, and where each may find a place.
@@ -43,7 +45,7 @@ OR EXISTS (SELECT 1 FROM told AS other WHERE other.number = told.number AND othe
 #: Of the sighting that was merged; its first time and its number stay.
 _DERIVE = """
 UPDATE panicast.records AS one
-SET words = best.words, kernel = one.release, number = coalesce(one.number, best.number),
+SET words = best.words, kernel = left(one.release, 255), number = coalesce(one.number, best.number),
     received_ns = least(one.received_ns, best.received_ns), changed = base.value + best.place
 FROM (
     SELECT *, row_number() OVER (ORDER BY number) AS place FROM (
@@ -111,8 +113,9 @@ _EMPTIED = [
 _BOOTS = f"""
 INSERT INTO panicast.boots AS one (boot_id, host, sealed, state, event, first_ns, last_ns, panicked_ns,
     kernel, module, interfaces, source_ip)
-SELECT decode(replace(boot_id::text, '-', ''), 'hex'), host, bool_or(sealed), 'unknown', max(event),
-    min(received_ns), max(received_ns), min(received_ns) FILTER (WHERE type = 'panic'), max(release),
+SELECT decode(replace(boot_id::text, '-', ''), 'hex'), host, bool_or(sealed), 'unknown',
+    coalesce(max(event), 0), min(received_ns), max(received_ns),
+    min(received_ns) FILTER (WHERE type = 'panic'), max(kernel),
     left(coalesce(max(meta->>'module'), ''), 64),
     coalesce(jsonb_object_agg(left(meta->>'iface', 64), left(coalesce(meta->>'mac', ''), 64))
         FILTER (WHERE meta->>'iface' <> ''), '{{}}')::text,

@@ -54,19 +54,17 @@ class PostgreSQL:
                 connection.set_client_encoding("UTF8")
                 with connection, connection.cursor() as cursor:
                     _bring_up_to_date(cursor)
-                while _take_older_in(connection):
-                    pass
                 with connection, connection.cursor() as cursor:
                     cursor.execute(merging.STAGE)
                     cursor.copy_expert(merging.COPY, _lines(merging.line, records))
-                    _tell(cursor, records)
+                    _tell(cursor, _lines(merging.told, records))
                     cursor.execute(merging.MERGE)
                     cursor.execute(merging.BELIEVE)
                     _take_in(cursor)
-        except psycopg2.DataError as error:
-            raise Refused(first_line(error)) from error
+                while _take_older_in(connection):
+                    pass
         except psycopg2.Error as error:
-            if (error.pgcode or "")[:2] in _REFUSALS:
+            if _is_about_a_row(error):
                 raise Refused(first_line(error)) from error
             raise OSError(f"PostgreSQL: {first_line(error)}") from error
 
@@ -75,10 +73,10 @@ def _lines(make: Callable[[Mapping[str, Any]], str], records: Iterable[Mapping[s
     return io.StringIO("".join(map(make, records)))
 
 
-def _tell(cursor: psycopg2.extensions.cursor, records: Sequence[Mapping[str, Any]]) -> None:
+def _tell(cursor: psycopg2.extensions.cursor, lines: io.StringIO) -> None:
     """Say of which records the rest of the transaction is. Nobody else merges any until its end."""
     cursor.execute(taking.BEGIN)
-    cursor.copy_expert(taking.COPY, _lines(merging.told, records))
+    cursor.copy_expert(taking.COPY, lines)
     cursor.execute(taking.LOCK)
     cursor.execute(taking.FORMER)
 
@@ -97,15 +95,38 @@ def _take_in(cursor: psycopg2.extensions.cursor) -> None:
             logger.warning("the central store: %s", escape(said))
 
 
+def _is_about_a_row(error: psycopg2.Error) -> bool:
+    return isinstance(error, psycopg2.DataError) or (error.pgcode or "")[:2] in _REFUSALS
+
+
 def _take_older_in(connection: psycopg2.extensions.connection) -> bool:
-    """Take some records in that an older receiver has merged; tell whether there were any."""
+    """Take some records in that an older receiver has merged; tell whether there were any. One that cannot
+    be taken in keeps no other."""
     with connection, connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
         cursor.execute(taking.OLDER)
         records = cursor.fetchall()
-        if records:
-            _tell(cursor, records)
+    if records and _refusal(connection, records):
+        for record in records:
+            if said := _refusal(connection, [record]):
+                with connection, connection.cursor() as cursor:
+                    cursor.execute(taking.LEAVE, (record["identity"],))
+                logger.error("postgresql: older record %s is found by no word: %s", record["id"], said)
+    return bool(records)
+
+
+def _refusal(connection: psycopg2.extensions.connection, records: Sequence[Mapping[str, Any]]) -> str:
+    """Take older records in; return why they cannot be, "" if they are."""
+    try:
+        with connection, connection.cursor() as cursor:
+            _tell(cursor, _lines(merging.told_again, records))
             _take_in(cursor)
-        return bool(records)
+    except psycopg2.Error as error:
+        if not _is_about_a_row(error):
+            raise
+        return first_line(error)
+    except (ValueError, RecursionError) as error:
+        return str(error)
+    return ""
 
 
 def _bring_up_to_date(cursor: psycopg2.extensions.cursor) -> None:
