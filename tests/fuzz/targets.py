@@ -205,6 +205,7 @@ def message(data: bytes) -> None:
         message_id(found)
         row = merging.line(found)
         assert row.count("\t") == len(merging.COLUMNS) - 1 and row.count("\n") == 1
+        assert merging.told(found).count("\n") == 1
 
 
 _TEXTS = [vector["text"].encode() for vector in VECTORS]
@@ -214,7 +215,8 @@ _DOCUMENT = {name: "" for name in merging.COLUMNS if name != "known"}
 _DOCUMENT |= dict.fromkeys(("complete", "sealed", "contested", "doubted"), False)
 _DOCUMENT |= dict.fromkeys(("older_text", "metadata_missing"), False)
 _DOCUMENT |= dict.fromkeys(("bytes", "frames", "restored"), 1) | {"source": {}, "meta": {}, "gaps": []}
-_DOCUMENT |= dict.fromkeys(("boot_id", "event", "time", "crash", "raw"), None)
+_DOCUMENT |= dict.fromkeys(("boot_id", "event", "time", "crash", "raw", "meaning_failure"), None)
+_DOCUMENT["received"] = "2026-11-26T20:00:00.000000000Z"
 
 _PARTED = _LOSSY["frames"][2:] + _LOSSY["parity"]
 

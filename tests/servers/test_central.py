@@ -259,6 +259,19 @@ def test_an_older_record_that_cannot_be_taken_in_keeps_no_other(postgres, both, 
     assert found[1] == found[0] - {bad} != set()
 
 
+def test_a_text_that_postgresql_cannot_hold_is_looked_for_and_stored(postgres, both) -> None:
+    _, central = both
+    for text in ("a\0b", "a\ud800b"):
+        assert central.select(Query(host=text)) == []
+        with pytest.raises(NotFoundError):
+            central.group(text)
+        with pytest.raises(NotFoundError):
+            central.find(text)
+    order = maintenance.Order("start", "", "db-\0\ud800*", "", "4h", "no\0te", "ann", "test")
+    assert Central(postgres.dsn).change(maintenance.checked(order)) == 1
+    assert central.window(1, time.time_ns())["note"] == "no\\x00te"
+
+
 def test_the_page_shows_the_store_and_comes_back_with_the_server(postgres, tmp_path) -> None:
     fill(tmp_path / "a")
     with website(tmp_path / "b", "--postgresql", postgres.dsn) as page:

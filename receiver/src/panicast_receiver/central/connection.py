@@ -44,7 +44,12 @@ class Connection:
     def execute(self, sql: str, values: Sequence[Any] = ()) -> Any:
         """Return the rows."""
         cursor: Any = self._connection.cursor(cursor_factory=psycopg2.extras.DictCursor)
-        cursor.execute(translated(sql), {f"v{number}": value for number, value in enumerate(values, 1)})
+        # A text is looked for as it would be stored.
+        told = {
+            f"v{number}": merging.storable(value) if isinstance(value, str) else value
+            for number, value in enumerate(values, 1)
+        }
+        cursor.execute(translated(sql), told)
         return cursor
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:

@@ -144,17 +144,17 @@ def _field(value: Any) -> str:
     if isinstance(value, (dict, list)):
         # Text of the server's encoding, UTF-8, holds every character but one.
         value = json.dumps(_without_nul(value), ensure_ascii=False)
-    return _storable(str(value)).translate(_ESCAPES)
+    return storable(str(value)).translate(_ESCAPES)
 
 
 def _without_nul(value: Any) -> Any:
     if isinstance(value, dict):
-        return {_storable(key): _without_nul(item) for key, item in value.items()}
+        return {storable(key): _without_nul(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_without_nul(item) for item in value]
-    return _storable(value) if isinstance(value, str) else value
+    return storable(value) if isinstance(value, str) else value
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Remove NUL, which PostgreSQL's text cannot hold, and half surrogate pairs."""
     return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()

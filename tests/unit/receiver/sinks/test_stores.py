@@ -124,6 +124,46 @@ def test_a_document_is_checked_and_then_fits_a_row(value):
     message_id(found)
 
 
+def nested(levels):
+    """A list in a list in a list."""
+    value = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        # As deep as json still reads it: whoever goes through it by calls would end there.
+        ({"crash": {"x": nested(700)}}, "nested too deeply"),
+        ({"another": nested(700)}, "nested too deeply"),
+        ({"time": "infinity"}, "time is not a time"),
+        ({"time": "20000-01-01T00:00:00Z"}, "time is not a time"),
+        ({"received": "0001-01-01T00:00:00+10:00"}, "received is not a time"),
+        ({"gaps": [{"bytes": 1}]}, "gaps is wrong"),
+        ({"gaps": [{"offset": -1, "bytes": 1}]}, "gaps is wrong"),
+        ({"labels": ["rack"]}, "labels is wrong"),
+        ({"labels": {"rack": None}}, "labels is wrong"),
+        ({"crash": {"kernel": "6.1", "code": 7}}, "crash.code is wrong"),
+    ],
+)
+def test_a_document_that_nobody_could_show_is_refused(changed, message):
+    with pytest.raises(ValueError, match=message):
+        unpack(json.dumps({**DOCUMENT, **changed}).encode(), {})
+
+
+def test_half_pairs_and_nul_are_stored_as_what_they_look_like():
+    found = checked(
+        json.loads('{"host": "a\\ud800b", "reason": "c\\u0000d"}')
+        | {key: value for key, value in DOCUMENT.items() if key not in ("host", "reason")}
+    )
+    row = dict(zip(merging.COLUMNS, merging.line(found).rstrip("\n").split("\t")))
+    assert (row["host"], row["reason"]) == ("a\\\\ud800b", "c\\\\x00d")
+    told = dict(zip(taking.TOLD, merging.told({**found, "received_ns": 1, "known": 99}).split("\t")))
+    assert (told["received_ns"], told["known"]) == ("1795723200000000000", "7")
+
+
 @given(st.binary(max_size=200), st.sampled_from([{}, {"Content-Encoding": "zstd"}]))
 def test_a_message_of_another_is_refused(data, headers):
     with pytest.raises(ValueError):
