@@ -259,6 +259,51 @@ def test_an_older_record_that_cannot_be_taken_in_keeps_no_other(postgres, both, 
     assert found[1] == found[0] - {bad} != set()
 
 
+def documents(folder, *records):
+    """What a receiver tells that has heard nothing else."""
+    with closing(Store(folder)) as store:
+        store.write(records)
+    explain(folder)
+    with closing(Reader(folder)) as reader:
+        return [notice_of(reader, entry) for entry in reader.select(Query())]
+
+
+def test_unsealed_words_of_a_host_that_has_sealed_change_nothing(postgres, tmp_path) -> None:
+    """Another receiver heard them, which has never heard the host."""
+    sink, ages = PostgreSQL(postgres.dsn), Ages(900, 0)
+    now = int(time.time()) - START // SECOND
+
+    def heard(name, host, boot, event, when, type="panic", sealed=False):
+        (notice,) = documents(tmp_path / name, record(type, host, boot, event, now + when, OOPS))
+        sink.deliver([notice._replace(record={**notice.record, "sealed": sealed})])
+        return notice.record["id"]
+
+    def shown(host):
+        found = central.hosts(ages, time.time_ns(), words=[host])
+        return [(one["boot_id"][-2:], one["state"]) for one in found]
+
+    def doubted(id):
+        return central.find(id).summary["doubted"]
+
+    heard("first", "db-01", 1, 1, -90, "test", sealed=True)
+    with closing(Reader(Central(postgres.dsn))) as central:
+        before = shown("db-01")
+        forged = [heard("newer", "db-01", 2, 1, -80), heard("same", "db-01", 1, 2, -70)]
+        assert all(map(doubted, forged)) and shown("db-01") == before == [(before[0][0], "unknown")]
+        # Forged first: nobody knew better, until the host seals.
+        early = [heard("early", "web-01", 3, 1, -60), heard("early-too", "web-01", 4, 1, -50)]
+        assert [state for _, state in shown("web-01")] == ["panicked"] and not any(map(doubted, early))
+        heard("late", "web-01", 3, 2, -40, "test", sealed=True)
+        assert [state for _, state in shown("web-01")] == ["unknown"]
+        assert [doubted(one) for one in early] == [True, False]
+        # Who has a key of its own seals with the boot id of another host.
+        honest = heard("honest", "arm-01", 5, 1, -30)
+        heard("evil", "evil-01", 5, 2, -20, "test", sealed=True)
+        after = heard("after", "arm-01", 5, 3, -10)
+        assert not doubted(honest) and not doubted(after)
+        assert [state for _, state in shown("arm-01")] == ["panicked"]
+
+
 def test_a_text_that_postgresql_cannot_hold_is_looked_for_and_stored(postgres, both) -> None:
     _, central = both
     for text in ("a\0b", "a\ud800b"):

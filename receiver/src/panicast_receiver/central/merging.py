@@ -74,11 +74,22 @@ SET {_UPDATED}, received = least(records.received, excluded.received), stored = 
 WHERE {_RANK.format("excluded")} > {_RANK.format("records")}
 """
 
-#: Whom to believe, of the boots that were merged: each receiver heard but a part.
+#: Whom to believe, of what was merged: each receiver heard but a part. As db/belief.py does: what is not
+#: sealed after its host has sealed something, and before that of the same boot. By the host's name always:
+#: who has a key of its own can seal with another host's boot id.
 BELIEVE = """
 UPDATE panicast.records AS one SET doubted = true, contested = false
-WHERE NOT sealed AND NOT doubted AND boot_id IN (SELECT boot_id FROM staging)
-AND EXISTS (SELECT 1 FROM panicast.records AS other WHERE other.boot_id = one.boot_id AND other.sealed);
+WHERE NOT sealed AND NOT doubted AND identity IN (SELECT identity FROM staging)
+AND EXISTS (
+    SELECT 1 FROM panicast.records AS other
+    WHERE other.host = one.host AND other.sealed AND other.received <= one.received
+);
+UPDATE panicast.records AS one SET doubted = true, contested = false
+WHERE NOT sealed AND NOT doubted AND (boot_id, host) IN (SELECT boot_id, host FROM staging)
+AND EXISTS (
+    SELECT 1 FROM panicast.records AS other
+    WHERE other.host = one.host AND other.sealed AND other.boot_id = one.boot_id
+);
 UPDATE panicast.records AS one SET contested = true
 WHERE NOT contested AND NOT doubted AND (boot_id, event) IN (SELECT boot_id, event FROM staging)
 AND EXISTS (

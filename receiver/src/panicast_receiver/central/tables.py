@@ -49,6 +49,7 @@ CREATE UNIQUE INDEX records_by_number ON panicast.records (number);
 CREATE INDEX records_by_change ON panicast.records (changed);
 CREATE INDEX records_by_host ON panicast.records (host, number);
 CREATE INDEX records_by_signature ON panicast.records (signature, number);
+CREATE INDEX records_sealed ON panicast.records (host, received) WHERE sealed;
 CREATE INDEX records_by_type ON panicast.records (type, number);
 CREATE INDEX records_by_words ON panicast.records USING gin (words);
 CREATE INDEX records_to_take_in ON panicast.records (identity) WHERE words IS NULL;

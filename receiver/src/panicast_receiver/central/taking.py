@@ -109,7 +109,12 @@ _EMPTIED = [
     "WHERE one.signature = former.signature AND one.records <= 0"
     for table in ("groups", "group_hosts", *_KEYS)
 ]
-#: As db/boots.py does, of what the store is told: no hello and no bye.
+#: As db/boots.py does, of what the store is told: no hello and no bye. Unsealed words of a host that has
+#: sealed change nothing, whenever they came.
+_DISBELIEVE = f"""
+DELETE FROM panicast.boots WHERE NOT sealed
+AND host IN (SELECT host FROM panicast.records WHERE {_OURS} AND sealed)
+"""
 _BOOTS = f"""
 INSERT INTO panicast.boots AS one (boot_id, host, sealed, state, event, first_ns, last_ns, panicked_ns,
     kernel, module, interfaces, source_ip)
@@ -120,8 +125,10 @@ SELECT decode(replace(boot_id::text, '-', ''), 'hex'), host, bool_or(sealed), 'u
     coalesce(jsonb_object_agg(left(meta->>'iface', 64), left(coalesce(meta->>'mac', ''), 64))
         FILTER (WHERE meta->>'iface' <> ''), '{{}}')::text,
     max(source->>'ip')
-FROM panicast.records
-WHERE {_OURS} AND boot_id IS NOT NULL AND NOT doubted AND (sealed OR type = 'panic')
+FROM panicast.records AS heard
+WHERE {_OURS} AND boot_id IS NOT NULL AND NOT doubted AND (sealed OR (type = 'panic' AND NOT EXISTS (
+    SELECT 1 FROM panicast.records AS other WHERE other.host = heard.host AND other.sealed
+)))
 GROUP BY boot_id, host
 ON CONFLICT (boot_id, host) DO UPDATE SET sealed = one.sealed OR excluded.sealed,
     event = greatest(one.event, excluded.event), first_ns = least(one.first_ns, excluded.first_ns),
@@ -129,14 +136,18 @@ ON CONFLICT (boot_id, host) DO UPDATE SET sealed = one.sealed OR excluded.sealed
     panicked_ns = least(one.panicked_ns, excluded.panicked_ns)
 """
 _OUR_HOSTS = f"(SELECT host FROM panicast.records WHERE {_OURS})"
+#: Only what changes is written: a host may have very many boots.
 _CURRENT = f"""
-UPDATE panicast.boots AS one SET current = NOT EXISTS (
-    SELECT 1 FROM panicast.boots AS newer WHERE newer.host = one.host AND newer.first_ns > one.last_ns)
-WHERE host IN {_OUR_HOSTS}
+UPDATE panicast.boots AS one SET current = NOT current FROM (
+    SELECT host, max(first_ns) AS began FROM panicast.boots WHERE host IN {_OUR_HOSTS} GROUP BY host
+) AS newest
+WHERE one.host = newest.host AND one.current <> (one.last_ns >= newest.began)
 """
-#: The labels that a receiver told last are a host's.
-_LABELS = f"""
-DELETE FROM panicast.labels WHERE host IN {_OUR_HOSTS};
+#: The labels that a receiver told last are a host's. Older ones tell of none.
+_LABELS = """
+DELETE FROM panicast.labels WHERE host IN (
+    SELECT host FROM told JOIN panicast.records USING (identity) WHERE told.labels IS NOT NULL
+);
 INSERT INTO panicast.labels
 SELECT DISTINCT ON (host, key) host, key, value
 FROM told JOIN panicast.records USING (identity), jsonb_each_text(told.labels)
@@ -158,6 +169,7 @@ TAKE_IN = (
     _COUNT_GROUPS,
     *_COUNTS,
     *_EMPTIED,
+    _DISBELIEVE,
     _BOOTS,
     _CURRENT,
     _LABELS,
