@@ -304,6 +304,23 @@ def test_unsealed_words_of_a_host_that_has_sealed_change_nothing(postgres, tmp_p
         assert [state for _, state in shown("arm-01")] == ["panicked"]
 
 
+def test_a_crash_is_found_by_its_words_after_whatever_was_logged_before(postgres, tmp_path) -> None:
+    now = int(time.time()) - START // SECOND
+    before = [" ".join(f"w{number}" for number in range(30_000)), "a b\n" * 60_000, ("x" * 1999 + "\n") * 120]
+    PostgreSQL(postgres.dsn).deliver(
+        documents(
+            tmp_path,
+            *(
+                record("panic", "db-01", 1, number, now, f"{text}\nso it ends")
+                for number, text in enumerate(before)
+            ),
+        )
+    )
+    with closing(Reader(Central(postgres.dsn))) as central:
+        for search in ('"so it ends"', "text:ends", 'host:db-01 "it ends"'):
+            assert len(central.select(Query(search=search))) == len(before), search
+
+
 def test_a_text_that_postgresql_cannot_hold_is_looked_for_and_stored(postgres, both) -> None:
     _, central = both
     for text in ("a\0b", "a\ud800b"):

@@ -27,19 +27,22 @@ _WEIGHTS = {_TEXT: "A"}
 
 
 def vector(words: Words) -> str:
-    """Return a tsvector, as PostgreSQL reads it. Words beyond what it can hold are left out; those beyond
-    its last position are found alone, but not in phrases."""
+    """Return a tsvector, as PostgreSQL reads it. Words beyond what it can hold are left out; where there
+    are more than it has positions, the first are found alone, but not in phrases: a crash is at the end."""
     found: dict[str, list[str]] = {}
     position = size = 0
     for field, text in zip(words._fields, words):
-        position += _APART
-        for lexeme, step in _lexemes(field, text):
+        lexemes = list(_lexemes(field, text))
+        begin = position + _APART
+        position = min(begin, _LAST - sum(step for _, step in lexemes))
+        for lexeme, step in lexemes:
             position += step
-            size += len(lexeme.encode()) + 8
-            if size > _MOST_BYTES:
-                break
+            if lexeme not in found:
+                size += len(lexeme.encode()) + 8
+                if size > _MOST_BYTES:
+                    continue
             places = found.setdefault(lexeme, [])
-            if position <= _LAST and len(places) < _MOST_OF_WORD:
+            if position > begin and len(places) < _MOST_OF_WORD:
                 places.append(f"{position}{_WEIGHTS.get(field, '')}")
     return " ".join(_quoted(lexeme) + (":" + ",".join(at) if at else "") for lexeme, at in found.items())
 
