@@ -274,7 +274,8 @@ def test_unsealed_words_of_a_host_that_has_sealed_change_nothing(postgres, tmp_p
     now = int(time.time()) - START // SECOND
 
     def heard(name, host, boot, event, when, type="panic", sealed=False):
-        (notice,) = documents(tmp_path / name, record(type, host, boot, event, now + when, OOPS))
+        one = record(type, host, boot, event, now + when, OOPS)
+        (notice,) = documents(tmp_path / name, replace(one, identity=one.identity + name.encode()))
         sink.deliver([notice._replace(record={**notice.record, "sealed": sealed})])
         return notice.record["id"]
 
@@ -285,11 +286,13 @@ def test_unsealed_words_of_a_host_that_has_sealed_change_nothing(postgres, tmp_p
     def doubted(id):
         return central.find(id).summary["doubted"]
 
-    heard("first", "db-01", 1, 1, -90, "test", sealed=True)
+    first = heard("first", "db-01", 1, 1, -90, "test", sealed=True)
     with closing(Reader(Central(postgres.dsn))) as central:
         before = shown("db-01")
         forged = [heard("newer", "db-01", 2, 1, -80), heard("same", "db-01", 1, 2, -70)]
         assert all(map(doubted, forged)) and shown("db-01") == before == [(before[0][0], "unknown")]
+        heard("by-another-name", "x-01", 1, 1, -65)
+        assert not central.find(first).summary["contested"]
         # Forged first: nobody knew better, until the host seals.
         early = [heard("early", "web-01", 3, 1, -60), heard("early-too", "web-01", 4, 1, -50)]
         assert [state for _, state in shown("web-01")] == ["panicked"] and not any(map(doubted, early))

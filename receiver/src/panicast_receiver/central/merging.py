@@ -94,7 +94,7 @@ UPDATE panicast.records AS one SET contested = true
 WHERE NOT contested AND NOT doubted AND (boot_id, event) IN (SELECT boot_id, event FROM staging)
 AND EXISTS (
     SELECT 1 FROM panicast.records AS other WHERE other.boot_id = one.boot_id AND other.event = one.event
-    AND other.identity <> one.identity AND NOT other.doubted
+    AND other.identity <> one.identity AND NOT other.doubted AND (other.sealed OR NOT one.sealed)
 );
 """
 
