@@ -20,7 +20,7 @@ from ..meaning import VERSION as ALGORITHM
 from ..meaning import Meaning
 from ..records.record import Record
 from ..text import escape, shorten
-from . import bodies, changes, groups, keys, places, schema, tallies, turns, words
+from . import bodies, changes, groups, keys, places, rows, schema, tallies, turns, words
 from .named import NamedFile
 from .packing import row_to_record
 from .writing import transaction
@@ -50,8 +50,6 @@ _GIVE_UP = (
 #: Bytes of texts whose meanings are stored in one transaction, some milliseconds: the larger, the less the
 #: index of words has to merge.
 _PORTION = 512 << 10
-#: Merges of the index of words behind each such transaction: as much as one adds.
-_MERGES = 4
 #: The record that a task is about, if it is still the same.
 _SAME = "number = ? AND changed = ?"
 #: Of so many times to begin, one is for what was begun before.
@@ -175,12 +173,13 @@ class Meanings:
                     f"UPDATE records SET tries = tries - 1 WHERE {_SAME}", [task.key for task in untried]
                 )
         for some in _portions(found):
-            self._end(some)
-            for _ in range(_MERGES):
+            added = self._end(some)
+            for _ in range(words.merges(added)):
                 if not self.merge():
                     break
 
-    def _end(self, found: Sequence[tuple[Task, Found]]) -> None:
+    def _end(self, found: Sequence[tuple[Task, Found]]) -> int:
+        """Store what was found; return some bytes that the index of words has grown by."""
         named = [self._named_row(task, one) for task, one in found]
         with transaction(self._db) as db:
             said = [_keep(db, row) for row in named]
@@ -193,6 +192,7 @@ class Meanings:
         if missed:
             with transaction(self._db) as db:
                 _tell_again(db, missed)
+        return sum(row.added for row in named)
 
     def merge(self) -> bool:
         """See words.merge()."""
@@ -213,8 +213,7 @@ class Meanings:
                 same = f"{_SAME} AND indexed = {words.OUT}"
                 key = (row["number"], row["changed"])
                 if db.execute(f"SELECT 1 FROM records WHERE {same}", key).fetchone():
-                    words.add(db, row["number"], its_words)
-                    db.execute(f"UPDATE records SET indexed = {words.IN} WHERE {same}", key)
+                    rows.index(db, row, its_words, words.size(its_words))
         return len(found) == most
 
     def known(self, after: bytes, most: int) -> list[Known]:
@@ -255,16 +254,18 @@ class Meanings:
             "crash": None if failure else json.dumps(meaning.as_json()),
             "failure": failure,
         }
-        return _Named(task, after, words.of(after, task.record), code)
+        its_words = words.of(after, task.record)
+        return _Named(task, after, its_words, words.size(its_words), code)
 
 
 class _Named(NamedTuple):
-    """A task, its record's row with the meaning, the words of that, and in ``code`` the places that
-    somebody should find."""
+    """A task, its record's row with the meaning, the words of that, some bytes that they take in the index,
+    and in ``code`` the places that somebody should find."""
 
     task: Task
     after: dict[str, Any]
     words: words.Words
+    added: int
     code: Sequence[str] = ()
 
 
@@ -303,13 +304,13 @@ def _keep(db: sqlite3.Connection, named: _Named) -> str:
     # An index that was begun anew since says of all that they are not in it.
     if same["indexed"] == words.IN:
         words.remove(db, number, words.of(before, named.task.record))
-    words.add(db, number, named.words)
+    rows.index(db, before, named.words, named.added)
     if named.code:
         places.want(db, after["kernel"] or "", named.code)
     names = ("title", "signature", "kernel", "crash", "failure")
     db.execute(
-        f"UPDATE records SET {', '.join(f'{name} = ?' for name in names)}, indexed = ? WHERE number = ?",
-        (*(after[name] for name in names), words.IN, number),
+        f"UPDATE records SET {', '.join(f'{name} = ?' for name in names)} WHERE number = ?",
+        (*(after[name] for name in names), number),
     )
     tallies.settle(db, before["signature"])
     return groups.seen(db, after)

@@ -24,8 +24,6 @@ WORTH = (
     f"(CASE WHEN flags & {FLAG_SEALED} THEN 16 WHEN doubted THEN 0 ELSE 8 END + "
     "CASE WHEN type = 'test' THEN 2 ELSE 4 END + complete)"
 )
-#: What a row takes beside text and metadata.
-ROW_BYTES = 1024
 #: size: what a row takes. forgotten: records that were deleted; of those that nobody can forge again (sealed,
 #: or imported) the most are remembered (``kept``).
 SCHEMA = f"""

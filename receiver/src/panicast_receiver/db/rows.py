@@ -1,14 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Removes rows from ``records``, and from everything that is kept with them: texts, counts and the
-index of words."""
+"""Takes rows of ``records`` into the index of words, and removes them from everything that is kept with
+them: texts, counts and that index."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import bodies, tallies, words
+
+#: What a row takes beside text, metadata and words.
+ROW_BYTES = 1024
+
+
+def index(
+    db: sqlite3.Connection, row: Mapping[str, Any] | sqlite3.Row, its_words: words.Words, added: int
+) -> None:
+    """Take a row into the index of words; from now on its size says that it takes ``added`` bytes there."""
+    words.add(db, row["number"], its_words)
+    number, size = row["number"], taken(row["body"], row["metadata"]) + added
+    (before,) = db.execute("SELECT size FROM records WHERE number = ?", (number,)).fetchone()
+    db.execute("UPDATE records SET indexed = ?, size = ? WHERE number = ?", (words.IN, size, number))
+    tallies.resize(db, row["type"], size - before)
+
+
+def taken(body: bytes | None, metadata: bytes | None) -> int:
+    """Return some bytes that a record takes without its words."""
+    return len(body or b"") + len(metadata or b"") + ROW_BYTES
 
 
 def leave(db: sqlite3.Connection, row: sqlite3.Row) -> None:

@@ -33,6 +33,7 @@ from . import (
     numbers,
     places,
     retention,
+    rows,
     tallies,
     turns,
     words,
@@ -196,7 +197,7 @@ CREATE TEMP VIEW carried AS SELECT records_2.*, number, CASE format WHEN 'v1'
     FROM numbered CROSS JOIN records_2 ON records_2.rowid = numbered.row;
 INSERT INTO records (identity, id, {_CARRIED}, size, number)
     SELECT identity_3, id_of(identity_3), {_CARRIED},
-    length(body) + coalesce(length(metadata), 0) + {retention.ROW_BYTES}, number
+    length(body) + coalesce(length(metadata), 0) + {rows.ROW_BYTES}, number
     FROM carried WHERE type NOT IN ('hello', 'bye') ORDER BY number;
 {bodies.CARRY_ON}
 {greetings.CARRY_ON}

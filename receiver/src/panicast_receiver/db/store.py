@@ -436,7 +436,7 @@ class Store:
                     record.metadata,
                     contested and not doubted,
                     doubted,
-                    len(body) + len(record.metadata or b"") + retention.ROW_BYTES,
+                    rows.taken(body, record.metadata),
                     turn,
                     turns.place(self._db, *record.source[:2]) if turn == turns.WAITS else 0,
                     numbers.free(self._db, record.received_ns) if old is None else old["number"],

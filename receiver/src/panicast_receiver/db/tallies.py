@@ -114,6 +114,11 @@ def remove_from_type(db: sqlite3.Connection, row: Row) -> None:
     )
 
 
+def resize(db: sqlite3.Connection, type: str, more: int) -> None:
+    """Count that a record takes so many bytes more than it did."""
+    db.execute("UPDATE type_tallies SET size = size + ? WHERE type = ?", (more, type))
+
+
 def add_to_group(db: sqlite3.Connection, row: Row) -> None:
     """Count a record for the group of its signature, if it has one."""
     signature, moment = row["signature"], row["received_ns"]

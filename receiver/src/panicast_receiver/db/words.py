@@ -32,8 +32,19 @@ CREATE VIRTUAL TABLE words USING fts5(
 INSERT INTO words (words, rank) VALUES ('automerge', 0), ('usermerge', 16), ('crisismerge', 64);
 CREATE INDEX records_to_index ON records (number) WHERE indexed = 0 AND signature IS NOT NULL;
 """
-#: Pages that are merged at a time, some milliseconds.
-_MERGED_PAGES = 64
+#: Pages that are merged at a time, some milliseconds, and bytes of a page.
+_MERGED_PAGES, _PAGE_BYTES = 64, 4096
+#: How often a page is merged until it is among the oldest.
+_LEVELS = 4
+#: What a word takes that a record says, however often it says it.
+_WORD_BYTES = 16
+_WORD = re.compile(r"[^\W_]+")
+#: Bytes of an index that is merged as a whole as soon as half of it is words that were taken out.
+_LEAST_BYTES = 4 << 20
+#: To merge all adds levels, mostly empty ones, and old SQLites take an index of more than 2000 for damaged.
+_MOST_LEVELS = 1000
+#: Where the index lists its segments (https://sqlite.org/fts5.html#the_data_table).
+_STRUCTURE = "SELECT block FROM words_data WHERE id = 10"
 #: The end of a text is searched, so many bytes of it.
 _MOST_TEXT = 256 << 10
 #: What stands before a line: a level, a time, who said it.
@@ -106,6 +117,12 @@ def _without_addresses(text: bytes) -> bytes:
     return b" ".join((*parts, text[done:]))
 
 
+def size(words: Words) -> int:
+    """Return some bytes that these words take in the index: those that somebody makes up take far more than
+    the text that says them."""
+    return _WORD_BYTES * len(set(_WORD.findall("\n".join(words))))
+
+
 def _fts5(phrase: Phrase) -> str:
     """Return a phrase in FTS5's language (https://sqlite.org/fts5.html#full_text_query_syntax)."""
     text = '"' + phrase.words.replace('"', " ") + '"' + (" *" if phrase.prefix else "")
@@ -141,6 +158,16 @@ def remove(db: sqlite3.Connection, number: int, words: Words) -> None:
         db.execute(_DELETE, (number, *words))
     except sqlite3.DatabaseError as error:
         _begin_anew(db, error)
+    db.execute(
+        "INSERT INTO counters VALUES ('words_out', ?1) ON CONFLICT (name) DO UPDATE SET value = value + ?1",
+        (size(words),),
+    )
+
+
+def merges(added: int) -> int:
+    """Return how many calls of ``merge`` keep up with so many bytes of words. Else segments pile up until
+    SQLite merges all of them at once, and nobody can write meanwhile."""
+    return _LEVELS * (1 + added // (_MERGED_PAGES * _PAGE_BYTES))
 
 
 def merge(db: sqlite3.Connection) -> bool:
@@ -148,7 +175,15 @@ def merge(db: sqlite3.Connection) -> bool:
     merge. The more segments there are, the longer a search takes."""
     before = db.total_changes
     try:
-        db.execute("INSERT INTO words (words, rank) VALUES ('merge', ?)", (_MERGED_PAGES,))
+        pages = _MERGED_PAGES
+        if (levels := _half_empty(db)) > _MOST_LEVELS:
+            _empty(db)
+            return False
+        if levels:
+            db.execute("UPDATE counters SET value = 0 WHERE name = 'words_out'")
+            # All segments into one, from now on: SQLite's own way to say so.
+            before, pages = db.total_changes, -pages
+        db.execute("INSERT INTO words (words, rank) VALUES ('merge', ?)", (pages,))
     except sqlite3.DatabaseError as error:
         _begin_anew(db, error)
         return False
@@ -156,12 +191,61 @@ def merge(db: sqlite3.Connection) -> bool:
     return db.total_changes - before >= 2
 
 
+def _half_empty(db: sqlite3.Connection) -> int:
+    """Return how many levels an index has of which half is words that were taken out, else 0. Each of them is
+    in it twice: a segment keeps what it has until it is merged with the one that takes it out, and the oldest
+    are merged last."""
+    found = db.execute("SELECT value FROM counters WHERE name = 'words_out'").fetchone()
+    out = 2 * found[0] if found else 0
+    if out <= _LEAST_BYTES // 2:
+        return 0
+    try:
+        levels, size = _shape(db.execute(_STRUCTURE).fetchone()[0])
+    # The disk has changed it: SQLite says so better.
+    except (TypeError, StopIteration, ValueError):
+        return 0
+    return levels if out > size // 2 else 0
+
+
+def _shape(structure: bytes) -> tuple[int, int]:
+    """Return how many levels an index has, and the bytes of all segments."""
+    numbers = _varints(structure[4:])
+    levels, _, _ = next(numbers), next(numbers), next(numbers)
+    pages = 0
+    for _ in range(levels):
+        _, segments = next(numbers), next(numbers)
+        for _ in range(segments):
+            _, first, last = next(numbers), next(numbers), next(numbers)
+            pages += last - first + 1
+    return levels, pages * _PAGE_BYTES
+
+
+def _varints(data: bytes) -> Iterator[int]:
+    """Yield SQLite's numbers of one to nine bytes."""
+    value = length = 0
+    for byte in data:
+        length += 1
+        if length < 9:
+            value = value << 7 | byte & 0x7F
+            if byte & 0x80:
+                continue
+        else:
+            value = value << 8 | byte
+        yield value
+        value = length = 0
+
+
 def _begin_anew(db: sqlite3.Connection, error: sqlite3.DatabaseError) -> None:
     """Empty an index that does not fit its records: the disk has changed one of the two. They come
     back one by one (meanings.py). Raises any other error again."""
     if "malformed" not in str(error):
         raise error
+    _empty(db)
+
+
+def _empty(db: sqlite3.Connection) -> None:
     db.execute("INSERT INTO words (words) VALUES ('delete-all')")
+    db.execute("DELETE FROM counters WHERE name = 'words_out'")
     db.execute("UPDATE records SET indexed = ? WHERE indexed = ?", (OUT, IN))
 
 
