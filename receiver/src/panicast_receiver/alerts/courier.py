@@ -121,17 +121,17 @@ class _Courier:
             number, digest, digest_ns = _place(db, self._target.name, now_ns)
             waiting = _after(db, number)
             wanted = [alert for alert in waiting if self._at_once(alert)]
-            gathered = not wanted or now_ns > wanted[0]["at_ns"] + self._gather_s() * _NS
+            gathered = not wanted or _is_over(wanted[0]["at_ns"], self._gather_s(), now_ns)
             if waiting and gathered:
                 for alert in together(wanted):
                     send(self._target, alert)
                     self._sent.append(time.monotonic())
                 _move(db, self._target.name, "number", waiting[-1]["number"])
-            hours_ns = int(self._target.digest_hours * 3600 * _NS)
-            if hours_ns and now_ns > digest_ns + hours_ns:
+            hours = self._target.digest_hours
+            if hours and _is_over(digest_ns, hours * 3600, now_ns):
                 rest = [a for a in _after(db, digest) if not self._at_once(a) and self._target.wants(a)]
                 if rest:
-                    send(self._target, summary(rest, f"in the last {self._target.digest_hours:g} hours"))
+                    send(self._target, summary(sorted(rest, key=_turn), f"in the last {hours:g} hours"))
                 last = db.execute("SELECT coalesce(max(number), ?) FROM alerts", (digest,)).fetchone()[0]
                 _move(db, self._target.name, "digest", last)
                 _move(db, self._target.name, "digest_ns", now_ns)
@@ -145,6 +145,12 @@ class _Courier:
         return wanted and not decide.is_quiet(alert)
 
 
+def _is_over(since_ns: int, seconds: float, now_ns: int) -> bool:
+    """Tell whether so much time has passed. A clock that was wrong must not hold back what comes: what is
+    from later than now has waited long enough."""
+    return not 0 <= now_ns - since_ns <= seconds * _NS
+
+
 def together(alerts: Sequence[Alert]) -> list[Alert]:
     """Return what is sent for these: the most urgent of each group or host, as it is now; of many
     groups one message for all of them."""
@@ -153,10 +159,24 @@ def together(alerts: Sequence[Alert]) -> list[Alert]:
     for alert in alerts:
         before = of_each.get(alert["about"], alert)
         kind = min(before["kind"], alert["kind"], key=order.index)
-        newer = {**alert, "kind": kind}
+        newer = {**alert, "kind": kind, "sealed": _is_sure(before) or _is_sure(alert)}
         of_each[alert["about"]] = {**newer, "line": decide.line(newer)}
-    found = sorted(of_each.values(), key=lambda alert: order.index(alert["kind"]))
-    return found if len(found) <= MANY else [summary(found, "at once")]
+    found = sorted(of_each.values(), key=_turn)
+    # Apart, so that who makes crashes up hides no other among them.
+    sure, others = ([one for one in found if _is_sure(one) == wanted] for wanted in (True, False))
+    return [
+        one for some in (sure, others) for one in (some if len(some) <= MANY else [summary(some, "at once")])
+    ]
+
+
+def _is_sure(alert: Alert) -> bool:
+    """Tell whether nobody can have made up what it is about."""
+    return bool(alert.get("sealed"))
+
+
+def _turn(alert: Alert) -> tuple[bool, int]:
+    """Return what alerts are sorted by: of many, only the first few are named."""
+    return not _is_sure(alert), list(KINDS).index(alert["kind"])
 
 
 def summary(alerts: Sequence[Alert], when: str) -> Alert:
@@ -168,7 +188,7 @@ def summary(alerts: Sequence[Alert], when: str) -> Alert:
     more = [alert["line"] for alert in alerts[:_MOST]]
     return {
         **worst,
-        "about": "many",
+        "about": "many sealed" if all(map(_is_sure, alerts)) else "many",
         **dict.fromkeys(("signature", "host", "kernel"), ""),
         "labels": {},
         "line": shorten(f"{len(alerts)} alerts {when}: {said}; such as {worst['line']}", 700),
@@ -182,6 +202,7 @@ def made_up(kind: str = "first") -> Alert:
         "kind": kind,
         "about": "alert-test",
         "severity": "info",
+        "sealed": False,
         "type": "panic",
         "title": "this is a test of panicast's alerts",
         "signature": "0" * 12,

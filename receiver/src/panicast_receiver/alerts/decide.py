@@ -27,8 +27,9 @@ from .rules import KINDS, Rules
 
 _NS = 1_000_000_000
 _HOUR_NS = 3600 * _NS
-#: Days for which alerts are kept; characters of a name that is remembered or told.
-_KEPT_DAYS, _LONGEST = 30, 255
+#: Days for which alerts are kept, and how many: who makes crashes up makes alerts. Characters of a name that
+#: is remembered or told.
+_KEPT_DAYS, _MOST_KEPT, _LONGEST = 30, 100_000, 255
 #: About a state: somebody looks after it, and hears of what gets worse in the digest.
 _QUIET = ("acknowledged", "resolved")
 
@@ -55,6 +56,9 @@ class Alerts:
             if not 0 <= now_ns - self._pruned_ns < _HOUR_NS:
                 prune(db, now_ns)
                 self._pruned_ns = now_ns
+            db.execute(
+                "DELETE FROM alerts WHERE number <= (SELECT max(number) FROM alerts) - ?", (_MOST_KEPT,)
+            )
 
     def _of_record(
         self, db: sqlite3.Connection, record: Mapping[str, Any], now_ns: int
@@ -74,10 +78,12 @@ class Alerts:
         kernel, level = facts["kernel"], len(str(records)) - 1
         known, held = _told(db, "group", signature), _told(db, "held", signature)
         new_kernel = _once(db, "kernel", f"{signature} {kernel}"[:_LONGEST], now_ns) if kernel else False
+        new_sealed = record["sealed"] and _once(db, "sealed", signature, now_ns)
         if held or (record["regression"] and _once(db, "regression", record["identity"], now_ns)):
             db.execute("DELETE FROM told WHERE kind = 'held' AND about = ?", (signature,))
             found.append("regression")
-        elif known is None:
+        # Whoever makes up a crash before it comes must not keep the real one from being news.
+        elif known is None or new_sealed:
             found.append("first")
         elif new_kernel:
             found.append("kernel")
@@ -110,10 +116,11 @@ class Alerts:
         rules = self.rules
         window_ns = int(rules.host_hours * _HOUR_NS)
         told = _told(db, "host", host)
-        if told and told[1] > now_ns - window_ns:
+        # A clock that was wrong may have left a time from later than now.
+        if told and 0 <= now_ns - told[1] < window_ns:
             return False
         order = f"ORDER BY number DESC LIMIT {2 * rules.host_crashes + 8}"
-        source = keys.either("host = ?1 AND number >= ?2", order)
+        source = keys.either("host = ?1 AND number >= ?2 AND NOT doubted", order)
         # What it did while somebody worked on it says nothing of it.
         planned = maintenance.OF.format(table="records", at="records.received_ns")
         sql = (
@@ -132,6 +139,7 @@ def _facts(record: Mapping[str, Any]) -> dict[str, Any]:
     kernel = record["release"] or (record["crash"] or {}).get("kernel", "")
     return {
         "severity": ALERT_SEVERITIES.get(record["type"], "info"),
+        "sealed": record["sealed"],
         "type": record["type"],
         "title": shorten(record["title"], _LONGEST),
         "signature": record["signature"],
@@ -154,6 +162,7 @@ def begin(db: sqlite3.Connection, now_ns: int) -> None:
         "WHERE first_ns < ?",
         before,
     )
+    db.execute("INSERT OR IGNORE INTO told SELECT 'sealed', about, 1, at_ns FROM told WHERE kind = 'group'")
     db.execute(
         "INSERT OR IGNORE INTO told SELECT 'kernel', substr(signature || ' ' || kernel, 1, 255), 1, ? "
         "FROM group_names JOIN groups USING (signature) WHERE kernel != '' AND first_ns < ?",
@@ -168,7 +177,7 @@ def prune(db: sqlite3.Connection, now_ns: int) -> None:
     db.execute("DELETE FROM alerts WHERE at_ns < ?", (before_ns,))
     db.execute(
         "DELETE FROM told WHERE at_ns < ? AND (kind IN ('regression', 'host', 'held', 'maintenance') "
-        "OR kind IN ('group', 'kernel') "
+        "OR kind IN ('group', 'kernel', 'sealed') "
         f"AND substr(about, 1, {groups.SIGNATURE}) NOT IN (SELECT signature FROM groups))",
         (before_ns,),
     )
@@ -196,6 +205,7 @@ def look_for_silent(rules: Rules, state_dir: Path, ages: Ages) -> None:
             "kind": "silent",
             "about": "silent",
             "severity": "critical",
+            "sealed": False,
             "type": "",
             "title": shorten(f"{silent:,} of {heard:,} hosts are silent: {names}", _LONGEST),
             **dict.fromkeys(("signature", "host", "kernel", "state", "record"), ""),

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who makes crashes up, or sets the clock, keeps nobody from hearing of real ones."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from panicast_receiver.alerts import courier, decide
+from panicast_receiver.alerts.rules import Rules
+from panicast_receiver.wire.v1 import FLAG_SEALED
+
+from ..meaning.test_crash import OOPS, SYSRQ
+from .fleet import now, of
+from .test_deciding import HOUR_NS, Sent, crash
+
+
+@pytest.fixture
+def fleet(tmp_path, monkeypatch):
+    return Sent(tmp_path, monkeypatch)
+
+
+def sealed(record):
+    return replace(record, flags=record.flags | FLAG_SEALED)
+
+
+def test_a_crash_that_was_made_up_first_is_news_once_it_is_real(fleet):
+    fleet.store(crash(1, 1, now()))
+    fleet.tell()
+    assert fleet.kinds() == ["first"]
+    fleet.store(sealed(crash(2, 1, now())))
+    fleet.tell()
+    (told,) = fleet.taken
+    assert (told["kind"], told["sealed"], told["host"]) == ("first", True, "web-00002")
+    fleet.store(sealed(crash(3, 1, now())), sealed(of(4, "panic", 1, now(), OOPS)), crash(5, 1, now()))
+    fleet.tell()
+    # The other group is new, and that is told once.
+    assert fleet.kinds() == ["first", "first"]
+
+
+def test_real_crashes_are_told_apart_from_many_that_are_made_up():
+    forged = [{**courier.made_up(), "about": str(n), "line": f"forged {n}"} for n in range(30)]
+    real = {**courier.made_up("kernel"), "about": "real", "sealed": True, "severity": "critical"}
+    told = courier.together([*forged, {**real, "sealed": False}, real, {**real, "sealed": False}])
+    assert [(one["about"], one["sealed"]) for one in told] == [("real", True), ("many", False)]
+    many = [{**real, "about": f"real {n}"} for n in range(courier.MANY + 1)]
+    # An incident for the ones does not take in the others.
+    told = courier.together([*forged, *many])
+    assert [one["about"] for one in told] == ["many sealed", "many"]
+    assert told[0]["line"].startswith(f"{len(many)} alerts at once") and len(told[0]["more"]) == len(many)
+
+
+def test_real_crashes_come_first_in_a_digest(tmp_path, monkeypatch):
+    fleet = Sent(tmp_path, monkeypatch, on=("regression",), digest_hours=1e-9)
+    fleet.kinds()
+    fleet.write(*([0] * 30), kind="first")
+    fleet.write(0, kind="tenfold", sealed=True, title="a real one")
+    fleet.look()
+    (digest,) = fleet.taken
+    assert "a real one" in digest["more"][0] and len(digest["more"]) == courier._MOST + 1
+
+
+def test_a_host_that_crashes_again_and_again_is_not_hidden_by_what_is_not_believed(tmp_path, monkeypatch):
+    fleet = Sent(tmp_path, monkeypatch, Rules(host_crashes=3))
+    start = now() - 100
+    fleet.store(*(sealed(crash(1, boot, start + boot)) for boot in (1, 2)))
+    # Newer than any real one, of one boot.
+    fleet.store(*(of(1, "panic", event, start + 90, SYSRQ, boot=9) for event in range(1, 31)))
+    fleet.tell()
+    assert "host" not in fleet.kinds()
+    fleet.store(sealed(crash(1, 3, start + 50)))
+    fleet.tell()
+    assert "host" in fleet.kinds()
+
+
+def test_what_is_made_up_does_not_fill_the_disk_with_alerts(fleet, monkeypatch):
+    monkeypatch.setattr(decide, "_MOST_KEPT", 5)
+    fleet.write(*range(9, 0, -1))
+    decide.Alerts(fleet.rules, fleet.folder).deliver([])
+    assert fleet.written() == 5
+
+
+def test_a_clock_that_was_ahead_holds_no_alert_back(tmp_path, monkeypatch):
+    fleet = Sent(tmp_path, monkeypatch, on=("first",), digest_hours=1.0)
+    monkeypatch.setattr(courier, "GATHER_S", 3.0)
+    ahead = time.time_ns() + 24 * HOUR_NS
+    with monkeypatch.context() as wrong:
+        wrong.setattr(courier.time, "time_ns", lambda: ahead)
+        fleet.write(0, about="a", kind="first")
+        fleet.write(0, about="b", kind="tenfold")
+        # The digest's time is from then.
+        fleet.look()
+        assert fleet.kinds() == ["tenfold"]
+    fleet.write(0, about="b", kind="tenfold")
+    fleet.look()
+    assert fleet.kinds() == ["first", "tenfold"]
+    # What comes now is gathered as ever.
+    fleet.write(0, about="c", kind="first")
+    fleet.look()
+    assert fleet.kinds() == []
