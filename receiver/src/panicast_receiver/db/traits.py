@@ -13,8 +13,8 @@ from . import crashes, numbers
 from .fleet import MOST_VALUES, Ask, Asked
 from .words import crash_of, texts_of
 
-#: Crashes that are looked at, the newest.
-MOST_CRASHES = 5000
+#: Crashes that are looked at, the newest; different values of them that are remembered at a time.
+MOST_CRASHES, MOST_KNOWN = 5000, 20_000
 #: What stands between the two in "Hardware name: VENDOR MODEL/BOARD, BIOS VERSION DATE".
 _FIRMWARE = ", BIOS "
 
@@ -108,4 +108,8 @@ def _count(ask: Ask, asked: Asked, sealed: str, which: str) -> _Counted:
         for value in found:
             counts[value] = counts.get(value, 0) + 1
             hosts.setdefault(value, set()).add(row["host"])
+        if len(hosts) > MOST_KNOWN:
+            # A text can make up a hundred modules. What few hosts told is not shown anyway.
+            for value in sorted(hosts, key=lambda one: len(hosts[one]))[: MOST_KNOWN // 2]:
+                del hosts[value], counts[value]
     return _Counted(counts, hosts, total, all_hosts, untold, unsealed)
