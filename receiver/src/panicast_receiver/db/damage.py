@@ -120,7 +120,14 @@ def recovered(path: Path) -> Path:
 
 
 def put_back(target: Path, path: Path) -> None:
-    """Undo set_aside(). Raises OSError."""
+    """Undo set_aside(). Raises OSError.
+
+    First goes what a new database has left beside its file: SQLite would put that into the old one, and a
+    journal that is still there says that the file was empty.
+    """
+    for suffix in ("-journal", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).unlink()
     for suffix in ("", "-wal"):
         with contextlib.suppress(FileNotFoundError):
             target.with_name(target.name + suffix).rename(path.with_name(path.name + suffix))

@@ -566,3 +566,22 @@ def test_the_log_goes_before_its_file(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "rename", note_and_rename)
     damage.set_aside(tmp_path / NAME)
     assert moved == [f"{NAME}-wal", NAME]
+
+
+def test_what_a_new_database_left_beside_it_does_not_get_into_the_older_one(tmp_path):
+    path = tmp_path / NAME
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript("CREATE TABLE one (number); INSERT INTO one VALUES (7)")
+    older = damage.set_aside(path, damage.OLDER)
+    # What is left of a transaction that began with an empty file, whose end the disk did not take.
+    new = tmp_path / "new.db"
+    with closing(sqlite3.connect(new, isolation_level=None)) as db:
+        db.executescript("PRAGMA cache_size = 1; BEGIN; CREATE TABLE two (text)")
+        db.execute("INSERT INTO two VALUES (zeroblob(100000))")
+        journal = (tmp_path / "new.db-journal").read_bytes()
+        content = new.read_bytes()
+    path.write_bytes(content)
+    path.with_name(f"{path.name}-journal").write_bytes(journal)
+    damage.put_back(older, path)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT number FROM one").fetchall() == [(7,)]
