@@ -107,7 +107,7 @@ class Meanings:
         """``located`` says that somebody finds file and line of crashes: else nobody needs their code."""
         self._named = NamedFile(path)
         self._located = located
-        # What a power cut loses of it is found again.
+        # What a power cut loses of them is found again.
         self._db = schema.open_writer(path, lasting=False)
         self._db.row_factory = sqlite3.Row
         self._begun = 0
@@ -140,7 +140,8 @@ class Meanings:
         """
         self._begun += 1
         least = 0 if self._begun % _AGAIN_EVERY else 1
-        with transaction(self._db) as db:
+        # Even if a text takes down the machine.
+        with schema.lasting(self._db), transaction(self._db) as db:
             db.execute(_GIVE_UP, (_NEVER_ENDED, MOST_TRIES))
             found = (
                 db.execute(_WAITING, (least, most)).fetchall() or db.execute(_WAITING, (0, most)).fetchall()

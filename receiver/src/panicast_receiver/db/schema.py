@@ -280,6 +280,17 @@ def open_writer(path: Path, lasting: bool = True) -> sqlite3.Connection:
     return connection
 
 
+@contextmanager
+def lasting(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let what is written meanwhile by a writer that is not ``lasting`` be on the disk when it is
+    committed."""
+    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        yield
+    finally:
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+
 def make(path: Path, beat: Callable[[], None] = lambda: None) -> sqlite3.Connection:
     """Open the database; create it or upgrade it if needed. Only who holds the folder's lock may do
     this. Raises ReceiverError with a sentence.

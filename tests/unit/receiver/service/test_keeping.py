@@ -15,10 +15,12 @@ import pytest
 from panicast_receiver.assembly.intake import Intake, Packet
 from panicast_receiver.assembly.reassembly import Limits
 from panicast_receiver.db import schema
+from panicast_receiver.db.meanings import Meanings
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.retention import Retention
 from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError, UsageError
+from panicast_receiver.meaning import Meaning
 from panicast_receiver.records.record import Instant, Source
 from panicast_receiver.service import supervisor
 from panicast_receiver.service.answerer import Answerer
@@ -59,6 +61,21 @@ def test_what_need_not_last_waits_for_no_disk(store):
     """1: NORMAL. Each sink writes for each record: in a flood the store would wait for that."""
     with contextlib.closing(schema.open_writer(store.path, lasting=False)) as second:
         assert second.execute("PRAGMA synchronous").fetchone()[0] == 1
+
+
+def test_it_is_on_the_disk_that_a_text_is_looked_at_before_it_is(store):
+    """A text that takes down the machine is not looked at at each start."""
+    store.write([raw_record()])
+    with contextlib.closing(Meanings(store.path)) as meanings:
+        said = []
+        meanings._db.set_trace_callback(said.append)
+        (task,) = meanings.begin(8)
+        said = [one for one in said if one.startswith(("PRAGMA", "UPDATE records SET tries", "COMMIT"))]
+        meanings.end([(task, Meaning())])
+        assert meanings._db.execute("PRAGMA synchronous").fetchone()[0] == 1
+    assert [one.split(" = ")[-1] if "PRAGMA" in one else one.split()[0] for one in said] == [
+        *("FULL", "UPDATE", "COMMIT", "NORMAL")
+    ]
 
 
 def test_nobody_writes_between_the_first_look_and_the_last_word(store):
