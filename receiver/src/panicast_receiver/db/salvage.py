@@ -81,9 +81,12 @@ def decided(path: Path) -> groups.Decided:
 
 
 def _readable(path: Path, sql: str) -> list[tuple[Any, ...]]:
-    """Return the rows up to the first that cannot be read."""
+    """Return the rows up to the first that cannot be read; none where somebody has put a view, which
+    may have rows without end."""
     found: list[tuple[Any, ...]] = []
     with contextlib.suppress(sqlite3.Error, UnicodeDecodeError), contextlib.closing(_opened(path)) as db:
+        if db.execute("SELECT 1 FROM sqlite_master WHERE type = 'view'").fetchone():
+            return found
         for row in db.execute(sql):
             found.append(tuple(row))
     return found

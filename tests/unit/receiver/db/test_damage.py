@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 import zstandard
 
-from panicast_receiver.db import backups, damage, folder, salvage, schema
+from panicast_receiver.db import backups, damage, folder, groups, salvage, schema
 from panicast_receiver.db.meanings import Meanings
 from panicast_receiver.db.packing import unpack_body
 from panicast_receiver.db.reader import Query, Reader
@@ -211,6 +211,16 @@ def test_a_value_of_another_kind_costs_its_row_at_most(tmp_path, wrong):
     outcomes = [one.outcome for one in again.write([row_to_record(row) for row in salvage.rows(store.path)])]
     again.close()
     assert len(outcomes) > len(names) / 2 and outcomes.count("new") > len(outcomes) - 4
+
+
+@pytest.mark.timeout(20)
+def test_a_file_with_a_view_that_never_ends_has_no_decisions(tmp_path):
+    endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+    columns = "i AS signature, i AS state, i AS by, i AS since_ns, i AS moment_ns, i AS kernels"
+    path = tmp_path / "panicast.db.older-x"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"CREATE VIEW group_states AS {endless} SELECT {columns} FROM n")
+    assert salvage.decided(path) == groups.Decided([], [])
 
 
 @pytest.mark.parametrize("content", [b"", b"records", b"SQLite format 3\0", bytes(3 * PAGE)])
