@@ -96,8 +96,7 @@ SEEN = {
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.name in SEEN], ids=lambda case: case.name)
 def test_tshark_finds_no_fault_in_the_frames(outcomes: Outcomes, case: cases.Case) -> None:
-    if not tools.find("tshark"):
-        pytest.skip("tshark is not installed")
+    tools.need("tshark")
     frames = outcomes[case.name].result().frames
     # 0 is bad. UDP over IPv4 has no checksum.
     assert not tshark(frames, "_ws.malformed or ip.checksum.status == 0 or udp.checksum.status == 0")

@@ -34,6 +34,7 @@ PACKAGES: dict[str, dict[str, str]] = {
     "qemu-system-x86_64": {"apt": "qemu-system-x86", "dnf": "qemu-system-x86-core"},
     "qemu-system-aarch64": {"apt": "qemu-system-arm", "dnf": "qemu-system-aarch64-core"},
     "qemu-img": {"apt": "qemu-utils", "dnf": "qemu-img"},
+    "tshark": {"apt": "tshark", "dnf": "wireshark-cli"},
     "chromium": {"apt": "chromium fonts-liberation", "dnf": "chromium liberation-sans-fonts"},
     "chromedriver": {"apt": "chromium-driver", "dnf": "chromedriver"},
     "mke2fs": {"apt": "e2fsprogs", "dnf": "e2fsprogs"},
