@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ..errors import UsageError
@@ -26,6 +26,8 @@ MOST_BYTES, MOST_RULES, MOST_PATTERNS, MOST_NAMES = 16 << 20, 200_000, 1000, 16
 #: Characters of a host's name and of a value.
 _LONGEST_HOST, _LONGEST_VALUE = 255, 64
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,31}")
+#: A word as a shell quotes it, or what a quotation mark that is never closed begins.
+_WORD = re.compile(r"""(?:\\["']|[^\s"']|'[^']*(?:'|$)|"(?:[^"\\]|\\.?)*(?:"|$))+""", re.DOTALL)
 
 
 class Rule(NamedTuple):
@@ -62,15 +64,23 @@ def parse(text: str, where: str) -> list[Rule]:
 
 
 def _line(line: str) -> list[Rule]:
-    # shlex takes a hundred times as long.
-    words = shlex.split(line, comments=True) if "'" in line or '"' in line else line.split()
-    kept = words[: next((place for place, word in enumerate(words) if word.startswith("#")), None)]
-    if not kept:
+    words = list(_words(line))
+    if not words:
         return []
-    host = kept[0]
-    if "=" in host or len(host) > _LONGEST_HOST:
+    host = words[0]
+    if not host or "=" in host or len(host) > _LONGEST_HOST:
         raise ValueError(f"it must begin with a host's name or a pattern, not {_short(host)}")
-    return [Rule(host, *split(word)) for word in kept[1:]]
+    return [Rule(host, *split(word)) for word in words[1:]]
+
+
+def _words(line: str) -> Iterator[str]:
+    """Yield the words before a comment, without their quotation marks. Raises ValueError."""
+    for found in _WORD.finditer(line):
+        word = found[0]
+        if word.startswith("#"):
+            return
+        # Only where it must be: shlex takes a hundred times as long, and to it any # begins a comment.
+        yield shlex.split(word)[0] if '"' in word or "'" in word else word
 
 
 def split(word: str) -> tuple[str, str]:

@@ -28,6 +28,19 @@ web-01
     assert [rule.is_pattern for rule in parse(text, "f")] == [True, True, True, False, False]
     # A quotation mark in a comment quotes nothing.
     assert parse("db-1 owner='data base' # it's theirs", "f") == [Rule("db-1", "owner", "data base")]
+    assert parse("db-1 owner='x y' #don't", "f") == [Rule("db-1", "owner", "x y")]
+    # Inside a word # begins no comment, whatever is quoted in the line.
+    assert parse("db-1 rack=\"R12\"#4 owner=a#b role='x'", "f") == [
+        Rule("db-1", "rack", "R12#4"),
+        Rule("db-1", "owner", "a#b"),
+        Rule("db-1", "role", "x"),
+    ]
+    # A backslash is one, unless its word has a quotation mark.
+    assert parse('db-1 a=x\\y b="x\\"y" c=\\"z', "f") == [
+        Rule("db-1", "a", "x\\y"),
+        Rule("db-1", "b", 'x"y'),
+        Rule("db-1", "c", '"z'),
+    ]
     assert len(parse("a " + " ".join(f"n{number}=1" for number in range(16)), "f")) == 16
 
 
@@ -44,6 +57,8 @@ web-01
         ("a rack=\x1b[2J", "the value of rack is wrong"),
         ("a rack=\u202eevil", "the value of rack is wrong"),
         ("a owner='x", "line 1: No closing quotation"),
+        ('a owner="x\\', "line 1: No "),
+        ("'' owner=x", "line 1: it must begin with a host's name or a pattern, not ''"),
         ("a " + " ".join(f"n{number}=1" for number in range(17)), "17 names of labels (n0, n1, n10, …)"),
         ("\n".join(f"a{number}* x=1" for number in range(1001)), "more than 1,000 labels of patterns"),
     ],
