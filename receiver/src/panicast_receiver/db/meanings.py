@@ -50,6 +50,8 @@ _GIVE_UP = (
 #: Bytes of texts whose meanings are stored in one transaction, some milliseconds: the larger, the less the
 #: index of words has to merge.
 _PORTION = 512 << 10
+#: The columns that say what a text means.
+_MEANING = ("title", "signature", "kernel", "crash", "failure")
 #: The record that a task is about, if it is still the same.
 _SAME = "number = ? AND changed = ?"
 #: Of so many times to begin, one is for what was begun before.
@@ -305,14 +307,9 @@ def _keep(db: sqlite3.Connection, named: _Named) -> str:
     # An index that was begun anew since says of all that they are not in it.
     if same["indexed"] == words.IN:
         words.remove(db, number, words.of(before, named.task.record))
-    rows.index(db, before, named.words, named.added)
+    rows.index(db, before, named.words, named.added, **{name: after[name] for name in _MEANING})
     if named.code:
         places.want(db, after["kernel"] or "", named.code)
-    names = ("title", "signature", "kernel", "crash", "failure")
-    db.execute(
-        f"UPDATE records SET {', '.join(f'{name} = ?' for name in names)} WHERE number = ?",
-        (*(after[name] for name in names), number),
-    )
     tallies.settle(db, before["signature"])
     return groups.seen(db, after)
 

@@ -5,7 +5,7 @@ them: texts, counts and that index."""
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from . import bodies, tallies, words
@@ -15,14 +15,17 @@ ROW_BYTES = 1024
 
 
 def index(
-    db: sqlite3.Connection, row: Mapping[str, Any] | sqlite3.Row, its_words: words.Words, added: int
+    db: sqlite3.Connection, row: sqlite3.Row, its_words: words.Words, added: int, **news: str | int | None
 ) -> None:
-    """Take a row into the index of words; from now on its size says that it takes ``added`` bytes there."""
+    """Take a row into the index of words; from now on its size says that it takes ``added`` bytes there.
+    ``news`` are other columns that change, by name."""
     words.add(db, row["number"], its_words)
-    number, size = row["number"], taken(row["body"], row["metadata"]) + added
-    (before,) = db.execute("SELECT size FROM records WHERE number = ?", (number,)).fetchone()
-    db.execute("UPDATE records SET indexed = ?, size = ? WHERE number = ?", (words.IN, size, number))
-    tallies.resize(db, row["type"], size - before)
+    news = {**news, "indexed": words.IN, "size": taken(row["body"], row["metadata"]) + added}
+    (before,) = db.execute("SELECT size FROM records WHERE number = ?", (row["number"],)).fetchone()
+    changed = ", ".join(f"{name} = ?" for name in news)
+    # All at once: SQLite writes the whole row each time.
+    db.execute(f"UPDATE records SET {changed} WHERE number = ?", (*news.values(), row["number"]))
+    tallies.resize(db, row["type"], news["size"] - before)
 
 
 def taken(body: bytes | None, metadata: bytes | None) -> int:

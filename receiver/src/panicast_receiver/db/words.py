@@ -39,6 +39,8 @@ _LEVELS = 4
 #: What a word takes that a record says, however often it says it.
 _WORD_BYTES = 16
 _WORD = re.compile(r"[^\W_]+")
+#: What stands between words, in ASCII, as spaces: to split there takes a third of the pattern's time.
+_BETWEEN = bytes(byte if chr(byte).isalnum() else 32 for byte in range(128)).ljust(256)
 #: Bytes of an index that is merged as a whole as soon as half of it is words that were taken out.
 _LEAST_BYTES = 4 << 20
 #: To merge all adds levels, mostly empty ones, and old SQLites take an index of more than 2000 for damaged.
@@ -120,7 +122,9 @@ def _without_addresses(text: bytes) -> bytes:
 def size(words: Words) -> int:
     """Return some bytes that these words take in the index: those that somebody makes up take far more than
     the text that says them."""
-    return _WORD_BYTES * len(set(_WORD.findall("\n".join(words))))
+    text = "\n".join(words)
+    found = text.encode().translate(_BETWEEN).split() if text.isascii() else _WORD.findall(text)
+    return _WORD_BYTES * len(set(found))
 
 
 def _fts5(phrase: Phrase) -> str:

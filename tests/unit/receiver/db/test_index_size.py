@@ -92,3 +92,24 @@ def test_segments_of_made_up_words_are_merged_as_fast_as_they_come(tmp_path):
             (segments,) = store._db.execute("SELECT count(DISTINCT segid) FROM words_idx").fetchone()
             most = max(most, segments)
         assert most < 32
+
+
+def test_a_meaning_is_stored_by_one_update_of_its_record(tmp_path):
+    """SQLite writes the whole row each time, and what changes of each index."""
+    said = []
+    with closing(Store(tmp_path)) as store, closing(Meanings(tmp_path / "panicast.db")) as meanings:
+        store.write([make(number) for number in range(1, 4)])
+        tasks = meanings.begin(16)
+        meanings._db.set_trace_callback(said.append)
+        meanings.end([(task, Meaning(title="BUG", signature="0" * 12)) for task in tasks])
+        assert len([sql for sql in said if sql.startswith("UPDATE records ")]) == len(tasks) == 3
+        rows = store._db.execute("SELECT title, indexed FROM records").fetchall()
+        assert [tuple(row) for row in rows] == 3 * [("BUG", words.IN)]
+
+
+@pytest.mark.parametrize("between", (" ", "_", "-.", "\n", "\x00", "—", "\u2003", "°"))
+def test_words_are_counted_whatever_stands_between_them(between):
+    """Else made-up words take room that nobody counts."""
+    text = between.join(("one", "two", "2", "größer", "one"))
+    for its_words, count in ((text, 4), (text.replace("größer", "larger"), 4)):
+        assert words.size(words.Words("", "", "", "", "", its_words)) == count * words._WORD_BYTES
