@@ -18,7 +18,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from panicast_build.core import tools
-from panicast_receiver.db import schema, turns
+from panicast_receiver.db import queueing, schema
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.records.record import ID_BYTES
 from panicast_receiver.sinks.cursors import overview
@@ -47,7 +47,7 @@ while database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
 #: In an hour of a few seconds more comes than is told at once: some of it waits for its turn.
 _UNTOLD = (
     "SELECT count(*) FROM records, cursors WHERE "
-    f"turn = {turns.AT_ONCE} AND (records.changed > cursors.changed OR signature IS NULL)"
+    f"turn = {queueing.AT_ONCE} AND (records.changed > cursors.changed OR signature IS NULL)"
 )
 _KEPT = re.compile(
     r"record ([0-9a-f]{12}) \w+ from .* \((?:\d+ frames?, )(complete|now complete|incomplete.*)\)$"

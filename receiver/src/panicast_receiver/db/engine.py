@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Union
 
 from ..records.record import Record
-from . import crashes, groups, labels, maintenance, turns
+from . import crashes, groups, labels, maintenance, queueing
 from .search import Finder
 
 #: What is found out about a record by a question of its own, where ``records`` is the table.
@@ -35,8 +35,8 @@ class Entry(NamedTuple):
     received_ns: int
     #: See numbers.py.
     number: int
-    #: See turns.py.
-    turn: int = turns.AT_ONCE
+    #: See queueing.py.
+    turn: int = queueing.AT_ONCE
 
 
 class Engine(Protocol):

@@ -8,7 +8,7 @@ its meaning as well.
 
 from __future__ import annotations
 
-from . import changes, turns
+from . import changes, queueing
 from .engine import Place
 from .meanings import PATIENCE_S
 from .reader import Entry, Query, Reader
@@ -50,7 +50,7 @@ class Follower:
         first ones."""
         found = self.reader().changed_since(cursor, query)
         for place, entry in enumerate(found):
-            pending = entry.summary["meaning"] == "pending" and entry.turn == turns.AT_ONCE
+            pending = entry.summary["meaning"] == "pending" and entry.turn == queueing.AT_ONCE
             if pending and changes.age_s(entry.changed, entry.received_ns) < PATIENCE_S:
                 self.held = True
                 return found[:place]

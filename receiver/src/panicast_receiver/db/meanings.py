@@ -20,7 +20,7 @@ from ..meaning import VERSION as ALGORITHM
 from ..meaning import Meaning
 from ..records.record import Record
 from ..text import escape, shorten
-from . import bodies, changes, groups, keys, places, rows, schema, tallies, turns, words
+from . import bodies, changes, groups, keys, places, queueing, rows, schema, tallies, words
 from .named import NamedFile
 from .packing import row_to_record
 from .writing import transaction
@@ -129,7 +129,8 @@ class Meanings:
     def urgent(self) -> bool:
         """Tell whether a record waits that people hear of at once."""
         found = self._db.execute(
-            f"SELECT 1 FROM records WHERE signature IS NULL AND tries = 0 AND turn = {turns.AT_ONCE} LIMIT 1"
+            "SELECT 1 FROM records WHERE signature IS NULL AND tries = 0 "
+            f"AND turn = {queueing.AT_ONCE} LIMIT 1"
         )
         return found.fetchone() is not None
 
@@ -318,7 +319,7 @@ def _may_be_read(task: Task, commit_s: float) -> bool:
     """Tell whether somebody may have read the record without its meaning before a commit is over."""
     row = task.row
     late = changes.age_s(row["changed"], row["received_ns"]) >= PATIENCE_S - commit_s
-    return bool(row["turn"] == turns.WAITED or (row["turn"] == turns.AT_ONCE and late))
+    return bool(row["turn"] == queueing.WAITED or (row["turn"] == queueing.AT_ONCE and late))
 
 
 def _tell_again(db: sqlite3.Connection, tasks: Sequence[Task]) -> None:

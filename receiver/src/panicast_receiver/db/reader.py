@@ -24,9 +24,9 @@ from . import (
     keys,
     labels,
     places,
+    queueing,
     search,
     traits,
-    turns,
 )
 from . import maintenance as windows
 from .engine import Engine, Entry, Place
@@ -81,7 +81,7 @@ class Reader:
         # What is written between two looks comes with the next call.
         newest, found = self.cursor(), []
         for one in self._choices(query, pending=True):
-            where = f"changed > ? AND changed <= ? AND turn != {turns.WAITS} AND {one.where}"
+            where = f"changed > ? AND changed <= ? AND turn != {queueing.WAITS} AND {one.where}"
             due = one._replace(where=where, values=[cursor, newest, *one.values])
             found.append(self._chosen(due, "changed", limit(query)))
         return list(islice(merge(*found, key=lambda entry: entry.changed), query.limit))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from ..wire.v1 import FLAG_SEALED
-from . import boots, greetings, keys, numbers, rows, tallies, turns
+from . import boots, greetings, keys, numbers, queueing, rows, tallies
 
 #: The order, as an expression that an index is made of.
 WORTH = (
@@ -165,7 +165,7 @@ def undelivered(db: sqlite3.Connection, identities: Sequence[bytes]) -> int:
     """Return how many of these records some sink that is fed has not received."""
     query = (
         f"SELECT 1 FROM records WHERE {keys.IN_BOTH} AND identity = ? "
-        f"AND (changed > (SELECT min(changed) FROM cursors WHERE fed) OR turn = {turns.WAITS}) "
+        f"AND (changed > (SELECT min(changed) FROM cursors WHERE fed) OR turn = {queueing.WAITS}) "
         "AND EXISTS (SELECT 1 FROM cursors WHERE fed)"
     )
     return sum(db.execute(query, (identity,)).fetchone() is not None for identity in identities)
@@ -186,7 +186,7 @@ def surplus(
     out records that a sink still has to receive.
     """
     changed, old = delivered or (_ALL, _ALL)
-    is_delivered = f"(changed <= ? AND (turn != {turns.WAITS} OR changed <= ?))"
+    is_delivered = f"(changed <= ? AND (turn != {queueing.WAITS} OR changed <= ?))"
     found: dict[bytes, None] = {}
     if before_ns is not None:
         query = f"SELECT identity FROM records WHERE number < ? AND {is_delivered} ORDER BY number LIMIT ?"

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from ..errors import ReceiverError
 from ..records.record import id_of
-from . import damage, greetings, groups, schema
+from . import damage, greetings, groups, migration, schema
 
 #: How a compressed text begins (RFC 8878).
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -113,14 +113,14 @@ class _Shapes:
 
     def is_older(self, values: Sequence[Any]) -> bool:
         """Tell whether these are the values of a record of an older version."""
-        return len(values) <= len(schema.COLUMNS_2) and len(values) != len(self._greetings)
+        return len(values) <= len(migration.COLUMNS_2) and len(values) != len(self._greetings)
 
     def row(self, values: Sequence[Any]) -> _Row:
         """Return these values as a row of a record; of what is none, something that is none."""
         if len(values) == len(self._greetings):
             found = {**self._row, **greetings.CONSTANTS, **dict(zip(self._greetings, values))}
         elif self.is_older(values):
-            found = {**self._row, **dict(zip(schema.COLUMNS_2, values))}
+            found = {**self._row, **dict(zip(migration.COLUMNS_2, values))}
         else:
             found = {**self._row, **dict(zip(self._records, values))}
         for kind, names in _MAY_LACK.items():
@@ -133,7 +133,7 @@ def _as_of_now(row: _Row) -> _Row:
     if row["format"] != "v1" or not isinstance(row["boot_id"], bytes):
         return row
     names = ("type", "flags", "boot_id", "event", "frames", "text_length", "time_ns", "header_host")
-    return {**row, "identity": schema.v1_identity(*(row[name] for name in names))}
+    return {**row, "identity": migration.v1_identity(*(row[name] for name in names))}
 
 
 def _forgotten(path: Path) -> set[bytes]:

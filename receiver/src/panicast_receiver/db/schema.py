@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The database file: its tables, its version, and opening it for writing or reading."""
+"""The database file: its tables, its version, and opening it for writing or reading.
+
+What makes it, and upgrades an older one, is in migration.py.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,14 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Callable
 from urllib.parse import quote
 
 from ..errors import ReceiverError
-from ..log import logger
-from ..records.record import id_of
-from ..wire.v1 import identity_of
 from . import (
     alerts,
     bodies,
     boots,
     changes,
-    copies,
     crashes,
     damage,
     greetings,
@@ -30,12 +28,10 @@ from . import (
     keys,
     labels,
     maintenance,
-    numbers,
     places,
+    queueing,
     retention,
-    rows,
     tallies,
-    turns,
     words,
 )
 
@@ -48,21 +44,16 @@ APPLICATION_ID = 0x50435354
 #: What is left of the log when all of it is in the file, at most.
 LOG_BYTES = 4 << 20
 #: What it takes to undo one record of a batch is written to no file.
-_TEMP_STORE = "PRAGMA temp_store = MEMORY"
+TEMP_STORE = "PRAGMA temp_store = MEMORY"
 #: What SQLite adds to the index of its log at a time.
 _INDEX_BYTES = 32 << 10
 #: Of the pages that are written again and again, all; SQLite's own is 2 MiB.
 _CACHE_KIB = 16 << 10
-#: What an upgrade takes for a while, beside the file and in its sizes: what is new, and the log of all that.
-_UPGRADE = 4
-#: SQLite's steps between two signs of life while an older file is brought up to date: a row takes some ten.
-BEAT_STEPS = 1000
-_INCREMENTAL = 2
 #: A change that has this number comes in the year 148,000.
 _FAR = 1 << 62
 
 #: What version 3 has that version 2 had not, in both.
-_NEW_IN_3 = f"""
+NEW_IN_3 = f"""
 CREATE INDEX records_to_explain ON records (tries, turn, changed) WHERE signature IS NULL;
 CREATE TABLE aside (
     sink TEXT NOT NULL,
@@ -71,19 +62,19 @@ CREATE TABLE aside (
     since_ns INTEGER NOT NULL,
     PRIMARY KEY (sink, identity)
 ) WITHOUT ROWID;
-{keys.SCHEMA}{crashes.SCHEMA}{turns.SCHEMA}{changes.SCHEMA}{words.SCHEMA}{groups.SCHEMA}{alerts.SCHEMA}
+{keys.SCHEMA}{crashes.SCHEMA}{queueing.SCHEMA}{changes.SCHEMA}{words.SCHEMA}{groups.SCHEMA}{alerts.SCHEMA}
 {places.SCHEMA}{labels.SCHEMA}{maintenance.SCHEMA}
 CREATE INDEX records_by_signature ON records (signature, number, received_ns, host, kernel, title);
 CREATE INDEX records_by_type ON records (type, number);
 """
 
-#: New columns only ever come last, here and in MIGRATIONS (salvage.py).
+#: New columns only ever come last, here and in MIGRATIONS of migration.py (salvage.py).
 #: One row a record. hello and bye are none (greetings.py), and the texts are apart (bodies.py).
 #: identity: boot id, event and a digest of the header, or a digest alone. contested, doubted: see belief.py.
 #: size: what the row takes (retention.py). turn: whether it waits to be told of, place: when it is to be
-#: (turns.py). number: its place by time, the table's key (numbers.py); indexed: whether its words are known
-#: (words.py). changed: rises with every insert and update, so a reader that remembers the highest it saw
-#: misses nothing (changes.py).
+#: (queueing.py). number: its place by time, the table's key (numbers.py); indexed: whether its words are
+#: known (words.py). changed: rises with every insert and update, so a reader that remembers the highest it
+#: saw misses nothing (changes.py).
 #: gaps: JSON [[offset, length], …].
 #: title, signature, kernel, crash: what the text means (crash is its JSON); signature is NULL until somebody
 #: has looked. tries: how often that was begun; failure: why there is no meaning (meanings.py).
@@ -91,7 +82,7 @@ CREATE INDEX records_by_type ON records (type, number);
 #: that came by parity. forgotten: records that were deleted. cursors: what each sink has, whether it is fed
 #: now, what it complains of; aside: what it refused. boots: one row a boot id and host (boots.py);
 #: interfaces: JSON {name: MAC}. records_by_signature holds all that groups are made of.
-_RECORDS = """
+RECORDS = """
 CREATE TABLE records (
     identity BLOB NOT NULL,
     id TEXT NOT NULL,
@@ -131,13 +122,13 @@ CREATE TABLE records (
     indexed INTEGER NOT NULL DEFAULT 0
 );
 """
-SCHEMA = f"""{_RECORDS}CREATE TABLE cursors (
+SCHEMA = f"""{RECORDS}CREATE TABLE cursors (
     sink TEXT PRIMARY KEY NOT NULL,
     changed INTEGER NOT NULL,
     fed INTEGER NOT NULL DEFAULT 0,
     complaint TEXT NOT NULL DEFAULT ''
 );
-{_NEW_IN_3}
+{NEW_IN_3}
 {bodies.SCHEMA}
 {greetings.SCHEMA}
 {boots.SCHEMA}
@@ -145,76 +136,6 @@ SCHEMA = f"""{_RECORDS}CREATE TABLE cursors (
 {tallies.SCHEMA}
 {changes.BEGIN}
 """
-
-#: What schema 2 had, in its order (salvage.py); and what of that goes as it is into the records of schema 3.
-COLUMNS_2 = (
-    *("identity", "id", "changed", "format", "type", "host", "header_host", "reason", "boot_id", "event"),
-    *("flags", "frames", "time_ns", "received_ns", "text_length", "complete", "gaps", "mac", "source_mac"),
-    *("source_ip", "source_iface", "metadata", "body", "title", "signature", "kernel", "crash"),
-)
-_CARRIED = ", ".join(name for name in COLUMNS_2 if name not in ("identity", "id", "body"))
-
-#: How a file of an older version becomes one of the next: by the version it has.
-MIGRATIONS = {
-    1: """
-ALTER TABLE records ADD COLUMN title TEXT;
-ALTER TABLE records ADD COLUMN signature TEXT;
-ALTER TABLE records ADD COLUMN kernel TEXT;
-ALTER TABLE records ADD COLUMN crash TEXT;
-CREATE INDEX records_by_signature ON records (signature, received_ns, type, host, kernel, title);
-CREATE INDEX records_by_host ON records (host, received_ns);
-CREATE TABLE boots (
-    boot_id BLOB PRIMARY KEY NOT NULL,
-    host TEXT NOT NULL,
-    state TEXT NOT NULL,
-    event INTEGER NOT NULL,
-    first_ns INTEGER NOT NULL,
-    last_ns INTEGER NOT NULL,
-    panicked_ns INTEGER,
-    kernel TEXT NOT NULL,
-    module TEXT NOT NULL,
-    interfaces TEXT NOT NULL,
-    source_ip TEXT
-);
-CREATE INDEX boots_by_host ON boots (host, last_ns);
-CREATE TABLE cursors (sink TEXT PRIMARY KEY NOT NULL, changed INTEGER NOT NULL);
-CREATE TABLE forgotten (identity BLOB PRIMARY KEY NOT NULL) WITHOUT ROWID;
-INSERT INTO boots
-    SELECT boot_id, host, type, event, received_ns, received_ns, NULL, '', '', '{}', source_ip
-    FROM records WHERE type IN ('hello', 'bye');
-UPDATE boots SET panicked_ns =
-    (SELECT min(received_ns) FROM records WHERE records.boot_id = boots.boot_id AND type = 'panic');
-""",
-    2: f"""
-ALTER TABLE cursors ADD COLUMN fed INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE cursors ADD COLUMN complaint TEXT NOT NULL DEFAULT '';
-{numbers.CARRY_ON}
-ALTER TABLE records RENAME TO records_2;
-{_RECORDS}
-CREATE TEMP VIEW carried AS SELECT records_2.*, number, CASE format WHEN 'v1'
-    THEN v1_identity(type, flags, boot_id, event, frames, text_length, time_ns, header_host)
-    ELSE identity END AS identity_3
-    FROM numbered CROSS JOIN records_2 ON records_2.rowid = numbered.row;
-INSERT INTO records (identity, id, {_CARRIED}, size, number)
-    SELECT identity_3, id_of(identity_3), {_CARRIED},
-    length(body) + coalesce(length(metadata), 0) + {rows.ROW_BYTES}, number
-    FROM carried WHERE type NOT IN ('hello', 'bye') ORDER BY number;
-{bodies.CARRY_ON}
-{greetings.CARRY_ON}
-DROP VIEW carried;
-DROP TABLE numbered;
-DROP TABLE records_2;
-{_NEW_IN_3}
-{boots.CARRY_ON}
-{retention.CARRY_ON}
-{tallies.CARRY_ON}
-{changes.CARRY_ON}
-""",
-}
-
-
-class NoRoomError(ReceiverError):
-    """An older file cannot be upgraded: the disk has no room for that."""
 
 
 def explain(error: sqlite3.Error, path: Path) -> str:
@@ -264,10 +185,10 @@ def open_writer(path: Path, lasting: bool = True) -> sqlite3.Connection:
     and only until somebody else commits.
     """
     try:
-        connection = _connect(path, "rw")
+        connection = connect(path, "rw")
         try:
-            _check_version(connection, path, allow_new=False)
-            _set_up(connection, path)
+            check_version(connection, path, allow_new=False)
+            set_up(connection, path)
             if not lasting:
                 connection.execute("PRAGMA synchronous = NORMAL")
         except BaseException:
@@ -291,73 +212,16 @@ def lasting(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("PRAGMA synchronous = NORMAL")
 
 
-def make(path: Path, beat: Callable[[], None] = lambda: None) -> sqlite3.Connection:
-    """Open the database; create it or upgrade it if needed. Only who holds the folder's lock may do
-    this. Raises ReceiverError with a sentence.
-
-    ``beat`` is called now and then during an upgrade, which may take minutes.
-    """
-    try:
-        connection = _connect(path, "rwc")
-        try:
-            version = _check_version(connection, path, allow_new=True)
-            if not version:
-                # Pages that are free can be given back, a few at a time; it must be said before all else.
-                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            _set_up(connection, path)
-            if 0 < version < VERSION:
-                _upgrade(connection, path, version, beat)
-            else:
-                _bring_up_to_date(connection, version, beat)
-        except BaseException:
-            connection.close()
-            raise
-    except sqlite3.Error as error:
-        raise failure(error, path) from error
-    except OSError as error:
-        raise ReceiverError(f"cannot upgrade {path}: {error.strerror}") from error
-    return connection
-
-
-def _upgrade(connection: sqlite3.Connection, path: Path, version: int, beat: Callable[[], None]) -> None:
-    """Bring an older file up to date, and keep a copy of it if there is room. Raises NoRoomError; then the
-    file is as it was, and alone."""
-    size, free = path.stat().st_size, shutil.disk_usage(path.parent).free
-    taken = _UPGRADE * size
-    no_room = NoRoomError(
-        f"no room to upgrade {path}: that takes {(taken >> 20) + 1} MiB, and {free >> 20} are free on its "
-        "file system"
-    )
-    # Not only to write all of it: its log takes room until it is in the file, which grows.
-    if free < taken:
-        raise no_room
-    copy = copies.keep_older(connection, path, version, beat) if free >= taken + size else None
-    try:
-        _bring_up_to_date(connection, version, beat)
-    except sqlite3.OperationalError as error:
-        if not is_full(error, path):
-            raise
-        if copy:
-            copy.unlink()
-        raise no_room from error
-    if copy:
-        logger.info("%s was brought up to date; as it was it is kept in %s", path, copy.name)
-    else:
-        logger.warning(
-            "%s was upgraded without a copy, so there is no way back to an older panicast-receiver: "
-            "there was no room for one",
-            path,
-        )
-
-
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Open the file to write it. SQLite's ``mode`` is "rw", or "rwc" to create it."""
     uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
     return sqlite3.connect(
         uri, uri=True, isolation_level=None, timeout=5, check_same_thread=False, factory=damage.Connection
     )
 
 
-def _set_up(connection: sqlite3.Connection, path: Path) -> None:
+def set_up(connection: sqlite3.Connection, path: Path) -> None:
+    """Set what each writer needs. Raises ReceiverError if the file system is not good enough."""
     if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
         raise ReceiverError(
             f"the file system of {path} cannot hold a write-ahead log; choose a local "
@@ -367,66 +231,7 @@ def _set_up(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-    connection.execute(_TEMP_STORE)
-
-
-def _bring_up_to_date(connection: sqlite3.Connection, version: int, beat: Callable[[], None]) -> None:
-    """Create the tables, or upgrade them step by step from the file's version; all or nothing."""
-    if version == VERSION:
-        return
-    connection.create_function("v1_identity", 8, v1_identity, deterministic=True)
-    connection.create_function("id_of", 1, id_of, deterministic=True)
-    steps = [MIGRATIONS[step] for step in range(version, VERSION)] if version else [SCHEMA]
-    connection.set_progress_handler(beat, BEAT_STEPS)
-    # To rewrite a file takes as much room once more: memory has less, and so may have all other folders.
-    folder = connection.execute("PRAGMA database_list").fetchone()[2].rpartition("/")[0].replace("'", "''")
-    connection.executescript(f"PRAGMA temp_store = FILE; PRAGMA temp_store_directory = '{folder}';")
-    try:
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {''.join(steps)} PRAGMA application_id = {APPLICATION_ID}; "
-            f"PRAGMA user_version = {VERSION}; COMMIT;"
-        )
-        if connection.execute("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
-            _let_it_shrink(connection)
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    finally:
-        connection.set_progress_handler(None, 0)
-        connection.executescript(f"PRAGMA temp_store_directory = ''; {_TEMP_STORE};")
-
-
-def _let_it_shrink(connection: sqlite3.Connection) -> None:
-    """Rewrite a file of an old version, so that it can give free pages back to the disk.
-
-    If that fails, for want of room or because somebody reads, the next migration tries again.
-    """
-    try:
-        # What the upgrade wrote takes no room twice.
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute("VACUUM")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    except sqlite3.OperationalError as error:
-        logger.warning("the database will not shrink when records are deleted: %s", error)
-
-
-def v1_identity(
-    kind: str,
-    flags: int,
-    boot_id: bytes,
-    event: int,
-    frames: int,
-    text_length: int,
-    time_ns: int,
-    host: str,
-) -> bytes:
-    """Return the identity of a v1 record in schema 3, from columns of schema 2.
-
-    Schema 2 identified records by boot id and event, and did not keep the key id.
-    """
-    return identity_of(kind, flags, boot_id, event, frames, text_length, time_ns % (1 << 64), host)
+    connection.execute(TEMP_STORE)
 
 
 def open_reader(path: Path, older: bool = False) -> tuple[sqlite3.Connection, bool]:
@@ -457,14 +262,14 @@ def open_reader(path: Path, older: bool = False) -> tuple[sqlite3.Connection, bo
 def _checked_reader(uri: str, path: Path, older: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5, factory=damage.Connection)
     try:
-        _check_version(connection, path, allow_new=False, allow_older=older)
+        check_version(connection, path, allow_new=False, allow_older=older)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _check_version(
+def check_version(
     connection: sqlite3.Connection, path: Path, allow_new: bool, allow_older: bool = False
 ) -> int:
     """Return the file's version, 0 for a new one. Raises ReceiverError if it is not one of ours."""

@@ -31,12 +31,13 @@ from . import (
     greetings,
     groups,
     keys,
+    migration,
     numbers,
+    queueing,
     retention,
     rows,
     schema,
     tallies,
-    turns,
 )
 from .folder import LOCK, open_lock
 from .named import NamedFile
@@ -120,7 +121,7 @@ class Store:
             self._lock.close()
             raise
         self._changed = 0
-        self._pace = turns.Pace()
+        self._pace = queueing.Pace()
         #: How many records were deleted that a sink had not received.
         self.undelivered = 0
         #: Who is told of at once; the others wait for their turn.
@@ -163,9 +164,9 @@ class Store:
         return self._in_transaction([partial(groups.bring, self._db, decided)])[0]
 
     def let_go(self, most: int) -> tuple[int, bool]:
-        """Let up to ``most`` waiting records go, see turns.py. Return how many went, and whether
+        """Let up to ``most`` waiting records go, see queueing.py. Return how many went, and whether
         others still wait. Raises like ``write``."""
-        if not turns.any_wait(self._db):
+        if not queueing.any_wait(self._db):
             return 0, False
         return self._in_transaction([partial(self._pace.let_go, self._db, most, self._change)])[0], True
 
@@ -219,7 +220,7 @@ class Store:
 
     def is_sound(self, beat: Callable[[], None]) -> bool:
         """Tell whether nothing is wrong with the whole file; takes as long as reading it."""
-        self._db.set_progress_handler(beat, schema.BEAT_STEPS)
+        self._db.set_progress_handler(beat, migration.BEAT_STEPS)
         try:
             return damage.sound(self._db)
         finally:
@@ -265,13 +266,13 @@ class Store:
     def _open(self, beat: Callable[[], None] = lambda: None) -> None:
         """Open the file, or a new one if it is damaged."""
         try:
-            self._db = schema.make(self.path, beat)
+            self._db = migration.make(self.path, beat)
         except damage.DamagedError as error:
             if not self._exclusive:
                 raise
             self._set_aside(error)
-            self._db = schema.make(self.path, beat)
-        except schema.NoRoomError as error:
+            self._db = migration.make(self.path, beat)
+        except migration.NoRoomError as error:
             if not self._exclusive:
                 raise
             self._db = self._begin_beside(error, beat)
@@ -322,7 +323,7 @@ class Store:
         older: Path | None = None
         try:
             older = damage.set_aside(self.path, damage.OLDER)
-            db = schema.make(self.path, beat)
+            db = migration.make(self.path, beat)
         except (OSError, ReceiverError) as problem:
             if older is not None:
                 damage.put_back(older, self.path)
@@ -406,7 +407,7 @@ class Store:
             boots.note(self._db, record, host)
         contested = belief.contest(self._db, record, doubted, self._change)
         body = self._compressor.compress(record.received_text)
-        turn = turns.AT_ONCE if self.at_once(record) else turns.WAITS
+        turn = queueing.AT_ONCE if self.at_once(record) else queueing.WAITS
         if old is not None:
             rows.leave(self._db, old)
         row = dict(
@@ -438,7 +439,7 @@ class Store:
                     doubted,
                     rows.taken(body, record.metadata),
                     turn,
-                    turns.place(self._db, *record.source[:2]) if turn == turns.WAITS else 0,
+                    queueing.place(self._db, *record.source[:2]) if turn == queueing.WAITS else 0,
                     numbers.free(self._db, record.received_ns) if old is None else old["number"],
                 ),
             )

@@ -20,9 +20,9 @@ from ..records import present
 from ..records.record import LOST_MESSAGES, Record
 from ..threads import name_thread
 from ..wire.v1 import STATE_TYPES
+from .allowances import Allowances
 from .calendar import Calendar
 from .handoff import Handoff
-from .turns import Turns
 
 #: Records in one transaction at most: alone when little happens, together sharing an fsync under load.
 BATCH = 256
@@ -63,8 +63,8 @@ class Committer(threading.Thread):
         self._retention = Retention()
         self._calendar: Calendar | None = None
         self._retain_at = 0.0
-        self._turns = Turns()
-        #: Of the batch that is being written, however often that is tried: who tries again has no more turns.
+        self._allowances = Allowances()
+        #: Of the batch that is being written, however often that is tried: to try again uses up nothing.
         self._at_once: dict[bytes, bool] = {}
         store.at_once = self._is_told_at_once
         self._let_go_at = 0.0
@@ -128,7 +128,7 @@ class Committer(threading.Thread):
 
     def _is_told_at_once(self, record: Record) -> bool:
         if record.identity not in self._at_once:
-            self._at_once[record.identity] = self._turns.at_once(record, time.monotonic())
+            self._at_once[record.identity] = self._allowances.at_once(record, time.monotonic())
         return self._at_once[record.identity]
 
     def _beat(self) -> None:

@@ -22,7 +22,7 @@ from typing import Callable
 from ..assembly.partial import RECORD_COST
 from ..records.record import Record
 from ..wire.v1 import FLAG_SEALED, STATE_TYPES
-from .turns import WORTH, came, weight
+from .allowances import WORTH, came, weight
 
 LIMIT_BYTES = 64 << 20
 #: Records in one turn of a sender, and turns of a sender: all records after the last turn are
@@ -31,7 +31,7 @@ _TURN, _TURNS = 16, 64
 
 
 #: How soon a record goes, the lowest first: whether it is unsealed, whether it is a hello or bye,
-#: its turn, and its negative weight (turns.py). A plain tuple, because one is made for each record.
+#: its turn, and its negative weight (allowances.py). A plain tuple, because one is made for each record.
 _Lane = tuple[bool, bool, int, int]
 
 

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Callable, NamedTuple
 
-from ..db import schema, turns
+from ..db import queueing, schema
 from ..db.damage import DamagedError
 from ..db.follower import Follower
 from ..db.reader import Entry, Query
@@ -149,7 +149,7 @@ class Feeder(threading.Thread):
                     return
                 cursor = last
                 # Of records that are told at once there are never many.
-                urgent = any(entry.turn == turns.AT_ONCE for entry in entries)
+                urgent = any(entry.turn == queueing.AT_ONCE for entry in entries)
                 rest = min(BURST_S, time.monotonic() - began) if self._busy() and not urgent else 0
                 if self._stopping.wait(rest):
                     return

@@ -13,7 +13,7 @@ import pytest
 
 from panicast_receiver.alerts import courier, decide, formats, rules
 from panicast_receiver.alerts.rules import KINDS, Rules, Target
-from panicast_receiver.db import schema
+from panicast_receiver.db import migration, schema
 from panicast_receiver.errors import UsageError
 
 from ..conftest import wait_until
@@ -69,7 +69,7 @@ def test_each_thing_is_told_once(tmp_path, oncall):
 
 def test_what_was_there_before_is_not_new(tmp_path, oncall):
     old = [of(n, "panic", 1, now() - 90000, SYSRQ) for n in (1, 2)]
-    with closing(schema.make(tmp_path / schema.FILE_NAME)):
+    with closing(migration.make(tmp_path / schema.FILE_NAME)):
         pass
     fleet = Fleet.__new__(Fleet)
     fleet.folder, fleet.rules = tmp_path, Rules()

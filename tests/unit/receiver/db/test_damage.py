@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 import zstandard
 
-from panicast_receiver.db import backups, damage, folder, groups, salvage, schema
+from panicast_receiver.db import backups, damage, folder, groups, migration, salvage, schema
 from panicast_receiver.db.meanings import Meanings
 from panicast_receiver.db.packing import unpack_body
 from panicast_receiver.db.reader import Query, Reader
@@ -548,7 +548,7 @@ def test_an_older_file_without_room_for_a_copy_is_upgraded_all_the_same(tmp_path
     with closing(sqlite3.connect(tmp_path / NAME)) as old:
         old.executescript((Path(__file__).parent / "database-1.sql").read_text())
     usage = SimpleNamespace(total=1 << 30, free=(tmp_path / NAME).stat().st_size * 9 // 2)
-    monkeypatch.setattr(schema.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(migration.shutil, "disk_usage", lambda _: usage)
     Store(tmp_path).close()
     assert not (tmp_path / f"{NAME}.schema-1").exists() and "without a copy" in caplog.text
 

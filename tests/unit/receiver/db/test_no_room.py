@@ -93,7 +93,7 @@ def test_with_room_for_the_upgrade_alone_there_is_no_copy(disk, caplog, monkeypa
 def test_with_no_room_at_all_the_file_stays_as_it_was(disk, monkeypatch, estimate):
     """Also if it is noticed only in the middle."""
     folder, old = disk
-    monkeypatch.setattr("panicast_receiver.db.schema._UPGRADE", estimate)
+    monkeypatch.setattr("panicast_receiver.db.migration._UPGRADE", estimate)
     (folder / "serve.lock").touch()
     fill(folder)
     for _ in range(2):
@@ -105,7 +105,7 @@ def test_with_no_room_at_all_the_file_stays_as_it_was(disk, monkeypatch, estimat
 
 def test_an_upgrade_that_runs_out_of_room_leaves_no_copy(disk, monkeypatch):
     folder, old = disk
-    monkeypatch.setattr("panicast_receiver.db.schema._UPGRADE", 0)
+    monkeypatch.setattr("panicast_receiver.db.migration._UPGRADE", 0)
     resize(folder, 3 * len(old))
     with closing(Store(folder)):
         (aside,) = damage.aside(folder / NAME)

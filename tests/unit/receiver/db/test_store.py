@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panicast_receiver.assembly.reassembly import Limits, Reassembler
-from panicast_receiver.db import damage, meanings, schema, turns
+from panicast_receiver.db import damage, meanings, queueing, schema
 from panicast_receiver.db.meanings import Meanings
 from panicast_receiver.db.packing import from_signed, to_signed
 from panicast_receiver.db.reader import Query, Reader
@@ -23,9 +23,9 @@ from panicast_receiver.db.writing import transaction
 from panicast_receiver.errors import ReceiverError
 from panicast_receiver.records.extents import MOST_PIECES, Run, merged
 from panicast_receiver.records.record import Instant, Record, Source
+from panicast_receiver.service.allowances import Allowances
 from panicast_receiver.service.committer import Committer
 from panicast_receiver.service.handoff import Handoff
-from panicast_receiver.service.turns import Turns
 from panicast_receiver.sinks import cursors
 from panicast_receiver.wire.v1 import decode
 
@@ -390,9 +390,9 @@ def test_to_find_who_is_next_is_not_to_look_at_all_that_wait(store):
     store.at_once = lambda record: False
     store.write([raw_record(identity=bytes([1, n]) * 10) for n in range(3)])
     queries = (
-        (turns._NEXT, (1,)),
-        (turns._PLACE, ("52:54:00:00:00:02", None)),
-        (turns._LET_GO_SINCE, (0, 1)),
+        (queueing._NEXT, (1,)),
+        (queueing._PLACE, ("52:54:00:00:00:02", None)),
+        (queueing._LET_GO_SINCE, (0, 1)),
         (meanings._WAITING, (0, 1)),
         (meanings._GIVE_UP, ("", 2)),
     )
@@ -415,19 +415,21 @@ def test_what_was_begun_and_never_ended_does_not_keep_the_others_from_their_turn
     assert [entry.identity for entry in Reader(tmp_path).changed_since(0, Query())] == [other.identity]
 
 
-def test_small_records_do_not_use_up_the_turns_of_large_ones():
-    turns = Turns()
+def test_small_records_do_not_use_up_the_allowance_of_large_ones():
+    allowances = Allowances()
     small = [raw_record(mac=f"52:54:00:00:{n >> 8:02x}:{n & 255:02x}") for n in range(1000)]
-    told = sum(turns.at_once(record, 1.0) for record in small)
+    told = sum(allowances.at_once(record, 1.0) for record in small)
     large = replace(raw_record(b"x" * 40000, mac="52:54:01:00:00:02"), frames=40)
     sealed = [replace(raw_record(), flags=1, header_host=f"s-{n}") for n in range(1000)]
-    assert told < 200 and turns.at_once(large, 1.0) and all(turns.at_once(one, 1.0) for one in sealed)
+    assert (
+        told < 200 and allowances.at_once(large, 1.0) and all(allowances.at_once(one, 1.0) for one in sealed)
+    )
     lying = [replace(one, frames=1000) for one in small]
-    assert not any(turns.at_once(record, 1.0) for record in lying)
+    assert not any(allowances.at_once(record, 1.0) for record in lying)
     in_its_name = [raw_record(mac="52:54:01:00:00:03") for _ in range(100)]
     its_own = replace(raw_record(b"x" * 40000, mac="52:54:01:00:00:03"), frames=40)
-    assert sum(turns.at_once(record, 60.0) for record in in_its_name) < 100
-    assert turns.at_once(its_own, 60.0)
+    assert sum(allowances.at_once(record, 60.0) for record in in_its_name) < 100
+    assert allowances.at_once(its_own, 60.0)
 
 
 def test_a_greeting_goes_behind_what_tells_of_a_crash():

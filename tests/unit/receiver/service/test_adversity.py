@@ -63,13 +63,13 @@ def test_on_a_full_disk_what_need_not_be_kept_makes_room(tmp_path, committer):
     assert thread.counts["deleted by retention"] and thread.trouble == ""
 
 
-def test_trying_again_uses_up_no_turns(tmp_path, committer):
+def test_trying_again_uses_up_no_allowance(tmp_path, committer):
     store, handoff, thread = committer
     store.write([with_text(number) for number in range(1, 21)])
     (pages,) = store._db.execute("PRAGMA page_count").fetchone()
     store._db.execute(f"PRAGMA max_page_count = {pages}")
     asked = []
-    thread._turns.at_once = lambda record, now: asked.append(record.identity) or True
+    thread._allowances.at_once = lambda record, now: asked.append(record.identity) or True
     thread.start()
     handoff.put([with_text(number) for number in range(101, 106)])
     wait_until(lambda: thread.trouble)

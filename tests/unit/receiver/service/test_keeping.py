@@ -207,7 +207,7 @@ def test_a_folder_that_could_not_be_used_is_let_go(tmp_path, monkeypatch):
         raise ReceiverError("broken")
 
     with monkeypatch.context() as broken:
-        broken.setattr("panicast_receiver.db.schema.make", fail)
+        broken.setattr("panicast_receiver.db.migration.make", fail)
         with pytest.raises(ReceiverError, match="broken") as caught:
             Store(tmp_path)
     Store(tmp_path).close()

@@ -34,7 +34,7 @@ def weight(frames: int, size: int) -> int:
     return min(frames, size // _FRAME_BYTES + 1).bit_length()
 
 
-class Turns:
+class Allowances:
     """Decides by allowances. A record that is delivered at once takes one from each of its own."""
 
     def __init__(self) -> None:

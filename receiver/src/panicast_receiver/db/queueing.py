@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Decides when a record is delivered if more come than can be: in fair turns of the senders.
 
-Who is delivered at once is decided elsewhere (service/turns.py). A record that waits is stored and
+Who is delivered at once is decided elsewhere (service/allowances.py). A record that waits is stored and
 shown like any other. When it is let go, it counts as changed, so that followers get it: in turns of
 the senders, the oldest of each first, and no faster than the slowest working sink takes them.
 
