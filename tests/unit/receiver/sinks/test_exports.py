@@ -29,8 +29,8 @@ from panicast_receiver.sinks.otlp import Otlp, request
 from panicast_receiver.text import iso_time, nanoseconds, newest
 
 from ..conftest import PATIENCE_S, held_port, wait_until
-from .test_sinks import Server
 from .test_stores import DOCUMENT
+from .test_webhook import Server
 
 PANIC = {
     **DOCUMENT,
