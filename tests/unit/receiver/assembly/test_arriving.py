@@ -23,6 +23,7 @@ from panicast_receiver.wire.v1 import MAX_TEXT
 from ..conftest import ring_block, udp_frame
 from ..db.test_store import raw_record
 from ..headers import header
+from ..wire.test_wire import ethernet
 
 HERE = Source("52:54:00:12:34:56", "10.0.0.7", "eth0")
 PORT = 6666
@@ -243,3 +244,14 @@ def test_raw_texts_are_remembered_up_to_a_bound(monkeypatch):
     assert all(raw.feed(one, HERE, at(0)) for one in frames)
     assert not any(raw.feed(one, HERE, at(1)) for one in frames[10:])
     assert raw.feed(frames[0], HERE, at(1)) and len(raw._heard) == 10
+    # Who repeats itself is remembered; what was silent for longest is forgotten.
+    assert not raw.feed(frames[11], HERE, at(2)) and raw.feed(frames[1], HERE, at(2))
+    assert not raw.feed(frames[11], HERE, at(3)) and raw.feed(frames[12], HERE, at(3))
+
+
+def test_how_long_a_raw_text_is_remembered_can_change():
+    intake = Intake(Limits(), 60)
+    frame = Packet(ethernet(), Source(iface="eth0"), ethernet=True)
+    assert [len(intake.feed(frame, at(second))) for second in (0, 10)] == [1, 0]
+    intake.set_limits(Limits(), 5)
+    assert [len(intake.feed(frame, at(second))) for second in (12, 20, 24)] == [0, 1, 0]

@@ -9,7 +9,8 @@ from panicast_receiver.assembly.gate import LARGE, Gate
 from panicast_receiver.assembly.intake import Intake, Packet
 from panicast_receiver.assembly.reassembly import Limits
 from panicast_receiver.records.record import Instant, Source
-from panicast_receiver.wire.v1 import HEADER, encode
+from panicast_receiver.wire.sealing import SharedKey
+from panicast_receiver.wire.v1 import HEADER, decode, encode
 
 from ..conftest import ring_block, udp_frame
 
@@ -76,6 +77,17 @@ def test_a_forger_of_an_address_keeps_its_owner_from_nothing_large():
     )
 
 
+def test_a_forger_of_an_address_keeps_its_owner_from_nothing_sealed(vectors):
+    sealed = next(vector for vector in vectors if vector["name"] == "sealed panic")
+    intake = Intake(Limits(), 60)
+    intake.rates.sources.per_minute = 5
+    intake.keys = {decode(sealed["frames"][0]).key_id: SharedKey(bytes.fromhex(sealed["key"]))}
+    flood = [udp_frame(forged(number)) for number in range(20)]
+    # All within one block of the ring.
+    *first, record = fed(intake, [*flood, *map(udp_frame, sealed["frames"])], "ring")
+    assert len(first) == 5 and record.sealed and record.complete
+
+
 def test_frames_of_what_does_not_begin_are_held_within_bounds():
     gate = Gate()
     for number in range(200_000):
@@ -92,6 +104,19 @@ def test_what_is_held_is_forgotten_now_and_then_not_with_each_frame():
     for number in range(9):
         gate.through(b"another %d" % number, 9, b"", 0, 1.0, spent=False)
     assert gate.through(b"honest", 2, b"two", 3, 1.0, spent=False) == [b"one", b"two"]
+
+
+def test_each_frame_is_let_through_or_refused_or_held_once():
+    gate, let, given = Gate(), 0, 0
+    for begun in range(3):
+        # "late" is among the older ones when the next frame of it comes.
+        for name, frames in ((b"a", 20_000), (b"late", 1), (b"b", 20_000), (b"late", 1), (b"c", 40_000)):
+            for number in range(frames):
+                key = name if frames == 1 else b"%s %d" % (name, number)
+                let += len(gate.through(b"%d %s" % (begun, key), 9, b"", 0, 1.0, spent=False))
+                given += 1
+    held = sum(len(frames) for one in (gate._held, gate._older) for frames in one.values())
+    assert let + gate.refused + held == given
 
 
 def test_so_many_frames_as_came_of_it_let_a_record_begin():

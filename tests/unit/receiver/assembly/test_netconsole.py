@@ -102,6 +102,8 @@ def test_what_the_administrator_and_the_kernel_add_are_facts_of_the_panic():
     # The numbers of what was sent begin anew after the last one of 32 bits.
     (record,) = fed([datagrams[0], b"0,511,3,-;Kernel panic - not syncing: x\n msgid=1\n"])
     assert record.meta["lost_messages"] == "1"
+    (record,) = fed([b"0,1,1,-;Kernel panic - not syncing: x\n rack=" + b"r" * 5000 + b"\n"])
+    assert 64 <= len(record.meta["rack"]) <= 1024
 
 
 def test_pieces_count_as_memory_and_who_makes_up_senders_pushes_out_none_of_the_others():
@@ -125,9 +127,12 @@ def test_pieces_count_as_memory_and_who_makes_up_senders_pushes_out_none_of_the_
 
 def test_without_a_panic_there_is_no_record():
     intake = Intake(Limits(), 60, netconsole_port=PORT)
-    assert fed([PLAIN[0]] * 5000, intake=intake) == []
+    before = [b"[    8.%06d] usb 1-1: new device\n" % number for number in range(5000)]
+    assert fed(before, intake=intake) == []
     (record,) = fed(PLAIN[1:], intake=intake)
     assert BEFORE / 8 < len(record.received_text) <= BEFORE + 1000
+    # What led to it is there, without a gap; the oldest is forgotten.
+    assert b"".join([*before, *PLAIN[1:]]).endswith(record.received_text)
 
 
 def test_senders_are_kept_apart_and_their_memory_is_bounded():

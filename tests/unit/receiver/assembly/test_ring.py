@@ -89,6 +89,12 @@ def assert_alike(*blocks):
     assert fast.reassembler.memory == slow.reassembler.memory == 0
 
 
+def test_long_frames_before_short_ones_at_the_end_of_the_ring(big):
+    """Of all as long as the first there would be no room."""
+    forged = [big["frames"][0][:24] + bytes([0, 0, 0, number]) + big["frames"][0][28:] for number in range(99)]
+    assert_alike([one + bytes(8000) for one in forged[:20]] + forged[20:])
+
+
 def map_frames(datagrams):
     """Datagrams as Ethernet frames."""
     return [udp_frame(datagram) for datagram in datagrams]
