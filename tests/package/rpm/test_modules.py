@@ -11,12 +11,16 @@ import docker
 import pytest
 
 from panicast_build.build import dist, rpm
-from panicast_build.core import paths
+from panicast_build.core import paths, tools
 from panicast_build.core.paths import ROOT
+from panicast_build.crash.kit import kit
 from panicast_build.engine import images
 from panicast_build.engine.container import Container
 from panicast_build.modules import task
-from panicast_build.targets import distros, metadata
+from panicast_build.targets import distros, kernels, metadata
+
+from ...kits import NAMES, assert_heard, with_modules
+from .conftest import Machine
 
 VERSION = metadata.load().version
 DKMS, COMMON, NEWEST = "panicast-dkms", "panicast-common", "kmod-panicast"
@@ -67,7 +71,9 @@ def place(machine, kernel: str) -> str:
     return found.partition(f"/{kernel}/")[2]
 
 
-def test_life_and_change(made: list[Path], start: Callable) -> None:
+@pytest.fixture
+def server(made: list[Path], start: Callable) -> Machine:
+    """A machine without a compiler, whose dnf knows the packages and its kernel."""
     machine = start()
     kernel = machine.run(["ls", "/lib/modules"]).output.strip()
     number, _, rest = kernel.partition("-")
@@ -76,7 +82,12 @@ def test_life_and_change(made: list[Path], start: Callable) -> None:
     machine.run(["rpmbuild", "-bb", "--quiet", "/tmp/kernel.spec"])
     machine.run(["sh", "-c", "mv /root/rpmbuild/RPMS/noarch/*.rpm /repo"])
     machine.add(made)
-    before = machine.files()
+    return machine
+
+
+def test_life_and_change(server: Machine) -> None:
+    machine, before = server, server.files()
+    kernel = machine.run(["ls", "/lib/modules"]).output.strip()
     machine.do("install", NEWEST)
     names = machine.run(["rpm", "-qa", "--qf", "%{NAME}\n"]).output.split()
     assert {NEWEST, f"{NEWEST}-{kernel}", COMMON} <= set(names) and not {"gcc", "make", "dkms"} & set(names)
@@ -94,3 +105,17 @@ def test_life_and_change(made: list[Path], start: Callable) -> None:
 
     machine.do("remove", NEWEST, f"{NEWEST}-{kernel}", COMMON, "kernel-devel")
     assert machine.files() - before == {f"{CONFIG}.rpmsave"}
+
+
+@pytest.mark.nightly
+def test_its_crash_is_heard(server: Machine, client: docker.DockerClient, tmp_path: Path) -> None:
+    stock = kit(client, kernels.load()["6.1"])
+    tools.need(stock.architecture.qemu, "setpriv")
+    # Debian's, of which rpm does not know.
+    server.run(["sh", "-c", "rm -r /usr/bin/*gcc* /usr/bin/make /usr/src/linux-headers-*"])
+    server.do("install", NEWEST)
+    paths = [
+        server.run(["modinfo", "-k", stock.release, "-n", Path(name).stem]).output.strip() for name in NAMES
+    ]
+    brought = {path: server.read(path) for path in paths}
+    assert_heard(with_modules(stock, brought, tmp_path / "kit"))
