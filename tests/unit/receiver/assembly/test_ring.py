@@ -91,7 +91,8 @@ def assert_alike(*blocks):
 
 def test_long_frames_before_short_ones_at_the_end_of_the_ring(big):
     """Of all as long as the first there would be no room."""
-    forged = [big["frames"][0][:24] + bytes([0, 0, 0, number]) + big["frames"][0][28:] for number in range(99)]
+    first = big["frames"][0]
+    forged = [first[:24] + bytes([0, 0, 0, number]) + first[28:] for number in range(99)]
     assert_alike([one + bytes(8000) for one in forged[:20]] + forged[20:])
 
 
