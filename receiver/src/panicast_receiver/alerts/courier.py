@@ -41,8 +41,8 @@ BUSY, BUSY_S, GATHER_BUSY_S = 10, 600.0, 60.0
 MANY = 4
 #: Seconds between looks for silent hosts.
 SILENT_S = 30.0
-#: Seconds that sendmail may take; alerts in a digest.
-_SENDMAIL_S, _MOST = 30.0, 20
+#: Seconds that sendmail may take; alerts that a message names, and that are read at a time.
+_SENDMAIL_S, _MOST, _AT_A_TIME = 30.0, 20, 10_000
 _NS = 1_000_000_000
 Alert = dict[str, Any]
 
@@ -119,7 +119,7 @@ class _Courier:
         now_ns = time.time_ns()
         with closing(schema.open_writer(self._path)) as db:
             number, digest, digest_ns = _place(db, self._target.name, now_ns)
-            waiting = _after(db, number)
+            waiting = _after(db, self._beyond_gap(db, "number", number))
             wanted = [alert for alert in waiting if self._at_once(alert)]
             gathered = not wanted or _is_over(wanted[0]["at_ns"], self._gather_s(), now_ns)
             if waiting and gathered:
@@ -129,12 +129,30 @@ class _Courier:
                 _move(db, self._target.name, "number", waiting[-1]["number"])
             hours = self._target.digest_hours
             if hours and _is_over(digest_ns, hours * 3600, now_ns):
-                rest = [a for a in _after(db, digest) if not self._at_once(a) and self._target.wants(a)]
+                some = _after(db, self._beyond_gap(db, "digest", digest))
+                rest = [a for a in some if not self._at_once(a) and self._target.wants(a)]
                 if rest:
                     send(self._target, summary(sorted(rest, key=_turn), f"in the last {hours:g} hours"))
-                last = db.execute("SELECT coalesce(max(number), ?) FROM alerts", (digest,)).fetchone()[0]
-                _move(db, self._target.name, "digest", last)
-                _move(db, self._target.name, "digest_ns", now_ns)
+                if some:
+                    _move(db, self._target.name, "digest", some[-1]["number"])
+                # Of more than that another digest comes at once.
+                if len(some) < _AT_A_TIME:
+                    _move(db, self._target.name, "digest_ns", now_ns)
+
+    def _beyond_gap(self, db: sqlite3.Connection, column: str, number: int) -> int:
+        """Return from where on a target hears of alerts: after the last one that it heard of, or that was
+        deleted."""
+        (first,) = db.execute("SELECT min(number) FROM alerts").fetchone()
+        lost = first - 1 - number if first else 0
+        if lost <= 0:
+            return number
+        logger.warning(
+            "alert %s: %d alerts were deleted before it was sent them%s: it was away, or somebody makes "
+            "crashes up; `panicast-receiver groups` lists the crashes",
+            *(self._target.name, lost, " in a digest" if column == "digest" else ""),
+        )
+        _move(db, self._target.name, column, first - 1)
+        return int(first) - 1
 
     def _gather_s(self) -> float:
         many = len(self._sent) == BUSY and time.monotonic() < self._sent[0] + BUSY_S
@@ -272,8 +290,9 @@ def _place(db: sqlite3.Connection, target: str, now_ns: int) -> tuple[int, int, 
 
 
 def _after(db: sqlite3.Connection, number: int) -> list[Alert]:
-    sql = "SELECT number, at_ns, document FROM alerts WHERE number > ? ORDER BY number LIMIT 10000"
-    return [{**json.loads(row[2]), "number": row[0], "at_ns": row[1]} for row in db.execute(sql, (number,))]
+    sql = "SELECT number, at_ns, document FROM alerts WHERE number > ? ORDER BY number LIMIT ?"
+    found = db.execute(sql, (number, _AT_A_TIME))
+    return [{**json.loads(row[2]), "number": row[0], "at_ns": row[1]} for row in found]
 
 
 def _move(db: sqlite3.Connection, target: str, column: str, value: int) -> None:

@@ -27,9 +27,9 @@ from .rules import KINDS, Rules
 
 _NS = 1_000_000_000
 _HOUR_NS = 3600 * _NS
-#: Days for which alerts are kept, and how many: who makes crashes up makes alerts. Characters of a name that
-#: is remembered or told.
-_KEPT_DAYS, _MOST_KEPT, _LONGEST = 30, 100_000, 255
+#: Days for which alerts are kept (db/alerts.py says how many). Bytes of a name that is remembered or told,
+#: and of the line that says it all.
+_KEPT_DAYS, _LONGEST, _LONGEST_LINE = 30, 255, 700
 #: About a state: somebody looks after it, and hears of what gets worse in the digest.
 _QUIET = ("acknowledged", "resolved")
 
@@ -56,9 +56,6 @@ class Alerts:
             if not 0 <= now_ns - self._pruned_ns < _HOUR_NS:
                 prune(db, now_ns)
                 self._pruned_ns = now_ns
-            db.execute(
-                "DELETE FROM alerts WHERE number <= (SELECT max(number) FROM alerts) - ?", (_MOST_KEPT,)
-            )
 
     def _of_record(
         self, db: sqlite3.Connection, record: Mapping[str, Any], now_ns: int
@@ -115,7 +112,8 @@ class Alerts:
     def _again_and_again(self, db: sqlite3.Connection, host: str, now_ns: int) -> bool:
         rules = self.rules
         window_ns = int(rules.host_hours * _HOUR_NS)
-        told = _told(db, "host", host)
+        about = shorten(host, _LONGEST)
+        told = _told(db, "host", about)
         # A clock that was wrong may have left a time from later than now.
         if told and 0 <= now_ns - told[1] < window_ns:
             return False
@@ -130,7 +128,7 @@ class Alerts:
         (crashes,) = db.execute(sql, (host, numbers.since(now_ns - window_ns))).fetchone()
         if crashes < rules.host_crashes:
             return False
-        _remember(db, "host", host, crashes, now_ns)
+        _remember(db, "host", about, crashes, now_ns)
         return True
 
 
@@ -235,8 +233,10 @@ def is_quiet(alert: Mapping[str, Any]) -> bool:
 
 
 def _write(db: sqlite3.Connection, alert: dict[str, Any], now_ns: int) -> None:
-    document = {**alert, "at": iso_time(now_ns), "line": line(alert)}
-    db.execute("INSERT INTO alerts (at_ns, document) VALUES (?, ?)", (now_ns, json.dumps(document)))
+    document = {**alert, "at": iso_time(now_ns), "line": shorten(line(alert), _LONGEST_LINE)}
+    # What no UTF-8 can say is in JSON as it is in Python.
+    said = json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+    db.execute("INSERT INTO alerts (at_ns, document) VALUES (?, ?)", (now_ns, said))
 
 
 def _told(db: sqlite3.Connection, kind: str, about: str) -> tuple[int, int] | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from ..wire.v1 import FLAG_SEALED
-from . import boots, greetings, keys, numbers, queueing, rows, tallies
+from . import alerts, boots, greetings, keys, numbers, queueing, rows, tallies
 
 #: The order, as an expression that an index is made of.
 WORTH = (
@@ -110,7 +110,7 @@ def expire(
     size, before = retention.bytes(path), retention.before_ns(now_ns)
     most_boots = max(_FEW, size // _BOOTS_SHARE // _BOOT_BYTES)
     end = time.monotonic() + step_s
-    forgotten = 0
+    forgotten = alerts.expire(db, size)
     for row in _until(end, boots.surplus(db, most_boots, before, most)):
         boots.forget(db, [row])
         forgotten += 1

@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
 from panicast_receiver.alerts import courier, decide
 from panicast_receiver.alerts.rules import Rules
+from panicast_receiver.db import alerts as stored_alerts
+from panicast_receiver.db import schema
+from panicast_receiver.db.retention import Retention
+from panicast_receiver.db.store import Store
 from panicast_receiver.wire.v1 import FLAG_SEALED
 
 from ..meaning.test_crash import OOPS, SYSRQ
@@ -76,10 +81,68 @@ def test_a_host_that_crashes_again_and_again_is_not_hidden_by_what_is_not_believ
 
 
 def test_what_is_made_up_does_not_fill_the_disk_with_alerts(fleet, monkeypatch):
-    monkeypatch.setattr(decide, "_MOST_KEPT", 5)
+    monkeypatch.setattr(stored_alerts, "_FEWEST", 5)
+    fleet.store(of(1, "panic", 1, now(), SYSRQ))
+    fleet.tell()
     fleet.write(*range(9, 0, -1))
-    decide.Alerts(fleet.rules, fleet.folder).deliver([])
+    with closing(schema.open_writer(fleet.folder / schema.FILE_NAME)) as db:
+        (signature,) = db.execute("SELECT signature FROM groups").fetchone()
+        db.executemany("INSERT INTO told VALUES ('group', ?, 1, 1)", [(f"{n:012}",) for n in range(20)])
+    with closing(Store(fleet.folder)) as store:
+        assert store.expire(Retention(size=1 << 10), time.time_ns()) >= 20
+        told = set(map(tuple, store._db.execute("SELECT kind, about FROM told")))
     assert fleet.written() == 5
+    # What there is stays known, and that it has begun.
+    assert {("group", signature), ("begun", "")} <= told and len(told) <= 5
+
+
+def test_what_was_deleted_before_a_target_heard_of_it_is_told_as_a_number(fleet, monkeypatch, caplog):
+    monkeypatch.setattr(stored_alerts, "_FEWEST", 5)
+    fleet.write(*range(9, 0, -1))
+    with closing(Store(fleet.folder)) as store:
+        store.expire(Retention(size=1 << 10), time.time_ns())
+    with caplog.at_level("WARNING"):
+        fleet.look()
+        fleet.look()
+    assert "".join(caplog.messages).count("4 alerts were deleted before it was sent them: ") == 1
+    assert len(fleet.kinds()) == 1
+    fleet.write(0)
+    fleet.look()
+    assert len(fleet.kinds()) == 1
+
+
+def test_after_a_month_without_a_crash_the_next_one_is_told(fleet):
+    """All alerts are deleted then. Their numbers began anew, so that as many were told to nobody."""
+    fleet.write(31 * 24 * HOUR_NS, 31 * 24 * HOUR_NS)
+    fleet.look()
+    fleet.kinds()
+    decide.Alerts(fleet.rules, fleet.folder).deliver([])
+    assert fleet.written() == 0
+    fleet.write(0)
+    fleet.look()
+    assert fleet.kinds() == ["first"]
+
+
+def test_a_digest_of_very_many_leaves_none_out(tmp_path, monkeypatch):
+    fleet = Sent(tmp_path, monkeypatch, on=(), digest_hours=1e-9)
+    fleet.look()
+    fleet.kinds()
+    monkeypatch.setattr(courier, "_AT_A_TIME", 3)
+    fleet.write(*range(8))
+    for _ in range(4):
+        fleet.look()
+    assert [len(digest["more"]) for digest in fleet.taken] == [3, 3, 2]
+
+
+def test_an_alert_of_made_up_names_takes_few_bytes(fleet):
+    name = "ä" * 3000
+    fleet.store(of(1, "panic", 1, now(), SYSRQ, release=name))
+    fleet.tell()
+    with closing(schema.open_writer(fleet.folder / schema.FILE_NAME)) as db:
+        lengths = [row[0] for row in db.execute("SELECT length(CAST(document AS BLOB)) FROM alerts")]
+        assert lengths and max(lengths) <= stored_alerts._ALERT_BYTES
+        (longest,) = db.execute("SELECT max(length(CAST(about AS BLOB))) FROM told").fetchone()
+        assert 0 < longest < stored_alerts._TOLD_BYTES
 
 
 def test_a_clock_that_was_ahead_holds_no_alert_back(tmp_path, monkeypatch):
