@@ -17,7 +17,7 @@ from panicast_receiver.central import merging
 from panicast_receiver.cli import pstore
 from panicast_receiver.meaning import understand
 from panicast_receiver.records.record import Instant, Record, Source
-from panicast_receiver.sinks.broker import message_id, unpack
+from panicast_receiver.sinks.broker import expanded, message_id, unpack
 from panicast_receiver.wire.ethernet import parse_ethernet, parse_udp
 from panicast_receiver.wire.netconsole import parse_netconsole
 from panicast_receiver.wire.raw import decode_raw
@@ -199,7 +199,7 @@ def message(data: bytes) -> None:
     """A message of a broker: no record, or one that fits a row."""
     for headers in ({}, {"Content-Encoding": "zstd"}):
         try:
-            found = unpack(data, headers)
+            found = unpack(expanded(data, headers))
         except ValueError:
             continue
         message_id(found)

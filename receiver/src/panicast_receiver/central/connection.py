@@ -14,6 +14,7 @@ import psycopg2.extras
 
 from ..errors import UsageError
 from . import merging
+from .copying import storable
 
 _PLACEHOLDER = re.compile(r"\?(\d*)")
 #: SQLite is told which index to use; PostgreSQL has counted what is in each.
@@ -46,7 +47,7 @@ class Connection:
         cursor: Any = self._connection.cursor(cursor_factory=psycopg2.extras.DictCursor)
         # A text is looked for as it would be stored.
         told = {
-            f"v{number}": merging.storable(value) if isinstance(value, str) else value
+            f"v{number}": storable(value) if isinstance(value, str) else value
             for number, value in enumerate(values, 1)
         }
         cursor.execute(translated(sql), told)

@@ -5,14 +5,14 @@ server."""
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..db import words
 from ..records.fields import FIELDS, TEXT_FIELDS
 from ..text import nanoseconds, shorten
 from . import tables, taking
+from .copying import line_of
 from .words import vector
 
 #: Column -> its type: a row for each record, a column for each field that has one, and how many bytes of the
@@ -75,14 +75,17 @@ WHERE {_RANK.format("excluded")} > {_RANK.format("records")}
 """
 
 #: Whom to believe, of what was merged: each receiver heard but a part. As db/belief.py does: what is not
-#: sealed after its host has sealed something, and before that of the same boot. By the host's name always:
-#: who has a key of its own can seal with another host's boot id.
+#: sealed after its host has sealed something (a hello, too), and before that of the same boot. By the host's
+#: name always: who has a key of its own can seal with another host's boot id.
 BELIEVE = """
 UPDATE panicast.records AS one SET doubted = true, contested = false
 WHERE NOT sealed AND NOT doubted AND identity IN (SELECT identity FROM staging)
 AND EXISTS (
     SELECT 1 FROM panicast.records AS other
     WHERE other.host = one.host AND other.sealed AND other.received <= one.received
+    UNION ALL SELECT 1 FROM panicast.boots WHERE boots.host = one.host AND boots.sealed
+    AND (boots.first_ns <= (extract(epoch FROM one.received) * 1000000)::bigint * 1000
+        OR encode(boots.boot_id, 'hex')::uuid = one.boot_id)
 );
 UPDATE panicast.records AS one SET doubted = true, contested = false
 WHERE NOT sealed AND NOT doubted AND (boot_id, host) IN (SELECT boot_id, host FROM staging)
@@ -98,8 +101,6 @@ AND EXISTS (
 );
 """
 
-_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
-
 
 def line(document: Mapping[str, Any]) -> str:
     """Return a document as a line for COPY, in PostgreSQL's text format."""
@@ -110,7 +111,7 @@ def line(document: Mapping[str, Any]) -> str:
         "known": _known(document),
         "raw": None if document["raw"] is None else "\\x" + base64.b64decode(document["raw"]).hex(),
     }
-    return _line(row[name] for name in COLUMNS)
+    return line_of(row[name] for name in COLUMNS)
 
 
 def told(document: Mapping[str, Any]) -> str:
@@ -138,34 +139,8 @@ def _told(document: Mapping[str, Any], known: int, received_ns: int | None) -> s
         "labels": document.get("labels"),
         "words": vector(words.made(name, document["release"], document["type"], said, crash, text)),
     }
-    return _line(row[name] for name in taking.TOLD)
+    return line_of(row[name] for name in taking.TOLD)
 
 
 def _known(document: Mapping[str, Any]) -> int:
     return int(document["bytes"] - sum(gap["bytes"] for gap in document["gaps"]))
-
-
-def _line(values: Iterable[Any]) -> str:
-    return "\t".join(map(_field, values)) + "\n"
-
-
-def _field(value: Any) -> str:
-    if value is None:
-        return "\\N"
-    if isinstance(value, (dict, list)):
-        # Text of the server's encoding, UTF-8, holds every character but one.
-        value = json.dumps(_without_nul(value), ensure_ascii=False)
-    return storable(str(value)).translate(_ESCAPES)
-
-
-def _without_nul(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {storable(key): _without_nul(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nul(item) for item in value]
-    return storable(value) if isinstance(value, str) else value
-
-
-def storable(text: str) -> str:
-    """Remove NUL, which PostgreSQL's text cannot hold, and half surrogate pairs."""
-    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()

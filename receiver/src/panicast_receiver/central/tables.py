@@ -11,6 +11,7 @@ from ..wire.v1 import KEPT_EVENT
 
 #: number, received_ns, changed, kernel, turn: as in db/schema.py, of records that are there already, too, so
 #: that they are shown; words: NULL until somebody has made them.
+#: said: the event of the hello or bye that a boot's state is from; -1: there was none.
 #: In collation "C" names are in the order that SQLite has.
 SCHEMA = f"""
 SET LOCAL statement_timeout = 0;
@@ -95,6 +96,7 @@ CREATE TABLE panicast.boots (
     event bigint NOT NULL, first_ns bigint NOT NULL, last_ns bigint NOT NULL, panicked_ns bigint,
     kernel text COLLATE "C" NOT NULL, module text COLLATE "C" NOT NULL, interfaces text NOT NULL,
     source_ip text COLLATE "C", current boolean NOT NULL DEFAULT true, retired_ns bigint,
+    why text COLLATE "C" NOT NULL DEFAULT '', said bigint NOT NULL DEFAULT -1,
     PRIMARY KEY (boot_id, host)
 );
 CREATE INDEX boots_now ON panicast.boots (host) WHERE current;

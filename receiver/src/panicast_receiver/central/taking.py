@@ -8,13 +8,14 @@ order in which others see them, no count is lost, and no two wait for each other
 from __future__ import annotations
 
 from ..db.tallies import DAY_NS
+from . import boots
 
 #: Held for the time of a transaction by whoever merges: "pancount".
 LOCK = "SELECT pg_advisory_xact_lock(8097875004007116660)"
 #: What a batch tells of each record beside its columns; two may have one identity.
 TOLD = ("identity", "sealed", "complete", "known", "understood", "received_ns", "labels", "words")
-BEGIN = """
-SET LOCAL search_path = panicast;
+BEGIN = f"""
+{boots.BEGIN};
 CREATE TEMPORARY TABLE told (identity bytea, sealed boolean, complete boolean, known integer,
     understood boolean, received_ns bigint, labels jsonb, words tsvector, number bigint) ON COMMIT DROP
 """
@@ -109,50 +110,6 @@ _EMPTIED = [
     "WHERE one.signature = former.signature AND one.records <= 0"
     for table in ("groups", "group_hosts", *_KEYS)
 ]
-#: As db/boots.py does, of what the store is told: no hello and no bye. Unsealed words of a host that has
-#: sealed change nothing, whenever they came.
-_DISBELIEVE = f"""
-DELETE FROM panicast.boots WHERE NOT sealed
-AND host IN (SELECT host FROM panicast.records WHERE {_OURS} AND sealed)
-"""
-_BOOTS = f"""
-INSERT INTO panicast.boots AS one (boot_id, host, sealed, state, event, first_ns, last_ns, panicked_ns,
-    kernel, module, interfaces, source_ip)
-SELECT decode(replace(boot_id::text, '-', ''), 'hex'), host, bool_or(sealed), 'unknown',
-    coalesce(max(event), 0), min(received_ns), max(received_ns),
-    min(received_ns) FILTER (WHERE type = 'panic'), max(kernel),
-    left(coalesce(max(meta->>'module'), ''), 64),
-    coalesce(jsonb_object_agg(left(meta->>'iface', 64), left(coalesce(meta->>'mac', ''), 64))
-        FILTER (WHERE meta->>'iface' <> ''), '{{}}')::text,
-    max(source->>'ip')
-FROM panicast.records AS heard
-WHERE {_OURS} AND boot_id IS NOT NULL AND NOT doubted AND (sealed OR (type = 'panic' AND NOT EXISTS (
-    SELECT 1 FROM panicast.records AS other WHERE other.host = heard.host AND other.sealed
-)))
-GROUP BY boot_id, host
-ON CONFLICT (boot_id, host) DO UPDATE SET sealed = one.sealed OR excluded.sealed,
-    event = greatest(one.event, excluded.event), first_ns = least(one.first_ns, excluded.first_ns),
-    last_ns = greatest(one.last_ns, excluded.last_ns),
-    panicked_ns = least(one.panicked_ns, excluded.panicked_ns)
-"""
-_OUR_HOSTS = f"(SELECT host FROM panicast.records WHERE {_OURS})"
-#: Only what changes is written: a host may have very many boots.
-_CURRENT = f"""
-UPDATE panicast.boots AS one SET current = NOT current FROM (
-    SELECT host, max(first_ns) AS began FROM panicast.boots WHERE host IN {_OUR_HOSTS} GROUP BY host
-) AS newest
-WHERE one.host = newest.host AND one.current <> (one.last_ns >= newest.began)
-"""
-#: The labels that a receiver told last are a host's. Older ones tell of none.
-_LABELS = """
-DELETE FROM panicast.labels WHERE host IN (
-    SELECT host FROM told JOIN panicast.records USING (identity) WHERE told.labels IS NOT NULL
-);
-INSERT INTO panicast.labels
-SELECT DISTINCT ON (host, key) host, key, value
-FROM told JOIN panicast.records USING (identity), jsonb_each_text(told.labels)
-ORDER BY host, key, told.received_ns DESC
-"""
 #: Of groups that are resolved: what has come back (db/groups.py).
 RESOLVED = f"""
 SELECT identity, signature, doubted, received_ns, host, kernel, title FROM records
@@ -169,8 +126,5 @@ TAKE_IN = (
     _COUNT_GROUPS,
     *_COUNTS,
     *_EMPTIED,
-    _DISBELIEVE,
-    _BOOTS,
-    _CURRENT,
-    _LABELS,
+    *boots.BY_RECORDS,
 )

@@ -21,6 +21,7 @@ from . import belief, greetings, labels
 
 #: current: whether a boot is what its host is shown as: the newest, or one of another machine with that
 #: name, heard after the newest began. The others are old boots, of which there are many.
+#: why: the reason of a bye.
 #: retired_ns: when somebody said that the host is gone. It is, until it is heard again.
 #: boots_shown has all that a state is made of, so that who counts hosts by state reads no row; ``current``,
 #: too, because SQLite looks at it again.
@@ -40,6 +41,7 @@ CREATE TABLE boots (
     source_ip TEXT,
     current INTEGER NOT NULL DEFAULT 1,
     retired_ns INTEGER,
+    why TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (boot_id, host)
 );
 CREATE INDEX boots_now ON boots (host) WHERE current;
@@ -56,7 +58,7 @@ ALTER TABLE boots RENAME TO boots_2;
 INSERT INTO boots
     SELECT boot_id, host, boot_id IN (SELECT boot_id FROM records WHERE flags & {FLAG_SEALED}
         UNION ALL SELECT boot_id FROM greetings WHERE sealed),
-    state, event, first_ns, last_ns, panicked_ns, kernel, module, interfaces, source_ip, 1, NULL
+    state, event, first_ns, last_ns, panicked_ns, kernel, module, interfaces, source_ip, 1, NULL, ''
     FROM boots_2;
 DROP TABLE boots_2;
 DELETE FROM boots WHERE NOT sealed AND host IN (SELECT host FROM boots WHERE sealed);
@@ -118,6 +120,9 @@ def note(db: sqlite3.Connection, record: Record, host: str) -> None:
     if meta.get("iface") and len(interfaces) < _MOST_INTERFACES:
         interfaces[_cut(meta["iface"])] = _cut(meta.get("mac", "").lower())
     state = record.type if record.type in STATE_TYPES else row["state"] if row else "unknown"
+    why = row["why"] if row else ""
+    if record.type in STATE_TYPES:
+        why = _cut(record.reason) if state == "bye" else ""
     panicked = record.received_ns if record.type == "panic" else None
     if row and row["panicked_ns"] is not None:
         panicked = row["panicked_ns"]
@@ -133,6 +138,7 @@ def note(db: sqlite3.Connection, record: Record, host: str) -> None:
         "interfaces": json.dumps(interfaces),
         "source_ip": record.source.ip or (row["source_ip"] if row else None),
         "current": True,
+        "why": why,
     }
     if row is None:
         columns, marks = ", ".join(noted), ", ".join("?" * len(noted))
@@ -255,6 +261,7 @@ def show(row: sqlite3.Row) -> dict[str, Any]:
     return {
         "host": row["host"],
         "state": row["shown"],
+        "why": row["why"],
         "last_seen": iso_time(row["last_ns"]),
         "first_seen": iso_time(row["first_ns"]),
         "panicked": iso_time(row["panicked_ns"]),

@@ -4,10 +4,12 @@ boots of one host."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from typing import Any, Callable, NamedTuple
 
+from ..text import iso_time
 from . import boots, labels, maintenance
 
 Ask = Callable[[str, list[Any]], Iterator[sqlite3.Row]]
@@ -26,6 +28,12 @@ class Asked(NamedTuple):
     group: str | None = None
     since_ns: int = 0
     sealed: bool = False
+
+
+#: What a receiver knows of boots that have said something since a change, with its ``event`` as ``said``.
+_HEARD = f"""SELECT greetings.changed AS changed, greetings.event AS said, boots.*,
+    {labels.OF.format("boots")} AS labels FROM greetings JOIN boots USING (boot_id, host, sealed)
+    WHERE greetings.changed > ? ORDER BY greetings.changed LIMIT ?"""
 
 
 def ran(ask: Ask, asked: Asked, now_ns: int) -> list[dict[str, Any]]:
@@ -52,6 +60,33 @@ def ran(ask: Ask, asked: Asked, now_ns: int) -> list[dict[str, Any]]:
     since_ns = asked.since_ns
     values = [now_ns, since_ns, since_ns, now_ns, *filter(None, (asked.group,)), since_ns]
     return [dict(row) for row in ask(sql, [*values, *filter(None, (label,)), MOST_VALUES])]
+
+
+def heard(ask: Ask, after: int, most: int) -> tuple[int, list[dict[str, Any]]]:
+    """Return what the central store is told of boots that have said hello or bye after a change, in that
+    order; and the last one's change. The same boot comes again whenever it has said more."""
+    rows = list(ask(_HEARD, [after, most]))
+    told = [
+        {
+            "host": row["host"],
+            "boot_id": row["boot_id"].hex(),
+            "sealed": bool(row["sealed"]),
+            "state": row["state"],
+            "why": row["why"],
+            "said": row["said"],
+            "event": row["event"],
+            "first_seen": iso_time(row["first_ns"]),
+            "last_seen": iso_time(row["last_ns"]),
+            "panicked": iso_time(row["panicked_ns"]),
+            "kernel": row["kernel"],
+            "module": row["module"],
+            "interfaces": json.loads(row["interfaces"]),
+            "ip": row["source_ip"],
+            "labels": json.loads(row["labels"]),
+        }
+        for row in rows
+    ]
+    return rows[-1]["changed"] if rows else after, told
 
 
 def boots_of(ask: Ask, host: str, ages: boots.Ages, now_ns: int) -> list[dict[str, Any]]:

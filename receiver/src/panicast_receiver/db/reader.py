@@ -208,6 +208,10 @@ class Reader:
         """See fleet.ran()."""
         return fleet.ran(self._rows, asked, now_ns)
 
+    def heard(self, after: int, most: int) -> tuple[int, list[dict[str, Any]]]:
+        """See fleet.heard()."""
+        return fleet.heard(self._rows, after, most)
+
     def told(self, asked: fleet.Asked) -> dict[str, Any]:
         """See traits.told()."""
         return traits.told(self._rows, asked, self._engine.sealed)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import contextlib
 import errno
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from ..log import logger
 
@@ -39,6 +39,15 @@ class Sink(Protocol):
 
     def deliver(self, batch: Sequence[Notice]) -> None:
         """Hand the records over."""
+
+
+@runtime_checkable
+class Register(Protocol):
+    """A destination that knows hosts by what receivers know of them, not only by their records."""
+
+    def hear(self, hosts: Sequence[Mapping[str, Any]]) -> None:
+        """Take in what is known of boots, see db/fleet.py; the same may come again. Raises like
+        Sink.deliver()."""
 
 
 class Away(OSError):
@@ -77,3 +86,12 @@ def hand_over(sink: Sink, batch: Sequence[Notice], counts: Counter[str]) -> list
         return [(batch[0], str(error))]
     counts["delivered"] += len(batch)
     return []
+
+
+def hear(sink: Register, hosts: Sequence[Mapping[str, Any]], counts: Counter[str]) -> None:
+    """Tell of boots. Those that are refused are logged and counted."""
+    try:
+        sink.hear(hosts)
+    except Refused as error:
+        counts["refused"] += len(hosts)
+        logger.error("the state of %d hosts is refused: %s", len(hosts), error)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -21,12 +21,24 @@ from nats.js.errors import NotFoundError
 from ..compressed import expand
 from ..secretfile import read_line
 from ..settings.kinds import parse_servers
-from .document import checked
+from .document import checked, checked_boots
 
-STREAM = "PANICAST"
-SUBJECTS = "panicast.records.*"
-#: Seconds for which the stream keeps records and remembers their ids: longer than a sink's longest pause.
-_KEEP_S, _REMEMBER_S = 30 * 86400, 900
+
+class Stream(NamedTuple):
+    """A stream of the cluster: for how many seconds it keeps a message, and how many bytes of them (-1:
+    as the server allows)."""
+
+    name: str
+    subjects: str
+    keep_s: int
+    most_bytes: int = -1
+
+
+RECORDS = Stream("PANICAST", "panicast.records.*", 30 * 86400)
+#: What hosts are known by. A newer message says all that an older one of the same boots said.
+HOSTS = Stream("PANICAST_HOSTS", "panicast.hosts", 7 * 86400, 128 << 20)
+#: Seconds for which a stream remembers ids: longer than a sink's longest pause.
+_REMEMBER_S = 900
 #: More copies than this make a cluster slower, not safer.
 _MOST_COPIES = 3
 _CONNECT_S = 5
@@ -90,18 +102,19 @@ class Broker:
             with contextlib.suppress(nats.errors.Error, OSError, asyncio.TimeoutError):
                 await asyncio.wait_for(client.close(), _CONNECT_S)
 
-    async def make_stream(self, client: Client) -> None:
-        """Create the stream if there is none, with a replica on each server that was named, at most
+    async def make_stream(self, client: Client, stream: Stream) -> None:
+        """Create a stream if there is none, with a replica on each server that was named, at most
         three. An existing one does not change."""
         copies = min(len(self._servers), _MOST_COPIES)
         try:
-            await client.jetstream().stream_info(STREAM)
+            await client.jetstream().stream_info(stream.name)
         except NotFoundError:
             await client.jetstream().add_stream(
                 StreamConfig(
-                    name=STREAM,
-                    subjects=[SUBJECTS],
-                    max_age=_KEEP_S,
+                    name=stream.name,
+                    subjects=[stream.subjects],
+                    max_age=stream.keep_s,
+                    max_bytes=stream.most_bytes,
                     duplicate_window=_REMEMBER_S,
                     num_replicas=copies,
                 )
@@ -122,23 +135,44 @@ def pack(record: Mapping[str, Any], most: int) -> tuple[bytes, dict[str, str]] |
     headers = {"Nats-Msg-Id": message_id(record)}
     if len(plain) + _HEADER_ROOM <= most:
         return plain, headers
-    packed = zstandard.ZstdCompressor(level=3).compress(plain)
-    return (packed, {**headers, _ENCODING: "zstd"}) if len(packed) + _HEADER_ROOM <= most else None
+    packed, its_headers = _packed(plain)
+    return (packed, {**headers, **its_headers}) if len(packed) + _HEADER_ROOM <= most else None
 
 
-def unpack(data: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
-    """Return the record of a message. Raises ValueError."""
-    if headers.get(_ENCODING):
-        data = expand(data, _MOST_BYTES)
+def pack_hosts(hosts: Sequence[Mapping[str, Any]]) -> tuple[bytes, dict[str, str]]:
+    """Return what is known of boots as a message and its headers."""
+    return _packed(json.dumps(hosts).encode())
+
+
+def _packed(plain: bytes) -> tuple[bytes, dict[str, str]]:
+    return zstandard.ZstdCompressor(level=3).compress(plain), {_ENCODING: "zstd"}
+
+
+def expanded(data: bytes, headers: Mapping[str, str]) -> bytes:
+    """Return the JSON of a message. Raises ValueError."""
+    return expand(data, _MOST_BYTES) if headers.get(_ENCODING) else data
+
+
+def unpack(plain: bytes) -> dict[str, Any]:
+    """Return the record that a message's JSON is. Raises ValueError."""
+    return checked(_read(plain))
+
+
+def unpack_hosts(plain: bytes) -> list[dict[str, Any]]:
+    """Return what a message's JSON tells of boots. Raises ValueError."""
+    return checked_boots(_read(plain))
+
+
+def _read(plain: bytes) -> Any:
     try:
-        return checked(json.loads(data))
+        return json.loads(plain)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 
 
 def subject(record: Mapping[str, Any]) -> str:
     """Return the subject of a record, by its type."""
-    return SUBJECTS.replace("*", record["type"])
+    return RECORDS.subjects.replace("*", record["type"])
 
 
 def words(error: BaseException) -> str:

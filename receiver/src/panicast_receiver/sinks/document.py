@@ -10,6 +10,7 @@ from typing import Any
 from ..records.fields import FIELDS, TEXT_FIELDS
 from ..records.forms import types
 from ..text import nanoseconds
+from ..wire.v1 import STATE_TYPES
 
 #: What the central store keeps: other fields may be missing.
 _KEPT = [field for field in (*FIELDS, *TEXT_FIELDS) if field.column]
@@ -17,6 +18,15 @@ _KEPT = [field for field in (*FIELDS, *TEXT_FIELDS) if field.column]
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z")
 #: What is known of a crash, by name.
 _CRASH = next(field for field in FIELDS if field.name == "crash").schema["anyOf"][0]["properties"]
+#: What is told of a boot, and how much at most.
+_BOOT: dict[str, Any] = {
+    **dict.fromkeys(("host", "boot_id", "state", "why", "first_seen", "last_seen", "kernel", "module"), str),
+    **dict.fromkeys(("panicked", "ip"), (str, type(None))),
+    **dict.fromkeys(("interfaces", "labels"), dict),
+    **dict.fromkeys(("said", "event"), int),
+    "sealed": bool,
+}
+_MOST_BOOTS, _BOOT_ID_BYTES, _MOST_INTERFACES, _MOST_LABELS = 1024, 16, 64, 64
 #: Of a record; who goes through a value calls himself for each of its levels.
 _MOST_LEVELS = 32
 
@@ -45,6 +55,29 @@ def checked(value: Any) -> dict[str, Any]:
     for name, schema in _CRASH.items():
         if name in crash and not isinstance(crash[name], types(schema)):
             raise ValueError(f"crash.{name} is wrong")
+    return value
+
+
+def checked_boots(value: Any) -> list[dict[str, Any]]:
+    """Return what somebody tells of boots (db/fleet.py), or raise ValueError."""
+    if not isinstance(value, list) or len(value) > _MOST_BOOTS:
+        raise ValueError("it is no list of hosts")
+    for one in value:
+        if not isinstance(one, dict):
+            raise ValueError("a host is not a JSON object")
+        for name, form in _BOOT.items():
+            if name not in one or not isinstance(one[name], form) or (form is int and one[name] is True):
+                raise ValueError(f"{name} is missing or wrong")
+        if len(bytes.fromhex(one["boot_id"])) != _BOOT_ID_BYTES or one["state"] not in STATE_TYPES:
+            raise ValueError("boot_id or state is wrong")
+        if not all(0 <= one[name] < 1 << 32 for name in ("said", "event")):
+            raise ValueError("said or event is wrong")
+        for name in ("first_seen", "last_seen", "panicked"):
+            _check_time(name, one[name])
+        for name, most in (("interfaces", _MOST_INTERFACES), ("labels", _MOST_LABELS)):
+            pairs = one[name].items()
+            if len(pairs) > most or not all(isinstance(text, str) for pair in pairs for text in pair):
+                raise ValueError(f"{name} is wrong")
     return value
 
 

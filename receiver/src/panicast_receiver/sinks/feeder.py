@@ -20,7 +20,7 @@ from ..db.reader import Entry, Query
 from ..errors import NotFoundError, ReceiverError
 from ..log import logger
 from ..threads import name_thread
-from . import Notice, Sink, cursors, hand_over
+from . import Notice, Register, Sink, cursors, hand_over, hear
 from .telling import notice_of
 
 #: Seconds between looks for new records; between tries at first, and at most.
@@ -34,6 +34,8 @@ BATCH_BYTES = 4 << 20
 BURST_S = 0.25
 #: A record that failed so often is at fault itself if a later one succeeds.
 TRIES = 4
+#: Seconds between two times that what hosts say is passed on, also if it failed; boots at a time.
+HOSTS_S, HOSTS_RETRY_S, HOSTS = 5.0, 15.0, 256
 #: How many records after a failing one are tried, and for how many seconds.
 AHEAD, AHEAD_S = 4096, 10.0
 
@@ -71,6 +73,9 @@ class Feeder(threading.Thread):
         self._busy = busy
         self._suspect = suspect
         self._usable = usable
+        #: Up to which change hosts were passed on, and when to do it again. After a start all are: what was
+        #: known already changes nothing.
+        self._hosts_told, self._hosts_at, self._hosts_complaint = 0, 0.0, ""
         self._stopping = threading.Event()
         #: How often the first waiting record has failed.
         self._tries = 0
@@ -93,9 +98,11 @@ class Feeder(threading.Thread):
             if not self._usable():
                 continue
             try:
-                if complaint is None and not self._follower.changed():
+                if complaint is not None or self._follower.changed():
+                    self._deliver_all()
+                elif time.monotonic() < self._hosts_at:
                     continue
-                self._deliver_all()
+                self._pass_hosts_on()
                 if complaint is not None:
                     logger.warning("%s: works again", self.name)
                     self._complain("")
@@ -156,6 +163,29 @@ class Feeder(threading.Thread):
                 began = time.monotonic()
             if self._unwritten:
                 raise self._unwritten
+
+    def _pass_hosts_on(self) -> None:
+        """Pass on what hosts have said since the last time, if that is long ago."""
+        if not isinstance(self._sink, Register):
+            self._hosts_at = float("inf")
+            return
+        if time.monotonic() < self._hosts_at:
+            return
+        while not self._stopping.is_set():
+            changed, hosts = self._follower.reader().heard(self._hosts_told, HOSTS)
+            if not hosts:
+                break
+            try:
+                hear(self._sink, hosts, self.counts)
+            except OSError as error:
+                # Records must not wait for that: who takes them may take no hosts.
+                self._hosts_at = time.monotonic() + HOSTS_RETRY_S
+                if str(error) != self._hosts_complaint:
+                    logger.warning("%s: hosts: %s; trying again until it works", self.name, error)
+                self._hosts_complaint = str(error)
+                return
+            self._hosts_told = changed
+        self._hosts_at, self._hosts_complaint = time.monotonic() + HOSTS_S, ""
 
     def _note(self, database: sqlite3.Connection) -> bool:
         """Write down what was delivered, as far as the disk has room for it; return False if

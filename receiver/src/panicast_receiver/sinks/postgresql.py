@@ -7,15 +7,15 @@ It uses psycopg2, because every distribution has that driver for the Python that
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from typing import Any, Callable
 
 import psycopg2
 import psycopg2.extensions
 import psycopg2.extras
 
-from ..central import merging, taking
+from ..central import boots, merging, taking
 from ..central.connection import Connection, first_line, parse_dsn, version
 from ..db import groups
 from ..log import logger
@@ -35,7 +35,8 @@ _REFUSALS = ("22", "23", "54")
 
 
 class PostgreSQL:
-    """Copies records into a staging table and merges them from there, a batch in one transaction.
+    """A Sink and a Register. Copies records into a staging table and merges them from there, a batch in
+    one transaction.
 
     It connects for each batch, because panics are rare, and so it finds a restarted server again.
     Raises UsageError if ``dsn`` is not a connection string.
@@ -49,20 +50,35 @@ class PostgreSQL:
     def deliver(self, batch: Sequence[Notice]) -> None:
         """See Sink."""
         records = [notice.record for notice in batch]
+        with self._connected() as connection:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(merging.STAGE)
+                cursor.copy_expert(merging.COPY, _lines(merging.line, records))
+                _tell(cursor, _lines(merging.told, records))
+                cursor.execute(merging.MERGE)
+                cursor.execute(merging.BELIEVE)
+                _take_in(cursor)
+            while _take_older_in(connection):
+                pass
+
+    def hear(self, hosts: Sequence[Mapping[str, Any]]) -> None:
+        """See Register."""
+        with self._connected() as connection, connection, connection.cursor() as cursor:
+            cursor.execute(boots.BEGIN)
+            cursor.copy_expert(boots.COPY, _lines(boots.line, hosts))
+            cursor.execute(taking.LOCK)
+            for step in boots.BY_RECEIVERS:
+                cursor.execute(step)
+
+    @contextmanager
+    def _connected(self) -> Iterator[psycopg2.extensions.connection]:
+        """Connect to tables that are up to date. What goes wrong meanwhile is raised as Sink says."""
         try:
             with closing(psycopg2.connect(**self._parameters)) as connection:
                 connection.set_client_encoding("UTF8")
                 with connection, connection.cursor() as cursor:
                     _bring_up_to_date(cursor)
-                with connection, connection.cursor() as cursor:
-                    cursor.execute(merging.STAGE)
-                    cursor.copy_expert(merging.COPY, _lines(merging.line, records))
-                    _tell(cursor, _lines(merging.told, records))
-                    cursor.execute(merging.MERGE)
-                    cursor.execute(merging.BELIEVE)
-                    _take_in(cursor)
-                while _take_older_in(connection):
-                    pass
+                yield connection
         except psycopg2.Error as error:
             if _is_about_a_row(error):
                 raise Refused(first_line(error)) from error

@@ -167,6 +167,7 @@ _SCHEMAS: Mapping[str, Schema] = {
         {
             "host": STRING,
             "state": {"type": "string", "enum": list(STATES)},
+            "why": {**STRING, "description": "Why it said goodbye: reboot, power off, …"},
             "last_seen": TIME,
             "first_seen": TIME,
             "panicked": or_null(TIME),
