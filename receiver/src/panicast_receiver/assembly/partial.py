@@ -48,7 +48,7 @@ class Partial:
 
     __slots__ = (
         *("open", "count", "order", "end", "heard", "by_key"),
-        *("first", "source", "received_ns", "late"),
+        *("first", "source", "received_ns", "late", "began"),
         *("away", "settled", "text", "metadata", "spilled", "whole"),
         *("parity", "tried", "due", "restored", "looks"),
     )
@@ -60,8 +60,9 @@ class Partial:
         #: Whether the fast path may take its frames.
         self.open = not frame.flags & FLAG_SEALED
         self.count = frame.frames
-        #: Whether a part of the record was handed out already.
-        self.late = False
+        #: How often a part of the record was handed out already.
+        self.late = 0
+        self.began = 0.0
         self.heard = 0.0
         #: Metadata, then text, newest first, without a gap. The next piece must end at ``end``.
         self.order: list[Data] = []

@@ -20,8 +20,13 @@ from ..records.record import Instant, Record, Source
 from ..wire.v1 import FLAG_SEALED, MAX_TEXT, TAG_BYTES, Drop, Frame, Key
 from .partial import NOWHERE, RECORD_COST, Partial
 
-#: A late frame of a record that was handed out already waits this long, seconds, for its companions.
-LATE_S = 0.25
+#: A late frame of a record that was handed out already waits this long, seconds, for its companions. Each
+#: time twice as long, and this at most: whoever sends such frames one by one makes the store merge all of the
+#: record's text with each.
+LATE_S, LATEST_S = 0.25, 60.0
+#: A record is handed out so many seconds after it began, if it need not be idle for longer: whoever forges a
+#: frame of it now and then must not keep it from being stored and told.
+LONGEST_S = 60.0
 #: Parity is used when no frame came for so many seconds: longer than any sender pauses.
 RESTORE_S = 0.25
 #: Seconds that restoring may take before frames are read again; and in all when the service stops.
@@ -77,8 +82,8 @@ def _nobody() -> Partial:
 DONE, UNKNOWN = _nobody(), _nobody()
 
 
-class Recent(OrderedDict[Key, None]):
-    """Remembers keys; forgets the oldest beyond ``limit``."""
+class Recent(OrderedDict[Key, int]):
+    """Remembers keys, and how often each was added; forgets the oldest beyond ``limit``."""
 
     def __init__(self, limit: int) -> None:
         super().__init__()
@@ -86,7 +91,7 @@ class Recent(OrderedDict[Key, None]):
 
     def add(self, key: Key) -> Key | None:
         """Remember ``key`` as the newest; return the key forgotten for it, or None."""
-        self[key] = None
+        self[key] = self.get(key, 0) + 1
         self.move_to_end(key)
         return self.popitem(last=False)[0] if len(self) > self._limit else None
 
@@ -241,7 +246,13 @@ class Reassembler:
     def _expires(self, partial: Partial) -> float:
         if not partial.tried:
             return partial.heard + RESTORE_S
-        return partial.heard + (LATE_S if partial.late else self.limits.idle_s)
+        patience = self._patience(partial)
+        return min(partial.heard + patience, partial.began + max(LONGEST_S, patience))
+
+    def _patience(self, partial: Partial) -> float:
+        if not partial.late:
+            return self.limits.idle_s
+        return min(LATEST_S, LATE_S * float(1 << min(partial.late - 1, 16)))
 
     def flush(self) -> list[Record]:
         """Return everything in flight, because the service stops."""
@@ -281,9 +292,10 @@ class Reassembler:
     def _begin(self, frame: Frame, source: Source, now: Instant) -> Partial:
         key = frame.key
         partial = self._partials[key] = self.by_key[key] = Partial(frame, source, now.wall_ns)
-        partial.late = key in self._handed_out
+        partial.late = self._handed_out.get(key, 0)
+        partial.began = now.mono
         self.memory += RECORD_COST
-        self.wake(now.mono + (LATE_S if partial.late else self.limits.idle_s))
+        self.wake(now.mono + self._patience(partial))
         return partial
 
     def _remove(self, partial: Partial) -> None:

@@ -379,8 +379,10 @@ class Store:
             return self._put(record, "new")
         if row["complete"]:
             return Stored(record, "known", row["host"])
-        merged = _merge(row_to_record(row), record)
-        if len(merged.runs) > MOST_PIECES:
+        old = row_to_record(row)
+        merged = _merge(old, record)
+        # Nobody writes and tells a record again by sending the same frame of it again.
+        if _brings_nothing(old, merged) or len(merged.runs) > MOST_PIECES:
             return Stored(record, "known", row["host"])
         return self._put(merged, "completed" if merged.complete else "grown", row)
 
@@ -469,6 +471,10 @@ class Store:
 
 def _pairs(gaps: Sequence[Gap]) -> list[list[int]]:
     return [[gap.offset, gap.length] for gap in gaps]
+
+
+def _brings_nothing(old: Record, merged: Record) -> bool:
+    return merged.gaps == old.gaps and (merged.metadata is None) == (old.metadata is None)
 
 
 def _merge(old: Record, new: Record) -> Record:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from panicast_receiver.assembly.intake import Intake, Packet
 from panicast_receiver.assembly.rawrecords import RawRecords
-from panicast_receiver.assembly.reassembly import FLOOD, LATE_S, Limits, Reassembler, Recent
+from panicast_receiver.assembly.reassembly import FLOOD, LATE_S, LONGEST_S, Limits, Reassembler, Recent
 from panicast_receiver.records.extents import MOST_PIECES, Extents, Run, gaps, merged
 from panicast_receiver.records.record import Instant, Source
 from panicast_receiver.wire.raw import RawFrame
@@ -112,6 +112,33 @@ def test_a_late_frame_comes_out_soon(big):
     feed_all(reassembler, big["frames"][5:], later(6))
     (record,) = reassembler.tick(later(6 + LATE_S))
     assert sum(len(run.data) for run in record.runs) == len(big["frames"][5]) - 80
+
+
+def test_frames_that_come_late_one_by_one_wait_ever_longer_for_others(big):
+    """The store merges all of a record's text with each: three frames a second kept a disk busy."""
+    reassembler, _ = assembler(idle_s=5)
+    feed_all(reassembler, big["frames"][:5])
+    assert len(reassembler.tick(later(5))) == 1
+    handed = []
+    for tenths in range(60, 3600, 3):
+        feed_all(reassembler, big["frames"][4:5], later(tenths / 10))
+        handed += reassembler.tick(later(tenths / 10))
+    # Of 1180 frames: after 0.25 s, 0.5 s and so on, then once a minute.
+    assert 8 < len(handed) < 15
+
+
+def test_whoever_forges_a_frame_now_and_then_keeps_no_record_from_being_handed_out(big):
+    reassembler, _ = assembler(idle_s=5)
+    feed_all(reassembler, big["frames"][:5])
+    last = decode(big["frames"][5])
+    handed = []
+    for number in range(1, 20):
+        at = later(4 * number)
+        handed += reassembler.feed(last._replace(offset=number, payload=b"x"), HERE, at)
+        handed += reassembler.tick(at)
+        if handed:
+            break
+    assert 4 * number <= LONGEST_S + 4 and handed[0].received_text
 
 
 def test_a_forged_frame_keeps_no_honest_record_from_being_whole_nor_from_being_kept(big):

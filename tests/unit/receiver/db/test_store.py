@@ -110,6 +110,17 @@ def test_what_was_restored_stays_restored(store, big):
     assert [(one.outcome, one.record.restored) for one in outcomes] == [("new", 2), ("completed", 2)]
 
 
+def test_what_brings_nothing_new_is_neither_written_nor_told_again(store, tmp_path, big):
+    """One frame of an incomplete record, sent again and again, sent a webhook all of it each time."""
+    store.write([partial(big["frames"][:4])])
+    reader = Reader(tmp_path)
+    newest = reader.cursor()
+    again = [partial(big["frames"][number : number + 1]) for number in range(4)]
+    assert [one.outcome for one in store.write(again)] == ["known"] * 4
+    assert reader.cursor() == newest
+    assert [one.outcome for one in store.write([partial(big["frames"][3:5])])] == ["grown"]
+
+
 def test_the_metadata_that_came_first_stays(store, big):
     first = replace(partial(big["frames"][:3]), metadata=b"host=honest\n")
     second = replace(partial(big["frames"][3:]), metadata=b"host=forged\n", restored=3)
