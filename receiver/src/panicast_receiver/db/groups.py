@@ -62,6 +62,10 @@ IS_REGRESSION = (
 Row = Union[Mapping[str, Any], sqlite3.Row]
 #: Characters of what people write.
 LONGEST = {"by": 64, "detail": 200, "note": 2000}
+#: Changes that people make within a day, of all groups and of one: more are a program's, or made with a token
+#: that others have. And how many are kept, the newest.
+_MOST_A_DAY, _MOST_OF_ONE, _MOST_KEPT = 1000, 100, 50_000
+_DAY_NS = 86_400 * 1_000_000_000
 #: Changes and hosts that are shown of a group.
 _MOST_CHANGES, _MOST_HOSTS = 200, 100
 #: Digits of a signature.
@@ -169,12 +173,28 @@ def change(db: sqlite3.Connection, order: Order, now_ns: int | None = None) -> N
     found = db.execute("SELECT last_ns FROM groups WHERE signature = ?", (order.signature,)).fetchone()
     if not found and not is_known(db, order.signature):
         raise NotFoundError(f"there is no group {order.signature!r}; `panicast-receiver groups` lists them")
+    _check_number(db, order.signature, now_ns)
     meant, state = _meant(order), ACTIONS[order.action].state
     if state == "resolved" and found and (meant.moment_ns or now_ns) < found[0]:
         raise UsageError(f"resolve: it was seen after that, at {iso_time(found[0])}; name a later time")
     if state:
         _set(db, order.signature, state, order.by, now_ns, meant)
     _note(db, order, now_ns)
+
+
+def _check_number(db: sqlite3.Connection, signature: str, now_ns: int) -> None:
+    """Raise UsageError if people have made as many changes as one can within a day."""
+    sql = (
+        "SELECT at_ns FROM group_changes WHERE action != 'regressed' AND {} ORDER BY number DESC "
+        "LIMIT 1 OFFSET ?"
+    )
+    for which, value, most in (("signature = ?", signature, _MOST_OF_ONE), ("number > ?", 0, _MOST_A_DAY)):
+        row = db.execute(sql.format(which), (value, most - 1)).fetchone()
+        if row and 0 <= now_ns - row[0] < _DAY_NS:
+            raise UsageError(
+                f"there were {most} changes of {'this group' if most == _MOST_OF_ONE else 'groups'} within a "
+                "day: there may be no more until tomorrow. If nobody made them, find out who has a token"
+            )
 
 
 def is_known(db: sqlite3.Connection, signature: str) -> bool:
@@ -282,6 +302,9 @@ def _note(db: sqlite3.Connection, order: Order, now_ns: int, identity: bytes | N
     db.execute(
         f"INSERT INTO group_changes ({CHANGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (order.signature, now_ns, order.by, order.via, order.action, order.detail, order.note, identity),
+    )
+    db.execute(
+        "DELETE FROM group_changes WHERE number <= (SELECT max(number) FROM group_changes) - ?", (_MOST_KEPT,)
     )
 
 

@@ -147,8 +147,10 @@ def _missing(number: int) -> NotFoundError:
 
 def _prune(db: sqlite3.Connection, now_ns: int) -> None:
     """Forget windows that are over since long, and the oldest of too many."""
+    # That which was ended early, too: else who starts and ends them makes very many.
+    over = "min(until_ns, coalesce(ended_ns, until_ns))"
     db.execute(
-        "DELETE FROM windows WHERE until_ns < ? OR (until_ns < ? AND number NOT IN "
+        f"DELETE FROM windows WHERE {over} < ? OR ({over} < ? AND number NOT IN "
         "(SELECT number FROM windows ORDER BY number DESC LIMIT ?))",
         (now_ns - _KEPT_DAYS * _DAY_NS, now_ns, _MOST_SHOWN),
     )

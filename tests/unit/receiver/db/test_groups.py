@@ -83,6 +83,25 @@ def test_each_change_is_kept_with_who_when_and_what(tmp_path, store):
     assert times == sorted(times, reverse=True)
 
 
+@pytest.mark.parametrize(("bound", "of"), [("_MOST_OF_ONE", "this group"), ("_MOST_A_DAY", "groups")])
+def test_who_has_a_token_that_leaked_does_not_fill_the_disk(tmp_path, store, monkeypatch, bound, of):
+    store(crash(1, -100))
+    monkeypatch.setattr(groups, bound, 3)
+    monkeypatch.setattr(groups, "_MOST_KEPT", 4)
+    for _ in range(3):
+        change(tmp_path, "note", note="x" * 2000)
+    with pytest.raises(UsageError, match=f"there were 3 changes of {of} within a day"):
+        change(tmp_path, "note", note="x")
+    # Tomorrow there may be others, of which the newest are kept.
+    later = time.time_ns() + 25 * 3600 * 10**9
+    order = groups.Order(the_group(tmp_path)["signature"], "note", "", "later", "ann", "test")
+    with closing(schema.open_writer(tmp_path / schema.FILE_NAME)) as db, transaction(db):
+        for _ in range(3):
+            groups.change(db, order, later)
+    notes = [one["note"][:5] for one in the_group(tmp_path)["changes"]]
+    assert notes == ["later", "later", "later", "xxxxx"]
+
+
 def test_a_mute_ends_by_itself(tmp_path, store):
     store(crash(1, -100))
     change(tmp_path, "mute", "1h")

@@ -175,6 +175,15 @@ def test_there_are_not_too_many_and_old_ones_go(state, monkeypatch):
     assert first not in terms and last in terms
 
 
+def test_who_starts_and_ends_windows_without_end_does_not_fill_the_disk(state, monkeypatch):
+    monkeypatch.setattr(maintenance, "_MOST_SHOWN", 3)
+    for _ in range(9):
+        end(state, change(state, order(until="80d")))
+    with closing(schema.open_writer(state / schema.FILE_NAME)) as db:
+        assert db.execute("SELECT count(*) FROM windows").fetchone()[0] <= 4
+        assert db.execute("SELECT count(DISTINCT number) FROM window_terms").fetchone()[0] <= 4
+
+
 def test_a_record_is_in_it_by_when_it_came(state):
     change(state, order("db-*", at(-1)))
     crashes = [
