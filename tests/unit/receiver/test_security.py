@@ -350,6 +350,22 @@ def test_what_a_host_did_not_seal_changes_nothing_once_it_has_sealed(tmp_path):
     store.close()
 
 
+@pytest.mark.parametrize("first", ["sealed", "forged"])
+def test_what_is_not_sealed_contests_nothing_sealed_under_whatever_name(tmp_path, first):
+    """Boot id and event can be heard; the name is one that never spoke sealed."""
+    store = Store(tmp_path)
+    sealed = seal(record("panic", "a", 1, 2, 5))
+    forged = [forge(record("panic", "b", 1, 2, 4 + number), number) for number in range(2)]
+    in_order = [sealed, *forged] if first == "sealed" else [forged[0], sealed, forged[1]]
+    stored = {one.record.identity: one for one in store.write(in_order)}
+    assert not stored[sealed.identity].contested and not any(one.doubted for one in stored.values())
+    assert sorted(shown(tmp_path)) == [("panic", False, True, False)] * 2 + [("panic", True, False, False)]
+    # Somebody else who has a key does.
+    assert store.write([seal(forge(record("panic", "c", 1, 2, 9), 7))])[0].contested
+    assert all(contested for _, _, contested, _ in shown(tmp_path))
+    store.close()
+
+
 def test_the_highest_event_mutes_no_host(tmp_path):
     store = Store(tmp_path)
     store.write([record("hello", "a", 1, 1, 0), record("bye", "a", 1, (1 << 32) - 1, 1)])

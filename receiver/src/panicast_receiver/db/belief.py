@@ -4,7 +4,8 @@ event.
 
 A record is doubted if it is unsealed although its host, or this boot of it, has sealed something.
 It changes nothing. A record is contested if another record that is not doubted claims the same boot
-and event. Nobody can tell which one is honest, so both are kept.
+and event. Nobody can tell which one is honest, so both are kept. A sealed record is contested by sealed
+ones alone: who has no key can claim its event under any host's name.
 """
 
 from __future__ import annotations
@@ -48,16 +49,19 @@ def contest(db: sqlite3.Connection, record: Record, is_doubted: bool, change: Ca
     if record.boot_id is None or record.event is None:
         return False
     name = record.boot_id + record.event.to_bytes(4, "big")
-    # As many as there are, all are marked as soon as there are two: one tells.
-    rival = db.execute(
-        "SELECT number, contested FROM records "
-        f"WHERE {keys.IN_BOTH} AND identity >= ? AND identity < ? AND identity != ? "
-        "AND (? OR NOT doubted) LIMIT 1",
-        (name, name + _AFTER, record.identity, is_doubted),
-    ).fetchone()
-    if rival is None:
-        return False
-    if not is_doubted and not rival["contested"]:
-        values = (change(), rival["number"])
-        db.execute("UPDATE records SET contested = 1, changed = ? WHERE number = ?", values)
-    return True
+    rivals = {
+        # As many as there are, all are marked as soon as there are two: one of a kind tells.
+        sealed: db.execute(
+            "SELECT number, contested FROM records "
+            f"WHERE {keys.IN_BOTH} AND identity >= ? AND identity < ? AND identity != ? "
+            f"AND (? OR NOT doubted) AND (flags & {FLAG_SEALED} != 0) = ? LIMIT 1",
+            (name, name + _AFTER, record.identity, is_doubted, sealed),
+        ).fetchone()
+        for sealed in (True, False)
+    }
+    marked = (rivals[sealed] for sealed in rivals if (record.sealed or not sealed) and not is_doubted)
+    for rival in marked:
+        if rival is not None and not rival["contested"]:
+            values = (change(), rival["number"])
+            db.execute("UPDATE records SET contested = 1, changed = ? WHERE number = ?", values)
+    return rivals[True] is not None or (rivals[False] is not None and not record.sealed)
