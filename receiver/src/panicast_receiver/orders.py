@@ -38,8 +38,10 @@ _KINDS: Mapping[str, tuple[type[Order], Callable[[sqlite3.Connection, Any], int 
 }
 #: The page's user, as the packages make it.
 _PAGE = "panicast-web"
-#: Bytes of an order, and seconds for which each side waits for the other.
-_LONGEST, _PATIENCE_S = 64 << 10, 10.0
+#: Bytes of an order, and seconds for which each side waits for the other, and for whoever may not order.
+_LONGEST, _PATIENCE_S, _FOR_OTHERS_S = 64 << 10, 10.0, 0.1
+#: Orders that are taken at once.
+_MOST = 8
 _PEER = struct.Struct("=iII")
 #: What may be wrong with an order, by the name that it has on the way.
 _WRONG = {one.__name__: one for one in (UsageError, NotFoundError, ReceiverError)}
@@ -93,6 +95,8 @@ class _Office(threading.Thread):
         super().__init__(name="orders", daemon=True)
         self._path = path
         self._allowed = _allowed(path.parent)
+        self._refused: set[int] = set()
+        self._free = threading.BoundedSemaphore(_MOST)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with name_in(path.parent) as name:
             Path(name).unlink(missing_ok=True)
@@ -117,22 +121,46 @@ class _Office(threading.Thread):
                     peer, _ = self._socket.accept()
                 except OSError:
                     return
-                with closing(peer):
-                    # Whatever one of them sends: the next one is to be heard.
-                    try:
-                        self._serve(peer)
-                    except Exception as error:
-                        logger.debug("orders: %s", error)
+                # Whatever one of them sends, or does not: the next one is to be heard.
+                try:
+                    self._receive(peer)
+                except Exception as error:
+                    logger.debug("orders: %s", error)
+                    peer.close()
+
+    def _receive(self, peer: socket.socket) -> None:
+        """Have an order carried out by a thread of its own, while there are few."""
+        _, user, _ = _PEER.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+        if user not in self._allowed:
+            peer.settimeout(_FOR_OTHERS_S)
+            if user not in self._refused:
+                logger.warning("orders: user %d may not change anything; only the page may", user)
+            self._refused.add(user)
+            # Read in any case: who is refused is to read why.
+            peer.recv(_LONGEST)
+            peer.send(_answer(ReceiverError("you may not change anything here; use the page or the command")))
+            peer.close()
+        elif self._free.acquire(timeout=_PATIENCE_S):
+            try:
+                threading.Thread(target=self._serve_and_close, args=(peer,), daemon=True).start()
+            except RuntimeError:
+                self._free.release()
+                raise
+        else:
+            peer.close()
+
+    def _serve_and_close(self, peer: socket.socket) -> None:
+        try:
+            with closing(peer):
+                peer.settimeout(_PATIENCE_S)
+                self._serve(peer)
+        except Exception as error:
+            logger.debug("orders: %s", error)
+        finally:
+            self._free.release()
 
     def _serve(self, peer: socket.socket) -> None:
-        peer.settimeout(_PATIENCE_S)
-        _, user, _ = _PEER.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-        # Read in any case: who is refused is to read why.
         asked = peer.recv(_LONGEST)
-        if user not in self._allowed:
-            logger.warning("orders: user %d may not change anything; only the page may", user)
-            peer.send(_answer(ReceiverError("you may not change anything here; use the page or the command")))
-            return
         try:
             kind, *parts = json.loads(asked)
             made, _ = _KINDS[kind]

@@ -4,6 +4,8 @@
 import contextlib
 import json
 import socket
+import threading
+import time
 from html import unescape
 from urllib.parse import urlencode
 
@@ -169,6 +171,28 @@ def test_any_message_harms_nothing(office, message):
             sock.send(message)
             assert not message or b"ReceiverError" not in sock.recv(1 << 16)
     orders.give(office, order(office))
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_who_says_nothing_keeps_no_order_waiting(state, monkeypatch, allowed):
+    """Whoever is in the group may connect, and read records, but not change anything."""
+    monkeypatch.setattr(orders, "_PATIENCE_S", 60.0)
+    real = orders._allowed(state)
+    began = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        stack.callback(orders.begin(state / schema.FILE_NAME))
+        name = stack.enter_context(orders.name_in(state))
+        office = next(one for one in threading.enumerate() if one.name == "orders")
+        office._allowed = real if allowed else frozenset()
+        for _ in range(orders._MOST - 1):
+            silent = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+            silent.connect(name)
+        if not allowed:
+            with pytest.raises(ReceiverError, match="you may not change anything here"):
+                orders.give(state, order(state))
+            office._allowed = real
+        orders.give(state, order(state))
+        assert time.monotonic() < began + 60
 
 
 def test_others_may_not_order_anything(state, monkeypatch):
