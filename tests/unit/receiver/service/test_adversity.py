@@ -81,6 +81,30 @@ def test_trying_again_uses_up_no_allowance(tmp_path, committer):
     assert len(asked) == len(set(asked)) == 5
 
 
+def test_who_was_told_at_once_is_remembered_for_a_batch_alone(committer):
+    _, handoff, thread = committer
+    thread.start()
+    for first in (1, 51, 101):
+        handoff.put([with_text(number) for number in range(first, first + 50)])
+        wait_until(lambda first=first: thread.counts["new"] == first + 49)
+    assert len(thread._at_once) <= 50
+
+
+def test_that_no_new_file_could_be_begun_is_shown_until_one_is(committer, monkeypatch):
+    store, _, thread = committer
+    monkeypatch.setattr("panicast_receiver.service.committer.RETRY_S", 0.01)
+    shown = []
+
+    def begin_anew(error):
+        shown.append(thread.trouble)
+        if len(shown) < 3:
+            raise OSError("no room")
+
+    monkeypatch.setattr(store, "begin_anew", begin_anew)
+    thread._begin_anew(sqlite3.DatabaseError("database disk image is malformed"))
+    assert shown == ["", "no room", "no room"] and thread.trouble == ""
+
+
 def test_what_was_deleted_untold_is_said(committer, caplog, monkeypatch):
     # Whoever has started a log in this process keeps it from others.
     monkeypatch.setattr(logger, "propagate", True)
@@ -89,6 +113,12 @@ def test_what_was_deleted_untold_is_said(committer, caplog, monkeypatch):
     thread.start()
     wait_until(lambda: "7 records were deleted" in caplog.text)
     assert thread.counts["deleted untold"] == 7
+    # Once, and then how many more.
+    thread.stop()
+    for undelivered in (7, 9):
+        store.undelivered = undelivered
+        thread._say_undelivered()
+    assert caplog.text.count("records were deleted") == 2 and "2 records were deleted" in caplog.text
 
 
 def test_a_full_disk_is_waited_out_shown_and_no_reason_to_be_restarted(tmp_path, committer):
@@ -141,6 +171,12 @@ def test_a_clock_that_jumps_is_not_believed_until_it_has_stood_for_a_day():
     ahead = [(NOW + 9 * YEAR + n * hour, n * hour) for n in range(4, 30)]
     found = told(calendar, *ahead)
     assert found[:20] == [NOW + n * hour for n in range(4, 24)] and found[-1] == ahead[-1][0]
+
+
+def test_a_clock_that_jumps_again_and_again_is_not_believed_though_a_day_is_over():
+    calendar, hour = Calendar(NOW - 60 * 10**9), 3600 * 10**9
+    steps = [(NOW + (n // 20) * YEAR + n * hour, n * hour) for n in range(80)]
+    assert told(calendar, *steps) == [NOW + n * hour for n in range(80)]
 
 
 @pytest.mark.parametrize(("seen", "first"), [(None, NOW), (NOW - DAY // 2, NOW), (NOW - YEAR, NOW - YEAR)])

@@ -3,12 +3,14 @@
 
 import contextlib
 import os
+import signal
 import sqlite3
 import stat
 import threading
 import time
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -30,6 +32,7 @@ from panicast_receiver.service.listener import Listener
 from panicast_receiver.settings import SETTINGS, Settings
 from panicast_receiver.settings.kinds import host_and_port
 from panicast_receiver.settings.syslog import parse_syslog
+from panicast_receiver.sinks import cursors
 from panicast_receiver.wire.sealing import SharedKey, read_keys
 from panicast_receiver.wire.v1 import FLAG_SEALED, encode
 
@@ -160,6 +163,61 @@ def test_what_is_sealed_is_waited_for_however_small_it_is(flags, dropped):
     thread.join(PATIENCE_S)
     assert not thread.is_alive() and handoff.dropped == dropped
     assert len(handoff.take(9, 0)) == 1
+
+
+@pytest.mark.parametrize(("frames", "size", "waited_for"), [(4, 2048, True), (3, 1024, False)])
+def test_four_frames_are_worth_waiting_for(frames, size, waited_for):
+    handoff, waited = Handoff(limit_bytes=1), threading.Event()
+    some = [replace(numbered(number, b"x" * size), frames=frames) for number in range(2)]
+    thread = threading.Thread(target=handoff.put, args=(some, waited.set), daemon=True)
+    thread.start()
+    wait_until(lambda: waited.is_set() or not thread.is_alive())
+    assert (waited.is_set(), handoff.dropped) == (waited_for, int(not waited_for))
+    handoff.abandon()
+    thread.join(PATIENCE_S)
+
+
+def test_a_capture_that_fails_lets_the_store_end(monkeypatch):
+    """Or nothing would say that the service has failed."""
+    monkeypatch.setattr("sys.setswitchinterval", lambda seconds: None)
+    handoff = Handoff()
+    listener = Listener([], Intake(Limits(), 60), handoff)
+    monkeypatch.setattr(listener.intake, "tick", lambda now: 1 // 0)
+    listener._wake_writer.send(b"x")
+    with pytest.raises(ZeroDivisionError):
+        listener.run()
+    assert handoff.take(1, PATIENCE_S) is None
+
+
+@pytest.mark.parametrize("stuck", [(), ("listener",), ("committer",)])
+def test_systemd_hears_nothing_while_one_of_the_threads_is_stuck(tmp_path, monkeypatch, stuck):
+    class Running:
+        def __init__(self, name):
+            self.beat_at = time.monotonic() - (1e6 if name in stuck else 0)
+            self.trouble = ""
+            self.stop = self.join = lambda: None
+            self.is_alive = lambda: True
+
+    said = []
+    signals = iter([None, SimpleNamespace(si_signo=signal.SIGTERM)])
+    monkeypatch.setattr(supervisor.signal, "sigtimedwait", lambda numbers, seconds: next(signals))
+    monkeypatch.setattr(supervisor.stats, "line", lambda counts: "")
+    made = supervisor._Supervisor(
+        *(tmp_path, Running("listener"), Running("committer"), None, Settings({})),
+        *(lambda: None, lambda: {}, lambda *told: None),
+    )
+    made._notifier = SimpleNamespace(notify=said.append)
+    assert made.run()
+    assert ("WATCHDOG=1" in said) is not bool(stuck) and said[-1] == "STOPPING=1"
+
+
+def test_a_sink_that_is_no_longer_wanted_keeps_nothing_from_being_deleted(store, tmp_path):
+    cursors.begin(store._db, "gone", 0)
+    cursors.feed_only(tmp_path, ["gone"])
+    store.write([replace(numbered(number), received_ns=time.time_ns()) for number in range(1, 11)])
+    assert store.expire(Retention(per_host=3), time.time_ns()) == 0
+    supervisor._feeders([], store, lambda: False, Committer(Handoff(), store))
+    assert store.expire(Retention(per_host=3), time.time_ns()) == 7
 
 
 def test_senders_of_whom_nothing_waits_are_forgotten():

@@ -58,7 +58,7 @@ class Ready:
     name = "ready"
 
     def __init__(self, rest_s):
-        self.rest_s, self.reads = rest_s, 0
+        self.rest_s, self.reads, self.refreshed = rest_s, 0, 0
         self._socket, self._other = socket.socketpair()
         self._other.send(b"x")
 
@@ -70,7 +70,7 @@ class Ready:
         return Read(0, [], self.rest_s)
 
     def refresh(self):
-        pass
+        self.refreshed += 1
 
     def close(self):
         self._socket.close()
@@ -94,3 +94,15 @@ def test_the_listener_rests_as_long_as_all_allow(rests, rest_s, monkeypatch):
         capture.close()
     # The last one is that of the end.
     assert len(rested) > 5 and set(rested[:-1]) == {rest_s}
+
+
+def test_interfaces_that_were_gone_are_looked_for(monkeypatch):
+    monkeypatch.setattr(listener_module, "_REFRESH_S", 0.05)
+    captures = [Ready(0.01), Ready(0.01)]
+    listener = Listener(captures, Intake(Limits(), 60), Handoff())
+    listener.start()
+    wait_until(lambda: min(capture.refreshed for capture in captures) > 2)
+    listener.stop()
+    listener.join()
+    for capture in captures:
+        capture.close()
