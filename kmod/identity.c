@@ -7,6 +7,10 @@
  * a machine that wakes from hibernation, or a virtual one that was reverted or
  * cloned, gets another boot id.  Since 5.18 the kernel reports reverting and
  * cloning, if the hypervisor does.
+ *
+ * The kernel says late that it woke: a record before that, and one of the
+ * machine that wrote the image, would have the same number.  So while there may
+ * be an image, each record has a boot id of its own.
  */
 #include <linux/atomic.h>
 #include <linux/mutex.h>
@@ -14,6 +18,7 @@
 #include <linux/random.h>
 #include <linux/string.h>
 #include <linux/timekeeping.h>
+#include <linux/timex.h>
 
 #include "compat/compat.h"
 #include "identity.h"
@@ -22,8 +27,26 @@
 static u8 boot_ids[2][PC_WIRE_BOOT_ID];
 static unsigned int in_use;
 static atomic_t events = ATOMIC_INIT(0);
+/* Whether this memory may be, or become, the image of a hibernated machine. */
+static bool imaged;
 /* Serialises pc_identity_renew(). */
 static DEFINE_MUTEX(renew_lock);
+
+/*
+ * Puts into a boot id what differs between two machines that have one memory:
+ * the time, which is that of the image until the clock runs again, and the
+ * CPU's cycles, which begin anew.  Takes no lock.
+ */
+static void tell_apart(u8 *boot_id)
+{
+	u64 differs[] = { ktime_get_real_fast_ns(), random_get_entropy() };
+	const u8 *bytes = (const u8 *)differs;
+	unsigned int i;
+
+	static_assert(sizeof(differs) == PC_WIRE_BOOT_ID);
+	for (i = 0; i < PC_WIRE_BOOT_ID; i++)
+		boot_id[i] ^= bytes[i];
+}
 
 /** pc_identity_stamp() - name a new record, in any context */
 void pc_identity_stamp(struct pc_wire_record *rec)
@@ -32,7 +55,19 @@ void pc_identity_stamp(struct pc_wire_record *rec)
 	unsigned int i = smp_load_acquire(&in_use);
 
 	memcpy(rec->boot_id, boot_ids[i], sizeof(rec->boot_id));
+	if (READ_ONCE(imaged))
+		tell_apart(rec->boot_id);
 	rec->event = atomic_inc_return(&events);
+}
+
+/**
+ * pc_identity_image() - note that there may be an image of this memory
+ * @exists: whether there may be one from now on; after waking, first
+ *	    pc_identity_renew()
+ */
+void pc_identity_image(bool exists)
+{
+	WRITE_ONCE(imaged, exists);
 }
 
 /**
@@ -56,20 +91,16 @@ void pc_identity_stamp_kept(struct pc_wire_record *rec, const u8 *boot_id)
  * pc_identity_renew() - draw another boot id
  *
  * The random pool, too, is part of the memory that came back, and two machines
- * may wake from the same image.  The time tells them apart.
+ * may wake from the same image.
  */
 void pc_identity_renew(void)
 {
 	unsigned int spare;
-	u64 now, drawn;
 
 	mutex_lock(&renew_lock);
 	spare = !in_use;
 	get_random_bytes(boot_ids[spare], sizeof(boot_ids[spare]));
-	now = ktime_get_real_ns();
-	memcpy(&drawn, boot_ids[spare], sizeof(drawn));
-	drawn ^= now;
-	memcpy(boot_ids[spare], &drawn, sizeof(drawn));
+	tell_apart(boot_ids[spare]);
 	/* whoever sees that it is in use sees all of it */
 	smp_store_release(&in_use, spare);
 	/* so that what is kept of this log tells of which boot it is */

@@ -8,6 +8,7 @@
  * ndo_poll_controller(), also waits for handlers on stopped CPUs, and for a
  * controller that has given the interrupt to one.
  */
+#include <linux/delay.h>
 #include <linux/interrupt.h>
 #include <linux/irq.h>
 #include <linux/irqdesc.h>
@@ -19,6 +20,9 @@
 #include "compat/compat.h"
 #include "irq.h"
 #include "where.h"
+
+/* For so many microseconds an oops tries to get a descriptor's lock. */
+#define KEEP_TRIES	20
 
 /* The PCI device that a card is or sits on, such as that of virtio. */
 static struct pci_dev *pci_of(const struct net_device *dev)
@@ -33,6 +37,10 @@ static struct pci_dev *pci_of(const struct net_device *dev)
 /*
  * The next interrupt of a card after @irq, 0 for none.  With MSI-X a PCI device
  * still has a number of the old kind, which may be another device's.
+ *
+ * RCU keeps descriptors of interrupts, but not those of MSI.  After an oops a
+ * driver may free one while it is compared: the memory is still there to be
+ * read, and what is read is only compared.
  */
 static unsigned int next_irq(const struct net_device *dev, unsigned int irq)
 {
@@ -117,26 +125,67 @@ bool pc_irq_disabled(struct net_device *dev)
 	return any(dev, disabled);
 }
 
+/*
+ * Tries to keep a descriptor's actions from being freed.  After a panic nobody
+ * frees them.  After an oops a driver may, as soon as it has the lock: RCU does
+ * not keep them, though it keeps the descriptor.
+ */
+static bool try_keep(struct irq_desc *desc, enum pc_slot slot)
+{
+	unsigned int tries = KEEP_TRIES;
+
+	if (slot == PC_SLOT_PANIC)
+		return true;
+	while (!raw_spin_trylock(&desc->lock)) {
+		if (!--tries)
+			return false;
+		udelay(1);
+	}
+	return true;
+}
+
+static void let_go(struct irq_desc *desc, enum pc_slot slot)
+{
+	if (slot != PC_SLOT_PANIC)
+		raw_spin_unlock(&desc->lock);
+}
+
+/* Whether an action of an interrupt called what crashed, or may have. */
+static bool called(struct irq_desc *desc, enum pc_slot slot)
+{
+	const struct irqaction *action;
+	bool found = false;
+	char name[64];
+
+	/* perhaps it is this CPU that has it, and crashed in the core */
+	if (!try_keep(desc, slot))
+		return true;
+	for (action = desc->action; action && !found; action = action->next) {
+		if (!action->handler)
+			continue;
+		snprintf(name, sizeof(name), "%ps", action->handler);
+		found = pc_where_calls(slot, name);
+	}
+	let_go(desc, slot);
+	return found;
+}
+
 /**
  * pc_irq_crashed() - whether what crashed was called by a handler of a card
  * @dev: the card
  * @slot: whose crash it is
+ *
+ * Under RCU and with interrupts off.
  */
 bool pc_irq_crashed(struct net_device *dev, enum pc_slot slot)
 {
+	struct irq_data *data;
 	unsigned int irq;
-	char name[64];
 
 	for (irq = next_irq(dev, 0); irq; irq = next_irq(dev, irq)) {
-		struct irqaction *action = actions(irq);
-
-		for (; action; action = action->next) {
-			if (!action->handler)
-				continue;
-			snprintf(name, sizeof(name), "%ps", action->handler);
-			if (pc_where_calls(slot, name))
-				return true;
-		}
+		data = irq_get_irq_data(irq);
+		if (data && called(irq_data_to_desc(data), slot))
+			return true;
 	}
 	return false;
 }

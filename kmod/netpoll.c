@@ -54,21 +54,12 @@ void pc_netpoll_keep(struct pc_iface *iface)
 		rcu_assign_pointer(iface->dev->npinfo, iface->info);
 }
 
-/**
- * pc_netpoll_give() - give up the share
- * @iface: the interface; the caller holds RTNL
- * @np: from pc_netpoll_take(); freed
- */
-void pc_netpoll_give(struct pc_iface *iface, struct netpoll *np)
+/* Waits for RCU readers: an oops may be sending. */
+static void give(struct netpoll_info *info, struct net_device *dev,
+		 struct netpoll *np)
 {
-	struct netpoll_info *info = iface->info;
-
-	iface->info = NULL;
-	if (!rcu_access_pointer(iface->dev->npinfo))
-		rcu_assign_pointer(iface->dev->npinfo, info);
-	if (rtnl_dereference(iface->dev->npinfo) == info &&
+	if (rtnl_dereference(dev->npinfo) == info &&
 	    refcount_read(&info->refcnt) == 1) {
-		/* waits for RCU readers: an oops may be sending */
 		__netpoll_free(np);
 		return;
 	}
@@ -82,4 +73,24 @@ void pc_netpoll_give(struct pc_iface *iface, struct netpoll *np)
 	}
 	compat_netpoll_flush(np);
 	kfree(np);
+}
+
+/**
+ * pc_netpoll_give() - give up the share
+ * @iface: the interface; the caller holds RTNL
+ * @np: from pc_netpoll_take(); freed
+ *
+ * For RTNL's sake RCU hurries, as it does in synchronize_net(), which
+ * __netpoll_free() does not call.
+ */
+void pc_netpoll_give(struct pc_iface *iface, struct netpoll *np)
+{
+	struct netpoll_info *info = iface->info;
+
+	iface->info = NULL;
+	if (!rcu_access_pointer(iface->dev->npinfo))
+		rcu_assign_pointer(iface->dev->npinfo, info);
+	compat_rcu_hurry(true);
+	give(info, iface->dev, np);
+	compat_rcu_hurry(false);
 }

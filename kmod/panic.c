@@ -13,7 +13,6 @@
 #include "log.h"
 #include "netdev.h"
 #include "panic.h"
-#include "presence.h"
 #include "record.h"
 #include "xmit.h"
 
@@ -136,7 +135,7 @@ void pc_panic_survived(const char *reason, const char *line)
 	int before;
 
 	if (time_after_eq(jiffies, READ_ONCE(next_oops)) &&
-	    !READ_ONCE(spent) && !pc_presence_imaged())
+	    !READ_ONCE(spent))
 		draft = xchg(&drafts[PC_SLOT_OOPS], NULL);
 	if (!draft) {
 		atomic_inc(&left_out);

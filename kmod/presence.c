@@ -31,8 +31,6 @@
 /* Both under RTNL, so that what was silenced stays silent. */
 static bool live;
 static bool asleep;
-/* Without a lock: an image of this machine may wake with the same numbers. */
-static bool imaged;
 
 static void say_hello(struct work_struct *work);
 static DECLARE_DELAYED_WORK(hello_work, say_hello);
@@ -131,12 +129,6 @@ static void say_bye(const char *reason, bool rest)
 	pc_live_send(bye);
 }
 
-/** pc_presence_imaged() - whether a number used now could be used again */
-bool pc_presence_imaged(void)
-{
-	return READ_ONCE(imaged);
-}
-
 static void awake(void)
 {
 	rtnl_lock();
@@ -157,10 +149,7 @@ static struct notifier_block reboot_nb = {
 	.notifier_call = reboot_event,
 };
 
-/*
- * From the making of its image until it wakes from that, a machine says
- * nothing: after waking it would use the same numbers again.
- */
+/* From before its image is made until it wakes, a machine is said to sleep. */
 static int pm_event(struct notifier_block *nb, unsigned long event, void *data)
 {
 	switch (event) {
@@ -168,19 +157,18 @@ static int pm_event(struct notifier_block *nb, unsigned long event, void *data)
 		say_bye("suspend", true);
 		break;
 	case PM_HIBERNATION_PREPARE:
-		WRITE_ONCE(imaged, true);
 		say_bye("hibernation", true);
+		pc_identity_image(true);
 		break;
 	case PM_RESTORE_PREPARE:
-		WRITE_ONCE(imaged, true);
 		say_bye("resume from hibernation", true);
 		break;
 	case PM_POST_HIBERNATION:
 		pc_identity_renew();
+		pc_identity_image(false);
 		fallthrough;
 	case PM_POST_SUSPEND:
 	case PM_POST_RESTORE:
-		WRITE_ONCE(imaged, false);
 		awake();
 		break;
 	}

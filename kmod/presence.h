@@ -8,6 +8,5 @@ void pc_presence_greet(void);
 void pc_presence_going_down(const struct net_device *dev);
 int pc_presence_init(void);
 void pc_presence_exit(void);
-bool pc_presence_imaged(void);
 
 #endif

@@ -66,6 +66,23 @@ static inline phys_addr_t compat_vmcoreinfo_note(void)
 #endif
 }
 
+#ifndef CONFIG_TINY_RCU
+/* Exported, but declared only in kernel/rcu/rcu.h. */
+void rcu_expedite_gp(void);
+void rcu_unexpedite_gp(void);
+#endif
+
+/* Whether from now on whoever waits for RCU waits as short as can be. */
+static inline void compat_rcu_hurry(bool hurry)
+{
+#ifndef CONFIG_TINY_RCU
+	if (hurry)
+		rcu_expedite_gp();
+	else
+		rcu_unexpedite_gp();
+#endif
+}
+
 #ifndef HAVE_KERNEL_LOG_BUFFER
 /* Looked up with symbol_get(): one binary serves patched and stock kernels. */
 int kernel_log_buffer(char *buf, int max_len);

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import docker
 
@@ -48,6 +49,18 @@ HIBERNATED = Case(
     heard=("hello",),
     shows=("WOKE",),
 )
+# Both panic with one memory: the first when its image is written, the other before the kernel says it woke.
+PANICKED = replace(
+    HIBERNATED,
+    name="panicked",
+    after="""
+        insmod /pc_crash.ko how=later_at symbol=kernel_restart,thaw_processes &
+        until grep -q thaw_processes /sys/kernel/debug/kprobes/list; do sleep 0.2; done
+        echo reboot > /sys/power/disk; echo disk > /sys/power/state
+    """,
+    heard=(),
+    shows=(),
+)
 
 
 def sealed(frames: Iterable[Frame]) -> list[v1.Frame]:
@@ -88,3 +101,16 @@ def test_a_machine_that_hibernates_uses_no_nonce_twice(client: docker.DockerClie
     assert not {frame.boot_id for frame in sealed(asleep.frames)} & {
         frame.boot_id for frame in sealed(awake.frames)
     }
+
+
+def test_a_panic_before_waking_has_no_nonce_of_one_with_an_image(client: docker.DockerClient) -> None:
+    tools.need(vm.QEMU, "setpriv")
+    outcomes = guest.hibernate(kit(client, kernels.load()["6.1"]), NIC, PANICKED)
+    for outcome, place in zip(outcomes, ("kernel_restart", "thaw_processes"), strict=True):
+        last = verdict.records(outcome.frames, sealed=True)[-1]
+        assert (last.type, last.complete) == ("panic", True), str(outcome)
+        assert last.meta["reason"] == f"panics at {place}"
+    # Both counted on from the same number.
+    assert len({max(frame.event for frame in sealed(outcome.frames)) for outcome in outcomes}) == 1
+    used = nonces(outcomes)
+    assert len(used) == len(set(used))

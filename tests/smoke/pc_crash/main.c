@@ -16,7 +16,7 @@ MODULE_PARM_DESC(how, "name of the crash");
 
 char *symbol = "";
 module_param(symbol, charp, 0);
-MODULE_PARM_DESC(symbol, "a function: at which how=at and writing_at panic, stopped_at and writing_stopped_at hold a CPU; as it gives a lock back, holding and stopped_holding do");
+MODULE_PARM_DESC(symbol, "a function: at which how=at and writing_at panic, and later_at at either of two, stopped_at and writing_stopped_at hold a CPU; as it gives a lock back, holding and stopped_holding do");
 
 bool held;
 

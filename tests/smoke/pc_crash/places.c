@@ -4,6 +4,7 @@
  * back, or while another CPU has been stopped there.
  */
 #include <linux/delay.h>
+#include <linux/freezer.h>
 #include <linux/if_packet.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
@@ -142,6 +143,30 @@ static void at(void)
 	send_until_somebody_comes();
 }
 
+static int panics_there(struct kprobe *probe, struct pt_regs *regs)
+{
+	panic("panics at %s", probe->symbol_name);
+	return 0;
+}
+
+/* Of two functions whichever comes first; meanwhile this task freezes with all others. */
+static void later_at(void)
+{
+	static struct kprobe probes[2];
+	unsigned int n;
+
+	for (n = 0; n < ARRAY_SIZE(probes); n++) {
+		probes[n].symbol_name = strsep(&symbol, ",");
+		probes[n].pre_handler = panics_there;
+		if (register_kprobe(&probes[n]))
+			panic("no probe at %s", probes[n].symbol_name);
+	}
+	for (;;) {
+		schedule_timeout_interruptible(HZ);
+		try_to_freeze();
+	}
+}
+
 static int panics_holding(struct kprobe *probe, struct pt_regs *regs)
 {
 	return by_holder(regs) ? panics_at(probe, regs) : 0;
@@ -265,6 +290,7 @@ static void stopped_holding(void)
 const struct way places[] = {
 	{ "sending", .alone = sending },
 	{ "at", .alone = at },
+	{ "later_at", .alone = later_at },
 	{ "holding", .alone = holding },
 	{ "writing_at", .alone = writing_at },
 	{ "writing_stopped_at", .alone = writing_stopped_at },
