@@ -14,6 +14,7 @@
 #include <linux/inetdevice.h>
 #include <linux/rtnetlink.h>
 #include <linux/string.h>
+#include <net/dsa.h>
 #include <net/net_namespace.h>
 
 #include "compat/compat.h"
@@ -155,6 +156,26 @@ static bool wireless(const struct net_device *dev)
 #endif
 }
 
+/* The kernel's names for kinds of devices that seem to be cards. */
+static const struct {
+	const char *type;
+	const char *refusal;
+} types[] = {
+	/* its driver hands the frame on by netpoll, which was never tried */
+	{ "dsa", "port of a switch chip (DSA), only armed when iface= names it" },
+};
+
+static const char *type_refusal(const struct net_device *dev)
+{
+	const char *type = dev->dev.type ? dev->dev.type->name : NULL;
+	unsigned int i;
+
+	for (i = 0; type && i < ARRAY_SIZE(types); i++)
+		if (!strcmp(type, types[i].type))
+			return types[i].refusal;
+	return NULL;
+}
+
 /* Whether the Internet can route to it, as far as the address tells. */
 static bool public(__be32 address)
 {
@@ -193,6 +214,37 @@ static bool switch_is_public(const struct net_device *master)
 	return false;
 }
 
+/* Whether an interface, or what is above it, has any IPv4 address. */
+static bool has_address(struct net_device *dev)
+{
+	const struct in_device *in_dev = __in_dev_get_rtnl(dev);
+	struct net_device *upper;
+	struct list_head *iter;
+
+	if (in_dev && rtnl_dereference(in_dev->ifa_list))
+		return true;
+	netdev_for_each_upper_dev_rcu(dev, upper, iter)
+		if (has_address(upper))
+			return true;
+	return false;
+}
+
+/*
+ * Which card a PPPoE session leaves by is known to its driver only.  It is one
+ * that needs no address of its own.
+ */
+static bool may_carry_public_ppp(struct net_device *dev)
+{
+	struct net_device *ppp;
+
+	if (has_address(dev))
+		return false;
+	for_each_netdev(dev_net(dev), ppp)
+		if (ppp->type == ARPHRD_PPP && has_public_address(ppp))
+			return true;
+	return false;
+}
+
 /*
  * Whether an interface, or what sends through it, has a public IPv4 address.  A
  * VLAN is another segment.  An interface in another namespace doesn't count:
@@ -219,8 +271,12 @@ static bool on_public_segment(struct net_device *dev)
 /* Why a card is not armed by default, NULL if it is. */
 static const char *default_refusal(struct net_device *dev)
 {
+	const char *refusal = type_refusal(dev);
+
 	if (!hardware(dev))
 		return "a virtual interface, only armed when iface= names it";
+	if (refusal)
+		return refusal;
 	if (wireless(dev))
 		return "wireless, only armed when iface= names it";
 	/* they allocate memory to send, or belong to the machine's management */
@@ -228,7 +284,18 @@ static const char *default_refusal(struct net_device *dev)
 		return "USB, only armed when iface= names it";
 	if (!pc_config()->sealed && on_public_segment(dev))
 		return "public IPv4 address, only armed when iface= names it or records are sealed";
+	if (!pc_config()->sealed && may_carry_public_ppp(dev))
+		return "PPP has a public IPv4 address, perhaps by this card, only armed when iface= names it or records are sealed";
 	return NULL;
+}
+
+/**
+ * pc_choice_concerns() - whether its addresses decide which others are chosen
+ * @dev: an interface, which the kernel does not know above those others
+ */
+bool pc_choice_concerns(const struct net_device *dev)
+{
+	return netif_is_ovs_master(dev) || dev->type == ARPHRD_PPP;
 }
 
 /** pc_choice_possible() - whether the administrator should see an interface */
@@ -254,6 +321,9 @@ const char *pc_choice_refusal(struct net_device *dev, bool followed)
 	ASSERT_RTNL();
 	if (dev->type != ARPHRD_ETHER || dev->flags & IFF_LOOPBACK)
 		return "not Ethernet";
+	/* a frame without the tag of a port goes nowhere */
+	if (netdev_uses_dsa(dev))
+		return "leads to a switch chip (DSA), whose ports send by it";
 	if (pc_config()->key_awaited)
 		return "waits for its key";
 	if (!net_eq(dev_net(dev), &init_net) && *list)

@@ -4,6 +4,7 @@
 
 #include <linux/netdevice.h>
 
+bool pc_choice_concerns(const struct net_device *dev);
 bool pc_choice_possible(struct net_device *dev);
 const char *pc_choice_refusal(struct net_device *dev, bool followed);
 

@@ -187,16 +187,14 @@ static int inetaddr_event(struct notifier_block *nb, unsigned long event,
 			  void *ptr)
 {
 	struct net_device *dev = ((const struct in_ifaddr *)ptr)->ifa_dev->dev;
-	struct net_device *port;
+	struct net_device *other;
 
 	if (!live)
 		return NOTIFY_DONE;
 	follow_all(dev);
-	/* its ports are below another of its own interfaces, see choice.c */
-	if (netif_is_ovs_master(dev))
-		for_each_netdev(dev_net(dev), port)
-			if (netif_is_ovs_port(port))
-				follow_all(port);
+	if (pc_choice_concerns(dev))
+		for_each_netdev(dev_net(dev), other)
+			follow(other);
 	return NOTIFY_DONE;
 }
 

@@ -6,6 +6,7 @@
  *   unarmed     cards that would not, and what iface= names: "name: why"
  *   silent      armed interfaces that say nothing while the machine is well:
  *		 "name: why"
+ *		 These three have one page; "and N more" ends one that is cut.
  *   log_source  kernel_log_buffer or kmsg_dump
  *   key_id      number of the key that frames are sealed with, 0 for none
  *   destinations where records go, a line each: "ADDRESS everywhere", or
@@ -43,19 +44,55 @@ static const char *unarmed_because(const struct pc_iface *iface)
 	return netif_carrier_ok(iface->dev) ? NULL : "no link";
 }
 
+/* The bytes of "and N more" and its end. */
+#define MORE_LINE	32
+
+/**
+ * struct lines - a list in a file of sysfs, which has one page
+ * @buf: the page
+ * @len: bytes of whole lines there
+ * @more: how many lines had no room
+ */
+struct lines {
+	char *buf;
+	int len;
+	unsigned int more;
+};
+
+static __printf(2, 3) void add_line(struct lines *lines, const char *fmt, ...)
+{
+	int room = PAGE_SIZE - MORE_LINE - lines->len, len;
+	va_list args;
+
+	va_start(args, fmt);
+	len = vsnprintf(lines->buf + lines->len, room, fmt, args);
+	va_end(args);
+	if (lines->more || len >= room)
+		lines->more++;
+	else
+		lines->len += len;
+}
+
+static ssize_t end_lines(struct lines *lines)
+{
+	if (lines->more)
+		lines->len += sysfs_emit_at(lines->buf, lines->len,
+					    "and %u more\n", lines->more);
+	return lines->len;
+}
+
 static ssize_t armed_show(struct kobject *kobj, struct kobj_attribute *attr,
 			  char *buf)
 {
+	struct lines lines = { buf };
 	struct pc_iface *iface;
-	int len = 0;
 
 	rtnl_lock();
 	pc_for_each_iface(iface)
 		if (!unarmed_because(iface))
-			len += sysfs_emit_at(buf, len, "%s\n",
-					     iface->dev->name);
+			add_line(&lines, "%s\n", iface->dev->name);
 	rtnl_unlock();
-	return len;
+	return end_lines(&lines);
 }
 
 /*
@@ -63,51 +100,51 @@ static ssize_t armed_show(struct kobject *kobj, struct kobj_attribute *attr,
  * one that could be.
  *
  * The words, which panicast-ctl looks for: down, no link, USB, wireless, public,
- * iface=, waits for its key, MTU, netpoll, below it, virtual machine, memory.
+ * iface=, waits for its key, MTU, netpoll, below it, virtual machine, whose ports,
+ * memory.
  */
 static ssize_t unarmed_show(struct kobject *kobj, struct kobj_attribute *attr,
 			    char *buf)
 {
+	struct lines lines = { buf };
 	struct net_device *dev;
 	struct pc_iface *iface;
 	const char *why;
-	int len = 0;
 
 	rtnl_lock();
 	pc_for_each_iface(iface) {
 		why = unarmed_because(iface);
 		if (why)
-			len += sysfs_emit_at(buf, len, "%s: %s\n",
-					     iface->dev->name, why);
+			add_line(&lines, "%s: %s\n", iface->dev->name, why);
 	}
 	for_each_netdev(&init_net, dev) {
 		if (pc_iface_find(dev) || !pc_choice_possible(dev))
 			continue;
 		why = pc_choice_refusal(dev, false);
-		len += sysfs_emit_at(buf, len, "%s: %s\n", dev->name,
-				     why ? why : "no memory");
+		add_line(&lines, "%s: %s\n", dev->name,
+			 why ? why : "no memory");
 	}
 	rtnl_unlock();
-	return len;
+	return end_lines(&lines);
 }
 
 static ssize_t silent_show(struct kobject *kobj, struct kobj_attribute *attr,
 			   char *buf)
 {
+	struct lines lines = { buf };
 	struct net_device *group;
 	struct pc_iface *iface;
-	int len = 0;
 
 	rtnl_lock();
 	pc_for_each_iface(iface)
 		if (!unarmed_because(iface) &&
 		    !pc_upper_voice(iface->dev, &group))
-			len += sysfs_emit_at(buf, len,
-					     "%s: standby, %s does not send on it\n",
-					     iface->dev->name,
-					     netdev_master_upper_dev_get(iface->dev)->name);
+			add_line(&lines,
+				 "%s: standby, %s does not send on it\n",
+				 iface->dev->name,
+				 netdev_master_upper_dev_get(iface->dev)->name);
 	rtnl_unlock();
-	return len;
+	return end_lines(&lines);
 }
 
 static ssize_t log_source_show(struct kobject *kobj,

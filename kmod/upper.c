@@ -15,6 +15,7 @@
 #include <linux/if_vlan.h>
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
+#include <linux/string.h>
 #include <net/netlink.h>
 #include <net/rtnetlink.h>
 
@@ -65,6 +66,25 @@ static int bond_mode(const struct net_device *bond)
 	return told(skb, ops->fill_info(skb, bond), IFLA_BOND_MODE);
 }
 
+/* HSR and PRP send on both ports, each with a tag of their own. */
+static bool is_redundant(const struct net_device *dev)
+{
+	return dev->rtnl_link_ops && !strcmp(dev->rtnl_link_ops->kind, "hsr");
+}
+
+/* Of all that is above a port, the one that decides what is sent there. */
+static struct net_device *master_of(struct net_device *port)
+{
+	struct net_device *upper;
+	struct list_head *iter;
+
+	netdev_for_each_upper_dev_rcu(port, upper, iter)
+		/* the kernel does not call it a master */
+		if (is_redundant(upper))
+			return upper;
+	return netdev_master_upper_dev_get(port);
+}
+
 /* Masters that take a packet and have the right port send it. */
 static bool sends_itself(const struct net_device *master)
 {
@@ -72,7 +92,7 @@ static bool sends_itself(const struct net_device *master)
 	 * but its VF below
 	 */
 	return netif_is_team_master(master) || netif_is_failover(master) ||
-	       master->dev.parent;
+	       is_redundant(master) || master->dev.parent;
 }
 
 /**
@@ -91,7 +111,7 @@ struct net_device *pc_upper_voice(struct net_device *dev,
 
 	ASSERT_RTNL();
 	*group = dev;
-	for (; (master = netdev_master_upper_dev_get(port)); port = master) {
+	for (; (master = master_of(port)); port = master) {
 		/* VRF: routes, and its ports are interfaces as any other */
 		if (netif_is_l3_master(master))
 			break;

@@ -2,6 +2,7 @@
 /*
  * Gives a command by generic netlink, for what busybox can't configure (teams,
  * Open vSwitch): genl FAMILY VERSION COMMAND [+HEADER] [ATTRIBUTE]…
+ * The family "route" is not generic: genl route 0 16 makes an interface (HSR).
  *
  *   +HEADER        a number in the family's own header
  *   TYPE:u8=NUMBER, TYPE:u32=NUMBER, TYPE:str=TEXT
@@ -10,6 +11,8 @@
 #include <errno.h>
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,15 +44,26 @@ static struct nlattr *attribute(uint16_t type, const void *data, size_t len)
 	return at;
 }
 
-static void begin(uint16_t family, uint8_t version, uint8_t command)
+static void begin(uint16_t type, uint16_t flags, const void *header, size_t len)
 {
-	struct genlmsghdr genl = { .version = version, .cmd = command };
-
 	memset(&message, 0, sizeof(message));
 	message.head.nlmsg_len = NLMSG_HDRLEN;
-	message.head.nlmsg_type = family;
-	message.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-	append(&genl, sizeof(genl));
+	message.head.nlmsg_type = type;
+	message.head.nlmsg_flags = NLM_F_REQUEST | flags;
+	append(header, len);
+}
+
+static void begin_generic(uint16_t family, uint16_t flags, uint8_t version, uint8_t command)
+{
+	struct genlmsghdr generic = { .version = version, .cmd = command };
+
+	begin(family, flags, &generic, sizeof(generic));
+}
+
+static void begin_route(uint16_t command)
+{
+	begin(command, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &(struct ifinfomsg){ 0 },
+	      sizeof(struct ifinfomsg));
 }
 
 /* Sends the message; the answer takes its place.  Ends with what is wrong. */
@@ -73,8 +87,7 @@ static uint16_t family_of(int fd, const char *name)
 	struct nlattr *found;
 	char *end;
 
-	begin(GENL_ID_CTRL, 1, CTRL_CMD_GETFAMILY);
-	message.head.nlmsg_flags = NLM_F_REQUEST;
+	begin_generic(GENL_ID_CTRL, 0, 1, CTRL_CMD_GETFAMILY);
 	attribute(CTRL_ATTR_FAMILY_NAME, name, strlen(name) + 1);
 	ask(fd);
 	end = message.bytes + message.head.nlmsg_len;
@@ -116,12 +129,16 @@ static int append_words(char **word)
 
 int main(int argc, char **argv)
 {
-	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC);
+	bool route = argc > 1 && !strcmp(argv[1], "route");
+	int fd = socket(AF_NETLINK, SOCK_RAW, route ? NETLINK_ROUTE : NETLINK_GENERIC);
 	uint32_t header;
 
 	if (argc < 4)
 		return 2;
-	begin(family_of(fd, argv[1]), atoi(argv[2]), atoi(argv[3]));
+	if (route)
+		begin_route(atoi(argv[3]));
+	else
+		begin_generic(family_of(fd, argv[1]), NLM_F_ACK, atoi(argv[2]), atoi(argv[3]));
 	argv += 4;
 	if (*argv && **argv == '+') {
 		header = strtoul(*argv++, NULL, 0);

@@ -3,11 +3,19 @@
 # The network cards: which would send, why the others would not, and what to write to change it.
 
 NET=/sys/class/net
+# The last line of a list that is cut is no card's: no name has a blank.
+NO_MORE='/^and [0-9]* more$/d'
 
 # "NAME:" for each card that is armed, "NAME: WHY" for each other that the module knows of.
 cards() {
-	sed 's/$/:/' "$MODULE/state/armed" 2>/dev/null
-	cat "$MODULE/state/unarmed" 2>/dev/null
+	sed "$NO_MORE; s/\$/:/" "$MODULE/state/armed" 2>/dev/null
+	sed "$NO_MORE" "$MODULE/state/unarmed" 2>/dev/null
+}
+
+# How many cards one of these lists has no room for; 0 where it has all.
+left_out() { # armed|unarmed
+	count=$(sed -n 's/^and \([0-9]*\) more$/\1/p' "$MODULE/state/$1" 2>/dev/null)
+	echo "${count:-0}"
 }
 
 # Why an armed card says nothing while the machine is well, as that of a bond that stands by; empty if it speaks.
@@ -33,7 +41,7 @@ card_title() { # CARD
 # The list that has this card beside those that would be sent on without it.
 naming() { # CARD
 	list=$(parameter iface)
-	[ -n "$list" ] || list=$(tr '\n' ',' <"$MODULE/state/armed")
+	[ -n "$list" ] || list=$(sed "$NO_MORE" "$MODULE/state/armed" | tr '\n' ',')
 	list=${list%,}
 	echo "options panicast iface=${list:+$list,}$1 in $SETTINGS, then: sudo panicast-ctl reload"
 }
@@ -45,6 +53,7 @@ card_advice() { # CARD WHY
 	*down*) echo "sudo ip link set $1 up" ;;
 	*'for its key'*) echo "sudo panicast-ctl key load" ;;
 	*'virtual machine'*) echo "name the cards that lead to the network in iface=, in $SETTINGS" ;;
+	*'whose ports'*) echo "name ports of the switch in iface=, in $SETTINGS" ;;
 	*'below it'*) echo "name the network cards that it sends by in iface=, in $SETTINGS" ;;
 	*netpoll*) echo "nothing: its driver ($(driver "$1")) or its master does not support it; send on another card" ;;
 	*MTU*) echo "sudo ip link set $1 mtu 1500" ;;

@@ -29,6 +29,14 @@ status_cards() {
 			line armed "$(card_title "$name")${quiet:+, sends only in a panic: $quiet}"
 		fi
 	done
+	status_left_out armed armed
+	status_left_out "not armed" unarmed
+}
+
+status_left_out() { # TITLE armed|unarmed
+	count=$(left_out "$2")
+	[ "$count" = 0 ] ||
+		line "$1" "and $count more, for which $MODULE/state/$2 has no room: the kernel gives it one page"
 }
 
 status_destinations() {
@@ -169,6 +177,7 @@ status_json() {
 		"$(json_true_if all_is_well)" "$(json_text "$(uname -n)")" "$(json_text "$RELEASE")"
 	printf ', "loaded": %s, "version": %s' "$(json_true_if test -d "$MODULE")" "$(json_text "$(module_version)")"
 	printf ', "armed": [%s], "not_armed": [%s]' "$(json_cards armed)" "$(json_cards unarmed)"
+	printf ', "armed_more": %s, "not_armed_more": %s' "$(left_out armed)" "$(left_out unarmed)"
 	printf ', "destinations": [%s]' "$(json_destinations)"
 	printf ', "heard": [%s]' "$(json_heard)"
 	printf ', "settings": {%s}' "$(json_settings)"

@@ -19,7 +19,8 @@ panicast_wanted() {
 # The cards that send, and those that would if they had a link just now.
 panicast_sending() {
 	[ -d /sys/module/panicast/state ] || return 0
-	cat /sys/module/panicast/state/armed
+	# the last line of a list that is cut is no card's
+	sed '/^and [0-9]* more$/d' /sys/module/panicast/state/armed
 	sed -n 's/: no link$//p' /sys/module/panicast/state/unarmed
 }
 

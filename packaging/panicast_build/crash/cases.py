@@ -103,7 +103,7 @@ def select(names: str) -> list[Case]:
 def modules() -> list[str]:
     """Returns every module that a case needs, a test of its own, or a guest that boots before it has
     its case."""
-    others = {"efi_pstore", "qemu_fw_cfg", "ramoops", "virtio_blk", "vmgenid"}
+    others = {"efi_pstore", "hsr", "qemu_fw_cfg", "ramoops", "virtio_blk", "vmgenid"}
     return sorted(others.union(*(case.modules for case in load().values())))
 
 

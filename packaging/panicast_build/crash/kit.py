@@ -38,7 +38,7 @@ LKDTM = "lkdtm"  # the kernel's own crash test module
 # What every guest has.
 OWN = (*(f"{name}.ko" for name in OURS), "panicast_seal.ko", f"{LKDTM}.ko")
 # C programs of our own.
-COMPILED = tuple(ROOT / "tests" / "smoke" / f"{name}.c" for name in ("load_crash_kernel", "genl"))
+COMPILED = tuple(ROOT / "tests" / "smoke" / f"{name}.c" for name in ("load_crash_kernel", "genl", "ppp"))
 PROGRAMS = ("busybox", *(path.stem for path in COMPILED))
 STRICT = ("W=1", "KCFLAGS=-Werror")
 

@@ -15,6 +15,8 @@ def test_each_card_is_told_with_its_driver_and_what_to_write(machine: Machine) -
         "usb0: a USB device": "options panicast iface=eth0,usb0 in",
         "eth3: public address 192.0.2.1": "if its segment may read this kernel's log: options",
         "eth4: netpoll: its driver can't": "its driver (slip)",
+        "eth5: leads to a switch chip (DSA), whose ports send by it": "name ports of the switch in iface=",
+        "eth6: PPP has a public IPv4 address, perhaps by this card": "seal records: panicast-ctl key",
     }
     machine.load(unarmed="".join(f"{line}\n" for line in why))
     machine.driver("eth0", "e1000e")
@@ -43,6 +45,18 @@ def test_status_is_one_line_of_json_for_programs(machine: Machine) -> None:
     assert (unarmed["name"], unarmed["why"]) == ("eth1", "no link") and "cable" in unarmed["advice"]
     assert status["settings"]["tag"] == 'back\\slash "quoted"' and status["settings"]["kib"] == "64"
     assert (status["ok"], status["loaded"], status["kdump_first"], status["key_id"]) == (True, True, False, 0)
+
+
+def test_cards_that_the_kernel_has_no_room_for_are_counted(machine: Machine) -> None:
+    machine.load(armed=("eth0", "and 3 more"), unarmed="usb0: a USB device\nand 12 more\n")
+    said = machine.ctl("status").output
+    titles = [line[:13] for line in said.splitlines() if " more, for which " in line]
+    assert titles == ["armed        ", "not armed    "]
+    assert "armed        and 3 more" in said and "not armed    and 12 more" in said
+    assert "options panicast iface=eth0,usb0 in" in said
+    status = json.loads(machine.ctl("status", "--json").output)
+    assert (status["armed_more"], status["not_armed_more"]) == (3, 12)
+    assert [card["name"] for card in (*status["armed"], *status["not_armed"])] == ["eth0", "usb0"]
 
 
 def test_json_of_a_machine_without_the_module(machine: Machine) -> None:
