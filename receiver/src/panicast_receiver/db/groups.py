@@ -16,6 +16,7 @@ from typing import Any, Callable, NamedTuple, Union
 from ..errors import NotFoundError, UsageError
 from ..records.kernels import has_fix, is_release
 from ..text import iso_time, parse_ahead, parse_when
+from ..wire.v1 import FLAG_SEALED
 from .many import Ask, of_many
 from .order import check
 
@@ -59,6 +60,7 @@ IS_REGRESSION = (
     "EXISTS (SELECT 1 FROM group_changes WHERE group_changes.identity = records.identity "
     "AND group_changes.identity IS NOT NULL)"
 )
+_SEALED = f"SELECT 1 FROM records WHERE signature = ? AND flags & {FLAG_SEALED} LIMIT 1"
 Row = Union[Mapping[str, Any], sqlite3.Row]
 #: Characters of what people write.
 LONGEST = {"by": 64, "detail": 200, "note": 2000}
@@ -203,9 +205,12 @@ def is_known(db: sqlite3.Connection, signature: str) -> bool:
     return db.execute(sql, (signature,)).fetchone() is not None
 
 
-def seen(db: Any, row: Row) -> str:
+def seen(db: Any, row: Row, seals: bool = False) -> str:
     """Open a group again if this record, which belongs to it from now on, should not exist; within the
-    caller's transaction. Return a sentence for the log; "" if nothing has changed."""
+    caller's transaction. Return a sentence for the log; "" if nothing has changed.
+
+    ``seals`` says that the fleet seals: then what anybody could have sent opens no group of sealed crashes.
+    """
     signature = row["signature"]
     state = db.execute(
         "SELECT by, since_ns, moment_ns, kernels FROM group_states "
@@ -218,6 +223,9 @@ def seen(db: Any, row: Row) -> str:
     # What had come before is what was resolved.
     back = row["received_ns"] > max(since_ns, moment_ns or 0)
     if not back or (kernels and not has_fix(row["kernel"] or "", kernels.split(","))):
+        return ""
+    anybodys = not row["flags"] & FLAG_SEALED and row["format"] != "pstore" if seals else False
+    if anybodys and db.execute(_SEALED, (signature,)).fetchone():
         return ""
     _set(db, signature, "regressed", "", time.time_ns(), Fixed())
     where = f"on {row['host']}" + (f" with kernel {row['kernel']}" if row["kernel"] else "")

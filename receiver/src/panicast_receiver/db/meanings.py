@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, Union
+from typing import Any, Callable, NamedTuple, Union
 
 from ..log import logger
 from ..meaning import VERSION as ALGORITHM
@@ -105,10 +105,12 @@ class Meanings:
     """Reads and writes the meanings in the database, by a connection of its own. Raises
     sqlite3.Error."""
 
-    def __init__(self, path: Path, located: bool = False) -> None:
-        """``located`` says that somebody finds file and line of crashes: else nobody needs their code."""
+    def __init__(self, path: Path, located: bool = False, seals: Callable[[], bool] = lambda: False) -> None:
+        """``located`` says that somebody finds file and line of crashes: else nobody needs their code;
+        ``seals`` that hosts seal, see groups.seen()."""
         self._named = NamedFile(path)
         self._located = located
+        self._seals = seals
         # What a power cut loses of them is found again.
         self._db = schema.open_writer(path, lasting=False)
         self._db.row_factory = sqlite3.Row
@@ -186,7 +188,7 @@ class Meanings:
         """Store what was found; return some bytes that the index of words has grown by."""
         named = [self._named_row(task, one) for task, one in found]
         with transaction(self._db) as db:
-            said = [_keep(db, row) for row in named]
+            said = [_keep(db, row, self._seals()) for row in named]
             late = [task for task, _ in found if _may_be_read(task, _COMMIT_S)]
             _tell_again(db, late)
         for line in filter(None, said):
@@ -238,7 +240,7 @@ class Meanings:
             for row in named:
                 old, new = row.task.row["signature"] or "", row.after["signature"]
                 groups.follow(db, old, new)
-                _keep(db, row)
+                _keep(db, row, self._seals())
                 if old != new:
                     groups.leave_empty(db, old)
 
@@ -292,7 +294,7 @@ def _portions(found: Sequence[tuple[Task, Found]]) -> Iterator[Sequence[tuple[Ta
         yield portion
 
 
-def _keep(db: sqlite3.Connection, named: _Named) -> str:
+def _keep(db: sqlite3.Connection, named: _Named, seals: bool) -> str:
     """Store a record's meaning, unless it has changed, and count and index it by that. Return what
     the log should say of its group; mostly ""."""
     before, after = named.task.row, named.after
@@ -312,7 +314,7 @@ def _keep(db: sqlite3.Connection, named: _Named) -> str:
     if named.code:
         places.want(db, after["kernel"] or "", named.code)
     tallies.settle(db, before["signature"])
-    return groups.seen(db, after)
+    return groups.seen(db, after, seals)
 
 
 def _may_be_read(task: Task, commit_s: float) -> bool:

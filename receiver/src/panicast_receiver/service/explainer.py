@@ -34,7 +34,7 @@ AWAY_S = 0.2
 
 class Explainer(threading.Thread):
     """Runs until ``stop``. ``busy`` tells of bursts, ``usable`` whether the database may be opened.
-    ``located`` says that file and line are wanted.
+    ``located`` says that file and line are wanted, ``seals`` that hosts must seal.
     ``counts``: the crashes that were understood, by severity, and those that were not."""
 
     def __init__(
@@ -43,6 +43,7 @@ class Explainer(threading.Thread):
         busy: Callable[[], bool] = lambda: False,
         usable: Callable[[], bool] = lambda: True,
         located: bool = False,
+        seals: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(name="meaning", daemon=True)
         self.counts: Counter[str] = Counter()
@@ -50,6 +51,7 @@ class Explainer(threading.Thread):
         self._busy = busy
         self._usable = usable
         self._located = located
+        self._seals = seals
         self._process = Process()
         self._news = threading.Event()
         self._stopping = threading.Event()
@@ -74,7 +76,7 @@ class Explainer(threading.Thread):
                 self._stopping.wait(AWAY_S)
                 continue
             try:
-                with closing(Meanings(self._path, self._located)) as meanings:
+                with closing(Meanings(self._path, self._located, self._seals)) as meanings:
                     self._work(meanings)
                 pause = 1.0
             except Stopped:

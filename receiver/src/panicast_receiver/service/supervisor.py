@@ -100,7 +100,9 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
             return listener.rate > BURST
 
         symbols = symbols_of(settings, store.path.parent)
-        explainer = Explainer(store.path, busy, store.is_usable, symbols is not None)
+        explainer = Explainer(
+            store.path, busy, store.is_usable, symbols is not None, lambda: bool(store.sealed_hosts)
+        )
         answerer = Answerer(udps[0], settings.netconsole_port)
         committer = Committer(handoff, store, explainer.wake, answerer.answer)
         _put_into_force(settings, listener.intake, committer, answerer, ready.keys)

@@ -19,6 +19,7 @@ from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
 from panicast_receiver.db.writing import transaction
 from panicast_receiver.errors import NotFoundError, UsageError
+from panicast_receiver.meaning import understand
 from panicast_receiver.records.kernels import has_fix, is_release, numbers
 from panicast_receiver.wire.v1 import FLAG_SEALED
 
@@ -168,6 +169,33 @@ def test_a_record_that_is_not_believed_opens_nothing(tmp_path, store):
         (stored,) = opened.write([forged])
     explain(tmp_path)
     assert stored.doubted and the_group(tmp_path)["status"]["state"] == "resolved"
+
+
+@pytest.mark.parametrize("seals", [True, False])
+@pytest.mark.parametrize("was_sealed", [True, False])
+def test_where_hosts_must_seal_only_sealed_records_open_a_group_of_sealed_ones(
+    tmp_path, store, seals, was_sealed
+):
+    """A made-up name is none of those hosts'."""
+
+    def happens(*records):
+        with closing(Store(tmp_path)) as opened:
+            opened.write(records)
+        with closing(Meanings(tmp_path / schema.FILE_NAME, seals=lambda: seals)) as meanings:
+            tasks = meanings.begin(16)
+            meanings.end([(task, understand(task.text.decode())) for task in tasks])
+
+    def sealed(record):
+        return replace(record, flags=record.flags | FLAG_SEALED)
+
+    first = crash(1, -100)
+    happens(sealed(first) if was_sealed else first)
+    change(tmp_path, "resolve")
+    happens(crash(2, 10))
+    expected = "resolved" if seals and was_sealed else "regressed"
+    assert the_group(tmp_path)["status"]["state"] == expected
+    happens(sealed(crash(3, 11)))
+    assert the_group(tmp_path)["status"]["state"] == "regressed"
 
 
 def test_what_was_decided_outlives_the_records(tmp_path, store):
