@@ -10,6 +10,10 @@ class ReceiverError(Exception):
     exit_code = 1
 
 
+class FullError(ReceiverError):
+    """The disk has no room. It may have some later."""
+
+
 class NotFoundError(ReceiverError):
     """The database exists, but not what was asked for."""
 

@@ -58,7 +58,7 @@ def explain(state_dir):
 class Receiver:
     """``panicast-receiver serve`` in a process of its own, its log read line by line."""
 
-    def __init__(self, state_dir, *flags, prefix=()):
+    def __init__(self, state_dir, *flags, prefix=(), ready=True):
         self.state_dir = state_dir
         self.log = []
         self._rest = b""
@@ -77,6 +77,11 @@ class Receiver:
             ],
             stderr=subprocess.PIPE,
         )
+        if ready:
+            self.wait_until_ready()
+
+    def wait_until_ready(self):
+        """Return when it keeps what is sent to ``port``."""
         self.port = int(self.wait_for(r"listening: UDP [^ ]+:(\d+)").group(1))
         self.wait_for("records are kept in")
 
@@ -130,8 +135,8 @@ def serve(tmp_path):
     """Start services; each is ended at the test's end."""
     with contextlib.ExitStack() as stack:
 
-        def start(*flags, state_dir=tmp_path / "state", prefix=()):
-            receiver = Receiver(state_dir, *flags, prefix=prefix)
+        def start(*flags, state_dir=tmp_path / "state", prefix=(), ready=True):
+            receiver = Receiver(state_dir, *flags, prefix=prefix, ready=ready)
             stack.callback(receiver.process.wait)
             stack.callback(receiver.process.kill)
             stack.callback(receiver.process.stderr.close)

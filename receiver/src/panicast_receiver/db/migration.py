@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 from typing import Callable
 
-from ..errors import ReceiverError
+from ..errors import FullError, ReceiverError
 from ..log import logger
 from ..records.record import id_of
 from ..wire.v1 import identity_of
@@ -98,7 +98,7 @@ DROP TABLE records_2;
 }
 
 
-class NoRoomError(ReceiverError):
+class NoRoomError(FullError):
     """An older file cannot be upgraded: the disk has no room for that."""
 
 

@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from ..errors import ReceiverError
+from ..errors import FullError, ReceiverError
 from . import (
     alerts,
     bodies,
@@ -163,10 +163,12 @@ def is_full(error: sqlite3.Error, path: Path) -> bool:
 
 
 def failure(error: sqlite3.Error, path: Path) -> ReceiverError:
-    """Return the same as an exception; a DamagedError if the file itself is at fault."""
+    """Return the same as an exception; a DamagedError if the file itself is at fault, a FullError if the
+    disk is."""
     if damage.is_damage(error, path):
         return damage.DamagedError(f"{path} is damaged ({error}); {damage.WHAT_TO_DO}")
-    return ReceiverError(explain(error, path))
+    kind = FullError if is_full(error, path) else ReceiverError
+    return kind(explain(error, path))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ stored."""
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import sqlite3
@@ -16,7 +17,7 @@ from typing import Callable, NamedTuple, TextIO, TypeVar
 
 import zstandard
 
-from ..errors import ReceiverError
+from ..errors import FullError, ReceiverError
 from ..log import logger
 from ..records.extents import MOST_PIECES, Gap, merged
 from ..records.record import Record
@@ -248,7 +249,8 @@ class Store:
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
             lock = open_lock(folder)
         except OSError as error:
-            raise ReceiverError(
+            kind = FullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else ReceiverError
+            raise kind(
                 f"cannot keep records in {folder}: {error.strerror}; "
                 "choose another folder with --state-dir DIR"
             ) from error

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Callable
+from typing import Callable, TypeVar
 
 import sdnotify
 
@@ -31,7 +31,7 @@ from ..db.boots import Ages
 from ..db.damage import DamagedError, is_damage
 from ..db.retention import Retention
 from ..db.store import Store
-from ..errors import ReceiverError
+from ..errors import FullError, ReceiverError
 from ..log import logger
 from ..settings import SERVE, Settings, exposure
 from ..settings.kinds import host_and_port, parse_interfaces, parse_names
@@ -43,7 +43,7 @@ from ..wire.ethernet import ETHERTYPE_IPV6
 from ..wire.sealing import Keys
 from . import allocator, counts, locator, memory, privileges
 from .answerer import Answerer
-from .committer import Committer
+from .committer import RETRY_S, Committer
 from .explainer import Explainer
 from .handoff import Handoff
 from .labeller import Labeller, Source, source_of
@@ -61,6 +61,7 @@ _GRANTED_S, _ASK_S = 60.0, 5.0
 BURST = 5000
 _STOP = (signal.SIGTERM, signal.SIGINT)
 _SIGNALS = {*_STOP, signal.SIGUSR1, signal.SIGHUP}
+T = TypeVar("T")
 
 
 def run(settings: Settings, reread: Callable[[], Settings]) -> int:
@@ -85,7 +86,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         # The sockets first: what comes while an older database is brought up to date waits in them.
         udps = hold_ports(settings, stack)
         captures = open_captures(settings, udps, stack)
-        store = Store(settings.state_path(writing=True), beat=_ask_for_time())
+        store = _when_there_is_room(lambda: Store(settings.state_path(writing=True), beat=_ask_for_time()))
         stack.callback(store.close)
         spill = Spill(store.path.parent, settings.spill_mib << 20)
         stack.callback(spill.close)
@@ -106,7 +107,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         answerer = Answerer(udps[0], settings.netconsole_port)
         committer = Committer(handoff, store, explainer.wake, answerer.answer)
         _put_into_force(settings, listener.intake, committer, answerer, ready.keys)
-        feeders = _feeders(ready.sinks, store, busy, committer)
+        feeders = _when_there_is_room(lambda: _feeders(ready.sinks, store, busy, committer))
         committer.start()
         listener.start()
         stack.callback(orders.begin(store.path))
@@ -155,6 +156,23 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         return 0 if alive and not committer.failed else 1
 
 
+def _when_there_is_room(make: Callable[[], T]) -> T:
+    """Return what ``make`` does, as soon as the disk has room for it. What comes meanwhile waits in the
+    sockets, which were opened before. Raises SystemExit when the service is to stop."""
+    notifier, complained = sdnotify.SystemdNotifier(), False
+    while True:
+        try:
+            return make()
+        except FullError as error:
+            if not complained:
+                logger.error("%s; trying again until it works", error)
+                complained = True
+            # As when the disk becomes full later: the service runs, and its state says what it lacks.
+            notifier.notify(f"READY=1\nWATCHDOG=1\nSTATUS={error}")
+        if signal.sigtimedwait(_STOP, RETRY_S):
+            raise SystemExit(0)
+
+
 def _ages(settings: Settings) -> Ages:
     return Ages(settings.silent_s, settings.retire_days)
 
@@ -175,7 +193,7 @@ def _feeders(
         return made()
     except (sqlite3.DatabaseError, DamagedError) as error:
         if isinstance(error, sqlite3.Error) and not is_damage(error, store.path):
-            raise ReceiverError(schema.explain(error, store.path)) from error
+            raise schema.failure(error, store.path) from error
         store.begin_anew(error)
         return made()
 

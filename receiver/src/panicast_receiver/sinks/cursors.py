@@ -35,7 +35,8 @@ def feed_only(state_dir: Path, sinks: Sequence[str]) -> None:
     them."""
     with closing(schema.open_writer(state_dir / schema.FILE_NAME)) as db:
         marks = ", ".join("?" * len(sinks))
-        db.execute(f"UPDATE cursors SET fed = sink IN ({marks})", tuple(sinks))
+        # Nothing is written if all is as it was: the disk may be full.
+        db.execute(f"UPDATE cursors SET fed = NOT fed WHERE fed != (sink IN ({marks}))", tuple(sinks))
 
 
 def move(

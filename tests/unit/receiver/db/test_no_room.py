@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""An upgrade on a disk that has no room for it."""
+"""A start, and an upgrade, on a disk that has no room for it."""
 
 import os
+import socket
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -37,6 +38,19 @@ def disk(tmp_path):
         yield tmp_path, path.read_bytes()
     finally:
         subprocess.run(["umount", tmp_path], check=True)
+
+
+@pytest.fixture
+def full(tmp_path):
+    """A small disk without room."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "panicast", folder], check=True)
+    try:
+        fill(folder)
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def resize(folder, size):
@@ -110,3 +124,43 @@ def test_an_upgrade_that_runs_out_of_room_leaves_no_copy(disk, monkeypatch):
     with closing(Store(folder)):
         (aside,) = damage.aside(folder / NAME)
         assert aside.read_bytes() == old and not (folder / f"{NAME}.schema-2").exists()
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def test_a_service_without_room_for_a_database_hears_and_waits_for_it(full, serve, big):
+    """It ended, and was started again every two seconds: what came was lost."""
+    port = free_port()
+    receiver = serve("--listen", f"127.0.0.1:{port}", state_dir=full, ready=False)
+    receiver.wait_for("no room to write .*; trying again until it works")
+    receiver.port = port
+    receiver.send(big["frames"])
+    resize(full, "64m")
+    receiver.wait_until_ready()
+    receiver.wait_for(r"record \w{12} panic .*complete")
+    assert sum("no room" in line for line in receiver.log) == 1
+    assert receiver.stop() == 0
+
+
+def test_a_service_that_waits_for_room_can_be_stopped(full, serve):
+    receiver = serve(state_dir=full, ready=False)
+    receiver.wait_for("no room to write")
+    assert receiver.stop() == 0
+
+
+def test_a_service_starts_on_a_disk_that_has_become_full(full, serve):
+    """It needs no more than the index of its log. Then it may delete what the limits no longer keep."""
+    resize(full, "8m")
+    hook = ("--hook", "/bin/true")
+    assert serve(*hook, state_dir=full).stop() == 0
+    with pytest.raises(OSError), (full / "filler").open("ab", buffering=0) as file:
+        while file.write(bytes(4096)) == 4096:
+            pass
+    os.truncate(full / "filler", (full / "filler").stat().st_size - (40 << 10))
+    receiver = serve(*hook, state_dir=full)
+    assert not any("no room" in line for line in receiver.log)
+    assert receiver.stop() == 0
