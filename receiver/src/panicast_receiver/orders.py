@@ -22,8 +22,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Callable, Union
 
-from .db import groups, maintenance, schema
-from .db.writing import transaction
+from .db import groups, maintenance
+from .db.changing import changing
+from .db.engine import Place
 from .errors import NotFoundError, ReceiverError, UsageError
 from .log import logger
 from .text import escape
@@ -47,11 +48,14 @@ _PEER = struct.Struct("=iII")
 _WRONG = {one.__name__: one for one in (UsageError, NotFoundError, ReceiverError)}
 
 
-def carry_out(db: Any, order: Order) -> int | None:
-    """Do this within the caller's transaction; return the number of the window that it is about, if it
-    is. Raises UsageError and NotFoundError."""
+def carry_out(place: Place, order: Order) -> int | None:
+    """Do this in a database, wherever it is; return the number of the window that it is about, if it is.
+    Raises ReceiverError."""
     change = next(change for made, change in _KINDS.values() if isinstance(order, made))
-    return change(db, order)
+    with changing(place) as db:
+        done = change(db, order)
+    logger.info("%s", escape(order.line))
+    return done
 
 
 def give(state_dir: Path, order: Order) -> int | None:
@@ -164,21 +168,13 @@ class _Office(threading.Thread):
         try:
             kind, *parts = json.loads(asked)
             made, _ = _KINDS[kind]
-            done = self._do(made(*map(str, parts)))
+            done = carry_out(self._path.parent, made(*map(str, parts)))
         except ReceiverError as error:
             peer.send(_answer(error))
-        except sqlite3.Error as error:
-            peer.send(_answer(schema.failure(error, self._path)))
         except (ValueError, TypeError, KeyError):
             peer.send(_answer(UsageError("that is not an order")))
         else:
             peer.send(json.dumps({"wrong": "", "done": done}).encode())
-
-    def _do(self, order: Order) -> int | None:
-        with closing(schema.open_writer(self._path)) as db, transaction(db):
-            done = carry_out(db, order)
-        logger.info("%s", escape(order.line))
-        return done
 
 
 def _answer(error: ReceiverError) -> bytes:

@@ -17,16 +17,14 @@ from typing import Any
 import psycopg2
 import psycopg2.extensions
 
-from .. import orders
 from ..db.engine import FOUND, Entry
 from ..db.packing import placed
 from ..db.schema import TOO_LONG
 from ..errors import ReceiverError
-from ..log import logger
 from ..records.fields import FIELDS
 from ..records.record import Record
 from ..records.record import Source as Sender
-from ..text import escape, iso_time
+from ..text import iso_time
 from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED
 from . import merging, taking
 from .connection import Connection, first_line, parse_dsn, version
@@ -34,7 +32,6 @@ from .words import FINDER
 
 #: A page waits no longer than a visitor does.
 _DEFAULTS = {
-    "application_name": "panicast-receiver web",
     "connect_timeout": "5",
     "tcp_user_timeout": "10000",
     "client_encoding": "UTF8",
@@ -170,19 +167,20 @@ def explain(error: psycopg2.Error) -> ReceiverError:
         return ReceiverError(TOO_LONG)
     if error.pgcode == _NO_RIGHT:
         return ReceiverError(
-            f"the central store does not let the page do that: {said}; docs/receiver.md lists what its user "
-            "needs"
+            f"the central store does not allow that: {said}; docs/receiver.md lists what the page's user "
+            "and who changes things need"
         )
     if isinstance(error, psycopg2.ProgrammingError):
-        return ReceiverError(f"the central store does not have what this page needs: {said}")
-    return ReceiverError(f"the central store does not answer: {said}; the page comes back when it does")
+        return ReceiverError(f"the central store does not have what is asked for: {said}")
+    return ReceiverError(f"the central store does not answer: {said}; what asks it works again when it does")
 
 
 class Central:
     """A central store. To call it opens it, for one question after the other. Raises ReceiverError."""
 
-    def __init__(self, dsn: str) -> None:
-        self._parameters: dict[str, Any] = {**_DEFAULTS, **parse_dsn(dsn)}
+    def __init__(self, dsn: str, command: str = "web") -> None:
+        name = {"application_name": f"panicast-receiver {command}"}
+        self._parameters: dict[str, Any] = {**_DEFAULTS, **name, **parse_dsn(dsn)}
         self._idle: list[psycopg2.extensions.connection] = []
         self._lock = threading.Lock()
 
@@ -193,17 +191,16 @@ class Central:
             raise explain(error) from error
         return PostgreSQL(self, connection)
 
-    def change(self, order: orders.Order) -> int | None:
-        """Do what somebody asks for, as orders.carry_out() does; nobody else writes meanwhile."""
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[Connection]:
+        """See Server."""
         try:
             with contextlib.closing(self._connect(readonly=False)) as connection, connection:
                 with connection.cursor() as cursor:
                     cursor.execute(taking.LOCK)
-                done = orders.carry_out(Connection(connection), order)
+                yield Connection(connection)
         except psycopg2.Error as error:
             raise explain(error) from error
-        logger.info("%s", escape(order.line))
-        return done
 
     def give_back(self, connection: psycopg2.extensions.connection) -> None:
         """Keep a connection that still works for the next question."""
@@ -252,10 +249,10 @@ def _check_version(cursor: psycopg2.extensions.cursor) -> None:
         )
     if found < known:
         raise ReceiverError(
-            f"the tables of the central store are of version {found}, this page needs {known}: the next "
-            "record from a receiver of this page's version brings them up to date"
+            f"the tables of the central store are of version {found}, this program needs {known}: the next "
+            "record from a receiver of this version brings them up to date"
         )
     if found > known:
         raise ReceiverError(
-            f"the tables of the central store are of version {found}, this page knows {known}; upgrade it"
+            f"the tables of the central store are of version {found}, this program knows {known}; upgrade it"
         )

@@ -24,6 +24,8 @@ from .parser import Parser
 _EXIT_CODES = "exit codes: 0 done, 1 failed or not found, 2 wrong flag, setting or configuration file"
 #: What names the central store; what `collect` uses of the settings.
 CENTRAL = ("postgresql", "postgresql_file")
+#: Commands that work on the central store, too: by these flags alone, never by a file.
+ON_BOTH = ("groups", "group", "hosts", "show", "retire", "maintenance")
 _COLLECTING = (*CENTRAL, "nats", "nats_login", "log_level", "stats_s")
 
 
@@ -100,10 +102,11 @@ def build_parser() -> Parser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             epilog=f"examples:\n{examples}\n{_EXIT_CODES}",
         )
-        _add_settings(parser, settings)
+        _add_settings(parser, [*settings, *(central if name in ON_BOTH else ())])
         return parser
 
     readers = [setting for setting in SETTINGS if setting.readers]
+    central = [setting for setting in SETTINGS if setting.key in CENTRAL]
     command(
         "serve",
         "listen for records and keep them",
@@ -117,7 +120,7 @@ def build_parser() -> Parser:
         "  panicast-receiver web\n"
         "  panicast-receiver web --web-listen 0.0.0.0:6680 --web-token-file /etc/panicast/web-token\n"
         "  panicast-receiver web --postgresql 'host=db.example.org dbname=panicast'\n",
-        [*readers, *WEB, *(setting for setting in SETTINGS if setting.key in CENTRAL)],
+        [*readers, *WEB, *central],
     )
     listing = command(
         "list",

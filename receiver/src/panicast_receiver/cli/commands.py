@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ..db.boots import Ages
+from ..db.engine import Place
 from ..db.follower import Follower
 from ..db.reader import Query, Reader
 from ..errors import ReceiverError
@@ -60,16 +61,16 @@ def list_records(state_dir: Path, query: Query, as_json: bool) -> int:
     return _show(summaries, present.table, "no records", as_json)
 
 
-def groups(state_dir: Path, query: Query, as_json: bool) -> int:
+def groups(place: Place, query: Query, as_json: bool) -> int:
     """Print the groups of crashes as a table or a JSON array."""
-    found = Reader(state_dir).groups(query)
+    found = Reader(place).groups(query)
     return _show(found, present.groups_table, "no crashes", as_json)
 
 
-def hosts(state_dir: Path, ages: Ages, state: str | None, words: Sequence[str], as_json: bool) -> int:
+def hosts(place: Place, ages: Ages, state: str | None, words: Sequence[str], as_json: bool) -> int:
     """Print the hosts as a table or a JSON array; ``state`` keeps only those in one state, ``words``
     those that have them, see Reader.hosts()."""
-    found = Reader(state_dir).hosts(ages, time.time_ns(), state, words)
+    found = Reader(place).hosts(ages, time.time_ns(), state, words)
     return _show(found, present.hosts_table, "no hosts", as_json)
 
 
@@ -86,9 +87,9 @@ def _say_array(found: Iterable[object]) -> None:
     say("[]\n" if between == "[\n" else "\n]\n")
 
 
-def show(state_dir: Path, record_id: str, as_json: bool, raw: bool) -> int:
+def show(place: Place, record_id: str, as_json: bool, raw: bool) -> int:
     """Print one record."""
-    reader = Reader(state_dir)
+    reader = Reader(place)
     entry = reader.find(record_id)
     record = reader.load(entry)
     if raw:

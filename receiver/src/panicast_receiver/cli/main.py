@@ -14,6 +14,7 @@ from ..capture import sockets
 from ..db import maintenance as windows
 from ..db import schema, search
 from ..db.boots import Ages
+from ..db.engine import Place
 from ..db.reader import Query
 from ..errors import ReceiverError, UsageError
 from ..service import supervisor
@@ -21,8 +22,9 @@ from ..settings import SETTINGS, Settings, load
 from ..settings.kinds import Value
 from ..sinks.choice import libraries
 from ..text import escape
+from ..web import place
 from . import alerts, check, commands, doctor, group, health, maintenance, operations, regroup, tokens
-from .arguments import CENTRAL, build_parser
+from .arguments import CENTRAL, ON_BOTH, build_parser
 from .parser import parse
 
 #: Commands that follow the whole configuration; the others only read where the records are.
@@ -61,12 +63,11 @@ def _run(args: argparse.Namespace) -> int:
         return alerts.test(settings, args.target, args.dry_run)
     if args.command == "check-config":
         return check.check_config(settings)
-    if args.command == "group" and args.action:
-        path = settings.state_path(writing=True)
-        return group.change(path, args.signature, args.action, args.detail, args.note, args.by)
-    if args.command == "maintenance":
-        return _maintain(settings, args)
-    if args.command in ("prune", "retire", "import", "resend", "restore", "recover", "regroup"):
+    if args.command in ON_BOTH and flags.keys() & set(CENTRAL):
+        return _on_both(settings, args, place.central(settings, args.command))
+    if args.command in ON_BOTH:
+        return _on_both(settings, args, settings.state_path(writing=_writes(args)))
+    if args.command in ("prune", "import", "resend", "restore", "recover", "regroup"):
         state_dir = settings.state_path(writing=True)
         with schema.explained(state_dir / schema.FILE_NAME):
             return _write(args, state_dir)
@@ -77,21 +78,19 @@ def _run(args: argparse.Namespace) -> int:
         return operations.drill(settings, state_dir, args.to)
     if args.command == "doctor":
         return doctor.run(settings, state_dir)
-    if args.command == "show":
-        return commands.show(state_dir, args.id, as_json=args.json, raw=args.raw)
-    if args.command == "group":
-        return group.show(state_dir, args.signature, as_json=args.json)
     if args.command == "sinks":
         return commands.sinks(state_dir, as_json=args.json)
-    if args.command == "hosts":
-        return commands.hosts(
-            state_dir,
-            Ages(settings.silent_s, settings.retire_days),
-            args.state,
-            search.words_of(args.search),
-            as_json=args.json,
-        )
-    query = Query(
+    query = _query(args)
+    if args.command == "list":
+        return commands.list_records(state_dir, query, as_json=args.json)
+    if args.command == "follow":
+        return commands.follow(state_dir, query, as_json=args.json)
+    assert args.command == "export", f"no code carries out {args.command}"
+    return commands.export(state_dir, query, args.dir)
+
+
+def _query(args: argparse.Namespace) -> Query:
+    return Query(
         type=args.type,
         host=args.host,
         since_ns=getattr(args, "since", None),
@@ -102,28 +101,43 @@ def _run(args: argparse.Namespace) -> int:
         state=getattr(args, "state", None),
         folded=args.command in ("list", "groups") and not args.all,
     )
+
+
+def _writes(args: argparse.Namespace) -> bool:
+    """Tell whether one of ON_BOTH changes something."""
+    return args.command == "retire" or getattr(args, "action", None) not in (None, "list")
+
+
+def _on_both(settings: Settings, args: argparse.Namespace, where: Place) -> int:
+    """Run a command about crashes and hosts on the records of a receiver, or of the central store."""
+    ages = Ages(settings.silent_s, settings.retire_days)
     if args.command == "groups":
-        return commands.groups(state_dir, query, as_json=args.json)
-    if args.command == "list":
-        return commands.list_records(state_dir, query, as_json=args.json)
-    if args.command == "follow":
-        return commands.follow(state_dir, query, as_json=args.json)
-    assert args.command == "export", f"no code carries out {args.command}"
-    return commands.export(state_dir, query, args.dir)
+        return commands.groups(where, _query(args), as_json=args.json)
+    if args.command == "group" and args.action:
+        return group.change(where, args.signature, args.action, args.detail, args.note, args.by)
+    if args.command == "group":
+        return group.show(where, args.signature, as_json=args.json)
+    if args.command == "hosts":
+        return commands.hosts(where, ages, args.state, search.words_of(args.search), as_json=args.json)
+    if args.command == "retire":
+        return operations.retire(where, args.host, args.undo, args.dry_run)
+    if args.command == "show":
+        return commands.show(where, args.id, as_json=args.json, raw=args.raw)
+    assert args.command == "maintenance", f"no code carries out {args.command}"
+    return _maintain(where, ages, args)
 
 
-def _maintain(settings: Settings, args: argparse.Namespace) -> int:
+def _maintain(where: Place, ages: Ages, args: argparse.Namespace) -> int:
     """List, start or end maintenance windows."""
     if args.action == "list":
         if args.what:
             raise UsageError("list takes no hosts; `panicast-receiver hosts` shows who is in maintenance")
-        return maintenance.show(settings.state_path(writing=False), args.all, as_json=args.json)
+        return maintenance.show(where, args.all, as_json=args.json)
     words, start = " ".join(args.what), args.action == "start"
     hosts, number = (words, "") if start else ("", words)
     by = args.by or group.whoever()
     order = windows.Order(args.action, number, hosts, args.begin, args.until, args.note, by, "command")
-    ages = Ages(settings.silent_s, settings.retire_days)
-    return maintenance.change(settings.state_path(writing=True), ages, order)
+    return maintenance.change(where, ages, order)
 
 
 def _write(args: argparse.Namespace, state_dir: Path) -> int:
@@ -138,8 +152,6 @@ def _write(args: argparse.Namespace, state_dir: Path) -> int:
         return regroup.run(state_dir, args.dry_run)
     if args.command == "prune":
         return operations.prune(state_dir, args.older_than, args.per_host, args.dry_run)
-    if args.command == "retire":
-        return operations.retire(state_dir, args.host, args.undo, args.dry_run)
     return operations.import_pstore(state_dir, args.dir, args.host)
 
 

@@ -7,19 +7,19 @@ import json
 import sys
 import time
 from contextlib import closing
-from pathlib import Path
 
-from ..db import maintenance, schema
+from .. import orders
+from ..db import maintenance
 from ..db.boots import Ages
+from ..db.engine import Place
 from ..db.reader import Reader
 from ..records import present
 from .commands import say
-from .group import carry_out
 
 
-def show(state_dir: Path, over: bool, as_json: bool) -> int:
+def show(place: Place, over: bool, as_json: bool) -> int:
     """Print the windows; those that are over too if they are asked for."""
-    with closing(Reader(state_dir)) as reader:
+    with closing(Reader(place)) as reader:
         found = reader.windows(time.time_ns(), over)
     if as_json:
         say(json.dumps(found, indent=2) + "\n")
@@ -32,14 +32,13 @@ def show(state_dir: Path, over: bool, as_json: bool) -> int:
     return 0
 
 
-def change(state_dir: Path, ages: Ages, order: maintenance.Order) -> int:
+def change(place: Place, ages: Ages, order: maintenance.Order) -> int:
     """Start or end a window, whether the service runs or not; print it."""
-    path = state_dir / schema.FILE_NAME
-    order = maintenance.checked(order)
-    with closing(Reader(state_dir)):
+    with closing(Reader(place)):
         pass
-    number = carry_out(path, lambda db: maintenance.change(db, order))
-    with closing(Reader(state_dir)) as reader:
+    number = orders.carry_out(place, maintenance.checked(order))
+    assert number is not None
+    with closing(Reader(place)) as reader:
         now_ns = time.time_ns()
         window = reader.window(number, now_ns)
         say(present.windows_table([window]))

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from ..db import backups, damage, folder, salvage, schema
+from ..db import backups, boots, damage, folder, salvage, schema
+from ..db.changing import changing
+from ..db.engine import Place
 from ..db.packing import row_to_record
 from ..db.reader import Reader
 from ..db.store import Store
@@ -141,23 +143,18 @@ def prune(state_dir: Path, before_ns: int | None, per_host: int | None, dry_run:
     return 0
 
 
-def retire(state_dir: Path, patterns: Sequence[str], undo: bool, dry_run: bool) -> int:
+def retire(place: Place, patterns: Sequence[str], undo: bool, dry_run: bool) -> int:
     """Say that hosts are gone, or that they are not, whether the service runs or not."""
-    # A database that is not there is not made for that.
-    schema.open_reader(state_dir / schema.FILE_NAME, older=True)[0].close()
-    store = Store(state_dir, exclusive=False)
-    try:
-        hosts = store.hosts(patterns)
+    with changing(place) as db:
+        hosts = boots.with_names(db, patterns)
         for pattern in patterns:
             if not any(matches(host, [pattern]) for host in hosts):
                 raise UsageError(
                     f"no host is called {escape(pattern)}; `panicast-receiver hosts` lists them, and "
                     "`--state retired` those that are retired"
                 )
-        if not dry_run:
-            store.retire(hosts, None if undo else time.time_ns())
-    finally:
-        store.close()
+        for host in () if dry_run else hosts:
+            boots.retire(db, host, None if undo else time.time_ns())
     for host in hosts:
         print(escape(host))
     done = "in use again" if undo else "retired, until they are heard again"

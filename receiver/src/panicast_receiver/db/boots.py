@@ -246,7 +246,7 @@ def forget(db: sqlite3.Connection, gone: Iterable[sqlite3.Row]) -> None:
 
 def with_names(db: sqlite3.Connection, patterns: Sequence[str]) -> list[str]:
     """Return the names of hosts that match one of the patterns."""
-    names = (str(row["host"]) for row in db.execute("SELECT DISTINCT host FROM boots WHERE current"))
+    names = (str(row[0]) for row in db.execute("SELECT DISTINCT host FROM boots WHERE current"))
     return sorted(name for name in names if matches(name, patterns))
 
 

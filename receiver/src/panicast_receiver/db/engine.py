@@ -87,8 +87,9 @@ class Server(Protocol):
     def __call__(self) -> Engine:
         """Open it for some questions."""
 
-    def change(self, order: Any) -> int | None:
-        """Do what somebody asks for, see orders.py."""
+    def changing(self) -> AbstractContextManager[Any]:
+        """Yield what answers SQL, and let nobody else write meanwhile: all that it does is done, or
+        nothing."""
 
 
 #: Where a database is.

@@ -152,14 +152,6 @@ class Store:
         again. Raises like ``write``."""
         self._in_transaction([partial(retention.delete, self._db, identity) for identity in identities])
 
-    def hosts(self, patterns: Sequence[str]) -> list[str]:
-        """Return the names of the hosts that match one of the patterns."""
-        return boots.with_names(self._db, patterns)
-
-    def retire(self, hosts: Sequence[str], at_ns: int | None) -> None:
-        """Note that these hosts are gone, see boots.retire(). Raises like ``write``."""
-        self._in_transaction([partial(boots.retire, self._db, host, at_ns) for host in hosts])
-
     def bring(self, decided: groups.Decided) -> int:
         """See groups.bring(). Raises like ``write``."""
         return self._in_transaction([partial(groups.bring, self._db, decided)])[0]

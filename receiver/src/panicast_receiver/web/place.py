@@ -9,14 +9,17 @@ from ..settings import Settings
 from ..sinks.choice import libraries, postgresql_dsn
 
 
-@libraries()
 def of(settings: Settings) -> Place:
     """Return what the settings name. Raises ReceiverError."""
-    if not settings.web_central:
-        return settings.state_path(writing=False)
+    return central(settings, "web") if settings.web_central else settings.state_path(writing=False)
+
+
+@libraries()
+def central(settings: Settings, command: str) -> Place:
+    """Return the central store that the settings name; ``command`` is who asks. Raises ReceiverError."""
     dsn = postgresql_dsn(settings)
     if not dsn:
         raise UsageError("web_central shows the central store; name it in postgresql or postgresql_file")
     from ..central.engine import Central
 
-    return Central(dsn)
+    return Central(dsn, command)

@@ -111,7 +111,7 @@ class Site(NamedTuple):
         place = self.place
         if isinstance(place, Path):
             return await self.database.make(lambda _: orders.give(place, order))
-        return await self.database.make(lambda _: place.change(order))
+        return await self.database.make(lambda _: orders.carry_out(place, order))
 
     def path_of(self, request: web.Request) -> str:
         """Return the path below the base."""

@@ -11,6 +11,7 @@ import pytest
 
 from panicast_receiver.db import boots
 from panicast_receiver.db.boots import Ages
+from panicast_receiver.db.changing import changing
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError
@@ -54,7 +55,7 @@ def record(kind, host, boot, event, at, text="", **meta):
 
 
 @pytest.fixture
-def keep(tmp_path):
+def keep(tmp_path, passed):
     """Store records, each call by a service of its own, and explain them."""
 
     def keep(*records):
@@ -63,58 +64,59 @@ def keep(tmp_path):
             store.write([one])
         store.close()
         explain(tmp_path)
+        passed()
 
     return keep
 
 
-def states(tmp_path, at):
+def states(place, at):
     """host: state, so many seconds after the start."""
-    return {host["host"]: host["state"] for host in Reader(tmp_path).hosts(Ages(900), START + at * SECOND)}
+    return {host["host"]: host["state"] for host in Reader(place).hosts(Ages(900), START + at * SECOND)}
 
 
-def test_hosts_through_their_lives(keep, tmp_path):
+def test_hosts_through_their_lives(keep, place):
     keep(record("hello", "a", 1, 1, 0), record("hello", "b", 2, 1, 0), record("hello", "c", 3, 1, 0))
-    assert states(tmp_path, 899) == dict.fromkeys("abc", "armed")
+    assert states(place, 899) == dict.fromkeys("abc", "armed")
     keep(record("bye", "b", 2, 2, 100), record("panic", "c", 3, 2, 100, SYSRQ))
     keep(record("hello", "b", 2, 1, 101), record("hello", "c", 3, 1, 101))
-    assert states(tmp_path, 899) == {"a": "armed", "b": "goodbye", "c": "panicked"}
-    assert states(tmp_path, 2000) == {"a": "silent", "b": "goodbye", "c": "panicked"}
+    assert states(place, 899) == {"a": "armed", "b": "goodbye", "c": "panicked"}
+    assert states(place, 2000) == {"a": "silent", "b": "goodbye", "c": "panicked"}
     keep(record("hello", "a", 1, 2, 1990), record("hello", "c", 4, 1, 1990), record("panic", "d", 9, 1, 1990))
-    assert states(tmp_path, 2000) == {"a": "armed", "b": "goodbye", "c": "armed", "d": "panicked"}
+    assert states(place, 2000) == {"a": "armed", "b": "goodbye", "c": "armed", "d": "panicked"}
 
 
-def test_a_host_that_is_gone_is_retired_until_it_is_heard_again(keep, tmp_path):
+def test_a_host_that_is_gone_is_retired_until_it_is_heard_again(keep, place):
     keep(record("hello", "db-1", 1, 1, 0), record("hello", "db-2", 2, 1, 0), record("hello", "web", 3, 1, 0))
     keep(record("panic", "db-2", 2, 2, 5, SYSRQ))
-    store = Store(tmp_path)
-    assert store.hosts(["DB-*"]) == ["db-1", "db-2"]
-    store.retire(["db-1", "db-2"], START + 10 * SECOND)
-    store.close()
-    assert states(tmp_path, 2000) == {"web": "silent"}
-    reader, now_ns = Reader(tmp_path), START + 2000 * SECOND
+    with changing(place) as db:
+        assert boots.with_names(db, ["DB-*"]) == ["db-1", "db-2"]
+        for host in ("db-1", "db-2"):
+            boots.retire(db, host, START + 10 * SECOND)
+    assert states(place, 2000) == {"web": "silent"}
+    reader, now_ns = Reader(place), START + 2000 * SECOND
     assert reader.host_states(Ages(900), now_ns) == {"retired": 2, "silent": 1}
     assert [host["host"] for host in reader.hosts(Ages(900), now_ns, "retired")] == ["db-1", "db-2"]
     keep(record("hello", "db-1", 1, 2, 1999), record("hello", "db-2", 4, 1, 1999))
-    assert states(tmp_path, 2000) == {"db-1": "armed", "db-2": "armed", "web": "silent"}
+    assert states(place, 2000) == {"db-1": "armed", "db-2": "armed", "web": "silent"}
 
 
-def test_a_host_that_is_not_heard_for_days_is_retired(keep, tmp_path):
+def test_a_host_that_is_not_heard_for_days_is_retired(keep, place):
     keep(record("hello", "old", 1, 1, 0), record("bye", "new", 2, 1, 86400))
-    reader, now_ns = Reader(tmp_path), START + 90 * 86400 * SECOND
+    reader, now_ns = Reader(place), START + 90 * 86400 * SECOND
     assert len(reader.hosts(Ages(900, 90), now_ns)) == 2
     assert [host["host"] for host in reader.hosts(Ages(900, 90), now_ns + 1)] == ["new"]
     assert len(reader.hosts(Ages(900, 0), now_ns + 1)) == 2
 
 
-def test_retire_on_the_command_line(keep, tmp_path, cli):
+def test_retire_on_the_command_line(keep, at, cli):
     keep(record("hello", "db-1", 1, 1, 0), record("hello", "db-2", 2, 1, 0))
 
     def listed(*flags):
-        ran = cli("hosts", "--retire-days=0", "--json", *flags, state_dir=tmp_path)
+        ran = cli("hosts", "--retire-days=0", "--json", *flags, *at, state_dir=None)
         return [host["host"] for host in json.loads(ran.stdout)]
 
     def retire(*words):
-        return cli("retire", *words, state_dir=tmp_path)
+        return cli("retire", *words, *at, state_dir=None)
 
     assert retire("db-?", "--dry-run").stdout.split() == ["db-1", "db-2"] == listed()
     assert "2 hosts are retired" in retire("db-?").stderr and listed() == []
@@ -124,13 +126,13 @@ def test_retire_on_the_command_line(keep, tmp_path, cli):
     assert (wrong.returncode, listed()) == (2, ["db-2"]) and "no host is called nobody" in wrong.stderr
 
 
-def test_interfaces_add_up_and_an_oops_is_no_panic(keep, tmp_path):
+def test_interfaces_add_up_and_an_oops_is_no_panic(keep, place):
     keep(
         record("hello", "a", 1, 1, 0),
         record("hello", "a", 1, 2, 1, iface="eth1", mac="52:54:00:00:00:02", module="0.2.0"),
         record("oops", "a", 1, 3, 2, OOPS),
     )
-    (host,) = Reader(tmp_path).hosts(Ages(900), START)
+    (host,) = Reader(place).hosts(Ages(900), START)
     assert host["interfaces"] == {"eth0": "52:54:00:00:00:01", "eth1": "52:54:00:00:00:02"}
     assert (host["state"], host["module"], host["panicked"]) == ("armed", "0.2.0", None)
 
@@ -304,12 +306,12 @@ def test_a_new_database_is_like_one_brought_up_to_date(tmp_path):
     assert old and all(one == new for one in old)
 
 
-def test_what_is_burning(keep, tmp_path):
+def test_what_is_burning(keep, place):
     hour = 3600
     keep(record("hello", "a", 1, 1, 0), record("panic", "a", 1, 2, 10, SYSRQ), record("hello", "a", 2, 1, 99))
     keep(record("hello", "b", 3, 1, 0), record("panic", "b", 3, 2, 20 * hour, SYSRQ))
     keep(record("hello", "c", 4, 1, 0), record("panic", "c", 4, 2, 25 * hour, OOPS))
-    reader, now_ns = Reader(tmp_path), START + (25 * hour + 60) * SECOND
+    reader, now_ns = Reader(place), START + (25 * hour + 60) * SECOND
     assert reader.burning(Ages(900), now_ns) == {
         "hour": 1,
         "day": 2,

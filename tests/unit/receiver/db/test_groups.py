@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from panicast_receiver.db import groups, salvage, schema
 from panicast_receiver.db.boots import Ages
+from panicast_receiver.db.changing import changing
 from panicast_receiver.db.meanings import Meanings
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
@@ -34,13 +35,14 @@ def now():
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path, passed):
     """Store records as the service does, one after the other, and look what they mean."""
 
     def store(*records):
         with closing(Store(tmp_path)) as opened:
             opened.write(records)
         explain(tmp_path)
+        passed()
 
     return store
 
@@ -50,87 +52,87 @@ def crash(number, at, **meta):
     return record("panic", f"h{number}", number, 1, now() + 3600 * at, SYSRQ, **meta)
 
 
-def the_group(state_dir):
+def the_group(place):
     """The only group there is, with its story."""
-    with closing(Reader(state_dir)) as reader:
+    with closing(Reader(place)) as reader:
         (found,) = reader.groups(Query())
         return reader.group(found["signature"][:4])
 
 
-def change(state_dir, action, detail="", note="", by="ann"):
+def change(place, action, detail="", note="", by="ann"):
     """Do this to the only group there is."""
-    order = groups.Order(the_group(state_dir)["signature"], action, detail, note, by, "test")
-    with closing(schema.open_writer(state_dir / schema.FILE_NAME)) as db, transaction(db):
+    order = groups.Order(the_group(place)["signature"], action, detail, note, by, "test")
+    with changing(place) as db:
         groups.change(db, order)
-    return the_group(state_dir)["status"]
+    return the_group(place)["status"]
 
 
-def test_each_change_is_kept_with_who_when_and_what(tmp_path, store):
+def test_each_change_is_kept_with_who_when_and_what(place, store):
     store(crash(1, -100))
-    assert the_group(tmp_path)["status"]["state"] == "open" and the_group(tmp_path)["changes"] == []
-    assert change(tmp_path, "acknowledge", note="the vendor has it")["by"] == "ann"
-    assert change(tmp_path, "link", "https://bugs.example.org/7", by="bob")["state"] == "acknowledged"
-    muted = change(tmp_path, "mute", "2h")
+    assert the_group(place)["status"]["state"] == "open" and the_group(place)["changes"] == []
+    assert change(place, "acknowledge", note="the vendor has it")["by"] == "ann"
+    assert change(place, "link", "https://bugs.example.org/7", by="bob")["state"] == "acknowledged"
+    muted = change(place, "mute", "2h")
     assert muted["state"] == "muted" and muted["until"] > muted["since"]
-    assert change(tmp_path, "reopen", by="bob")["state"] == "open"
-    told = [(one["by"], one["action"], one["detail"], one["note"]) for one in the_group(tmp_path)["changes"]]
+    assert change(place, "reopen", by="bob")["state"] == "open"
+    told = [(one["by"], one["action"], one["detail"], one["note"]) for one in the_group(place)["changes"]]
     assert told == [
         ("bob", "reopen", "", ""),
         ("ann", "mute", "2h", ""),
         ("bob", "link", "https://bugs.example.org/7", ""),
         ("ann", "acknowledge", "", "the vendor has it"),
     ]
-    times = [one["at"] for one in the_group(tmp_path)["changes"]]
+    times = [one["at"] for one in the_group(place)["changes"]]
     assert times == sorted(times, reverse=True)
 
 
 @pytest.mark.parametrize(("bound", "of"), [("_MOST_OF_ONE", "this group"), ("_MOST_A_DAY", "groups")])
-def test_who_has_a_token_that_leaked_does_not_fill_the_disk(tmp_path, store, monkeypatch, bound, of):
+def test_who_has_a_token_that_leaked_does_not_fill_the_disk(place, store, monkeypatch, bound, of):
     store(crash(1, -100))
     monkeypatch.setattr(groups, bound, 3)
     monkeypatch.setattr(groups, "_MOST_KEPT", 4)
     for _ in range(3):
-        change(tmp_path, "note", note="x" * 2000)
+        change(place, "note", note="x" * 2000)
     with pytest.raises(UsageError, match=f"there were 3 changes of {of} within a day"):
-        change(tmp_path, "note", note="x")
+        change(place, "note", note="x")
     # Tomorrow there may be others, of which the newest are kept.
     later = time.time_ns() + 25 * 3600 * 10**9
-    order = groups.Order(the_group(tmp_path)["signature"], "note", "", "later", "ann", "test")
-    with closing(schema.open_writer(tmp_path / schema.FILE_NAME)) as db, transaction(db):
+    order = groups.Order(the_group(place)["signature"], "note", "", "later", "ann", "test")
+    with changing(place) as db:
         for _ in range(3):
             groups.change(db, order, later)
-    notes = [one["note"][:5] for one in the_group(tmp_path)["changes"]]
+    notes = [one["note"][:5] for one in the_group(place)["changes"]]
     assert notes == ["later", "later", "later", "xxxxx"]
 
 
-def test_a_mute_ends_by_itself(tmp_path, store):
+def test_a_mute_ends_by_itself(place, store):
     store(crash(1, -100))
-    change(tmp_path, "mute", "1h")
-    with closing(schema.open_writer(tmp_path / schema.FILE_NAME)) as db:
+    change(place, "mute", "1h")
+    with changing(place) as db:
         db.execute("UPDATE group_states SET moment_ns = ?", (time.time_ns() - 10**9,))
-    assert the_group(tmp_path)["status"]["state"] == "open"
-    with closing(Reader(tmp_path)) as reader:
+    assert the_group(place)["status"]["state"] == "open"
+    with closing(Reader(place)) as reader:
         assert not reader.groups(Query(state="muted")) and reader.groups(Query(state="open"))
 
 
 @pytest.mark.parametrize("search", [None, "host:h1"], ids=["counted", "looked for"])
-def test_groups_are_found_by_their_state(tmp_path, store, search):
+def test_groups_are_found_by_their_state(place, store, search):
     store(crash(1, -100))
-    change(tmp_path, "acknowledge")
-    with closing(Reader(tmp_path)) as reader:
+    change(place, "acknowledge")
+    with closing(Reader(place)) as reader:
         for state in groups.STATES:
             found = reader.groups(Query(state=state, search=search))
             assert len(found) == (state == "acknowledged")
             assert len(reader.select(Query(state=state, search=search))) == (state == "acknowledged")
 
 
-def test_it_opens_again_on_a_kernel_with_the_fix_and_on_no_older_one(tmp_path, store, caplog):
+def test_it_opens_again_on_a_kernel_with_the_fix_and_on_no_older_one(place, store, caplog):
     store(crash(1, -100, release="6.12.100"))
-    assert change(tmp_path, "resolve", "6.12.118, 6.1.140")["kernels"] == ["6.12.118", "6.1.140"]
+    assert change(place, "resolve", "6.12.118, 6.1.140")["kernels"] == ["6.12.118", "6.1.140"]
     store(crash(2, 10, release="6.12.117"), crash(3, 11, release="6.1.139-amd64"))
-    assert the_group(tmp_path)["status"]["state"] == "resolved" and not caplog.text
+    assert the_group(place)["status"]["state"] == "resolved" and not caplog.text
     store(crash(4, 12, release="6.1.140-1-amd64"), crash(5, 13, release="6.12.118"))
-    group = the_group(tmp_path)
+    group = the_group(place)
     assert group["status"]["state"] == "regressed"
     back = group["changes"][0]
     assert (back["action"], back["by"], back["via"]) == ("regressed", "", "receiver")
@@ -139,36 +141,36 @@ def test_it_opens_again_on_a_kernel_with_the_fix_and_on_no_older_one(tmp_path, s
     # Once, and the log says so.
     assert [one["action"] for one in group["changes"]] == ["regressed", "resolve"]
     assert caplog.text.count(f"crash {group['signature']} is back on h4 with kernel 6.1.140-1-amd64") == 1
-    with closing(Reader(tmp_path)) as reader:
+    with closing(Reader(place)) as reader:
         told = [entry.summary for entry in reader.select(Query())]
         assert reader.burning(Ages(900), time.time_ns())["regressed"] == 1
     assert [one["host"] for one in told if one["regression"]] == ["h4"]
     assert {one["group_state"] for one in told} == {"regressed"}
 
 
-def test_it_opens_again_after_a_date(tmp_path, store):
+def test_it_opens_again_after_a_date(place, store):
     store(crash(1, -100))
-    assert change(tmp_path, "resolve")["after"] is not None
+    assert change(place, "resolve")["after"] is not None
     # Received before it was resolved, understood after that: no regression.
     store(crash(2, -50))
-    assert the_group(tmp_path)["status"]["state"] == "resolved"
+    assert the_group(place)["status"]["state"] == "resolved"
     store(crash(3, 10))
-    assert the_group(tmp_path)["status"]["state"] == "regressed"
-    change(tmp_path, "resolve", time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 60 * 3600)))
+    assert the_group(place)["status"]["state"] == "regressed"
+    change(place, "resolve", time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 60 * 3600)))
     store(crash(4, 30))
-    assert the_group(tmp_path)["status"]["state"] == "resolved"
+    assert the_group(place)["status"]["state"] == "resolved"
     store(crash(5, 90))
-    assert the_group(tmp_path)["status"]["state"] == "regressed"
+    assert the_group(place)["status"]["state"] == "regressed"
 
 
-def test_a_record_that_is_not_believed_opens_nothing(tmp_path, store):
+def test_a_record_that_is_not_believed_opens_nothing(place, store):
     store(replace(crash(1, -100), flags=FLAG_SEALED))
-    change(tmp_path, "resolve")
+    change(place, "resolve")
     forged = record("panic", "h1", 7, 1, now() + 7200, SYSRQ)
-    with closing(Store(tmp_path)) as opened:
-        (stored,) = opened.write([forged])
-    explain(tmp_path)
-    assert stored.doubted and the_group(tmp_path)["status"]["state"] == "resolved"
+    store(forged)
+    with closing(Reader(place)) as reader:
+        assert [entry.summary["doubted"] for entry in reader.select(Query())] == [False, True]
+    assert the_group(place)["status"]["state"] == "resolved"
 
 
 @pytest.mark.parametrize("seals", [True, False])
@@ -225,40 +227,38 @@ def test_what_was_decided_outlives_the_records(tmp_path, store):
         ("link", "javascript:alert(1)", "", "ann", "is not an http or https address"),
     ],
 )
-def test_a_wrong_order_says_what_is_right(tmp_path, store, action, detail, note, by, words):
+def test_a_wrong_order_says_what_is_right(place, store, action, detail, note, by, words):
     store(crash(1, -100))
     with pytest.raises(UsageError) as error:
-        change(tmp_path, action, detail, note, by)
+        change(place, action, detail, note, by)
     assert words in str(error.value)
-    assert the_group(tmp_path)["changes"] == []
+    assert the_group(place)["changes"] == []
 
 
-def test_there_is_no_such_group(tmp_path, store):
+def test_there_is_no_such_group(place, store):
     store(crash(1, -100))
-    with closing(Reader(tmp_path)) as reader, pytest.raises(NotFoundError, match="no group has a signature"):
+    with closing(Reader(place)) as reader, pytest.raises(NotFoundError, match="no group has a signature"):
         reader.group("0000")
     order = groups.Order("000000000000", "acknowledge", "", "", "ann", "test")
-    with (
-        closing(schema.open_writer(tmp_path / schema.FILE_NAME)) as db,
-        pytest.raises(NotFoundError, match="there is no group"),
-        transaction(db),
-    ):
+    with pytest.raises(NotFoundError, match="there is no group"), changing(place) as db:
         groups.change(db, order)
 
 
-def test_by_the_command(tmp_path, store, cli):
+def test_a_group_is_changed_by_the_command(place, at, store, cli):
     store(crash(1, -100, release="6.12.100"))
-    signature = the_group(tmp_path)["signature"]
-    done = cli(
-        "group", signature[:5], "mute", "7d", "--note", "wait\x1b[2J", "--by", "ann", state_dir=tmp_path
-    )
+    signature = the_group(place)["signature"]
+
+    def run(*argv):
+        return cli(*argv, *at, state_dir=None)
+
+    done = run("group", signature[:5], "mute", "7d", "--note", "wait\x1b[2J", "--by", "ann")
     assert done.stdout.startswith(f"{signature} muted until 20") and done.stdout.endswith("by ann\n")
-    shown = cli("group", signature, state_dir=tmp_path).stdout
+    shown = run("group", signature).stdout
     assert "state:   muted until" in shown and "wait\\x1b[2J" in shown and "\x1b" not in shown
-    told = json.loads(cli("group", signature, "--json", state_dir=tmp_path).stdout)
-    assert told == the_group(tmp_path)
-    assert "muted" in cli("groups", "--state", "muted", state_dir=tmp_path).stdout
-    wrong = cli("group", signature, "mute", "gestern", state_dir=tmp_path)
+    told = json.loads(run("group", signature, "--json").stdout)
+    assert told == the_group(place)
+    assert "muted" in run("groups", "--state", "muted").stdout
+    wrong = run("group", signature, "mute", "gestern")
     assert wrong.returncode == 2 and "'gestern' is neither an age" in wrong.stderr
 
 

@@ -10,10 +10,10 @@ import pytest
 from panicast_receiver.cli import main as command_line
 from panicast_receiver.db import labels, maintenance, schema
 from panicast_receiver.db.boots import Ages
+from panicast_receiver.db.changing import changing
 from panicast_receiver.db.query import Query
 from panicast_receiver.db.reader import Reader
 from panicast_receiver.db.store import Store
-from panicast_receiver.db.writing import transaction
 from panicast_receiver.errors import NotFoundError, UsageError
 from panicast_receiver.records.labels import parse as rules
 
@@ -32,7 +32,7 @@ def now():
 HOUR_NS = 3600 * 10**9
 
 
-def at(hours):
+def later(hours):
     """So many hours from now, as people write it."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 3600 * hours))
 
@@ -41,29 +41,30 @@ def order(hosts="db-*", begin="", until="4h", **changes):
     return maintenance.Order("start", "", hosts, begin, until, "new disks", "ann", "test")._replace(**changes)
 
 
-def change(state_dir, made):
-    with closing(schema.open_writer(state_dir / schema.FILE_NAME)) as db, transaction(db):
+def change(place, made):
+    with changing(place) as db:
         return maintenance.change(db, made)
 
 
-def end(state_dir, number, **changes):
-    return change(state_dir, order(action="end", number=str(number), hosts="", until="", **changes))
+def end(place, number, **changes):
+    return change(place, order(action="end", number=str(number), hosts="", until="", **changes))
 
 
 @pytest.fixture
-def state(tmp_path):
+def state(tmp_path, place, passed):
     """Three hosts that say hello, one of them with a label."""
     with closing(Store(tmp_path)) as store:
         names = ("db-1", "DB-2", "web-1")
         store.write([record("hello", name, n, 1, now() - 10) for n, name in enumerate(names, 1)])
     with closing(schema.open_writer(tmp_path / schema.FILE_NAME)) as db:
         labels.put(db, rules("web-1 rack=R12", "f"))
-    return tmp_path
+    passed()
+    return place
 
 
-def inside(state_dir, hours=0.0):
+def inside(place, hours=0.0):
     """The hosts that are in a window, so many hours from now."""
-    with closing(Reader(state_dir)) as reader:
+    with closing(Reader(place)) as reader:
         found = reader.hosts(AGES, time.time_ns() + int(hours * HOUR_NS), maintenance=True)
     return [one["host"] for one in found]
 
@@ -95,7 +96,7 @@ def test_hosts_are_in_it_by_name_and_label(state, hosts, found):
 
 
 def test_it_has_a_beginning_and_an_end(state):
-    change(state, order("db-1", at(1), at(3)))
+    change(state, order("db-1", later(1), later(3)))
     assert [inside(state, hours) for hours in (0, 0.9, 1.1, 2.9, 3.1)] == [[], [], ["db-1"], ["db-1"], []]
 
 
@@ -126,7 +127,7 @@ def test_each_window_says_who_started_and_ended_it(state):
 
 
 def test_one_that_is_ended_before_it_begins_never_was(state):
-    end(state, change(state, order("db-*", at(1), at(3))))
+    end(state, change(state, order("db-*", later(1), later(3))))
     assert inside(state, 2) == []
 
 
@@ -164,13 +165,13 @@ def test_there_are_not_too_many_and_old_ones_go(state, monkeypatch):
     with pytest.raises(UsageError, match="there are 2 windows already"):
         change(state, order())
     end(state, first)
-    with closing(schema.open_writer(state / schema.FILE_NAME)) as db:
+    with changing(state) as db:
         old = time.time_ns() - 91 * 24 * HOUR_NS
         db.execute("UPDATE windows SET until_ns = ? WHERE number = ?", (old, first))
     last = change(state, order())
     with closing(Reader(state)) as reader:
         assert first not in {one["number"] for one in reader.windows(time.time_ns(), over=True)}
-    with closing(schema.open_writer(state / schema.FILE_NAME)) as db:
+    with changing(state) as db:
         terms = {row[0] for row in db.execute("SELECT number FROM window_terms")}
     assert first not in terms and last in terms
 
@@ -185,7 +186,7 @@ def test_who_starts_and_ends_windows_without_end_does_not_fill_the_disk(state, m
 
 
 def test_a_record_is_in_it_by_when_it_came(state):
-    change(state, order("db-*", at(-1)))
+    change(state, order("db-*", later(-1)))
     crashes = [
         record("panic", "db-1", 1, 5, now(), SYSRQ),
         record("panic", "db-1", 9, 5, now() - 7200, SYSRQ),
@@ -201,10 +202,10 @@ def test_a_record_is_in_it_by_when_it_came(state):
     assert (burning["day"], burning["panicked"], burning["maintenance"]) == (3, 1, 1)
 
 
-def test_by_the_command(state, capsys):
+def test_windows_are_changed_by_the_command(state, at, capsys):
     def run(*argv):
         """Code, output and errors, in this process: a new one takes its time."""
-        code = command_line.main([*argv, "--state-dir", str(state)])
+        code = command_line.main([*argv, *at])
         return code, *capsys.readouterr()
 
     start = ("maintenance", "start", "db-*", "rack=r12", "--until", "4h", "--by", "ann")
