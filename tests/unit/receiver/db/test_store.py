@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from panicast_receiver.assembly.reassembly import Limits, Reassembler
 from panicast_receiver.db import damage, meanings, queueing, schema
 from panicast_receiver.db.meanings import Meanings
-from panicast_receiver.db.packing import from_signed, to_signed
+from panicast_receiver.db.packing import from_signed, parse_gaps, to_signed
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
 from panicast_receiver.db.writing import transaction
@@ -460,3 +460,20 @@ def test_a_sink_that_takes_nothing_for_long_gets_one_when_it_is_back(store, tmp_
     newest = Reader(tmp_path).changed_since(0, Query())[-1].changed
     cursors.move(store._db, "hook", cursors.begin(store._db, "hook"), newest, [], [])
     assert store.let_go(256)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("[]", []),
+        ("[[0, 2], [4, 6]]", [[0, 2], [4, 6]]),
+        ("[[4, 7]]", [[0, 10]]),
+        ("[[4, 0]]", [[0, 10]]),
+        ("[[-1, 2]]", [[0, 10]]),
+        ("[[4, 2], [5, 2]]", [[0, 10]]),
+        ("[[4]]", [[0, 10]]),
+        ("[" * 99_999, [[0, 10]]),
+    ],
+)
+def test_gaps_that_cannot_be_are_a_gap_of_all(text, known):
+    assert parse_gaps(text, 10) == known

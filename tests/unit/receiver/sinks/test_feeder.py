@@ -58,6 +58,18 @@ def hurry(monkeypatch):
         monkeypatch.setattr(f"panicast_receiver.sinks.feeder.{name}", 0.02)
 
 
+def test_a_record_that_is_larger_than_a_batch_is_told_alone(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(feeder, "BATCH_BYTES", 100)
+    begin(store._db, "recorder", 0)
+    write(store, *(record("panic", "a", 1, n, n, SYSRQ * 3) for n in (1, 2, 3)))
+    batches = []
+    sink = Recorder()
+    deliver = sink.deliver
+    monkeypatch.setattr(sink, "deliver", lambda batch: (batches.append(len(batch)), deliver(batch)))
+    feed(sink, tmp_path, 3)
+    assert [event for event, _ in sink.got] == [1, 2, 3] and batches == [1, 1, 1]
+
+
 def test_records_are_told_once_in_order_over_failures_and_restarts(store, tmp_path):
     write(store, record("panic", "a", 1, 1, 0, SYSRQ))
     first = Recorder()

@@ -193,10 +193,9 @@ def test_a_message_is_compressed_where_it_must_be_and_not_sent_where_that_does_n
 def test_messages_are_told_apart_by_what_is_missing():
     whole = {**DOCUMENT, "gaps": [], "metadata_missing": False, "complete": True}
     heard_elsewhere = {**whole, "received": "later", "source": {"mac": "other"}}
-    ids = [
-        message_id(one) for one in (DOCUMENT, whole, {**whole, "sealed": True}, {**whole, "identity": "01"})
-    ]
-    assert len(set(ids)) == 4 and message_id(heard_elsewhere) == message_id(whole)
+    others = [{**whole, **one} for one in ({"sealed": True}, {"identity": "01"}, {"metadata_missing": True})]
+    ids = [message_id(one) for one in (DOCUMENT, whole, *others)]
+    assert len(set(ids)) == 5 and message_id(heard_elsewhere) == message_id(whole)
     assert subject(whole) == "panicast.records.panic"
 
 
