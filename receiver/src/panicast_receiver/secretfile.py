@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 
 from .errors import ReceiverError, UsageError
+from .plainfile import open_plain
 
 #: A header: a name of RFC 9110's characters, and printable ASCII.
 _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):[ \t]*([ -~]*)")
@@ -33,9 +34,9 @@ def read_secret(path: Path, what: str) -> list[str]:
     """Return the lines of a file of ``what``. Raises ReceiverError, also if others than its owner
     may read it."""
     try:
-        with path.open(encoding="ascii", errors="replace") as file:
+        with open_plain(path) as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            lines = file.read().splitlines()
+            lines = file.read().decode("ascii", "replace").splitlines()
     except OSError as error:
         credential = "; a name without slash is a credential, which root alone finds, while the unit runs"
         hint = "" if len(path.parts) > 1 else credential

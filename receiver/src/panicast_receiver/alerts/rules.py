@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
 from ..errors import UsageError
+from ..plainfile import open_plain
 from ..records.labels import fit, split
 from ..secretfile import place, read_line
 from ..settings.kinds import absolute, web_address
@@ -151,7 +152,8 @@ def load(name: str) -> Rules:
     """Return what the file says. Raises UsageError, which names file, table and key."""
     path = Path(name)
     try:
-        table = tomllib.loads(path.read_bytes().decode())
+        with open_plain(path) as file:
+            table = tomllib.loads(file.read().decode())
     except OSError as error:
         raise UsageError(f"cannot read the rules of alerts {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

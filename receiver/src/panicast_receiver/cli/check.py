@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from ..db import folder, outlook
+from ..db import damage, folder, outlook, schema
 from ..db.retention import Retention
 from ..errors import ReceiverError
 from ..service import locator, memory
@@ -92,13 +92,30 @@ def _acting_as(user: str) -> Iterator[None]:
 
 
 def _look_at_folder(state_dir: Path) -> None:
-    if state_dir.exists() and not (state_dir.is_dir() and _may_write(state_dir)):
-        raise ReceiverError(f"state_dir: no records can be kept in {state_dir}: it is not writable")
+    """Find what would keep `serve` from using the folder, or from making it."""
+    if not _may(os.F_OK, state_dir) and state_dir == folder.SYSTEM_FOLDER:
+        # systemd makes it.
+        return
+    # What one may not look at is not there: Path.exists() would fail.
+    there = next(one for one in (state_dir, *state_dir.absolute().parents) if _may(os.F_OK, one))
+    refused = f"state_dir: no records can be kept in {state_dir}: "
+    if not there.is_dir():
+        raise ReceiverError(f"{refused}{there} is not a folder")
+    if not _may(os.W_OK | os.X_OK, there):
+        raise ReceiverError(f"{refused}{there} is not writable")
+    database = state_dir / schema.FILE_NAME
+    for path in (state_dir / folder.LOCK, database):
+        if _may(os.F_OK, path) and not (path.is_file() and _may(os.R_OK | os.W_OK, path)):
+            raise ReceiverError(f"{refused}{path} is not a file that may be read and written")
+    # A file that is damaged, or new, keeps nobody from starting.
+    if _may(os.F_OK, database) and database.stat().st_size:
+        with contextlib.suppress(damage.DamagedError):
+            schema.open_reader(database, older=True)[0].close()
 
 
-def _may_write(path: Path) -> bool:
+def _may(what: int, path: Path) -> bool:
     # By the effective user, which os.access takes for the real one unless it is told.
-    return os.access(path, os.W_OK | os.X_OK, effective_ids=True)
+    return os.access(path, what, effective_ids=True)
 
 
 def _is_served(state_dir: Path) -> bool:

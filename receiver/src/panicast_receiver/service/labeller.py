@@ -21,6 +21,7 @@ from ..db import labels, schema
 from ..db.named import NamedFile
 from ..errors import ReceiverError, UsageError
 from ..log import logger
+from ..plainfile import open_plain
 from ..records.labels import MOST_BYTES, Rule, parse
 from ..sinks import confined
 from ..symbols import limited
@@ -46,7 +47,7 @@ def source_of(name: str) -> Source:
     if not name or (path.is_file() and os.access(path, os.X_OK, effective_ids=True)):
         return Source(name, is_program=bool(name))
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise UsageError(f"labels: cannot read {path}: {error.strerror}") from error

@@ -25,7 +25,8 @@ def needed(settings: Settings) -> int:
         each += each // 4
     buffers = each * len(parse_interfaces(settings.interface))
     besides = _BESIDES_MIB + (_SYMBOLS_MIB if settings.symbols else 0)
-    return (settings.memory_mib + buffers + besides) * _MIB + LIMIT_BYTES
+    arriving = max(settings.memory_mib, settings.reserve_mib)
+    return (arriving + buffers + besides) * _MIB + LIMIT_BYTES
 
 
 def warnings(settings: Settings, limit: int | None) -> list[str]:
@@ -35,9 +36,9 @@ def warnings(settings: Settings, limit: int | None) -> list[str]:
         return []
     most = -(-wanted // _MIB)
     return [
-        f"the service may take {most} MiB (memory_mib, receive_buffer_mib and what it needs besides), and "
-        f"its unit ends it at {limit // _MIB}; run `systemctl edit panicast-receiver`, write [Service] and "
-        f"MemoryMax={most}M, and restart it"
+        f"the service may take {most} MiB (memory_mib, reserve_mib, receive_buffer_mib and what it needs "
+        f"besides), and its unit ends it at {limit // _MIB}; run `systemctl edit panicast-receiver`, write "
+        f"[Service] and MemoryMax={most}M, and restart it"
     ]
 
 

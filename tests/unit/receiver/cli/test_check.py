@@ -4,11 +4,14 @@
 import json
 import os
 import pwd
+import sqlite3
+from contextlib import closing
 
 import pytest
 
 from panicast_receiver import secretfile
 from panicast_receiver.cli import check, doctor
+from panicast_receiver.db import schema
 from panicast_receiver.errors import ReceiverError, UsageError
 from panicast_receiver.service import memory
 from panicast_receiver.settings import SETTINGS, load
@@ -39,6 +42,9 @@ WRONG = [
     ('web_listen = "0.0.0.0:0"', "web", "without a token"),
     ('web_token_file = "{tmp}/none"', "web", "cannot read the token in {tmp}/none"),
     ('web_token_file = "{tmp}/word"', "web", "at least 20 characters"),
+    ('key_file = "{tmp}/pipe"', "serve", "cannot read the keys in {tmp}/pipe: it is a pipe"),
+    ('labels = "{tmp}/pipe"', "serve", "cannot read {tmp}/pipe: it is a pipe"),
+    ('alerts_file = "{tmp}/pipe"', "serve", "cannot read the rules of alerts {tmp}/pipe: it is a pipe"),
     ("web_central = true", "web", "name it in postgresql or postgresql_file"),
     ('web_central = true\npostgresql_file = "{tmp}/none"', "web", "cannot read the connection string"),
 ]
@@ -57,6 +63,7 @@ def files(tmp_path):
     ):
         (tmp_path / name).write_text(content if name != "empty" else "\n")
         (tmp_path / name).chmod(mode)
+    os.mkfifo(tmp_path / "pipe", 0o600)
     return tmp_path
 
 
@@ -71,6 +78,36 @@ def test_check_config_refuses_what_the_start_refuses_in_the_same_words(cli, file
         assert done.returncode in (1, 2) and words.format(tmp=files) in done.stderr, done
         assert "Traceback" not in done.stderr and "is right" not in done.stderr
     assert checked.returncode == started.returncode
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("word/below/it", "{tmp}/word is not a folder"),
+        ("its-database", "panicast.db is not a file that may be"),
+        ("newer", "was written by a newer panicast-receiver"),
+        ("another", "is not a panicast database"),
+    ],
+)
+def test_check_config_refuses_a_folder_in_which_the_service_does_not_start(files, cli, place, words):
+    (files / "its-database/panicast.db").mkdir(parents=True)
+    for name, version in (("newer", schema.VERSION + 1), ("another", 0)):
+        (files / name).mkdir()
+        with closing(sqlite3.connect(files / name / "panicast.db")) as db:
+            db.executescript(f"PRAGMA user_version = {version}; CREATE TABLE t (c)")
+    flags = ("--listen", "127.0.0.1:0", "--config", "/dev/null")
+    checked, started = (
+        cli(command, *flags, state_dir=files / place) for command in ("check-config", "serve")
+    )
+    assert (checked.returncode, started.returncode) == (1, 1), (checked, started)
+    assert words.format(tmp=files) in checked.stderr
+
+
+def test_check_config_of_a_damaged_and_of_an_empty_file_is_right_as_the_service_starts(cli, files):
+    for content in (b"no database" * 1000, b""):
+        (files / "panicast.db").write_bytes(content)
+        done = cli("check-config", "--listen", "127.0.0.1:0", "--config", "/dev/null", state_dir=files)
+        assert done.returncode == 0, done.stderr
 
 
 def test_check_config_of_what_is_right(cli, files):
@@ -190,7 +227,8 @@ def test_doctor_says_that_there_is_a_ring(serve, tmp_path):
 def test_memory_that_does_not_fit_into_the_unit_is_said():
     unit = 1 << 30
     assert memory.warnings(load({}, "/dev/null"), unit) == []
-    (line,) = memory.warnings(load({"memory_mib": 1024}, "/dev/null"), unit)
+    for key in ("memory_mib", "reserve_mib"):
+        (line,) = memory.warnings(load({key: 1024}, "/dev/null"), unit)
     assert "MemoryMax=1768M" in line and "systemctl edit panicast-receiver" in line
     assert memory.warnings(load({"memory_mib": 1024, "interface": ""}, "/dev/null"), None) == []
     four = load({"interface": "a,b,c,d"}, "/dev/null")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Where labels come from: a file or a program, at the start, at a reload, in a new database."""
 
+import os
 import signal
 from contextlib import closing
 
@@ -56,8 +57,13 @@ def test_a_file_is_read_at_once(tmp_path):
         source_of(str(path))
 
 
-def test_what_has_no_end_is_not_read_to_it():
-    with pytest.raises(UsageError, match="labels: /dev/zero: more than 16 MiB"):
+def test_what_has_no_end_is_not_read_to_it(tmp_path):
+    large = tmp_path / "large"
+    large.touch()
+    os.truncate(large, 1 << 40)
+    with pytest.raises(UsageError, match=f"labels: {large}: more than 16 MiB"):
+        source_of(str(large))
+    with pytest.raises(UsageError, match="labels: cannot read /dev/zero: it is a pipe or a device"):
         source_of("/dev/zero")
 
 
