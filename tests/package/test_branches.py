@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./inv branches: what it commits is what the source packages have; COPR makes a source RPM of
-it, and Packit is told right."""
+"""./inv branches: what it commits is what the source packages have; git-buildpackage makes those of it, COPR
+a source RPM, and Packit is told right."""
 
 from __future__ import annotations
 
 import shlex
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import docker
@@ -14,6 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from panicast_build.build import branches, rpm, source
+from panicast_build.core import tools
 from panicast_build.core.run import Result, run
 from panicast_build.engine import images
 from panicast_build.engine.container import Container
@@ -24,6 +25,14 @@ from .conftest import Inv
 
 DEB, RPM = "debian-12", "el9"
 VERSION = metadata.load().version
+PACKAGES = ("panicast-dkms", "panicast-receiver")
+# What salsa's pipeline runs before it builds; dpkg-source then makes the source package of what is exported.
+GBP = (
+    "pull --ignore-branch --pristine-tar --track-missing",
+    "export-orig --tarball-dir={out}",
+    "buildpackage --git-ignore-branch --git-no-create-orig --git-export-dir={out} --no-check-builddeps"
+    " --git-builder=true --git-no-pbuilder --git-no-hooks --git-no-purge",
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +52,18 @@ def unpacked(root: Path, branch: str, into: Path) -> dict[str, bytes]:
     return {str(path.relative_to(into)): path.read_bytes() for path in into.rglob("*") if path.is_file()}
 
 
+def contents(archives: Iterable[Path], package: str) -> dict[str, bytes]:
+    """The files in a source package's archives, by path."""
+    found = {}
+    for path in archives:
+        with tarfile.open(path) as tar:
+            for member in filter(tarfile.TarInfo.isfile, tar.getmembers()):
+                file = tar.extractfile(member)
+                assert file is not None
+                found[member.name.removeprefix(f"{package}-{VERSION}/")] = file.read()
+    return found
+
+
 def test_a_branch_is_the_source_package(
     tree: tuple[Path, Callable[[], Result]], packaged: Callable[[Distro], Path], tmp_path: Path
 ) -> None:
@@ -54,15 +75,31 @@ def test_a_branch_is_the_source_package(
     assert run(["git", "-C", root, "rev-parse", branches.name(DEB, "panicast-dkms")]).output == commit
 
     built = packaged(distros.get(DEB))
-    for package in ("panicast-dkms", "panicast-receiver"):
-        wanted = {}
-        for path in built.glob(f"{package}_{VERSION}*.tar.*"):
-            with tarfile.open(path) as tar:
-                for member in filter(tarfile.TarInfo.isfile, tar.getmembers()):
-                    file = tar.extractfile(member)
-                    assert file is not None
-                    wanted[member.name.removeprefix(f"{package}-{VERSION}/")] = file.read()
+    for package in PACKAGES:
+        wanted = contents(built.glob(f"{package}_{VERSION}*.tar.*"), package)
         assert unpacked(root, branches.name(DEB, package), tmp_path / package) == wanted
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_gbp_makes_the_source_package_as_on_salsa(
+    package: str, tree: tuple[Path, Callable[[], Result]], packaged: Callable[[Distro], Path], tmp_path: Path
+) -> None:
+    """The commands of salsa's pipeline in a clone of the branch alone."""
+    tools.need("git", "gbp", "dpkg-source")
+    root, made = tree
+    assert made().code == 0
+    clone, out = tmp_path / "clone", tmp_path / "out"
+    out.mkdir()
+    branch = branches.name(DEB, package)
+    run(["git", "clone", "--quiet", "--single-branch", "--branch", branch, root, clone])
+    env = {"HOME": str(tmp_path)}
+    for command in GBP:
+        run(["gbp", *shlex.split(command.format(out=out))], cwd=clone, env=env)
+    run(["dpkg-source", "--build", f"{package}-{VERSION}"], cwd=out, env=env)
+    names = [f"{package}_{VERSION}.orig.tar.gz", f"{package}_{VERSION}-*.debian.tar.xz"]
+    for name in names:
+        (ours,), (theirs,) = packaged(distros.get(DEB)).glob(name), out.glob(name)
+        assert contents([theirs], package) == contents([ours], package) != {}
 
 
 @pytest.fixture

@@ -26,6 +26,8 @@ PACKAGES: dict[str, dict[str, str]] = {
     "node": {"apt": "nodejs", "dnf": "nodejs"},
     "npm": {"apt": "npm", "dnf": "npm"},
     "git": {"apt": "git", "dnf": "git-core"},
+    "gbp": {"apt": "git-buildpackage", "dnf": "git-buildpackage"},
+    "dpkg-source": {"apt": "dpkg-dev", "dnf": "dpkg-dev"},
     "gcc": {"apt": "gcc libc6-dev", "dnf": "gcc glibc-devel"},
     "ip": {"apt": "iproute2", "dnf": "iproute"},
     "taskset": {"apt": "util-linux", "dnf": "util-linux-core"},

@@ -42,6 +42,11 @@ def built(distro: Distro, suffixes: tuple[str, ...]) -> Iterator[Path]:
                 f"the kernel of {distro.name} in the configuration {name} lacks its source package",
                 f"build it again: ./inv kernel --distro {distro.name} --config {name}",
             )
+        if not dist.intact(target, components[name]):
+            raise UserError(
+                f"dist/{target} is not as it was built",
+                f"build it again: ./inv kernel --distro {distro.name} --config {name}",
+            )
         for file in components[name]["files"]:
             if file["file"].endswith(suffixes) and not file["file"].startswith(LEFT_OUT):
                 yield paths.dist_dir(target) / file["file"]

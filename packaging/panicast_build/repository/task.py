@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
-from panicast_build.build import dist
+from panicast_build.build import dist, rpm
 from panicast_build.core import paths, progress
 from panicast_build.core.errors import UserError
 from panicast_build.engine import engine
@@ -127,12 +127,27 @@ def _index(
 
 
 def _built(distro: Distro, signed: bool) -> Iterator[Path]:
-    """Returns the packages of a distro in dist/, those of ./inv modules too, and with a key its
-    keyring package."""
-    suffixes = ARCHIVES[distro.family].SUFFIXES
-    targets = [distro.name, paths.modules_target(distro.name)]
-    for target in [*targets, *([entry.target(distro)] if signed else [])]:
+    """Yields the packages of a distro in dist/, those of ./inv modules too, and with a key its keyring
+    package. Raises UserError if any of them is not fit to be published."""
+    suffixes, modules = ARCHIVES[distro.family].SUFFIXES, paths.modules_target(distro.name)
+    targets = {
+        distro.name: "package",
+        modules: "modules",
+        **({entry.target(distro): "repo"} if signed else {}),
+    }
+    for target, task in targets.items():
         for built in dist.read(target).get("components", {}).values():
+            if not dist.intact(target, built):
+                raise UserError(
+                    f"dist/{target} is not as it was built",
+                    f"build it again: ./inv {task} --distro {distro.name}",
+                )
+            if target == modules and built.get("inputs", {}).get("host") == rpm.DEBIAN:
+                raise UserError(
+                    f"dist/{target} has the module for Debian's kernel, which {distro.name} does not have",
+                    "delete that folder; to build for the distribution's own kernels, "
+                    f"run where a registry answers: ./inv modules --distro {distro.name}",
+                )
             for file in built["files"]:
                 if file["file"].endswith(suffixes):
                     yield paths.dist_dir(target) / file["file"]

@@ -69,9 +69,10 @@ def test_kernels_are_a_component_that_is_asked_for(apt, copy: Path, tmp_path: Pa
         (tmp_path / name / "DEBIAN").mkdir(parents=True)
         (tmp_path / name / "DEBIAN/control").write_text(control)
         run(["dpkg-deb", "--build", "--root-owner-group", tmp_path / name, kernel / f"{name}_99_amd64.deb"])
-        files.append({"file": f"{name}_99_amd64.deb"})
-    files += [{"file": name} for name in source_package(kernel)]
-    (kernel / "metadata.json").write_text(json.dumps({"components": {"distro": {"files": files}}}))
+        files.append(f"{name}_99_amd64.deb")
+    files += source_package(kernel)
+    stated = {"components": {"distro": {"files": [dist.describe(kernel / name) for name in files]}}}
+    (kernel / dist.METADATA).write_text(json.dumps(stated))
     for module in (paths, dist):
         monkeypatch.setattr(module, "DIST", made)
     task.run(OURS, DEB, str(copy), URL, kernel_names=DEB)
@@ -184,6 +185,12 @@ def test_what_was_published_never_changes(
         monkeypatch.setattr(module, "DIST", made)
     (deb,) = (made / DEB).glob(f"{PACKAGE}_*.deb")
     deb.write_bytes(deb.read_bytes() + b"\n")
+    with pytest.raises(UserError, match=f"dist/{DEB} is not as it was built"):
+        task.run("", DEB, str(copy), URL)
+    stated = json.loads((made / DEB / dist.METADATA).read_text())
+    for built in stated["components"].values():
+        built["files"] = [dist.describe(made / DEB / file["file"]) for file in built["files"]]
+    (made / DEB / dist.METADATA).write_text(json.dumps(stated))
     with pytest.raises(UserError, match="was published with other bytes"):
         task.run("", DEB, str(copy), URL)
     assert (copy / "current").resolve() == before

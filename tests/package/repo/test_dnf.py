@@ -50,6 +50,14 @@ def test_an_upgrade_takes_nothing_of_the_distributions(dnf) -> None:
     assert {name for name in offered if not name.startswith(("panicast-", "kmod-panicast"))} == set()
 
 
+def test_knows_where_the_source_packages_are(dnf) -> None:
+    """By the name that `dnf download --source` looks for beside panicast's."""
+    only_source = ["--disablerepo=*", "--enablerepo=panicast-source", "--quiet"]
+    asked = [*DNF, *only_source, "repoquery", "--arch=src", "--location", PACKAGE]
+    (found,) = re.findall(r"^http\S+$", dnf.run(asked).output, re.MULTILINE)
+    assert found.startswith(f"{URL}/snapshots/") and found.endswith(".src.rpm")
+
+
 def test_refuses_a_package_that_was_tampered_with(dnf, copy: Path) -> None:
     (rpm,) = (copy / "current/rpm/el9").glob(f"{PACKAGE}-*.rpm")
     text = bytearray(rpm.read_bytes())

@@ -39,7 +39,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Built:
             files = [f"{name}-{file}" if file.startswith("linux-image") else file for file in FILES]
             for file in files:
                 (folder / file).touch()
-            components[name] = {"files": [{"file": file} for file in files]}
+            components[name] = {"files": [dist.describe(folder / file) for file in files]}
         (folder / "metadata.json").write_text(json.dumps({"components": components}))
 
     return built

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from panicast_build.build import dist
+from panicast_build.build import dist, rpm
 from panicast_build.core import paths, tools
 from panicast_build.core.errors import UserError
 from panicast_build.repository import apt, dnf, entry, index, key, task
@@ -46,11 +46,11 @@ class Signer(Key):
             path.write_text(path.read_text() + "signed\n")
 
 
-def build(top: Path, target: str, names: Sequence[str]) -> None:
+def build(top: Path, target: str, names: Sequence[str], contents: str = "") -> None:
     folder = top / target
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        (folder / name).write_text(f"{name}\n")
+        (folder / name).write_text(contents or f"{name}\n")
     files = [dist.describe(folder / name) for name in names]
     (folder / dist.METADATA).write_text(json.dumps({"components": {"all": {"files": files}}}))
 
@@ -219,8 +219,7 @@ def test_a_keyring_package_that_was_published_is_not_published_again(
     # Built anew elsewhere, of the same contents: its version says so, whatever its bytes.
     for target in ("debian-12/archive", "el9/archive"):
         names = BUILT[target]
-        build(top, target, names)
-        (top / target / names[0]).write_text("other bytes\n")
+        build(top, target, names, "other bytes\n")
     Signer.rpms.clear()
     found = published(task.run("me", now=NOW + 1))
     assert Signer.rpms == []
@@ -286,6 +285,41 @@ def test_what_is_not_there_is_not_published(top: Path) -> None:
     with pytest.raises(UserError, match="nothing was built yet"):
         task.run()
     assert not (top / "repo").exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "again"),
+    {
+        "debian-12": "package --distro debian-12",
+        "el9/modules": "modules --distro el9",
+        "debian-12/kernel": "kernel --distro debian-12 --config distro",
+    }.items(),
+)
+def test_what_has_changed_since_it_was_built_is_not_published(target: str, again: str, top: Path) -> None:
+    build(top, "debian-12/kernel", ("linux-image-6.1_1_amd64.deb", "linux_6.1.dsc"))
+    stated = top / "debian-12/kernel" / dist.METADATA
+    stated.write_text(stated.read_text().replace('"all"', '"distro"'))
+    kernels = {"kernel_names": "debian-12"}
+    task.run(now=NOW, **kernels)
+    first = json.loads((top / target / dist.METADATA).read_text())["components"].popitem()[1]["files"][0]
+    path = top / target / first["file"]
+    path.write_text(path.read_text().upper())
+    with pytest.raises(UserError, match=f"dist/{target} is not as it was built") as refused:
+        task.run(now=NOW + 1, **kernels)
+    assert refused.value.hint == f"build it again: ./inv {again}"
+    path.unlink()
+    with pytest.raises(UserError, match=f"dist/{target} is not as it was built"):
+        task.run(now=NOW + 1, **kernels)
+
+
+def test_a_module_for_debians_kernel_is_not_published_for_another_distribution(top: Path) -> None:
+    stated = top / "el9/modules" / dist.METADATA
+    made = json.loads(stated.read_text())
+    made["components"]["all"]["inputs"] = {"host": rpm.DEBIAN}
+    stated.write_text(json.dumps(made))
+    with pytest.raises(UserError, match="has the module for Debian's kernel, which el9 does not have"):
+        task.run(now=NOW)
+    assert not (top / "repo/current").exists()
 
 
 def test_keys_are_trusted_only_beside_one_that_signs(top: Path, signed: list[tuple[Any, ...]]) -> None:
