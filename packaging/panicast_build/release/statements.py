@@ -20,6 +20,8 @@ from packageurl import PackageURL
 
 from panicast_build.build import dist
 from panicast_build.core import paths
+from panicast_build.repository import publish
+from panicast_build.repository.task import ARCHIVES
 from panicast_build.targets import vendored
 from panicast_build.targets.changelog import Entry
 from panicast_build.targets.distros import Distro
@@ -38,29 +40,43 @@ def files(folder: Path) -> list[Path]:
 
 
 def sbom(project: Project, distros: Sequence[Distro], folder: Path, now: datetime) -> str:
-    """Returns the packages below folder/DISTRO with their hashes, and the Python modules that they
-    bundle."""
+    """Returns the packages of a release with their versions and hashes, and the Python modules that
+    they bundle."""
     bom = Bom()
     bom.metadata.timestamp = now
     root = Component(name=project.name, version=project.version, type=ComponentType.APPLICATION)
     bom.metadata.component = root
     for distro in distros:
-        for path in sorted((folder / distro.name).rglob("*")):
-            if path.suffix in PACKAGES:
-                bom.components.add(_package(project, distro, path, str(path.relative_to(folder))))
+        for path in _packages(distro, folder):
+            bom.components.add(_package(project, distro, path, str(path.relative_to(folder))))
     bom.register_dependency(root, bom.components)
     return str(JsonV1Dot6(bom).output_as_string(indent=2)) + "\n"
 
 
+def _packages(distro: Distro, folder: Path) -> list[Path]:
+    """Returns a distro's packages below folder/DISTRO, and those that only its repository has: the
+    archive's key, earlier versions."""
+    place = ARCHIVES[distro.family].place(distro, "", kernel=False)
+    tops = [*sorted(folder.glob(f"repo/{publish.SNAPSHOTS}/*/{place}")), folder / distro.name]
+    found = {path.name: path for top in tops for path in top.rglob("*")}
+    return sorted(path for path in found.values() if path.suffix in PACKAGES)
+
+
 def _package(project: Project, distro: Distro, path: Path, reference: str) -> Component:
-    name = path.name.split("_")[0] if path.suffix == ".deb" else path.name.rsplit("-", 2)[0]
+    if path.suffix == ".deb":
+        name, version, architecture = path.stem.split("_")
+    else:
+        rest, _, architecture = path.stem.rpartition(".")
+        name, version, release = rest.rsplit("-", 2)
+        version = f"{version}-{release}"
     takes = distro.vendored if name.endswith("-receiver") else []
+    qualifiers = {"arch": architecture, "distro": distro.name}
     return Component(
         name=name,
-        version=project.version,
+        version=version,
         type=ComponentType.APPLICATION,
         bom_ref=reference,
-        purl=PackageURL(distro.family, project.name, name, project.version, {"distro": distro.name}),
+        purl=PackageURL(distro.family, project.name, name, version, qualifiers),
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=dist.sha256(path))],
         components=[
             Component(

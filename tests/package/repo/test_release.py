@@ -135,6 +135,10 @@ def test_evidence_is_of_what_users_install(release: Release) -> None:
     }
     bom = json.loads((release.folder / statements.SBOM).read_text())
     assert any("/panicast-modules-" in component["bom-ref"] for component in bom["components"])
+    # All of it: what brings the archive's key, too.
+    listed = {component["bom-ref"].rpartition("/")[2] for component in bom["components"]}
+    assert published.keys() == {name for name in listed if not name.endswith(".src.rpm")}
+    assert len({component["purl"] for component in bom["components"]}) == len(listed)
     for component in bom["components"]:
         name = component["bom-ref"].rpartition("/")[2]
         if not name.endswith(".src.rpm"):

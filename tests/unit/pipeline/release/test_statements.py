@@ -23,14 +23,26 @@ from panicast_build.targets import changelog, distros, metadata, vendored
 from .test_release import released, tree  # noqa: F401
 
 TARGETS = ("debian-12", "el8")
+SERVED = "repo/snapshots/1"
+# The packages, and what else there is.
 FILES = {
-    "debian-12/panicast-dkms_1.0.0-1_all.deb": "panicast-dkms",
-    "debian-12/panicast-receiver_1.0.0-1_all.deb": "panicast-receiver",
+    "debian-12/panicast-dkms_1.0.0-1_all.deb": "panicast-dkms@1.0.0-1?arch=all",
+    "debian-12/panicast-receiver_1.0.0-1_all.deb": "panicast-receiver@1.0.0-1?arch=all",
     "debian-12/panicast_1.0.0-1.dsc": None,
-    "el8/panicast-receiver-1.0.0-1.el8.noarch.rpm": "panicast-receiver",
-    "el8/deeper/panicast-dkms-1.0.0-1.el8.noarch.rpm": "panicast-dkms",
-    "el8/modules/kmod-panicast-1.0.0-1.el8.x86_64.rpm": "kmod-panicast",
+    "el8/panicast-receiver-1.0.0-1.el8.noarch.rpm": "panicast-receiver@1.0.0-1.el8?arch=noarch",
+    "el8/deeper/panicast-dkms-1.0.0-1.el8.src.rpm": "panicast-dkms@1.0.0-1.el8?arch=src",
+    "el8/modules/kmod-panicast-1.0.0-1.el8.5.14.x86_64.rpm": "kmod-panicast@1.0.0-1.el8.5.14?arch=x86_64",
+    f"{SERVED}/deb/pool/bookworm/panicast-archive-keyring_20260501-1_all.deb": (
+        "panicast-archive-keyring@20260501-1?arch=all"
+    ),
+    f"{SERVED}/rpm/el8/panicast-release-20260501-1.noarch.rpm": "panicast-release@20260501-1?arch=noarch",
+    # Of a target that is not of this release.
+    f"{SERVED}/rpm/el9/panicast-release-20260501-1.noarch.rpm": None,
 }
+ALSO_SERVED = (
+    "deb/pool/bookworm/panicast-dkms_1.0.0-1_all.deb",
+    "rpm/el8/kmod-panicast-1.0.0-1.el8.5.14.x86_64.rpm",
+)
 #: A moment in another zone than the statements'.
 WHEN = datetime(2026, 5, 4, 1, 2, 3, tzinfo=timezone(timedelta(hours=2)))
 
@@ -51,8 +63,10 @@ def folder(tmp_path: Path) -> Path:
     for name in FILES:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
-    (tmp_path / "repo").mkdir()
-    (tmp_path / "repo/current").symlink_to("snapshots")
+    # What a target has itself is served, too; it counts once.
+    for name in ALSO_SERVED:
+        (tmp_path / SERVED / name).write_text("served")
+    (tmp_path / "repo/current").symlink_to("snapshots/1")
     (tmp_path / "repo/link").symlink_to("../debian-12/panicast_1.0.0-1.dsc")
     for name in (statements.SUMS, f"{statements.SUMS}.asc"):
         (tmp_path / name).write_text("made last")
@@ -81,6 +95,7 @@ def test_an_envelope_has_the_signature_of_what_is_in_it() -> None:
 def test_all_files_count_but_links_and_the_sums_themselves(folder: Path) -> None:
     found = [str(path.relative_to(folder)) for path in statements.files(folder)]
     wanted = [*FILES, *(f"el8/{name}" for name in (statements.SUMS, f"{statements.SUMS}.asc"))]
+    wanted += [f"{SERVED}/{name}" for name in ALSO_SERVED]
     assert found == sorted(wanted, key=Path)
     told = dict(reversed(line.split("  ")) for line in statements.sums(folder).splitlines())
     assert list(told) == found and all(told[name] == sha256(name) for name in FILES)
@@ -98,14 +113,14 @@ def test_the_parts_list_names_each_package_and_what_it_bundles(folder: Path) -> 
     (depends,) = [one for one in bom["dependencies"] if one["ref"] == whole["bom-ref"]]
     assert set(depends["dependsOn"]) == set(found)
     for name, part in found.items():
-        target = name.split("/")[0]
-        family = {"debian-12": "deb", "el8": "rpm"}[target]
-        assert (part["name"], part["version"], part["type"]) == (FILES[name], project.version, "application")
-        assert part["purl"] == (
-            f"pkg:{family}/{project.name}/{FILES[name]}@{project.version}?distro={target}"
-        )
+        family = Path(name).suffix.removeprefix(".")
+        target = {"deb": "debian-12", "rpm": "el8"}[family]
+        stated = FILES[name]
+        assert stated is not None
+        assert stated.startswith(f"{part['name']}@{part['version']}?") and part["type"] == "application"
+        assert part["purl"] == f"pkg:{family}/{project.name}/{stated}&distro={target}"
         assert part["hashes"] == [{"alg": "SHA-256", "content": sha256(name)}]
-        takes = distros.get(target).vendored if FILES[name] == "panicast-receiver" else []
+        takes = distros.get(target).vendored if part["name"] == "panicast-receiver" else []
         inside = {one["bom-ref"]: one for one in part.get("components", [])}
         assert set(inside) == {f"{name}/{module}" for module in takes}
         for module in takes:
@@ -179,9 +194,9 @@ def test_a_release_is_stated_and_its_sums_are_signed(folder: Path, monkeypatch: 
     (built / "repo/current").mkdir(parents=True)
     (built / "repo/current/x.deb").write_text("x")
     (built / "repo/deb").symlink_to("current")
-    for name, package in FILES.items():
+    for name in FILES:
         if name.endswith(".rpm"):
-            (built / "repo/current" / Path(name).name).write_text(f"{package} signed")
+            (built / "repo/current" / Path(name).name).write_text(f"{Path(name).name} signed")
     asked: list[tuple[Any, ...]] = []
     monkeypatch.setattr(steps, "DIST", built)
     monkeypatch.setattr(steps, "inv", lambda log, *words, **options: asked.append((words, options)))
@@ -202,7 +217,8 @@ def test_a_release_is_stated_and_its_sums_are_signed(folder: Path, monkeypatch: 
     said = json.loads(b64decode(told["payload"]))
     of = {one["name"]: one["digest"]["sha256"] for one in said["subject"]}
     # Of packages as users get them.
-    assert of["el8/panicast-receiver-1.0.0-1.el8.noarch.rpm"] == sha256("panicast-receiver signed")
+    rpm = "panicast-receiver-1.0.0-1.el8.noarch.rpm"
+    assert of[f"el8/{rpm}"] == sha256(f"{rpm} signed")
     assert said["predicate"]["buildDefinition"]["resolvedDependencies"][0]["digest"]["gitCommit"] == "c0ffee"
     made = datetime.fromisoformat(said["predicate"]["runDetails"]["metadata"]["finishedOn"])
     assert before.replace(microsecond=0) <= made <= datetime.now(UTC)
@@ -210,8 +226,9 @@ def test_a_release_is_stated_and_its_sums_are_signed(folder: Path, monkeypatch: 
     assert (folder / "repo/deb").is_symlink()
     bom = json.loads((folder / statements.SBOM).read_text())
     assert before <= datetime.fromisoformat(bom["metadata"]["timestamp"]) <= datetime.now(UTC)
+    # The publication of this try, which has nothing else, is instead of the earlier one's.
     assert {part["bom-ref"] for part in bom["components"]} == {
-        name for name, package in FILES.items() if package
+        name for name, package in FILES.items() if package and not name.startswith("repo/")
     }
 
 
