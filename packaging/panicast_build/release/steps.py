@@ -106,6 +106,14 @@ def _smoke(release: Release, log: TextIO) -> None:
 def _collect(release: Release, log: TextIO) -> None:
     """Copies what was built, if it is complete and of this commit. Deletes what an earlier try
     left."""
+    for distro in release.distros:
+        target = paths.modules_target(distro.name)
+        # The repositories would get them, though this release has not built them.
+        if target not in release.targets and dist.read(target):
+            raise UserError(
+                f"dist/{target} has packages that this release does not name",
+                f"delete that folder, or name it: --modules {distro.name}",
+            )
     shutil.rmtree(release.folder)
     for target, task in release.targets.items():
         stated = dist.read(target)

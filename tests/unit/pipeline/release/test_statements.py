@@ -232,6 +232,20 @@ def test_a_release_is_stated_and_its_sums_are_signed(folder: Path, monkeypatch: 
     }
 
 
+def test_packages_with_the_module_that_a_release_does_not_name_are_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = {"version": "1.0.0", "components": {}}
+    monkeypatch.setattr(steps.dist, "read", lambda target: {} if target == "el8/modules" else built)
+    release = steps.Release("1.0.0", tuple(chosen()), (), "me", folder)
+    with pytest.raises(
+        UserError, match="dist/debian-12/modules has packages that this release does not"
+    ) as no:
+        steps._collect(release, None)  # type: ignore[arg-type]
+    assert no.value.hint == "delete that folder, or name it: --modules debian-12"
+    assert folder.exists()
+
+
 def test_an_older_version_is_refused(tree: Path) -> None:  # noqa: F811
     text = (tree / "CHANGELOG.md").read_text()
     (tree / "CHANGELOG.md").write_text(text.replace("## 1.1.0 (", "## 0.10.0 ("))
