@@ -22,7 +22,7 @@ from panicast_receiver.db.boots import Ages
 from panicast_receiver.db.query import Query
 from panicast_receiver.db.reader import Reader
 
-from ....waiting import wait_until
+from ....waiting import PATIENCE_S, wait_until
 
 AGES = Ages(900.0, 90.0)
 
@@ -115,12 +115,12 @@ def demo(folder: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
 def test_it_runs_without_root_and_leaves_nothing(number: int, code: int, tmp_path: Path) -> None:
     with demo(tmp_path) as (process, port):
-        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)) as connection:
             connection.request("GET", "/groups")
             page = connection.getresponse().read().decode()
         assert "nvme_unmap_data" in page and "regressed" in page
         os.killpg(process.pid, number)
-        assert process.wait(60) == code
+        assert process.wait(PATIENCE_S) == code
         assert [path.name for path in tmp_path.iterdir()] == ["said"]
         # Nobody of the group is left.
         with pytest.raises(ProcessLookupError):

@@ -238,7 +238,7 @@ WIRE_PROGRAM = """
 import socket, sys
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
 s.bind(("pc-b", 3))
-s.settimeout(60)
+s.settimeout(120)
 for frame in sys.stdin.read().split():
     s.send(bytes.fromhex(frame))
 while True:

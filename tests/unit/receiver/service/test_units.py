@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ..conftest import PATIENCE_S
+
 ROOT = Path(__file__).parents[4]
 UNITS, POLICY = ROOT / "receiver/dist", ROOT / "selinux/panicast.te"
 #: The most that systemd-analyze may call a unit's exposure, times ten.
@@ -20,7 +22,7 @@ def test_exposure(path):
         ["systemd-analyze", "security", "--offline=true", most, str(path)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stdout[-200:] + done.stderr
 

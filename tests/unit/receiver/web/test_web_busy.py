@@ -128,9 +128,9 @@ def test_it_says_that_it_lives_beside_the_heaviest_pages(tmp_path):
 
 def test_a_question_that_takes_too_long_is_ended_and_said_to(tmp_path, monkeypatch):
     Store(tmp_path).close()
-    monkeypatch.setattr(database, "DEADLINE_S", 0.1)
     asked = Database(tmp_path)
-    with pytest.raises(ReceiverError, match="takes too long; ask for less"):
+    with monkeypatch.context() as endless, pytest.raises(ReceiverError, match="takes too long; ask for less"):
+        endless.setattr(database, "DEADLINE_S", 0.1)
         asyncio.run(asked.ask(lambda reader: list(reader._rows(_ENDLESS, []))))
     assert asyncio.run(asked.ask(lambda reader: reader.cursor())) == 0
     asked.close()

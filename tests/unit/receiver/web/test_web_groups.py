@@ -16,7 +16,7 @@ from panicast_receiver.db import groups, schema
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.errors import NotFoundError, ReceiverError, UsageError
 
-from ..conftest import wait_until
+from ..conftest import PATIENCE_S, wait_until
 from .test_web import Markup
 from .website import fill, website
 
@@ -166,7 +166,7 @@ def test_errors_come_back_as_they_are(office):
 def test_any_message_harms_nothing(office, message):
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock, orders.name_in(office) as name:
         sock.connect(name)
-        sock.settimeout(30)
+        sock.settimeout(PATIENCE_S)
         with contextlib.suppress(BrokenPipeError):
             sock.send(message)
             assert not message or b"ReceiverError" not in sock.recv(1 << 16)
