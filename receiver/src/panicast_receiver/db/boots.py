@@ -131,7 +131,8 @@ def note(db: sqlite3.Connection, record: Record, host: str) -> None:
         "state": state,
         "event": row["event"] if row and late else event,
         "first_ns": row["first_ns"] if row else record.received_ns,
-        "last_ns": max(record.received_ns, row["last_ns"]) if row else record.received_ns,
+        # What came later is heard later, even if the clock was ahead before.
+        "last_ns": max(record.received_ns, row["last_ns"]) if row and late else record.received_ns,
         "panicked_ns": panicked,
         "kernel": _cut(meta.get("release", "")) or (row["kernel"] if row else ""),
         "module": _cut(meta.get("module", "")) or (row["module"] if row else ""),

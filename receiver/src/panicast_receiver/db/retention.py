@@ -24,10 +24,12 @@ WORTH = (
     f"(CASE WHEN flags & {FLAG_SEALED} THEN 16 WHEN doubted THEN 0 ELSE 8 END + "
     "CASE WHEN type = 'test' THEN 2 ELSE 4 END + complete)"
 )
+#: The oldest is the one that changed the longest ago: by a clock that was ahead for an hour, all that comes
+#: after it would be older than what came then, and deleted at once.
 #: size: what a row takes. forgotten: records that were deleted; of those that nobody can forge again (sealed,
 #: or imported) the most are remembered (``kept``).
 SCHEMA = f"""
-CREATE INDEX records_by_worth ON records ({WORTH}, received_ns, size);
+CREATE INDEX records_by_worth ON records ({WORTH}, changed, size);
 CREATE TABLE forgotten (identity BLOB PRIMARY KEY NOT NULL, kept INTEGER NOT NULL);
 CREATE INDEX forgotten_by_worth ON forgotten (kept);
 """
@@ -202,12 +204,12 @@ def surplus(
     if per_host >= tallies.MANY:
         many += f" AND records > {tallies.MANY}"
     of_host = (
-        f"SELECT identity FROM (SELECT identity, received_ns, changed, turn, {WORTH} AS worth, row_number() "
+        f"SELECT identity FROM (SELECT identity, changed, turn, {WORTH} AS worth, row_number() "
         "OVER "
-        f"(PARTITION BY flags & {FLAG_SEALED} ORDER BY {WORTH} DESC, received_ns DESC) AS place FROM records "
+        f"(PARTITION BY flags & {FLAG_SEALED} ORDER BY {WORTH} DESC, changed DESC) AS place FROM records "
         f"WHERE {keys.IN_BOTH} AND host = ?) WHERE place > ? "
         f"AND {is_delivered} "
-        "ORDER BY worth, received_ns LIMIT ?"
+        "ORDER BY worth, changed LIMIT ?"
     )
     for (host,) in db.execute(many, (per_host,)).fetchall():
         if 0 <= most <= len(found):
@@ -234,9 +236,7 @@ def oversize(db: sqlite3.Connection, most_bytes: int, limit: int) -> list[bytes]
     ).fetchone()
     too_much = min(too_much, records - most_bytes // 2)
     found = []
-    for row in db.execute(
-        f"SELECT identity, size FROM records ORDER BY {WORTH}, received_ns LIMIT ?", (limit,)
-    ):
+    for row in db.execute(f"SELECT identity, size FROM records ORDER BY {WORTH}, changed LIMIT ?", (limit,)):
         if too_much <= 0:
             break
         too_much -= row["size"]

@@ -74,6 +74,13 @@ def states(place, at):
     return {host["host"]: host["state"] for host in Reader(place).hosts(Ages(900), START + at * SECOND)}
 
 
+def test_a_host_becomes_silent_after_a_clock_was_ahead(keep, place):
+    """It was heard in a year's time, and so not silent before."""
+    year = 365 * 86400
+    keep(record("hello", "h", 1, 1, year), record("hello", "h", 1, 2, 60))
+    assert states(place, 120) == {"h": "armed"} and states(place, 60 + 901) == {"h": "silent"}
+
+
 def test_hosts_through_their_lives(keep, place):
     keep(record("hello", "a", 1, 1, 0), record("hello", "b", 2, 1, 0), record("hello", "c", 3, 1, 0))
     assert states(place, 899) == dict.fromkeys("abc", "armed")

@@ -87,6 +87,14 @@ def test_by_age_the_oldest_go_and_what_is_as_old_as_the_bound_stays(tmp_path):
         assert numbers(retention.surplus(db, before_ns, 2, 3)) == [1, 2, 3]
 
 
+def test_what_came_while_the_clock_was_ahead_is_older_than_what_comes_after(tmp_path):
+    """A panic that came after that was deleted at once, for as long as the clock had been ahead."""
+    year = 365 * 86400
+    with stored(tmp_path, [make(number) for number in (year + 1, year + 2, 3, 4)]) as db:
+        assert numbers(retention.surplus(db, None, 2, -1)) == [year + 1, year + 2]
+        assert numbers(retention.oversize(db, 0, 3)) == [year + 1, year + 2, 3]
+
+
 def test_each_host_has_its_own_number(tmp_path):
     records = [make(n, host=f"h{n % 2}") for n in range(1, 8)]
     with stored(tmp_path, records) as db:
