@@ -9,10 +9,19 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from fnmatch import fnmatchcase
 
-#: Control characters, direction overrides and line separators: what a hostile host could move a cursor,
-#: colour a line or reorder a name with. Newline is dealt with by whoever prints lines.
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+#: What may be a control character, a direction override or a space of no width: what a hostile host could
+#: move a cursor, colour a line or reorder a name with, or have a name that looks like another's. Newline is
+#: dealt with by whoever prints lines.
+_UNUSUAL = re.compile(r"[^\t -~]")
+#: What Unicode calls letters, marks and symbols, though nobody sees them.
+_INVISIBLE = frozenset(
+    map(
+        chr,
+        (
+            *(0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0),
+            *(*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)),
+        ),
+    )
 )
 _PREFIX = re.compile(r"<(\d{1,4})>")
 KERNEL_LEVELS = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug")
@@ -26,13 +35,17 @@ def matches(name: str, patterns: Sequence[str]) -> bool:
 
 
 def escape(line: str) -> str:
-    r"""Return the line without anything that a terminal would act on: ESC becomes ``\x1b``."""
-    return _UNSAFE.sub(_escaped, line)
+    r"""Return the line without anything that a terminal would act on, or that nobody sees: ESC becomes
+    ``\x1b``."""
+    return _UNUSUAL.sub(_escaped, line)
 
 
 def _escaped(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    character = match.group()
+    if character.isprintable() and character not in _INVISIBLE:
+        return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def shorten(text: str, most: int) -> str:
