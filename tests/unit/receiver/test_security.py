@@ -366,6 +366,25 @@ def test_what_is_not_sealed_contests_nothing_sealed_under_whatever_name(tmp_path
     store.close()
 
 
+def test_who_claims_one_event_very_often_makes_no_claim_dearer(tmp_path):
+    """In steps of SQLite's machine: the time of a test machine says little."""
+    steps = Counter()
+    store = Store(tmp_path)
+    store.write([seal(record("panic", "a", 1, 2, 0))])
+    for first, (name, under) in enumerate((("doubted", "a"), ("another name", "b"))):
+        for part in range(4):
+            store._db.set_progress_handler(lambda key=(name, part): steps.update([key]), 200)
+            store.write(
+                [
+                    forge(record("panic", under, 1, 2, 1), 1 + first * 1000 + part * 250 + n)
+                    for n in range(250)
+                ]
+            )
+    for name in ("doubted", "another name"):
+        assert steps[name, 3] < 1.5 * steps[name, 1], steps
+    store.close()
+
+
 def test_the_highest_event_mutes_no_host(tmp_path):
     store = Store(tmp_path)
     store.write([record("hello", "a", 1, 1, 0), record("bye", "a", 1, (1 << 32) - 1, 1)])

@@ -25,6 +25,7 @@ from ..db.boots import Ages
 from ..db.writing import transaction
 from ..log import logger
 from ..sinks import Refused
+from ..sinks.feeder import LONGEST_WISH_S
 from ..sinks.webhook import post
 from ..text import escape, iso_time, shorten
 from ..threads import name_thread
@@ -103,7 +104,8 @@ def _run(
             if str(error) != complaint:
                 logger.warning("%s: %s; trying again until it works", name, escape(str(error)))
             complaint = str(error)
-            pause = max(getattr(error, "retry_s", 0.0), min(LONGEST_S, 2 * pause))
+            wish = min(LONGEST_WISH_S, getattr(error, "retry_s", 0.0))
+            pause = max(wish, min(LONGEST_S, 2 * pause))
 
 
 class _Courier:

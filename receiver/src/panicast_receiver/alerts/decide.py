@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..db import groups, keys, maintenance, numbers, schema
 from ..db.boots import Ages
@@ -30,6 +30,8 @@ _HOUR_NS = 3600 * _NS
 #: Days for which alerts are kept (db/alerts.py says how many). Bytes of a name that is remembered or told,
 #: and of the line that says it all.
 _KEPT_DAYS, _LONGEST, _LONGEST_LINE = 30, 255, 700
+#: Silent hosts that an alert names.
+_NAMED = 3
 #: About a state: somebody looks after it, and hears of what gets worse in the digest.
 _QUIET = ("acknowledged", "resolved")
 
@@ -181,37 +183,72 @@ def prune(db: sqlite3.Connection, now_ns: int) -> None:
     )
 
 
+class _Silent(NamedTuple):
+    """How many hosts are silent, of how many that are heard, and the names of some."""
+
+    hosts: int
+    heard: int
+    names: Sequence[str]
+
+
 def look_for_silent(rules: Rules, state_dir: Path, ages: Ages) -> None:
     """Write an alert if many hosts are silent, and again when they are twice as many. Those in a
-    maintenance window do not count."""
+    maintenance window do not count.
+
+    Those that seal are counted by themselves, too: else many made-up hosts, which soon are silent, would keep
+    what happens to the others from being news.
+    """
     now_ns = time.time_ns()
     with closing(Reader(state_dir)) as reader:
-        states = reader.host_states(ages, now_ns)
-        silent = states.get("silent", 0) - reader.maintained(ages, now_ns).get("silent", 0)
-        found = reader.hosts(ages, now_ns, "silent", limit=3, maintenance=False) if silent else []
-        named = [one["host"] for one in found]
+        everybody, sealing = (_silent(reader, ages, now_ns, sealed) for sealed in (False, True))
     with closing(schema.open_writer(state_dir / schema.FILE_NAME)) as db, transaction(db):
-        told = _told(db, "silent", "") or (0, 0)
-        if silent < max(rules.silent_hosts, 2 * told[0]):
-            if told[0] and silent < told[0] // 2:
-                _remember(db, "silent", "", 0 if silent < rules.silent_hosts else silent, now_ns)
-            return
-        _remember(db, "silent", "", silent, now_ns)
-        heard = sum(count for state, count in states.items() if state != "retired")
-        names = ", ".join(named) + (" …" if silent > len(named) else "")
-        alert = {
-            "kind": "silent",
-            "about": "silent",
-            "severity": "critical",
-            "sealed": False,
-            "type": "",
-            "title": shorten(f"{silent:,} of {heard:,} hosts are silent: {names}", _LONGEST),
-            **dict.fromkeys(("signature", "host", "kernel", "state", "record"), ""),
-            "labels": {},
-            "records": 0,
-            "hosts": silent,
-        }
-        _write(db, alert, now_ns)
+        news = _many_silent(db, "", everybody.hosts, rules, now_ns)
+        if _many_silent(db, "sealed", sealing.hosts, rules, now_ns) and not news:
+            _write(db, _of_silent(sealing, sealed=True), now_ns)
+        elif news:
+            _write(db, _of_silent(everybody, sealed=False), now_ns)
+
+
+def _silent(reader: Reader, ages: Ages, now_ns: int, sealed: bool) -> _Silent:
+    states = reader.host_states(ages, now_ns, sealed=sealed)
+    heard = sum(count for state, count in states.items() if state != "retired")
+    if not states.get("silent"):
+        return _Silent(0, heard, ())
+    if sealed:
+        found = reader.hosts(ages, now_ns, "silent", maintenance=False, sealed=True)
+        silent = len(found)
+    else:
+        found = reader.hosts(ages, now_ns, "silent", limit=_NAMED, maintenance=False)
+        silent = states["silent"] - reader.maintained(ages, now_ns).get("silent", 0)
+    return _Silent(silent, heard, [one["host"] for one in found[:_NAMED]])
+
+
+def _many_silent(db: sqlite3.Connection, about: str, silent: int, rules: Rules, now_ns: int) -> bool:
+    """Tell whether so many silent hosts are news; from now on they are not."""
+    told = _told(db, "silent", about) or (0, 0)
+    if silent < max(rules.silent_hosts, 2 * told[0]):
+        if told[0] and silent < told[0] // 2:
+            _remember(db, "silent", about, 0 if silent < rules.silent_hosts else silent, now_ns)
+        return False
+    _remember(db, "silent", about, silent, now_ns)
+    return True
+
+
+def _of_silent(silent: _Silent, sealed: bool) -> dict[str, Any]:
+    names = ", ".join(silent.names) + (" …" if silent.hosts > len(silent.names) else "")
+    which = "hosts that seal" if sealed else "hosts"
+    return {
+        "kind": "silent",
+        "about": "silent",
+        "severity": "critical",
+        "sealed": sealed,
+        "type": "",
+        "title": shorten(f"{silent.hosts:,} of {silent.heard:,} {which} are silent: {names}", _LONGEST),
+        **dict.fromkeys(("signature", "host", "kernel", "state", "record"), ""),
+        "labels": {},
+        "records": 0,
+        "hosts": silent.hosts,
+    }
 
 
 def line(alert: Mapping[str, Any]) -> str:

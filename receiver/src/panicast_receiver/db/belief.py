@@ -17,6 +17,7 @@ from ..records.record import Record
 from ..wire.v1 import FLAG_SEALED
 from . import greetings, keys
 
+_SEALED = f"(flags & {FLAG_SEALED} != 0)"
 #: More than any identity that begins with the same boot id, or boot id and event.
 _AFTER = b"\xff" * 33
 
@@ -49,19 +50,21 @@ def contest(db: sqlite3.Connection, record: Record, is_doubted: bool, change: Ca
     if record.boot_id is None or record.event is None:
         return False
     name = record.boot_id + record.event.to_bytes(4, "big")
-    rivals = {
-        # As many as there are, all are marked as soon as there are two: one of a kind tells.
-        sealed: db.execute(
-            "SELECT number, contested FROM records "
+    # As many of a kind as there are, all are marked as soon as there are two: one tells. What is not sealed
+    # is contested by any, so one of any kind tells; who makes up very many has not all of them looked at.
+    kinds = (_SEALED, f"NOT {_SEALED}") if record.sealed else ("TRUE",)
+    rivals = [
+        db.execute(
+            f"SELECT number, contested, {_SEALED} AS sealed FROM records "
             f"WHERE {keys.IN_BOTH} AND identity >= ? AND identity < ? AND identity != ? "
-            f"AND (? OR NOT doubted) AND (flags & {FLAG_SEALED} != 0) = ? LIMIT 1",
-            (name, name + _AFTER, record.identity, is_doubted, sealed),
+            f"AND (? OR NOT doubted) AND {kind} LIMIT 1",
+            (name, name + _AFTER, record.identity, is_doubted),
         ).fetchone()
-        for sealed in (True, False)
-    }
-    marked = (rivals[sealed] for sealed in rivals if (record.sealed or not sealed) and not is_doubted)
-    for rival in marked:
-        if rival is not None and not rival["contested"]:
+        for kind in kinds
+    ]
+    found = [rival for rival in rivals if rival is not None]
+    for rival in found:
+        if not is_doubted and not rival["contested"] and (record.sealed or not rival["sealed"]):
             values = (change(), rival["number"])
             db.execute("UPDATE records SET contested = 1, changed = ? WHERE number = ?", values)
-    return rivals[True] is not None or (rivals[False] is not None and not record.sealed)
+    return any(rival["sealed"] or not record.sealed for rival in found)

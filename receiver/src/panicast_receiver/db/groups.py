@@ -43,6 +43,7 @@ CREATE TABLE group_changes (
     identity BLOB
 );
 CREATE INDEX changes_by_group ON group_changes (signature, number);
+CREATE INDEX sealed_by_group ON records (signature) WHERE flags & 1;
 CREATE INDEX regressions ON group_changes (identity) WHERE identity IS NOT NULL;
 """
 #: What is known of a change, beside its number.
@@ -60,7 +61,8 @@ IS_REGRESSION = (
     "EXISTS (SELECT 1 FROM group_changes WHERE group_changes.identity = records.identity "
     "AND group_changes.identity IS NOT NULL)"
 )
-_SEALED = f"SELECT 1 FROM records WHERE signature = ? AND flags & {FLAG_SEALED} LIMIT 1"
+#: By an index of its own: of what is not sealed there may be very much.
+_SEALED = f"SELECT 1 FROM records INDEXED BY sealed_by_group WHERE signature = ? AND flags & {FLAG_SEALED}"
 Row = Union[Mapping[str, Any], sqlite3.Row]
 #: Characters of what people write.
 LONGEST = {"by": 64, "detail": 200, "note": 2000}

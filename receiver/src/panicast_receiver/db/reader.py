@@ -159,17 +159,20 @@ class Reader:
         words: Sequence[str] = (),
         limit: int | None = None,
         maintenance: bool | None = None,
+        sealed: bool = False,
     ) -> list[dict[str, Any]]:
         """Return the objects that ``hosts --json`` prints, by name; with a ``limit`` those that want to
         be seen come first. ``words`` are found in the host's name, kernel or address, or are its labels
         (label:rack=r12). Those that are retired are left out unless they are asked for.
-        ``maintenance``: only those that are in a window, or that are in none."""
+        ``maintenance``: only those that are in a window, or that are in none; ``sealed``: only those that
+        seal."""
         order = " ".join(f"WHEN '{name}' THEN {place}" for place, name in enumerate(boots.STATES))
         where, values = _named(words)
         window = windows.OF.format(table="boots", at=int(now_ns))
         sql = (
             f"SELECT * FROM (SELECT *, {boots.SHOWN} AS shown, {labels.OF.format('boots')} AS labels, "
-            f"{window} AS maintenance FROM boots WHERE current AND {where}) AS now "
+            f"{window} AS maintenance FROM boots WHERE current AND {where} "
+            f"{'AND sealed' if sealed else ''}) AS now "
             f"WHERE {'shown = ?' if state else 'shown != ?'} AND {_IN_WINDOW[maintenance]} "
             f"ORDER BY {f'CASE shown {order} END, ' if limit else ''}host, last_ns LIMIT ?"
         )
@@ -178,12 +181,14 @@ class Reader:
         )
         return [boots.show(row) for row in rows]
 
-    def host_states(self, ages: boots.Ages, now_ns: int, words: Sequence[str] = ()) -> dict[str, int]:
-        """Return how many hosts are in each state that any is in."""
+    def host_states(
+        self, ages: boots.Ages, now_ns: int, words: Sequence[str] = (), sealed: bool = False
+    ) -> dict[str, int]:
+        """Return how many hosts are in each state that any is in, of all or of those that seal."""
         where, values = _named(words)
         sql = (
             f"SELECT {boots.SHOWN} AS shown, count(*) AS hosts FROM boots WHERE current AND {where} "
-            "GROUP BY shown"
+            f"{'AND sealed ' if sealed else ''}GROUP BY shown"
         )
         rows = self._rows(sql, [*ages.values(now_ns), *values])
         return {row["shown"]: row["hosts"] for row in rows}

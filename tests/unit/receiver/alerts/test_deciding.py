@@ -247,11 +247,11 @@ def test_what_fails_is_tried_less_often_and_as_often_as_before_when_it_works_aga
         error.retry_s = retry_s
         raise error
 
-    results = iter([fails] * 10 + [lambda: None, fails, lambda: fails(7000.0), lambda: None])
+    results = iter([fails] * 10 + [lambda: None, fails, lambda: fails(700.0), lambda: None])
     stopping = Stopping(14)
     courier._run("alert test", lambda: next(results)(), 1.0, stopping, lambda: True)
     doubled = [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, courier.LONGEST_S, courier.LONGEST_S]
-    assert stopping.pauses == [1.0, *doubled, 1.0, 2.0, 7000.0, 1.0]
+    assert stopping.pauses == [1.0, *doubled, 1.0, 2.0, 700.0, 1.0]
     # The same complaint is made once, until it works.
     said = [record.getMessage() for record in caplog.records]
     assert said.count("alert test: works again") == 2

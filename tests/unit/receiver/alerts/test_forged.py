@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -13,8 +14,10 @@ from panicast_receiver.alerts import courier, decide
 from panicast_receiver.alerts.rules import Rules
 from panicast_receiver.db import alerts as stored_alerts
 from panicast_receiver.db import schema
+from panicast_receiver.db.boots import Ages
 from panicast_receiver.db.retention import Retention
 from panicast_receiver.db.store import Store
+from panicast_receiver.sinks import Away, webhook
 from panicast_receiver.wire.v1 import FLAG_SEALED
 
 from ..meaning.test_crash import OOPS, SYSRQ
@@ -143,6 +146,41 @@ def test_an_alert_of_made_up_names_takes_few_bytes(fleet):
         assert lengths and max(lengths) <= stored_alerts._ALERT_BYTES
         (longest,) = db.execute("SELECT max(length(CAST(about AS BLOB))) FROM told").fetchone()
         assert 0 < longest < stored_alerts._TOLD_BYTES
+
+
+def test_made_up_hosts_that_fall_silent_do_not_keep_a_power_cut_from_being_told(tmp_path, monkeypatch):
+    fleet = Sent(tmp_path, monkeypatch, Rules(silent_hosts=3))
+    late = now() - 3600
+
+    def told():
+        decide.look_for_silent(fleet.rules, fleet.folder, Ages(900.0, 30.0))
+        fleet.look()
+        return [alert["title"] for alert in fleet.taken if alert["kind"] == "silent"]
+
+    fleet.store(*(of(n, "hello", 1, late) for n in range(20)))
+    (first,) = told()
+    assert first.startswith("20 of 20 hosts are silent: ")
+    fleet.store(*(sealed(of(n, "hello", 1, late)) for n in range(50, 54)))
+    assert told()[1:] == ["4 of 4 hosts that seal are silent: web-00050, web-00051, web-00052 …"]
+    assert len(told()) == 2
+
+
+@pytest.mark.parametrize("wish", ["9" * 30, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_no_target_ends_what_tells_it_by_when_it_wants_to_be_asked_again(monkeypatch, wish):
+    """To wait for so many seconds is an error to Python."""
+    stopping, tries = threading.Event(), []
+
+    def refuse():
+        tries.append(1)
+        raise Away("503", webhook.seconds(wish))
+
+    def wait(seconds):
+        assert threading.Event().wait(0 * seconds) is False and seconds <= 3600.0
+        return len(tries) > 2
+
+    monkeypatch.setattr(stopping, "wait", wait)
+    courier._run("alert oncall", refuse, 1.0, stopping, lambda: True)
+    assert len(tries) == 3
 
 
 def test_a_clock_that_was_ahead_holds_no_alert_back(tmp_path, monkeypatch):
