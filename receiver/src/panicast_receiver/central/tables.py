@@ -7,10 +7,13 @@ Whoever merges records keeps them (taking.py).
 
 from __future__ import annotations
 
+from ..db.retention import ORDER
 from ..wire.v1 import KEPT_EVENT
 
-#: number, received_ns, changed, kernel, turn: as in db/schema.py, of records that are there already, too, so
-#: that they are shown; words: NULL until somebody has made them.
+#: What is deleted first, as in db/retention.py.
+WORTH = ORDER.format(sealed="sealed", complete="complete::integer")
+#: number, received_ns, changed, kernel, turn, size: as in db/schema.py, of records that are there already,
+#: too, so that they are shown; words: NULL until somebody has made them.
 #: said: the event of the hello or bye that a boot's state is from; -1: there was none.
 #: In collation "C" names are in the order that SQLite has.
 SCHEMA = f"""
@@ -22,6 +25,7 @@ ALTER TABLE panicast.records
     ADD COLUMN received_ns bigint,
     ADD COLUMN changed bigint,
     ADD COLUMN turn integer NOT NULL DEFAULT 0,
+    ADD COLUMN size bigint NOT NULL DEFAULT 0,
     ADD COLUMN kernel text COLLATE "C",
     ADD COLUMN words tsvector,
     ALTER COLUMN id TYPE text COLLATE "C",
@@ -52,6 +56,7 @@ CREATE INDEX records_by_host ON panicast.records (host, number);
 CREATE INDEX records_by_signature ON panicast.records (signature, number);
 CREATE INDEX records_sealed ON panicast.records (host, received) WHERE sealed;
 CREATE INDEX records_by_type ON panicast.records (type, number);
+CREATE INDEX records_by_worth ON panicast.records ({WORTH}, changed);
 CREATE INDEX records_by_words ON panicast.records USING gin (words);
 CREATE INDEX records_to_take_in ON panicast.records (identity) WHERE words IS NULL;
 CREATE INDEX panics_by_boot ON panicast.records (boot_id, host, identity)
@@ -61,7 +66,8 @@ CREATE INDEX panics_kept ON panicast.records (boot_id, host, signature, received
 CREATE TABLE panicast.counters (name text PRIMARY KEY, value bigint NOT NULL);
 INSERT INTO panicast.counters VALUES ('changed', 0);
 CREATE TABLE panicast.type_tallies (
-    type text PRIMARY KEY, records bigint NOT NULL, incomplete bigint NOT NULL, last_ns bigint NOT NULL
+    type text PRIMARY KEY, records bigint NOT NULL, incomplete bigint NOT NULL, last_ns bigint NOT NULL,
+    size bigint NOT NULL
 );
 CREATE TABLE panicast.groups (
     signature text COLLATE "C" PRIMARY KEY, records bigint NOT NULL, hosts bigint NOT NULL,

@@ -29,11 +29,15 @@ FROM panicast.records WHERE words IS NULL ORDER BY identity LIMIT 64
 #: One that cannot be taken in: no word finds it, and it is not counted.
 LEAVE = "UPDATE panicast.records SET words = '' WHERE identity = decode(%s, 'hex') AND words IS NULL"
 _OURS = "identity IN (SELECT identity FROM told)"
-_COUNTED = "type, host, complete, received_ns, signature, kernel, title"
+_COUNTED = "type, host, complete, received_ns, signature, kernel, title, size"
+#: Of records that were taken in, and could be.
+_IN = "words <> ''"
+#: What a record takes beside its text and its words, which are in the table and in the index.
+_ROW_BYTES = 2048
 #: Before records are merged: what is counted of them already, and where each may find a place.
 FORMER = f"""
 CREATE TEMPORARY TABLE former ON COMMIT DROP AS
-SELECT {_COUNTED} FROM panicast.records WHERE words IS NOT NULL AND {_OURS};
+SELECT {_COUNTED} FROM panicast.records WHERE {_IN} AND {_OURS};
 UPDATE told SET number = received_ns >> 10;
 """
 #: To be repeated until it changes nothing. A second value makes place among more and more numbers.
@@ -44,9 +48,11 @@ WHERE EXISTS (SELECT 1 FROM panicast.records AS one WHERE one.number = told.numb
 OR EXISTS (SELECT 1 FROM told AS other WHERE other.number = told.number AND other.identity < told.identity)
 """
 #: Of the sighting that was merged; its first time and its number stay.
-_DERIVE = """
+_DERIVE = f"""
 UPDATE panicast.records AS one
-SET words = best.words, kernel = left(one.release, 255), number = coalesce(one.number, best.number),
+SET words = best.words, size = {_ROW_BYTES} + pg_column_size(one.text) + coalesce(pg_column_size(one.raw), 0)
+        + 2 * pg_column_size(best.words),
+    kernel = left(one.release, 255), number = coalesce(one.number, best.number),
     received_ns = least(one.received_ns, best.received_ns), changed = base.value + best.place
 FROM (
     SELECT *, row_number() OVER (ORDER BY number) AS place FROM (
@@ -67,13 +73,14 @@ WHERE name = 'changed'
 #: How often each thing is more there than before.
 _MORE = f"""
 CREATE TEMPORARY TABLE more ON COMMIT DROP AS
-SELECT {_COUNTED}, 1 AS n FROM panicast.records WHERE words IS NOT NULL AND {_OURS}
+SELECT {_COUNTED}, 1 AS n FROM panicast.records WHERE {_IN} AND {_OURS}
 UNION ALL SELECT {_COUNTED}, -1 FROM former
 """
 _COUNT_TYPES = """
-INSERT INTO panicast.type_tallies AS one
-SELECT type, sum(n), coalesce(sum(n) FILTER (WHERE NOT complete), 0), max(received_ns) FROM more GROUP BY type
-ON CONFLICT (type) DO UPDATE SET records = one.records + excluded.records,
+INSERT INTO panicast.type_tallies AS one (type, records, incomplete, last_ns, size)
+SELECT type, sum(n), coalesce(sum(n) FILTER (WHERE NOT complete), 0), max(received_ns), sum(n * size)
+FROM more GROUP BY type
+ON CONFLICT (type) DO UPDATE SET records = one.records + excluded.records, size = one.size + excluded.size,
     incomplete = one.incomplete + excluded.incomplete, last_ns = greatest(one.last_ns, excluded.last_ns)
 """
 _COUNT_GROUPS = """
@@ -127,4 +134,25 @@ TAKE_IN = (
     *_COUNTS,
     *_EMPTIED,
     *boots.BY_RECORDS,
+)
+
+#: A group's first and last time, after records have left it.
+_SETTLE = """
+UPDATE groups AS one SET
+    first_ns = coalesce((SELECT received_ns FROM records WHERE signature = one.signature
+        ORDER BY number ASC LIMIT 1), first_ns),
+    last_ns = coalesce((SELECT received_ns FROM records WHERE signature = one.signature
+        ORDER BY number DESC LIMIT 1), last_ns)
+WHERE signature IN (SELECT signature FROM former)
+"""
+#: Deletes the records whose identities were told, in this order.
+DELETE = (
+    FORMER,
+    f"DELETE FROM records WHERE {_OURS}",
+    _MORE,
+    _COUNT_TYPES,
+    _COUNT_GROUPS,
+    *_COUNTS,
+    *_EMPTIED,
+    _SETTLE,
 )

@@ -26,7 +26,15 @@ _EXIT_CODES = "exit codes: 0 done, 1 failed or not found, 2 wrong flag, setting 
 CENTRAL = ("postgresql", "postgresql_file")
 #: Commands that work on the central store, too: by these flags alone, never by a file.
 ON_BOTH = ("groups", "group", "hosts", "show", "retire", "maintenance")
-_COLLECTING = (*CENTRAL, "nats", "nats_login", "log_level", "stats_s")
+_COLLECTING = (
+    *CENTRAL,
+    "postgresql_keep_days",
+    "postgresql_keep_mib",
+    "nats",
+    "nats_login",
+    "log_level",
+    "stats_s",
+)
 
 
 def _add_settings(parser: argparse.ArgumentParser, settings: Sequence[Setting]) -> None:

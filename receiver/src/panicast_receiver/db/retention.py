@@ -19,11 +19,12 @@ from typing import NamedTuple, TypeVar
 from ..wire.v1 import FLAG_SEALED
 from . import alerts, boots, greetings, keys, numbers, queueing, rows, tallies
 
-#: The order, as an expression that an index is made of.
-WORTH = (
-    f"(CASE WHEN flags & {FLAG_SEALED} THEN 16 WHEN doubted THEN 0 ELSE 8 END + "
-    "CASE WHEN type = 'test' THEN 2 ELSE 4 END + complete)"
+#: The order, as an expression that an index is made of; sealed and complete are numbers or conditions in SQL.
+ORDER = (
+    "(CASE WHEN {sealed} THEN 16 WHEN doubted THEN 0 ELSE 8 END + "
+    "CASE WHEN type = 'test' THEN 2 ELSE 4 END + {complete})"
 )
+WORTH = ORDER.format(sealed=f"flags & {FLAG_SEALED}", complete="complete")
 #: The oldest is the one that changed the longest ago: by a clock that was ahead for an hour, all that comes
 #: after it would be older than what came then, and deleted at once.
 #: size: what a row takes. forgotten: records that were deleted; of those that nobody can forge again (sealed,

@@ -28,9 +28,9 @@ from .. import log
 from ..errors import UsageError
 from ..log import logger
 from ..settings import Settings
-from ..sinks import Notice, hand_over, hear
+from ..sinks import Notice, Refused, hand_over, hear
 from ..sinks.broker import HOSTS, RECORDS, Broker, Stream, expanded, unpack, unpack_hosts, words
-from ..sinks.choice import postgresql_dsn
+from ..sinks.choice import central_retention, postgresql_dsn
 from ..sinks.postgresql import PostgreSQL
 
 DURABLE = "panicast-collect"
@@ -65,7 +65,7 @@ def run(settings: Settings) -> int:
     for key, value in (("nats", settings.nats), ("postgresql", dsn)):
         if not value:
             raise UsageError(f"collect moves records from nats to postgresql; set {key}")
-    broker, sink = Broker(settings.nats, settings.nats_login), PostgreSQL(dsn)
+    broker, sink = Broker(settings.nats, settings.nats_login), PostgreSQL(dsn, central_retention(settings))
 
     async def collect() -> None:
         await Collector(broker, sink, settings.stats_s).run()
@@ -122,6 +122,7 @@ class Collector:
             # So many have room, if each is as large as the server lets it be.
             most = max(1, min(BATCH, FETCH_BYTES // client.max_payload))
             while not self._stopping.is_set():
+                await self._expire()
                 for kind, consumer in consumers:
                     self._beat()
                     try:
@@ -173,6 +174,13 @@ class Collector:
                 self.counts.update(counts)
                 return True
         return False
+
+    async def _expire(self) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self._sink.expire)
+        except (OSError, Refused) as error:
+            # Whoever stores next says that it works again.
+            self._failed(str(error))
 
     async def _meanwhile(self, work: asyncio.Future[Any], messages: Sequence[Msg]) -> None:
         """Wait for ``work``, and report now and then that the messages are in progress."""

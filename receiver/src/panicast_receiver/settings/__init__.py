@@ -73,6 +73,8 @@ class Settings:
     journal: bool
     postgresql: str
     postgresql_file: str
+    postgresql_keep_days: float
+    postgresql_keep_mib: int
     nats: str
     nats_login: str
     loki: str

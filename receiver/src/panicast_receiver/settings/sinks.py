@@ -112,6 +112,27 @@ SINKS: tuple[Setting, ...] = (
         example="/etc/panicast/postgresql",
     ),
     Setting(
+        "postgresql_keep_days",
+        float,
+        0.0,
+        "DAYS",
+        "Delete records from the central store that are older than this, and hosts that never sealed "
+        "and were not heard for as long. 0: never.",
+        low=0,
+        high=36500,
+    ),
+    Setting(
+        "postgresql_keep_mib",
+        int,
+        0,
+        "MIB",
+        "Delete records from the central store when all take more than this, in the order of keep_mib. Each "
+        "receiver and `collect` deletes by its own settings, so set them alike, or in one of them. 0: no "
+        "limit, because nobody here knows that server's disk.",
+        low=0,
+        high=1 << 40,
+    ),
+    Setting(
         "nats",
         str,
         "",

@@ -50,6 +50,14 @@ class Register(Protocol):
         Sink.deliver()."""
 
 
+@runtime_checkable
+class Keeper(Protocol):
+    """A destination from which we delete what need not be kept there."""
+
+    def expire(self) -> None:
+        """Delete some of it, if it is time. Raises like Sink.deliver()."""
+
+
 class Away(OSError):
     """The other side asks to try again later: in ``retry_s`` seconds, or 0 if it does not say."""
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..db.retention import Retention
 from ..errors import UsageError
 from ..secretfile import place, read_headers, read_line
 from ..settings.exports import parse_bucket
@@ -66,7 +67,7 @@ def chosen(settings: Settings, secrets: Sequence[Path] = ()) -> list[Sink]:
     if dsn := postgresql_dsn(settings):
         from .postgresql import PostgreSQL
 
-        sinks.append(PostgreSQL(dsn))
+        sinks.append(PostgreSQL(dsn, central_retention(settings)))
     if settings.nats:
         from .broker import Broker
         from .jetstream import JetStream
@@ -121,6 +122,11 @@ def webhook_url(settings: Settings) -> str:
 def postgresql_dsn(settings: Settings) -> str:
     """Return PostgreSQL's connection string; empty if there is none. Raises ReceiverError."""
     return _said(settings, "postgresql", "the connection string")
+
+
+def central_retention(settings: Settings) -> Retention:
+    """Return what the central store keeps."""
+    return Retention(settings.postgresql_keep_days, settings.postgresql_keep_mib << 20)
 
 
 def _said(settings: Settings, key: str, what: str) -> str:

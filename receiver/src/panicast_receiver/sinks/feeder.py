@@ -20,7 +20,7 @@ from ..db.reader import Entry, Query
 from ..errors import NotFoundError, ReceiverError
 from ..log import logger
 from ..threads import name_thread
-from . import Notice, Register, Sink, cursors, hand_over, hear
+from . import Keeper, Notice, Refused, Register, Sink, cursors, hand_over, hear
 from .telling import notice_of
 
 #: Seconds between looks for new records; between tries at first, and at most.
@@ -165,26 +165,29 @@ class Feeder(threading.Thread):
                 raise self._unwritten
 
     def _pass_hosts_on(self) -> None:
-        """Pass on what hosts have said since the last time, if that is long ago."""
+        """Pass on what hosts have said since the last time, if that is long ago, and delete there what need
+        not be kept."""
         if not isinstance(self._sink, Register):
             self._hosts_at = float("inf")
             return
         if time.monotonic() < self._hosts_at:
             return
-        while not self._stopping.is_set():
-            changed, hosts = self._follower.reader().heard(self._hosts_told, HOSTS)
-            if not hosts:
-                break
-            try:
+        try:
+            while not self._stopping.is_set():
+                changed, hosts = self._follower.reader().heard(self._hosts_told, HOSTS)
+                if not hosts:
+                    break
                 hear(self._sink, hosts, self.counts)
-            except OSError as error:
-                # Records must not wait for that: who takes them may take no hosts.
-                self._hosts_at = time.monotonic() + HOSTS_RETRY_S
-                if str(error) != self._hosts_complaint:
-                    logger.warning("%s: hosts: %s; trying again until it works", self.name, error)
-                self._hosts_complaint = str(error)
-                return
-            self._hosts_told = changed
+                self._hosts_told = changed
+            if isinstance(self._sink, Keeper):
+                self._sink.expire()
+        except (OSError, Refused) as error:
+            # Records must not wait for that: who takes them may take no hosts.
+            self._hosts_at = time.monotonic() + HOSTS_RETRY_S
+            if str(error) != self._hosts_complaint:
+                logger.warning("%s: hosts: %s; trying again until it works", self.name, error)
+            self._hosts_complaint = str(error)
+            return
         self._hosts_at, self._hosts_complaint = time.monotonic() + HOSTS_S, ""
 
     def _note(self, database: sqlite3.Connection) -> bool:

@@ -7,6 +7,7 @@ It uses psycopg2, because every distribution has that driver for the Python that
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, Callable
@@ -15,9 +16,10 @@ import psycopg2
 import psycopg2.extensions
 import psycopg2.extras
 
-from ..central import boots, merging, taking
+from ..central import boots, expiring, merging, taking
 from ..central.connection import Connection, first_line, parse_dsn, version
 from ..db import groups
+from ..db.retention import Retention
 from ..log import logger
 from ..text import escape
 from . import Notice, Refused
@@ -30,20 +32,25 @@ _DEFAULTS = {
     "options": "-c statement_timeout=60s -c lock_timeout=30s",
 }
 
+#: Nothing is deleted.
+_ALL = Retention()
+#: Seconds between two times that something is deleted, and for which that goes on.
+_EXPIRE_S, _EXPIRING_S = 60.0, 2.0
 #: Classes of SQLSTATE that are about the row: data, constraints, limits (of an index, too).
 _REFUSALS = ("22", "23", "54")
 
 
 class PostgreSQL:
-    """A Sink and a Register. Copies records into a staging table and merges them from there, a batch in
-    one transaction.
+    """A Sink, a Register and a Keeper. Copies records into a staging table and merges them from there,
+    a batch in one transaction.
 
     It connects for each batch, because panics are rare, and so it finds a restarted server again.
     Raises UsageError if ``dsn`` is not a connection string.
     """
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, kept: Retention = _ALL) -> None:
         self.name = "postgresql"
+        self._kept, self._expire_at = kept, 0.0
         self.most = 256
         self._parameters = {**_DEFAULTS, **parse_dsn(dsn)}
 
@@ -69,6 +76,16 @@ class PostgreSQL:
             cursor.execute(taking.LOCK)
             for step in boots.BY_RECEIVERS:
                 cursor.execute(step)
+
+    def expire(self) -> None:
+        """See Keeper."""
+        if not (self._kept.days or self._kept.size) or time.monotonic() < self._expire_at:
+            return
+        end, gone = time.monotonic() + _EXPIRING_S, 1
+        with self._connected() as connection:
+            while gone and time.monotonic() < end:
+                gone = expiring.expire(connection, self._kept)
+        self._expire_at = 0.0 if gone else time.monotonic() + _EXPIRE_S
 
     @contextmanager
     def _connected(self) -> Iterator[psycopg2.extensions.connection]:
