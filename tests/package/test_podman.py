@@ -15,6 +15,7 @@ from panicast_build.build import source
 from panicast_build.core import tools
 from panicast_build.core.paths import ROOT, dist_dir
 from panicast_build.core.run import Result, run, spawn
+from panicast_build.engine.engine import PODMAN
 from panicast_build.targets.distros import Distro, get
 
 from ..waiting import wait_until
@@ -51,7 +52,7 @@ def user() -> Iterator[User]:
         env = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
         runtime = home / "run"
         env |= {"HOME": str(home), "PATH": PATH, "XDG_RUNTIME_DIR": str(runtime)}
-        env |= {"DOCKER_HOST": f"unix://{runtime}/podman.sock", "SOURCE_DATE_EPOCH": str(source.epoch())}
+        env |= {"SOURCE_DATE_EPOCH": str(source.epoch())}
         user = User(home, env)
         user.run("mkdir", "--mode=700", str(runtime))
         yield user
@@ -63,14 +64,14 @@ def user() -> Iterator[User]:
 
 @pytest.fixture
 def engine(user: User) -> Iterator[User]:
-    """The same user, whose Podman answers where DOCKER_HOST says."""
+    """The same user, whose Podman answers where the pipeline looks for it."""
     (settings,) = re.findall(r"<< END\n(.+?\n)END\n", (ROOT / "docs/containers.md").read_text(), re.DOTALL)
     user.run("mkdir", "--parents", f"{user.home}/.config/containers")
     run(user.argv("tee", f"{user.home}/.config/containers/containers.conf"), input=settings)
-    url = user.env["DOCKER_HOST"]
     with (user.home / "podman.log").open("wb") as log:
-        spawn(user.argv("podman", "system", "service", "--time=0", url), log=log)
-    wait_until(Path(url.removeprefix("unix://")).exists, "Podman's socket is there")
+        spawn(user.argv("podman", "system", "service", "--time=0"), log=log)
+    socket = Path(user.env["XDG_RUNTIME_DIR"]) / PODMAN
+    wait_until(socket.exists, "Podman's socket is there")
     yield user
 
 

@@ -28,6 +28,8 @@ from panicast_build.core.run import spawn
 
 START_SECONDS = 60
 SILENCE_SECONDS = 3600
+# Where a user's Podman answers, below XDG_RUNTIME_DIR.
+PODMAN = "podman/podman.sock"
 # A container says whose it is: what a process left behind when it was killed is removed by the next one.
 OWNER_LABEL = "panicast.owner"
 
@@ -38,8 +40,8 @@ def owner() -> str:
 
 
 def connect() -> docker.DockerClient:
-    """Returns a client of DOCKER_HOST if set, else of the system's or user's Docker, else of our
-    own engine."""
+    """Returns a client of DOCKER_HOST if set, else of the system's or user's Docker or the user's
+    Podman, else of our own engine."""
     client = _first_answering() or _own()
     _remove_orphans(client)
     return client
@@ -70,6 +72,9 @@ def _first_answering() -> docker.DockerClient | None:
     sockets = [Path("/var/run/docker.sock")]
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
         sockets.append(Path(runtime) / "docker.sock")
+        # Root has our own engine, with which all was seen to work.
+        if os.geteuid() != 0:
+            sockets.append(Path(runtime) / PODMAN)
     return next(filter(None, (_answers(f"unix://{path}") for path in sockets if path.exists())), None)
 
 

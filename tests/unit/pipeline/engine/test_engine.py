@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The private engine's pid files, which a kill -9 leaves behind."""
+"""Which engine is used, and the private one's pid files, which a kill -9 leaves behind."""
 
 import os
 import subprocess
@@ -32,3 +32,21 @@ def test_stale_pid_files_are_removed(tmp_path: Path, text: str) -> None:
     pid_file.write_text(text)
     assert engine._alive(pid_file, tmp_path) is None
     assert not pid_file.exists()
+
+
+def test_a_users_podman_is_found_where_it_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers(url: str) -> str | None:
+        return url if url.endswith(str(socket)) else None
+
+    socket = tmp_path / "podman/podman.sock"
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(engine, "_answers", answers)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert engine._first_answering() is None
+    socket.parent.mkdir()
+    socket.touch()
+    assert engine._first_answering() == f"unix://{socket}"
+    # Root has our own.
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert engine._first_answering() is None
