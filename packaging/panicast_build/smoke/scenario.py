@@ -24,7 +24,7 @@ FETCH = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=3
 OPTIONS_FILE = "/etc/modprobe.d/panicast.conf"
 # A part of the module, compiled in the middle of its build; the wait for it, while the build's process runs.
 BUILT_IN_PART = "/var/lib/dkms/panicast/*/build/main.o"
-WHILE_IT_RUNS = "until test -e {path}; do kill -0 {pid} || exit 1; sleep 0.2; done"
+WHILE_IT_RUNS = "until test -e {path}; do kill -0 {pid} || exit 1; sleep 0.5; done"
 MODULE_FOLDER = "/sys/module/panicast"
 # What the text of a record must hold to be this crash's: the panic line, and its call trace.
 EVIDENCE = ("Kernel panic - not syncing: sysrq triggered crash", "sysrq_handle_crash")
