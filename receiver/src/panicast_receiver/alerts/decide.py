@@ -74,19 +74,27 @@ class Alerts:
         if record["maintenance"]:
             return self._planned(db, record, facts, now_ns)
         found = []
-        kernel, level = facts["kernel"], len(str(records)) - 1
+        kernel, level = facts["kernel"], _level(records)
         known, held = _told(db, "group", signature), _told(db, "held", signature)
-        new_kernel = _once(db, "kernel", f"{signature} {kernel}"[:_LONGEST], now_ns) if kernel else False
-        new_sealed = record["sealed"] and _once(db, "sealed", signature, now_ns)
+        # Whoever makes up a crash, or its kernel, before it comes must not keep the real one from being news.
+        which = ("kernel", "sealed kernel") if record["sealed"] else ("kernel",)
+        about = f"{signature} {kernel}"[:_LONGEST]
+        new_kernel = bool(kernel) and any([_once(db, kind, about, now_ns) for kind in which])
+        seals, sealed_before = 0, (_told(db, "sealed", signature) or (0, 0))[0]
+        if record["sealed"]:
+            seals = sealed_before + 1
+            _remember(db, "sealed", signature, seals, now_ns)
+        new_sealed = seals == 1
+        # Of all records there may be so many that are made up that ten times as many never come.
+        more_sealed = _level(seals) > _level(sealed_before) and level > _level(seals)
         if held or (record["regression"] and _once(db, "regression", record["identity"], now_ns)):
             db.execute("DELETE FROM told WHERE kind = 'held' AND about = ?", (signature,))
             found.append("regression")
-        # Whoever makes up a crash before it comes must not keep the real one from being news.
         elif known is None or new_sealed:
             found.append("first")
         elif new_kernel:
             found.append("kernel")
-        elif level > known[0]:
+        elif level > known[0] or more_sealed:
             found.append("tenfold")
         if known is None or level > known[0]:
             _remember(db, "group", signature, level, now_ns)
@@ -151,6 +159,11 @@ def _facts(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _level(records: int) -> int:
+    """Return how often a number was tenfold."""
+    return len(str(records)) - 1
+
+
 def begin(db: sqlite3.Connection, now_ns: int) -> None:
     """Count all earlier crashes as reported, the first time that this runs."""
     if not _once(db, "begun", "", now_ns):
@@ -168,6 +181,9 @@ def begin(db: sqlite3.Connection, now_ns: int) -> None:
         "FROM group_names JOIN groups USING (signature) WHERE kernel != '' AND first_ns < ?",
         before,
     )
+    db.execute(
+        "INSERT OR IGNORE INTO told SELECT 'sealed kernel', about, 1, at_ns FROM told WHERE kind = 'kernel'"
+    )
 
 
 def prune(db: sqlite3.Connection, now_ns: int) -> None:
@@ -177,7 +193,7 @@ def prune(db: sqlite3.Connection, now_ns: int) -> None:
     db.execute("DELETE FROM alerts WHERE at_ns < ?", (before_ns,))
     db.execute(
         "DELETE FROM told WHERE at_ns < ? AND (kind IN ('regression', 'host', 'held', 'maintenance') "
-        "OR kind IN ('group', 'kernel', 'sealed') "
+        "OR kind IN ('group', 'kernel', 'sealed', 'sealed kernel') "
         f"AND substr(about, 1, {groups.SIGNATURE}) NOT IN (SELECT signature FROM groups))",
         (before_ns,),
     )

@@ -286,7 +286,8 @@ def follow(db: sqlite3.Connection, old: str, new: str) -> None:
         )
     db.execute(
         f"INSERT OR IGNORE INTO told SELECT kind, ? || substr(about, {SIGNATURE + 1}), value, at_ns "
-        "FROM told WHERE kind IN ('group', 'sealed', 'kernel', 'held') AND about >= ? AND about < ?",
+        "FROM told WHERE kind IN ('group', 'sealed', 'kernel', 'sealed kernel', 'held') "
+        "AND about >= ? AND about < ?",
         (new, old, old + "!"),
     )
 

@@ -48,6 +48,30 @@ def test_a_crash_that_was_made_up_first_is_news_once_it_is_real(fleet):
     assert fleet.kinds() == ["first", "first"]
 
 
+def test_a_kernel_that_was_made_up_first_is_news_once_it_is_real(fleet):
+    fleet.store(sealed(crash(1, 1, now())))
+    fleet.store(crash(2, 1, now(), release="6.12.7"))
+    fleet.tell()
+    fleet.kinds()
+    fleet.store(sealed(crash(3, 1, now(), release="6.12.7")))
+    fleet.tell()
+    (told,) = fleet.taken
+    assert told["kind"] == "kernel" and told["sealed"] and told["kernel"] == "6.12.7"
+    fleet.store(sealed(crash(4, 1, now(), release="6.12.7")))
+    fleet.tell()
+    assert fleet.kinds() == ["kernel"]
+
+
+def test_real_crashes_that_become_ten_times_as_many_are_news_among_many_made_up_ones(fleet):
+    fleet.store(sealed(crash(1, 1, now())), *(crash(number, 1, now()) for number in range(100, 220)))
+    fleet.tell()
+    fleet.kinds()
+    fleet.store(*(sealed(crash(number, 1, now())) for number in range(2, 13)))
+    fleet.tell()
+    (told,) = fleet.taken
+    assert told["kind"] == "tenfold" and told["sealed"]
+
+
 def test_real_crashes_are_told_apart_from_many_that_are_made_up():
     forged = [{**courier.made_up(), "about": str(n), "line": f"forged {n}"} for n in range(30)]
     real = {**courier.made_up("kernel"), "about": "real", "sealed": True, "severity": "critical"}
