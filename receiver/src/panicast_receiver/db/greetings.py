@@ -77,7 +77,8 @@ INSERT OR REPLACE INTO greetings ({", ".join(_COLUMNS)})
     SELECT boot_id, host, flags & {FLAG_SEALED} != 0, identity_3, id_of(identity_3), changed, number, type,
     header_host, reason, event, flags, frames, time_ns, received_ns, mac, source_mac, source_ip,
     source_iface, metadata, coalesce(length(metadata), 0) + {ROW_BYTES}, 0
-    FROM carried WHERE type IN ({", ".join(f"'{name}'" for name in sorted(STATE_TYPES))}) ORDER BY number;
+    FROM carried WHERE type IN ({", ".join(f"'{name}'" for name in sorted(STATE_TYPES))})
+    AND boot_id IS NOT NULL AND event IS NOT NULL ORDER BY number;
 """
 #: The name that the machine with an Ethernet address last gave, with what it is chosen by.
 NAMED = (

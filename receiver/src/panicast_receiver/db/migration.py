@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import struct
 from pathlib import Path
 from typing import Callable
 
@@ -77,7 +78,7 @@ ALTER TABLE cursors ADD COLUMN complaint TEXT NOT NULL DEFAULT '';
 ALTER TABLE records RENAME TO records_2;
 {schema.RECORDS}
 CREATE TEMP VIEW carried AS SELECT records_2.*, number, CASE format WHEN 'v1'
-    THEN v1_identity(type, flags, boot_id, event, frames, text_length, time_ns, header_host)
+    THEN v1_identity(identity, type, flags, boot_id, event, frames, text_length, time_ns, header_host)
     ELSE identity END AS identity_3
     FROM numbered CROSS JOIN records_2 ON records_2.rowid = numbered.row;
 INSERT INTO records (identity, id, {_CARRIED}, size, number)
@@ -165,7 +166,7 @@ def _bring_up_to_date(connection: sqlite3.Connection, version: int, beat: Callab
     """Create the tables, or upgrade them step by step from the file's version; all or nothing."""
     if version == VERSION:
         return
-    connection.create_function("v1_identity", 8, v1_identity, deterministic=True)
+    connection.create_function("v1_identity", 9, v1_identity, deterministic=True)
     connection.create_function("id_of", 1, id_of, deterministic=True)
     steps = [MIGRATIONS[step] for step in range(version, VERSION)] if version else [SCHEMA]
     connection.set_progress_handler(beat, BEAT_STEPS)
@@ -204,6 +205,7 @@ def _let_it_shrink(connection: sqlite3.Connection) -> None:
 
 
 def v1_identity(
+    identity: bytes,
     kind: str,
     flags: int,
     boot_id: bytes,
@@ -215,6 +217,11 @@ def v1_identity(
 ) -> bytes:
     """Return the identity of a v1 record in schema 3, from columns of schema 2.
 
-    Schema 2 identified records by boot id and event, and did not keep the key id.
+    Schema 2 identified records by boot id and event, and did not keep the key id. Where the disk has made
+    something else of a value, the record keeps the identity that it had: it must not keep the service from
+    starting.
     """
-    return identity_of(kind, flags, boot_id, event, frames, text_length, time_ns % (1 << 64), host)
+    try:
+        return identity_of(kind, flags, boot_id, event, frames, text_length, time_ns % (1 << 64), host)
+    except (struct.error, AttributeError, LookupError, TypeError, ValueError):
+        return identity

@@ -14,6 +14,14 @@ from ..records.record import Record, Source
 from ..wire.v1 import MAX_TEXT
 
 _U64 = 1 << 64
+#: What a value may be, and what stands for it where the disk has made something else of it: one bit makes
+#: text of bytes, and a fraction of a whole number.
+_KINDS: Mapping[str, tuple[tuple[type, ...], Any]] = {
+    "identity": ((bytes,), b""),
+    **dict.fromkeys(("boot_id", "metadata"), ((bytes, type(None)), None)),
+    **dict.fromkeys(("event", "time_ns"), ((int, type(None)), None)),
+    **dict.fromkeys(("flags", "frames", "restored", "received_ns", "text_length"), ((int,), 0)),
+}
 
 
 def to_signed(value: int | None) -> int | None:
@@ -63,6 +71,16 @@ def parse_gaps(text: str, text_length: int) -> list[list[int]]:
     except (ValueError, TypeError, RecursionError):
         return [[0, text_length]] if text_length else []
     return list(found)
+
+
+def mended(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row in which each value is of its kind: what the disk has changed must keep nobody from the
+    other rows."""
+    found = dict(row)
+    for name, (kinds, otherwise) in _KINDS.items():
+        if name in found and not isinstance(found[name], kinds):
+            found[name] = otherwise
+    return found
 
 
 def row_to_record(row: Mapping[str, Any] | sqlite3.Row) -> Record:

@@ -56,6 +56,8 @@ _BOOTS_SHARE, _BOOT_BYTES = 8, 512
 _GREETINGS_SHARE, _GREETING_BYTES = 8, 2048
 _FORGOTTEN_SHARE, _FORGOTTEN_BYTES = 16, 128
 _FEW = 256
+#: What the disk has made something else of names no record: to try to delete it must not end the service.
+_NAMED = "typeof(identity) = 'blob'"
 T = TypeVar("T")
 
 
@@ -189,7 +191,7 @@ def surplus(
     out records that a sink still has to receive.
     """
     changed, old = delivered or (_ALL, _ALL)
-    is_delivered = f"(changed <= ? AND (turn != {queueing.WAITS} OR changed <= ?))"
+    is_delivered = f"({_NAMED} AND changed <= ? AND (turn != {queueing.WAITS} OR changed <= ?))"
     found: dict[bytes, None] = {}
     if before_ns is not None:
         query = f"SELECT identity FROM records WHERE number < ? AND {is_delivered} ORDER BY number LIMIT ?"
@@ -237,7 +239,8 @@ def oversize(db: sqlite3.Connection, most_bytes: int, limit: int) -> list[bytes]
     ).fetchone()
     too_much = min(too_much, records - most_bytes // 2)
     found = []
-    for row in db.execute(f"SELECT identity, size FROM records ORDER BY {WORTH}, changed LIMIT ?", (limit,)):
+    least = f"SELECT identity, size FROM records WHERE {_NAMED} ORDER BY {WORTH}, changed LIMIT ?"
+    for row in db.execute(least, (limit,)):
         if too_much <= 0:
             break
         too_much -= row["size"]

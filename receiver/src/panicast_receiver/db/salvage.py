@@ -132,7 +132,17 @@ def _as_of_now(row: _Row) -> _Row:
     """Return a row of an older version under the identity that this version gives it."""
     if row["format"] != "v1" or not isinstance(row["boot_id"], bytes):
         return row
-    names = ("type", "flags", "boot_id", "event", "frames", "text_length", "time_ns", "header_host")
+    names = (
+        "identity",
+        "type",
+        "flags",
+        "boot_id",
+        "event",
+        "frames",
+        "text_length",
+        "time_ns",
+        "header_host",
+    )
     return {**row, "identity": migration.v1_identity(*(row[name] for name in names))}
 
 

@@ -16,7 +16,7 @@ from ..wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, parse_metadata
 from . import bodies, greetings, schema, words
 from .engine import FOUND, Entry
 from .named import NamedFile
-from .packing import from_signed, parse_gaps, row_to_record
+from .packing import from_signed, mended, parse_gaps, row_to_record
 
 #: What is read of a record for its entry, beside what is found out.
 _COLUMNS = (
@@ -79,60 +79,67 @@ class SQLite:
     @staticmethod
     def record(row: sqlite3.Row) -> Record:
         """See Engine."""
-        return row_to_record(row)
+        return row_to_record(mended(dict(zip(row.keys(), row))))
 
     @staticmethod
     def entry(row: sqlite3.Row) -> Entry:
         """See Engine."""
         # A Row looks for each name among all.
         found = dict(zip(_NAMES, row))
-        meta = parse_metadata(found["metadata"] or b"")
-        gaps = parse_gaps(found["gaps"], found["text_length"])
-        meaning = "pending" if found["signature"] is None else "failed" if found["failure"] else "found"
-        source = Source(found["mac"], found["source_ip"], found["source_iface"])
-        return Entry(
-            found["identity"],
-            found["changed"],
-            {
-                "id": found["id"],
-                "identity": found["identity"].hex(),
-                "type": found["type"],
-                "format": found["format"],
-                "host": found["host"],
-                "labels": json.loads(found["labels"]),
-                "maintenance": found["maintenance"],
-                "boot_id": found["boot_id"].hex() if found["boot_id"] is not None else None,
-                "event": found["event"],
-                "reason": found["reason"],
-                "time": iso_time(from_signed(found["time_ns"])),
-                "received": iso_time(found["received_ns"]),
-                "complete": bool(found["complete"]),
-                "gaps": [{"offset": offset, "bytes": length} for offset, length in gaps],
-                "metadata_missing": found["metadata"] is None,
-                "bytes": found["text_length"],
-                "frames": found["frames"],
-                "restored": found["restored"],
-                "sealed": bool(found["flags"] & FLAG_SEALED),
-                "contested": bool(found["contested"]),
-                "doubted": bool(found["doubted"]),
-                "older_text": bool(found["flags"] & FLAG_OLDER_TEXT),
-                "kept": kept_by(found["event"], meta),
-                "same_crash": json.loads(found["same_crash"]) if found["same_crash"] != "[]" else [],
-                "release": meta.get("release", ""),
-                "title": found["title"] or found["reason"],
-                "signature": found["signature"] or "",
-                "group_state": found["group_state"] if found["signature"] else "",
-                "regression": bool(found["regression"]),
-                "crash": _crash(found["crash"]),
-                "meaning": meaning,
-                "meaning_failure": found["failure"],
-                "source": {"mac": source.mac, "ip": source.ip, "iface": source.iface},
-                "meta": meta,
-            },
-            found["received_ns"],
-            found["number"],
-            found["turn"],
-        )
+        try:
+            return _entry(found)
+        except (AttributeError, OverflowError, TypeError, ValueError):
+            return _entry(mended(found))
+
+
+def _entry(found: dict[str, Any]) -> Entry:
+    meta = parse_metadata(found["metadata"] or b"")
+    gaps = parse_gaps(found["gaps"], found["text_length"])
+    meaning = "pending" if found["signature"] is None else "failed" if found["failure"] else "found"
+    source = Source(found["mac"], found["source_ip"], found["source_iface"])
+    return Entry(
+        found["identity"],
+        found["changed"],
+        {
+            "id": found["id"],
+            "identity": found["identity"].hex(),
+            "type": found["type"],
+            "format": found["format"],
+            "host": found["host"],
+            "labels": json.loads(found["labels"]),
+            "maintenance": found["maintenance"],
+            "boot_id": found["boot_id"].hex() if found["boot_id"] is not None else None,
+            "event": found["event"],
+            "reason": found["reason"],
+            "time": iso_time(from_signed(found["time_ns"])),
+            "received": iso_time(found["received_ns"]),
+            "complete": bool(found["complete"]),
+            "gaps": [{"offset": offset, "bytes": length} for offset, length in gaps],
+            "metadata_missing": found["metadata"] is None,
+            "bytes": found["text_length"],
+            "frames": found["frames"],
+            "restored": found["restored"],
+            "sealed": bool(found["flags"] & FLAG_SEALED),
+            "contested": bool(found["contested"]),
+            "doubted": bool(found["doubted"]),
+            "older_text": bool(found["flags"] & FLAG_OLDER_TEXT),
+            "kept": kept_by(found["event"], meta),
+            "same_crash": json.loads(found["same_crash"]) if found["same_crash"] != "[]" else [],
+            "release": meta.get("release", ""),
+            "title": found["title"] or found["reason"],
+            "signature": found["signature"] or "",
+            "group_state": found["group_state"] if found["signature"] else "",
+            "regression": bool(found["regression"]),
+            "crash": _crash(found["crash"]),
+            "meaning": meaning,
+            "meaning_failure": found["failure"],
+            "source": {"mac": source.mac, "ip": source.ip, "iface": source.iface},
+            "meta": meta,
+        },
+        found["received_ns"],
+        found["number"],
+        found["turn"],
+    )
 
 
 def _crash(text: str | None) -> Any:

@@ -3,7 +3,7 @@
 
 import json
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -231,6 +231,22 @@ def test_the_database_of_a_released_version_is_kept(dump, tmp_path, big, cli):
     assert entries[big["boot_id"]].summary["signature"]
     assert {host["state"] for host in reader.hosts(Ages(900), START)} >= {"armed", "goodbye"}
     assert cli("groups", state_dir=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("value", [None, "text", b"\xff\x00", (1 << 63) - 1], ids=repr)
+@pytest.mark.parametrize(
+    "column", ["boot_id", "event", "flags", "frames", "header_host", "text_length", "time_ns", "type"]
+)
+def test_no_value_that_the_disk_has_changed_keeps_an_older_file_from_being_upgraded(column, value, tmp_path):
+    """The service did not start, and heard nothing: a function of the upgrade raised an exception."""
+    with closing(sqlite3.connect(tmp_path / "panicast.db")) as db:
+        db.executescript(RELEASED[-1].read_text())
+        with suppress(sqlite3.IntegrityError), db:
+            db.execute(f"UPDATE records SET {column} = ? WHERE body IS NOT NULL", (value,))
+        (count,) = db.execute("SELECT count(*) FROM records WHERE type NOT IN ('hello', 'bye')").fetchone()
+    Store(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "panicast.db")) as db:
+        assert db.execute("SELECT count(*) FROM records").fetchone() == (count,)
 
 
 #: What somebody may send ever so many of, by number: the fields that differ.

@@ -4,7 +4,8 @@
 import json
 import random
 import sqlite3
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ import zstandard
 from panicast_receiver.db import groups, salvage
 from panicast_receiver.db.packing import unpack_body
 from panicast_receiver.db.reader import Query, Reader
+from panicast_receiver.db.retention import Retention
 from panicast_receiver.db.store import Store, row_to_record
+from panicast_receiver.errors import NotFoundError
 
 from ..conftest import wait_until
 from ..service.test_serve import records
@@ -141,6 +144,40 @@ def test_a_row_that_cannot_be_decoded_costs_nobody_else(serve, cli, tmp_path, bi
     assert receiver.stop() == 0
     assert len(records(cli)) >= 2
     assert cli("recover", str(state / NAME)).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *(("identity", "text"), ("identity", 0.3), ("boot_id", "text"), ("event", b"x"), ("flags", 0.3)),
+        *(("time_ns", 0.3), ("time_ns", 1e300), ("received_ns", 0.3), ("received_ns", "text")),
+        *(
+            ("metadata", "text"),
+            ("metadata", 7),
+            ("frames", b"x"),
+            ("restored", None),
+            ("text_length", "text"),
+        ),
+    ],
+)
+def test_a_value_of_another_kind_keeps_nobody_from_the_other_rows(column, value, tmp_path):
+    """One bit makes text of bytes: no sink was told any more, and to delete that row ended the service."""
+    with closing(Store(tmp_path)) as store:
+        store.write([with_text(number) for number in (1, 2, 3)])
+    with closing(sqlite3.connect(tmp_path / NAME)) as database, suppress(sqlite3.IntegrityError), database:
+        database.execute(
+            f"UPDATE records SET {column} = ? WHERE identity = ?", (value, with_text(1).identity)
+        )
+    with closing(Reader(tmp_path)) as reader:
+        for entries in (reader.select(Query()), reader.changed_since(0, Query())):
+            assert [entry.identity for entry in entries][1:] == [with_text(n).identity for n in (2, 3)]
+            # As the sinks read it.
+            with suppress(NotFoundError):
+                assert reader.load(entries[0]).host
+    with closing(Store(tmp_path)) as store:
+        for kept in (Retention(per_host=1), Retention(days=1), Retention(size=1)):
+            while store.expire(kept, time.time_ns()):
+                continue
 
 
 def test_a_text_takes_no_more_memory_than_it_has_bytes_whichever_bit_of_it_has_changed():
