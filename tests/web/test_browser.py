@@ -329,6 +329,32 @@ def operated(state: Path, token: Path) -> Iterator[Website]:
         yield stack.enter_context(website(state, "--web-token-file", private(token)))
 
 
+def test_filters_are_folded_on_a_telephone(page: Browser, site: Website) -> None:
+    """Without JavaScript; what is chosen is said all the same. A wide window has them open."""
+    for path, chosen in {"": "", "groups": "", "hosts?search=db-03": ": db-03", "compare": None}.items():
+        page.scripts(on=False)
+        page.look("light", WIDE)
+        page.get(f"{site.url}{path}")
+        form, fold = (page.find_element(By.CSS_SELECTOR, one) for one in (".filters", ".fold summary"))
+        assert form.is_displayed() and not fold.is_displayed()
+        page.look("light", NARROW)
+        assert fold.is_displayed() and not form.is_displayed()
+        assert fold.text == ("Choose" if chosen is None else f"Filters{chosen}")
+        top = page.find_element(By.CSS_SELECTOR, "h1").rect["y"]
+        assert fold.rect["y"] - top < 200 and fold.rect["height"] >= 32
+        page.scripts(on=True)
+        look_at(page, f"folded-{path.partition('?')[0] or 'records'}", "light", NARROW)
+        page.scripts(on=False)
+        page.look("light", NARROW)
+        fold.send_keys(Keys.ENTER)
+        assert form.is_displayed()
+        fold.click()
+        assert not form.is_displayed()
+        fold.click()
+        page.scripts(on=True)
+        look_at(page, f"unfolded-{path.partition('?')[0] or 'records'}", "light", NARROW)
+
+
 def test_a_token_is_asked_for_once(page: Browser, tmp_path: Path) -> None:
     fill(tmp_path / "state")
     with website(tmp_path / "state", "--web-token-file", private(tmp_path / "token")) as site:
