@@ -13,11 +13,11 @@ from panicast_receiver import text
 from panicast_receiver.assembly.intake import Intake, Packet
 from panicast_receiver.assembly.netconsoleruns import NetconsoleRuns
 from panicast_receiver.assembly.reassembly import Limits
-from panicast_receiver.central import merging
+from panicast_receiver.central import boots, merging
 from panicast_receiver.cli import pstore
 from panicast_receiver.meaning import understand
 from panicast_receiver.records.record import Instant, Record, Source
-from panicast_receiver.sinks.broker import expanded, message_id, unpack
+from panicast_receiver.sinks.broker import expanded, message_id, unpack, unpack_hosts
 from panicast_receiver.wire.ethernet import parse_ethernet, parse_udp
 from panicast_receiver.wire.netconsole import parse_netconsole
 from panicast_receiver.wire.raw import decode_raw
@@ -208,6 +208,17 @@ def message(data: bytes) -> None:
         assert merging.told(found).count("\n") == 1
 
 
+def hosts(data: bytes) -> None:
+    """A message about hosts: nothing, or what fits rows."""
+    try:
+        found = unpack_hosts(data)
+    except ValueError:
+        return
+    for one in found:
+        row = boots.line(one)
+        assert row.count("\t") == boots.COPY.count(",") and row.count("\n") == 1
+
+
 _TEXTS = [vector["text"].encode() for vector in VECTORS]
 _PANIC = b"<0>[    9.0] Kernel panic - not syncing: x\n"
 _EXTENDED = b"6.1.0,0,441,9000000,-,caller=T1;Kernel panic - not syncing: x\n K=v\n"
@@ -216,6 +227,12 @@ _DOCUMENT |= dict.fromkeys(("complete", "sealed", "contested", "doubted"), False
 _DOCUMENT |= dict.fromkeys(("older_text", "metadata_missing"), False)
 _DOCUMENT |= dict.fromkeys(("bytes", "frames", "restored"), 1) | {"source": {}, "meta": {}, "gaps": []}
 _DOCUMENT |= dict.fromkeys(("boot_id", "event", "time", "crash", "raw", "meaning_failure"), None)
+_BOOT: dict[str, object] = {
+    **dict.fromkeys(("host", "why", "kernel", "module"), "x"),
+    **dict.fromkeys(("first_seen", "last_seen", "panicked"), "2026-11-26T20:00:00.000000000Z"),
+    **{"boot_id": "01" * 16, "sealed": True, "state": "bye", "said": 2, "event": 3, "ip": None},
+    **{"interfaces": {"eth0": "52:54:00:00:00:01"}, "labels": {"rack": "r1"}},
+}
 _DOCUMENT["received"] = "2026-11-26T20:00:00.000000000Z"
 
 _PARTED = _LOSSY["frames"][2:] + _LOSSY["parity"]
@@ -239,4 +256,5 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     "sealing": (sealing, FRAMES[:3]),
     "firmware": (firmware, [_joined([b"Panic#1 Part1\n" + _PANIC, b"z\x03\x00"])]),
     "message": (message, [json.dumps(_DOCUMENT).encode()]),
+    "hosts": (hosts, [json.dumps([_BOOT]).encode()]),
 }

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 
+from panicast_receiver import orders
 from panicast_receiver.central import merging
 from panicast_receiver.central.engine import Central
 from panicast_receiver.db import fleet, maintenance
@@ -333,7 +334,7 @@ def test_a_text_that_postgresql_cannot_hold_is_looked_for_and_stored(postgres, b
         with pytest.raises(NotFoundError):
             central.find(text)
     order = maintenance.Order("start", "", "db-\0\ud800*", "", "4h", "no\0te", "ann", "test")
-    assert Central(postgres.dsn).change(maintenance.checked(order)) == 1
+    assert orders.carry_out(Central(postgres.dsn), maintenance.checked(order)) == 1
     assert central.window(1, time.time_ns())["note"] == "no\\x00te"
 
 

@@ -26,7 +26,8 @@ _BOOT: dict[str, Any] = {
     **dict.fromkeys(("said", "event"), int),
     "sealed": bool,
 }
-_MOST_BOOTS, _BOOT_ID_BYTES, _MOST_INTERFACES, _MOST_LABELS = 1024, 16, 64, 64
+_MOST_BOOTS, _BOOT_ID_BYTES, _MOST_PAIRS, _LONGEST = 1024, 16, 64, 255
+_LATEST_NS = (1 << 63) - 1
 #: Of a record; who goes through a value calls himself for each of its levels.
 _MOST_LEVELS = 32
 
@@ -74,9 +75,13 @@ def checked_boots(value: Any) -> list[dict[str, Any]]:
             raise ValueError("said or event is wrong")
         for name in ("first_seen", "last_seen", "panicked"):
             _check_time(name, one[name])
-        for name, most in (("interfaces", _MOST_INTERFACES), ("labels", _MOST_LABELS)):
-            pairs = one[name].items()
-            if len(pairs) > most or not all(isinstance(text, str) for pair in pairs for text in pair):
+            if one[name] is not None and nanoseconds(one[name]) > _LATEST_NS:
+                raise ValueError(f"{name} is too late")
+        for name in ("interfaces", "labels"):
+            texts = [text for pair in one[name].items() for text in pair]
+            if len(texts) > 2 * _MOST_PAIRS or not all(
+                isinstance(text, str) and len(text) <= _LONGEST for text in texts
+            ):
                 raise ValueError(f"{name} is wrong")
     return value
 

@@ -10,14 +10,24 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panicast_receiver.central import merging, taking
+from panicast_receiver.central import boots, merging, taking
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError, UsageError
 from panicast_receiver.settings import load
 from panicast_receiver.settings.kinds import parse_servers, without_password
 from panicast_receiver.sinks import Notice, Refused, hand_over, postgresql
-from panicast_receiver.sinks.broker import Login, expanded, message_id, pack, read_login, subject, unpack
+from panicast_receiver.sinks.broker import (
+    Login,
+    expanded,
+    message_id,
+    pack,
+    pack_hosts,
+    read_login,
+    subject,
+    unpack,
+    unpack_hosts,
+)
 from panicast_receiver.sinks.document import checked
 from panicast_receiver.sinks.telling import notice_of
 
@@ -151,6 +161,48 @@ def nested(levels):
 def test_a_document_that_nobody_could_show_is_refused(changed, message):
     with pytest.raises(ValueError, match=message):
         unpack(json.dumps({**DOCUMENT, **changed}).encode())
+
+
+BOOT = {
+    **dict.fromkeys(("host", "why", "kernel", "module"), "x"),
+    **dict.fromkeys(("first_seen", "last_seen", "panicked"), "2026-11-26T20:00:00.000000000Z"),
+    **{"boot_id": "01" * 16, "sealed": True, "state": "bye", "said": 2, "event": 3, "ip": None},
+    **{"interfaces": {"eth0": "52:54:00:00:00:01"}, "labels": {"rack": "r1"}},
+}
+
+
+def test_what_is_told_of_hosts_arrives():
+    data, headers = pack_hosts([BOOT, {**BOOT, "host": "h" * 999, "panicked": None}])
+    found = unpack_hosts(expanded(data, headers))
+    assert found[0] == BOOT
+    rows = [boots.line(one).rstrip("\n").split("\t") for one in found]
+    assert all(len(row) == boots.COPY.count(",") + 1 for row in rows)
+    assert rows[0][0] == r"\\x" + "01" * 16 and len(rows[1][1].encode()) == 255 and r"\N" in rows[1]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"host": None},
+        {"sealed": 1},
+        {"state": "armed"},
+        {"said": True},
+        {"event": -1},
+        {"event": 1 << 32},
+        {"boot_id": "01"},
+        {"boot_id": "x" * 32},
+        {"first_seen": "infinity"},
+        {"last_seen": "2262-12-01T00:00:00Z"},
+        {"panicked": 1},
+        {"interfaces": {"eth0": None}},
+        {"interfaces": {f"eth{number}": "" for number in range(65)}},
+        {"labels": {"rack": "r" * 256}},
+        {"labels": []},
+    ],
+)
+def test_what_nobody_could_know_of_a_host_is_refused(changed):
+    with pytest.raises(ValueError):
+        unpack_hosts(json.dumps([{**BOOT, **changed}]).encode())
 
 
 def test_half_pairs_and_nul_are_stored_as_what_they_look_like():
