@@ -101,7 +101,8 @@ def _begin(path: Path, most: int) -> tuple[bytes, int]:
     # A file may say that it is as large as the disk.
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
         data = file.read(most)
-        time_ns = min(os.fstat(file.fileno()).st_mtime_ns, time.time_ns())
+        # No clock was ever right before 1970, nor is one that is ahead of ours.
+        time_ns = max(0, min(os.fstat(file.fileno()).st_mtime_ns, time.time_ns()))
     if path.name.endswith(".enc.z"):
         data = zlib.decompressobj(-15).decompress(data, most)
     return data, time_ns

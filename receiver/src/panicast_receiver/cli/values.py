@@ -9,6 +9,9 @@ import argparse
 from ..db import search
 from ..text import parse_when
 
+#: What has more of them may not fit into what SQLite can hold.
+_DIGITS = 18
+
 
 def since(text: str) -> int:
     """Return a point of time in nanoseconds, see ``text.parse_when``."""
@@ -41,6 +44,8 @@ def number(text: str) -> int:
     """Return a whole number of 0 and more."""
     if not text.isascii() or not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    if len(text) > _DIGITS:
+        raise argparse.ArgumentTypeError(f"{text[:_DIGITS]}… is too large")
     return int(text)
 
 

@@ -175,6 +175,8 @@ def test_every_setting_says_what_is_right_in_words():
         (["serve", "--idel-s", "3"], "serve does not know '--idel-s'; did you mean --idle-s?"),
         (["list", "--listen=x"], "it is a flag of serve, check-config"),
         (["list", "--type", "pnic"], "did you mean panic?"),
+        (["list", "--limit", "9" * 20], "is too large"),
+        (["prune", "--per-host", "9" * 9999], "is too large"),
         (["sreve"], "did you mean serve?"),
         (["frobnicate"], "right are: serve, web, list"),
         (["list", "extra"], "list does not know 'extra'"),

@@ -138,9 +138,13 @@ def test_import_takes_what_is_a_file_itself_and_no_more_than_a_text(cli, tmp_pat
     with (folder / "dmesg-efi-3").open("r+b") as file:
         file.truncate(1 << 40)
     os.utime(folder / "dmesg-efi-3", (4_000_000_000, 4_000_000_000))
-    assert cli("import", "--host", "a", str(folder)).stdout == "1 records imported, 0 known already\n"
-    (found,) = json.loads(cli("list", "--json").stdout)
-    assert found["received"] < "2090"
+    (folder / "dmesg-efi-4").write_bytes(b"Panic#4 Part1\n<0>[ 1.0] Kernel panic - not syncing: y\n")
+    os.utime(folder / "dmesg-efi-4", (-300_000_000, -300_000_000))
+    assert cli("import", "--host", "a", str(folder)).stdout == "2 records imported, 0 known already\n"
+    older, found = json.loads(cli("list", "--json").stdout)
+    assert (
+        found["received"] < "2090" and older["time"] == older["received"] == "1970-01-01T00:00:00.000000000Z"
+    )
     text = cli("show", found["id"], "--raw").stdout
     assert "Kernel panic" in text and "secret" not in text
 
