@@ -146,6 +146,18 @@ def test_what_was_deleted_does_not_come_back_and_the_sealed_are_remembered_longe
         assert numbers(row[0] for row in db.execute("SELECT identity FROM records")) == [3]
 
 
+def test_of_what_was_deleted_the_sealed_are_remembered_when_there_is_no_room_for_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(retention, "_FEW", 2)
+    Store(tmp_path).close()
+    path = tmp_path / schema.FILE_NAME
+    with closing(schema.open_writer(path)) as db:
+        rows = [(b"sealed", 1), (b"old", 0), (b"older", 0), (b"new", 0)]
+        db.executemany("INSERT INTO forgotten VALUES (?, ?)", rows)
+        assert retention.expire(db, Retention(size=1), path, START).rows == 2
+        left = {row[0] for row in db.execute("SELECT identity FROM forgotten")}
+    assert left == {b"sealed", b"new"}
+
+
 @pytest.mark.parametrize(
     ("total", "free", "own", "wanted"),
     [

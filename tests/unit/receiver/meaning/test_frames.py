@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What single lines of a trace say: the function, its module, whether the kernel is sure, file and line."""
+
+import pytest
+
+from panicast_receiver.meaning.frames import StackFrame, frame, place, symbol_in
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (" my_f+0x1/0x2", StackFrame("my_f")),
+        (" my_f+0x1/0x2 [my_drv]", StackFrame("my_f", "my_drv")),
+        (" ? my_f+0x1/0x2", StackFrame("my_f", sure=False)),
+        (" my_f+0x1/0x2 (unreliable)", StackFrame("my_f", sure=False)),
+        (" :my_drv:my_f+0x1/0x2", StackFrame("my_f", "my_drv")),
+        # With files, as decode_stacktrace.sh writes them.
+        (" my_f (drivers/net/my.c:12)", StackFrame("my_f", file="drivers/net/my.c:12")),
+        (" my_f (include/linux/my.h:12)", StackFrame("my_f", file="include/linux/my.h:12")),
+        (" my_f (arch/x86/entry/my.S:12)", StackFrame("my_f", file="arch/x86/entry/my.S:12")),
+        (" my_f (drivers/net/my.c:12) [my_drv]", StackFrame("my_f", "my_drv", file="drivers/net/my.c:12")),
+        (" ? my_f (drivers/net/my.c:12)", StackFrame("my_f", sure=False, file="drivers/net/my.c:12")),
+        (" my_f (drivers/net/my.c:12) [inline]", StackFrame("my_f", sure=False, file="drivers/net/my.c:12")),
+        # A callee and its caller.
+        (" my_f [my_drv] from my_g+0x1/0x2", StackFrame("my_f", "my_drv")),
+        (" +0x1/0x2", None),
+        (" usb 1-1: new device", None),
+    ],
+)
+def test_a_frame(line, found):
+    assert frame(line) == found
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("RIP: 0010:my_f+0x1/0x2", StackFrame("my_f", at=True)),
+        ("RIP: 0010:my_f+0x1/0x2 [my_drv]", StackFrame("my_f", "my_drv", at=True)),
+        ("RIP: 0010:my_f (drivers/net/my.c:12)", StackFrame("my_f", file="drivers/net/my.c:12", at=True)),
+        ("EIP: 0060:my_f (drivers/net/my.c:12)", StackFrame("my_f", file="drivers/net/my.c:12", at=True)),
+        ("IP: my_f (drivers/net/my.c:12)", None),
+        # A program.
+        ("RIP: 0033:0x7f0123456789", None),
+        ("my_f (drivers/net/my.c:12)", None),
+    ],
+)
+def test_where_the_processor_was(line, found):
+    assert place(line) == found
+
+
+def test_the_first_function_in_words():
+    assert symbol_in("BUG at my_f+0x1/0x2, not my_g+0x1/0x2") == "my_f"
+    assert symbol_in("at 0x12+0x3 in my_g+0x1/0x2") == "my_g"
