@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Callable, Optional, cast
 
-from ..records.extents import MOST_PIECES, Data, Extents, Lease, Run, Whole, runs_of
+from ..records.extents import MOST_PIECES, Data, Extents, Lease, Run, Unread, bytes_of, runs_of
 from ..records.record import Record, Source
 from ..wire.parity import BLOCK, EXTRA, Block, block_of, blocks_of, restore, work_s
 from ..wire.v1 import FLAG_SEALED, SEQ_BITS, Frame
@@ -329,7 +329,18 @@ class Partial:
 
         runs: Sequence[Run]
         if self.whole is not None:
-            runs = Whole(self.whole, max(0, frame.text_length - self.spilled), read, lease)
+            length = frame.text_length
+            runs = Unread(_whole(self.whole, read, lease), length, max(0, length - self.spilled), lease)
+        elif lease:
+            # Read one by one, as the store takes them: of all that ends at once there is more than memory.
+            text = list(self.text)
+            held = sum(len(data) for _, data in text if isinstance(data, bytes))
+            runs = Unread(
+                lambda: runs_of((offset, fetched(data)) for offset, data in text),
+                self.text.covered,
+                held,
+                lease,
+            )
         else:
             runs = runs_of((offset, fetched(data)) for offset, data in self.text)
         return Record(
@@ -359,3 +370,15 @@ def _fetched(parts: Mapping[int, Data | list[Data]], read: Callable[[range], byt
         number: b"".join(map(fetched, data)) if isinstance(data, list) else fetched(data)
         for number, data in parts.items()
     }
+
+
+def _whole(
+    pieces: Sequence[Data], read: Callable[[range], bytes], lease: Lease | None
+) -> Callable[[], tuple[Run, ...]]:
+    """Return what makes the one run of a text that came whole. Without a lease nothing lies in a file."""
+
+    def make() -> tuple[Run, ...]:
+        data = b"".join(bytes_of(pieces, read) if lease else cast("Sequence[bytes]", pieces))
+        return (Run(0, data),) if data else ()
+
+    return make

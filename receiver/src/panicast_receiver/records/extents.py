@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import repeat
-from typing import Callable, NamedTuple, Union, cast, overload
+from typing import Callable, NamedTuple, Union, overload
 
 #: A piece's bytes, or where in a file they are: both have a length and can be sliced.
 Data = Union[bytes, range]
@@ -49,28 +49,27 @@ class Lease:
         self._free(self._size)
 
 
-class Whole(Sequence[Run]):
-    """The one run of a text that came whole. It is put together when first read.
+class Unread(Sequence[Run]):
+    """The runs of a text of which bytes may lie in a file. They are put together when first read.
 
-    ``fetch`` then reads what lies in a file, and may raise OSError. ``size`` is the memory in bytes
-    until then. To read a text once more costs the capturing thread as much as receiving it.
+    ``make`` then does that, and may raise OSError. ``length`` is how many bytes of the text they are,
+    ``held`` how many of them are in memory until then. To read a text once more costs the capturing thread
+    as much as receiving it.
     """
 
     def __init__(
-        self, pieces: Sequence[Data], size: int, fetch: Callable[[range], bytes], lease: Lease | None
+        self, make: Callable[[], tuple[Run, ...]], length: int, held: int, lease: Lease | None
     ) -> None:
-        self._pieces = pieces
-        self._fetch = fetch
+        self._make: Callable[[], tuple[Run, ...]] | None = make
         self._lease = lease
-        self.size = size
+        self.length, self.held = length, held
 
     @cached_property
     def _runs(self) -> tuple[Run, ...]:
-        # Without a lease nothing lies in a file.
-        here = cast("Sequence[bytes]", self._pieces)
-        data = b"".join(bytes_of(self._pieces, self._fetch) if self._lease else here)
-        self._pieces, self._lease = (), None
-        return (Run(0, data),) if data else ()
+        assert self._make is not None
+        runs = self._make()
+        self._make = self._lease = None
+        return runs
 
     @overload
     def __getitem__(self, index: int) -> Run: ...
@@ -101,9 +100,14 @@ def bytes_of(pieces: Iterable[Data], fetch: Callable[[range], bytes]) -> Iterato
         yield fetch(place)
 
 
-def size_of(runs: Sequence[Run]) -> int:
-    """Return the bytes of memory that the text of the runs takes."""
-    return runs.size if isinstance(runs, Whole) else sum(len(run.data) for run in runs)
+def length_of(runs: Sequence[Run]) -> int:
+    """Return how many bytes of a text the runs are, wherever they lie."""
+    return runs.length if isinstance(runs, Unread) else sum(len(run.data) for run in runs)
+
+
+def held_of(runs: Sequence[Run]) -> int:
+    """Return how many bytes of memory the text of the runs takes."""
+    return runs.held if isinstance(runs, Unread) else length_of(runs)
 
 
 class Piece(NamedTuple):

@@ -9,7 +9,7 @@ which cost a forger as many frames. A sealed record uses only its own host's all
 from __future__ import annotations
 
 from ..assembly.rates import Rate
-from ..records.extents import size_of
+from ..records.extents import length_of
 from ..records.record import Record
 
 #: Records that are delivered at once, and again within a minute: of a sender, small ones, large
@@ -24,8 +24,8 @@ WORTH = 3
 
 
 def came(record: Record) -> int:
-    """Return how many bytes of a record came."""
-    return len(record.metadata or b"") + size_of(record.runs)
+    """Return how many bytes of a record came, wherever they are kept."""
+    return len(record.metadata or b"") + length_of(record.runs)
 
 
 def weight(frames: int, size: int) -> int:

@@ -20,6 +20,7 @@ from threading import Condition
 from typing import Callable
 
 from ..assembly.partial import RECORD_COST
+from ..records.extents import held_of
 from ..records.record import Record
 from ..wire.v1 import FLAG_SEALED, STATE_TYPES
 from .allowances import WORTH, came, weight
@@ -59,8 +60,7 @@ class Handoff:
         """
         with self._changed:
             for taken, record in enumerate(records):
-                size = came(record)
-                cost = RECORD_COST + size
+                cost = _cost(record)
                 while self._length and self.bytes + cost > self.limit + self.spare and not self._abandoned:
                     if self._drop_one():
                         continue
@@ -69,7 +69,7 @@ class Handoff:
                     self._changed.wait(0.5)
                 if self._abandoned:
                     return taken
-                self._append(record, size)
+                self._append(record, cost)
             self._changed.notify_all()
             return len(records)
 
@@ -100,19 +100,19 @@ class Handoff:
             self._changed.notify_all()
             return self._length
 
-    def _append(self, record: Record, size: int) -> None:
+    def _append(self, record: Record, cost: int) -> None:
         sender = _sender(record)
         waiting = self._of_sender.get(sender, 0)
         turn = min(waiting // _TURN, _TURNS) if waiting else 0
         unsealed = not record.flags & FLAG_SEALED
-        lane = (unsealed, record.type in STATE_TYPES, turn, -weight(record.frames, size))
+        lane = (unsealed, record.type in STATE_TYPES, turn, -weight(record.frames, came(record)))
         records = self._lanes.get(lane)
         if records is None:
             records = self._lanes[lane] = deque()
         records.append(record)
         self._of_sender[sender] = waiting + 1
         self._length += 1
-        self.bytes += RECORD_COST + size
+        self.bytes += cost
 
     def _pop(self, lane: _Lane, newest: bool) -> Record:
         records = self._lanes[lane]
@@ -124,7 +124,7 @@ class Handoff:
         if not self._of_sender[sender]:
             del self._of_sender[sender]
         self._length -= 1
-        self.bytes -= RECORD_COST + came(record)
+        self.bytes -= _cost(record)
         return record
 
     def _drop_one(self) -> bool:
@@ -140,3 +140,8 @@ class Handoff:
 
 def _sender(record: Record) -> Hashable:
     return record.header_host if record.flags & FLAG_SEALED else record.source[:2]
+
+
+def _cost(record: Record) -> int:
+    """Return the bytes of memory that a record takes here."""
+    return RECORD_COST + len(record.metadata or b"") + held_of(record.runs)

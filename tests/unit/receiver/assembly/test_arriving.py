@@ -15,6 +15,7 @@ from panicast_receiver.assembly.netconsoleruns import TOGETHER
 from panicast_receiver.assembly.rawrecords import RawRecords
 from panicast_receiver.assembly.reassembly import Limits
 from panicast_receiver.assembly.spill import Spill
+from panicast_receiver.records.extents import Run, Unread, held_of, length_of
 from panicast_receiver.records.record import Instant, Source
 from panicast_receiver.service.handoff import Handoff
 from panicast_receiver.wire.raw import RawFrame
@@ -136,6 +137,38 @@ def test_the_handoff_is_as_full_as_what_is_in_it():
     assert not waits
     handoff.put([large], beat)
     assert waits
+
+
+def test_who_lies_on_the_disk_is_as_worthy_of_waiting_as_who_does_not():
+    """A text that was spilled takes no memory, but took as many frames."""
+    large = replace(raw_record(b"x" * 4096), frames=9)
+    spilled = replace(large, runs=Unread(lambda: (Run(0, b"x" * 4096),), 4096, 0, None))
+    small = raw_record(b"x")
+    handoff = Handoff(limit_bytes=3200)
+    assert handoff.put([small, spilled, small]) == 3 and handoff.dropped == 1
+    assert handoff.take(3, 0) == [spilled, small] and handoff.bytes == 0
+
+
+def test_what_ends_at_once_is_read_from_the_disk_one_by_one(tmp_path):
+    """Together it is more than the memory that the service may use."""
+    spill = Spill(tmp_path, 1 << 20)
+    intake = Intake(Limits(memory=40_000, idle_s=5), 60, spill)
+    for event in range(1, 9):
+        numbers = range(1, 11)
+        frames = [
+            header(event=event, seq=seq, count=12, offset=1300 * seq, length=14_300) + b"x" * 1300
+            for seq in numbers
+        ]
+        assert by_datagram(intake, frames, at(0)) == []
+    assert spill.live > 60_000 and intake.reassembler.memory <= 40_000
+    records = intake.tick(at(9)) + intake.tick(at(9))
+    assert len(records) == 8 and sum(held_of(record.runs) for record in records) <= 40_000
+    while records:
+        record = records.pop()
+        assert length_of(record.runs) == sum(len(run.data) for run in record.runs) == 13_000
+    del record
+    assert spill.live == 0
+    spill.close()
 
 
 def test_the_spill_file_has_no_name_lies_in_its_folder_and_has_a_bound(tmp_path):

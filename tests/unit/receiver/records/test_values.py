@@ -13,12 +13,13 @@ from panicast_receiver.records.extents import (
     Lease,
     Piece,
     Run,
-    Whole,
+    Unread,
     bytes_of,
     gaps,
+    held_of,
+    length_of,
     merged,
     runs_of,
-    size_of,
 )
 from panicast_receiver.records.record import Source, headerless, id_of, kept_by, reply_to
 from panicast_receiver.wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, HEADER, KEPT_EVENT, encode
@@ -97,20 +98,18 @@ def test_what_lies_in_a_file_is_read_together_with_its_neighbours():
     assert list(bytes_of([], noted)) == [] and list(bytes_of([b"a", b"b"], noted)) == [b"a", b"b"]
 
 
-def test_a_whole_text_gives_back_what_it_took_once_it_was_read():
+def test_a_text_that_is_put_together_when_read_gives_back_then_what_it_took():
     freed = []
-    whole = Whole([b"ab", range(2, 4)], 2, fetch, Lease(2, freed.append))
-    assert size_of(whole) == 2 and freed == []
-    assert (
-        list(whole) == [Run(0, b"ab23")]
-        and whole[0].end == 4
-        and len(whole) == 1
-        and whole[:1] == (Run(0, b"ab23"),)
-    )
-    assert freed == [2]
-    assert list(Whole([], 0, fetch, None)) == [] and size_of([Run(0, b"ab"), Run(5, b"c")]) == 3
-    unread = Whole([range(0, 2)], 0, fetch, Lease(7, freed.append))
-    del unread
+    runs = (Run(0, b"ab23"),)
+    unread = Unread(lambda: runs, 4, 2, Lease(2, freed.append))
+    assert (length_of(unread), held_of(unread)) == (4, 2) and freed == []
+    assert list(unread) == [*runs] and unread[0].end == 4 and len(unread) == 1 and unread[:1] == runs
+    # What it takes in memory is said of the time before, by whoever counted it then.
+    assert freed == [2] and (length_of(unread), held_of(unread)) == (4, 2)
+    here = [Run(0, b"ab"), Run(5, b"c")]
+    assert length_of(here) == held_of(here) == 3
+    never = Unread(lambda: runs, 4, 0, Lease(7, freed.append))
+    del never
     assert freed == [2, 7]
 
 
