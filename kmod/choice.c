@@ -285,7 +285,7 @@ static const char *default_refusal(struct net_device *dev)
 	if (!pc_config()->sealed && on_public_segment(dev))
 		return "public IPv4 address, only armed when iface= names it or records are sealed";
 	if (!pc_config()->sealed && may_carry_public_ppp(dev))
-		return "PPP has a public IPv4 address, perhaps by this card, only armed when iface= names it or records are sealed";
+		return "PPP has a public IPv4 address, only armed by iface= or with a key";
 	return NULL;
 }
 

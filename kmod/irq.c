@@ -125,48 +125,42 @@ bool pc_irq_disabled(struct net_device *dev)
 	return any(dev, disabled);
 }
 
-/*
- * Tries to keep a descriptor's actions from being freed.  After a panic nobody
- * frees them.  After an oops a driver may, as soon as it has the lock: RCU does
- * not keep them, though it keeps the descriptor.
- */
-static bool try_keep(struct irq_desc *desc, enum pc_slot slot)
-{
-	unsigned int tries = KEEP_TRIES;
-
-	if (slot == PC_SLOT_PANIC)
-		return true;
-	while (!raw_spin_trylock(&desc->lock)) {
-		if (!--tries)
-			return false;
-		udelay(1);
-	}
-	return true;
-}
-
-static void let_go(struct irq_desc *desc, enum pc_slot slot)
-{
-	if (slot != PC_SLOT_PANIC)
-		raw_spin_unlock(&desc->lock);
-}
-
-/* Whether an action of an interrupt called what crashed, or may have. */
-static bool called(struct irq_desc *desc, enum pc_slot slot)
+/* Whether a descriptor's action called what crashed. */
+static bool action_called(struct irq_desc *desc, enum pc_slot slot)
 {
 	const struct irqaction *action;
-	bool found = false;
 	char name[64];
 
-	/* perhaps it is this CPU that has it, and crashed in the core */
-	if (!try_keep(desc, slot))
-		return true;
-	for (action = desc->action; action && !found; action = action->next) {
+	for (action = desc->action; action; action = action->next) {
 		if (!action->handler)
 			continue;
 		snprintf(name, sizeof(name), "%ps", action->handler);
-		found = pc_where_calls(slot, name);
+		if (pc_where_calls(slot, name))
+			return true;
 	}
-	let_go(desc, slot);
+	return false;
+}
+
+/*
+ * Whether an action of an interrupt called what crashed, or may have.  After a
+ * panic nobody frees actions.  After an oops a driver may, as soon as it has
+ * the lock: RCU does not keep them, though it keeps the descriptor.
+ */
+static bool called(struct irq_desc *desc, enum pc_slot slot)
+{
+	unsigned int tries = KEEP_TRIES;
+	bool found;
+
+	if (slot == PC_SLOT_PANIC)
+		return action_called(desc, slot);
+	while (!raw_spin_trylock(&desc->lock)) {
+		/* perhaps it is this CPU that has it, and crashed in the core */
+		if (!--tries)
+			return true;
+		udelay(1);
+	}
+	found = action_called(desc, slot);
+	raw_spin_unlock(&desc->lock);
 	return found;
 }
 

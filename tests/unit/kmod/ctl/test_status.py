@@ -16,7 +16,7 @@ def test_each_card_is_told_with_its_driver_and_what_to_write(machine: Machine) -
         "eth3: public address 192.0.2.1": "if its segment may read this kernel's log: options",
         "eth4: netpoll: its driver can't": "its driver (slip)",
         "eth5: leads to a switch chip (DSA), whose ports send by it": "name ports of the switch in iface=",
-        "eth6: PPP has a public IPv4 address, perhaps by this card": "seal records: panicast-ctl key",
+        "eth6: PPP has a public IPv4 address": "seal records: panicast-ctl key",
     }
     machine.load(unarmed="".join(f"{line}\n" for line in why))
     machine.driver("eth0", "e1000e")
