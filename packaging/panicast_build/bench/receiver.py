@@ -20,7 +20,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from panicast_build.bench import netconsd
-from panicast_build.bench.segment import FRAMES, Flood, Listener, Segment, segment, write_corpus
+from panicast_build.bench.segment import (
+    FRAMES,
+    QUIET_SECONDS,
+    Flood,
+    Listener,
+    Segment,
+    segment,
+    write_corpus,
+)
 from panicast_build.core import document, progress
 from panicast_build.core.paths import ROOT
 from panicast_receiver.db.reader import Query, Reader
@@ -31,6 +39,10 @@ DRAIN_HOSTS = 2_000
 PANICS_PER_SECOND = 100
 #: As many forged frames, times FRAMES, as keep a CPU busy while the honest records come.
 FORGED_HOSTS = 8_000
+#: Records of every type that are forged a second while honest ones come, and for how many seconds.
+EVERY_PPS, EVERY_SECONDS = 100_000, 12
+#: How long it waits for what is told late.
+TOLD_WITHIN_SECONDS = 60
 #: What is given to the receiver unless a case says otherwise: everything fits into memory.
 ROOMY = ("--memory-mib", "1024", "--reserve-mib", "768", "--receive-buffer-mib", "256")
 
@@ -75,6 +87,21 @@ class Forged:
     honest: int
     complete: int
     stored: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """Honest records in a flood of forged ones of every type: how many are complete, how many a webhook was
+    told of, and milliseconds from the last frame of each until then."""
+
+    packets: int
+    seconds: float
+    lost: int
+    honest: int
+    complete: int
+    told: int
+    median: float
+    worst: float
 
 
 def _environment() -> list[str]:
@@ -156,12 +183,15 @@ def _measure(net: Segment, peer: Path | None, texts: Sequence[bytes], runs: int)
         delays = _delays(net)
     with progress.step("a flood of forged frames"):
         forged = _forged(net)
+    with progress.step("a flood of forged records of every type"):
+        told = _told(net)
     return {
         "paced": {name: _median(uses) for name, uses in paced.items() if uses},
         "drained": {name: _median(uses) for name, uses in drained.items() if uses},
         "bursts": bursts,
         "delays": delays,
         "forged": forged,
+        "told": told,
         "pps": PACED_PPS,
         "hosts": BURST_HOSTS,
         "panics": PANICS_PER_SECOND,
@@ -257,6 +287,43 @@ def _forged(net: Segment) -> Forged:
         honest=len(honest.sent_ns),
         complete=sum(entry["complete"] for entry in kept),
         stored=len(kept),
+    )
+
+
+def _told(net: Segment) -> Told:
+    """Tells a webhook of honest records, each sent once, while others are forged."""
+    hosts = EVERY_PPS * EVERY_SECONDS // FRAMES
+    target = [sys.executable, "-m", "panicast_build.bench.told", "8080"]
+    webhook = ("--webhook", "http://127.0.0.1:8080/")
+    with (
+        net.listen(target) as hearing,
+        _receiver(net, *ROOMY, *webhook) as (listener, state),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        hearing.wait_for("ready")
+        flooding = pool.submit(net.flood, hosts, 1, EVERY_PPS, "1000000", "every")
+        honest = net.flood(PANICS_PER_SECOND, 1, PANICS_PER_SECOND * FRAMES, "0", "serial")
+        flood = flooding.result()
+        names = {f"host-{host:08}": sent for host, sent in honest.sent_ns.items()}
+        deadline = time.monotonic() + TOLD_WITHIN_SECONDS
+        while names.keys() - {line for _, line in list(hearing.said)} and time.monotonic() < deadline:
+            time.sleep(QUIET_SECONDS)
+        listener.stop()
+        # The first time that it heard of each.
+        heard = {line: at for at, line in reversed(hearing.said)}
+        reader = Reader(state)
+        kept = {entry.summary["host"] for entry in reader.select(Query()) if entry.summary["complete"]}
+        reader.close()
+    delays = sorted((heard[name] - sent) / 1e6 for name, sent in names.items() if name in heard)
+    return Told(
+        packets=flood.packets,
+        seconds=flood.seconds,
+        lost=_counted(listener.last_words(), "dropped by the kernel, buffer full"),
+        honest=len(names),
+        complete=len(kept & names.keys()),
+        told=len(delays),
+        median=statistics.median(delays) if delays else 0.0,
+        worst=delays[-1] if delays else 0.0,
     )
 
 
