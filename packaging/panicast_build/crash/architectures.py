@@ -26,7 +26,7 @@ ARCHITECTURES = {
         make=(),
         compiler="gcc",
         qemu=vm.QEMU,
-        machine=("-machine", "pc", *vm.TCG.options),
+        machine=("-machine", "pc", "-accel", "tcg,thread=multi", "-cpu", vm.EMULATED_CPU),
         serial="ttyS0",
     ),
     "arm64": Architecture(

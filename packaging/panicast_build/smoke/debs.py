@@ -67,7 +67,7 @@ class Debs:
         return repo.built(dist, self._distro.name, "{name}_*.deb", lambda path: control(path)["Version"])
 
     def image(self, packages: Sequence[Package]) -> str:
-        """See Family. It downloads what packages depend on, and does not install it."""
+        """See Family. It installs what packages depend on."""
         needed = wants([control(package.path) for package in packages])
         arguments = {"KERNEL": self._distro.kernel_image, "WANTS": needed}
         return images.build(self._client, self._distro, "guest-deb", buildargs=arguments)
