@@ -147,8 +147,12 @@ class Story(Stage):
         if self._tool.recommends:
             with self._step("the web page, started by systemd, shows the crash"):
                 self._web_page_shows(self.records[-1])
+        with self._step("settings that the module refuses leave it loaded with those that it had"):
+            self._refuse_settings()
         with self._step("the module is reloaded with format=raw"):
-            self._change_format("raw")
+            self._set_option("format=raw")
+            self._server.run(["panicast-ctl", "reload"])
+            self._module_is_armed()
         with self._step("a crash is recorded in format raw"):
             self._crash("raw")
         with self._step("removing unloads the module and leaves nothing"):
@@ -217,11 +221,22 @@ class Story(Stage):
         if missing := [words for words in EVIDENCE if words not in page]:
             raise SmokeFailure(f"the page of record {record['id']} lacks {', '.join(missing)}: {page}")
 
-    def _change_format(self, form: str) -> None:
-        self._server.run(["tee", "-a", OPTIONS_FILE], stdin=f"options panicast format={form}\n")
-        self._server.run(["modprobe", "-r", "panicast"])
-        self._server.run(["modprobe", "panicast"])
+    def _set_option(self, option: str) -> None:
+        self._server.run(["tee", "-a", OPTIONS_FILE], stdin=f"options panicast {option}\n")
+
+    def _refuse_settings(self) -> None:
+        """Gives the module a setting that is not the default, and then one that it refuses."""
+        self._server.run(["cp", OPTIONS_FILE, f"{OPTIONS_FILE}.right"])
+        self._set_option("kib=48")
+        self._server.run(["panicast-ctl", "reload"])
+        self._set_option("kib=abc")
+        said = self._server.run(["panicast-ctl", "reload"], check=False)
+        if said.code == 0 or "kib=abc refused" not in said.err:
+            raise SmokeFailure(f"panicast-ctl reload does not say that kib=abc is refused: {said}")
+        if (kib := self._server.run(["cat", f"{MODULE_FOLDER}/parameters/kib"]).out.strip()) != "48":
+            raise SmokeFailure(f"after a refused setting kib is {kib}, not 48 as before")
         self._module_is_armed()
+        self._server.run(["mv", f"{OPTIONS_FILE}.right", OPTIONS_FILE])
 
     def _purge(self) -> None:
         self._server.run([*self._tool.remove, DKMS, COMMON])
