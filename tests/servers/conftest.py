@@ -12,6 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -172,13 +173,16 @@ class Nats(Server):
         (folder / "config").write_text(json.dumps(config))
         super().__init__([str(tools.find("nats-server")), "-c", str(folder / "config")], folder)
 
-    def healthy(self) -> bool:
-        """Whether it says that its part in the cluster is in order, streams caught up."""
-        with contextlib.suppress(OSError):
+    def health(self) -> str:
+        """What it says of its part in the cluster: "ok" if all is in order, streams caught up."""
+        try:
             address = f"http://127.0.0.1:{self._monitor}/healthz"
             with urllib.request.urlopen(address, timeout=PATIENCE_S) as answer:
-                return json.load(answer).get("status") == "ok"
-        return False
+                return str(json.load(answer).get("status"))
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
+        except OSError as error:
+            return str(error)
 
 
 class Cluster:
@@ -200,7 +204,16 @@ class Cluster:
 
     def wait(self) -> None:
         """Wait until all of it is in order."""
-        wait_until(lambda: all(node.healthy() for node in self.nodes), "the cluster is healthy")
+        said: list[str] = []
+
+        def healthy() -> bool:
+            said[:] = [node.health() for node in self.nodes]
+            return set(said) == {"ok"}
+
+        try:
+            wait_until(healthy, "the cluster is healthy")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {said}") from error
 
 
 @pytest.fixture

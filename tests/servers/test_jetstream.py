@@ -58,6 +58,8 @@ def test_each_node_killed_in_turn(serve, burst, cluster, postgres, collect, fold
     panics = burst(receiver)
     panics.send(50)
     wait_until(lambda: postgres.ask("SELECT to_regclass('panicast.records')")[0][0], "it collects")
+    # Streams and consumers were made just now: each node has to have them before one of them is killed.
+    cluster.wait()
     for node in cluster.nodes:
         node.kill()
         panics.send(50)
