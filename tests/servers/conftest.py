@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -144,6 +145,10 @@ def postgres(folder: Path, port: Callable[[], int]) -> Iterator[Postgres]:
         yield server
 
 
+#: After a restart a node says this of a consumer for as long as nobody uses it, and hosts say little here.
+_UNUSED = re.compile(r"JetStream consumer '[^']*PANICAST_HOSTS[^']*' is not current")
+
+
 class Nats(Server):
     """One node of a cluster."""
 
@@ -180,7 +185,8 @@ class Nats(Server):
             with urllib.request.urlopen(address, timeout=PATIENCE_S) as answer:
                 return str(json.load(answer).get("status"))
         except urllib.error.HTTPError as error:
-            return error.read().decode()
+            said = error.read().decode()
+            return "ok" if _UNUSED.search(said) else said
         except OSError as error:
             return str(error)
 
