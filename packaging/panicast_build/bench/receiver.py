@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from panicast_build.bench import netconsd
 from panicast_build.bench.segment import (
@@ -277,9 +278,7 @@ def _forged(net: Segment) -> Forged:
         flood = flooding.result()
         listener.wait_until_quiet()
         listener.stop()
-        reader = Reader(state)
-        kept = [entry.summary for entry in reader.select(Query())]
-        reader.close()
+        kept = _kept(state)
     return Forged(
         packets=flood.packets,
         seconds=flood.seconds,
@@ -311,20 +310,26 @@ def _told(net: Segment) -> Told:
         listener.stop()
         # The first time that it heard of each.
         heard = {line: at for at, line in reversed(hearing.said)}
-        reader = Reader(state)
-        kept = {entry.summary["host"] for entry in reader.select(Query()) if entry.summary["complete"]}
-        reader.close()
+        complete = {summary["host"] for summary in _kept(state) if summary["complete"]}
     delays = sorted((heard[name] - sent) / 1e6 for name, sent in names.items() if name in heard)
     return Told(
         packets=flood.packets,
         seconds=flood.seconds,
         lost=_counted(listener.last_words(), "dropped by the kernel, buffer full"),
         honest=len(names),
-        complete=len(kept & names.keys()),
+        complete=len(complete & names.keys()),
         told=len(delays),
         median=statistics.median(delays) if delays else 0.0,
         worst=delays[-1] if delays else 0.0,
     )
+
+
+def _kept(state: Path) -> list[dict[str, Any]]:
+    """Returns what `list --json` says of each record."""
+    reader = Reader(state)
+    kept = [entry.summary for entry in reader.select(Query())]
+    reader.close()
+    return kept
 
 
 def _counted(log: str, name: str) -> int:

@@ -26,14 +26,14 @@ ARCHITECTURES = {
         make=(),
         compiler="gcc",
         qemu=vm.QEMU,
-        machine=("-machine", "pc", "-accel", "tcg,thread=multi", "-cpu", vm.EMULATED_CPU),
+        machine=("-machine", "pc", *vm.EMULATED, vm.EMULATED_CPU),
         serial="ttyS0",
     ),
     "arm64": Architecture(
         make=("ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-"),
         compiler="aarch64-linux-gnu-gcc",
         qemu="qemu-system-aarch64",
-        machine=("-machine", "virt", "-accel", "tcg,thread=multi", "-cpu", "cortex-a72"),
+        machine=("-machine", "virt", *vm.EMULATED, "cortex-a72"),
         serial="ttyAMA0",
     ),
 }

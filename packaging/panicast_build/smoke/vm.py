@@ -33,6 +33,8 @@ class Accelerator:
     append: str = ""
 
 
+# Before the name of a CPU: QEMU emulates it.
+EMULATED = ("-accel", "tcg,thread=multi", "-cpu")
 KVM = Accelerator("kvm", ("-accel", "kvm", "-cpu", "host"))
 # Of "rep stosb", which kernel and C library take for zeroing where the CPU says it is fast (erms), TCG makes
 # a step for each byte: five times what it costs without, and a fifth of a compiler's time.
@@ -42,7 +44,7 @@ EMULATED_CPU = "max,erms=off"
 LEAN_CPU = f"{EMULATED_CPU},la57=off,smap=off,smep=off,svm=off,aes=off,pclmulqdq=off"
 # What TCG has translated it knows again by its virtual address: where each process has libraries at addresses
 # of its own, starting one takes three times as long.
-TCG = Accelerator("tcg", ("-accel", "tcg,thread=multi", "-cpu", LEAN_CPU), "norandmaps mitigations=off")
+TCG = Accelerator("tcg", (*EMULATED, LEAN_CPU), "norandmaps mitigations=off")
 
 
 @dataclass(frozen=True)

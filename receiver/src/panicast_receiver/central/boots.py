@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..db.boots import LATE, MOST_INTERFACES
 from ..text import nanoseconds, shorten
 from ..wire.v1 import KEPT_EVENT
 from .copying import line_of
 
-#: Bytes of what a host says of itself; interfaces of a boot; how far an unsealed event may be behind and be
-#: late, as in db/boots.py.
+#: Bytes of what a host says of itself.
 _BOUNDS = {"host": 255, **dict.fromkeys(("why", "kernel", "module", "ip"), 256)}
-_MOST_INTERFACES, _LATE = 16, 64
 _COLUMNS = (
     *("boot_id", "host", "sealed", "state", "why", "said", "event", "first_ns", "last_ns", "panicked_ns"),
     *("kernel", "module", "interfaces", "source_ip"),
@@ -76,7 +75,7 @@ SELECT DISTINCT host FROM heard WHERE NOT EXISTS (
 #: The hello or bye that was said last. Nobody may mute a host by one with a number that he made up.
 _SAID_LATER = (
     "(excluded.said > one.said OR (NOT one.sealed AND excluded.said >= 0 "
-    f"AND one.said - excluded.said >= {_LATE} AND excluded.last_ns > one.last_ns))"
+    f"AND one.said - excluded.said >= {LATE} AND excluded.last_ns > one.last_ns))"
 )
 _BY_SAID = ", ".join(
     f"{name} = CASE WHEN {_SAID_LATER} THEN excluded.{name} ELSE one.{name} END"
@@ -94,7 +93,7 @@ FROM (
 ) AS each
 WHERE place = 1
 ON CONFLICT (boot_id, host) DO UPDATE SET {_BY_SAID},
-    event = CASE WHEN NOT one.sealed AND one.event - excluded.event >= {_LATE}
+    event = CASE WHEN NOT one.sealed AND one.event - excluded.event >= {LATE}
         AND excluded.last_ns > one.last_ns THEN excluded.event ELSE greatest(one.event, excluded.event) END,
     first_ns = least(one.first_ns, excluded.first_ns), last_ns = greatest(one.last_ns, excluded.last_ns),
     panicked_ns = least(one.panicked_ns, excluded.panicked_ns),
@@ -103,7 +102,7 @@ ON CONFLICT (boot_id, host) DO UPDATE SET {_BY_SAID},
     source_ip = coalesce(excluded.source_ip, one.source_ip),
     interfaces = CASE WHEN (
         SELECT count(*) FROM jsonb_object_keys(one.interfaces::jsonb || excluded.interfaces::jsonb)
-    ) > {_MOST_INTERFACES} THEN one.interfaces
+    ) > {MOST_INTERFACES} THEN one.interfaces
     ELSE (one.interfaces::jsonb || excluded.interfaces::jsonb)::text END
 WHERE excluded.last_ns > one.last_ns OR excluded.first_ns < one.first_ns OR {_SAID_LATER}
     OR least(one.panicked_ns, excluded.panicked_ns) IS DISTINCT FROM one.panicked_ns

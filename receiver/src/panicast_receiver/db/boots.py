@@ -80,9 +80,9 @@ _DAY_NS = 86_400 * _NS
 _AFTER = "\U0010ffff"
 #: An unsealed event with a number lower by at most this is late or replayed. If the difference is
 #: larger, somebody made up one of the numbers, and the higher one must not mute the host.
-_LATE = 64
+LATE = 64
 #: Limits of a row: interfaces, and characters of a text.
-_MOST_INTERFACES, _MOST_TEXT = 16, 64
+MOST_INTERFACES, _MOST_TEXT = 16, 64
 
 
 class Ages(NamedTuple):
@@ -117,7 +117,7 @@ def note(db: sqlite3.Connection, record: Record, host: str) -> None:
         # A repetition, or an old greeting played again: the host is not heard of by that.
         return
     interfaces = json.loads(row["interfaces"]) if row else {}
-    if meta.get("iface") and len(interfaces) < _MOST_INTERFACES:
+    if meta.get("iface") and len(interfaces) < MOST_INTERFACES:
         interfaces[_cut(meta["iface"])] = _cut(meta.get("mac", "").lower())
     state = record.type if record.type in STATE_TYPES else row["state"] if row else "unknown"
     why = row["why"] if row else ""
@@ -182,7 +182,7 @@ def _settle(db: sqlite3.Connection, host: str) -> None:
 def is_late(record: Record, newest: int) -> bool:
     """Tell whether a record is not newer than the event ``newest`` of its boot."""
     behind = newest - (record.event or 0)
-    return behind >= 0 and (record.sealed or behind < _LATE)
+    return behind >= 0 and (record.sealed or behind < LATE)
 
 
 def newest_event(db: sqlite3.Connection, record: Record, host: str) -> int | None:
@@ -262,6 +262,14 @@ def show(row: sqlite3.Row) -> dict[str, Any]:
     return {
         "host": row["host"],
         "state": row["shown"],
+        **known(row),
+        "maintenance": row["maintenance"],
+    }
+
+
+def known(row: sqlite3.Row) -> dict[str, Any]:
+    """Return what is known of a boot, whoever is told of it; its ``labels`` are JSON."""
+    return {
         "why": row["why"],
         "last_seen": iso_time(row["last_ns"]),
         "first_seen": iso_time(row["first_ns"]),
@@ -273,7 +281,6 @@ def show(row: sqlite3.Row) -> dict[str, Any]:
         "boot_id": row["boot_id"].hex(),
         "sealed": bool(row["sealed"]),
         "labels": json.loads(row["labels"]),
-        "maintenance": row["maintenance"],
     }
 
 

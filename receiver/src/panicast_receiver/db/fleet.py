@@ -4,12 +4,10 @@ boots of one host."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from typing import Any, Callable, NamedTuple
 
-from ..text import iso_time
 from . import boots, labels, maintenance
 
 Ask = Callable[[str, list[Any]], Iterator[sqlite3.Row]]
@@ -69,20 +67,10 @@ def heard(ask: Ask, after: int, most: int) -> tuple[int, list[dict[str, Any]]]:
     told = [
         {
             "host": row["host"],
-            "boot_id": row["boot_id"].hex(),
-            "sealed": bool(row["sealed"]),
             "state": row["state"],
-            "why": row["why"],
             "said": row["said"],
             "event": row["event"],
-            "first_seen": iso_time(row["first_ns"]),
-            "last_seen": iso_time(row["last_ns"]),
-            "panicked": iso_time(row["panicked_ns"]),
-            "kernel": row["kernel"],
-            "module": row["module"],
-            "interfaces": json.loads(row["interfaces"]),
-            "ip": row["source_ip"],
-            "labels": json.loads(row["labels"]),
+            **boots.known(row),
         }
         for row in rows
     ]
