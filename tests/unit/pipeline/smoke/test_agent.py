@@ -109,3 +109,20 @@ def test_a_guest_that_is_gone_ends_the_wait(tmp_path: Path) -> None:
 
     with pytest.raises(SmokeFailure, match="QEMU ended"):
         agent.Agent(tmp_path / "port", gone).sync()
+
+
+def test_a_port_that_is_full_is_silent_as_long_as_a_slow_guest_boots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent, "SYNC_SECONDS", 0.0)
+    monkeypatch.setattr(agent, "RECEIVE_SECONDS", 0.001)
+    with socket.socket(socket.AF_UNIX) as nobody_reads:
+        nobody_reads.bind(str(tmp_path / "port"))
+        nobody_reads.listen()
+        client = agent.Agent(tmp_path / "port", lambda: None)
+        assert not any(client.sync() for _ in range(1000))
+        with pytest.raises(agent.Silent, match="did not take guest-ping"):
+            client.call("guest-ping")
+        with pytest.raises(agent.Silent, match="did not take a command"):
+            client.post(["true"])
+        client.close()
