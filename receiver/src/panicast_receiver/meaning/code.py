@@ -24,7 +24,7 @@ _MOST = 32
 _NAMED = re.compile(r"([A-Za-z_][\w.$]{0,200})(\+0x[0-9a-f]{1,16}/0x[0-9a-f]{1,16})")
 _MODULE = re.compile(r" \[([\w-]{1,64})(?: ([0-9a-f]{8,64}))?\]")
 #: An address without a name: in a trace, and in registers.
-_RAW = re.compile(r"[ \t]{0,9}(?:\[<|\(\[<)?(?:0x)?([0-9a-f]{16})(?:>\]\)?)?[ \t]{0,9}(?:0x[0-9a-f]{16})?$")
+_RAW = re.compile(r"[ \t]{0,9}(?:\[<)?(?:0x)?([0-9a-f]{16})(?:>\])?[ \t]{0,9}(?:0x[0-9a-f]{16})?$")
 _RAW_AT = re.compile(r"(?:RIP: [0-9a-f]{4}:(?:\[<)?|pc : |epc : )(?:0x)?([0-9a-f]{16})\b")
 _OFFSET = re.compile(r"Kernel Offset: (?:(disabled)|0x([0-9a-f]{1,16}))\b")
 _KERNEL_ID = re.compile(r"CPU: .{10,300} ([0-9a-f]{40})$")

@@ -49,7 +49,7 @@ _ARM = re.compile(
 _MODULE_FIRST = re.compile(r":([\w-]{1,64}):(?=[A-Za-z_])")
 _NAME = re.compile(r"[A-Za-z_$<][\w.$<>:]{0,500}")
 _BARE = re.compile(r"(?![0-9a-f]{8,16}$)[A-Za-z_]\w{1,200}(?:\.\w{1,40}){0,4}")
-_MODULE = re.compile(r"\)? \[([\w-]{1,64})(?: [0-9a-f]{1,64})?\]")
+_MODULE = re.compile(r" \[([\w-]{1,64})(?: [0-9a-f]{1,64})?\]")
 #: What the compiler adds to a function's name: parts of it, and copies for special cases.
 _SUFFIX = re.compile(r"\.(?:cold|isra|constprop|part|llvm|lto_priv|clone)\b.*|\.\d+$")
 _PREFIXES = ("__cfi_", "__pfx_", "__kprobes_text_", ".")
@@ -93,7 +93,7 @@ def symbol_in(text: str) -> str:
         while start and (text[start - 1].isalnum() or text[start - 1] in "_.$"):
             start -= 1
         name = text[start:place]
-        if name and not name[0].isdigit() and not name.startswith("0x"):
+        if name and not name[0].isdigit():
             return normal(name)
         place = text.find("+0x", place + 3)
     return ""
@@ -106,7 +106,7 @@ def named_in(text: str) -> str:
 
 def _module_after(rest: str) -> str:
     end = rest.find(" [")
-    found = _MODULE.match(rest, end - 1 if end and rest[end - 1] == ")" else end) if end >= 0 else None
+    found = _MODULE.match(rest, end) if end >= 0 else None
     return found[1] if found and found[1] not in ("inline", "inlined") else ""
 
 
@@ -132,10 +132,9 @@ def frame(line: str) -> StackFrame | None:
     if place > 0:
         start = max(line.rfind(blank, 0, place) for blank in " \t(])") + 1
         name = line[start:place].lstrip(".")
-        first = _MODULE_FIRST.match(name)
-        if first:
-            line, place, name = line.replace(first[0], "", 1), place - len(first[0]), name[len(first[0]) :]
         lead = _LEAD.match(line[: place - len(name)])
+        first = _MODULE_FIRST.match(name)
+        name = name[first.end() :] if first else name
         if not lead or not _NAME.fullmatch(name):
             return None
         rest = line[place:]
@@ -163,8 +162,8 @@ def place(line: str) -> StackFrame | None:
     if name := symbol_in(text):
         first = _MODULE_FIRST.search(text)
         return StackFrame(name, first[1] if first else _module_after(text[text.find("+0x") :]), at=True)
-    rest = _SEGMENT.sub("", text, count=1) if text.startswith(("RIP: ", "EIP: ")) else ""
-    found = _LOCATED.match(rest) if rest else None
+    segment = _SEGMENT.match(text)
+    found = _LOCATED.match(text, segment.end()) if segment else None
     return StackFrame(normal(found[2]), "", True, found[3], True) if found else None
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panicast_receiver.meaning import Meaning, understand
+from panicast_receiver.meaning import Meaning, beginning, kind_of, split_stamp, understand
 
 SYSRQ = """\
 <6>[   11.435095] sysrq: Trigger a crash
@@ -83,6 +83,33 @@ def test_an_oops_that_became_a_panic():
     assert found.modules == ("mlx_core(OE)", "nvidia(PO)")
     assert (found.kernel, found.comm) == ("6.12.74+deb13-amd64", "kworker/2:1")
     assert found.hardware.startswith("Dell Inc. PowerEdge R640")
+
+
+def test_what_each_line_of_a_crash_is():
+    lines = [split_stamp(line)[1] for line in OOPS.splitlines()]
+    kinds = {line.strip(): kind for line in lines if (kind := kind_of(line))}
+    assert kinds == {
+        lines[0]: "complaint",
+        "Call Trace:": "trace",
+        "dev_warns+0x10/0x20": "frame",
+        lines[4]: "complaint",
+        lines[6]: "complaint",
+        "RIP: 0010:mlx_poll.isra.0+0x2a/0x1b0 [mlx_core]": "at",
+        "? __die+0x23/0x70": "doubtful",
+        "? asm_exc_page_fault+0x26/0x30": "doubtful",
+        "__napi_poll+0x2b/0x1b0": "frame",
+        "net_rx_action+0x2a1/0x360 [mlx_core]": "frame",
+        "ret_from_fork+0x31/0x50": "frame",
+        "Kernel panic - not syncing: Fatal exception in interrupt": "panic",
+    }
+    # Words that other programs use, too.
+    assert kind_of("fatal error: something") == kind_of("INFO: something odd") == ""
+
+
+def test_the_line_with_which_the_crash_begins():
+    # The warning of long before is no part of it.
+    assert beginning(OOPS) == 4 and beginning("eth0: link is up\n\n\n" + SYSRQ) == 4
+    assert beginning("eth0: link is up\n") is None
 
 
 def test_another_architecture():

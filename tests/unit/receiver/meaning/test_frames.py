@@ -51,3 +51,4 @@ def test_where_the_processor_was(line, found):
 def test_the_first_function_in_words():
     assert symbol_in("BUG at my_f+0x1/0x2, not my_g+0x1/0x2") == "my_f"
     assert symbol_in("at 0x12+0x3 in my_g+0x1/0x2") == "my_g"
+    assert symbol_in("f+0x1/0x2") == "f" and symbol_in("at +0x1/0x2") == symbol_in("+0x1/0x2") == ""
