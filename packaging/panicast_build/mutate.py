@@ -2,9 +2,9 @@
 """./inv mutate: puts small mistakes into the code, one at a time, and counts which the quick tests
 notice.
 
-mutmut makes those of Python, only inside functions and in a copy of the tree; those of the C
-encoder are chosen (CHOSEN). What a test runs in another process runs without the mistake. What
-mypy refuses counts as noticed, because tests/lint runs it.
+mutmut makes those of Python, only inside functions and in a copy of the tree (mutmut_once.py runs
+it); those of the C encoder are chosen (CHOSEN). What a test runs in another process runs without
+the mistake. What mypy refuses counts as noticed, because tests/lint runs it.
 """
 
 from __future__ import annotations
@@ -54,6 +54,9 @@ PURE = (
     *(f"packaging/panicast_build/{room}" for room in ("core", "targets", "repository", "release")),
     "kmod",
 )
+#: Files of these rooms that are not pure: they start a process, and are what it runs. Named as PATH, they
+#: are tried.
+IMPURE = ("meaning/child.py", "meaning/process.py")
 #: Tests of a room that lie beside its own.
 ALSO = {
     "wire": ("assembly", "test_security.py", "service/test_keeping.py"),
@@ -179,6 +182,7 @@ def copied(room: str) -> Iterator[Path]:
     wanted = {
         "source_paths": [SOURCES],
         "only_mutate": [where if where.endswith(".py") else f"{where}/*.py"],
+        "do_not_mutate": [f"*/{name}" for name in IMPURE if not where.endswith(name)],
         "also_copy": sorted(path.name for path in folder.iterdir() if path.name not in (SOURCES, "tests")),
         "pytest_add_cli_args_test_selection": tests_of(room),
         "pytest_add_cli_args": ["-q", "-x"],
@@ -192,7 +196,9 @@ def copied(room: str) -> Iterator[Path]:
     # JSON's lists of strings are TOML's.
     lines = [f"{key} = {json.dumps(value)}" for key, value in wanted.items()]
     (folder / ORDERED).write_text(QUICKEST)
-    flags = ("use_git_change_detection = false", "track_dependencies = false")
+    # Seconds that a mistake may take: in all, so long as on a busy machine; mutmut_once.py counts those of
+    # the processor.
+    flags = ("use_git_change_detection = false", "track_dependencies = false", "timeout_multiplier = 60")
     settings.write_text("\n".join([text, "[tool.mutmut]", *lines, *flags, ""]))
     try:
         yield folder
@@ -209,7 +215,9 @@ def _mutmut(folder: Path, names: str, seconds: float, log: Path) -> bool:
     """Runs mutmut for at most this many seconds; returns False if it did not finish. Raises
     BuildError."""
     with log.open("a") as file:
-        argv = [sys.executable, "-m", "mutmut", "run", "--max-children", str(os.cpu_count() or 1), names]
+        # Nothing is imported from this program's folder, which has names that others have, too.
+        program = [sys.executable, "-P", str(Path(__file__).with_name("mutmut_once.py"))]
+        argv = [*program, "run", "--max-children", str(os.cpu_count() or 1), names]
         process = subprocess.Popen(argv, cwd=folder, stdout=file, stderr=file, start_new_session=True)
         try:
             code = process.wait(seconds)

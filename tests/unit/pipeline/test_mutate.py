@@ -107,6 +107,18 @@ def test_the_copy_is_as_mutmut_wants_it(tmp_path: Path, monkeypatch: pytest.Monk
     assert list(tmp_path.iterdir()) == []
 
 
+def test_files_that_are_not_pure_are_tried_only_by_their_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mutate, "CACHE", tmp_path)
+    room = "receiver/src/panicast_receiver/meaning"
+    for path, left_out in ((room, mutate.IMPURE), (f"{room}/child.py", ("meaning/process.py",))):
+        with mutate.copied(path) as folder:
+            wanted = tomllib.loads((folder / "pyproject.toml").read_text())["tool"]["mutmut"]
+        assert wanted["do_not_mutate"] == [f"*/{name}" for name in left_out]
+    assert all(((ROOT / room).parent / name).is_file() for name in mutate.IMPURE)
+
+
 def test_the_quickest_tests_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mutate, "CACHE", tmp_path / "cache")
     with mutate.copied("receiver/src/panicast_receiver/wire") as folder:
@@ -121,3 +133,28 @@ def test_the_quickest_tests_come_first(tmp_path: Path, monkeypatch: pytest.Monke
     # Options of the run around it would change what is printed.
     found = run(listed, cwd=tmp_path, env={"PYTEST_ADDOPTS": ""}).output.splitlines()
     assert found[:3] == [f"test_it.py::test_{name}" for name in ("new", "quick", "slow")]
+
+
+#: A program whose table is made while it is loaded, and its tests.
+SMALL = {
+    "pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["src"]\n'
+    '[tool.mutmut]\nsource_paths = ["src"]\npytest_add_cli_args_test_selection = ["tests"]\n'
+    'use_git_change_detection = false\n',
+    "src/small.py": "def squares(most):\n    return {n: n * n for n in range(most)}\n\n\n"
+    "TABLE = squares(4)\n\n\ndef least(one, other):\n    return one if one < other else other\n",
+    "tests/test_small.py": "import small\n\ndef test_table():\n    assert small.TABLE[3] == 9\n\n"
+    "def test_least():\n    assert small.least(2, 3) == small.least(3, 2) == 2\n",
+}
+
+
+def test_what_runs_while_modules_are_loaded_is_tried_too(tmp_path: Path) -> None:
+    for name, text in SMALL.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    log = tmp_path / "log"
+    assert mutate._mutmut(tmp_path, "*", 300, log), log.read_text()
+    codes = mutate._codes(tmp_path)
+    assert {name.split("__")[0] for name in codes} == {"small.x_squares", "small.x_least"}
+    # Of two that are the same it does not matter which is the least.
+    (survivor,) = mutate.score(codes).survivors
+    assert survivor.startswith("small.x_least") and None not in codes.values()

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs mutmut, but collects the tests once: to collect them takes longer than to run those that
+notice a mistake.
+
+It also tries what runs only while modules are loaded, such as what makes tables. mutmut alone makes
+all mistakes after that.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from _pytest.config import _prepareconfig
+from mutmut import __main__ as mutmut
+from mutmut.mutation.trampoline import set_mutant_under_test
+from mutmut.runners.harness import BadTestExecutionCommandsException, PytestRunner
+from mutmut.state import state
+from mutmut.utils.file_utils import change_cwd
+from mutmut.utils.format_utils import mangled_name_from_mutant_name
+from mutmut.workers import isolation
+
+#: Where mutmut keeps the tree with the mistakes.
+TREE = "mutants"
+#: Seconds of processor time for a mistake, and how often it may take the time of its tests: what
+#: takes longer never ends.
+MOST_CPU_S, MOST_TIMES = 10, 4
+
+
+class Once(PytestRunner):
+    """Runs some of the tests that were collected. Each mistake has a process of its own, forked from
+    the one that collected them."""
+
+    def collect(self) -> None:
+        """Collects all tests, and finds out what runs while they and the modules are loaded."""
+        _forget_modules()
+        set_mutant_under_test("stats")
+        with change_cwd(TREE):
+            # Named as in mutmut's own runs.
+            options = ["--rootdir=.", "--tb=no", "-q", "-x", *self._pytest_add_cli_args_test_selection]
+            config = _prepareconfig(options)
+            self.session = pytest.Session.from_config(config)
+            config._do_configure()
+            config.hook.pytest_sessionstart(session=self.session)
+            config.hook.pytest_collection(session=self.session)
+        set_mutant_under_test("")
+        self.items = {item.nodeid: item for item in self.session.items}
+        self.loading = set(state()._stats)
+
+    def run_tests(self, *, mutant_name: str | None, tests: Iterable[str]) -> int:
+        """Runs these tests, the quickest of which come first, until one fails; returns 0 if none does."""
+        if mutant_name is None:
+            return int(super().run_tests(mutant_name=None, tests=tests))
+        self.session.items = [self.items[name] for name in tests]
+        with change_cwd(TREE):
+            try:
+                self.session.config.hook.pytest_runtestloop(session=self.session)
+            except pytest.Session.Failed:
+                return 1
+        if self.session.testsfailed or mangled_name_from_mutant_name(mutant_name) not in self.loading:
+            return int(bool(self.session.testsfailed))
+        _forget_modules()
+        try:
+            return int(super().run_tests(mutant_name=mutant_name, tests=()))
+        except BadTestExecutionCommandsException:
+            # The modules cannot even be loaded.
+            return 1
+
+
+class Runner(isolation.ForkRunner):
+    """Begins with what all mistakes share."""
+
+    def __init__(self, max_workers: int = 1) -> None:
+        self._tests = Once()
+        super().__init__(max_workers, self._tests)
+
+    def startup(self) -> None:
+        """Collects the tests, before the first fork."""
+        self._tests.collect()
+        super().startup()
+
+    def submit(self, mutant_name: str, tests: list[str], cpu_time_limit: int, estimated_time: float) -> None:
+        """Tries a mistake. On a busy machine tests wait long; they compute no longer than elsewhere."""
+        limit = MOST_CPU_S + int(MOST_TIMES * estimated_time)
+        super().submit(mutant_name, tests, min(limit, cpu_time_limit), estimated_time)
+
+
+def _forget_modules() -> None:
+    """Has Python load those modules anew that have mistakes in them."""
+    tree = Path(TREE).resolve()
+    for name, module in list(sys.modules.items()):
+        if tree in Path(getattr(module, "__file__", None) or "/").resolve().parents:
+            del sys.modules[name]
+
+
+if __name__ == "__main__":
+    mutmut.get_mutant_runner = Runner  # type: ignore[attr-defined]
+    mutmut.cli()
