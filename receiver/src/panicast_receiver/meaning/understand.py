@@ -202,10 +202,9 @@ def _within(lines: Sequence[Line], of: Sequence[str]) -> list[str]:
 
 def _in_the_middle(lines: Sequence[Line]) -> Iterator[Complaint]:
     said = _within(lines, _MIDDLE)
-    for number, line in enumerate(lines) if said else ():
+    for number, line in enumerate(lines):
         text = line[0]
-        starts = [at for words in said if (at := text.find(words, 1)) > 0]
-        for start in sorted(starts) if starts else ():
+        for start in sorted(at for words in said if (at := text.find(words, 1)) > 0):
             if (
                 not _inside_word(text, start)
                 and (one := complaint(text[start:], number))

@@ -57,7 +57,7 @@ UNKNOWN = (
         "13:5{n}:08.{n}77  ",
         "a-host kern.emerg kernel: ",
     ),
-    *("guest-1  | ", "2026-04-15T13:58:{n:02}.5494177Z stderr F ", '{{"log":"', "> ", "# ", "DEBUG:console:"),
+    *("guest-1  | ", "2026-04-15T13:58:{n:02}.5494177Z stderr F ", '{{"log":"', "> ", "|", "DEBUG:console:"),
     *("a-host: ", "10.0.0.17: ", "2001:db8::7 ", "10.0.0.17 2,{n},{n}1234,-;", "[ 106.0{n}] a-host kernel: "),
     *("<2>1 2026-04-15T13:58:{n:02}+00:00 a-host kernel - - - ", "Jan  1 00:00:{n:02} :a-host: kernel: "),
 )
@@ -74,6 +74,12 @@ UNKNOWN = (
 def test_what_stands_before_all_lines_is_no_part_of_them(before, title):
     text = "".join(f"{before.format(n=9 + n)}{line}\n" for n, line in enumerate(TITLES[title].splitlines()))
     assert understand(f"a shell: # modprobe my\n{text}").title == title
+
+
+def test_one_line_of_a_program_is_not_the_kernels():
+    said = "my-app: divide error: 0000 in line 7\n"
+    assert understand(f"eth0: link is up\n{said}").title == ""
+    assert understand(f"my-app: Call Trace:\n{said}").title == "divide error"
 
 
 def test_what_a_program_says_is_not_the_kernels_because_another_line_begins_alike():

@@ -319,6 +319,7 @@ def test_a_record_that_begins_in_the_middle():
 def test_what_nobody_understands_is_a_group_of_its_own():
     found = not_understood()
     assert (found.title, found.signature, found.kind) == ("not understood", NOT_UNDERSTOOD, "unknown")
+    assert (found.severity, found.names, found.version) == ("high", ("not understood",), VERSION)
     assert understand("eth0: link is up\nWARNING: /etc/ssh/moduli does not exist\n").title == ""
 
 
@@ -353,6 +354,18 @@ def test_words_that_may_be_a_complaint_name_a_crash_only_where_nothing_else_does
     assert understand(words).title == "INFO: something odd"
     assert understand(words + TITLES["WARNING in usual_way"]).title == "WARNING in usual_way"
     assert understand("INFO: lockdep is turned off.\nINFO: NMI handler took too long to run\n").title == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("------------[ cut here ]------------\n", ""), ("", CPU), ("", TRACE)]
+)
+def test_the_kernels_line_before_and_its_state_after_make_words_a_complaint(before: str, after: str) -> None:
+    words, sure = "WARNING: something odd\n", TITLES["kernel BUG in my_bug"]
+    assert understand(before + words + after + sure).title.startswith("WARNING: something odd")
+    assert understand(words + sure).title == "kernel BUG in my_bug"
+    # Far from them they are another program's.
+    far = "eth0: link is up\n" * 12
+    assert understand(before + far + words + far + after + sure).title == "kernel BUG in my_bug"
 
 
 def test_a_reason_without_a_text_is_a_name() -> None:
