@@ -4,13 +4,10 @@
 from __future__ import annotations
 
 import io
-import os
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import docker
 import dpkt
@@ -23,6 +20,7 @@ from panicast_build.smoke import vm
 from panicast_build.targets import kernels
 
 from ..nightly import rows
+from .conftest import GUESTS
 
 KERNELS = [kernel for kernel in kernels.load().values() if kernel.quick]
 NICS = ("virtio-net-pci", "e1000")
@@ -38,8 +36,8 @@ Outcomes = dict[str, Future[guest.Outcome]]
     params=rows({f"{kernel.name}-{nic}": ((kernel, nic),) for kernel in KERNELS for nic in NICS}, USUAL),
 )
 def outcomes(client: docker.DockerClient, request: pytest.FixtureRequest) -> Iterator[Outcomes]:
-    """The crashes with a card in all the ways that this run asks for, by name: a guest on each CPU, for it
-    sleeps most of its time. One boots for all that need the same machine; they continue from its memory."""
+    """The crashes with a card in all the ways that this run asks for, by name. One guest boots for all that
+    need the same machine, and for later runs; they continue from its memory."""
     tools.need(vm.QEMU, "setpriv")
     kernel, nic = request.param
     made = kit(client, kernel)
@@ -49,21 +47,17 @@ def outcomes(client: docker.DockerClient, request: pytest.FixtureRequest) -> Ite
     for case in CASES:
         if case.name in asked:
             machines[guest.machine_of(case)].append(case)
-    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+    pool = ThreadPoolExecutor(GUESTS)
 
     def crash(case: cases.Case, booted: Future[guest.Booted]) -> guest.Outcome:
         return guest.crash(made, nic, case, booted.result())
 
-    with TemporaryDirectory(prefix="panicast-booted-") as name:
-        try:
-            # Who waits for a boot came after it, so that it has begun.
-            boots = [
-                (like, pool.submit(guest.boot, made, nic, like, Path(name) / str(number)))
-                for number, like in enumerate(machines.values())
-            ]
-            yield {case.name: pool.submit(crash, case, booted) for like, booted in boots for case in like}
-        finally:
-            pool.shutdown(cancel_futures=True)
+    try:
+        # Who waits for a boot came after it, so that it has begun.
+        boots = [(like, pool.submit(guest.boot, made, nic, like)) for like in machines.values()]
+        yield {case.name: pool.submit(crash, case, booted) for like, booted in boots for case in like}
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -48,7 +48,7 @@ class Case:
     sealed: bool = False
     clean: bool = False
     lost: float = 0.0
-    life: int = 120
+    life: int = 240
     record: str = "whole"
     oops: str = ""
     heard: tuple[str, ...] = ()

@@ -3,29 +3,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import dpkt
 
-from panicast_build.core import tools
+from panicast_build.core import files, tools
 from panicast_build.core.paths import ROOT
 from panicast_build.crash import initramfs
 from panicast_build.crash.architectures import Architecture
 from panicast_build.crash.cases import KEY, Case
-from panicast_build.crash.kit import NICS, OWN, PROGRAMS, Kit
+from panicast_build.crash.kit import FOLDER, NICS, OWN, PROGRAMS, Kit
+from panicast_build.engine import images
 from panicast_build.smoke import uefi, vm
 from panicast_build.smoke.failure import SmokeFailure, wait_for
 from panicast_build.smoke.image import GuestImage
+from panicast_build.smoke.memory import monitor, source, store
 
 READY, BOOTED = "READY-TO-CRASH", "BOOTED"  # init says them
 LIVES = 3
@@ -38,13 +42,15 @@ CASE_BYTES, WHOLE = 4096, "# whole"
 CTL_FOLDER = "usr/share/panicast"
 FOLDERS = ("bin", "proc", "sys", "dev", "usr", "usr/share", CTL_FOLDER, f"{CTL_FOLDER}/ctl")
 POLL_SECONDS = 0.1
+# The socket of QEMU's monitor, in a guest's folder.
+MONITOR = "monitor"
 MEMORY_MIB = 512
 # Of one package each: a kernel without ACPI finds no other core of a package.
 CPUS = "2,sockets=2"
 
 INIT = Path(__file__).with_name("init")
 PANICAST_CTL = ROOT / "kmod/dist/panicast-ctl"
-CTL_PARTS = [*PANICAST_CTL.parent.glob("ctl/*.sh"), PANICAST_CTL.parent / "sysctl.conf"]
+CTL_PARTS = [*sorted(PANICAST_CTL.parent.glob("ctl/*.sh")), PANICAST_CTL.parent / "sysctl.conf"]
 # What the kernel says last when it stays: see vpanic().
 END = "end Kernel panic"
 
@@ -99,26 +105,38 @@ def machine_of(case: Case) -> Case:
     )
 
 
-def boot(kit: Kit, nic: str, cases: Sequence[Case], folder: Path) -> Booted:
-    """Boots a guest with cards of this model and leaves its memory in a new folder. crash() of any of
-    the cases, whose machine_of() is the same, can continue from there. Raises SmokeFailure if it does
-    not boot."""
+def boot(kit: Kit, nic: str, cases: Sequence[Case]) -> Booted:
+    """Returns a guest that has booted with cards of this model. crash() of any of the cases, whose
+    machine_of() is the same, can continue from there. Raises SmokeFailure if it does not boot.
+
+    Cached by all that the machine is made of.
+    """
     machine = replace(
         machine_of(cases[0]),
         modules=tuple(dict.fromkeys(name for case in cases for name in (CASE_DRIVER, *case.modules))),
     )
-    folder.mkdir()
-    initrd, memory, none_yet = (folder / name for name in ("initrd", "memory", "case"))
     loaded = kit.order(*NICS[nic].drivers, CASE_DRIVER)
-    initrd.write_bytes(_initrd(kit, nic, machine, f"modules='{' '.join(loaded)}'\nlater={CASE_FILE}\n"))
-    none_yet.write_bytes(b"\n" * CASE_BYTES)
-    for life in range(LIVES):
-        first = folder / f"life{life}"
-        with _qemu(kit, nic, machine, first, initrd, _case_argv(none_yet)) as process:
-            if _says(process, first, BOOTED, machine.life):
-                _store(process, first, memory, machine.life)
-                return Booted(memory, initrd, _said(first / "console"))
-    raise SmokeFailure(f"no guest of {kit.name} with {nic} booted: {_said(first / 'console')}")
+    initrd = _initrd(kit, nic, machine, f"modules='{' '.join(loaded)}'\nlater={CASE_FILE}\n")
+
+    def fill(part: Path) -> None:
+        written, none_yet = part / "initrd", part / "none"
+        written.write_bytes(initrd)
+        none_yet.write_bytes(b"\n" * CASE_BYTES)
+        for _ in range(LIVES):
+            with tempfile.TemporaryDirectory(prefix="panicast-boot-") as name:
+                life = Path(name) / "guest"
+                with _qemu(kit, nic, machine, life, written, _case_argv(none_yet)) as process:
+                    if _says(process, life, BOOTED, machine.life):
+                        store(process, life / MONITOR, part / "memory", machine.life)
+                        shutil.copyfile(life / "console", part / "console")
+                        return
+                said = _said(life / "console")
+        raise SmokeFailure(f"no guest of {kit.name} with {nic} booted: {said}")
+
+    like = images.digest([_append(kit, machine), _argv(kit, nic, machine, Path())])
+    made_of = images.digest([vm.version(), kit.folder.name, hashlib.sha256(initrd).hexdigest()])
+    folder = files.cached(FOLDER / f"booted-{kit.name}-{nic}-{like}-{made_of}", fill)
+    return Booted(folder / "memory", folder / "initrd", _said(folder / "console"))
 
 
 def crash(kit: Kit, nic: str, case: Case, booted: Booted | None = None) -> Outcome:
@@ -149,11 +167,11 @@ def clone(kit: Kit, nic: str, case: Case, copies: int) -> list[Outcome]:
         first, memory = Path(name) / "first", Path(name) / "memory"
         with _qemu(kit, nic, case, first) as process:
             wait_for("the guest to be ready", case.life, lambda: READY in _said(first / "console"))
-            _store(process, first, memory, case.life)
+            store(process, first / MONITOR, memory, case.life)
         outcomes = [_outcome(first, case, rebooted=False, started=time.monotonic())]
-        for number in range(copies):
-            outcomes.append(_live(kit, nic, case, Path(name) / f"copy{number}", _from(memory)))
-        return outcomes
+        with ThreadPoolExecutor(copies) as pool:
+            live = partial(_live, kit, nic, case, more=source(memory))
+            return outcomes + list(pool.map(live, (Path(name) / f"copy{number}" for number in range(copies))))
 
 
 def hibernate(kit: Kit, nic: str, case: Case) -> tuple[Outcome, Outcome]:
@@ -228,7 +246,7 @@ def _continue(kit: Kit, nic: str, case: Case, folder: Path, booted: Booted) -> O
     """Crashes a guest that continues from a booted one, and returns its outcome with the console of both."""
     written = folder.with_name("case")
     written.write_bytes(page(case_file(case, kit.order(*case.modules))))
-    argv = [*_case_argv(written), *_from(booted.memory)]
+    argv = [*_case_argv(written), *source(booted.memory)]
     outcome = _live(kit, nic, case, folder, argv, booted.initrd)
     return replace(outcome, console=booted.console + outcome.console)
 
@@ -243,19 +261,6 @@ def page(text: str) -> bytes:
 
 def _case_argv(written: Path) -> list[str]:
     return ["-fw_cfg", f"name={CASE_NAME},file={written}"]
-
-
-def _from(memory: Path) -> list[str]:
-    return ["-incoming", f"exec:cat {memory}"]
-
-
-def _store(process: subprocess.Popen[bytes], folder: Path, memory: Path, seconds: float) -> None:
-    """Writes a guest's memory to a file and ends it."""
-    with _monitor(folder) as monitor:
-        monitor.sendall(
-            f'migrate_set_parameter max-bandwidth 4G\nmigrate "exec:cat > {memory}"\nquit\n'.encode()
-        )
-        process.wait(seconds)
 
 
 def _says(process: subprocess.Popen[bytes], folder: Path, word: str, seconds: float) -> bool:
@@ -365,7 +370,7 @@ def _argv(kit: Kit, nic: str, case: Case, folder: Path) -> list[str]:
         *_machine(machine, case), "-smp", CPUS, "-m", str(MEMORY_MIB),
         "-no-reboot", "-action", "panic=none",
         "-serial", f"file:{folder / 'console'}",
-        "-monitor", f"unix:{folder / 'monitor'},server=on,wait=off",
+        "-monitor", f"unix:{folder / MONITOR},server=on,wait=off",
     ]
     # An IOMMU comes before the cards behind it.
     argv += [word for device in case.devices for word in ("-device", device)]
@@ -426,16 +431,9 @@ def _frames(pcap: Path) -> list[Frame]:
         return [Frame(float(at), data) for at, data in dpkt.pcap.Reader(stream)]
 
 
-@contextmanager
-def _monitor(folder: Path) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as monitor:
-        monitor.connect(str(folder / "monitor"))
-        yield monitor
-
-
 def _inject_nmi(folder: Path) -> None:
-    with _monitor(folder) as monitor:
-        monitor.sendall(b"nmi\n")
+    with monitor(folder / MONITOR) as asked:
+        asked.sendall(b"nmi\n")
         # The prompt after the echo: QEMU has done it.
-        while b"nmi" not in monitor.recv(4096):
+        while b"nmi" not in asked.recv(4096):
             pass
