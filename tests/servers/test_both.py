@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What people decide about groups, hosts and maintenance windows, on the central store: the tests that SQLite
-passes, see tests/unit/receiver/db/conftest.py. A receiver's folder is what the store is told of."""
+"""What people decide about groups, hosts and maintenance windows, and the lists of records, on the central
+store: the tests that SQLite passes, see tests/unit/receiver/db/conftest.py. A receiver's folder is what the
+store is told of."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ import pytest
 from panicast_receiver.central.engine import Central
 from panicast_receiver.sinks.postgresql import PostgreSQL
 
-from ..unit.receiver.db import test_fleet, test_groups, test_maintenance
+from ..unit.receiver.db import test_fleet, test_groups, test_listing, test_maintenance
 from ..waiting import held_port
 from .conftest import Postgres
 from .test_central_hosts import tell
@@ -43,6 +44,13 @@ BOTH = {
         "test_a_wrong_order_says_what_is_right",
         "test_there_is_no_such_group",
         "test_a_group_is_changed_by_the_command",
+    ),
+    test_listing: (
+        "three",
+        "test_records_are_listed",
+        "test_one_at_a_time_and_all_of_one_moment",
+        "test_records_are_written_to_files",
+        "test_records_are_followed",
     ),
     test_maintenance: (
         "state",

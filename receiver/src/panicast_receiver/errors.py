@@ -14,6 +14,10 @@ class FullError(ReceiverError):
     """The disk has no room. It may have some later."""
 
 
+class AwayError(ReceiverError):
+    """A server does not answer. It may later."""
+
+
 class NotFoundError(ReceiverError):
     """The database exists, but not what was asked for."""
 

@@ -11,7 +11,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psycopg2
@@ -20,7 +20,7 @@ import psycopg2.extensions
 from ..db.engine import FOUND, Entry
 from ..db.packing import placed
 from ..db.schema import TOO_LONG
-from ..errors import ReceiverError
+from ..errors import AwayError, ReceiverError
 from ..records.fields import FIELDS
 from ..records.record import Record
 from ..records.record import Source as Sender
@@ -38,6 +38,9 @@ _DEFAULTS = {
 }
 #: Milliseconds of a question that has no deadline of its own.
 _LONGEST_MS = 10_000
+#: Rows of a long answer that are fetched at a time, and milliseconds that this may take: the first may be
+#: found last.
+_AT_A_TIME, _STEP_MS = 500, 60_000
 _CANCELED, _NO_RIGHT = "57014", "42501"
 _COLUMNS = (*(field.name for field in FIELDS if field.column), "received_ns", "changed", "number", "turn")
 _NUMERIC, _BYTEA = 1700, 17
@@ -83,6 +86,18 @@ class PostgreSQL:
             yield
         except psycopg2.Error as error:
             raise explain(error) from error
+
+    def each(self, sql: str, values: Sequence[Any]) -> Iterator[Any]:
+        """See Engine."""
+        try:
+            self.db.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            self.db.execute(f"SET LOCAL statement_timeout = {_STEP_MS}")
+            self.db.execute(f"DECLARE each_row NO SCROLL CURSOR FOR {sql}", values)
+            while rows := self.db.execute(f"FETCH {_AT_A_TIME} FROM each_row").fetchall():
+                yield from rows
+        finally:
+            with contextlib.suppress(psycopg2.Error):
+                self.db.execute("ROLLBACK")
 
     def until(self, deadline: float) -> None:
         """See Engine."""
@@ -164,7 +179,7 @@ def explain(error: psycopg2.Error) -> ReceiverError:
     """Return PostgreSQL's error as a sentence that says what to do."""
     said = first_line(error)
     if error.pgcode == _CANCELED:
-        return ReceiverError(TOO_LONG)
+        return AwayError(TOO_LONG)
     if error.pgcode == _NO_RIGHT:
         return ReceiverError(
             f"the central store does not allow that: {said}; docs/receiver.md lists what the page's user "
@@ -172,7 +187,7 @@ def explain(error: psycopg2.Error) -> ReceiverError:
         )
     if isinstance(error, psycopg2.ProgrammingError):
         return ReceiverError(f"the central store does not have what is asked for: {said}")
-    return ReceiverError(f"the central store does not answer: {said}; what asks it works again when it does")
+    return AwayError(f"the central store does not answer: {said}; what asks it works again when it does")
 
 
 class Central:

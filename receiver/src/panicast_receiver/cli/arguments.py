@@ -25,7 +25,7 @@ _EXIT_CODES = "exit codes: 0 done, 1 failed or not found, 2 wrong flag, setting 
 #: What names the central store; what `collect` uses of the settings.
 CENTRAL = ("postgresql", "postgresql_file")
 #: Commands that work on the central store, too: by these flags alone, never by a file.
-ON_BOTH = ("groups", "group", "hosts", "show", "retire", "maintenance")
+ON_BOTH = ("list", "groups", "group", "hosts", "show", "follow", "export", "retire", "maintenance")
 _COLLECTING = (
     *CENTRAL,
     "postgresql_keep_days",

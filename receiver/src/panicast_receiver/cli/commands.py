@@ -8,17 +8,18 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Callable
 
 from ..db.boots import Ages
 from ..db.engine import Place
 from ..db.follower import Follower
-from ..db.reader import Query, Reader
-from ..errors import ReceiverError
+from ..db.reader import Entry, Query, Reader
+from ..errors import AwayError, ReceiverError
 from ..records import present
 from ..sinks.cursors import overview
+from ..text import escape
 
 #: Seconds between looks at the database's change counter.
 FOLLOW_S = 0.5
@@ -50,15 +51,19 @@ def _show(
     return 0
 
 
-def list_records(state_dir: Path, query: Query, as_json: bool) -> int:
+def _chosen(reader: Reader, query: Query) -> Iterator[Entry]:
+    """Return the matching records, oldest first: all of them one at a time, for a million do not fit into
+    memory."""
+    return reader.every(query) if query.limit is None else iter(reader.select(query))
+
+
+def list_records(place: Place, query: Query, as_json: bool) -> int:
     """Print the matching records as a table or a JSON array."""
-    reader = Reader(state_dir)
+    summaries = (entry.summary for entry in _chosen(Reader(place), query))
     if as_json and query.limit is None:
-        # One at a time: a million records do not fit into memory.
-        _say_array(entry.summary for entry in reader.every(query))
+        _say_array(summaries)
         return 0
-    summaries = [entry.summary for entry in reader.select(query)]
-    return _show(summaries, present.table, "no records", as_json)
+    return _show(list(summaries), present.table, "no records", as_json)
 
 
 def groups(place: Place, query: Query, as_json: bool) -> int:
@@ -104,15 +109,22 @@ def show(place: Place, record_id: str, as_json: bool, raw: bool) -> int:
     return 0
 
 
-def follow(state_dir: Path, query: Query, as_json: bool) -> int:
-    """Print records as they are stored, until SIGINT or until nobody reads the output."""
-    follower = Follower(state_dir)
-    cursor = follower.reader().cursor()
+def follow(place: Place, query: Query, as_json: bool) -> int:
+    """Print records as they are stored, until SIGINT or until nobody reads the output. If a server is away
+    meanwhile, go on where it was when it is back."""
+    follower = Follower(place)
+    cursor, away = follower.reader().cursor(), False
     while True:
         time.sleep(FOLLOW_S)
-        if not follower.changed():
+        try:
+            found = follower.after(cursor, query) if follower.changed() or away else []
+        except AwayError as error:
+            if not away:
+                print(f"panicast-receiver: {escape(str(error))}", file=sys.stderr, flush=True)
+            away = True
             continue
-        for entry in follower.after(cursor, query):
+        away = False
+        for entry in found:
             cursor = entry.changed
             say(
                 json.dumps(entry.summary) + "\n"
@@ -128,14 +140,14 @@ def sinks(state_dir: Path, as_json: bool) -> int:
     return _show(found, present.sinks_table, "no sink was ever fed from here", as_json)
 
 
-def export(state_dir: Path, query: Query, folder: str) -> int:
+def export(place: Place, query: Query, folder: str) -> int:
     """Write the matching records as text files, each atomically."""
-    reader = Reader(state_dir)
+    reader = Reader(place)
     target = Path(folder)
     written = 0
     try:
         target.mkdir(parents=True, exist_ok=True)
-        for entry in reader.every(query) if query.limit is None else reader.select(query):
+        for entry in _chosen(reader, query):
             path = target / present.file_name(entry.summary)
             beside = path.with_name(f".{path.name}.new")
             # Another may have the folder: what lies there under that name is not followed.

@@ -78,15 +78,8 @@ def _run(args: argparse.Namespace) -> int:
         return operations.drill(settings, state_dir, args.to)
     if args.command == "doctor":
         return doctor.run(settings, state_dir)
-    if args.command == "sinks":
-        return commands.sinks(state_dir, as_json=args.json)
-    query = _query(args)
-    if args.command == "list":
-        return commands.list_records(state_dir, query, as_json=args.json)
-    if args.command == "follow":
-        return commands.follow(state_dir, query, as_json=args.json)
-    assert args.command == "export", f"no code carries out {args.command}"
-    return commands.export(state_dir, query, args.dir)
+    assert args.command == "sinks", f"no code carries out {args.command}"
+    return commands.sinks(state_dir, as_json=args.json)
 
 
 def _query(args: argparse.Namespace) -> Query:
@@ -111,6 +104,12 @@ def _writes(args: argparse.Namespace) -> bool:
 def _on_both(settings: Settings, args: argparse.Namespace, where: Place) -> int:
     """Run a command about crashes and hosts on the records of a receiver, or of the central store."""
     ages = Ages(settings.silent_s, settings.retire_days)
+    if args.command == "list":
+        return commands.list_records(where, _query(args), as_json=args.json)
+    if args.command == "follow":
+        return commands.follow(where, _query(args), as_json=args.json)
+    if args.command == "export":
+        return commands.export(where, _query(args), args.dir)
     if args.command == "groups":
         return commands.groups(where, _query(args), as_json=args.json)
     if args.command == "group" and args.action:

@@ -8,6 +8,7 @@ that it has not (central/tables.py); what else differs is here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Union
@@ -55,6 +56,9 @@ class Engine(Protocol):
     def db(self) -> Any:
         """Return what answers SQL, as SQLite's connection does: by ``execute``, with rows of values by name
         and by place."""
+
+    def each(self, sql: str, values: Sequence[Any]) -> Iterator[Any]:
+        """Yield the rows of an answer that need not fit into memory, all of one moment."""
 
     def entry(self, row: Any) -> Entry:
         """Return the entry of a row of ``summary``."""

@@ -10,9 +10,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Callable, TypeVar
 
-from ..errors import NotFoundError
+from ..errors import NotFoundError, UsageError
 from ..records.record import Record
 from ..text import iso_time
+from ..wire.v1 import STATE_TYPES
 from . import (
     boots,
     changes,
@@ -38,6 +39,8 @@ __all__ = ["Entry", "Query", "Reader"]
 #: Whether a host is to be in a maintenance window.
 _IN_WINDOW = {None: "TRUE", True: "maintenance IS NOT NULL", False: "maintenance IS NULL"}
 T = TypeVar("T")
+#: What answers SQL.
+Ask = Callable[[str, "list[Any]"], "Iterator[Any]"]
 
 
 class Reader:
@@ -71,7 +74,7 @@ class Reader:
 
     def every(self, query: Query) -> Iterator[Entry]:
         """Yield the matching records, oldest first, one at a time; ``limit`` does not count."""
-        found = [self._chosen(one, one.order) for one in self._choices(query)]
+        found = [self._chosen(one, one.order, ask=self._engine.each) for one in self._choices(query)]
         yield from merge(*found, key=lambda entry: entry.number)
 
     def changed_since(self, cursor: int, query: Query) -> list[Entry]:
@@ -285,11 +288,11 @@ class Reader:
                 return self._engine.record(row)
         raise NotFoundError(f"record {entry.summary['id']} is gone: a newer one of its host replaced it")
 
-    def _chosen(self, choice: Choice, order: str, most: int = ALL) -> Iterator[Entry]:
+    def _chosen(self, choice: Choice, order: str, most: int = ALL, ask: Ask | None = None) -> Iterator[Entry]:
         if labels.are_few(self._rows, choice.terms):
             choice = by_hosts(choice)
         part = f"FROM {choice.source} WHERE {choice.where} ORDER BY {order} LIMIT ?"
-        rows = self._rows(f"SELECT {self._engine.summary} {part}", [*choice.values, most])
+        rows = self._rows(f"SELECT {self._engine.summary} {part}", [*choice.values, most], ask)
         yield from map(self._engine.entry, rows)
 
     def places(self, entry: Entry) -> list[dict[str, Any]]:
@@ -300,11 +303,18 @@ class Reader:
 
     def _choices(self, query: Query, pending: bool = False) -> list[Choice]:
         found = choices(query, self._engine.finder, pending)
-        return found if self._engine.greets else [one for one in found if one.source != greetings.AS_RECORDS]
+        if self._engine.greets:
+            return found
+        if query.type in STATE_TYPES:
+            raise UsageError(
+                f"the central store has no records of type {query.type}: it keeps what they say of a host, "
+                "which the list of hosts shows"
+            )
+        return [one for one in found if one.source != greetings.AS_RECORDS]
 
-    def _rows(self, sql: str, values: list[Any]) -> Iterator[Any]:
+    def _rows(self, sql: str, values: list[Any], ask: Ask | None = None) -> Iterator[Any]:
         with self._engine.explained():
-            yield from self._engine.db.execute(sql, values)
+            yield from (ask or self._engine.db.execute)(sql, values)
 
 
 def _named(words: Sequence[str]) -> tuple[str, list[Any]]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,10 @@ class SQLite:
     def close(self) -> None:
         """See Engine."""
         self.db.close()
+
+    def each(self, sql: str, values: Sequence[Any]) -> Iterator[Any]:
+        """See Engine."""
+        return self.db.execute(sql, values)
 
     def explained(self) -> AbstractContextManager[None]:
         """See Engine."""

@@ -18,7 +18,7 @@ from ..db.reader import Entry, Query, Reader
 from ..errors import NotFoundError
 from ..records.kernels import numbers
 from ..text import iso_time, parse_when
-from ..wire.v1 import TYPES
+from ..wire.v1 import STATE_TYPES, TYPES
 from . import comparison, crashrates, logtext, parameters, timeline
 from .access import KNOWN_S
 from .api import GROUP
@@ -112,7 +112,7 @@ class Pages:
             filtered=filtered,
             older=older,
             newest=_with(request, before="") if query.before else "",
-            types=sorted(TYPES.values()),
+            types=sorted(set(TYPES.values()) - (set() if self._site.state_dir else STATE_TYPES)),
             ages=_AGES,
         )
 
