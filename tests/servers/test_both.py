@@ -36,6 +36,7 @@ BOTH = {
         "store",
         "test_each_change_is_kept_with_who_when_and_what",
         "test_who_has_a_token_that_leaked_does_not_fill_the_disk",
+        "test_a_group_says_how_its_records_differ",
         "test_a_mute_ends_by_itself",
         "test_groups_are_found_by_their_state",
         "test_it_opens_again_on_a_kernel_with_the_fix_and_on_no_older_one",

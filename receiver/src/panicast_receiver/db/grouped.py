@@ -9,15 +9,32 @@ from itertools import chain
 from typing import Any
 
 from . import crashes, numbers, tallies
+from .engine import Entry
 from .glance import Ask
 from .many import of_many
 from .query import Choice, Query, by_hosts, is_plain, limit, of_group, of_records
 from .search import Finder
 
+#: How many of a group's newest records are compared, by how many frames of their traces, and how many
+#: traces are told of.
+COMPARED, _FRAMES, _MOST_TRACES = 100, 8, 10
+
 
 def select(ask: Ask, query: Query, finder: Finder) -> list[dict[str, Any]]:
     """Return the groups of the matching records, newest first."""
     return _counted(ask, query) if is_plain(query) else _chosen(ask, query, finder)
+
+
+def by_trace(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Return how a group's records, the oldest first, differ: {title, trace: its first frames, records,
+    last_record: the newest's id}, the trace of the most records first."""
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for entry in entries:
+        crash = entry.summary["crash"] or {"title": entry.summary["title"], "trace": []}
+        key = (crash["title"], *crash["trace"][:_FRAMES])
+        one = found.setdefault(key, {"title": key[0], "trace": list(key[1:]), "records": 0})
+        one.update(records=one["records"] + 1, last_record=entry.summary["id"])
+    return sorted(found.values(), key=lambda one: -int(one["records"]))[:_MOST_TRACES]
 
 
 def timelines(

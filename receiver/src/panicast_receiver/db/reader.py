@@ -111,7 +111,7 @@ class Reader:
 
     def group(self, prefix: str) -> dict[str, Any]:
         """Return the one group whose signature starts with ``prefix``, with what was decided about
-        it and where it was seen. Raises ReceiverError if there is none or several."""
+        it, where it was seen and how it differs. Raises ReceiverError if there is none or several."""
         signature = self._ask(groups.full, prefix)
         known = self.groups(Query(group=signature, folded=True))
         # Its records may be deleted; what was decided stays.
@@ -125,7 +125,9 @@ class Reader:
         }
         states = groups.statuses(self._rows, [signature])
         group = known[0] if known else {**gone, "kernels": [], "status": states[signature]}
-        return {**group, "signature": signature, **self._ask(groups.story, signature)}
+        newest = self.select(Query(group=signature, folded=True, limit=grouped.COMPARED))
+        by_trace = grouped.by_trace(newest)
+        return {**group, "signature": signature, **self._ask(groups.story, signature), "by_trace": by_trace}
 
     def _ask(self, question: Callable[[Any, str], T], signature: str) -> T:
         with self._engine.explained():

@@ -15,8 +15,8 @@ from .record import LOST_MESSAGES, Record
 _HEADINGS = ("ID", "RECEIVED (UTC)", "TYPE", "HOST", "STATE", "REASON")
 #: What Reader.places() returns.
 Places = Sequence[dict[str, Any]]
-#: Hosts of a group, on a terminal.
-_FEW_HOSTS = 10
+#: Hosts of a group, and frames of a trace, on a terminal.
+_FEW_HOSTS, _FEW_FRAMES = 10, 6
 _SHOWN_ELSEWHERE = frozenset({"host", "reason"})
 #: Characters of the widest column: one name that somebody made up must not widen all rows.
 _WIDEST = 64
@@ -78,11 +78,18 @@ def _meaning(summary: dict[str, Any]) -> list[tuple[str, str]]:
     crash = summary["crash"]
     if not crash or not crash["signature"]:
         return []
-    trace = " < ".join(crash["trace"][:6])
     said = [("crash", crash["title"]), ("also called", ", ".join(crash.get("names", ())[1:]))]
-    said += [("trace", trace), ("modules", " ".join(crash["modules"])), ("hardware", crash["hardware"])]
+    said += [
+        ("trace", _trace(crash)),
+        ("modules", " ".join(crash["modules"])),
+        ("hardware", crash["hardware"]),
+    ]
     said += [("group", crash["signature"])]
     return [(name, value) for name, value in said if value]
+
+
+def _trace(crash: dict[str, Any]) -> str:
+    return " < ".join(crash["trace"][:_FEW_FRAMES])
 
 
 def groups_table(groups: Sequence[dict[str, Any]]) -> str:
@@ -129,6 +136,10 @@ def group_page(group: dict[str, Any]) -> str:
         ("last", _short(group["last"] or "") + f" ({group['last_record']})" * bool(group["last_record"])),
         *[("kernel", f"{one['kernel']} ({one['records']} records)") for one in group["by_kernel"]],
         *[("host", f"{one['host']} ({one['records']} records)") for one in group["by_host"][:_FEW_HOSTS]],
+        *[
+            ("trace", f"{_trace(one) or 'none'} ({one['records']} records, {one['last_record']})")
+            for one in group["by_trace"]
+        ],
     ]
     told = "".join(f"{name + ':':<8} {escape(value)}".rstrip() + "\n" for name, value in lines)
     changes = [

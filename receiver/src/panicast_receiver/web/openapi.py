@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from ..db.boots import STATES
+from ..db.grouped import COMPARED
 from ..db.groups import ACTIONS, LONGEST
 from ..db.groups import STATES as GROUP_STATES
 from ..db.maintenance import LONGEST as LONGEST_OF_WINDOW
@@ -110,6 +111,10 @@ _SCHEMAS: Mapping[str, Schema] = {
                 "description": "The hosts with the most records.",
             },
             "by_kernel": _list_of({"kernel": STRING, "records": WHOLE}),
+            "by_trace": {
+                **_list_of({"title": STRING, "trace": STRINGS, "records": WHOLE, "last_record": digits(12)}),
+                "description": f"How its newest {COMPARED} records differ, by the first frames of the trace.",
+            },
             "first_record": or_null(digits(12)),
             "last_record": or_null(digits(12)),
         }

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, urlencode
 
 from aiohttp import web
 
-from ..db import fleet, groups, maintenance, search
+from ..db import fleet, grouped, groups, maintenance, search
 from ..db.boots import STATES
 from ..db.reader import Entry, Query, Reader
 from ..errors import NotFoundError
@@ -189,6 +189,7 @@ class Pages:
             "group.html",
             group=group,
             plot=plot,
+            compared=grouped.COMPARED,
             actions=groups.ACTIONS,
             longest=groups.LONGEST,
             **self._who(request),

@@ -105,6 +105,21 @@ def test_who_has_a_token_that_leaked_does_not_fill_the_disk(place, store, monkey
     assert notes == ["later", "later", "later", "xxxxx"]
 
 
+def test_a_group_says_how_its_records_differ(place, store):
+    """By the first frames: what called those has run anyway, and the numbers are of a build."""
+    frame = "<4>[   11.437398]  sysrq_handle_crash+0x16/0x20\n"
+    assert frame in SYSRQ
+    other = SYSRQ.replace(frame, frame + frame.replace("sysrq_handle_crash", "my_detour"))
+    texts = [SYSRQ, SYSRQ, other, SYSRQ.replace("+0x16/0x20", "+0x17/0x24")]
+    store(*(record("panic", f"h{n}", n, 1, now() - 100 + n, text) for n, text in enumerate(texts, 1)))
+    often, once = the_group(place)["by_trace"]
+    assert (often["records"], once["records"]) == (3, 1) and often["title"] == once["title"]
+    assert "my_detour" in once["trace"] and "my_detour" not in often["trace"]
+    with closing(Reader(place)) as reader:
+        ids = [entry.summary["id"] for entry in reader.select(Query())]
+    assert (often["last_record"], once["last_record"]) == (ids[3], ids[2])
+
+
 def test_a_mute_ends_by_itself(place, store):
     store(crash(1, -100))
     change(place, "mute", "1h")

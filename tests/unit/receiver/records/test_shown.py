@@ -188,6 +188,10 @@ GROUP = {
     "status": {"state": "open", "kernels": [], "after": "", "until": "", "by": ""},
     "by_kernel": [{"kernel": "6.1", "records": 7}, {"kernel": "6.2", "records": 5}],
     "by_host": [{"host": f"host-{number}", "records": 1} for number in range(12)],
+    "by_trace": [
+        {"title": "one", "trace": [*"abcdefgh"], "records": 11, "last_record": "bb"},
+        {"title": "two", "trace": [], "records": 1, "last_record": "cc"},
+    ],
     "changes": [
         {
             "at": "2026-05-02T00:00:00Z",
@@ -242,13 +246,16 @@ def test_the_page_of_a_group():
         "last:    2026-05-04 03:02:02 (bb)\n"
         "kernel:  6.1 (7 records)\n"
         "kernel:  6.2 (5 records)\n"
-        f"{hosts}\n"
+        f"{hosts}"
+        "trace:   a < b < c < d < e < f (11 records, bb)\n"
+        "trace:   none (1 records, cc)\n"
+        "\n"
         "WHEN (UTC)           WHO  BY WAY OF  WHAT             NOTE\n"
         "2026-05-03 00:00:00  ann  page       resolve  in 6.3  fixed\\x1b\n"
         "2026-05-02 00:00:00  -    command    mute\n"
     )
     gone = {"titles": [], "first": None, "last": None, "first_record": "", "last_record": "", "changes": []}
-    assert present.group_page({**GROUP, **gone, "by_kernel": [], "by_host": []}) == (
+    assert present.group_page({**GROUP, **gone, "by_kernel": [], "by_host": [], "by_trace": []}) == (
         "group:   c0ffee\n"
         "crash:   no reason given\n"
         "state:   open\n"
