@@ -119,6 +119,16 @@ def ago(time_ns: int, now_ns: int) -> str:
     return f"{seconds // length:,} {unit} ago"
 
 
+def span(seconds: int) -> str:
+    """Return a length of time in the largest unit that fits and the next one: ``3 d 20 h``."""
+    parts: list[str] = []
+    for unit, length in _LENGTHS.items():
+        number, seconds = divmod(seconds, length)
+        if number or parts or length == 1:
+            parts.append(f"{number:,} {unit}")
+    return " ".join(parts[:2])
+
+
 #: Units that people read, the longest first, in seconds.
 _LENGTHS = {"d": 86400, "h": 3600, "min": 60, "s": 1}
 _AGE = re.compile(r"([0-9]{1,9})([smhdw])")

@@ -4,7 +4,9 @@
 import sys
 import unicodedata
 
-from panicast_receiver.text import escape
+import pytest
+
+from panicast_receiver.text import escape, span
 
 #: What changes the direction of the characters after it (Unicode's Bidi_Class).
 TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
@@ -31,3 +33,18 @@ def test_no_name_looks_like_another_by_what_nobody_sees():
     assert escape("a\U000e0041b") == "a\\U000e0041b"
     seen = "Kernel panic: für Grüße, 日本, é, e\u0301, €, ☺\t"
     assert escape(seen) == seen
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (59, "59 s"),
+        (60, "1 min 0 s"),
+        (3725, "1 h 2 min"),
+        (332382, "3 d 20 h"),
+        (86400 * 1234 + 60, "1,234 d 0 h"),
+    ],
+)
+def test_a_length_of_time(seconds, words):
+    assert span(seconds) == words

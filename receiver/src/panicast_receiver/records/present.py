@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..text import escape, render_log
+from ..text import escape, render_log, span
 from . import labels
 from .record import LOST_MESSAGES, Record
 
 _HEADINGS = ("ID", "RECEIVED (UTC)", "TYPE", "HOST", "STATE", "REASON")
 #: What Reader.places() returns.
 Places = Sequence[dict[str, Any]]
+_NANOSECONDS = re.compile("[0-9]{1,20}")
 #: Hosts of a group, and frames of a trace, on a terminal.
 _FEW_HOSTS, _FEW_FRAMES = 10, 6
 _SHOWN_ELSEWHERE = frozenset({"host", "reason"})
@@ -226,9 +227,19 @@ def header(summary: dict[str, Any]) -> str:
     ]
     if summary["boot_id"]:
         lines.append(("boot id", f"{summary['boot_id']}, event {summary['event']}"))
-    lines += [(key, value) for key, value in summary["meta"].items() if key not in _SHOWN_ELSEWHERE]
+    lines += [(name, value) for name, value in in_words(summary["meta"]) if name not in _SHOWN_ELSEWHERE]
     width = min(_WIDEST, max(len(escape(name)) for name, _ in lines)) + 1
     return "".join(f"{escape(name) + ':':<{width}} {escape(value)}".rstrip() + "\n" for name, value in lines)
+
+
+def in_words(meta: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the names and values of metadata, with how long the kernel had run in words."""
+    return [
+        ("uptime", span(int(value) // 1_000_000_000))
+        if name == "uptime_ns" and _NANOSECONDS.fullmatch(value)
+        else (name, value)
+        for name, value in meta.items()
+    ]
 
 
 def page(summary: dict[str, Any], record: Record, places: Places = (), colour: bool = False) -> str:

@@ -35,6 +35,7 @@ def _environment() -> jinja2.Environment:
     made.filters["safe_text"] = escape
     made.filters["state"] = present.state
     made.filters["lines"] = present.lines_of
+    made.filters["in_words"] = present.in_words
     made.filters["short"] = lambda moment: moment[:19].replace("T", " ")
     made.filters["ago"] = lambda moment: ago(parse_when(moment), time.time_ns())
     made.filters["digits"] = crashrates.number

@@ -123,7 +123,7 @@ def test_the_head_of_a_record_of_which_more_and_less_is_known():
         "restored": 2,
         "meaning": "found",
         "crash": CRASH,
-        "meta": {"k\x1b": "v\n"},
+        "meta": {"k\x1b": "v\n", "uptime_ns": "332382300000000"},
         "source": {"mac": None, "ip": "10.0.0.7", "iface": None},
     }
     assert present.header({**SUMMARY, **changes}) == (
@@ -145,6 +145,7 @@ def test_the_head_of_a_record_of_which_more_and_less_is_known():
         "text:        4096 bytes, older text was left out\n"
         "source:      ip 10.0.0.7\n"
         "k\\x1b:       v\\x0a\n"
+        "uptime:      3 d 20 h\n"
     )
 
 
@@ -207,6 +208,11 @@ GROUP = {
         },
     ],
 }
+
+
+@pytest.mark.parametrize("said", ["", "-1", "1e9", "٣", "9" * 21])
+def test_an_uptime_that_is_no_number_is_shown_as_it_came(said):
+    assert present.in_words({"uptime_ns": said}) == [("uptime_ns", said)]
 
 
 def test_the_list_of_groups():
