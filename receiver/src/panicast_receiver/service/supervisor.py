@@ -331,7 +331,8 @@ class _Supervisor:
         self._listener = listener
         self._committer = committer
         self._answerer = answerer
-        self._settings = settings
+        #: Those in force, and those that the service began with.
+        self._settings = self._begun = settings
         self._reread = reread
         self._tell_by = tell_by
         self._alerts_file = settings.alerts_file
@@ -359,6 +360,7 @@ class _Supervisor:
                 break
             if number == signal.SIGHUP:
                 self._reload()
+                next_stats = now + self._settings.stats_s
             if number == signal.SIGUSR1 or (self._settings.stats_s and now >= next_stats):
                 logger.info("%s", stats.line(self._count()))
                 next_stats = now + self._settings.stats_s
@@ -399,9 +401,7 @@ class _Supervisor:
             self._tell_by(settings, told, labels)
             log.set_level(settings.log_level)
             kept = [
-                s.key
-                for s in SERVE
-                if not s.live and getattr(settings, s.key) != getattr(self._settings, s.key)
+                s.key for s in SERVE if not s.live and getattr(settings, s.key) != getattr(self._begun, s.key)
             ]
             self._settings = settings
             logger.info("the settings were read again%s", f"; restart for: {', '.join(kept)}" if kept else "")
