@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who asks for more than is his is refused, stays refused, and is counted; who does not is not."""
+
+import os
+import struct
+
+import pytest
+
+from panicast_receiver.assembly import gate, netconsoleruns, rates
+from panicast_receiver.assembly.intake import Intake, Packet
+from panicast_receiver.assembly.reassembly import Limits
+from panicast_receiver.assembly.spill import Spill
+from panicast_receiver.capture.ring import RingCapture
+from panicast_receiver.records.record import Source
+from panicast_receiver.wire.sealing import SharedKey, seal_datagram
+
+from ..conftest import udp_frame
+from ..headers import header
+from ..wire.test_wire import ethernet
+from .test_arriving import HERE, PANIC, PORT, at, by_datagram, by_ring, heard
+
+
+def test_a_sender_of_raw_frames_begins_no_more_records_than_others_may():
+    intake = Intake(Limits(), 60)
+    intake.rates.macs.per_minute = 3
+    frames = [ethernet(b"Kernel panic - not syncing: %d" % number) for number in range(9)]
+    made = [intake.feed(Packet(one, Source(iface="eth0"), ethernet=True), at(0)) for one in frames]
+    assert sum(map(len, made)) == 3 and intake.counts["sender begins too many records"] == 6
+
+
+def test_who_asks_again_is_refused_again_until_time_has_passed():
+    rate = rates.Rate(60)
+    assert sum(rate.allows("a", 1.0) for _ in range(200)) == 60
+    assert not rate.allows("a", 1.9) and rate.allows("a", 2.0) and not rate.allows("a", 2.0)
+
+
+@pytest.mark.parametrize("sealed", [0, 1])
+def test_what_is_held_back_is_counted_whichever_way_it_came(monkeypatch, sealed):
+    """In a ring, and by a socket."""
+    monkeypatch.setattr(gate, "_STAGES", {1: (5, 60)})
+    intake = Intake(Limits(), 60)
+    for road, first, counted in ((by_datagram, 0, 4), (by_ring, 100, 8)):
+        events = range(first, first + 9)
+        road(intake, [header(event=one, seq=0, count=1, length=0, flags=sealed) for one in events], at(0))
+        assert intake.counts["too many records begin"] == counted
+
+
+def test_a_frame_that_was_held_for_long_still_helps_its_record_to_begin():
+    held = gate.Gate()
+    while held.through(b"", 1, b"", 0, 1.0, spent=False):
+        pass
+    assert held.through(b"honest", 9, b"one", 3, 1.0, spent=True) == []
+    # So many others that a new generation of them begins.
+    for number in range(32_768):
+        held.through(b"%d" % number, 9, b"", 0, 1.0, spent=True)
+    more = [held.through(b"honest", 9, b"more", 4, 1.0, spent=True) for _ in range(7)]
+    assert more == [[]] * 6 + [[b"one"] + [b"more"] * 7]
+    assert held.refused == 1
+
+
+def test_a_panic_has_as_many_facts_as_anybody_reads_and_its_own_stand():
+    many = b"".join(b" key%d=%d\n" % (number, number) for number in range(500))
+    panic = PANIC.replace(b"0,1,1", b"0,2,2") + b" key7=panic\n key900=x\n"
+    intake = heard([b"6,1,1,-;before\n" + many, panic])
+    (record,) = intake.tick(at(9))
+    assert len(record.meta) == 300 and record.meta["key7"] == "panic" and "key900" not in record.meta
+
+
+def test_a_panic_that_had_to_make_room_is_told_once(monkeypatch):
+    monkeypatch.setattr(netconsoleruns, "TOGETHER", 9000)
+    intake = heard([PANIC])
+    others = [Packet(b"6,1,1,-;x\n", HERE._replace(ip=f"10.0.1.{number}"), port=PORT) for number in range(9)]
+    (record,) = [record for one in others for record in intake.feed(one, at(1))]
+    assert record.reason == "x"
+    assert intake.tick(at(9)) == [] and intake.flush() == []
+
+
+def test_what_the_file_does_not_have_is_not_taken_for_what_was_put_there(tmp_path):
+    spill = Spill(tmp_path, 100)
+    assert spill.put([b"x" * 60]) == 0
+    os.ftruncate(spill._file.fileno(), 40)
+    with pytest.raises(OSError, match="Input/output error"):
+        spill.read(range(60))
+    spill.close()
+
+
+def test_a_sealed_record_is_looked_at_as_often_as_its_frames_come():
+    """Nobody else makes frames that open, so no number of passes and interfaces is too many."""
+    key = SharedKey(bytes(range(32)))
+    text = bytes(range(97, 107)) * 20
+
+    def sealed(seq, offset, payload):
+        plain = header(seq=seq, count=6, offset=offset, length=200, host=b"h".ljust(32, b"\0")) + payload
+        return seal_datagram(plain, 1, key.of(plain[48:80]))
+
+    # Cut in two ways, so that no frame is known by its place.
+    sizes = [(size, number, number * size) for size in (50, 40) for number in range(200 // size)]
+    frames = [sealed(number + 1, start, text[start : start + size]) for size, number, start in sizes]
+    missing = [one for one in frames if struct.unpack_from(">I", one, 32)[0] + 40 < 200]
+    intake = Intake(Limits(), 60)
+    intake.keys = {1: key}
+    for _ in range(40):
+        assert by_ring(intake, missing, at(0)) == []
+    (record,) = by_ring(intake, [sealed(0, 0, b"host=h\n"), *frames], at(1))
+    assert record.complete and record.received_text == text
+
+
+class Sock:
+    """A packet socket whose counter is cleared by who reads it, as the kernel's is."""
+
+    def __init__(self, *drops):
+        self._drops = list(drops)
+
+    def getsockopt(self, level, option, size):
+        return struct.pack("III", 9, self._drops.pop(0), 0)
+
+
+def test_what_the_kernel_dropped_of_a_ring_adds_up():
+    capture = RingCapture.__new__(RingCapture)
+    capture._sock, capture._lost = Sock(3, 0, 4), 0
+    assert [capture.lost() for _ in range(3)] == [3, 3, 7]
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        Packet(header(seq=0, length=0, count=1), HERE),
+        Packet(udp_frame(header(seq=0, length=0, count=1)), HERE, ethernet=True),
+        Packet(ethernet(), HERE, ethernet=True),
+        Packet(PANIC, HERE, port=PORT),
+        Packet(udp_frame(PANIC, PORT), HERE, ethernet=True),
+    ],
+    ids=["a datagram", "a frame", "raw", "netconsole", "netconsole in a frame"],
+)
+def test_where_all_must_be_sealed_nothing_else_is_a_record(packet):
+    for needed, wanted in ((False, 1), (True, 0)):
+        intake = Intake(Limits(), 60, netconsole_port=PORT)
+        intake.require_sealed = needed
+        assert len(intake.feed(packet, at(0)) + intake.flush()) == wanted
+        assert intake.counts["not sealed"] == 1 - wanted
