@@ -24,9 +24,8 @@ from mutmut.workers import isolation
 
 #: Where mutmut keeps the tree with the mistakes.
 TREE = "mutants"
-#: Seconds of processor time for a mistake, and how often it may take the time of its tests: what
-#: takes longer never ends.
-MOST_CPU_S, MOST_TIMES = 10, 4
+#: Seconds of processor time that a mistake may take more than its tests took: what takes longer never ends.
+MORE_CPU_S = 10
 
 
 class Once(PytestRunner):
@@ -83,8 +82,7 @@ class Runner(isolation.ForkRunner):
 
     def submit(self, mutant_name: str, tests: list[str], cpu_time_limit: int, estimated_time: float) -> None:
         """Tries a mistake. On a busy machine tests wait long; they compute no longer than elsewhere."""
-        limit = MOST_CPU_S + int(MOST_TIMES * estimated_time)
-        super().submit(mutant_name, tests, min(limit, cpu_time_limit), estimated_time)
+        super().submit(mutant_name, tests, MORE_CPU_S + int(estimated_time), estimated_time)
 
 
 def _forget_modules() -> None:

@@ -139,7 +139,7 @@ def test_the_quickest_tests_come_first(tmp_path: Path, monkeypatch: pytest.Monke
 SMALL = {
     "pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["src"]\n'
     '[tool.mutmut]\nsource_paths = ["src"]\npytest_add_cli_args_test_selection = ["tests"]\n'
-    'use_git_change_detection = false\n',
+    "use_git_change_detection = false\n",
     "src/small.py": "def squares(most):\n    return {n: n * n for n in range(most)}\n\n\n"
     "TABLE = squares(4)\n\n\ndef least(one, other):\n    return one if one < other else other\n",
     "tests/test_small.py": "import small\n\ndef test_table():\n    assert small.TABLE[3] == 9\n\n"

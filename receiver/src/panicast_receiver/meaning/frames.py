@@ -105,8 +105,7 @@ def named_in(text: str) -> str:
 
 
 def _module_after(rest: str) -> str:
-    end = rest.find(" [")
-    found = _MODULE.match(rest, end) if end >= 0 else None
+    found = _MODULE.search(rest)
     return found[1] if found and found[1] not in ("inline", "inlined") else ""
 
 

@@ -132,7 +132,6 @@ def take_apart(lines: Sequence[Line]) -> Report:
                 # Before 2.6.20 it had a line of its own.
                 report.ats.append(found._replace(at=True))
                 report.at_lines.append(text)
-                report.in_order.append(report.ats[-1])
                 continue
             if lock_follows:
                 report.locks.append(found)
@@ -164,8 +163,6 @@ def take_apart(lines: Sequence[Line]) -> Report:
             became = False
             continue
         if begins_trace(text):
-            if text.startswith("  backtrace") or stripped.startswith("backtrace"):
-                aside = False
             current = Trace(kthread)
             aside = kthread
             kthread = allocated = False

@@ -314,6 +314,9 @@ def _meaning(lines: Sequence[Line], named: Complaint, reason: str) -> Meaning:
     about = machine(lines, named.number)
     shown = trace_of(report)
     trace = [one.shown() for one in shown.frames if one.sure]
+    # A complaint names a function without its module.
+    frames = (*([culprit] if culprit else []), *report.ats, *shown.frames)
+    modules = (one.module for one in frames if culprit and one.name == culprit.name)
     return Meaning(
         title=called,
         signature=signature,
@@ -326,7 +329,7 @@ def _meaning(lines: Sequence[Line], named: Complaint, reason: str) -> Meaning:
         comm=about.comm,
         kind=form.kind,
         severity=SEVERITY_OF[form.kind],
-        module=culprit.module if culprit else "",
+        module=next(filter(None, modules), ""),
         file=values.get("file") or (culprit.file if culprit else ""),
         taint=about.taint,
         names=alike,
