@@ -80,6 +80,10 @@ class Runner(isolation.ForkRunner):
         self._tests.collect()
         super().startup()
 
+    def run_clean_tests(self, tests: Iterable[str]) -> int:
+        """Runs nothing: without a mistake, all have just passed."""
+        return 0
+
     def submit(self, mutant_name: str, tests: list[str], cpu_time_limit: int, estimated_time: float) -> None:
         """Tries a mistake. On a busy machine tests wait long; they compute no longer than elsewhere."""
         super().submit(mutant_name, tests, MORE_CPU_S + int(estimated_time), estimated_time)

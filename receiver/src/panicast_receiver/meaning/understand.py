@@ -279,9 +279,10 @@ def understand(text: str, stated_reason: str = "") -> Meaning:
     """
     lines, found = heard(text)
     named = first(found, lines)
-    if named is None or (stated_reason and _names_nothing(named)):
-        stated = complaint(PANIC + stated_reason, named.number if named else 0) if stated_reason else None
-        named = named if stated is None or (named and _names_nothing(stated)) else stated
+    if stated_reason and (named is None or _names_nothing(named)):
+        stated = complaint(PANIC + stated_reason, named.number if named else 0)
+        if stated and not (named and _names_nothing(stated)):
+            named = stated
     if named is None:
         return Meaning()
     panic = next((one for one in found if _is_panic(one)), None)

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panicast_receiver.meaning import Meaning, beginning, kind_of, split_stamp, understand
+from panicast_receiver.meaning import (
+    NOT_UNDERSTOOD,
+    VERSION,
+    Meaning,
+    beginning,
+    kind_of,
+    split_stamp,
+    understand,
+)
 
 SYSRQ = """\
 <6>[   11.435095] sysrq: Trigger a crash
@@ -110,6 +118,35 @@ def test_the_line_with_which_the_crash_begins():
     # The warning of long before is no part of it.
     assert beginning(OOPS) == 4 and beginning("eth0: link is up\n\n\n" + SYSRQ) == 4
     assert beginning("eth0: link is up\n") is None
+
+
+MACHINE = """\
+CPU: 0 PID: 412 Comm: cat Tainted: P           O       6.6.30 #1
+Hardware name: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.3
+Modules linked in: my_drv(PO) ext4
+"""
+
+
+def test_what_machine_it_was_is_also_read_before_the_crash():
+    found = understand(MACHINE + "Kernel panic - not syncing: my driver died\n")
+    assert (found.comm, found.kernel, found.taint) == ("cat", "6.6.30", "PO")
+    assert (found.hardware, found.modules) == (MACHINE.splitlines()[1][15:], ("my_drv(PO)",))
+    # What the crash itself says comes first.
+    own = MACHINE.replace("cat", "dd").replace("QEMU", "Dell").replace("my_drv", "other")
+    both = understand(f"{MACHINE}Kernel panic - not syncing: my driver died\n{own}{MACHINE}")
+    assert (both.comm, both.hardware[:4], both.modules) == ("dd", "Dell", ("other(PO)",))
+
+
+def test_a_panic_that_says_nothing_else():
+    assert understand("Kernel panic - not syncing: Fatal exception\n") == Meaning(
+        title="panic: Fatal exception",
+        signature=NOT_UNDERSTOOD,
+        reason="Fatal exception",
+        kind="panic",
+        severity="high",
+        names=("panic: Fatal exception",),
+        version=VERSION,
+    )
 
 
 def test_another_architecture():

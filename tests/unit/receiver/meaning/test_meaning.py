@@ -373,6 +373,15 @@ def test_a_reason_without_a_text_is_a_name() -> None:
     assert (found.title, found.kind) == ("panic: sysrq triggered crash", "asked for")
 
 
+def test_a_stated_reason_names_a_panic_whose_line_names_nothing() -> None:
+    text = "Call Trace:\n my_earlier+0x1/0x2\nKernel panic - not syncing: Fatal exception\n"
+    found = understand(f"{text}{CPU}Call Trace:\n panic+0x1/0x2\n my_check+0x1/0x2\n", "my driver died")
+    assert (found.title, found.reason, found.at) == ("panic: my driver died", "my driver died", "my_check")
+    assert found.trace == ("panic", "my_check")
+    # What was before it names the crash, if both say only that something was.
+    assert understand(text, "Fatal exception in interrupt").at == "my_earlier"
+
+
 def test_a_panic_line_names_a_function_without_what_the_compiler_added():
     title = understand("Kernel panic - not syncing: panics at locks_of.isra.0\n").title
     assert title == "panic: panics at locks_of"

@@ -114,6 +114,42 @@ def test_a_lock_that_interrupts_take_is_named_after_the_interrupt() -> None:
     assert understand(short).title == "possible deadlock in my_second"
 
 
+SOFTIRQ = """\
+================================
+WARNING: inconsistent lock state
+6.6.30 #1 Tainted: G           O
+--------------------------------
+inconsistent {SOFTIRQ-ON-W} -> {IN-SOFTIRQ-W} usage.
+swapper/1/0 [HC0[0]:SC1[1]:HE1:SE0] takes:
+ffff888103c2d208 (&my->lock){+.?.}-{2:2}, at: my_timer+0x1e/0x60 [my_drv]
+{SOFTIRQ-ON-W} state was registered at:
+  lock_acquire+0xd1/0x2f0
+  _raw_spin_lock+0x30/0x40
+  my_open+0x22/0x80 [my_drv]
+irq event stamp: 1234
+hardirqs last  enabled at (1234): [<ffffffff81a01234>] _raw_spin_unlock_irqrestore+0x2d/0x60
+softirqs last disabled at (1221): [<ffffffff810a1234>] __irq_exit_rcu+0xa4/0xd0
+
+stack backtrace:
+CPU: 1 PID: 0 Comm: swapper/1 Tainted: G           O       6.6.30 #1
+Call Trace:
+ <IRQ>
+ dump_stack_lvl+0x43/0x60
+ mark_lock+0x4f8/0x8b0
+ lock_acquire+0xd1/0x2f0
+ _raw_spin_lock+0x30/0x40
+ my_timer+0x1e/0x60 [my_drv]
+ call_timer_fn+0x8a/0x1a0
+ </IRQ>
+"""
+
+
+def test_where_a_lock_was_taken_before_is_not_where_it_is_taken_now() -> None:
+    found = understand(SOFTIRQ)
+    assert (found.title, found.comm) == ("inconsistent lock state in my_timer", "swapper/1")
+    assert found.trace[-2:] == ("my_timer [my_drv]", "call_timer_fn")
+
+
 STARVED = """\
 rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:
 rcu: \t1-....: (5249 ticks this GP) idle=d59c/1/0x4000000000000000 softirq=1023/1023 fqs=2489
