@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Kits of crash guests that have the module of a package."""
+"""Kits of crash guests: a stock kernel's, and those that have the module of a package."""
 
 from __future__ import annotations
 
@@ -7,11 +7,25 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 
+import docker
+
+from panicast_build.core import tools
 from panicast_build.crash import cases, guest, verdict
-from panicast_build.crash.kit import Kit
+from panicast_build.crash.kit import Kit, kit
+from panicast_build.targets import kernels
 
 NAMES = ["panicast.ko", "panicast_seal.ko"]
+MAKING = Lock()
+
+
+def stock(client: docker.DockerClient, kernel: str) -> Kit:
+    """The kit of a kernel of the table, for tests whose guests live beside each other: it is made once."""
+    with MAKING:
+        made = kit(client, kernels.load()[kernel])
+        tools.need(made.architecture.qemu, "setpriv")
+        return made
 
 
 def with_modules(made: Kit, modules: Mapping[str, bytes], folder: Path) -> Kit:

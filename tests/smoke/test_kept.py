@@ -11,14 +11,14 @@ from pathlib import Path
 import docker
 import pytest
 
-from panicast_build.core import tools
 from panicast_build.crash import guest, verdict
 from panicast_build.crash.cases import Case
-from panicast_build.crash.kit import kit
-from panicast_build.smoke import uefi, vm
-from panicast_build.targets import distros, kernels
+from panicast_build.smoke import uefi
+from panicast_build.targets import distros
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
+
+from ..kits import stock
 
 # Firmware and kernel leave alone what the command line reserves.
 CRASHED = Case(
@@ -54,10 +54,13 @@ NEXT_BOOT = replace(
 )
 
 
-def test_what_was_kept_arrives_once(client: docker.DockerClient, tmp_path: Path) -> None:
-    tools.need(vm.QEMU, "setpriv")
-    made = kit(client, kernels.load()["6.1"])
-    crashed, next_boot = guest.keep(made, "virtio-net-pci", CRASHED, NEXT_BOOT)
+def by_memory(client: docker.DockerClient) -> tuple[guest.Outcome, guest.Outcome]:
+    return guest.keep(stock(client, "6.1"), "virtio-net-pci", CRASHED, NEXT_BOOT)
+
+
+@pytest.mark.lives.with_args(by_memory)
+def test_what_was_kept_arrives_once(lived: tuple[guest.Outcome, guest.Outcome], tmp_path: Path) -> None:
+    crashed, next_boot = lived
     assert not verdict.fault(CRASHED, crashed), str(crashed)
     said = re.search("last words sent: boot ([0-9a-f]{32}), event [0-9]+, 0 frames", crashed.console)
     assert said, str(crashed)
@@ -88,14 +91,18 @@ NEXT_BOOT_BY_FIRMWARE = replace(
 )
 
 
-@pytest.mark.nightly
-def test_what_uefi_firmware_kept_is_one_crash_with_what_the_network_brought(
-    client: docker.DockerClient, tmp_path: Path
-) -> None:
-    tools.need(vm.QEMU, "setpriv")
-    made = kit(client, kernels.load()["6.12"])
+def by_firmware(client: docker.DockerClient) -> tuple[guest.Outcome, guest.Outcome]:
+    made = stock(client, "6.12")
     firmware = uefi.chain(client, distros.get("debian-12"))
-    crashed, next_boot = guest.keep(made, "virtio-net-pci", BY_FIRMWARE, NEXT_BOOT_BY_FIRMWARE, firmware)
+    return guest.keep(made, "virtio-net-pci", BY_FIRMWARE, NEXT_BOOT_BY_FIRMWARE, firmware)
+
+
+@pytest.mark.nightly
+@pytest.mark.lives.with_args(by_firmware)
+def test_what_uefi_firmware_kept_is_one_crash_with_what_the_network_brought(
+    lived: tuple[guest.Outcome, guest.Outcome], tmp_path: Path
+) -> None:
+    crashed, next_boot = lived
     assert not verdict.fault(BY_FIRMWARE, crashed), str(crashed)
     (sent,) = (one for one in verdict.records(crashed.frames) if one.type == "panic")
     found = [one for one in verdict.records(next_boot.frames) if one.type == "panic"]

@@ -7,15 +7,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import docker
+import pytest
 
-from panicast_build.core import tools
 from panicast_build.crash import guest, verdict
 from panicast_build.crash.cases import Case
 from panicast_build.crash.guest import Frame, Outcome
-from panicast_build.crash.kit import kit
-from panicast_build.smoke import vm
-from panicast_build.targets import kernels
 from panicast_receiver.wire import v1
+
+from ..kits import stock
 
 NIC = "virtio-net-pci"
 # The hypervisor tells by a number that each copy has of its own.
@@ -75,10 +74,13 @@ def nonces(outcomes: Iterable[Outcome]) -> list[tuple[bytes, int, int]]:
     return [(frame.boot_id, frame.event, frame.seq) for frame in different]
 
 
-def test_machines_with_one_memory_use_no_nonce_twice(client: docker.DockerClient) -> None:
-    tools.need(vm.QEMU, "setpriv")
-    made = kit(client, kernels.load()["6.1"])
-    first, *copies = guest.clone(made, NIC, CLONED, copies=2)
+def clone(client: docker.DockerClient) -> list[Outcome]:
+    return guest.clone(stock(client, "6.1"), NIC, CLONED, copies=2)
+
+
+@pytest.mark.lives.with_args(clone)
+def test_machines_with_one_memory_use_no_nonce_twice(lived: list[Outcome]) -> None:
+    first, *copies = lived
     for copy in copies:
         assert not verdict.fault(CLONED, copy), str(copy)
     # Both have counted on from the same number: with the boot id of the first they would have met.
@@ -87,10 +89,13 @@ def test_machines_with_one_memory_use_no_nonce_twice(client: docker.DockerClient
     assert len(used) == len(set(used))
 
 
-def test_a_machine_that_hibernates_uses_no_nonce_twice(client: docker.DockerClient) -> None:
-    tools.need(vm.QEMU, "setpriv")
-    made = kit(client, kernels.load()["6.1"])
-    asleep, awake = guest.hibernate(made, NIC, HIBERNATED)
+def hibernate(client: docker.DockerClient) -> tuple[Outcome, Outcome]:
+    return guest.hibernate(stock(client, "6.1"), NIC, HIBERNATED)
+
+
+@pytest.mark.lives.with_args(hibernate)
+def test_a_machine_that_hibernates_uses_no_nonce_twice(lived: tuple[Outcome, Outcome]) -> None:
+    asleep, awake = lived
     assert not verdict.fault(HIBERNATED, awake), str(awake)
     said = verdict.records(asleep.frames, sealed=True)
     assert [record.type for record in said][-1] == "bye", str(asleep)
@@ -103,14 +108,17 @@ def test_a_machine_that_hibernates_uses_no_nonce_twice(client: docker.DockerClie
     }
 
 
-def test_a_panic_before_waking_has_no_nonce_of_one_with_an_image(client: docker.DockerClient) -> None:
-    tools.need(vm.QEMU, "setpriv")
-    outcomes = guest.hibernate(kit(client, kernels.load()["6.1"]), NIC, PANICKED)
-    for outcome, place in zip(outcomes, ("kernel_restart", "thaw_processes"), strict=True):
+def panic(client: docker.DockerClient) -> tuple[Outcome, Outcome]:
+    return guest.hibernate(stock(client, "6.1"), NIC, PANICKED)
+
+
+@pytest.mark.lives.with_args(panic)
+def test_a_panic_before_waking_has_no_nonce_of_one_with_an_image(lived: tuple[Outcome, Outcome]) -> None:
+    for outcome, place in zip(lived, ("kernel_restart", "thaw_processes"), strict=True):
         last = verdict.records(outcome.frames, sealed=True)[-1]
         assert (last.type, last.complete) == ("panic", True), str(outcome)
         assert last.meta["reason"] == f"panics at {place}"
     # Both counted on from the same number.
-    assert len({max(frame.event for frame in sealed(outcome.frames)) for outcome in outcomes}) == 1
-    used = nonces(outcomes)
+    assert len({max(frame.event for frame in sealed(outcome.frames)) for outcome in lived}) == 1
+    used = nonces(lived)
     assert len(used) == len(set(used))

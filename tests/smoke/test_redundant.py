@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import docker
+import pytest
 
-from panicast_build.core import tools
 from panicast_build.crash import guest, verdict
 from panicast_build.crash.cases import Case
-from panicast_build.crash.kit import kit
-from panicast_build.smoke import vm
-from panicast_build.targets import kernels
+
+from ..kits import stock
 
 # With what PRP ends each frame (IEC 62439-3).
 PRP_SUFFIX = b"\x88\xfb"
@@ -28,12 +27,15 @@ PRP = Case(
 )
 
 
-def test_hellos_have_the_protocols_trailer(client: docker.DockerClient) -> None:
+def on_two_networks(client: docker.DockerClient) -> guest.Outcome:
+    return guest.crash(stock(client, "6.12"), "virtio-net-pci", PRP)
+
+
+@pytest.mark.lives.with_args(on_two_networks)
+def test_hellos_have_the_protocols_trailer(lived: guest.Outcome) -> None:
     """Frames without it would have its other nodes take the machine for one that is on one network only."""
-    tools.need(vm.QEMU, "setpriv")
-    outcome = guest.crash(kit(client, kernels.load()["6.12"]), "virtio-net-pci", PRP)
-    assert not verdict.fault(PRP, outcome), str(outcome)
-    for card in outcome.cards:
+    assert not verdict.fault(PRP, lived), str(lived)
+    for card in lived.cards:
         hellos = [
             frame.data for frame in card if any(record.type == "hello" for record in verdict.records([frame]))
         ]

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import docker
+import pytest
 
-from panicast_build.core import tools
 from panicast_build.crash import guest, verdict
 from panicast_build.crash.cases import Case
-from panicast_build.crash.kit import kit
-from panicast_build.smoke import vm
-from panicast_build.targets import kernels
+
+from ..kits import stock
 
 # A hello follows within ten seconds: see GREET_SPREAD in presence.c.
 SUSPENDED = Case(
@@ -26,11 +25,14 @@ SUSPENDED = Case(
 )
 
 
-def test_suspend(client: docker.DockerClient) -> None:
-    tools.need(vm.QEMU, "setpriv")
-    outcome = guest.crash(kit(client, kernels.load()["6.1"]), "virtio-net-pci", SUSPENDED)
-    assert not verdict.fault(SUSPENDED, outcome), str(outcome)
-    said = [(record.type, record.meta["reason"]) for record in verdict.records(outcome.frames)]
+def suspend(client: docker.DockerClient) -> guest.Outcome:
+    return guest.crash(stock(client, "6.1"), "virtio-net-pci", SUSPENDED)
+
+
+@pytest.mark.lives.with_args(suspend)
+def test_suspend(lived: guest.Outcome) -> None:
+    assert not verdict.fault(SUSPENDED, lived), str(lived)
+    said = [(record.type, record.meta["reason"]) for record in verdict.records(lived.frames)]
     bye = said.index(("bye", "suspend"))
     assert {type_ for type_, _ in said[:bye]} == {"hello"}, said
     assert "hello" in {type_ for type_, _ in said[bye:]}, said
