@@ -137,4 +137,4 @@ class RingCapture:
             except OSError as error:
                 if error.errno != errno.ENOMEM or self._blocks == 2:
                     raise
-                self._blocks //= 2
+                self._blocks = max(2, self._blocks // 2)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Who asks for more than is his is refused, stays refused, and is counted; who does not is not."""
 
+import errno
 import os
 import struct
+from types import SimpleNamespace
 
 import pytest
 
@@ -138,3 +140,29 @@ def test_where_all_must_be_sealed_nothing_else_is_a_record(packet):
         intake.require_sealed = needed
         assert len(intake.feed(packet, at(0)) + intake.flush()) == wanted
         assert intake.counts["not sealed"] == 1 - wanted
+
+
+@pytest.mark.parametrize(("wanted_mib", "has_mib"), [(64, 64), (64, 3), (7, 2), (3, 2), (1, 2)])
+def test_a_ring_is_as_large_as_memory_allows_and_never_none(wanted_mib, has_mib):
+    asked = []
+
+    def setsockopt(level, option, request):
+        _, blocks, *_ = struct.unpack("7I", request)
+        asked.append(blocks)
+        # A ring of no blocks is none: the kernel says yes and takes it away.
+        if blocks > has_mib:
+            raise OSError(errno.ENOMEM, "no memory")
+
+    capture = RingCapture.__new__(RingCapture)
+    capture._sock = SimpleNamespace(setsockopt=setsockopt)
+    assert 2 << 20 <= capture._make_ring(wanted_mib << 20) == asked[-1] << 20 <= max(2, has_mib) << 20
+
+
+def test_a_ring_for_which_there_is_no_memory_at_all_is_an_error():
+    def setsockopt(level, option, request):
+        raise OSError(errno.ENOMEM, "no memory")
+
+    capture = RingCapture.__new__(RingCapture)
+    capture._sock = SimpleNamespace(setsockopt=setsockopt)
+    with pytest.raises(OSError, match="no memory"):
+        capture._make_ring(7 << 20)

@@ -118,6 +118,15 @@ def test_age_deletes_them_and_nobody_brings_them_back(tmp_path, store):
     assert {one.outcome for one in store.write(made)} == {"known"}
 
 
+def test_what_was_deleted_stays_so_where_its_number_alone_would_not_say_that_it_is_late(store):
+    """Unsealed, and so far behind that somebody may have made up the newest one."""
+    first = record("hello", "a", 1, 1, 1)
+    store.write([first])
+    store.delete([first.identity])
+    assert [one.outcome for one in store.write([record("hello", "a", 1, 500, 2)])] == ["new"]
+    assert [one.outcome for one in store.write([first])] == ["known"]
+
+
 def test_a_damaged_file_gives_them_and_texts_back_as_far_as_they_are_there(tmp_path, store):
     made = {one.identity: one for one in mixed(store)}
     store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panicast_receiver.assembly.reassembly import Limits, Reassembler
-from panicast_receiver.db import damage, meanings, queueing, schema
+from panicast_receiver.db import changes, damage, meanings, queueing, schema
 from panicast_receiver.db.meanings import Meanings
 from panicast_receiver.db.packing import from_signed, parse_gaps, to_signed
 from panicast_receiver.db.reader import Query, Reader
@@ -460,6 +460,22 @@ def test_a_sink_that_takes_nothing_for_long_gets_one_when_it_is_back(store, tmp_
     newest = Reader(tmp_path).changed_since(0, Query())[-1].changed
     cursors.move(store._db, "hook", cursors.begin(store._db, "hook"), newest, [], [])
     assert store.let_go(256)[0] == 1
+
+
+def test_a_sink_that_fails_keeps_nothing_from_those_that_work(store, tmp_path):
+    store.at_once = lambda record: False
+    for name in ("hook", "broken"):
+        cursors.begin(store._db, name)
+    cursors.feed_only(tmp_path, ["hook", "broken"])
+    cursors.complain(store._db, "broken", "away")
+    store.write([raw_record(identity=bytes([n]) * 20) for n in range(5)])
+    gone = 0
+    for _ in range(3):
+        gone += store.let_go(256)[0]
+        newest = changes.newest(store._db)
+        cursors.move(store._db, "hook", cursors.begin(store._db, "hook"), newest, [], [])
+    # One, two, and what is left of four.
+    assert gone == 5
 
 
 @pytest.mark.parametrize(
