@@ -92,13 +92,13 @@ def read(text: str) -> list[Line]:
             add(make(Line, (line[stamp.end() :], stamp[2] or "", stamp[1], number)))
             continue
         stamp = match(line)
-        end = stamp.end() if stamp else 0
+        # Each part may be missing, so something always matches.
+        assert stamp is not None
+        end = stamp.end()
         if end < 8 and "[" in line and (late := _LATE.search(line)):
             add(make(Line, (line[late.end() :], late[2] or "", late[1], number)))
-        elif stamp:
-            add(make(Line, (line[end:], stamp[2] or "", stamp[1] or "", number)))
         else:
-            add(make(Line, (line, "", "", number)))
+            add(make(Line, (line[end:], stamp[2] or "", stamp[1] or "", number)))
     return found
 
 
