@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Callable
 
 from . import boots, crashes, maintenance, numbers
+from .many import of_many
 
 Ask = Callable[[str, list[Any]], Iterator[sqlite3.Row]]
 _HOUR_NS = 3600 * 1_000_000_000
@@ -43,6 +44,12 @@ def burning(ask: Ask, ages: boots.Ages, now_ns: int) -> dict[str, int]:
         **{state: states.get(state, 0) - count for state, count in expected.items()},
         "maintenance": sum(expected.values()),
     }
+
+
+def new(ask: Ask, signatures: Sequence[str], now_ns: int) -> set[str]:
+    """Return which of these crashes were first seen within the day."""
+    sql = "SELECT signature FROM groups WHERE signature IN ({}) AND first_ns >= ?"
+    return {row["signature"] for row in of_many(ask, sql, signatures, now_ns - _DAY_NS)}
 
 
 def states(ask: Ask, hosts: Sequence[str], ages: boots.Ages, now_ns: int) -> dict[str, str]:

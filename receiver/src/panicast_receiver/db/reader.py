@@ -238,6 +238,10 @@ class Reader:
         """See glance.burning()."""
         return glance.burning(self._rows, ages, now_ns)
 
+    def new(self, signatures: Sequence[str], now_ns: int) -> set[str]:
+        """See glance.new()."""
+        return glance.new(self._rows, signatures, now_ns)
+
     def states_of(self, hosts: Sequence[str], ages: boots.Ages, now_ns: int) -> dict[str, str]:
         """See glance.states()."""
         return glance.states(self._rows, hosts, ages, now_ns)

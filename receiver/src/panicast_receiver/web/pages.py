@@ -92,14 +92,16 @@ class Pages:
         ages = self._site.ages
         filtered = bool(values.keys() - {"limit", "before"})
 
-        def find(reader: Reader) -> tuple[list[Entry], dict[str, str], dict[str, int] | None]:
+        def find(reader: Reader) -> tuple[list[Entry], dict[str, str], set[str], dict[str, int] | None]:
             entries, now_ns = reader.select(query._replace(limit=limit + 1)), time.time_ns()
             crashed = {entry.summary["host"] for entry in entries if entry.summary["type"] == "panic"}
             # Whoever looks for something, or at what is older, knows what is burning.
             burning = None if filtered or query.before else reader.burning(ages, now_ns)
-            return entries, reader.states_of(sorted(crashed), ages, now_ns), burning
+            signatures = {entry.summary["signature"] for entry in entries} - {""}
+            new = reader.new(sorted(signatures), now_ns)
+            return entries, reader.states_of(sorted(crashed), ages, now_ns), new, burning
 
-        entries, states, burning = await self._site.database.ask(find)
+        entries, states, new, burning = await self._site.database.ask(find)
         shown = entries[::-1][:limit]
         older = _with(request, before=str(shown[-1].number)) if len(entries) > limit else ""
         return await self._renderer.made(
@@ -108,6 +110,7 @@ class Pages:
             records=[entry.summary for entry in shown],
             filters=request.query,
             states=states,
+            new=new,
             burning=burning,
             filtered=filtered,
             older=older,
@@ -145,15 +148,16 @@ class Pages:
 
         def find(
             reader: Reader,
-        ) -> tuple[list[dict[str, Any]], timeline.Scale, Mapping[str, Mapping[int, int]]]:
+        ) -> tuple[list[dict[str, Any]], timeline.Scale, Mapping[str, Mapping[int, int]], set[str]]:
             found = reader.groups(query)[::-1]
             now_ns = time.time_ns()
             firsts = [parse_when(group["first"]) for group in found]
             scale = timeline.scale(query.since_ns or min(firsts, default=now_ns - _DAY_NS), now_ns)
             names = [group["signature"] for group in found]
-            return found, scale, reader.timelines(query, names, *scale) if found else {}
+            counts = reader.timelines(query, names, *scale) if found else {}
+            return found, scale, counts, reader.new(names, now_ns)
 
-        found, scale, counts = await self._site.database.ask(find)
+        found, scale, counts, new = await self._site.database.ask(find)
         # One scale, so that rows can be compared.
         most = max((count for one in counts.values() for count in one.values()), default=1)
         return await self._renderer.made(
@@ -164,6 +168,7 @@ class Pages:
                 for group in found
             ],
             most=most,
+            new=new,
             filters=request.query,
             filtered=bool(values),
             start=iso_time(scale.start_ns),

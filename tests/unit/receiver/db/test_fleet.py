@@ -346,6 +346,8 @@ def test_what_is_burning(keep, place):
     }
     assert reader.states_of(["a", "b", "x"], Ages(900), now_ns) == {"a": "silent", "b": "panicked"}
     assert reader.states_of([], Ages(900), now_ns) == {}
+    older, newer = [group["signature"] for group in reader.groups(Query())]
+    assert reader.new([older, newer], now_ns) == {newer} and reader.new([], now_ns) == set()
 
 
 def test_a_late_panic_lets_no_older_word_be_believed(tmp_path):
