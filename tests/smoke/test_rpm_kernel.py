@@ -18,7 +18,7 @@ from panicast_build.smoke import vm
 from panicast_build.targets import distros
 
 DISTRO, CONFIG = "el9", "smoke"
-PACKAGES = ("kernel-6", "kernel-devel-6")
+PACKAGES = ("kernel-panicast-smoke-6", "kernel-panicast-smoke-devel-6")
 
 
 @pytest.fixture(scope="module")

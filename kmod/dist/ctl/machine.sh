@@ -36,6 +36,7 @@ headers_package() { # RELEASE
 	else
 		case $1 in
 		*uek*) printf 'dnf install kernel-uek-devel-%s' "$1" ;;
+		*.panicast.*) printf 'dnf install kernel-panicast-devel-%s' "$1" ;;
 		*+*) printf 'dnf install kernel-%s-devel-%s' "${1##*+}" "${1%+*}" ;;
 		*) printf 'dnf install kernel-devel-%s' "$1" ;;
 		esac

@@ -26,15 +26,19 @@ STUBS = "/srv/stubs"
 class Manager:
     """Describes a package manager: the target whose root has it, and its commands.
 
-    repositories is its configuration folder, url its spelling of a local folder, fresh the option
-    that makes it read its index again. exactly spells a package of a given version. steps are the
-    steps that it names otherwise than install, upgrade, reinstall, downgrade, remove.
+    repositories is its configuration folder, variables that of what its configuration may name,
+    enabling the command by which it uses a repository from now on. url is its spelling of a local
+    folder, fresh the option that makes it read its index again. exactly spells a package of a given
+    version. steps are the steps that it names otherwise than install, upgrade, reinstall, downgrade,
+    remove.
     """
 
     name: str
     target: str
     argv: tuple[str, ...]
     repositories: str = "/etc/yum.repos.d"
+    variables: str = "/etc/dnf/vars"
+    enabling: str = "dnf config-manager --set-enabled"
     url: str = "file://"
     fresh: str = "metadata_expire=0"
     exactly: str = "{name}-{version}"
@@ -69,12 +73,19 @@ MANAGERS = {
     manager.name: manager
     for manager in (
         Manager("dnf", BOOKWORM, ("dnf", "-y", "--releasever=9")),
-        Manager("dnf5", SID, ("dnf5", "-y", "--releasever=44")),
+        Manager(
+            name="dnf5",
+            target=SID,
+            argv=("dnf5", "-y", "--releasever=44"),
+            enabling="dnf config-manager enable",
+        ),
         Manager(
             name="zypper",
             target=BOOKWORM,
             argv=("zypper", "--non-interactive", "--no-gpg-checks"),
             repositories="/etc/zypp/repos.d",
+            variables="/etc/zypp/vars.d",
+            enabling="zypper modifyrepo --enable",
             url="dir://",
             fresh="autorefresh=1",
             exactly="{name}={version}",

@@ -3,12 +3,18 @@
 
 The kernel's own binrpm-pkg packages a tarball of a kernel's source. A source RPM, the distro's or
 the user's, is built as its spec says, with our patch in the file that the spec reserves for one.
+
+Either spec calls its packages kernel, as the distributions do, and what is called so and newer
+replaces theirs at the next upgrade. So both are given a name of their own, by which dnf and zypper
+install them beside the distribution's, as many of them as they keep of that.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 import docker
 
@@ -19,6 +25,7 @@ from panicast_build.engine import images
 from panicast_build.engine.container import Container
 from panicast_build.kernel import build, config, estimate, series, source, tree
 from panicast_build.kernel.build import Options
+from panicast_build.kernel.config import Config
 from panicast_build.kernel.source import GIVEN, Source
 from panicast_build.kernel.tree import BUILD, TREE, USER, Prepared
 from panicast_build.targets import distros
@@ -26,8 +33,41 @@ from panicast_build.targets.distros import RpmDistro
 from panicast_build.targets.metadata import Project
 
 DEBIAN_HOST = "debian-13"
-MKSPEC = f"{TREE}/scripts/package/mkspec"
+MKSPEC, OWN_SPEC_FILE = (f"{TREE}/scripts/package/{name}" for name in ("mkspec", "kernel.spec"))
 MACROS = {name: body for name, body in rpm.REPRODUCIBLE.items() if name != "_topdir"}
+# What a distribution's spec makes besides the kernel, under names that are the distribution's, too.
+NOT_KERNEL = (
+    *("bpftool", "cross_headers", "doc", "headers", "kernel_abi_stablelists", "libperf", "perf"),
+    *("selftests", "tools", "ynl"),
+)
+# By what dnf and zypper know what they never replace by a newer one.
+INSTALL_ONLY = "Provides: installonlypkg(kernel)\nProvides: multiversion(kernel)"
+
+
+class Change(NamedTuple):
+    """A change of a spec: what to replace, and by what (@NAME@ is the packages' name)."""
+
+    pattern: str
+    by: str
+    # Whether there are specs without it.
+    optional: bool = False
+
+
+# Of a distribution's. What else it makes takes its name from that.
+NAME = (Change(r"^(Name:[ \t]*|%(?:global|define)[ \t]+package_name[ \t]+)kernel$", r"\g<1>@NAME@"),)
+# Of the kernel's own. Its package of headers for the C library would replace the distribution's.
+OWN_SPEC = (
+    Change(r"^Name: *kernel$", "Name: @NAME@"),
+    Change(
+        r"^Provides: kernel-%{KERNELRELEASE}$",
+        rf"\g<0>\n{INSTALL_ONLY}\nProvides: kernel-uname-r = %{{version}}",
+    ),
+    Change(r"^%package headers\n(?s:.*?)(?=^%(?:if|package|prep)\b)", ""),
+    Change(r"^%files headers\n(?s:.*?)(?=^%(?:if|files)\b|\Z)", ""),
+    Change(r"^.* headers_install\n", ""),
+    Change(r"^%package devel$", rf"\g<0>\n{INSTALL_ONLY}"),
+    Change(r"^%description -n kernel-devel$", "%description devel", optional=True),
+)
 
 
 def make(
@@ -64,6 +104,16 @@ def make(
     return FromSourcePackage(client, project, distro, image, given, options, own_host=host == rpm.REAL)
 
 
+def rename(spec: str, name: str, changes: Sequence[Change], log: Path) -> str:
+    """Returns a spec whose packages have names of their own. Raises BuildError if it is made in a
+    way that the changes do not know."""
+    for change in changes:
+        spec, count = re.subn(change.pattern, change.by.replace("@NAME@", name), spec, flags=re.MULTILINE)
+        if count != 1 and not (change.optional and not count):
+            raise BuildError(f"the spec has {count} places for {change.pattern!r}, not one", log)
+    return spec
+
+
 def _image(client: docker.DockerClient, distro: RpmDistro, host: str) -> str:
     if host == rpm.REAL:
         arguments = {"SETUP": distro.setup, "INSTALL": distro.install}
@@ -93,6 +143,7 @@ class FromTarball:
         with build.workshop(self._client, self._image, self._options, log) as (box, jobs, environment):
             prepared = tree.prepare(box, self._source, self._options.wanted, log)
             self._word_changelog(box, prepared, Path(log.name))
+            _rename(box, OWN_SPEC_FILE, self._options.wanted.config, OWN_SPEC, Path(log.name))
             defines = " ".join(f"--define='{name} {body}'" for name, body in MACROS.items())
             with progress.step("compiling and packing", log=Path(log.name)) as step:
                 box.run(
@@ -149,6 +200,7 @@ class FromSourcePackage:
             environment,
         ):
             self._unpack(box, log)
+            _rename(box, self._spec, self._options.wanted.config, NAME, Path(log.name))
             hook = f"{BUILD}/SOURCES/{self._distro.kernel_hook}"
             if box.run(["test", "-f", hook], check=False).code:
                 raise BuildError(
@@ -211,7 +263,7 @@ class FromSourcePackage:
     def _rpmbuild(self, stage: str, jobs: int) -> list[str]:
         """Returns the rpmbuild command. Both EL's and Fedora's spec append buildid to the release,
         and leave out what --without names."""
-        without = ["debug"] if self._options.wanted.debug_info else ["debug", "debuginfo"]
+        without = [*NOT_KERNEL, "debug", *([] if self._options.wanted.debug_info else ["debuginfo"])]
         macros = {
             **MACROS,
             "_topdir": BUILD,
@@ -225,6 +277,11 @@ class FromSourcePackage:
             *(word for name in without for word in ("--without", name)),
             *([] if self._own_host else ["--nodeps"]),
         ]
+
+
+def _rename(box: Container, path: str, config: Config, changes: Sequence[Change], log: Path) -> None:
+    spec = rename(box.read(path).decode(), f"kernel{config.suffix}", changes, log)
+    box.write({Path(path).name: spec.encode()}, str(Path(path).parent))
 
 
 def _take(box: Container, folder: str, into: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+from collections.abc import Sequence
 from email.utils import formatdate
 from pathlib import Path
 
@@ -36,9 +37,15 @@ def place(distro: Distro, name: str, kernel: bool) -> str:
 
 
 def make(
-    made: Snapshot, project: Project, distro: Distro, key: Key | None, now: int, valid_days: int, url: str
+    made: Snapshot,
+    project: Project,
+    distro: Distro,
+    keys: Sequence[Key],
+    now: int,
+    valid_days: int,
+    url: str,
 ) -> None:
-    """Makes and signs the indexes of a target's packages, which are in the snapshot already."""
+    """See Archive."""
     top = made.folder / TOP
     suite = top / "dists" / distro.suite
     components = [name for name in (MAIN, kernels.COMPONENT) if (top / pool(distro, name)).is_dir()]
@@ -66,9 +73,9 @@ def make(
     # Fields that it does not let anybody set.
     until, release = formatdate(now + valid_days * DAY_SECONDS), suite / "Release"
     files.write(release, f"Acquire-By-Hash: yes\nValid-Until: {until}\n{text}")
-    if key:
-        key.clearsign(release, suite / "InRelease")
-        key.detached(release, suite / "Release.gpg")
+    if keys:
+        keys[0].clearsign(release, suite / "InRelease")
+        keys[0].detached(release, suite / "Release.gpg")
 
 
 def _index(path: Path, text: str) -> None:

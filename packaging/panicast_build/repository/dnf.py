@@ -3,14 +3,20 @@
 
 A metalink sends dnf to the folder of one publication and states the hash of its index. So dnf reads
 all of one publication, and refuses an old index from elsewhere.
+
+dnf takes a new key from the file that panicast-release brings. zypper asks a person about it, unless
+an index that is signed with a key which it trusts names the new one: libzypp's keyhints.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
 from panicast_build.build import dist
 from panicast_build.core import files, templating
 from panicast_build.core.paths import ROOT
-from panicast_build.repository import index, kernels
+from panicast_build.repository import index, kernels, key
 from panicast_build.repository.key import Key
 from panicast_build.repository.publish import SNAPSHOTS, Snapshot
 from panicast_build.targets.distros import Distro
@@ -29,22 +35,36 @@ def place(distro: Distro, name: str, kernel: bool) -> str:
     return folder + (f"/{SOURCE}" if name.endswith(".src.rpm") else "")
 
 
+def _hints(keys: Sequence[Key], folder: Path) -> Iterator[str]:
+    """Puts each key beside the packages, and yields what tells libzypp of it."""
+    for each in keys:
+        name = f"gpg-pubkey-{each.fingerprint[-8:].lower()}-{each.created():08x}.asc"
+        key.export_text([each], folder / name)
+        yield f"{name}?fpr={each.fingerprint}"
+
+
 def make(
-    made: Snapshot, project: Project, distro: Distro, key: Key | None, now: int, valid_days: int, url: str
+    made: Snapshot,
+    project: Project,
+    distro: Distro,
+    keys: Sequence[Key],
+    now: int,
+    valid_days: int,
+    url: str,
 ) -> None:
-    """Makes and signs the indexes of a target's packages, which are in the snapshot already."""
+    """See Archive."""
     for below in ("", f"/{SOURCE}", f"/{kernels.COMPONENT}", f"/{kernels.COMPONENT}/{SOURCE}"):
         where = f"{TOP}/{distro.folder}{below}"
         folder = made.folder / where
         if not folder.is_dir():
             continue
-        index.repodata(folder, now)
+        index.repodata(folder, now, list(_hints(keys, folder)))
         repomd = folder / "repodata" / "repomd.xml"
         made.indexes += [
             str(path.relative_to(made.folder)) for path in repomd.parent.iterdir() if path != repomd
         ]
-        if key:
-            key.detached(repomd, repomd.with_name("repomd.xml.asc"))
+        if keys:
+            keys[0].detached(repomd, repomd.with_name("repomd.xml.asc"))
         metalink = templating.environment(TEMPLATES).get_template("metalink.xml")
         text = metalink.render(
             now=now,

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The packages that give a machine the archive's key and its source entry."""
+"""The packages that give a machine the archive's key and its source entry.
+
+The entry is a configuration file: who edits it, e.g. to have the patched kernels, keeps it over
+upgrades. The address stands in a file of its own that nobody needs to edit, so that a corrected one
+reaches those machines too.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import docker
 
@@ -30,10 +36,26 @@ COMPONENTS = {
         Component("archive", "panicast-release", ("rpm",)),
     )
 }
-# How the keys are exported, and the names of their file and of the source entry.
-FILES: dict[str, tuple[Callable[[Sequence[Key], Path], None], str, str]] = {
-    "deb": (key.export, "{package}.pgp", "{project}.sources"),
-    "rpm": (key.export_text, "RPM-GPG-KEY-{project}", "{project}.repo"),
+
+
+class Files(NamedTuple):
+    """How the keys are exported; the names of their file, of the source entry and of the file with the
+    address; and that file's contents."""
+
+    export: Callable[[Sequence[Key], Path], None]
+    key: str
+    entry: str
+    address: str
+    contents: str
+
+
+FILES = {
+    # A list of mirrors, see apt-transport-mirror(1).
+    "deb": Files(key.export, "{package}.pgp", "{project}.sources", "mirrors", "{scheme}{address}/deb/\n"),
+    # A variable, see dnf.conf(5) and zypp.conf. zypper wants the scheme in the entry.
+    "rpm": Files(
+        key.export_text, "RPM-GPG-KEY-{project}", "{project}.repo", "{project}_archive", "{address}\n"
+    ),
 }
 
 
@@ -44,21 +66,32 @@ def target(distro: Distro) -> str:
 
 def _sources(project: Project, distro: Distro, keys: Sequence[Key], url: str) -> dict[str, Path | bytes]:
     """Returns the contents of a distro's package."""
-    package_name = COMPONENTS[distro.family].package
+    files, package_name = FILES[distro.family], COMPONENTS[distro.family].package
+    address = url.rpartition("://")[2]
+    words = {
+        "package": package_name,
+        "project": project.name,
+        "scheme": url.removesuffix(address),
+        "address": address,
+    }
+    names = {what: getattr(files, what).format(**words) for what in ("key", "entry", "address")}
     values = {
         "project": project,
         "distro": distro,
+        "files": names,
         "package": package_name,
-        "url": url,
+        "scheme": words["scheme"],
         "managers": rpmroot.MANAGERS,
     }
+    entry = templating.environment(TEMPLATES).get_template(names["entry"]).render(values)
     with tempfile.TemporaryDirectory() as folder:
         exported = Path(folder) / "key"
-        export, key_name, entry_name = FILES[distro.family]
-        export(keys, exported)
-        names = [name.format(package=package_name, project=project.name) for name in (key_name, entry_name)]
-        entry = templating.environment(TEMPLATES).get_template(names[1]).render(values)
-        return {names[0]: exported.read_bytes(), names[1]: entry.encode()}
+        files.export(keys, exported)
+        return {
+            names["key"]: exported.read_bytes(),
+            names["entry"]: entry.encode(),
+            names["address"]: files.contents.format(**words).encode(),
+        }
 
 
 def _content(sources: dict[str, Path | bytes], distro: Distro) -> str:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from panicast_build.core import tools
@@ -26,8 +26,10 @@ def packages(top: Path, folder: str = ".") -> str:
     return ftparchive("packages", folder, top)
 
 
-def repodata(folder: Path, now: int = 0) -> None:
-    """Makes a folder of RPMs, without its subfolders, a repository for dnf and zypper."""
+def repodata(folder: Path, now: int = 0, tags: Sequence[str] = ()) -> None:
+    """Makes a folder of RPMs, without its subfolders, a repository for dnf and zypper. The index has
+    tags as those of its content."""
     tools.need("createrepo_c")
     dated = ["--revision", str(now), "--set-timestamp-to-revision"]
-    run([tools.find("createrepo_c") or "", "--quiet", "--excludes", "*/*", *dated, folder])
+    tagged = [f"--content={tag}" for tag in tags]
+    run([tools.find("createrepo_c") or "", "--quiet", "--excludes", "*/*", *dated, *tagged, folder])

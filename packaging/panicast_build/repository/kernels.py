@@ -2,7 +2,7 @@
 """Publishes patched kernels that the user names, where a machine must opt in to them.
 
 A patched kernel is newer than the distribution's own of the same source. In the module's repository
-any upgrade would install it.
+an upgrade could install it.
 """
 
 from __future__ import annotations
@@ -14,21 +14,27 @@ from panicast_build.build import dist
 from panicast_build.core import paths
 from panicast_build.core.errors import UserError
 from panicast_build.kernel import config
+from panicast_build.targets import metadata
 from panicast_build.targets.distros import Distro
+from panicast_build.targets.metadata import Project
 
 # The apt component, and the folder of an RPM target's repository.
 COMPONENT = "kernel"
 # What a kernel's source is, by family: its licence asks for it beside the binaries.
 SOURCES = (".dsc", ".src.rpm")
-# The headers that a C library is compiled against. They belong to the distribution: another kernel's would
-# replace them on every machine, and nothing of ours needs them.
-LEFT_OUT = ("linux-libc-dev_", "kernel-headers-")
+
+
+def ours(file: str, project: Project) -> bool:
+    """Tells whether a file's package has a name of our own. What is called as the distribution's, e.g.
+    the headers of the C library, would replace that on every machine."""
+    name = file.rsplit("-", 2)[0] if file.endswith(".rpm") else file.partition("_")[0]
+    return project.name in name
 
 
 def built(distro: Distro, suffixes: tuple[str, ...]) -> Iterator[Path]:
     """Returns the publishable files of the patched kernels in dist/. Raises UserError if there are
     none; kernels that are trimmed for tests do not count."""
-    target = paths.kernel_target(distro.name)
+    project, target = metadata.load(), paths.kernel_target(distro.name)
     components = dist.read(target).get("components", {})
     fit = [name for name in components if config.get(name).published]
     if not fit:
@@ -37,9 +43,11 @@ def built(distro: Distro, suffixes: tuple[str, ...]) -> Iterator[Path]:
             f"run: ./inv kernel --distro {distro.name} --config distro",
         )
     for name in fit:
-        if not any(file["file"].endswith(SOURCES) for file in components[name]["files"]):
+        files = [file["file"] for file in components[name]["files"] if ours(file["file"], project)]
+        if not any(file.endswith(SOURCES) for file in files):
             raise UserError(
-                f"the kernel of {distro.name} in the configuration {name} lacks its source package",
+                f"the kernel of {distro.name} in the configuration {name} lacks its source package, "
+                "or is called as the distribution's",
                 f"build it again: ./inv kernel --distro {distro.name} --config {name}",
             )
         if not dist.intact(target, components[name]):
@@ -47,6 +55,4 @@ def built(distro: Distro, suffixes: tuple[str, ...]) -> Iterator[Path]:
                 f"dist/{target} is not as it was built",
                 f"build it again: ./inv kernel --distro {distro.name} --config {name}",
             )
-        for file in components[name]["files"]:
-            if file["file"].endswith(suffixes) and not file["file"].startswith(LEFT_OUT):
-                yield paths.dist_dir(target) / file["file"]
+        yield from (paths.dist_dir(target) / file for file in files if file.endswith(suffixes))

@@ -25,6 +25,11 @@ class Key:
 
     fingerprint: str
 
+    def created(self) -> int:
+        """Returns when the key was made, in seconds since 1970."""
+        listed = _gpg("--with-colons", "--list-keys", self.fingerprint)
+        return next(int(line.split(":")[5]) for line in listed.splitlines() if line.startswith("pub:"))
+
     def changed(self) -> int:
         """Returns when the key was last changed, e.g. extended, in seconds since 1970."""
         listed = _gpg("--with-colons", "--list-sigs", self.fingerprint)

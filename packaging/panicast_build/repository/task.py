@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -38,12 +38,13 @@ class Archive(Protocol):
         made: Snapshot,
         project: Project,
         distro: Distro,
-        key: Key | None,
+        keys: Sequence[Key],
         now: int,
         valid_days: int,
         url: str,
     ) -> None:
-        """Makes and signs the indexes of a target's packages, which are in the snapshot already."""
+        """Makes the indexes of a target's packages, which are in the snapshot already. The first key
+        signs them (none: nobody does); clients trust all."""
 
 
 ARCHIVES: dict[str, Archive] = {"deb": apt, "rpm": dnf}
@@ -91,22 +92,23 @@ def run(
         raise UserError("--trust names keys, but nothing is signed", "name the key that signs: --sign KEY")
     where = (url or project.archive).rstrip("/")
     at = now or int(time.time())
+    trusted = [signing, *others] if signing else []
     if not signing:
         progress.say("not signed: apt and dnf refuse it unless they are told to trust it (--sign signs it)")
     with publish.publishing(out) as made, ExitStack() as step:
         if signing:
             client = engine.connect()
             for distro in chosen:
-                entry.build(client, project, distro, [signing, *others], where, made, at)
+                entry.build(client, project, distro, trusted, where, made, at)
         step.enter_context(progress.step(f"publishing to {out}"))
         _withdraw(made, project)
         for distro in chosen:
             _take(made, distro, signing, distro in with_kernels)
         # Those too of which nothing is new: their indexes are for this publication.
         for distro in distros.load().values():
-            _index(made, project, distro, signing, where, valid_days, at)
-        if signing:
-            key.export_text([signing, *others], made.folder / PUBLIC_KEY)
+            _index(made, project, distro, trusted, where, valid_days, at)
+        if trusted:
+            key.export_text(trusted, made.folder / PUBLIC_KEY)
     progress.say(f"published {made.name} in {out}; serve that folder as {where}")
     return out
 
@@ -115,7 +117,7 @@ def _index(
     made: Snapshot,
     project: Project,
     distro: Distro,
-    signing: Key | None,
+    keys: Sequence[Key],
     url: str,
     valid_days: int,
     now: int,
@@ -123,7 +125,7 @@ def _index(
     archive = ARCHIVES[distro.family]
     place = archive.place(distro, "", kernel=False)
     if any(path.startswith(f"{place}/") for path in made.packages):
-        archive.make(made, project, distro, signing, now, valid_days, url)
+        archive.make(made, project, distro, keys, now, valid_days, url)
 
 
 def _built(distro: Distro, signed: bool) -> Iterator[Path]:
@@ -155,11 +157,13 @@ def _built(distro: Distro, signed: bool) -> Iterator[Path]:
 
 def _withdraw(made: Snapshot, project: Project) -> None:
     """Removes what earlier versions published beside the module: kernels and the distribution's
-    headers, which any upgrade of a stranger's machine would install."""
+    headers, which any upgrade of a stranger's machine would install, and kernels that are called as
+    the distribution's."""
     ours = (project.name, f"kmod-{project.name}")
     for place in list(made.packages):
         path = Path(place)
-        if kernels.COMPONENT not in path.parts and not path.name.startswith(ours):
+        kernel = kernels.COMPONENT in path.parts
+        if not (kernels.ours(path.name, project) if kernel else path.name.startswith(ours)):
             (made.folder / place).unlink()
             del made.packages[place]
 

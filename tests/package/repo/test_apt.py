@@ -166,7 +166,7 @@ def test_a_client_in_the_middle_of_a_publication_ends_with_what_it_began(copy: P
     """What the earlier index names by its hash is there after the next publication, as are its packages."""
     before = (copy / "current").resolve()
     with publish.publishing(copy) as made:
-        suites.make(made, metadata.load(), get(DEB), None, int(time.time()), 1, URL)
+        suites.make(made, metadata.load(), get(DEB), [], int(time.time()), 1, URL)
     after = (copy / "current").resolve()
     assert after != before
     named = [*(before / INDEX).rglob("by-hash/*/*"), *(before / "deb/pool").rglob("*.deb")]
@@ -202,6 +202,10 @@ def entries(folder: Path) -> list[str]:
 
 
 def test_a_corrected_address_reaches_who_has_the_archive(apt, copy: Path) -> None:
+    """Even where the source entry was edited: that is kept, and has no address."""
+    entry = "/etc/apt/sources.list.d/panicast.sources"
+    apt.run(["sed", "-i", "s/^Types: deb$/Types: deb deb-src/", entry])
+    edited = apt.read(entry)
     moved = "http://127.0.0.1:8000/./"
     task.run(OURS, DEB, str(copy), URL)
     assert len(entries(copy)) == 1
@@ -209,9 +213,11 @@ def test_a_corrected_address_reaches_who_has_the_archive(apt, copy: Path) -> Non
     assert len(entries(copy)) == 2
     apt.serve(copy)
     assert update(apt)[0]
+    # Nobody is there to answer a question.
     apt.run(["apt-get", "upgrade", "-y"])
-    assert moved in apt.read("/etc/apt/sources.list.d/panicast.sources").decode()
+    assert apt.read(entry) == edited
     assert update(apt)[0]
+    assert "GET /./deb/dists/bookworm/InRelease" in apt.read("/srv/log").decode()
 
 
 def test_a_new_key_takes_over_from_the_old_one(apt, copy: Path, tmp_path: Path) -> None:

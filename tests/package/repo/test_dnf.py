@@ -84,7 +84,7 @@ def republish(folder: Path, signing: Key) -> None:
     top = folder.parents[1]
     shutil.rmtree(folder / "repodata")
     made = Snapshot(top, top.resolve().name)
-    repositories.make(made, metadata.load(), distros.get(RPM), signing, 1_800_000_000, 1, URL)
+    repositories.make(made, metadata.load(), distros.get(RPM), [signing], 1_800_000_000, 1, URL)
 
 
 def test_refuses_an_unknown_key_and_no_signature(dnf, copy: Path, keys: dict[str, Key]) -> None:

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which patch a source RPM gets."""
+"""Which patch a source RPM gets, and what kernels in RPMs are called."""
 
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from panicast_build.core.errors import BuildError, UserError
-from panicast_build.kernel import series
+from panicast_build.kernel import rpm, series
 from panicast_build.kernel.rpm import FromSourcePackage
 
 TOP = "/build/BUILD/kernel-5.14.0-570/linux"
@@ -69,3 +70,106 @@ def test_a_version_without_a_patch_is_said(builder: Any, log: Any) -> None:
 def test_two_kernels_in_one_package_are_an_error(builder: Any, log: Any) -> None:
     with pytest.raises(BuildError, match="2 kernels, not one"):
         builder._tried(Box("5.14.0", TOP, "/build/BUILD/other"), log)
+
+
+LOG = Path("log")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["Name: kernel", "%global package_name kernel\nName: %{package_name}", "%define package_name kernel"],
+)
+def test_a_distributions_spec_says_its_name_in_one_place(line: str) -> None:
+    """EL's as itself until 9.3, since then as a macro."""
+    spec = f"# kernel\n{line}\nProvides: kernel-core-uname-r = 1\n%package -n kernel-tools\n"
+    assert rpm.rename(spec, "kernel-panicast", rpm.NAME, LOG) == spec.replace(
+        line, line.replace(" kernel", " kernel-panicast", 1)
+    )
+    with pytest.raises(BuildError, match="0 places"):
+        rpm.rename(spec.replace(line, "Name: linux"), "kernel-panicast", rpm.NAME, LOG)
+    with pytest.raises(BuildError, match="2 places"):
+        rpm.rename(f"{line}\n{spec}", "kernel-panicast", rpm.NAME, LOG)
+
+
+# As Linux 6.12 has it, shortened.
+OWN = """%define debug_package %{nil}
+
+Name: kernel
+Version: %(echo %{KERNELRELEASE} | sed -e 's/-/_/g')
+Provides: kernel-%{KERNELRELEASE}
+BuildRequires: bc
+
+%description
+The Linux Kernel
+
+%package headers
+Obsoletes: kernel-headers
+Provides: kernel-headers = %{version}
+%description headers
+Kernel-headers includes the C header files
+
+%if %{with_devel}
+%package devel
+AutoReqProv: no
+%description -n kernel-devel
+This package provides kernel headers
+%endif
+
+%install
+%{make} %{makeflags} INSTALL_MOD_PATH=%{buildroot} modules_install
+%{make} %{makeflags} INSTALL_HDR_PATH=%{buildroot}/usr headers_install
+cp System.map %{buildroot}
+
+%files
+/lib/modules/%{KERNELRELEASE}
+
+%files headers
+/usr/include
+
+%if %{with_devel}
+%files devel
+/usr/src/kernels/%{KERNELRELEASE}
+%endif
+"""
+RENAMED = """%define debug_package %{nil}
+
+Name: kernel-panicast
+Version: %(echo %{KERNELRELEASE} | sed -e 's/-/_/g')
+Provides: kernel-%{KERNELRELEASE}
+Provides: installonlypkg(kernel)
+Provides: multiversion(kernel)
+Provides: kernel-uname-r = %{version}
+BuildRequires: bc
+
+%description
+The Linux Kernel
+
+%if %{with_devel}
+%package devel
+Provides: installonlypkg(kernel)
+Provides: multiversion(kernel)
+AutoReqProv: no
+%description devel
+This package provides kernel headers
+%endif
+
+%install
+%{make} %{makeflags} INSTALL_MOD_PATH=%{buildroot} modules_install
+cp System.map %{buildroot}
+
+%files
+/lib/modules/%{KERNELRELEASE}
+
+%if %{with_devel}
+%files devel
+/usr/src/kernels/%{KERNELRELEASE}
+%endif
+"""
+
+
+def test_the_kernels_own_spec_makes_nothing_that_is_the_distributions() -> None:
+    assert rpm.rename(OWN, "kernel-panicast", rpm.OWN_SPEC, LOG) == RENAMED
+    newer = OWN.replace("-n kernel-devel", "devel")
+    assert rpm.rename(newer, "kernel-panicast", rpm.OWN_SPEC, LOG) == RENAMED
+    with pytest.raises(BuildError, match="headers_install"):
+        rpm.rename(OWN.replace("headers_install", "install"), "kernel-panicast", rpm.OWN_SPEC, LOG)

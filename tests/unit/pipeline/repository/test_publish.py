@@ -83,12 +83,18 @@ def test_a_keyring_package_is_newer_than_the_last_one_whatever_the_clock_says() 
 
 
 def test_what_upgrades_strangers_machines_is_withdrawn(tmp_path: Path) -> None:
-    """Earlier versions published kernels and headers beside the module."""
-    gone = ["deb/pool/bookworm/linux-libc-dev_6.1_amd64.deb", "rpm/el9/kernel-headers-5.14.rpm"]
+    """Earlier versions published kernels and headers beside the module, and RPMs under the
+    distribution's names."""
+    gone = [
+        "deb/pool/bookworm/linux-libc-dev_6.1_amd64.deb",
+        "rpm/el9/kernel-headers-5.14.rpm",
+        "rpm/el9/kernel/kernel-core-5.14.0-1.panicast.el9.x86_64.rpm",
+    ]
     kept = [
         "deb/pool/bookworm/panicast-dkms_1_all.deb",
         "rpm/el9/kmod-panicast-1.rpm",
-        "deb/pool/kernel/bookworm/linux-image-6.1_amd64.deb",
+        "deb/pool/kernel/bookworm/linux-image-6.1-panicast_6.1_amd64.deb",
+        "rpm/el9/kernel/kernel-panicast-core-5.14.0-1.panicast.el9.x86_64.rpm",
     ]
     made = publish.Snapshot(tmp_path, "now", dict.fromkeys([*gone, *kept], "0"))
     for place in made.packages:
@@ -137,7 +143,7 @@ def test_a_metalink_says_what_the_index_beside_it_is(tmp_path: Path, monkeypatch
     (folder / "repodata/repomd.xml").write_bytes(index)
     monkeypatch.setattr(dnf.index, "repodata", lambda *_: None)
     made = publish.Snapshot(tmp_path, "now")
-    dnf.make(made, metadata.load(), distro, None, 1_600_000_000, 30, "https://repo.example.org")
+    dnf.make(made, metadata.load(), distro, [], 1_600_000_000, 30, "https://repo.example.org")
     said = (folder / "metalink.xml").read_text()
     assert hashlib.sha256(index).hexdigest() in said and f"<size>{len(index)}</size>" in said
     place = dnf.place(distro, "", kernel=False)

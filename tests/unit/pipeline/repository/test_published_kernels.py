@@ -69,6 +69,20 @@ def test_a_kernel_without_its_source_is_refused(
         names()
 
 
+def test_a_kernel_that_is_called_as_the_distributions_is_refused(tmp_path: Path, built: Built) -> None:
+    """As RPMs of earlier versions are."""
+    folder = tmp_path / paths.kernel_target("el9")
+    folder.mkdir(parents=True)
+    called = ("kernel-core-5.14.0-1.panicast.el9.x86_64.rpm", "kernel-5.14.0-1.panicast.el9.src.rpm")
+    for file in called:
+        (folder / file).touch()
+    stated = {"components": {"distro": {"files": [dist.describe(folder / file) for file in called]}}}
+    (folder / "metadata.json").write_text(json.dumps(stated))
+    with pytest.raises(UserError, match="or is called as the distribution's") as refused:
+        list(kernels.built(get("el9"), (".rpm",)))
+    assert refused.value.hint == "build it again: ./inv kernel --distro el9 --config distro"
+
+
 def test_nothing_but_the_tests_kernel_is_an_error_that_says_what_to_do(built: Built) -> None:
     built("smoke")
     with pytest.raises(UserError, match="no kernel of debian-12 can be published: smoke was built"):

@@ -40,6 +40,9 @@ class Signer(Key):
     def _sign(self, how: Sequence[str], path: Path, into: Path) -> None:
         into.write_text(f"{self.fingerprint} {' '.join(how)} {path.name}\n{path.read_text()}")
 
+    def created(self) -> int:
+        return NOW
+
     def sign_rpms(self, paths: Sequence[Path]) -> None:
         for path in paths:
             self.rpms.append(path.name)
@@ -71,10 +74,10 @@ def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             for line in (command, below, *found, *(f"{k}={v}" for k, v in (options or {}).items()))
         )
 
-    def repodata(folder: Path, now: int = 0) -> None:
+    def repodata(folder: Path, now: int = 0, tags: Sequence[str] = ()) -> None:
         (folder / "repodata").mkdir(exist_ok=True)
         found = sorted(path.name for path in folder.glob("*.rpm"))
-        (folder / "repodata/repomd.xml").write_text(f"{now} {found}")
+        (folder / "repodata/repomd.xml").write_text(f"{now} {found} {tags}")
         (folder / f"repodata/{len(found)}-primary.xml").touch()
 
     monkeypatch.setattr(index, "ftparchive", ftparchive)
@@ -249,22 +252,30 @@ def test_without_a_time_it_is_now(top: Path) -> None:
 
 def test_a_kernel_is_published_where_a_machine_must_ask_for_it(top: Path) -> None:
     for target, names in {
-        "debian-12/kernel": ("linux-image-6.1_1_amd64.deb", "linux_6.1.dsc", "linux_6.1.changes"),
-        "el9/kernel": ("kernel-5.14.x86_64.rpm", "kernel-5.14.src.rpm"),
+        "debian-12/kernel": (
+            *("linux-image-6.1-panicast_1_amd64.deb", "linux-panicast_1.dsc", "linux-panicast_1.changes"),
+            "linux-libc-dev_1_amd64.deb",
+        ),
+        "el9/kernel": (
+            *("kernel-panicast-core-5.14-1.x86_64.rpm", "kernel-panicast-5.14-1.src.rpm"),
+            *("kernel-headers-5.14-1.x86_64.rpm", "perf-5.14-1.panicast.x86_64.rpm"),
+        ),
     }.items():
         build(top, target, names)
         stated = json.loads((top / target / dist.METADATA).read_text())
         stated["components"] = {"distro": stated["components"]["all"]}
         (top / target / dist.METADATA).write_text(json.dumps(stated))
     found = published(task.run(now=NOW, kernel_names="debian-12,el9"))
-    assert {name for name in found if "linux" in name or "kernel-5" in name} == {
-        *("deb/pool/kernel/bookworm/linux-image-6.1_1_amd64.deb", "deb/pool/kernel/bookworm/linux_6.1.dsc"),
-        *("rpm/el9/kernel/kernel-5.14.x86_64.rpm", "rpm/el9/kernel/source/kernel-5.14.src.rpm"),
+    assert {name for name in found if name.endswith((".deb", ".dsc", ".rpm")) and "/kernel/" in name} == {
+        "deb/pool/kernel/bookworm/linux-image-6.1-panicast_1_amd64.deb",
+        "deb/pool/kernel/bookworm/linux-panicast_1.dsc",
+        "rpm/el9/kernel/kernel-panicast-core-5.14-1.x86_64.rpm",
+        "rpm/el9/kernel/source/kernel-panicast-5.14-1.src.rpm",
     }
     release = found["deb/dists/bookworm/Release"].read_text()
     assert "APT::FTPArchive::Release::Components=main kernel\n" in release
     told = found["deb/dists/bookworm/kernel/binary-amd64/Packages"].read_text().splitlines()
-    assert told[1] == "pool/kernel/bookworm" and "linux-image-6.1_1_amd64.deb" in told
+    assert told[1] == "pool/kernel/bookworm" and "linux-image-6.1-panicast_1_amd64.deb" in told
     assert "rpm/el9/kernel/metalink.xml" in found and "rpm/el9/kernel/source/metalink.xml" in found
     # Only where its target is published, too.
     for names in (
@@ -296,7 +307,7 @@ def test_what_is_not_there_is_not_published(top: Path) -> None:
     }.items(),
 )
 def test_what_has_changed_since_it_was_built_is_not_published(target: str, again: str, top: Path) -> None:
-    build(top, "debian-12/kernel", ("linux-image-6.1_1_amd64.deb", "linux_6.1.dsc"))
+    build(top, "debian-12/kernel", ("linux-image-6.1-panicast_1_amd64.deb", "linux-panicast_6.1.dsc"))
     stated = top / "debian-12/kernel" / dist.METADATA
     stated.write_text(stated.read_text().replace('"all"', '"distro"'))
     kernels = {"kernel_names": "debian-12"}
@@ -365,11 +376,15 @@ def test_apts_index_has_one_hash_and_paths_from_the_top(tmp_path: Path, called: 
 
 
 def test_dnfs_index_is_of_a_folder_alone_and_its_time_is_given(tmp_path: Path, called: Called) -> None:
-    index.repodata(tmp_path / "folder", 1234)
+    index.repodata(tmp_path / "folder", 1234, ["gpg-pubkey-1.asc?fpr=2", "more"])
     name, _, *words = called()
     assert name == "createrepo_c" and words[-1] == str(tmp_path / "folder")
     text = " ".join(words)
     assert "--excludes */*" in text and "--revision 1234 --set-timestamp-to-revision" in text
+    assert "--content=gpg-pubkey-1.asc?fpr=2 --content=more" in text
+
+
+KEYRING = ("panicast-archive-keyring.pgp", "panicast.sources", "mirrors")
 
 
 class Known(Key):
@@ -382,17 +397,23 @@ class Known(Key):
 @pytest.mark.parametrize(
     ("name", "package", "files"),
     [
-        ("debian-12", "panicast-archive-keyring", ("panicast-archive-keyring.pgp", "panicast.sources")),
-        ("el9", "panicast-release", ("RPM-GPG-KEY-panicast", "panicast.repo")),
+        (
+            "debian-12",
+            "panicast-archive-keyring",
+            ("panicast-archive-keyring.pgp", "panicast.sources", "mirrors"),
+        ),
+        ("el9", "panicast-release", ("RPM-GPG-KEY-panicast", "panicast.repo", "panicast_archive")),
     ],
 )
 def test_a_machine_gets_the_keys_and_where_to_look(
-    name: str, package: str, files: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, package: str, files: tuple[str, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def export(keys: Sequence[Key], into: Path) -> None:
         into.write_text(" ".join(key.fingerprint for key in keys))
 
-    monkeypatch.setattr(entry, "FILES", {family: (export, *row[1:]) for family, row in entry.FILES.items()})
+    monkeypatch.setattr(
+        entry, "FILES", {family: row._replace(export=export) for family, row in entry.FILES.items()}
+    )
     monkeypatch.setattr(paths, "DIST", tmp_path)
     monkeypatch.setattr(dist, "DIST", tmp_path)
     filled: list[Any] = []
@@ -421,10 +442,12 @@ def test_a_machine_gets_the_keys_and_where_to_look(
         distro,
     )
     assert order.client == "engine" and order.component.package == package and order.project == versioned
-    key_file, where = files
+    key_file, where, address = files
     assert set(order.sources) == set(files) and order.sources[key_file] == b"FIRST SECOND"
     text = order.sources[where].decode()
-    assert "http://here/" in text and (key_file in text or key_file == "panicast-archive-keyring.pgp")
+    assert key_file in text and address in text and "http://here" not in text
+    # Whoever edits the entry still gets a corrected address.
+    assert order.sources[address] in (b"http://here/deb/\n", b"here\n")
     # The first one's version is when its key was changed, however often it is published.
     assert (versioned.version, order.epoch) == ("19700101.001640", 1000)
     assert build(keys, 6000)[1].version == "19700101.001640"
