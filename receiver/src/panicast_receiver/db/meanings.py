@@ -108,7 +108,7 @@ class Meanings:
     def __init__(self, path: Path, located: bool = False, seals: Callable[[], bool] = lambda: False) -> None:
         """``located`` says that somebody finds file and line of crashes: else nobody needs their code;
         ``seals`` that hosts seal, see groups.seen()."""
-        self._named = NamedFile(path)
+        self._path, self._named = path, NamedFile(path)
         self._located = located
         self._seals = seals
         # What a power cut loses of them is found again.
@@ -183,6 +183,7 @@ class Meanings:
             for _ in range(words.merges(added)):
                 if not self.merge():
                     break
+            self.fold()
 
     def _end(self, found: Sequence[tuple[Task, Found]]) -> int:
         """Store what was found; return some bytes that the index of words has grown by."""
@@ -204,6 +205,10 @@ class Meanings:
         """See words.merge()."""
         with transaction(self._db) as db:
             return words.merge(db)
+
+    def fold(self) -> None:
+        """See schema.fold()."""
+        schema.fold(self._db, self._path)
 
     def index(self, most: int) -> bool:
         """Take some records into the index of words that have their meaning from a time without

@@ -30,7 +30,7 @@ WORTH = ORDER.format(sealed=f"flags & {FLAG_SEALED}", complete="complete")
 #: size: what a row takes. forgotten: records that were deleted; of those that nobody can forge again (sealed,
 #: or imported) the most are remembered (``kept``).
 SCHEMA = f"""
-CREATE INDEX records_by_worth ON records ({WORTH}, changed, size);
+CREATE INDEX records_by_worth ON records ({WORTH}, changed);
 CREATE TABLE forgotten (identity BLOB PRIMARY KEY NOT NULL, kept INTEGER NOT NULL);
 CREATE INDEX forgotten_by_worth ON forgotten (kept);
 """

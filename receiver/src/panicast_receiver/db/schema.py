@@ -41,8 +41,11 @@ TOO_LONG = "this takes too long; ask for less: a shorter time, one host, fewer w
 VERSION = 3
 #: Marks the file as ours for file(1): "PCST".
 APPLICATION_ID = 0x50435354
-#: What is left of the log when all of it is in the file, at most.
+#: What is left of the log when all of it is in the file, at most. What is longer is written to the file by
+#: whoever has nothing better to do (``fold``).
 LOG_BYTES = 4 << 20
+#: Pages of a log that is written to the file by a commit, because nobody else did so: all wait for that.
+_LOG_PAGES = 4000
 #: What it takes to undo one record of a batch is written to no file.
 TEMP_STORE = "PRAGMA temp_store = MEMORY"
 #: What SQLite adds to the index of its log at a time.
@@ -232,6 +235,7 @@ def set_up(connection: sqlite3.Connection, path: Path) -> None:
     # FULL: a commit is on the disk before it is announced.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     connection.execute(TEMP_STORE)
 
@@ -330,6 +334,26 @@ def has_log(path: Path) -> bool:
     """Tell whether a write-ahead log holds changes that the main file lacks."""
     try:
         return path.with_name(path.name + "-wal").stat().st_size > 0
+    except OSError:
+        return False
+
+
+def fold(connection: sqlite3.Connection, path: Path) -> None:
+    """Write the log to the file, if it is long. Others may read and write meanwhile.
+
+    In a large database the pages of a log lie all over the file: a commit that writes them there keeps the
+    next records waiting.
+    """
+    # On a full or failing disk, whoever writes the next record complains and waits.
+    with suppress(sqlite3.OperationalError):
+        if log_is_long(path):
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+
+def log_is_long(path: Path) -> bool:
+    """Tell whether the write-ahead log has more than is left of it when all of it is in the file."""
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size > LOG_BYTES
     except OSError:
         return False
 

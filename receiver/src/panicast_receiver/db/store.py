@@ -229,8 +229,7 @@ class Store:
             self._db.executescript(f"PRAGMA incremental_vacuum({_SHRUNK_PAGES})")
             return True
         # Up to LOG_BYTES are left of the log: on a full disk what deletes records is written there.
-        log = self.path.with_name(f"{self.path.name}-wal")
-        large = log.exists() and log.stat().st_size > schema.LOG_BYTES
+        large = schema.log_is_long(self.path)
         self._db.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if large else 'RESTART'})")
         return False
 

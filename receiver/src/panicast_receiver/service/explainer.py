@@ -103,6 +103,7 @@ class Explainer(threading.Thread):
             self._news.clear()
             if not meanings.waiting():
                 if not meanings.index(BATCH) and not meanings.merge():
+                    meanings.fold()
                     self._news.wait(LOOK_S)
                 continue
             self._process.start()
