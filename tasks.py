@@ -15,6 +15,7 @@ from panicast_build import testing
 from panicast_build import watch as kernel_watch
 from panicast_build.bench import build as bench_build
 from panicast_build.bench import central as bench_central
+from panicast_build.bench import fleet as bench_fleet
 from panicast_build.bench import names as bench_names
 from panicast_build.bench import panic as bench_panic
 from panicast_build.bench import receiver as bench_receiver
@@ -38,12 +39,16 @@ from panicast_build.pages import workflows as ci_workflows
 from panicast_build.release import task as releases
 from panicast_build.repository import task as repositories
 
-BENCHES: dict[str, Callable[[str, int, str], None]] = {
-    "panic": lambda kernel, runs, netconsd: bench_panic.run(kernel, runs),
-    "receiver": lambda kernel, runs, netconsd: bench_receiver.run(runs, netconsd),
-    "build": lambda kernel, runs, netconsd: bench_build.run(kernel, runs),
-    "store": lambda kernel, runs, netconsd: bench_store.run(),
-    "central": lambda kernel, runs, netconsd: bench_central.run(),
+BENCHES: dict[str, Callable[[str, int, str, str], None]] = {
+    "panic": lambda kernel, runs, netconsd, sizes: bench_panic.run(kernel, runs),
+    "receiver": lambda kernel, runs, netconsd, sizes: bench_receiver.run(runs, netconsd),
+    "build": lambda kernel, runs, netconsd, sizes: bench_build.run(kernel, runs),
+    "store": lambda kernel, runs, netconsd, sizes: bench_store.run(
+        bench_fleet.sizes(sizes) or bench_store.SIZES
+    ),
+    "central": lambda kernel, runs, netconsd, sizes: bench_central.run(
+        bench_fleet.sizes(sizes) or bench_central.SIZES
+    ),
 }
 TARGETS = "which targets: one, a comma list, or all (./inv distros lists them)"
 TARGET = "which target (./inv distros lists them)"
@@ -222,6 +227,7 @@ def smoke(
     kernel="only these series, e.g. 6.1,7.3 (panic, build)",
     runs="how many crashes, floods or builds to take each figure from (3)",
     netconsd="folder of netconsd's source, to measure it too ($PANICAST_NETCONSD; for receiver)",
+    sizes="how many records, separated by commas, e.g. 10000,1000000 (store, central)",
     corpus="folder of logs of crashes with their answers (names)",
     answers=f"whose answers they are: {', '.join(bench_names.ANSWERS)} (names)",
 )
@@ -231,6 +237,7 @@ def bench(
     kernel: str = "",
     runs: int = 3,
     netconsd: str = "",
+    sizes: str = "",
     corpus: str = "",
     answers: str = "syzkaller",
 ) -> None:
@@ -239,7 +246,7 @@ def bench(
         bench_names.run(corpus, answers)
         return
     for measure in choose("bench", what, BENCHES):
-        measure(kernel, runs, netconsd)
+        measure(kernel, runs, netconsd, sizes)
 
 
 @command(

@@ -83,6 +83,7 @@ def run(sizes: Sequence[int] = SIZES) -> None:
         hosts=fleet.HOSTS,
         groups=fleet.GROUPS,
         times=store.TIMES,
+        figure=store.figure,
     )
 
 

@@ -8,11 +8,13 @@ times as often as the first.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from functools import cache
 from itertools import accumulate
 from typing import NamedTuple
 
+from panicast_build.core.errors import UserError
 from panicast_receiver.meaning import Meaning, understand
 from panicast_receiver.records.extents import Run
 from panicast_receiver.records.record import Record, Source
@@ -21,6 +23,8 @@ from panicast_receiver.wire.v1 import Frame, decode, encode
 HOSTS, GROUPS, BOOTS_PER_HOST = 10_000, 3_000, 10
 #: Days over which the records are spread, and bytes of a text.
 DAYS, TEXT_BYTES = 365, 4096
+#: Records that a database may have, at least and most.
+_FEWEST, _MOST = 100, 10_000_000
 _NS = 1_000_000_000
 _KERNELS = tuple(f"6.1.{number}-{number % 3}-amd64" for number in range(100, 120))
 _MAKERS = ("Dell Inc. PowerEdge R650", "Supermicro SYS-1029", "HPE ProLiant DL380 Gen10", "QEMU Standard PC")
@@ -43,6 +47,18 @@ _CRASH = """\
 <0>[{up:5d}.104239] Kernel panic - not syncing: Fatal exception
 """
 _WEIGHTS = list(accumulate(1 / (number + 1) for number in range(GROUPS)))
+
+
+def sizes(text: str) -> list[int]:
+    """Returns the numbers of records that somebody wants, separated by commas. Raises UserError."""
+    wanted = [one for one in re.split(r"[\s,]+", text) if one]
+    for one in wanted:
+        if not one.isdecimal() or not _FEWEST <= int(one) <= _MOST:
+            raise UserError(
+                f"--sizes: {one!r} is not a number of records; it may be {_FEWEST:,} to {_MOST:,}, e.g. "
+                "--sizes 10000,100000"
+            )
+    return sorted({int(one) for one in wanted})
 
 
 class Crash(NamedTuple):
