@@ -24,8 +24,10 @@ from . import belief, greetings, labels
 #: why: the reason of a bye.
 #: retired_ns: when somebody said that the host is gone. It is, until it is heard again.
 #: boots_shown has all that a state is made of, so that who counts hosts by state reads no row; ``current``,
-#: too, because SQLite looks at it again.
-SCHEMA = """
+#: too, because SQLite looks at it again. It and boots_by_worth have the order in which boots are forgotten:
+#: a boot that is heard changes one place of one of the two, among those of the hosts, not of all old boots.
+_ORDER = "sealed, panicked_ns IS NOT NULL, last_ns > first_ns, last_ns"
+SCHEMA = f"""
 CREATE TABLE boots (
     boot_id BLOB NOT NULL,
     host TEXT NOT NULL,
@@ -45,10 +47,10 @@ CREATE TABLE boots (
     PRIMARY KEY (boot_id, host)
 );
 CREATE INDEX boots_now ON boots (host) WHERE current;
-CREATE INDEX boots_shown ON boots (last_ns, panicked_ns, state, retired_ns, current) WHERE current;
+CREATE INDEX boots_shown ON boots ({_ORDER}, panicked_ns, state, retired_ns, current) WHERE current;
 CREATE INDEX boots_by_host ON boots (host, sealed);
 CREATE INDEX boots_sealed ON boots (boot_id, host) WHERE sealed;
-CREATE INDEX boots_by_worth ON boots (sealed, panicked_ns IS NOT NULL, last_ns > first_ns, last_ns);
+CREATE INDEX boots_by_worth ON boots ({_ORDER}) WHERE NOT current;
 """
 #: From schema 2, where a boot had one row.
 CARRY_ON = f"""
@@ -210,20 +212,27 @@ def surplus(db: sqlite3.Connection, most: int, before_ns: int | None, limit: int
     """Return rows to forget so that at most so many stay: first unsealed ones, of those the ones
     that never panicked, then hosts heard only once, the longest ago first; and unsealed ones that
     were not heard of since."""
-    query = "SELECT boot_id, host, sealed FROM boots"
+    query = "SELECT boot_id, host, sealed FROM boots WHERE {}"
+    # Each half has an index of its own.
+    halves = ("NOT current", "current")
     if before_ns is not None:
-        # The index begins with these, so each of the four is a range of it.
+        # The indexes begin with these, so each of the eight is a range of one.
         old = " UNION ALL ".join(
-            f"{query} WHERE sealed = 0 AND (panicked_ns IS NOT NULL) = {panicked} "
+            f"{query.format(half)} AND sealed = 0 AND (panicked_ns IS NOT NULL) = {panicked} "
             f"AND (last_ns > first_ns) = {heard_again} AND last_ns < :before"
+            for half in halves
             for panicked in (0, 1)
             for heard_again in (0, 1)
         )
         rows = db.execute(f"{old} LIMIT :limit", {"before": before_ns, "limit": limit}).fetchall()
         if rows:
             return list(rows)
-    order = "sealed, panicked_ns IS NOT NULL, last_ns > first_ns, last_ns"
-    return list(db.execute(f"{query} ORDER BY {order} LIMIT ?", (min(limit, beyond(db, "boots", most)),)))
+    too_many = min(limit, beyond(db, "boots", most))
+    parts = (
+        f"SELECT * FROM (SELECT * FROM boots WHERE {half} ORDER BY {_ORDER} LIMIT :limit)" for half in halves
+    )
+    found = f"SELECT boot_id, host, sealed FROM ({' UNION ALL '.join(parts)}) ORDER BY {_ORDER} LIMIT :limit"
+    return list(db.execute(found, {"limit": too_many}))
 
 
 def beyond(db: sqlite3.Connection, table: str, most: int) -> int:
