@@ -115,7 +115,8 @@ class Explainer(threading.Thread):
         """Leave the machine to a burst, unless somebody waits for a meaning."""
         until = time.monotonic() + BURST_S
         while not meanings.urgent() and time.monotonic() < until and not self._stopping.wait(LOOK_BURST_S):
-            pass
+            # Else those who store do it, and all that comes waits.
+            meanings.fold()
 
     def _look_at(self, meanings: Meanings, tasks: list[Task]) -> None:
         """Analyse the tasks and store what is found. If that takes long, store in between, so that
