@@ -85,8 +85,9 @@ class Sized(NamedTuple):
 
 
 def run(sizes: Sequence[int] = SIZES) -> None:
-    """Measures, and writes docs/benchmarks-store.md with its plot."""
-    found = []
+    """Measures, and writes docs/benchmarks-store.md with its plot after each size: the largest takes
+    longer than all others together, and may be cut off."""
+    found = list[Sized]()
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="panicast-store-") as folder:
             state = Path(folder)
@@ -95,7 +96,12 @@ def run(sizes: Sequence[int] = SIZES) -> None:
             with progress.step(f"questions about {size} records"):
                 found.append(_measure(state, size))
             for answer in found[-1].answers:
-                print(f"{answer.what:<50} {answer.median:>10.1f} {answer.worst:>10.1f} {answer.unit}")
+                took = f"{figure(answer.median):>10} {figure(answer.worst):>10}"
+                print(f"{answer.what:<55} {took} {answer.unit}")
+        _write(found)
+
+
+def _write(found: Sequence[Sized]) -> None:
     _plot(found)
     document.write(
         "benchmarks-store.md",
