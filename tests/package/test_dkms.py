@@ -95,7 +95,7 @@ def test_a_new_kernel_has_the_module_before_it_is_booted(first_machine, first_di
 
 @ON_THE_FIRST
 def test_the_key_is_roots_alone(machine) -> None:
-    machine.apt("install", DKMS)
+    machine.apt("install", COMMON)
     key = "0123456789abcdef" * 4
     file, waits = "/etc/panicast/key", "/etc/modprobe.d/panicast-key.conf"
 

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from panicast_build.build import verified
+from panicast_build.targets.distros import DebDistro
 
 from ..waiting import wait_until
+from .conftest import Boot, Machine
 
 UNIT, WEB_UNIT = "panicast-receiver.service", "panicast-receiver-web.service"
 COLLECT_UNIT = "panicast-collect.service"
@@ -59,25 +62,31 @@ def test_life(machine, distro, newer) -> None:
     verified.add_life(distro.name, ["panicast-receiver"], machine.built, machine.seen())
 
 
+@pytest.fixture(scope="module")
+def installed(boot: Boot, distro: DebDistro) -> Iterator[Machine]:
+    """One on which tests look at what the package's installation made."""
+    with boot(distro) as machine:
+        machine.apt("install", "panicast-receiver")
+        yield machine
+
+
 @pytest.mark.parametrize(
     ("unit", "enabled"), [(UNIT, "enabled"), (WEB_UNIT, "disabled"), (COLLECT_UNIT, "disabled")]
 )
-def test_unit(unit: str, enabled: str, machine) -> None:
-    machine.apt("install", "panicast-receiver")
-    (path,) = machine.run(["find", "/usr/lib/systemd/system", "-name", unit]).output.split()
-    verified = machine.run(["systemd-analyze", "verify", path])
+def test_unit(unit: str, enabled: str, installed: Machine) -> None:
+    (path,) = installed.run(["find", "/usr/lib/systemd/system", "-name", unit]).output.split()
+    verified = installed.run(["systemd-analyze", "verify", path])
     assert unit not in verified.output, verified.output
-    assert machine.run(["systemctl", "is-enabled", unit], check=False).output.strip() == enabled
+    assert installed.run(["systemctl", "is-enabled", unit], check=False).output.strip() == enabled
 
 
-def test_the_client_that_it_takes_along_is_its_own(machine) -> None:
-    machine.apt("install", "panicast-receiver")
+def test_the_client_that_it_takes_along_is_its_own(installed: Machine) -> None:
     settings = ["--nats", "nats://127.0.0.1:1", "--postgresql", "dbname=x"]
-    said = machine.run(["panicast-receiver", "collect", *settings], check=False)
+    said = installed.run(["panicast-receiver", "collect", *settings], check=False)
     assert said.code == 2 and "python3-psycopg2" in said.output and "Traceback" not in said.output
     script = "import panicast_receiver, nats; print(nats.__file__)"
-    assert "/panicast_receiver/vendored/nats/" in machine.run(["python3", "-c", script]).output
-    assert machine.run(["python3", "-c", "import nats"], check=False).code == 1
+    assert "/panicast_receiver/vendored/nats/" in installed.run(["python3", "-c", script]).output
+    assert installed.run(["python3", "-c", "import nats"], check=False).code == 1
 
 
 def test_the_web_page_is_served_by_a_user_who_can_only_read(machine) -> None:
