@@ -15,11 +15,12 @@ from panicast_receiver.assembly.spill import Spill
 from panicast_receiver.capture.ring import RingCapture
 from panicast_receiver.records.record import Source
 from panicast_receiver.wire.sealing import SharedKey, seal_datagram
+from panicast_receiver.wire.v1 import encode
 
 from ..conftest import udp_frame
 from ..headers import header
 from ..wire.test_wire import ethernet
-from .test_arriving import HERE, PANIC, PORT, at, by_datagram, by_ring, heard
+from .test_arriving import HERE, PANIC, PORT, WHOLE, at, by_datagram, by_ring, frame, heard
 
 
 def test_a_sender_of_raw_frames_begins_no_more_records_than_others_may():
@@ -166,3 +167,60 @@ def test_a_ring_for_which_there_is_no_memory_at_all_is_an_error():
     capture._sock = SimpleNamespace(setsockopt=setsockopt)
     with pytest.raises(OSError, match="no memory"):
         capture._make_ring(7 << 20)
+
+
+def test_no_host_says_itself_how_much_of_it_was_lost():
+    """That is ours to count: a record with it would never be whole."""
+    intake = heard([PANIC + b" lost_messages=7\n rack=r7\n"])
+    (record,) = intake.tick(at(9))
+    assert record.complete and record.meta == {"rack": "r7"}
+
+
+@pytest.mark.parametrize(("first", "second", "lost"), [(5, 8, 2), (8, 5, 0), (5, 5, 0), (0, 1 << 31, 0)])
+def test_numbers_that_go_back_are_no_loss(first, second, lost):
+    """A message that was late, or a sender that began anew."""
+    lines = [
+        PANIC.replace(b"0,1,1", b"0,1,%d" % 1) + b" msgid=%d\n" % first,
+        b"6,2,2,-;after\n msgid=%d\n" % second,
+    ]
+    (record,) = heard(lines).tick(at(9))
+    assert record.meta.get("lost_messages", "0") == str(lost)
+
+
+@pytest.mark.parametrize(
+    "addresses", [("52:54:00:12:34:56", None), (None, "10.0.0.7"), ("52:54:00:12:34:56", "fe80::1")]
+)
+def test_whoever_shows_one_address_is_told_apart_by_it(addresses):
+    limits = rates.SenderRates(per_source=2)
+    assert [limits.allows(Source(*addresses), 1.0) for _ in range(3)] == [True, True, False]
+    assert limits.allows(Source("52:54:00:00:00:01", "10.0.0.1"), 1.0)
+    # Who shows none is everybody.
+    assert all(limits.allows(Source(), 1.0) for _ in range(9))
+
+
+def test_patience_that_was_set_longer_than_ours_is_kept():
+    intake = Intake(Limits(idle_s=600), 60)
+    assert by_datagram(intake, [frame(*WHOLE[0])], at(0)) == []
+    assert intake.tick(at(599)) == [] and len(intake.tick(at(600))) == 1
+
+
+def test_a_record_that_parity_could_not_restore_is_handed_out_when_it_is_idle():
+    """Though nothing else happens that would have it looked at."""
+    whole = encode("panic", b"b" * 16, 1, 5, "h", b"host=h\n", b"x" * 9000)
+    parity = (
+        header(seq=len(whole), count=len(whole), offset=7, length=9000, host=b"h".ljust(32, b"\0"))
+        + b"p" * 1300
+    )
+    intake = Intake(Limits(idle_s=5), 60)
+    assert by_datagram(intake, [*whole[:2], parity], at(0)) == []
+    assert [intake.tick(at(second)) for second in (0.3, 1, 4.9)] == [[]] * 3
+    assert len(intake.tick(at(5.1))) == 1
+
+
+def test_what_is_freed_after_the_file_is_closed_harms_nobody(tmp_path):
+    """A record that somebody holds when the service has ended."""
+    spill = Spill(tmp_path, 100)
+    assert spill.put([b"x" * 60]) == 0
+    spill.close()
+    spill.free(60)
+    assert spill.live == 0

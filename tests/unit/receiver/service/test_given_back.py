@@ -215,3 +215,12 @@ def test_the_counters_of_a_service_that_ended_are_nobodys(serve, tmp_path):
     wait_until(lambda: (tmp_path / "state/stats.json").exists())
     assert receiver.stop() == 0
     assert not (tmp_path / "state/stats.json").exists()
+
+
+def test_a_burst_is_over_when_nothing_comes_any_more():
+    """What is not urgent waits for that."""
+    made = Listener([], Intake(Limits(), 60), Handoff())
+    for second, packets, rate in ((10.0, 500, 500), (12.0, 700, 200), (14.0, 700, 0)):
+        made.beat_at, made.intake.counts["packets"] = second, packets
+        made._refresh()
+        assert made.rate == rate

@@ -119,7 +119,12 @@ def test_what_a_reload_applies_is_in_force_and_gone_when_the_file_no_longer_says
 
 
 @pytest.mark.parametrize(
-    "wrong", ["idle_s = 0", "key_file = '/nowhere'", "require_sealed = true", "labels = '/nowhere'"]
+    "wrong",
+    [
+        *("idle_s = 0", "key_file = '/nowhere'", "labels = '/nowhere'"),
+        # Without a key they would drop everything.
+        *("require_sealed = true", "sealed_hosts = 'a'"),
+    ],
 )
 def test_of_a_file_that_is_wrong_nothing_is_in_force(service, wrong):
     service.reload("source_records_per_minute = 11\nlog_level = 'notice'")
@@ -151,3 +156,12 @@ def test_counters_are_logged_as_often_as_the_new_settings_say(service, monkeypat
     assert service.supervisor.run()
     # The last one is of the end.
     assert caplog.messages.count("the counters") == 2
+
+
+def test_what_keeps_records_from_being_stored_is_shown_until_it_is_over(service, monkeypatch):
+    said = []
+    monkeypatch.setattr(service.supervisor, "_notifier", SimpleNamespace(notify=said.append))
+    for trouble in ("", "no room", "no room", "", ""):
+        service.committer.trouble = trouble
+        service.supervisor._say_state()
+    assert said == ["STATUS=no room", "STATUS="]
