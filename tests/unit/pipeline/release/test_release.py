@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import pytest
 from debian.changelog import Changelog
@@ -291,6 +291,25 @@ def test_users_get_the_packages_that_the_repository_has_and_sums_of_those(
     assert {name: summed.get(name) for name in wanted} == {
         name: hashlib.sha256(files[name].read_bytes()).hexdigest() for name in wanted
     }
+
+
+@pytest.mark.parametrize(
+    ("stated", "intact", "words"),
+    [
+        ({}, True, "is not of 1.0.0"),
+        ({"version": "0.9.9", "components": {}}, True, "is not of 1.0.0"),
+        ({"version": "1.0.0", "components": {"kmod": {}}}, False, "is not as it was built"),
+    ],
+)
+def test_what_is_of_another_version_or_not_as_it_was_built_is_not_released(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stated: dict[str, Any], intact: bool, words: str
+) -> None:
+    (tmp_path / "release").mkdir()
+    monkeypatch.setattr(steps.dist, "read", lambda name: stated if name == "el9" else {})
+    monkeypatch.setattr(steps.dist, "intact", lambda *_: intact)
+    release = steps.Release("1.0.0", (distros.get("el9"),), (), "", tmp_path / "release")
+    with (tmp_path / "log").open("w") as log, pytest.raises(UserError, match=words):
+        steps._collect(release, log)
 
 
 def test_a_release_names_its_targets_its_tag_and_who_makes_them() -> None:

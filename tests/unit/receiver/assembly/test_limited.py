@@ -200,8 +200,14 @@ def test_whoever_shows_one_address_is_told_apart_by_it(addresses):
 
 def test_patience_that_was_set_longer_than_ours_is_kept():
     intake = Intake(Limits(idle_s=600), 60)
-    assert by_datagram(intake, [frame(*WHOLE[0])], at(0)) == []
-    assert intake.tick(at(599)) == [] and len(intake.tick(at(600))) == 1
+    for event, second in ((1, 0), (2, 100)):
+        assert by_datagram(intake, [frame(*WHOLE[0], event=event)], at(second)) == []
+    assert intake.tick(at(599)) == []
+    assert [[record.event for record in intake.tick(at(second))] for second in (600, 699, 700)] == [
+        [1],
+        [],
+        [2],
+    ]
 
 
 def test_a_record_that_parity_could_not_restore_is_handed_out_when_it_is_idle():
