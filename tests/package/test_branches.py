@@ -39,10 +39,15 @@ GBP = (
 def tree(
     tmp_path_factory: pytest.TempPathFactory, copy_tree: Callable[..., None], inv: Inv
 ) -> tuple[Path, Callable[[], Result]]:
-    """A copy of the tree, committed when HEAD was; and ./inv branches in it."""
+    """A copy of the tree, committed when HEAD was, in which ./inv branches ran; and that once more."""
     root = tmp_path_factory.mktemp("branches")
     copy_tree(root, date=f"@{source.epoch()} +0000")
-    return root, lambda: inv(root, "branches", "--distro", f"{DEB},{RPM}")
+
+    def made() -> Result:
+        return inv(root, "branches", "--distro", f"{DEB},{RPM}")
+
+    assert made().code == 0
+    return root, made
 
 
 def unpacked(root: Path, branch: str, into: Path) -> dict[str, bytes]:
@@ -68,7 +73,6 @@ def test_a_branch_is_the_source_package(
     tree: tuple[Path, Callable[[], Result]], packaged: Callable[[Distro], Path], tmp_path: Path
 ) -> None:
     root, made = tree
-    assert made().code == 0
     commit = run(["git", "-C", root, "rev-parse", branches.name(DEB, "panicast-dkms")]).output
     again = made()
     assert again.code == 0 and again.output.count("as before") == again.output.count(": ")
@@ -86,8 +90,7 @@ def test_gbp_makes_the_source_package_as_on_salsa(
 ) -> None:
     """The commands of salsa's pipeline in a clone of the branch alone."""
     tools.need("git", "gbp", "dpkg-source")
-    root, made = tree
-    assert made().code == 0
+    root, _ = tree
     clone, out = tmp_path / "clone", tmp_path / "out"
     out.mkdir()
     branch = branches.name(DEB, package)
@@ -107,8 +110,7 @@ def clone(
     tree: tuple[Path, Callable[[], Result]], client: docker.DockerClient, tmp_path: Path
 ) -> Iterator[Container]:
     """A machine that makes RPMs, with the receiver's branch in /clone."""
-    root, made = tree
-    assert made().code == 0
+    root, _ = tree
     unpacked(root, branches.name(RPM, "panicast-receiver"), tmp_path / "clone")
     host = images.build(client, distros.get(rpm.DEBIAN_HOST), "build-rpm-debian")
     with Container(client, host) as box:
