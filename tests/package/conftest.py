@@ -136,6 +136,21 @@ def copy_tree() -> Callable[..., None]:
     return copy_tree
 
 
+# Packages of a tree that was committed then are the same bytes in each run.
+ONE_TIME = "2026-01-01T00:00:00Z"
+
+
+def build_in(inv: Inv, root: Path, target: str, *options: str) -> Path:
+    """Builds a target's packages in a copy of the tree, unless an earlier run has built the same; where they
+    are."""
+    name, folder = f"{root.name.rstrip('0123456789')}-{target}", root / "dist" / target
+    bring(name, folder)
+    built = inv(root, "package", "--distro", target, "--rpm-host", "debian", *options)
+    assert built.code == 0, built.output
+    keep(name, folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def newer(
     tmp_path_factory: pytest.TempPathFactory, copy_tree: Callable[..., None], inv: Inv
@@ -144,19 +159,8 @@ def newer(
     NEWER."""
     root = tmp_path_factory.mktemp("newer")
     stated = ("packaging/metadata.toml", "pyproject.toml", "receiver/pyproject.toml", "kmod/version.h")
-    # Always of one time, so that an earlier run's are as good.
-    copy_tree(root, {name: (f'"{VERSION}"', f'"{NEWER}"') for name in stated}, date="2026-01-01T00:00:00Z")
-
-    @cache
-    def newer(target: str) -> Path:
-        folder = root / "dist" / target
-        bring(f"newer-{target}", folder)
-        built = inv(root, "package", "--distro", target, "--rpm-host", "debian")
-        assert built.code == 0, built.output
-        keep(f"newer-{target}", folder)
-        return folder
-
-    return newer
+    copy_tree(root, {name: (f'"{VERSION}"', f'"{NEWER}"') for name in stated}, date=ONE_TIME)
+    return cache(lambda target: build_in(inv, root, target))
 
 
 @pytest.fixture(scope="session")

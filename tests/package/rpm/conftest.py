@@ -12,9 +12,10 @@ import docker
 import pytest
 
 from panicast_build.build import rpmroot, verified
-from panicast_build.core.run import Result
 from panicast_build.engine.container import Container
 from panicast_build.targets.distros import Distro, get
+
+from ..conftest import ONE_TIME, Inv, build_in
 
 # What any use of a package manager or of depmod changes, and what is dkms' own to keep (its signing key).
 NOT_OURS = (
@@ -85,15 +86,11 @@ Start = Callable[..., Machine]
 
 
 @pytest.fixture(scope="session")
-def broken(
-    tmp_path_factory: pytest.TempPathFactory, copy_tree: Callable[..., None], inv: Callable[..., Result]
-) -> list[Path]:
+def broken(tmp_path_factory: pytest.TempPathFactory, copy_tree: Callable[..., None], inv: Inv) -> list[Path]:
     """panicast-dkms of EL 9 with a module that does not compile."""
     root = tmp_path_factory.mktemp("broken")
-    copy_tree(root, {"kmod/main.c": ("#include", "#error as a test\n#include")})
-    argv = ["package", "--distro", "el9", "--component", "kmod", "--rpm-host", "debian"]
-    assert inv(root, *argv).code == 0
-    return list((root / "dist/el9").glob("*.noarch.rpm"))
+    copy_tree(root, {"kmod/main.c": ("#include", "#error as a test\n#include")}, date=ONE_TIME)
+    return list(build_in(inv, root, "el9", "--component", "kmod").glob("*.noarch.rpm"))
 
 
 @pytest.fixture
