@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -11,8 +10,7 @@ from typing import Any
 import docker
 import pytest
 
-# Each waits for a clock or a card more than it works.
-GUESTS = 2 * (os.cpu_count() or 1)
+from panicast_build.crash.many import GUESTS
 
 
 @pytest.fixture(scope="session")

@@ -5,22 +5,20 @@ from __future__ import annotations
 
 import io
 import subprocess
-from collections import defaultdict
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 
 import docker
 import dpkt
 import pytest
 
 from panicast_build.core import tools
-from panicast_build.crash import cases, guest, verdict
+from panicast_build.crash import cases, guest, many, verdict
 from panicast_build.crash.kit import kit
 from panicast_build.smoke import vm
 from panicast_build.targets import kernels
 
 from ..nightly import rows
-from .conftest import GUESTS
 
 KERNELS = [kernel for kernel in kernels.load().values() if kernel.quick]
 NICS = ("virtio-net-pci", "e1000")
@@ -28,7 +26,7 @@ NICS = ("virtio-net-pci", "e1000")
 USUAL = {"6.1-e1000", "6.12-virtio-net-pci"}
 CASES = [case for case in cases.load().values() if case.quick]
 
-Outcomes = dict[str, Future[guest.Outcome]]
+Outcomes = Mapping[str, Future[guest.Outcome]]
 
 
 @pytest.fixture(
@@ -36,28 +34,13 @@ Outcomes = dict[str, Future[guest.Outcome]]
     params=rows({f"{kernel.name}-{nic}": ((kernel, nic),) for kernel in KERNELS for nic in NICS}, USUAL),
 )
 def outcomes(client: docker.DockerClient, request: pytest.FixtureRequest) -> Iterator[Outcomes]:
-    """The crashes with a card in all the ways that this run asks for, by name. One guest boots for all that
-    need the same machine, and for later runs; they continue from its memory."""
+    """The crashes with a card in all the ways that this run asks for, by name."""
     tools.need(vm.QEMU, "setpriv")
     kernel, nic = request.param
-    made = kit(client, kernel)
     here = (item for item in request.session.items if item.path == request.path)
     asked = {item.callspec.params["case"].name for item in here}
-    machines = defaultdict(list)
-    for case in CASES:
-        if case.name in asked:
-            machines[guest.machine_of(case)].append(case)
-    pool = ThreadPoolExecutor(GUESTS)
-
-    def crash(case: cases.Case, booted: Future[guest.Booted]) -> guest.Outcome:
-        return guest.crash(made, nic, case, booted.result())
-
-    try:
-        # Who waits for a boot came after it, so that it has begun.
-        boots = [(like, pool.submit(guest.boot, made, nic, like)) for like in machines.values()]
-        yield {case.name: pool.submit(crash, case, booted) for like, booted in boots for case in like}
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with many.crashes(kit(client, kernel), nic, [case for case in CASES if case.name in asked]) as ended:
+        yield ended
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -102,7 +102,14 @@ def machine_of(case: Case) -> Case:
         kdump=case.kdump,
         machine=case.machine,
         panic=case.panic,
+        standby=case.standby,
+        wired=case.wired,
     )
+
+
+def can_wait(kit: Kit) -> bool:
+    """Tells whether a guest of this kernel can boot before it has its case."""
+    return CASE_DRIVER in kit.orders
 
 
 def boot(kit: Kit, nic: str, cases: Sequence[Case]) -> Booted:

@@ -5,10 +5,8 @@ was delivered."""
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -23,7 +21,7 @@ from panicast_build.core import document, files, progress, tools
 from panicast_build.core.choice import alone, choose
 from panicast_build.core.errors import BuildError, UserError
 from panicast_build.core.paths import LOGS
-from panicast_build.crash import cases, guest, verdict
+from panicast_build.crash import cases, guest, many, verdict
 from panicast_build.crash import tree as trees
 from panicast_build.crash.architectures import ARCHITECTURES
 from panicast_build.crash.cases import Case
@@ -44,8 +42,8 @@ class Crash:
 
     way is its case's table. fault is "" if it was delivered. alone says that nothing was sent
     because the panic was in a driver with a lock of its own. frames counts what passed the cards.
-    seconds is the wall-clock time from the guest's start to its reset. built says how a kernel was
-    built that was built for this.
+    seconds is the wall-clock time until its reset, from the guest's start or from where it continued
+    from another. built says how a kernel was built that was built for this.
     """
 
     kernel: str
@@ -135,14 +133,14 @@ def run(kernel: str, nic: str, case: str, tree: str = "", config: str = "") -> N
 
 
 def _crash_all(subject: Subject, made: Kit, nic: str, possible: Sequence[Case]) -> Iterator[Crash]:
-    """Runs the cases in order."""
-    # A guest has two CPUs but sleeps, or boots on one, most of its time.
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        yield from pool.map(lambda case: _crash(subject, made, nic, case), possible)
+    """Runs the cases."""
+    with many.crashes(made, nic, possible) as outcomes:
+        for case in possible:
+            yield _judged(subject, made, nic, case, outcomes[case.name].result())
 
 
-def _crash(subject: Subject, made: Kit, nic: str, case: Case) -> Crash:
-    outcome, drivers = guest.crash(made, nic, case), made.locking(nic)
+def _judged(subject: Subject, made: Kit, nic: str, case: Case, outcome: guest.Outcome) -> Crash:
+    drivers = made.locking(nic)
     crash = Crash(
         kernel=subject.name,
         release=made.release,
