@@ -76,6 +76,12 @@ def test_what_stands_before_all_lines_is_no_part_of_them(before, title):
     assert understand(f"a shell: # modprobe my\n{text}").title == title
 
 
+@pytest.mark.parametrize("before", [">", "eth0: link is up", "9 ", "eth0: "])
+def test_a_complaint_may_begin_where_another_line_has_not_ended(before):
+    fault = TITLES["NULL pointer dereference in my_read"]
+    assert understand(f"an earlier line\n{before}{fault}").title == "NULL pointer dereference in my_read"
+
+
 def test_one_line_of_a_program_is_not_the_kernels():
     said = "my-app: divide error: 0000 in line 7\n"
     assert understand(f"eth0: link is up\n{said}").title == ""

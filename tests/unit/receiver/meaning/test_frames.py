@@ -3,7 +3,7 @@
 
 import pytest
 
-from panicast_receiver.meaning.frames import StackFrame, frame, place, symbol_in
+from panicast_receiver.meaning.frames import StackFrame, frame, normal, place, symbol_in
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,15 @@ def test_a_frame(line, found):
 )
 def test_where_the_processor_was(line, found):
     assert place(line) == found
+
+
+@pytest.mark.parametrize(
+    "added", ["__cfi_{}", "__pfx_{}", ".{}", "{}.cold", "{}.isra.0", "{}.constprop.3", "{}.7"]
+)
+def test_a_function_is_named_without_what_the_compiler_added(added):
+    assert normal(added.format("my_f")) == "my_f"
+    # What is all of a name is none of that.
+    assert normal("__cfi_") == "__cfi_"
 
 
 def test_the_first_function_in_words():

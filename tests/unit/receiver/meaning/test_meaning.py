@@ -230,6 +230,24 @@ def test_a_stall_of_which_only_the_watching_thread_is_known_is_its_own():
     assert understand(text).title == "RCU stall in rcu_gp_kthread"
 
 
+def test_registers_are_believed_before_the_watching_thread():
+    text = "rcu: INFO: rcu_sched detected stalls on CPUs/tasks:\nRIP: 0010:my_spin+0x1/0x2\n"
+    text += "rcu: RCU grace-period kthread stack dump:\nCall Trace:\n rcu_gp_kthread+0x1/0x2\n"
+    assert understand(text).title == "RCU stall in my_spin"
+
+
+def test_whoever_waits_for_other_cpus_is_named_wherever_it_is_caught():
+    text = "watchdog: BUG: soft lockup - CPU#1 stuck for 23s! [a:7]\nRIP: 0010:csd_wait+0x1/0x2\n"
+    text += traced("smp_call_function_many_cond", "flush_tlb_mm_range", "do_syscall_64")
+    assert understand(text).title == "soft lockup in smp_call_function_many_cond"
+
+
+def test_a_doubtful_frame_is_guilty_where_the_sure_ones_only_report():
+    text = "kernel BUG at fs/my.c:12!\n" + TRACE + " ? my_maybe+0x1/0x2\n"
+    assert understand(text).at == "my_maybe"
+    assert understand(text + " my_sure+0x1/0x2\n").at == "my_sure"
+
+
 def test_whoever_runs_tests_is_not_guilty_of_what_they_do():
     text = (
         "BUG: KASAN: slab-out-of-bounds in kmalloc_oob_right+0x1/0x2 [my_test]\nWrite of size 1 at addr 0\n"
@@ -343,6 +361,20 @@ def test_other_cpus_are_heard_once_they_are_asked():
     assert understand(text).title == "RCU stall in my_run"
 
 
+def test_whoever_asks_other_cpus_does_not_speak_for_them():
+    def said(by, text):
+        return "".join(f"[    1.0][{by:>4}] {line}\n" for line in text.splitlines())
+
+    asks = "rcu: INFO: rcu_sched detected stalls on CPUs/tasks:\nSending NMI from CPU 0 to CPUs 1:\n"
+    watches = "rcu: RCU grace-period kthread stack dump:\nCall Trace:\n rcu_gp_kthread+0x1/0x2\n"
+    spins = "NMI backtrace for cpu 1\nRIP: 0010:my_spin+0x1/0x2\n"
+    text = said("T7", asks) + said("C1", spins) + said("T7", watches)
+    assert understand(text).title == "RCU stall in my_spin"
+    # A task that speaks at the same time was not asked.
+    text = said("T7", asks) + said("T9", spins) + said("T7", watches)
+    assert understand(text).title == "RCU stall in rcu_gp_kthread"
+
+
 def test_a_cpu_that_a_file_of_debugfs_keeps_is_named_by_whose_file_it_is():
     text = "watchdog: BUG: soft lockup - CPU#1 stuck for 23s! [a:7]\nRIP: 0010:my_loop+0x1/0x2 [my]\n"
     text += traced("my_entry", "full_proxy_write", "vfs_write", "ksys_write", "do_syscall_64")
@@ -364,7 +396,7 @@ def test_the_kernels_line_before_and_its_state_after_make_words_a_complaint(befo
     assert understand(before + words + after + sure).title.startswith("WARNING: something odd")
     assert understand(words + sure).title == "kernel BUG in my_bug"
     # Far from them they are another program's.
-    far = "eth0: link is up\n" * 12
+    far = "eth0: link is up\n" * 11
     assert understand(before + far + words + far + after + sure).title == "kernel BUG in my_bug"
 
 

@@ -111,7 +111,36 @@ def test_a_lock_that_interrupts_take_is_named_after_the_interrupt() -> None:
     assert understand(IRQ_SAFE).title == "possible deadlock in my_interrupt"
     # Without its trace, after the lock that the task asks for.
     short, _, _ = IRQ_SAFE.partition("... which")
+    short += "\nstack backtrace:\nCall Trace:\n dump_stack_lvl+0x43/0x60\n my_caller+0x1/0x2\n"
     assert understand(short).title == "possible deadlock in my_second"
+
+
+UNBALANCED = """\
+=====================================
+WARNING: bad unlock balance detected!
+6.6.30 #1 Tainted: G           O
+-------------------------------------
+cat/412 is trying to release lock (&my->lock) at:
+[<ffffffffc0405060>] my_release+0x1a/0x60 [my_drv]
+but there are no more locks to release!
+
+stack backtrace:
+CPU: 1 PID: 412 Comm: cat Tainted: G           O       6.6.30 #1
+Call Trace:
+ <TASK>
+ dump_stack_lvl+0x43/0x60
+ lock_release+0x1b9/0x2e0
+ _raw_spin_unlock+0x17/0x40
+ my_release+0x1a/0x60 [my_drv]
+ __fput+0x1b8/0x4e0
+ </TASK>
+"""
+
+
+def test_a_lock_on_a_line_of_its_own_is_no_trace() -> None:
+    found = understand(UNBALANCED)
+    assert (found.title, found.module) == ("bad unlock balance in my_release", "my_drv")
+    assert found.trace[:2] == ("dump_stack_lvl", "lock_release") and len(found.trace) == 5
 
 
 SOFTIRQ = """\
@@ -233,6 +262,10 @@ def test_what_comes_after_its_end_is_no_part_of_a_report() -> None:
     end = "---[ end trace 0000000000000000 ]---\n"
     found = understand(first + end + text)
     assert (found.trace, found.at) == (("my_step",), "my_bug")
+    # Not even where the report names nobody.
+    first = "kernel BUG at fs/my.c:12!\nCall Trace:\n dump_stack+0x1/0x2\n"
+    assert understand(first + end + text).at == "dump_stack"
+    first = "kernel BUG at fs/my.c:12!\nRIP: 0010:my_bug+0x1/0x2\nCall Trace:\n my_step+0x1/0x2\n"
     # A report without a trace ends with the next one's, as that of a BUG in an interrupt may.
     assert understand(first.partition("Call")[0] + end + "Call Trace:\n my_step+0x1/0x2\n").trace == (
         "my_step",
