@@ -205,8 +205,11 @@ def test_what_takes_much_room_has_retention_look_sooner(tmp_path, monkeypatch):
         assert len(looks) == 1
         handoff.put([raw_record(b"x" * (32768 * 12), identity=b"n" * 20)])
         wait_until(lambda: len(looks) > 1)
+        # It is counted anew from then on.
+        handoff.put([replace(LARGE, identity=b"m" * 20)])
         handoff.close()
         thread.join(PATIENCE_S)
+        assert thread.counts["new"] == 11 and len(looks) == 2
 
 
 def test_the_counters_of_a_service_that_ended_are_nobodys(serve, tmp_path):
