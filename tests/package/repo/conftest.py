@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from panicast_build.targets.distros import DebDistro, Distro, get
 
 URL = "http://127.0.0.1:8000"
 OURS, THEIRS = "archive@example.org", "stranger@example.org"
-DEB, RPM = "debian-12", "el9"
+DEB, RPM, SUSE = "debian-12", "el9", "opensuse-leap"
 
 
 @pytest.fixture(scope="session")
@@ -48,10 +49,10 @@ def repository(
     keys: dict[str, Key], packaged: Callable[[Distro], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """What was published, signed with the archive's key."""
-    for name in (DEB, RPM):
+    for name in (DEB, RPM, SUSE):
         packaged(get(name))
     out = tmp_path_factory.mktemp("repo")
-    task.run(OURS, f"{DEB},{RPM}", str(out), URL)
+    task.run(OURS, f"{DEB},{RPM},{SUSE}", str(out), URL)
     return out
 
 
@@ -114,16 +115,30 @@ def apt(
         yield box
 
 
-@pytest.fixture
-def dnf(client: docker.DockerClient, repository: Path, compiled: dict[str, Any]) -> Iterator[Client]:
-    """A machine with dnf and panicast-release, installed by hand."""
-    manager = rpmroot.MANAGERS["dnf"]
+@contextmanager
+def machine(
+    client: docker.DockerClient, repository: Path, compiled: dict[str, Any], name: str, distro: str
+) -> Iterator[Client]:
+    """A machine with a package manager of RPMs and panicast-release, installed by hand."""
+    manager = rpmroot.MANAGERS[name]
     with Client(client, rpmroot.image(client, manager.root), **compiled) as box:
         box.serve(repository)
         box.run(["mkdir", "-p", manager.repositories])
         stubs = manager.configuration({"stubs": rpmroot.STUBS})
         box.write({"stubs.repo": stubs}, manager.repositories)
-        (rpm,) = (repository / "rpm/el9").glob("panicast-release-*.noarch.rpm")
+        (rpm,) = (repository / "rpm" / distro).glob("panicast-release-*.noarch.rpm")
         box.put(rpm, "/root")
         box.run(["rpm", "-i", f"/root/{rpm.name}"])
+        yield box
+
+
+@pytest.fixture
+def dnf(client: docker.DockerClient, repository: Path, compiled: dict[str, Any]) -> Iterator[Client]:
+    with machine(client, repository, compiled, "dnf", RPM) as box:
+        yield box
+
+
+@pytest.fixture
+def zypper(client: docker.DockerClient, repository: Path, compiled: dict[str, Any]) -> Iterator[Client]:
+    with machine(client, repository, compiled, "zypper", SUSE) as box:
         yield box

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
 
+from panicast_build.build import dist
+from panicast_build.core import paths
 from panicast_build.core.run import run
 from panicast_build.repository import dnf as repositories
 from panicast_build.repository import task
@@ -18,6 +21,20 @@ URL, OURS, THEIRS = "http://127.0.0.1:8000", "archive@example.org", "stranger@ex
 RPM, PACKAGE = "el9", "panicast-receiver"
 DNF = ["dnf", "-y", "--releasever=9", "--setopt=retries=1"]
 KEY = "RPM-GPG-KEY-panicast"
+KERNEL = """
+Name: {name}
+Version: {version}
+Release: 1
+Summary: A kernel
+License: GPL-2.0-only
+BuildArch: noarch
+Provides: installonlypkg(kernel)
+
+%description
+As rpm sees it.
+
+%files
+"""
 
 
 def install(box) -> tuple[bool, str]:
@@ -142,3 +159,62 @@ def test_a_new_key_takes_over_from_the_old_one(dnf, copy: Path) -> None:
     dnf.serve(copy)
     installed, said = install(dnf)
     assert installed, said
+
+
+def kernel(box, name: str, version: str, into: Path) -> list[Path]:
+    """The packages of a kernel, as rpm sees them, and their source."""
+    box.write({"kernel.spec": KERNEL.format(name=name, version=version).encode()}, "/tmp")
+    box.run(["rpmbuild", "-ba", "--quiet", "--define", "_topdir /tmp/built", "/tmp/kernel.spec"])
+    found = box.run(["find", "/tmp/built", "-name", f"{name}-{version}-*.rpm"]).output.split()
+    for path in found:
+        box.get(path, into)
+    return [into / Path(path).name for path in found]
+
+
+def test_kernels_lie_beside_the_distributions(dnf, copy: Path, tmp_path: Path, monkeypatch) -> None:
+    """An upgrade takes none for a newer one of the distribution's, though their repository is enabled."""
+    folder = tmp_path / "dist" / paths.kernel_target(RPM)
+    unbuilt = shutil.ignore_patterns("kernel")
+    shutil.copytree(paths.dist_dir(RPM), tmp_path / "dist" / RPM, ignore=unbuilt)
+    folder.mkdir(parents=True)
+    for module in (paths, dist):
+        monkeypatch.setattr(module, "DIST", tmp_path / "dist")
+
+    def publish(*built: Path) -> None:
+        stated = {"components": {"distro": {"files": [dist.describe(path) for path in built]}}}
+        (folder / dist.METADATA).write_text(json.dumps(stated))
+        task.run(OURS, RPM, str(copy), URL, kernel_names=RPM)
+        dnf.serve(copy)
+        dnf.run([*DNF, "clean", "all"])
+
+    def installed() -> set[str]:
+        return set(dnf.run(["rpm", "-qa", "--qf", "%{NAME} %{VERSION}\n", "kernel*"]).output.splitlines())
+
+    (stock,) = [path for path in kernel(dnf, "kernel", "5.14.0", tmp_path) if "noarch" in path.name]
+    dnf.write({stock.name: stock}, "/root")
+    dnf.run(["rpm", "-i", f"/root/{stock.name}"])
+    publish(*kernel(dnf, "kernel-panicast", "6.1", folder), *kernel(dnf, "kernel", "6.1", folder))
+    enabled = [*DNF, "--enablerepo=panicast-kernel"]
+    dnf.run([*enabled, "upgrade"])
+    assert installed() == {"kernel 5.14.0"}
+    dnf.run([*enabled, "install", "kernel-panicast"])
+    assert installed() == {"kernel 5.14.0", "kernel-panicast 6.1"}
+    publish(*kernel(dnf, "kernel-panicast", "6.2", folder))
+    dnf.run([*enabled, "upgrade"])
+    assert installed() == {"kernel 5.14.0", "kernel-panicast 6.1", "kernel-panicast 6.2"}
+
+
+def test_a_corrected_address_reaches_who_has_the_archive(dnf, copy: Path) -> None:
+    """Even where the source entry was edited: that is kept, and has no address."""
+    entry = "/etc/yum.repos.d/panicast.repo"
+    dnf.run(["sed", "-i", "/^.panicast-source.$/,/^enabled/s/^enabled=0/enabled=1/", entry])
+    edited = dnf.read(entry)
+    task.run(OURS, RPM, str(copy), f"{URL}/moved")
+    dnf.serve(copy)
+    dnf.run(["ln", "-s", ".", "/srv/www/moved"])
+    dnf.run([*DNF, "clean", "all"])
+    dnf.run([*DNF, "upgrade", "panicast-release"])
+    assert dnf.read(entry) == edited and "enabled=1\nskip" in edited.decode()
+    installed, said = install(dnf)
+    assert installed, said
+    assert f"GET /moved/rpm/{RPM}/metalink.xml" in dnf.read("/srv/log").decode()
