@@ -7,6 +7,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -21,6 +22,7 @@ from panicast_build.core.errors import BuildError
 from panicast_build.engine import engine, images
 from panicast_build.engine.container import Container
 from panicast_build.smoke import compiled, patched, repo, report, secureboot, uefi, vm
+from panicast_build.smoke.booted import continued
 from panicast_build.smoke.debs import Debs
 from panicast_build.smoke.failure import SmokeFailure
 from panicast_build.smoke.family import Family, Tool
@@ -92,11 +94,19 @@ def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Re
                         specs[0], _kept(f"{SERVER}-{kernel}", distro, tag, packages, *wanted), *wanted
                     )
                     log_host = install(specs[1], _kept(LOG_HOST, distro, tag, packages, RECEIVER), RECEIVER)
-                    # It writes to its own.
-                    server = replace(server, image=copied(server.image, Path(folder) / "server"))
+                # Firmware boots the server of the other story.
+                if beside:
+                    server, log_host = _booted([server, log_host], transcript, account)
+                else:
+                    (log_host,) = _booted([log_host], transcript, account)
+                # It writes to its own.
+                server = replace(server, image=copied(server.image, Path(folder) / "server"))
                 _tell_from_boot(make, server, log_host, transcript, account)
             else:
-                _tell(specs, family.tool, transcript, account)
+                # Its server is reset again and again: its first boot is one of many.
+                server, log_host = specs
+                (log_host,) = _booted([log_host], transcript, account)
+                _tell([server, log_host], family.tool, transcript, account)
         except SmokeFailure as failure:
             account.failure = str(failure)
             transcript.write(f"FAILED: {failure}\n")
@@ -136,6 +146,15 @@ def _specs(
         # The server has a CPU that the panicking one must stop; the log host has nothing to do in parallel.
         for number, name, peer, cpus in ((1, SERVER, LOG_HOST, 2), (2, LOG_HOST, SERVER, 1))
     ]
+
+
+def _booted(specs: list[vm.Spec], transcript: TextIO, account: Report) -> list[vm.Spec]:
+    """Returns specs for guests that have booted, each once for all runs."""
+    with (
+        account.step(f"booted once here, for all runs: {', '.join(spec.name for spec in specs)}"),
+        ThreadPoolExecutor() as pool,
+    ):
+        return list(pool.map(partial(continued, transcript=transcript), specs))
 
 
 @contextmanager

@@ -35,6 +35,10 @@ class GuestImage:
     kernel: Path
     initrd: Path
 
+    def beside(self, folder: Path) -> GuestImage:
+        """Returns the files of the same names in another folder."""
+        return GuestImage(*(folder / path.name for path in (self.root, self.kernel, self.initrd)))
+
 
 def guest_image(client: docker.DockerClient, tag: str) -> GuestImage:
     """Returns the guests' image made from a container image.
@@ -81,7 +85,7 @@ def copied(image: GuestImage, folder: Path) -> GuestImage:
     """Copies an image into a new folder, for a guest that writes to it, and returns the copy."""
     folder.mkdir()
     run(["cp", "--sparse=always", *(image.root, image.kernel, image.initrd), folder])
-    return _in(folder)
+    return image.beside(folder)
 
 
 def image_folder(tag: str) -> Path:

@@ -69,7 +69,7 @@ class Story(Stage):
         with self._step("the patched kernel is copied from the crashed disk"):
             image = boot_files(self._spec.image.root, self._kernel.release, self._spec.folder)
         append = "module.sig_enforce=1" if self._kernel.signed else ""
-        with self._start(replace(self._spec, image=image, append=append)) as (_, self._server):
+        with self._start(replace(self._spec, image=image, append=append, memory=None)) as (_, self._server):
             self._on_patched_kernel()
 
     def _on_stock_kernel(self, machine: Machine) -> None:

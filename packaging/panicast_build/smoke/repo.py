@@ -16,6 +16,8 @@ from panicast_build.core.run import run
 # Where a guest finds the repository.
 MOUNTED = "/srv/panicast"
 SLACK_MIB = 16
+# Disks are as large as a multiple of this.
+DISK_MIB = 256
 PACKAGES = ("panicast-common", "panicast-dkms", "panicast-receiver")
 
 
@@ -59,5 +61,7 @@ def fill(packages: Sequence[Package], index: Callable[[Path], None], folder: Pat
 def disk(repository: Path, dest: Path) -> None:
     """Writes an ext4 file system with the contents of the folder repository to dest."""
     tools.need("mke2fs")
-    size = sum(path.stat().st_size for path in repository.rglob("*")) // 2**20 + SLACK_MIB
+    used = sum(path.stat().st_size for path in repository.rglob("*")) // 2**20 + SLACK_MIB
+    # A guest that has booted knows how large the disk is, whatever is on it.
+    size = -(-used // DISK_MIB) * DISK_MIB
     run([tools.find("mke2fs") or "mke2fs", "-q", "-t", "ext4", "-d", repository, dest, f"{size}M"])

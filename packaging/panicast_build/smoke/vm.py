@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from panicast_build.core import tools
+from panicast_build.smoke import memory
 from panicast_build.smoke.failure import SmokeFailure, wait_for
 from panicast_build.smoke.image import GuestImage
 
@@ -20,6 +21,7 @@ UEFI_MACHINE = "q35,smm=on"
 AGENT_PORT = "org.qemu.guest_agent.0"
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
+STORE_SECONDS = 300.0
 PROBE_SECONDS = 30.0
 
 
@@ -65,6 +67,8 @@ class Spec:
     append is added to the kernel's command line. lasting writes what the guest writes to its image,
     instead of discarding it with QEMU. reboots lets a reset start it again instead of ending QEMU.
 
+    With memory, the guest has booted already: it continues from there, with image's root as its disk.
+
     With firmware, that boots: image's kernel and initramfs are not used, and command_line is what
     the system partition must pass to the kernel.
     """
@@ -83,6 +87,7 @@ class Spec:
     append: str = ""
     lasting: bool = False
     reboots: bool = True
+    memory: Path | None = None
     firmware: Firmware | None = None
 
     @property
@@ -95,6 +100,11 @@ class Spec:
     def agent(self) -> Path:
         """Returns the unix socket of the guest agent's port."""
         return self.folder / f"{self.name}.agent"
+
+    @property
+    def monitor(self) -> Path:
+        """Returns the unix socket of QEMU's monitor."""
+        return self.folder / f"{self.name}.monitor"
 
 
 def qemu_argv(spec: Spec, qemu: str = QEMU) -> list[str]:
@@ -118,6 +128,7 @@ def qemu_argv(spec: Spec, qemu: str = QEMU) -> list[str]:
         *_boot(spec), *spec.accelerator.options, "-smp", str(spec.cpus), "-m", str(spec.memory_mib),
         "-action", "panic=none", *(() if spec.reboots else ("-no-reboot",)),
         "-serial", f"file:{spec.console}",
+        "-monitor", f"unix:{spec.monitor},server=on,wait=off",
         # Neither waits for this machine's disk: what the guest has flushed is lost with this machine only.
         "-drive", f"{root},cache=unsafe" if spec.lasting else f"{root},snapshot=on",
         "-drive", f"file={spec.repository},format=raw,if=virtio,snapshot=on",
@@ -127,6 +138,7 @@ def qemu_argv(spec: Spec, qemu: str = QEMU) -> list[str]:
         "-device", "virtio-serial",
         "-chardev", f"socket,id=agent,path={spec.agent},server=on,wait=off",
         "-device", f"virtserialport,chardev=agent,name={AGENT_PORT}",
+        *(memory.source(spec.memory) if spec.memory else ()),
     ]
     # fmt: on
 
@@ -229,6 +241,11 @@ class Machine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._kill()
+
+    def store(self, memory_file: Path) -> None:
+        """Writes the guest's memory to a file, from which a machine of its like continues, and ends it."""
+        if self._process is not None:
+            memory.store(self._process, self.spec.monitor, memory_file, STORE_SECONDS)
 
     def wait_until_ended(self, seconds: float) -> None:
         """Waits for QEMU to end by itself, as at a reset if its guest must not reboot."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from panicast_build.smoke import report, vm
+from panicast_build.smoke.booted import continued
 from panicast_build.smoke.failure import SmokeFailure, wait_for
 from panicast_build.smoke.image import GuestImage
 
@@ -40,6 +41,18 @@ def test_a_crash_resets_the_guest_and_a_panic_does_not_stop_it() -> None:
 def test_cached_disks_are_never_written() -> None:
     drives = values(vm.qemu_argv(SPEC), "-drive")
     assert len(drives) == 2 and all("snapshot=on" in drive.split(",") for drive in drives)
+
+
+def test_a_guest_that_has_booted_continues_and_leaves_its_kept_disk_alone() -> None:
+    argv = vm.qemu_argv(replace(SPEC, memory=Path("/b/memory")))
+    assert values(argv, "-incoming") == ["exec:cat /b/memory"] and "-incoming" not in vm.qemu_argv(SPEC)
+    assert values(argv, "-drive") == values(vm.qemu_argv(SPEC), "-drive")
+
+
+def test_only_an_emulated_guest_is_kept(tmp_path: Path) -> None:
+    spec = replace(SPEC, accelerator=vm.KVM)
+    with (tmp_path / "transcript").open("w") as transcript:
+        assert continued(spec, transcript) is spec
 
 
 def test_a_machine_with_firmware_boots_from_its_disk_only() -> None:
