@@ -85,8 +85,7 @@ class Stage(ABC):
         """Returns the text of the one complete record, with the evidence, that a crash left."""
         known = {record["id"] for record in self._of_type("panic")}
         crash()
-        wait_for("a record of the crash", RECORD_SECONDS, lambda: self._new_panics(known))
-        new = self._new_panics(known)
+        new = wait_for("a record of the crash", RECORD_SECONDS, lambda: self._new_panics(known))
         if len(new) != 1:
             raise SmokeFailure(f"one crash left {len(new)} records of type panic: {_ids(new)}")
         record = new[0]
