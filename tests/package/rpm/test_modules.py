@@ -12,7 +12,7 @@ import pytest
 
 from panicast_build.build import dist, rpm
 from panicast_build.core import paths, tools
-from panicast_build.core.paths import ROOT
+from panicast_build.core.paths import CACHE, ROOT
 from panicast_build.crash.kit import kit
 from panicast_build.engine import images
 from panicast_build.engine.container import Container
@@ -23,6 +23,7 @@ from ...kits import NAMES, assert_heard, with_modules
 from .conftest import Machine
 
 VERSION = metadata.load().version
+TARGET = "el9"
 DKMS, COMMON, NEWEST = "panicast-dkms", "panicast-common", "kmod-panicast"
 CONFIG = "/etc/modprobe.d/panicast.conf"
 # The kernel, as its own package says it to rpm.
@@ -43,14 +44,19 @@ As rpm sees it.
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Those for Debian's kernel. They are nothing to publish, and so lie in another dist/."""
+def made(client: docker.DockerClient) -> list[Path]:
+    """Those for Debian's kernel. They are nothing to publish, and so lie in another dist/, where the next run
+    finds them."""
     with pytest.MonkeyPatch.context() as patch:
         for module in (paths, dist):
-            patch.setattr(module, "DIST", tmp_path_factory.mktemp("dist"))
-        task.run("el9", rpm_host=rpm.DEBIAN)
-        folder = paths.dist_dir(paths.modules_target("el9"))
-        return sorted(path for path in folder.glob("*.rpm") if not path.name.endswith(".src.rpm"))
+            patch.setattr(module, "DIST", CACHE / "tested" / "rpm")
+        task.run(TARGET, rpm_host=rpm.DEBIAN)
+        target = paths.modules_target(TARGET)
+        # A run of last week may have left those for the kernel of that day.
+        (kernel,) = task.orders_for(client, metadata.load(), distros.get(TARGET), [], None, rpm.DEBIAN)
+        names = [entry["file"] for entry in dist.read(target)["components"][kernel]["files"]]
+        folder = paths.dist_dir(target)
+    return sorted(folder / name for name in names if name.endswith(".rpm") and ".src." not in name)
 
 
 def test_rpmlint(made: list[Path], client: docker.DockerClient) -> None:
