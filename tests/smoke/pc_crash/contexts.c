@@ -115,7 +115,7 @@ static void mark(void)
 }
 
 /* The ring of the card is never empty, and its queue stops and starts. */
-static int sends(void *unused)
+static int keeps_sending(void *unused)
 {
 	struct net_device *dev = card();
 	unsigned int n;
@@ -201,7 +201,7 @@ const struct way contexts[] = {
 	{ "console_own", .alone = console_own },
 	{ "console_other", .other = holds_console,
 	  .says = "another CPU holds the console lock" },
-	{ "traffic", .other = sends, .says = "another CPU sends without end" },
+	{ "traffic", .other = keeps_sending, .says = "another CPU sends without end" },
 	{ "both", .other = panics_too, .says = "on two CPUs at once" },
 	{ "double_fault", .alone = double_fault },
 	{ "oops", .alone = oops },
