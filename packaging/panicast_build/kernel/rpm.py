@@ -51,10 +51,26 @@ class Change(NamedTuple):
     by: str
     # Whether there are specs without it.
     optional: bool = False
+    # Whether there are specs with several.
+    repeated: bool = False
 
 
-# Of a distribution's. What else it makes takes its name from that.
-NAME = (Change(r"^(Name:[ \t]*|%(?:global|define)[ \t]+package_name[ \t]+)kernel$", r"\g<1>@NAME@"),)
+# Of a distribution's. What else it makes takes its name from that, but for what some specs write out. What
+# stays the distribution's: the names of the configurations among its sources, and the capabilities by which
+# packages with modules find a kernel.
+NAME = (
+    Change(r"^(Name:[ \t]*|%(?:global|define)[ \t]+package_name[ \t]+)kernel$", r"\g<1>@NAME@"),
+    Change(
+        r"^(Requires:[ \t]*|%description -n )kernel(?=\S*-(?:(?:core|devel|uki-virt) = |kvm\b))",
+        r"\g<1>@NAME@",
+        optional=True,
+        repeated=True,
+    ),
+    Change(
+        r"%{name}(?=-\S+\.config\b)|(?<=SPECPACKAGE_NAME=)%{name}", "kernel", optional=True, repeated=True
+    ),
+    Change(r"%{name}(?=\S*-uname-r\b)", "kernel", optional=True, repeated=True),
+)
 # Of the kernel's own. Its package of headers for the C library would replace the distribution's.
 OWN_SPEC = (
     Change(r"^Name: *kernel$", "Name: @NAME@"),
@@ -109,7 +125,7 @@ def rename(spec: str, name: str, changes: Sequence[Change], log: Path) -> str:
     way that the changes do not know."""
     for change in changes:
         spec, count = re.subn(change.pattern, change.by.replace("@NAME@", name), spec, flags=re.MULTILINE)
-        if count != 1 and not (change.optional and not count):
+        if (not count and not change.optional) or (count > 1 and not change.repeated):
             raise BuildError(f"the spec has {count} places for {change.pattern!r}, not one", log)
     return spec
 
@@ -143,7 +159,8 @@ class FromTarball:
         with build.workshop(self._client, self._image, self._options, log) as (box, jobs, environment):
             prepared = tree.prepare(box, self._source, self._options.wanted, log)
             self._word_changelog(box, prepared, Path(log.name))
-            _rename(box, OWN_SPEC_FILE, self._options.wanted.config, OWN_SPEC, Path(log.name))
+            name = _name(self._options.wanted.config)
+            _rename(box, OWN_SPEC_FILE, OWN_SPEC_FILE, name, OWN_SPEC, Path(log.name))
             defines = " ".join(f"--define='{name} {body}'" for name, body in MACROS.items())
             with progress.step("compiling and packing", log=Path(log.name)) as step:
                 box.run(
@@ -200,7 +217,9 @@ class FromSourcePackage:
             environment,
         ):
             self._unpack(box, log)
-            _rename(box, self._spec, self._options.wanted.config, NAME, Path(log.name))
+            # A spec looks for its patches in the file that is called as the package.
+            name = _name(self._options.wanted.config)
+            _rename(box, self._given, self._spec, name, NAME, Path(log.name))
             hook = f"{BUILD}/SOURCES/{self._distro.kernel_hook}"
             if box.run(["test", "-f", hook], check=False).code:
                 raise BuildError(
@@ -239,11 +258,15 @@ class FromSourcePackage:
             install = ["rpm", "--define", f"_topdir {BUILD}", "--install", f"{GIVEN}/{path.name}"]
             box.run(install, log=log)
         if self._own_host:
-            box.run(["dnf", "-y", "builddep", self._spec], log=log)
+            box.run(["dnf", "-y", "builddep", self._given], log=log)
+
+    @property
+    def _given(self) -> str:
+        return f"{BUILD}/SPECS/{self._distro.kernel_srpm}.spec"
 
     @property
     def _spec(self) -> str:
-        return f"{BUILD}/SPECS/{self._distro.kernel_srpm}.spec"
+        return f"{BUILD}/SPECS/{_name(self._options.wanted.config)}.spec"
 
     def _tried(self, box: Container, log: TextIO) -> Path:
         """Returns the patch of the kernel's version. Raises UserError if there is none, and
@@ -279,9 +302,14 @@ class FromSourcePackage:
         ]
 
 
-def _rename(box: Container, path: str, config: Config, changes: Sequence[Change], log: Path) -> None:
-    spec = rename(box.read(path).decode(), f"kernel{config.suffix}", changes, log)
-    box.write({Path(path).name: spec.encode()}, str(Path(path).parent))
+def _name(config: Config) -> str:
+    return f"kernel{config.suffix}"
+
+
+def _rename(box: Container, path: str, to: str, name: str, changes: Sequence[Change], log: Path) -> None:
+    spec = rename(box.read(path).decode(), name, changes, log)
+    box.run(["rm", path])
+    box.write({Path(to).name: spec.encode()}, str(Path(to).parent))
 
 
 def _take(box: Container, folder: str, into: Path) -> None:

@@ -20,6 +20,11 @@ SPEC = Path(__file__).with_name("kernel.spec")
 HOOK = "linux-kernel-test.patch"
 VERSION = "6.1.192"
 TARGET = "el9"
+# What else its sources are.
+SOURCES = {
+    "kernel-x86_64-rhel.config": b"CONFIG_PRINTK=y\n",
+    "0001-distribution.patch": b"--- /dev/null\n+++ b/DISTRIBUTION\n@@ -0,0 +1 @@\n+its own\n",
+}
 # What the patch touches, and what `make kernelversion` reads: the patch is chosen by the version.
 TOUCHED = ("include/linux/printk.h", "init/Kconfig", "kernel/printk", "Makefile", "scripts", "arch/x86")
 
@@ -51,7 +56,7 @@ def packed(
     """The RPMs that rpmbuild's stage makes of a spec, without anything of ours: the source package."""
     with Container(client, image(client)) as box:
         box.run(["mkdir", "-p", "/build/SOURCES", "/build/SPECS"])
-        box.write({tree.name: tree, hook: b""}, "/build/SOURCES")
+        box.write({tree.name: tree, hook: b"", **SOURCES}, "/build/SOURCES")
         box.write({"kernel.spec": spec.encode()}, "/build/SPECS")
         defines = (
             {"_topdir": "/build", "dist": distros.get(TARGET).dist}

@@ -47,7 +47,10 @@ def test_the_patch_is_in_the_packages_and_in_their_source(
         f"kernel-panicast-{VERSION}-1.panicast.el9.src.rpm",
         f"kernel-panicast-{VERSION}-1.panicast.el9.x86_64.rpm",
         f"kernel-panicast-core-{VERSION}-1.panicast.el9.x86_64.rpm",
-        f"kernel-panicast-devel-{VERSION}-1.panicast.el9.x86_64.rpm",
+        *(
+            f"kernel-panicast-{part}-{VERSION}-1.panicast.el9.x86_64.rpm"
+            for part in ("devel", "devel-matched", "uki-virt", "uki-virt-addons")
+        ),
     ]
     with Container(client, stand_in.image(client)) as box:
         box.write({path.name: path for path in rpms}, "/srv")

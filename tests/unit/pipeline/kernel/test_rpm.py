@@ -80,7 +80,7 @@ LOG = Path("log")
     ["Name: kernel", "%global package_name kernel\nName: %{package_name}", "%define package_name kernel"],
 )
 def test_a_distributions_spec_says_its_name_in_one_place(line: str) -> None:
-    """EL's as itself until 9.3, since then as a macro."""
+    """EL 9's as itself, EL 10's and Fedora's as a macro."""
     spec = f"# kernel\n{line}\nProvides: kernel-core-uname-r = 1\n%package -n kernel-tools\n"
     assert rpm.rename(spec, "kernel-panicast", rpm.NAME, LOG) == spec.replace(
         line, line.replace(" kernel", " kernel-panicast", 1)
@@ -89,6 +89,39 @@ def test_a_distributions_spec_says_its_name_in_one_place(line: str) -> None:
         rpm.rename(spec.replace(line, "Name: linux"), "kernel-panicast", rpm.NAME, LOG)
     with pytest.raises(BuildError, match="2 places"):
         rpm.rename(f"{line}\n{spec}", "kernel-panicast", rpm.NAME, LOG)
+
+
+# What EL 9.6's (the first of a pair) and Fedora's of 6.17 have where the name matters, and what it becomes.
+@pytest.mark.parametrize(
+    ("line", "renamed"),
+    [
+        ("Requires: kernel%{?1:-%{1}}-devel = %{version}", "Requires: @NAME@%{?1:-%{1}}-devel = %{version}"),
+        ("Requires: kernel%{?1:-%{1}}-core = %{version}", "Requires: @NAME@%{?1:-%{1}}-core = %{version}"),
+        ("Requires: kernel%{?1:-%{1}}-uki-virt = 1", "Requires: @NAME@%{?1:-%{1}}-uki-virt = 1"),
+        ("%description -n kernel%{?1:-%{1}}-kvm\\", "%description -n @NAME@%{?1:-%{1}}-kvm\\"),
+        ("%description -n kernel-tools", None),
+        ("Requires: kernel-tools-libs = 1", None),
+        ("Requires: kernel-core-uname-r = %{KVERREL}", None),
+        ("Provides: kernel-modules = 1", None),
+        ("Requires: %{name}-debuginfo-common = 1", None),
+        ("Source32: kernel-x86_64-rhel.config", None),
+        ("Source32: %{name}-x86_64-rhel.config", "Source32: kernel-x86_64-rhel.config"),
+        ("cp $RPM_SOURCE_DIR/%{name}-*.config .", "cp $RPM_SOURCE_DIR/kernel-*.config ."),
+        ("X=1 SPECPACKAGE_NAME=%{name} ./configs.sh 1", "X=1 SPECPACKAGE_NAME=kernel ./configs.sh 1"),
+        (
+            "Provides: %{name}%{?1:-%{1}}-modules-uname-r = 1",
+            "Provides: kernel%{?1:-%{1}}-modules-uname-r = 1",
+        ),
+        ("Provides: %{name}-uname-r = 1", "Provides: kernel-uname-r = 1"),
+        ("mkdir -p /var/lib/rpm-state/%{name}", None),
+        ("grep $patch %{_specdir}/${RPM_PACKAGE_NAME}.spec", None),
+    ],
+)
+def test_a_distributions_spec_finds_its_own_sources_and_packages(line: str, renamed: str | None) -> None:
+    """Also where it says them twice."""
+    spec = f"Name: kernel\n{line}\n{line}\n"
+    line = (renamed or line).replace("@NAME@", "kernel-panicast")
+    assert rpm.rename(spec, "kernel-panicast", rpm.NAME, LOG) == f"Name: kernel-panicast\n{line}\n{line}\n"
 
 
 # As Linux 6.12 has it, shortened.
