@@ -10,15 +10,19 @@ import docker
 import pytest
 
 from panicast_build.build import signing
+from panicast_build.build.order import Order
 from panicast_build.build.signing import ModuleKey
 from panicast_build.core import tools
 from panicast_build.core.errors import UserError
 from panicast_build.core.run import run
 from panicast_build.engine import images
+from panicast_build.engine.container import Container
 from panicast_build.kernel import build, ccache, config
 from panicast_build.kernel.build import Options, Workshop
 from panicast_build.kernel.tree import USER, Wanted
+from panicast_build.targets import metadata
 from panicast_build.targets.distros import DebDistro
+from panicast_build.targets.metadata import Component
 
 PASSPHRASE = "a passphrase that nobody else has"
 
@@ -71,10 +75,28 @@ def test_only_who_has_the_passphrase_opens_a_key(pem: Path, key: ModuleKey, monk
         signing.load(str(pem))
 
 
+@pytest.fixture
+def modules_box(client: docker.DockerClient, first_distro: DebDistro, key: ModuleKey) -> Iterator[Container]:
+    """The container in which ./inv modules signs."""
+    component = Component("kmod", "panicast-modules-1", ("deb",))
+    order = Order(client, metadata.load(), component, key=key)
+    with order.container(images.build(client, first_distro, "kernel-deb"), {}) as box:
+        yield box
+
+
+@pytest.fixture(params=["kernel", "modules"])
+def box(request: pytest.FixtureRequest) -> Container:
+    """Each container in which something is signed."""
+    if request.param == "modules":
+        found: Container = request.getfixturevalue("modules_box")
+        return found
+    workshop: Workshop = request.getfixturevalue("workshop")
+    return workshop.box
+
+
 def test_the_key_is_in_memory_only_and_the_passphrase_nowhere(
-    client: docker.DockerClient, workshop: Workshop, key: ModuleKey
+    client: docker.DockerClient, box: Container, key: ModuleKey
 ) -> None:
-    box = workshop.box
     key.give(box, USER)
     assert box.run(["cat", key.path], user=USER).output.encode() == key.pem
     assert box.run(["stat", "--format=%a", key.path]).output == "600\n"
@@ -85,9 +107,11 @@ def test_the_key_is_in_memory_only_and_the_passphrase_nowhere(
     assert key.path not in {change["Path"] for change in client.api.diff(box._container.id)}
 
 
-def test_nothing_of_it_can_leave_by_a_network(client: docker.DockerClient, workshop: Workshop) -> None:
-    stated = client.api.inspect_container(workshop.box._container.id)
+def test_nothing_of_it_can_leave_by_a_network(client: docker.DockerClient, box: Container) -> None:
+    stated = client.api.inspect_container(box._container.id)
     assert stated["HostConfig"]["NetworkMode"] == "none"
-    interfaces = workshop.box.run(["ls", "/sys/class/net"]).output.split()
-    assert interfaces == ["lo"]
+    assert box.run(["ls", "/sys/class/net"]).output.split() == ["lo"]
+
+
+def test_no_compiler_is_sent_to_a_server_of_results(workshop: Workshop) -> None:
     assert not {name for name in workshop.environment if "STORAGE" in name}

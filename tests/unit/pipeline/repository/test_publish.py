@@ -9,6 +9,7 @@ import hashlib
 import lzma
 from collections.abc import Sequence
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -143,11 +144,14 @@ def test_a_metalink_says_what_the_index_beside_it_is(tmp_path: Path, monkeypatch
     (folder / "repodata/repomd.xml").write_bytes(index)
     monkeypatch.setattr(dnf.index, "repodata", lambda *_: None)
     made = publish.Snapshot(tmp_path, "now")
-    dnf.make(made, metadata.load(), distro, [], 1_600_000_000, 30, "https://repo.example.org")
+    address = "https://repo.example.org/get?token=a&of=<b>&folder="
+    dnf.make(made, metadata.load(), distro, [], 1_600_000_000, 30, address)
     said = (folder / "metalink.xml").read_text()
     assert hashlib.sha256(index).hexdigest() in said and f"<size>{len(index)}</size>" in said
+    # What XML has a meaning of its own for is in the address all the same.
     place = dnf.place(distro, "", kernel=False)
-    assert f"https://repo.example.org/snapshots/now/{place}/repodata/repomd.xml" in said
+    (url,) = (each.text for each in ElementTree.fromstring(said).iter() if each.tag.endswith("}url"))
+    assert url == f"{address}/snapshots/now/{place}/repodata/repomd.xml"
 
 
 def test_two_publications_do_not_mix(tmp_path: Path) -> None:
