@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from panicast_build.smoke.failure import SmokeFailure
 
@@ -172,6 +172,8 @@ class Agent:
             self._socket.sendall(data)
         except TimeoutError:
             return False
+        except BrokenPipeError:
+            self._hung_up()
         return True
 
     def _receive(self) -> list[dict[str, Any]]:
@@ -180,6 +182,12 @@ class Agent:
             data = self._socket.recv(1 << 16)
         except TimeoutError:
             return []
+        except ConnectionResetError:
+            self._hung_up()
         if not data:
-            raise SmokeFailure("QEMU has hung up on the guest agent's port")
+            self._hung_up()
         return self._framer.feed(data)
+
+    def _hung_up(self) -> NoReturn:
+        self._check()
+        raise SmokeFailure("QEMU has hung up on the guest agent's port")

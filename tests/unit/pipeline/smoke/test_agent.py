@@ -111,6 +111,20 @@ def test_a_guest_that_is_gone_ends_the_wait(tmp_path: Path) -> None:
         agent.Agent(tmp_path / "port", gone).sync()
 
 
+def test_a_qemu_that_crashes_is_said(tmp_path: Path) -> None:
+    """It leaves what it was asked unread, and so its end resets the connection."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "port"))
+        listener.listen()
+        client = agent.Agent(tmp_path / "port", lambda: None)
+        client.post(["true"])
+        listener.accept()[0].close()
+        for ask in (client._receive, lambda: client.finish(1, PATIENCE_S)):
+            with pytest.raises(SmokeFailure, match="QEMU has hung up"):
+                ask()
+        client.close()
+
+
 def test_a_port_that_is_full_is_silent_as_long_as_a_slow_guest_boots(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
