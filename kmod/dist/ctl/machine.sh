@@ -36,9 +36,8 @@ headers_package() { # RELEASE
 	else
 		case $1 in
 		*uek*) printf 'dnf install kernel-uek-devel-%s' "$1" ;;
-		*.panicast.*) printf 'dnf install kernel-panicast-devel-%s' "$1" ;;
-		*+*) printf 'dnf install kernel-%s-devel-%s' "${1##*+}" "${1%+*}" ;;
-		*) printf 'dnf install kernel-devel-%s' "$1" ;;
+		# As packages with modules name a kernel, whatever it is called. rpm takes no version with two hyphens.
+		*) printf "dnf install 'kernel-devel-uname-r = %s'" "$(printf '%s\n' "$1" | sed 's/-/_/2g')" ;;
 		esac
 	fi
 }

@@ -42,6 +42,8 @@ NOT_KERNEL = (
 )
 # By what dnf and zypper know what they never replace by a newer one.
 INSTALL_ONLY = "Provides: installonlypkg(kernel)\nProvides: multiversion(kernel)"
+# What `uname -r` says, with one hyphen: rpm takes no version with more (RpmKernel.dependency, too).
+UNAME_R = "%(echo %{KERNELRELEASE} | sed s/-/_/2g)"
 
 
 class Change(NamedTuple):
@@ -76,12 +78,12 @@ OWN_SPEC = (
     Change(r"^Name: *kernel$", "Name: @NAME@"),
     Change(
         r"^Provides: kernel-%{KERNELRELEASE}$",
-        rf"\g<0>\n{INSTALL_ONLY}\nProvides: kernel-uname-r = %{{version}}",
+        rf"\g<0>\n{INSTALL_ONLY}\nProvides: kernel-uname-r = {UNAME_R}",
     ),
     Change(r"^%package headers\n(?s:.*?)(?=^%(?:if|package|prep)\b)", ""),
     Change(r"^%files headers\n(?s:.*?)(?=^%(?:if|files)\b|\Z)", ""),
     Change(r"^.* headers_install\n", ""),
-    Change(r"^%package devel$", rf"\g<0>\n{INSTALL_ONLY}"),
+    Change(r"^%package devel$", rf"\g<0>\n{INSTALL_ONLY}\nProvides: kernel-devel-uname-r = {UNAME_R}"),
     Change(r"^%description -n kernel-devel$", "%description devel", optional=True),
 )
 

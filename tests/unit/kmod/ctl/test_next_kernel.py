@@ -18,6 +18,26 @@ def test_the_package_that_brings_the_next_kernels_headers(machine: Machine) -> N
     assert "sudo apt install linux-headers-cloud-amd64" in said.output
 
 
+@pytest.mark.parametrize(
+    ("kernel", "package"),
+    [
+        ("5.14.0-570.el9.x86_64", "'kernel-devel-uname-r = 5.14.0-570.el9.x86_64'"),
+        ("5.14.0-570.el9.x86_64+rt", "'kernel-devel-uname-r = 5.14.0-570.el9.x86_64+rt'"),
+        ("5.14.0-570.panicast.el9.x86_64+rt", "'kernel-devel-uname-r = 5.14.0-570.panicast.el9.x86_64+rt'"),
+        ("6.12.118-panicast-smoke", "'kernel-devel-uname-r = 6.12.118-panicast_smoke'"),
+        ("5.15.0-300.el9uek.x86_64", "kernel-uek-devel-5.15.0-300.el9uek.x86_64"),
+    ],
+)
+def test_an_rpm_kernels_headers_are_asked_for_as_packages_with_modules_ask(
+    machine: Machine, kernel: str, package: str
+) -> None:
+    """Whatever the package is called: kernel-rt-devel, kernel-panicast-devel."""
+    machine.write(f"boot/vmlinuz-{kernel}", "")
+    machine.write(f"lib/modules/{kernel}/kernel/a", "")
+    machine.command("modinfo", "exit 1")
+    assert f"sudo dnf install {package}\n" in machine.ctl("doctor", "--next").output
+
+
 def prebuilt(machine: Machine, *kernels: str) -> None:
     """Kernels in /boot; packages brought the module of the first one, and nothing builds it here."""
     (machine.root / "usr/src/panicast-1.2/dkms.conf").unlink()

@@ -171,7 +171,7 @@ Version: %(echo %{KERNELRELEASE} | sed -e 's/-/_/g')
 Provides: kernel-%{KERNELRELEASE}
 Provides: installonlypkg(kernel)
 Provides: multiversion(kernel)
-Provides: kernel-uname-r = %{version}
+Provides: kernel-uname-r = %(echo %{KERNELRELEASE} | sed s/-/_/2g)
 BuildRequires: bc
 
 %description
@@ -181,6 +181,7 @@ The Linux Kernel
 %package devel
 Provides: installonlypkg(kernel)
 Provides: multiversion(kernel)
+Provides: kernel-devel-uname-r = %(echo %{KERNELRELEASE} | sed s/-/_/2g)
 AutoReqProv: no
 %description devel
 This package provides kernel headers
