@@ -6,6 +6,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Self
 
@@ -55,6 +56,23 @@ class Task:
         wait_until(lambda: path.exists() or self.process.poll() is not None, f"the task's file {name}")
         assert path.exists(), "the task ended"
 
+    def comes_to(self, name: str, seconds: float) -> bool:
+        """Whether it writes this file within so many seconds."""
+        until = time.monotonic() + seconds
+        while not (found := (self._folder / name).exists()) and time.monotonic() < until:
+            time.sleep(0.01)
+        return found
+
+    def end(self, number: signal.Signals) -> None:
+        """Sends it this signal until it cleans up. Python hears one only at the next if it comes in the
+        moment before its main thread waits."""
+
+        def heard() -> bool:
+            self.process.send_signal(number)
+            return self.comes_to("cleaning", 5)
+
+        wait_until(heard, "it cleans up")
+
     def said(self) -> str:
         """What it says until its end, which it may come to."""
         (self._folder / "go").touch()
@@ -65,8 +83,7 @@ class Task:
 def test_a_kill_unwinds(tmp_path: Path, number: signal.Signals) -> None:
     with Task(tmp_path, "SIG_DFL") as task:
         task.wait_for("started")
-        task.process.send_signal(number)
-        task.wait_for("cleaning")
+        task.end(number)
         # timeout(1) kills its child and then its group, which the child is in.
         task.process.send_signal(number)
         assert task.said() == f"panicast: ended by {number.name}\n"
@@ -80,5 +97,5 @@ def test_nohup_is_respected(tmp_path: Path) -> None:
         task.process.send_signal(signal.SIGHUP)
         with pytest.raises(subprocess.TimeoutExpired):
             task.process.wait(1)
-        task.process.send_signal(signal.SIGTERM)
+        task.end(signal.SIGTERM)
         assert task.said() == "panicast: ended by SIGTERM\n"
