@@ -35,8 +35,8 @@ SELECT copy.* FROM panicast.records AS one, generate_series(1, {}) AS n,
     )) AS copy
 """
 COPIES = 15_000
-#: A command, and the KiB that it had at most. Whoever waits for a process is told what its parent had, if that
-#: was more.
+#: A command, and the KiB that it had at most. Whoever waits for a process is told what its parent had, if
+#: that was more.
 MEASURED = """
 import sys
 from panicast_receiver.cli.main import main
