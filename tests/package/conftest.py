@@ -27,7 +27,7 @@ VERSION, NEWER = metadata.load().version, "0.99.0"
 CUT_OFF = Path(__file__).with_name("cut_off.py")
 TREE = f"/var/lib/dkms/panicast/{VERSION}"
 # What dkms leaves that is cut off between two of its steps, in moments too short to be met: what a shell
-# makes of a tree in which nothing is built, on a machine of one kernel.
+# makes of a tree in which nothing is built, on a machine of one kernel. Likewise for a link of weak-modules.
 HALF_MADE = {
     "not yet linked to its sources": f"rm {TREE}/source",
     "nothing in it": f"rm -r {TREE}/*",
@@ -37,6 +37,8 @@ HALF_MADE = {
     "nothing kept yet": f"mkdir -p {TREE}/$(ls /lib/modules)/x86_64/log",
     "a module not known of": "install -D /dev/null"
     f" /lib/modules/$(ls /lib/modules)/updates/dkms/panicast_seal.ko; rm -r {TREE}",
+    "a link to the module of a kernel that has gone": "cd /lib/modules/* && mkdir weak-updates &&"
+    " ln -s /lib/modules/0/extra/panicast.ko weak-updates",
 }
 # What any use of apt and depmod changes, and what is dkms' own to keep (its signing key).
 NOT_OURS = (

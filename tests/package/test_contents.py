@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +15,7 @@ from debian.debfile import DebFile
 from panicast_build.build import deb, source, verified
 from panicast_build.build.order import Order
 from panicast_build.build.reproduce import OTHER
+from panicast_build.core.paths import ROOT
 from panicast_build.targets import metadata
 from panicast_build.targets.distros import Distro
 
@@ -120,3 +122,13 @@ def test_same_inputs_give_same_bytes(
     assert len(again) == 9
     for path in again:
         assert path.read_bytes() == (first / path.name).read_bytes(), path.name
+
+
+def test_the_licence_is_in_the_source_too(packaged: Callable[[Distro], Path], distro: Distro) -> None:
+    archives = [*packaged(distro).glob("*.orig.tar.gz")]
+    assert {path.name.partition("_")[0] for path in archives} == {"panicast-dkms", "panicast-receiver"}
+    for path in archives:
+        with tarfile.open(path) as archive:
+            (found,) = (each for each in archive.getmembers() if each.name.split("/")[1:] == ["LICENSE"])
+            text = archive.extractfile(found)
+            assert text and text.read() == (ROOT / "LICENSE").read_bytes()

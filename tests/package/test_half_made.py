@@ -62,3 +62,27 @@ def test_byte_code_that_was_half_written_does_not_stay(machine) -> None:
     flag(machine, "ok half-configured", RECEIVER)
     machine.run(["dpkg", "--configure", "-a"])
     assert machine.files() == files
+
+
+# A package with a module that has the place of ours, and a link of weak-modules to it.
+OTHERS = """
+set -e
+cd /lib/modules/*
+mkdir -p /root/other/DEBIAN /root/other/$PWD/updates/dkms /root/other/$PWD/weak-updates
+touch /root/other/$PWD/updates/dkms/panicast.ko
+ln -s $PWD/updates/dkms/panicast.ko /root/other/$PWD/weak-updates
+printf '%s\\n' 'Package: other' 'Version: 1' 'Architecture: all' 'Maintainer: x <x@y.z>' 'Description: x' \\
+    > /root/other/DEBIAN/control
+dpkg-deb -b /root/other /root/other.deb
+"""
+
+
+def test_what_another_package_brought_stays(machine) -> None:
+    hide_headers(machine)
+    machine.run(["sh", "-c", OTHERS])
+    machine.run(["dpkg", "-i", "/root/other.deb"])
+    others = {"updates/dkms/panicast.ko", "weak-updates/panicast.ko"}
+    machine.apt("install", DKMS)
+    machine.apt("purge", DKMS, COMMON)
+    assert {path.split("/", 4)[4] for path in machine.modules()} == others
+    assert machine.run(["dpkg", "--verify", "other"]).output == ""
