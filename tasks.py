@@ -194,7 +194,8 @@ def kernel(
     distro=TARGET,
     nic="QEMU's model of the network card (virtio-net-pci; with --matrix a comma list, or every one)",
     matrix="crash every kernel with every card in every way instead, without installing anything",
-    kernel="which one crashes: stock, patched, or secureboot (stock, started by Secure Boot); "
+    kernel="which one crashes: stock, patched, secureboot (stock, started by Secure Boot), or modules "
+    "(stock, on a server without a compiler, with the packages of ./inv modules); "
     "with --matrix only these series, e.g. 6.1,7.3",
     case="only these ways to crash, e.g. sysrq,nmi; quick means those of every test run (with --matrix)",
     tree="build the kernel of this source folder in a container and crash it (with --matrix)",

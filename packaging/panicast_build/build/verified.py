@@ -14,10 +14,10 @@ from panicast_build.core import files
 from panicast_build.core.paths import dist_dir
 
 LIFE, SMOKE, PATCHED = "life.json", "smoke.json", "smoke-patched.json"
-SECURE_BOOT = "smoke-secureboot.json"
+SECURE_BOOT, MODULES = "smoke-secureboot.json", "smoke-modules.json"
 REPRODUCED = "reproduced.json"
 # Not written by the build, and so not in its checksums.
-LATER = (LIFE, SMOKE, PATCHED, SECURE_BOOT, REPRODUCED)
+LATER = (LIFE, SMOKE, PATCHED, SECURE_BOOT, MODULES, REPRODUCED)
 
 
 def hashes(distro: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ from panicast_build.core.choice import check
 from panicast_build.core.errors import BuildError
 from panicast_build.engine import engine, images
 from panicast_build.engine.container import Container
-from panicast_build.smoke import compiled, patched, repo, report, secureboot, uefi, vm
+from panicast_build.smoke import compiled, patched, prebuilt, repo, report, secureboot, uefi, vm
 from panicast_build.smoke.booted import continued
 from panicast_build.smoke.debs import Debs
 from panicast_build.smoke.failure import SmokeFailure
@@ -36,7 +36,7 @@ from panicast_build.smoke.system import System
 from panicast_build.targets import distros
 from panicast_build.targets.distros import Distro
 
-STOCK, PATCHED, SECURE_BOOT = "stock", "patched", "secureboot"
+STOCK, PATCHED, SECURE_BOOT, MODULES = "stock", "patched", "secureboot", "modules"
 
 
 def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Report:
@@ -48,7 +48,7 @@ def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Re
     the scenario fails, after showing the ends of both serial logs, and UserError if the packages or
     a tool are missing.
     """
-    check("kernel to smoke", kernel, (STOCK, PATCHED, SECURE_BOOT))
+    check("kernel to smoke", kernel, (STOCK, PATCHED, SECURE_BOOT, MODULES))
     distro = distros.get(distro_name)
     dist = paths.dist_dir(distro.name)
     client = engine.connect()
@@ -58,6 +58,9 @@ def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Re
     packages = family.built(dist) + (beside.packages if beside else [])
     tools.need(vm.QEMU, "mke2fs")
     tag = family.image(packages)
+    ready = prebuilt.built(distro) if kernel == MODULES else None
+    # What they depend on, the guests have: a kernel.
+    packages += ready.packages if ready else []
     image = guest_image(client, tag)
     accelerator = vm.choose_accelerator(image.kernel)
     name = "smoke" if kernel == STOCK else f"smoke-{kernel}"
@@ -77,24 +80,32 @@ def run(distro_name: str, nic: str, kernel: str = STOCK, config: str = "") -> Re
         make = partial(patched.Story, kernel=beside, tool=family.tool, step=account.step)
     elif loaders:
         make = partial(secureboot.Story, loaders=loaders, tool=family.tool, step=account.step)
+    elif ready:
+        make = partial(prebuilt.Story, package=ready.newest, tool=family.tool, step=account.step)
     with tempfile.TemporaryDirectory(prefix="panicast-") as folder, _log(logs) as transcript:
         repository = Path(folder) / "repository"
         repo.fill(packages, family.index, repository)
-        with account.step("the module is compiled once here, so that the guests find it in ccache"):
-            kept = _kept("compiled", distro, tag, packages, DKMS)
-            compiled.fill(client, tag, repository, family.tool, DKMS, kept, transcript)
+        if not ready:
+            with account.step("the module is compiled once here, so that the guests find it in ccache"):
+                kept = _kept("compiled", distro, tag, packages, DKMS)
+                compiled.fill(client, tag, repository, family.tool, DKMS, kept, transcript)
         repo.disk(repository, repository.with_suffix(".ext4"))
         specs = _specs(image, repository.with_suffix(".ext4"), Path(folder), logs, accelerator, nic)
         try:
             if make:
                 install = partial(_installed, client, tag, repository, family.tool, log=transcript)
                 wanted = (DKMS, *(beside.installed if beside else ()))
-                with account.step(f"{family.tool.name} installs on both disks before the guests boot"):
-                    server = install(
-                        specs[0], _kept(f"{SERVER}-{kernel}", distro, tag, packages, *wanted), *wanted
-                    )
+                with account.step(f"{family.tool.name} works on both disks before the guests boot"):
+                    if ready:
+                        bare = _kept(f"{SERVER}-{kernel}", distro, tag, [])
+                        image = prebuilt.without_compiler(client, tag, bare, transcript)
+                        server = replace(specs[0], image=image)
+                    else:
+                        server = install(
+                            specs[0], _kept(f"{SERVER}-{kernel}", distro, tag, packages, *wanted), *wanted
+                        )
                     log_host = install(specs[1], _kept(LOG_HOST, distro, tag, packages, RECEIVER), RECEIVER)
-                # Firmware boots the server of the other story.
+                # Firmware boots the server of one story, and that of the other boots three times.
                 if beside:
                     server, log_host = _booted([server, log_host], transcript, account)
                 else:

@@ -81,6 +81,22 @@ class Stage(ABC):
         self._server.run(["sync"])
         self._server.abandon(["tee", "/proc/sysrq-trigger"], stdin="c")
 
+    def _reboot(self) -> None:
+        self._server.abandon(["systemctl", "reboot"])
+        self._server.wait_until_up()
+        wait_for("the server's bye on the log host", RECORD_SECONDS, lambda: self._of_type("bye"))
+        self._module_is_armed()
+
+    def _crash(self, form: str) -> None:
+        """Crashes the server, which must come back by itself and leave one more record with the
+        evidence."""
+
+        def crash() -> None:
+            self._panic()
+            self._server.wait_until_up()
+
+        self._record(form, crash)
+
     def _record(self, form: str, crash: Callable[[], None]) -> str:
         """Returns the text of the one complete record, with the evidence, that a crash left."""
         known = {record["id"] for record in self._of_type("panic")}
@@ -178,12 +194,6 @@ class Story(Stage):
         self._server.abandon(["tee", "/proc/sysrq-trigger"], stdin="b")
         self._server.wait_until_up()
 
-    def _reboot(self) -> None:
-        self._server.abandon(["systemctl", "reboot"])
-        self._server.wait_until_up()
-        wait_for("the server's bye on the log host", RECORD_SECONDS, lambda: self._of_type("bye"))
-        self._module_is_armed()
-
     def _send_test(self) -> None:
         self._server.run(["panicast-ctl", "test"])
         wait_for("a complete test record", RECORD_SECONDS, lambda: _complete(self._of_type("test")))
@@ -202,16 +212,6 @@ class Story(Stage):
         far.ask(answers=False)
         far.serve()
         far.ask(answers=True)
-
-    def _crash(self, form: str) -> None:
-        """Crashes the server, which must come back by itself and leave one more record with the
-        evidence."""
-
-        def crash() -> None:
-            self._panic()
-            self._server.wait_until_up()
-
-        self._record(form, crash)
 
     def _web_page_shows(self, record: Record) -> None:
         # Its unit says when the page can be read; so does this command.
