@@ -60,6 +60,15 @@ def test_a_new_kernel_has_the_module_before_it_is_booted(start: Callable) -> Non
     assert set(first) < set(machine.modules())
 
 
+def test_a_kernel_that_is_too_old_is_said_once(start: Callable) -> None:
+    """Not at each of its updates."""
+    machine = start()
+    machine.run(["mkdir", "-p", "/lib/modules/4.18.0-553.el8.x86_64/kernel"])
+    said = machine.do("install", DKMS)
+    assert LOUD in said and "kernel 4.18.0-553.el8.x86_64 is too old: panicast needs Linux 5.10" in said
+    assert machine.run([BUILD, "--missing"]).output == ""
+
+
 def test_no_kernel_at_all_is_said_too(start: Callable) -> None:
     machine = start()
     assert "no kernel is installed" in machine.do("install", DKMS)
