@@ -168,3 +168,42 @@ def test_module_that_does_not_compile_fails_the_installation(machine) -> None:
 
 def deb_of(machine) -> list[str]:
     return machine.run(["find", "/repo", "-name", "panicast-dkms_*"]).output.split()
+
+
+HEADERS = [f"linux-headers{flavour}-amd64" for flavour in ("", "-cloud", "-rt")]
+# A package without contents, of that name.
+STUB = """
+mkdir -p /root/$0/DEBIAN
+printf '%s\\n' "Package: $0" 'Version: 1' 'Architecture: amd64' 'Maintainer: x <x@y.z>' 'Description: x' \\
+    > /root/$0/DEBIAN/control
+dpkg-deb -b /root/$0 /repo
+"""
+
+
+def test_headers_of_another_flavour_are_enough(first_machine) -> None:
+    """apt brings those of the usual kernel only to a machine that has none."""
+    machine = first_machine
+    machine.run(
+        ["sh", "-c", "dpkg --purge --force-depends $(dpkg-query -W -f '${Package}\\n' 'linux-headers-*')"]
+    )
+    for name in HEADERS:
+        machine.run(["sh", "-c", STUB, name])
+    machine.add([])
+    asked = ["apt-get", "-s", "--install-recommends", "install", DKMS]
+    assert re.findall("^Inst (linux-headers\\S+)", machine.run(asked).output, re.M) == HEADERS[:1]
+    for name in HEADERS:
+        machine.apt("install", name)
+        assert "Inst linux-headers" not in machine.run(asked).output, name
+        machine.apt("purge", name)
+
+
+def test_dkms_leaves_a_kernel_alone_that_is_too_old(first_machine, first_distro) -> None:
+    machine = first_machine
+    machine.run(["sh", "-c", "cd /lib/modules && mkdir 5.9.0-1-amd64 && cp -a [6-9]*/build 5.9.0-1-amd64"])
+    machine.apt("install", DKMS)
+    said = machine.run(["dkms", "install", f"panicast/{VERSION}", "-k", "5.9.0-1-amd64"], check=False)
+    assert said.code == 77 and "BUILD_EXCLUSIVE" in said.output, said.output
+    # At an update of that kernel: Debian 12's dkms 3.0 takes it for a failure of the module's.
+    said = machine.run(["dkms", "autoinstall", "-k", "5.9.0-1-amd64"], check=False)
+    assert said.code == (11 if first_distro.name == "debian-12" else 0), said.output
+    assert not [path for path in machine.modules() if "/5.9.0-1-amd64/" in path]
