@@ -3,18 +3,21 @@
 notice a mistake.
 
 It also tries what runs only while modules are loaded, such as what makes tables. mutmut alone makes
-all mistakes after that.
+all mistakes after that. It leaves out what changes nothing: the case of SQL's words.
 """
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import libcst
 import pytest
 from _pytest.config import _prepareconfig
 from mutmut import __main__ as mutmut
+from mutmut.mutation import mutators
 from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.runners.harness import BadTestExecutionCommandsException, PytestRunner
 from mutmut.state import state
@@ -26,6 +29,12 @@ from mutmut.workers import isolation
 TREE = "mutants"
 #: Seconds of processor time that a mistake may take more than its tests took: what takes longer never ends.
 MORE_CPU_S = 10
+#: Strings of SQL: statements, and parts of them. Values between quotes have a case, such as a group's state.
+_SQL = re.compile(
+    r"""^["'](?:SELECT|INSERT|UPDATE|DELETE|CREATE|DROP|ALTER|PRAGMA|BEGIN|COMMIT|ROLLBACK|VACUUM|WITH)\b"""
+    r"""|\b(?:FROM|WHERE|AND|OR|SET|VALUES|JOIN|ON CONFLICT|(?:ORDER|GROUP) BY|LIMIT|IS (?:NOT )?NULL)\b"""
+)
+_VALUE = re.compile(r"(?<!^)'[^']*'(?!$)")
 
 
 class Once(PytestRunner):
@@ -89,6 +98,22 @@ class Runner(isolation.ForkRunner):
         super().submit(mutant_name, tests, MORE_CPU_S + int(estimated_time), estimated_time)
 
 
+def same_sql(old: str, new: str) -> bool:
+    """Tells whether two strings, with the quotes of Python, are the same SQL: only the case of words and
+    names differs."""
+    if not _SQL.search(old) or old.lower() != new.lower():
+        return False
+    return _VALUE.findall(old) == _VALUE.findall(new)
+
+
+def _strings(node: libcst.BaseString) -> Iterator[libcst.BaseString]:
+    """Yields mutmut's mistakes of a string without those that leave its SQL as it is."""
+    for made in mutators.operator_string(node):
+        one, other = (getattr(string, "value", "") for string in (node, made))
+        if not same_sql(one, other):
+            yield made
+
+
 def _forget_modules() -> None:
     """Has Python load those modules anew that have mistakes in them."""
     tree = Path(TREE).resolve()
@@ -99,4 +124,8 @@ def _forget_modules() -> None:
 
 if __name__ == "__main__":
     mutmut.get_mutant_runner = Runner  # type: ignore[attr-defined]
+    mutators.mutation_operators[:] = [  # type: ignore[index]
+        (kind, _strings if made is mutators.operator_string else made)
+        for kind, made in mutators.mutation_operators
+    ]
     mutmut.cli()

@@ -37,10 +37,11 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
         check=True,
     )  # fmt: skip
 
-    def read(messages: list[str], limit: int, about: str = ABOUT) -> tuple[bool, bool, str]:
+    def read(messages: list[str], limit: int, about: str = ABOUT, *kernel: str) -> tuple[bool, bool, str]:
         """Whether there is older and newer text, and the text."""
         stdin = "".join(f"{message}\0" for message in messages).encode()
-        done = subprocess.run([program, str(limit), about], input=stdin, check=True, stdout=subprocess.PIPE)
+        argv = [program, str(limit), about, *kernel]
+        done = subprocess.run(argv, input=stdin, check=True, stdout=subprocess.PIPE)
         flags, text = done.stdout.decode().split("\n", 1)
         return flags[0] == "1", flags[2] == "1", text
 
@@ -77,6 +78,24 @@ def test_what_the_kernel_did_not_say_is_not_taken_for_the_panic(read: Read, leve
     impostor = f"{level}[    9.500000] {ABOUT}: made up\n"
     _, newer, text = read([*lines(0, 500), PANIC, *lines(500, 900), impostor, *lines(900, 910)], 4096)
     assert PANIC in text and newer
+
+
+def test_line_that_ends_before_its_time_does_goes_no_further(read: Read) -> None:
+    """What stands below it is another line."""
+    impostor = f"<6>[    9.5\n{ABOUT}: made up\n"
+    log = [*lines(0, 500), PANIC, *lines(500, 900), impostor, *lines(900, 910)]
+    _, newer, text = read(log, 4096)
+    assert PANIC in text and newer
+
+
+def test_kernel_that_gives_its_log_is_asked_for_it(read: Read) -> None:
+    log = [*lines(0, 500), PANIC, *lines(500, 505)]
+    assert read(log, 4096, ABOUT, "patched") == read(log, 4096)
+
+
+def test_kernel_that_cannot_give_its_log_gives_none(read: Read) -> None:
+    """Then it returns a negative number."""
+    assert read(lines(0, 500), 4096, ABOUT, "failing") == (False, False, "")
 
 
 def test_long_message_before_it_does_not_end_the_text(read: Read) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -147,14 +148,43 @@ SMALL = {
 }
 
 
+def tried(folder: Path, program: dict[str, str]) -> dict[str, int | None]:
+    """mutmut's exit codes by mutant of a small program."""
+    for name, text in program.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    log = folder / "log"
+    assert mutate._mutmut(folder, "*", 300, log), log.read_text()
+    return mutate._codes(folder)
+
+
 def test_what_runs_while_modules_are_loaded_is_tried_too(tmp_path: Path) -> None:
-    for name, text in SMALL.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
-    log = tmp_path / "log"
-    assert mutate._mutmut(tmp_path, "*", 300, log), log.read_text()
-    codes = mutate._codes(tmp_path)
+    codes = tried(tmp_path, SMALL)
     assert {name.split("__")[0] for name in codes} == {"small.x_squares", "small.x_least"}
     # Of two that are the same it does not matter which is the least.
     (survivor,) = mutate.score(codes).survivors
     assert survivor.startswith("small.x_least") and None not in codes.values()
+
+
+#: Strings, and how many mistakes mutmut makes of each.
+STRINGS = {
+    # Of statements and parts of them, only what makes other words of them.
+    "SELECT count(*) FROM hosts": 1,
+    "AND sealed = ?": 1,
+    # A value has a case.
+    "SELECT 1 FROM groups WHERE state = 'Open'": 3,
+    "UPDATE groups SET state = 'open'": 2,
+    # What is no SQL has one, too.
+    "Open": 3,
+    "no update": 2,
+}
+
+
+def test_the_case_of_sql_is_no_mistake(tmp_path: Path) -> None:
+    said = [f"def said_{nr}():\n    return {string!r}\n" for nr, string in enumerate(STRINGS)]
+    right = [f"def test_{nr}():\n    assert small.said_{nr}() == {one!r}\n" for nr, one in enumerate(STRINGS)]
+    tests = {"tests/test_small.py": "\n".join(["import small\n", *right])}
+    codes = tried(tmp_path, {**SMALL, "src/small.py": "\n".join(said), **tests})
+    made = Counter(name.partition("__")[0] for name in codes)
+    assert made == {f"small.x_said_{nr}": number for nr, number in enumerate(STRINGS.values())}
+    assert set(codes.values()) == {1}

@@ -22,12 +22,14 @@ def backup(path: Path, target: Path) -> int:
     source, _ = schema.open_reader(path)
     with closing(source):
         _copy(source, path, target)
-    copy, _ = schema.open_reader(target)
+    copy, _ = schema.open_reader(target, alone=True)
     with closing(copy):
-        if not damage.sound(copy):
-            target.unlink()
-            raise damage.DamagedError(f"{path} is damaged: no backup of it was made; {damage.WHAT_TO_DO}")
-        return int(copy.execute("SELECT count(*) FROM records").fetchone()[0])
+        sound = damage.sound(copy)
+        records = int(copy.execute("SELECT count(*) FROM records").fetchone()[0]) if sound else 0
+    if not sound:
+        target.unlink()
+        raise damage.DamagedError(f"{path} is damaged: no backup of it was made; {damage.WHAT_TO_DO}")
+    return records
 
 
 def restore(saved: Path, path: Path) -> Path | None:

@@ -240,9 +240,10 @@ def set_up(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(TEMP_STORE)
 
 
-def open_reader(path: Path, older: bool = False) -> tuple[sqlite3.Connection, bool]:
+def open_reader(path: Path, older: bool = False, alone: bool = False) -> tuple[sqlite3.Connection, bool]:
     """Open the database read-only, while the service runs or not. With ``older``, also one of an
-    older version. Raises ReceiverError.
+    older version. With ``alone`` nobody else has it, and SQLite leaves no files beside it. Raises
+    ReceiverError.
 
     The flag beside the connection tells that the database is frozen: the connection will not see
     changes made from now on.
@@ -256,9 +257,9 @@ def open_reader(path: Path, older: bool = False) -> tuple[sqlite3.Connection, bo
     uri = f"file:{quote(str(path.resolve()))}"
     try:
         try:
-            return _checked_reader(f"{uri}?mode=ro", path, older), False
+            return _checked_reader(f"{uri}?mode=ro{'&immutable=1' * alone}", path, older), alone
         except sqlite3.OperationalError:
-            if has_log(path):
+            if alone or has_log(path):
                 raise
             return _checked_reader(f"{uri}?mode=ro&immutable=1", path, older), True
     except sqlite3.Error as error:

@@ -138,6 +138,19 @@ def test_what_was_deleted_before_a_target_heard_of_it_is_told_as_a_number(fleet,
     assert len(fleet.kinds()) == 1
 
 
+def test_what_was_deleted_is_told_once_though_what_follows_is_still_gathered(fleet, monkeypatch, caplog):
+    monkeypatch.setattr(stored_alerts, "_FEWEST", 5)
+    monkeypatch.setattr(courier, "GATHER_S", 3600.0)
+    fleet.write(*range(9, 0, -1))
+    with closing(Store(fleet.folder)) as store:
+        store.expire(Retention(size=1 << 10), time.time_ns())
+    with caplog.at_level("WARNING"):
+        fleet.look()
+        fleet.look()
+    assert fleet.kinds() == []
+    assert "".join(caplog.messages).count("were deleted before it was sent them") == 1
+
+
 def test_after_a_month_without_a_crash_the_next_one_is_told(fleet):
     """All alerts are deleted then. Their numbers began anew, so that as many were told to nobody."""
     fleet.write(31 * 24 * HOUR_NS, 31 * 24 * HOUR_NS)
@@ -159,6 +172,22 @@ def test_a_digest_of_very_many_leaves_none_out(tmp_path, monkeypatch):
     for _ in range(4):
         fleet.look()
     assert [len(digest["more"]) for digest in fleet.taken] == [3, 3, 2]
+
+
+def test_what_follows_as_many_as_are_read_at_a_time_does_not_wait_for_the_next_digest(tmp_path, monkeypatch):
+    """More of the same time may have come meanwhile."""
+    fleet = Sent(tmp_path, monkeypatch, on=(), digest_hours=1.0)
+    fleet.look()
+    monkeypatch.setattr(courier, "_AT_A_TIME", 3)
+    clock = [time.time_ns() + 2 * HOUR_NS]
+    monkeypatch.setattr(courier.time, "time_ns", lambda: clock[0])
+    fleet.write(*range(3))
+    fleet.look()
+    fleet.write(*range(2))
+    fleet.look()
+    fleet.write(0)
+    fleet.look()
+    assert [len(digest["more"]) for digest in fleet.taken] == [3, 2]
 
 
 def test_an_alert_of_made_up_names_takes_few_bytes(fleet):

@@ -20,7 +20,7 @@ from panicast_receiver.wire.v1 import encode
 from ..conftest import udp_frame
 from ..headers import header
 from ..wire.test_wire import ethernet
-from .test_arriving import HERE, PANIC, PORT, WHOLE, at, by_datagram, by_ring, frame, heard
+from .test_arriving import HERE, PANIC, PORT, ROADS, WHOLE, at, by_datagram, by_ring, frame, heard
 
 
 def test_a_sender_of_raw_frames_begins_no_more_records_than_others_may():
@@ -35,6 +35,19 @@ def test_who_asks_again_is_refused_again_until_time_has_passed():
     rate = rates.Rate(60)
     assert sum(rate.allows("a", 1.0) for _ in range(200)) == 60
     assert not rate.allows("a", 1.9) and rate.allows("a", 2.0) and not rate.allows("a", 2.0)
+
+
+@ROADS
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize(("frames", "begun"), [(gate.LARGE, 1), (gate.LARGE - 1, 0)])
+def test_a_large_record_begins_though_its_sender_begins_too_many(road, frames, begun, together):
+    intake = Intake(Limits(), 60)
+    intake.rates.sources.per_minute = 1
+    small = [header(event=event, seq=0, count=1, length=0) for event in range(100, 120)]
+    large = [header(event=1, seq=seq, count=frames, length=0) for seq in range(frames)]
+    parts = [small + large] if together else [small, large]
+    found = [record for part in parts for record in road(intake, part, at(0))]
+    assert [record.event for record in (*found, *intake.flush())].count(1) == begun
 
 
 @pytest.mark.parametrize("sealed", [0, 1])

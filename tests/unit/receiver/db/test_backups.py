@@ -9,14 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from panicast_receiver.db import backups, migration
+from panicast_receiver.db import backups, damage, migration
 from panicast_receiver.db.meanings import Meanings
 from panicast_receiver.db.store import Store
 from panicast_receiver.log import logger
 
 from ..conftest import wait_until
 from ..service.test_serve import records
-from .test_damage import NAME, PAGE, filled, with_text
+from .test_damage import NAME, PAGE, filled, tear, with_text
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,16 @@ def test_backup_and_restore_while_the_service_runs_and_not(serve, cli, tmp_path,
     damaged.write_bytes(saved.read_bytes()[: 5 * PAGE])
     refused = cli("restore", str(damaged))
     assert refused.returncode == 1 and "damaged" in refused.stderr and records(cli) == before
+
+
+def test_of_a_damaged_database_no_backup_is_left(tmp_path):
+    """It would be taken for a good one when it is needed."""
+    path = filled(tmp_path / "state", 20)
+    assert backups.backup(path, tmp_path / "good.db") == 20
+    tear(path, path.stat().st_size // PAGE)
+    with pytest.raises(damage.DamagedError, match="no backup of it was made"):
+        backups.backup(path, tmp_path / "saved.db")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["good.db", "state"]
 
 
 def test_an_older_file_is_kept_as_it_was_and_time_is_asked_for(cli, tmp_path):

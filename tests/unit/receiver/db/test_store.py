@@ -350,6 +350,19 @@ def test_more_than_can_be_told_waits_for_its_turn(store, tmp_path):
     assert len(told()) == 32
 
 
+def test_no_more_are_let_go_at_a_time_than_an_urgent_one_can_wait_for(store, tmp_path):
+    """However fast the sink has been until now."""
+    store.at_once = lambda record: False
+    cursors.begin(store._db, "hook")
+    cursors.feed_only(tmp_path, ["hook"])
+    store.write([raw_record(identity=bytes([1, n]) * 10) for n in range(100)])
+    found = []
+    for _ in range(7):
+        found.append(store.let_go(256)[0])
+        cursors.move(store._db, "hook", cursors.begin(store._db, "hook"), changes.newest(store._db), [], [])
+    assert found == [1, 2, 4, 8, 16, 16, 16]
+
+
 def test_nobody_who_writes_without_a_pause_overtakes_who_waits(store):
     """The store does in a flood, and each sink writes for each record that it delivers."""
     turns_taken, stopping = [], threading.Event()

@@ -106,6 +106,11 @@ def test_only_2xx_is_delivered_and_a_redirection_is_not_followed(told):
     assert elsewhere.posted == [] and server.posted == []
 
 
+def test_a_time_that_is_over_asks_for_no_pause():
+    assert webhook.seconds("Sun, 06 Nov 1994 08:49:37 GMT") == 0
+    assert webhook.seconds("Fri, 31 Dec 9999 23:59:59 GMT") > 1e9
+
+
 def test_a_test_pages_nobody(store, tmp_path):
     write(store, record("test", "a", 1, 1, 0, "x"), record("oops", "a", 1, 2, 0, SYSRQ))
     with closing(Reader(tmp_path)) as reader, closing(Server()) as server:
