@@ -21,6 +21,14 @@ from panicast_receiver.meaning.frames import StackFrame, frame, normal, place, s
         (" my_f (drivers/net/my.c:12) [my_drv]", StackFrame("my_f", "my_drv", file="drivers/net/my.c:12")),
         (" ? my_f (drivers/net/my.c:12)", StackFrame("my_f", sure=False, file="drivers/net/my.c:12")),
         (" my_f (drivers/net/my.c:12) [inline]", StackFrame("my_f", sure=False, file="drivers/net/my.c:12")),
+        (" my_f (drivers/net/my.c:12) [inline] ", StackFrame("my_f", sure=False, file="drivers/net/my.c:12")),
+        # What stands before a name, in whichever way the kernel sets it apart.
+        ("f+0x1/0x2", StackFrame("f")),
+        ("\tmy_f+0x1/0x2", StackFrame("my_f")),
+        (" [<ffffffff81000000>]my_f+0x1/0x2", StackFrame("my_f")),
+        (" (my_f+0x1/0x2) [my_drv]", StackFrame("my_f", "my_drv")),
+        (" [c0000000] [c0000001] .my_f+0x1/0x2", StackFrame("my_f")),
+        (" <IRQ> [ 9.500000] my_f+0x1/0x2", StackFrame("my_f")),
         # A callee and its caller.
         (" my_f [my_drv] from my_g+0x1/0x2", StackFrame("my_f", "my_drv")),
         (" +0x1/0x2", None),
