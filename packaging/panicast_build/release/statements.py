@@ -55,9 +55,10 @@ def sbom(project: Project, distros: Sequence[Distro], folder: Path, now: datetim
 
 def _packages(distro: Distro, folder: Path) -> list[Path]:
     """Returns a distro's packages below folder/DISTRO, and those that only its repository has: the
-    archive's key, earlier versions."""
-    place = ARCHIVES[distro.family].place(distro, "", kernel=False)
-    tops = [*sorted(folder.glob(f"repo/{publish.SNAPSHOTS}/*/{place}")), folder / distro.name]
+    archive's key, earlier versions, kernels."""
+    places = [ARCHIVES[distro.family].place(distro, "", kernel=kernel) for kernel in (False, True)]
+    served = [top for place in places for top in sorted(folder.glob(f"repo/{publish.SNAPSHOTS}/*/{place}"))]
+    tops = [*served, folder / distro.name]
     found = {path.name: path for top in tops for path in top.rglob("*")}
     return sorted(path for path in found.values() if path.suffix in PACKAGES)
 
@@ -69,7 +70,9 @@ def _package(project: Project, distro: Distro, path: Path, reference: str) -> Co
         rest, _, architecture = path.stem.rpartition(".")
         name, version, release = rest.rsplit("-", 2)
         version = f"{version}-{release}"
-    takes = distro.vendored if name.endswith("-receiver") else []
+    # Nobody recorded the modules of an earlier version.
+    ours = name.endswith("-receiver") and version.partition("-")[0] == project.version
+    takes = distro.vendored if ours else []
     qualifiers = {"arch": architecture, "distro": distro.name}
     return Component(
         name=name,

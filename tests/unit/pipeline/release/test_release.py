@@ -221,7 +221,8 @@ def test_an_attestation_is_signed_as_the_specification_says() -> None:
 
 def test_what_a_release_says_of_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     targets = [distros.get("debian-12"), distros.get("el8")]
-    names = ["panicast-receiver_1_all.deb", "panicast-receiver-1-1.el8.noarch.rpm"]
+    ours = metadata.load().version
+    names = [f"panicast-receiver_{ours}-1_all.deb", f"panicast-receiver-{ours}-1.el8.noarch.rpm"]
     for distro, name in zip(targets, names, strict=True):
         (tmp_path / distro.name).mkdir()
         (tmp_path / distro.name / name).write_text(name)
