@@ -3,7 +3,9 @@
 
 import pytest
 
+from panicast_receiver.meaning import naming, understand
 from panicast_receiver.meaning.frames import StackFrame, frame, normal, place, symbol_in
+from panicast_receiver.meaning.report import Report
 
 
 @pytest.mark.parametrize(
@@ -69,3 +71,26 @@ def test_the_first_function_in_words():
     assert symbol_in("BUG at my_f+0x1/0x2, not my_g+0x1/0x2") == "my_f"
     assert symbol_in("at 0x12+0x3 in my_g+0x1/0x2") == "my_g"
     assert symbol_in("f+0x1/0x2") == "f" and symbol_in("at +0x1/0x2") == symbol_in("+0x1/0x2") == ""
+
+
+def test_beyond_the_timer_is_what_it_interrupted_up_to_the_next_trace():
+    mine, outer = StackFrame("my_f"), StackFrame("my_g")
+    reports, tick = StackFrame("my_report"), StackFrame("apic_timer_interrupt")
+    register = StackFrame("my_h", at=True)
+    told = [None, reports, tick, mine, register, outer, None, StackFrame("my_other")]
+    assert naming._beyond(Report(in_order=told)) == [mine, outer]
+    assert naming._beyond(Report(in_order=told[:2])) == []
+
+
+@pytest.mark.parametrize(
+    ("between", "title"), [(2, "general protection fault"), (3, "NULL pointer dereference")]
+)
+def test_of_neighbouring_lines_the_one_that_was_said_first_names_the_crash(between, title):
+    text = "\n".join(
+        [
+            "<1>[   10.000002] BUG: kernel NULL pointer dereference, address: 0000000000000010",
+            *["<6>[   10.000001] usb 1-1: new device"] * between,
+            "<4>[   10.000001] general protection fault: 0000 [#1] SMP",
+        ]
+    )
+    assert understand(text).title.startswith(title)
