@@ -5,17 +5,14 @@ from __future__ import annotations
 
 import gzip
 import lzma
-from collections.abc import Sequence
 from email.utils import formatdate
 from pathlib import Path
 
 from panicast_build.build import dist
 from panicast_build.core import files
 from panicast_build.repository import index, kernels
-from panicast_build.repository.key import Key
-from panicast_build.repository.publish import Snapshot, link
+from panicast_build.repository.publish import Snapshot, Terms, link
 from panicast_build.targets.distros import Distro
-from panicast_build.targets.metadata import Project
 
 TOP = "deb"
 MAIN = "main"
@@ -36,15 +33,7 @@ def place(distro: Distro, name: str, kernel: bool) -> str:
     return f"{TOP}/{pool(distro, kernels.COMPONENT if kernel else MAIN)}"
 
 
-def make(
-    made: Snapshot,
-    project: Project,
-    distro: Distro,
-    keys: Sequence[Key],
-    now: int,
-    valid_days: int,
-    url: str,
-) -> None:
+def make(made: Snapshot, distro: Distro, terms: Terms) -> None:
     """See Archive."""
     top = made.folder / TOP
     suite = top / "dists" / distro.suite
@@ -59,23 +48,23 @@ def make(
             _index(suite / component / f"binary-{architecture}/Packages", text)
     made.indexes += [str(path.relative_to(made.folder)) for path in suite.rglob("by-hash/*/*")]
     fields = {
-        "Origin": project.name,
-        "Label": project.name,
+        "Origin": terms.project.name,
+        "Label": terms.project.name,
         "Suite": distro.suite,
         "Codename": distro.suite,
         "Architectures": " ".join(ARCHITECTURES),
         "Components": " ".join(components),
-        "Description": project.description,
-        "Date": formatdate(now),
+        "Description": terms.project.description,
+        "Date": formatdate(terms.now),
     }
     options = {f"APT::FTPArchive::Release::{name}": value for name, value in fields.items()}
     text = index.ftparchive("release", f"dists/{distro.suite}", top, options)
     # Fields that it does not let anybody set.
-    until, release = formatdate(now + valid_days * DAY_SECONDS), suite / "Release"
+    until, release = formatdate(terms.now + terms.valid_days * DAY_SECONDS), suite / "Release"
     files.write(release, f"Acquire-By-Hash: yes\nValid-Until: {until}\n{text}")
-    if keys:
-        keys[0].clearsign(release, suite / "InRelease")
-        keys[0].detached(release, suite / "Release.gpg")
+    if terms.keys:
+        terms.keys[0].clearsign(release, suite / "InRelease")
+        terms.keys[0].detached(release, suite / "Release.gpg")
 
 
 def _index(path: Path, text: str) -> None:

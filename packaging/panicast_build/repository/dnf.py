@@ -10,7 +10,7 @@ an index that is signed with a key which it trusts names the new one: libzypp's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from panicast_build.build import dist
@@ -18,9 +18,8 @@ from panicast_build.core import files, templating
 from panicast_build.core.paths import ROOT
 from panicast_build.repository import index, kernels, key
 from panicast_build.repository.key import Key
-from panicast_build.repository.publish import SNAPSHOTS, Snapshot
+from panicast_build.repository.publish import SNAPSHOTS, Snapshot, Terms
 from panicast_build.targets.distros import Distro
-from panicast_build.targets.metadata import Project
 
 TOP = "rpm"
 TEMPLATES = ROOT / "packaging" / "templates" / "repository"
@@ -35,41 +34,35 @@ def place(distro: Distro, name: str, kernel: bool) -> str:
     return folder + (f"/{SOURCE}" if name.endswith(".src.rpm") else "")
 
 
-def _hints(keys: Sequence[Key], folder: Path) -> Iterator[str]:
-    """Puts each key beside the packages, and yields what tells libzypp of it."""
-    for each in keys:
-        name = f"gpg-pubkey-{each.fingerprint[-8:].lower()}-{each.created():08x}.asc"
+def _hints(keys: Mapping[str, Key], folder: Path) -> list[str]:
+    """Puts keys, by the names of their files, beside the packages; returns what tells libzypp of them."""
+    for name, each in keys.items():
         key.export_text([each], folder / name)
-        yield f"{name}?fpr={each.fingerprint}"
+    return [f"{name}?fpr={each.fingerprint}" for name, each in keys.items()]
 
 
-def make(
-    made: Snapshot,
-    project: Project,
-    distro: Distro,
-    keys: Sequence[Key],
-    now: int,
-    valid_days: int,
-    url: str,
-) -> None:
+def make(made: Snapshot, distro: Distro, terms: Terms) -> None:
     """See Archive."""
+    keys = {
+        f"gpg-pubkey-{each.fingerprint[-8:].lower()}-{each.created():08x}.asc": each for each in terms.keys
+    }
     for below in ("", f"/{SOURCE}", f"/{kernels.COMPONENT}", f"/{kernels.COMPONENT}/{SOURCE}"):
         where = f"{TOP}/{distro.folder}{below}"
         folder = made.folder / where
         if not folder.is_dir():
             continue
-        index.repodata(folder, now, list(_hints(keys, folder)))
+        index.repodata(folder, terms.now, _hints(keys, folder))
         repomd = folder / "repodata" / "repomd.xml"
         made.indexes += [
             str(path.relative_to(made.folder)) for path in repomd.parent.iterdir() if path != repomd
         ]
-        if keys:
-            keys[0].detached(repomd, repomd.with_name("repomd.xml.asc"))
+        if terms.keys:
+            terms.keys[0].detached(repomd, repomd.with_name("repomd.xml.asc"))
         metalink = templating.environment(TEMPLATES).get_template("metalink.xml")
         text = metalink.render(
-            now=now,
+            now=terms.now,
             size=repomd.stat().st_size,
             sha256=dist.sha256(repomd),
-            url=f"{url}/{SNAPSHOTS}/{made.name}/{where}/repodata/repomd.xml",
+            url=f"{terms.url}/{SNAPSHOTS}/{made.name}/{where}/repodata/repomd.xml",
         )
         files.write(folder / "metalink.xml", text)

@@ -14,14 +14,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from panicast_build.core import files
+from panicast_build.repository.key import Key
+from panicast_build.targets.metadata import Project
 
 KEEP = 5
 SNAPSHOTS, CURRENT, MANIFEST = "snapshots", "current", "manifest.json"
@@ -42,6 +44,20 @@ class Snapshot:
     packages: dict[str, str] = field(default_factory=dict)
     indexes: list[str] = field(default_factory=list)
     entries: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+
+class Terms(NamedTuple):
+    """What all indexes of a publication share.
+
+    The first key signs them (none: nobody does), and clients trust all. They are dated now, in seconds
+    since 1970, and clients of apt refuse them after so many days. url is where they are served.
+    """
+
+    project: Project
+    keys: Sequence[Key]
+    now: int
+    valid_days: int
+    url: str
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

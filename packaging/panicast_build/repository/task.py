@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +16,7 @@ from panicast_build.core.errors import UserError
 from panicast_build.engine import engine
 from panicast_build.repository import apt, dnf, entry, kernels, key, publish
 from panicast_build.repository.key import Key
-from panicast_build.repository.publish import Snapshot
+from panicast_build.repository.publish import Snapshot, Terms
 from panicast_build.targets import distros, metadata
 from panicast_build.targets.distros import Distro
 from panicast_build.targets.metadata import Project
@@ -33,18 +33,8 @@ class Archive(Protocol):
     def place(self, distro: Distro, name: str, kernel: bool) -> str:
         """Returns the folder of a snapshot for the package with this file name."""
 
-    def make(
-        self,
-        made: Snapshot,
-        project: Project,
-        distro: Distro,
-        keys: Sequence[Key],
-        now: int,
-        valid_days: int,
-        url: str,
-    ) -> None:
-        """Makes the indexes of a target's packages, which are in the snapshot already. The first key
-        signs them (none: nobody does); clients trust all."""
+    def make(self, made: Snapshot, distro: Distro, terms: Terms) -> None:
+        """Makes the indexes of a target's packages, which are in the snapshot already."""
 
 
 ARCHIVES: dict[str, Archive] = {"deb": apt, "rpm": dnf}
@@ -91,41 +81,33 @@ def run(
     if others and not signing:
         raise UserError("--trust names keys, but nothing is signed", "name the key that signs: --sign KEY")
     where = (url or project.archive).rstrip("/")
-    at = now or int(time.time())
     trusted = [signing, *others] if signing else []
+    terms = Terms(project, trusted, now or int(time.time()), valid_days, where)
     if not signing:
         progress.say("not signed: apt and dnf refuse it unless they are told to trust it (--sign signs it)")
     with publish.publishing(out) as made, ExitStack() as step:
         if signing:
             client = engine.connect()
             for distro in chosen:
-                entry.build(client, project, distro, trusted, where, made, at)
+                entry.build(client, project, distro, trusted, where, made, terms.now)
         step.enter_context(progress.step(f"publishing to {out}"))
         _withdraw(made, project)
         for distro in chosen:
             _take(made, distro, signing, distro in with_kernels)
         # Those too of which nothing is new: their indexes are for this publication.
         for distro in distros.load().values():
-            _index(made, project, distro, trusted, where, valid_days, at)
+            _index(made, distro, terms)
         if trusted:
             key.export_text(trusted, made.folder / PUBLIC_KEY)
     progress.say(f"published {made.name} in {out}; serve that folder as {where}")
     return out
 
 
-def _index(
-    made: Snapshot,
-    project: Project,
-    distro: Distro,
-    keys: Sequence[Key],
-    url: str,
-    valid_days: int,
-    now: int,
-) -> None:
+def _index(made: Snapshot, distro: Distro, terms: Terms) -> None:
     archive = ARCHIVES[distro.family]
     place = archive.place(distro, "", kernel=False)
     if any(path.startswith(f"{place}/") for path in made.packages):
-        archive.make(made, project, distro, keys, now, valid_days, url)
+        archive.make(made, distro, terms)
 
 
 def _built(distro: Distro, signed: bool) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from panicast_build.core.run import run
 from panicast_build.repository import dnf as repositories
 from panicast_build.repository import task
 from panicast_build.repository.key import Key, export_text
-from panicast_build.repository.publish import Snapshot
+from panicast_build.repository.publish import Snapshot, Terms
 from panicast_build.targets import distros, metadata
 
 URL, OURS, THEIRS = "http://127.0.0.1:8000", "archive@example.org", "stranger@example.org"
@@ -101,7 +101,8 @@ def republish(folder: Path, signing: Key) -> None:
     top = folder.parents[1]
     shutil.rmtree(folder / "repodata")
     made = Snapshot(top, top.resolve().name)
-    repositories.make(made, metadata.load(), distros.get(RPM), [signing], 1_800_000_000, 1, URL)
+    terms = Terms(metadata.load(), [signing], 1_800_000_000, 1, URL)
+    repositories.make(made, distros.get(RPM), terms)
 
 
 def test_refuses_an_unknown_key_and_no_signature(dnf, copy: Path, keys: dict[str, Key]) -> None:

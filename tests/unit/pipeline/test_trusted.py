@@ -183,7 +183,7 @@ def test_an_index_is_good_for_the_days_that_are_said(tmp_path: Path, monkeypatch
     suite = tmp_path / apt.TOP / "dists" / distro.suite
     suite.mkdir(parents=True)
     for days in (apt.VALID_DAYS, 3):
-        apt.make(made, metadata.load(), distro, [], EPOCH, days, "http://here")
+        apt.make(made, distro, publish.Terms(metadata.load(), [], EPOCH, days, "http://here"))
         fields = dict(line.split(": ", 1) for line in (suite / "Release").read_text().splitlines())
         good = parsedate_to_datetime(fields["Valid-Until"]).timestamp() - EPOCH
         assert good == days * 24 * 60 * 60

@@ -145,7 +145,7 @@ def test_a_metalink_says_what_the_index_beside_it_is(tmp_path: Path, monkeypatch
     monkeypatch.setattr(dnf.index, "repodata", lambda *_: None)
     made = publish.Snapshot(tmp_path, "now")
     address = "https://repo.example.org/get?token=a&of=<b>&folder="
-    dnf.make(made, metadata.load(), distro, [], 1_600_000_000, 30, address)
+    dnf.make(made, distro, publish.Terms(metadata.load(), [], 1_600_000_000, 30, address))
     said = (folder / "metalink.xml").read_text()
     assert hashlib.sha256(index).hexdigest() in said and f"<size>{len(index)}</size>" in said
     # What XML has a meaning of its own for is in the address all the same.
