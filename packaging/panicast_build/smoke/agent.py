@@ -111,7 +111,9 @@ class Agent:
     def sync(self) -> bool:
         """Tells whether the agent answers now. Drops its answers to earlier questions."""
         wanted = next(self._ids)
-        if not self._send(DELIMITER + encode("guest-sync-delimited", {"id": wanted})):
+        try:
+            self._send(DELIMITER + encode("guest-sync-delimited", {"id": wanted}))
+        except Silent:
             return False
         deadline = time.monotonic() + SYNC_SECONDS
         while time.monotonic() < deadline:
@@ -122,8 +124,7 @@ class Agent:
     def call(self, command: str, *, within: float = REPLY_SECONDS, **arguments: Any) -> Any:
         """Returns the agent's reply. Raises Silent, or Refused with the agent's error."""
         deadline = time.monotonic() + within
-        if not self._send(encode(command, arguments)):
-            raise Silent(f"the guest agent's port did not take {command}")
+        self._send(encode(command, arguments), command)
         while time.monotonic() < deadline:
             for reply in self._receive():
                 if "error" in reply:
@@ -151,8 +152,7 @@ class Agent:
     def post(self, argv: Sequence[str], stdin: str = "") -> None:
         """Starts argv in the guest without waiting for an answer, because a guest that dies of it
         gives none."""
-        if not self._send(encode("guest-exec", exec_arguments(argv, stdin))):
-            raise Silent("the guest agent's port did not take a command")
+        self._send(encode("guest-exec", exec_arguments(argv, stdin)))
 
     def finish(self, pid: int, seconds: float) -> Output:
         """Returns how the command with this pid ended. Raises Silent if it has not ended within
@@ -165,16 +165,15 @@ class Agent:
             time.sleep(STATUS_SECONDS)
         raise Silent(f"still running after {seconds:.0f} s")
 
-    def _send(self, data: bytes) -> bool:
-        """Tells whether the port has taken data. It fills up while a guest has no agent yet; what went in
-        half ends at the next delimiter."""
+    def _send(self, data: bytes, what: str = "a command") -> None:
+        """Raises Silent if the port does not take data. It fills up while a guest has no agent yet; what
+        went in half ends at the next delimiter."""
         try:
             self._socket.sendall(data)
-        except TimeoutError:
-            return False
+        except TimeoutError as error:
+            raise Silent(f"the guest agent's port did not take {what}") from error
         except BrokenPipeError:
             self._hung_up()
-        return True
 
     def _receive(self) -> list[dict[str, Any]]:
         self._check()
