@@ -6,7 +6,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Self
 
@@ -56,20 +55,13 @@ class Task:
         wait_until(lambda: path.exists() or self.process.poll() is not None, f"the task's file {name}")
         assert path.exists(), "the task ended"
 
-    def comes_to(self, name: str, seconds: float) -> bool:
-        """Whether it writes this file within so many seconds."""
-        until = time.monotonic() + seconds
-        while not (found := (self._folder / name).exists()) and time.monotonic() < until:
-            time.sleep(0.01)
-        return found
-
     def end(self, number: signal.Signals) -> None:
         """Sends it this signal until it cleans up. Python hears one only at the next if it comes in the
         moment before its main thread waits."""
 
         def heard() -> bool:
             self.process.send_signal(number)
-            return self.comes_to("cleaning", 5)
+            return (self._folder / "cleaning").exists()
 
         wait_until(heard, "it cleans up")
 
