@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panicast_receiver.assembly.reassembly import Limits, Reassembler
-from panicast_receiver.db import changes, damage, meanings, queueing, schema
-from panicast_receiver.db.meanings import Meanings
+from panicast_receiver.db import damage, schema
 from panicast_receiver.db.packing import from_signed, parse_gaps, to_signed
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
@@ -23,10 +22,8 @@ from panicast_receiver.db.writing import transaction
 from panicast_receiver.errors import ReceiverError
 from panicast_receiver.records.extents import MOST_PIECES, Run, merged
 from panicast_receiver.records.record import Instant, Record, Source
-from panicast_receiver.service.allowances import Allowances
 from panicast_receiver.service.committer import Committer
 from panicast_receiver.service.handoff import Handoff
-from panicast_receiver.sinks import cursors
 from panicast_receiver.wire.v1 import decode
 
 from ..conftest import PATIENCE_S, wait_until
@@ -273,96 +270,6 @@ def test_a_full_disk_is_waited_out_and_nothing_is_lost(store, tmp_path, big, mon
     assert len(Reader(tmp_path).select(Query())) == 4
 
 
-def test_the_handoff_waits_for_room_and_ends():
-    handoff = Handoff(limit_bytes=1)
-    large = replace(raw_record(b"x" * 4096), frames=9)
-    assert handoff.put([large]) == 1
-    waits = []
-
-    def beat():
-        waits.append(1)
-        handoff.abandon()
-
-    assert handoff.put([large], beat) == 0 and waits == [1]
-    handoff.close()
-    assert len(handoff.take(10, 0)) == 1 and handoff.take(10, 0) is None
-
-
-def test_what_took_its_sender_most_goes_first_and_each_sender_has_its_turn():
-    handoff = Handoff()
-    flood = [replace(raw_record(identity=bytes([n]) * 20), header_host=f"f-{n}") for n in range(200)]
-    small = replace(raw_record(mac="52:54:00:00:00:01"), header_host="small")
-    large = replace(raw_record(b"x" * 40000, mac="52:54:00:00:00:02"), frames=40, header_host="large")
-    sealed = replace(flood[0], flags=1, header_host="sealed")
-    handoff.put([*flood, small, large, sealed])
-    first = [record.header_host for record in handoff.take(40, 0)]
-    assert first[:2] == ["sealed", "large"] and "small" in first
-    assert [name for name in first if name[1] == "-"] == [f"f-{n}" for n in range(37)]
-
-
-def test_a_sender_of_ever_so_many_does_not_make_it_slow():
-    """What the queue does for each record takes as long as there are lanes."""
-    handoff = Handoff()
-    handoff.put([raw_record(identity=n.to_bytes(20, "big")) for n in range(5000)])
-    assert len(handoff._lanes) <= 65
-    other = raw_record(mac="52:54:00:00:00:01")
-    handoff.put([other])
-    assert other in handoff.take(32, 0)
-
-
-def test_a_flood_of_small_records_drops_its_own_and_keeps_nobody_waiting():
-    large = replace(raw_record(b"x" * 40000, mac="52:54:00:00:00:02"), frames=40, header_host="large")
-    handoff = Handoff(limit_bytes=100_000)
-    flood = [raw_record(identity=n.to_bytes(20, "big")) for n in range(100)]
-    assert handoff.put([*flood, large]) == 101
-    assert handoff.bytes <= handoff.limit and handoff.dropped
-    left = handoff.take(200, 0)
-    assert left[0] is large and left[1:] == flood[: len(left) - 1]
-
-
-def test_more_than_can_be_told_waits_for_its_turn(store, tmp_path):
-    """What is told at once is told; of the others each sender has its turn, no sink more than it takes."""
-    store.at_once = lambda record: record.sealed
-    cursors.begin(store._db, "hook")
-    cursors.feed_only(tmp_path, ["hook"])
-    flood = [raw_record(identity=bytes([1, n]) * 10) for n in range(30)]
-    other = raw_record(identity=b"o" * 20, mac="52:54:00:00:00:02")
-    urgent = replace(raw_record(identity=b"u" * 20), flags=1)
-    store.write([*flood, other, urgent])
-    reader = Reader(tmp_path)
-
-    def told():
-        return reader.changed_since(0, Query())
-
-    def take():
-        newest = told()[-1].changed
-        cursors.move(store._db, "hook", cursors.begin(store._db, "hook"), newest, [], [])
-
-    assert [entry.identity for entry in told()] == [urgent.identity]
-    assert reader.backlogs() == {"hook": 32}
-    found = []
-    while store.let_go(256)[1]:
-        found.append(len(told()))
-        assert store.let_go(256)[0] == 0, "the sink has not taken those before"
-        take()
-    assert found[0] == 2, "how fast the sink is was not known"
-    assert [entry.identity for entry in told()[:3]] == [urgent.identity, flood[0].identity, other.identity]
-    assert len(told()) == 32
-
-
-def test_no_more_are_let_go_at_a_time_than_an_urgent_one_can_wait_for(store, tmp_path):
-    """However fast the sink has been until now."""
-    store.at_once = lambda record: False
-    cursors.begin(store._db, "hook")
-    cursors.feed_only(tmp_path, ["hook"])
-    store.write([raw_record(identity=bytes([1, n]) * 10) for n in range(100)])
-    found = []
-    for _ in range(7):
-        found.append(store.let_go(256)[0])
-        cursors.move(store._db, "hook", cursors.begin(store._db, "hook"), changes.newest(store._db), [], [])
-    assert found == [1, 2, 4, 8, 16, 16, 16]
-
-
 def test_nobody_who_writes_without_a_pause_overtakes_who_waits(store):
     """The store does in a flood, and each sink writes for each record that it delivers."""
     turns_taken, stopping = [], threading.Event()
@@ -386,109 +293,6 @@ def test_nobody_who_writes_without_a_pause_overtakes_who_waits(store):
         thread.join()
     # Of a busy machine's threads, one may stand still before it is its turn.
     assert sorted(waited)[10] <= 2, waited
-
-
-def test_what_is_told_at_once_waits_for_few_where_a_sink_is_slow(store, tmp_path):
-    """And a sink that takes all that it gets gets more."""
-    store.at_once = lambda record: False
-    cursors.begin(store._db, "hook")
-    cursors.feed_only(tmp_path, ["hook"])
-    store.write([raw_record(identity=bytes([1, n]) * 10) for n in range(200)])
-
-    def let_go(misses):
-        count, _ = store.let_go(256)
-        for _ in range(misses):
-            assert store.let_go(256)[0] == 0
-        newest = Reader(tmp_path).changed_since(0, Query())[-1].changed
-        cursors.move(store._db, "hook", cursors.begin(store._db, "hook"), newest, [], [])
-        return count
-
-    fast = [let_go(misses=0) for _ in range(6)]
-    assert fast == sorted(fast) and fast[-1] > 8 * fast[0]
-    slow = [let_go(misses=3) for _ in range(6)]
-    assert slow == sorted(slow, reverse=True) and slow[-1] <= 2
-
-
-def test_to_find_who_is_next_is_not_to_look_at_all_that_wait(store):
-    """A flood may leave hundreds of thousands."""
-    store.at_once = lambda record: False
-    store.write([raw_record(identity=bytes([1, n]) * 10) for n in range(3)])
-    queries = (
-        (queueing._NEXT, (1,)),
-        (queueing._PLACE, ("52:54:00:00:00:02", None)),
-        (queueing._LET_GO_SINCE, (0, 1)),
-        (meanings._WAITING, (0, 1)),
-        (meanings._GIVE_UP, ("", 2)),
-    )
-    for query, values in queries:
-        plan = " ".join(row[3] for row in store._db.execute(f"EXPLAIN QUERY PLAN {query}", values))
-        assert "B-TREE" not in plan and "by_signature" not in plan and "INDEX" in plan, plan
-
-
-def test_what_was_begun_and_never_ended_does_not_keep_the_others_from_their_turn(store, tmp_path):
-    """Whoever looked what they mean was ended; in a flood it is long until somebody looks again."""
-    store.at_once = lambda record: False
-    cursors.begin(store._db, "hook")
-    cursors.feed_only(tmp_path, ["hook"])
-    store.write([raw_record(identity=bytes([1, n]) * 10) for n in range(16)])
-    with closing(Meanings(tmp_path / schema.FILE_NAME)) as meanings:
-        assert len(meanings.begin(16)) == 16
-    other = raw_record(identity=b"o" * 20)
-    store.write([other])
-    assert store.let_go(256) == (1, True)
-    assert [entry.identity for entry in Reader(tmp_path).changed_since(0, Query())] == [other.identity]
-
-
-def test_small_records_do_not_use_up_the_allowance_of_large_ones():
-    allowances = Allowances()
-    small = [raw_record(mac=f"52:54:00:00:{n >> 8:02x}:{n & 255:02x}") for n in range(1000)]
-    told = sum(allowances.at_once(record, 1.0) for record in small)
-    large = replace(raw_record(b"x" * 40000, mac="52:54:01:00:00:02"), frames=40)
-    sealed = [replace(raw_record(), flags=1, header_host=f"s-{n}") for n in range(1000)]
-    assert (
-        told < 200 and allowances.at_once(large, 1.0) and all(allowances.at_once(one, 1.0) for one in sealed)
-    )
-    lying = [replace(one, frames=1000) for one in small]
-    assert not any(allowances.at_once(record, 1.0) for record in lying)
-    in_its_name = [raw_record(mac="52:54:01:00:00:03") for _ in range(100)]
-    its_own = replace(raw_record(b"x" * 40000, mac="52:54:01:00:00:03"), frames=40)
-    assert sum(allowances.at_once(record, 60.0) for record in in_its_name) < 100
-    assert allowances.at_once(its_own, 60.0)
-
-
-def test_a_greeting_goes_behind_what_tells_of_a_crash():
-    handoff = Handoff()
-    hello, panic = replace(raw_record(), type="hello"), raw_record()
-    handoff.put([hello, panic])
-    assert [one.type for one in handoff.take(2, 0)] == ["panic", "hello"]
-
-
-def test_a_sink_that_takes_nothing_for_long_gets_one_when_it_is_back(store, tmp_path):
-    store.at_once = lambda record: False
-    cursors.begin(store._db, "hook")
-    cursors.feed_only(tmp_path, ["hook"])
-    store.write([raw_record(identity=bytes([n]) * 20) for n in range(5)])
-    assert store.let_go(256)[0] == 1
-    assert [store.let_go(256)[0] for _ in range(9)] == [0] * 9
-    newest = Reader(tmp_path).changed_since(0, Query())[-1].changed
-    cursors.move(store._db, "hook", cursors.begin(store._db, "hook"), newest, [], [])
-    assert store.let_go(256)[0] == 1
-
-
-def test_a_sink_that_fails_keeps_nothing_from_those_that_work(store, tmp_path):
-    store.at_once = lambda record: False
-    for name in ("hook", "broken"):
-        cursors.begin(store._db, name)
-    cursors.feed_only(tmp_path, ["hook", "broken"])
-    cursors.complain(store._db, "broken", "away")
-    store.write([raw_record(identity=bytes([n]) * 20) for n in range(5)])
-    gone = 0
-    for _ in range(3):
-        gone += store.let_go(256)[0]
-        newest = changes.newest(store._db)
-        cursors.move(store._db, "hook", cursors.begin(store._db, "hook"), newest, [], [])
-    # One, two, and what is left of four.
-    assert gone == 5
 
 
 @pytest.mark.parametrize(
