@@ -13,6 +13,7 @@ from threading import Thread
 
 import pytest
 
+from panicast_build.bench.store import MEASURED
 from panicast_receiver.central.engine import Central
 from panicast_receiver.db.reader import Query, Reader
 from panicast_receiver.db.store import Store
@@ -35,15 +36,6 @@ SELECT copy.* FROM panicast.records AS one, generate_series(1, {}) AS n,
     )) AS copy
 """
 COPIES = 15_000
-#: A command, and the KiB that it had at most. Whoever waits for a process is told what its parent had, if
-#: that was more.
-MEASURED = """
-import sys
-from panicast_receiver.cli.main import main
-main(sys.argv[1:])
-with open("/proc/self/status") as status:
-    print(next(line.split()[1] for line in status if line.startswith("VmHWM")), file=sys.stderr)
-"""
 
 
 def keep(folder, *records) -> None:

@@ -46,9 +46,9 @@ _BATCH = 500
 #: in one transaction.
 _STORED, _AT_ONCE = 5000, 50
 _DAY_NS = 86400 * 1_000_000_000
-#: Runs the receiver's command and says last how many KiB it took at most. Whoever waits for a process is told
-#: what its parent took, if that was more.
-_LIST = """
+#: Runs the receiver's command and says last, on stderr, how many KiB it took at most. Whoever waits for a
+#: process is told what its parent took, if that was more.
+MEASURED = """
 import sys
 from panicast_receiver.cli.main import main
 code = main()
@@ -280,7 +280,7 @@ def _healthz(page: int) -> Answer:
 
 def _listed(state: Path) -> list[Answer]:
     """Measures the seconds and the memory of `list --json`."""
-    argv = [sys.executable, "-c", _LIST, "list", "--json", "--state-dir", str(state)]
+    argv = [sys.executable, "-c", MEASURED, "list", "--json", "--state-dir", str(state)]
     began = time.perf_counter()
     done = subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
     took = time.perf_counter() - began
