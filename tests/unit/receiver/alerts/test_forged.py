@@ -123,15 +123,21 @@ def test_what_is_made_up_does_not_fill_the_disk_with_alerts(fleet, monkeypatch):
     assert {("group", signature), ("begun", "")} <= told and len(told) <= 5
 
 
-def test_what_was_deleted_before_a_target_heard_of_it_is_told_as_a_number(fleet, monkeypatch, caplog):
-    monkeypatch.setattr(stored_alerts, "_FEWEST", 5)
+def told_of_deletions(fleet, caplog):
+    """What the log says in two looks after alerts were made and most of them deleted."""
     fleet.write(*range(9, 0, -1))
     with closing(Store(fleet.folder)) as store:
         store.expire(Retention(size=1 << 10), time.time_ns())
     with caplog.at_level("WARNING"):
         fleet.look()
         fleet.look()
-    assert "".join(caplog.messages).count("4 alerts were deleted before it was sent them: ") == 1
+    return "".join(caplog.messages)
+
+
+def test_what_was_deleted_before_a_target_heard_of_it_is_told_as_a_number(fleet, monkeypatch, caplog):
+    monkeypatch.setattr(stored_alerts, "_FEWEST", 5)
+    told = told_of_deletions(fleet, caplog)
+    assert told.count("4 alerts were deleted before it was sent them: ") == 1
     assert len(fleet.kinds()) == 1
     fleet.write(0)
     fleet.look()
@@ -141,14 +147,9 @@ def test_what_was_deleted_before_a_target_heard_of_it_is_told_as_a_number(fleet,
 def test_what_was_deleted_is_told_once_though_what_follows_is_still_gathered(fleet, monkeypatch, caplog):
     monkeypatch.setattr(stored_alerts, "_FEWEST", 5)
     monkeypatch.setattr(courier, "GATHER_S", 3600.0)
-    fleet.write(*range(9, 0, -1))
-    with closing(Store(fleet.folder)) as store:
-        store.expire(Retention(size=1 << 10), time.time_ns())
-    with caplog.at_level("WARNING"):
-        fleet.look()
-        fleet.look()
+    told = told_of_deletions(fleet, caplog)
     assert fleet.kinds() == []
-    assert "".join(caplog.messages).count("were deleted before it was sent them") == 1
+    assert told.count("were deleted before it was sent them") == 1
 
 
 def test_after_a_month_without_a_crash_the_next_one_is_told(fleet):
