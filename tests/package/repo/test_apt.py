@@ -22,8 +22,8 @@ from panicast_build.repository.key import Key, export
 from panicast_build.targets import metadata
 from panicast_build.targets.distros import get
 
-URL, OURS, THEIRS = "http://127.0.0.1:8000", "archive@example.org", "stranger@example.org"
-DEB = "debian-12"
+from .conftest import DEB, OURS, THEIRS, URL
+
 INDEX = "deb/dists/bookworm"
 PACKAGE = "panicast-receiver"
 INSTALL = ["apt-get", "install", "-y", "--no-install-recommends", PACKAGE]
@@ -166,7 +166,7 @@ def test_a_client_in_the_middle_of_a_publication_ends_with_what_it_began(copy: P
     """What the earlier index names by its hash is there after the next publication, as are its packages."""
     before = (copy / "current").resolve()
     with publish.publishing(copy) as made:
-        suites.make(made, metadata.load(), get(DEB), [], int(time.time()), 1, URL)
+        suites.make(made, get(DEB), publish.Terms(metadata.load(), [], int(time.time()), 1, URL))
     after = (copy / "current").resolve()
     assert after != before
     named = [*(before / INDEX).rglob("by-hash/*/*"), *(before / "deb/pool").rglob("*.deb")]

@@ -214,16 +214,25 @@ static void let_write(void)
 	ssleep(1);
 }
 
+static bool writing;
+
 /* Nobody is in the card's driver here: sending and polling are allowed. */
 static int panics_outside(struct kprobe *probe, struct pt_regs *regs)
 {
-	return softirq_count() ? 0 : panics_at(probe, regs);
+	if (!READ_ONCE(writing) || softirq_count())
+		return 0;
+	return panics_at(probe, regs);
 }
 
+/*
+ * The probe comes before the writers. The kernel changes a function's code for
+ * it, and once two CPUs jumped to nowhere that came by just then.
+ */
 static void writing_at(void)
 {
-	let_write();
 	probe_symbol(panics_outside);
+	let_write();
+	WRITE_ONCE(writing, true);
 	send_until_somebody_comes();
 }
 
@@ -263,8 +272,8 @@ static void writing_stopped_at(void)
 	unsigned int here = raw_smp_processor_id();
 
 	set_cpus_allowed_ptr(current, cpumask_of(here));
-	let_write();
 	probe_symbol(holds_outside);
+	let_write();
 	WRITE_ONCE(holder_cpu, cpumask_any_but(cpu_online_mask, here));
 	while (!READ_ONCE(held))
 		cpu_relax();
