@@ -56,6 +56,26 @@ def repository(
     return out
 
 
+def refuses_untrusted(
+    machine: Any,
+    copy: Path,
+    target: str,
+    stranger: Key,
+    install: Callable[[Any], tuple[bool, str]],
+    *words: str,
+) -> None:
+    """A client installs nothing, and says these words, first by an index that a stranger has signed, and then
+    by one that nobody has."""
+    index = copy / "current/rpm" / target / "repodata/repomd.xml"
+    signature = index.with_name("repomd.xml.asc")
+    changes = (lambda: stranger.detached(index, signature), signature.unlink)
+    for change, word in zip(changes, words, strict=True):
+        change()
+        machine.serve(copy)
+        installed, said = install(machine)
+        assert not installed and word in said, said
+
+
 @pytest.fixture
 def copy(repository: Path, tmp_path: Path) -> Path:
     """The repository, for a test to spoil."""

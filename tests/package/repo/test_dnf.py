@@ -17,8 +17,9 @@ from panicast_build.repository.key import Key, export_text
 from panicast_build.repository.publish import Snapshot, Terms
 from panicast_build.targets import distros, metadata
 
-URL, OURS, THEIRS = "http://127.0.0.1:8000", "archive@example.org", "stranger@example.org"
-RPM, PACKAGE = "el9", "panicast-receiver"
+from .conftest import OURS, RPM, THEIRS, URL, refuses_untrusted
+
+PACKAGE = "panicast-receiver"
 DNF = ["dnf", "-y", "--releasever=9", "--setopt=retries=1"]
 KEY = "RPM-GPG-KEY-panicast"
 KERNEL = """
@@ -106,15 +107,7 @@ def republish(folder: Path, signing: Key) -> None:
 
 
 def test_refuses_an_unknown_key_and_no_signature(dnf, copy: Path, keys: dict[str, Key]) -> None:
-    repodata = copy / "current/rpm/el9/repodata"
-    keys[THEIRS].detached(repodata / "repomd.xml", repodata / "repomd.xml.asc")
-    dnf.serve(copy)
-    installed, said = install(dnf)
-    assert not installed and "GPG" in said, said
-    (repodata / "repomd.xml.asc").unlink()
-    dnf.serve(copy)
-    installed, said = install(dnf)
-    assert not installed and "repomd.xml" in said, said
+    refuses_untrusted(dnf, copy, RPM, keys[THEIRS], install, "GPG", "repomd.xml")
 
 
 def test_refuses_a_key_that_has_expired(dnf, tmp_path: Path, expired: Key) -> None:

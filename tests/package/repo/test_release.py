@@ -23,7 +23,8 @@ from panicast_build.repository import task as repository
 from panicast_build.targets import distros, metadata
 from panicast_build.targets.distros import Distro
 
-OURS, THEIRS = "archive@example.org", "stranger@example.org"
+from .conftest import OURS, THEIRS
+
 TARGETS = ("debian-12", "el9")
 MODULES = "debian-12"
 

@@ -10,8 +10,9 @@ from panicast_build.repository import task
 from panicast_build.repository.key import Key
 from panicast_build.targets import metadata
 
-URL, OURS, THEIRS = "http://127.0.0.1:8000", "archive@example.org", "stranger@example.org"
-SUSE, PACKAGE = "opensuse-leap", "panicast-receiver"
+from .conftest import OURS, SUSE, THEIRS, URL, refuses_untrusted
+
+PACKAGE = "panicast-receiver"
 MOVED = f"{URL}/moved"
 ZYPPER = ["zypper", "--non-interactive"]
 KEY = "/etc/pki/rpm-gpg/RPM-GPG-KEY-panicast"
@@ -52,16 +53,8 @@ def test_refuses_a_package_that_was_tampered_with(zypper, copy: Path) -> None:
 
 
 def test_refuses_an_unknown_key_and_no_signature(zypper, copy: Path, keys: dict[str, Key]) -> None:
-    repodata = copy / "current/rpm" / SUSE / "repodata"
-    keys[THEIRS].detached(repodata / "repomd.xml", repodata / "repomd.xml.asc")
-    zypper.serve(copy)
     trust(zypper)
-    installed, said = install(zypper)
-    assert not installed and "unknown key" in said, said
-    (repodata / "repomd.xml.asc").unlink()
-    zypper.serve(copy)
-    installed, said = install(zypper)
-    assert not installed and "unsigned" in said, said
+    refuses_untrusted(zypper, copy, SUSE, keys[THEIRS], install, "unknown key", "unsigned")
 
 
 def test_an_upgrade_brings_the_next_key_and_a_corrected_address(zypper, copy: Path) -> None:
