@@ -13,6 +13,6 @@ from panicast_build.targets import distros
 @pytest.fixture(scope="session")
 def lint_image(client: docker.DockerClient) -> str:
     """What checks C, built packages and rules: see containers/Containerfile.lint."""
-    distro = distros.load()["debian-12"]
+    distro = distros.of_family(distros.DebDistro)["debian-12"]
     arguments = {"KERNEL": distro.kernel, "KERNEL_HEADERS": distro.kernel_headers}
     return images.build(client, distro, "lint", buildargs=arguments)

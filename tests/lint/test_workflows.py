@@ -34,7 +34,14 @@ def lint(actionlint: Path, workflow: Path) -> Result:
 
 
 def schema(name: str, path: Path) -> Result:
-    argv = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", SCHEMAS[name], path]
+    argv: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        SCHEMAS[name],
+        path,
+    ]
     return run(argv, check=False)
 
 

@@ -111,7 +111,7 @@ def inv() -> Inv:
 
     def inv(root: Path, *arguments: str) -> Result:
         env = {"PYTHONPATH": str(root / "packaging")}
-        argv = [sys.executable, "-m", "invoke", "--search-root", root, *arguments]
+        argv: list[str | Path] = [sys.executable, "-m", "invoke", "--search-root", root, *arguments]
         return run(argv, cwd=Path("/"), env=env, check=False)
 
     return inv

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from .conftest import NEWER, VERSION, Machine
+from panicast_build.targets.distros import DebDistro
+
+from .conftest import NEWER, VERSION, Boot, Machine
 
 DKMS = "panicast-dkms"
 PRERM = f"/var/lib/dpkg/info/{DKMS}.prerm"
@@ -29,13 +32,13 @@ dpkg-deb -b new new.deb
 
 
 @pytest.fixture(scope="module")
-def server(boot, first_distro) -> Iterator[Machine]:
+def server(boot: Boot, first_distro: DebDistro) -> Iterator[Machine]:
     with boot(first_distro) as box:
         box.apt("install", DKMS)
         yield box
 
 
-def state(machine: Machine) -> dict[str, object]:
+def state(machine: Machine) -> dict[str, Any]:
     """What a kernel and DKMS find, and what dpkg says."""
     found = machine.modules()
     return {
@@ -59,7 +62,7 @@ def state(machine: Machine) -> dict[str, object]:
 )
 def test_the_old_module_is_there_again(server: Machine, failing: str, harm: str, command: str) -> None:
     before = state(server)
-    assert set(before["modules"].values()) == {VERSION} and "installed" in str(before["dkms"])
+    assert set(before["modules"].values()) == {VERSION} and "installed" in before["dkms"]
     server.run(["env", f"FAILING={failing}", f"NEWER={NEWER}", "sh", "-c", MAKE])
     prerm = server.read(PRERM)
     server.run(["sh", "-c", harm])

@@ -47,7 +47,7 @@ def test_root_of_it_may_do_what_package_managers_need_and_no_more(box: Container
     assert status["NoNewPrivs"].strip() == "1"
     refused = box.run(["mknod", "/tmp/null", "c", "1", "3"], check=False)
     assert refused.code and "not permitted" in refused.output
-    assert box._client.api.inspect_container(box._container.id)["HostConfig"]["PidsLimit"] == PROCESSES
+    assert box._client.api.inspect_container(str(box._container.id))["HostConfig"]["PidsLimit"] == PROCESSES
 
 
 def test_output_in_many_pieces(box: Container) -> None:

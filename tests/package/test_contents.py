@@ -17,7 +17,7 @@ from panicast_build.build.order import Order
 from panicast_build.build.reproduce import OTHER
 from panicast_build.core.paths import ROOT
 from panicast_build.targets import metadata
-from panicast_build.targets.distros import Distro
+from panicast_build.targets.distros import DebDistro, Distro
 
 VERSION = metadata.load().version
 
@@ -31,7 +31,7 @@ def names(package: DebFile) -> set[str]:
     return {name.removeprefix("./") for name in package.data.tgz().getnames()}
 
 
-def test_module_package(packaged: Callable[[Distro], Path], distro: Distro) -> None:
+def test_module_package(packaged: Callable[[Distro], Path], distro: DebDistro) -> None:
     package = opened(packaged(distro), "panicast-dkms")
     found = names(package)
     sources = {name for name in source.files("kmod") if name.endswith((".c", ".h"))}
@@ -42,7 +42,9 @@ def test_module_package(packaged: Callable[[Distro], Path], distro: Distro) -> N
     assert not {name for name in found if name.startswith(("etc/", "usr/sbin/", "usr/share/man/"))}
 
 
-def test_what_every_package_with_a_module_needs(packaged: Callable[[Distro], Path], distro: Distro) -> None:
+def test_what_every_package_with_a_module_needs(
+    packaged: Callable[[Distro], Path], distro: DebDistro
+) -> None:
     package = opened(packaged(distro), "panicast-common")
     # Units are below /usr from Debian 13 on.
     found = {name.removeprefix("usr/") if "/systemd/" in name else name for name in names(package)}
@@ -66,7 +68,7 @@ def test_what_every_package_with_a_module_needs(packaged: Callable[[Distro], Pat
     assert package.data.tgz().getmember("./usr/sbin/panicast-ctl").mode == 0o755
 
 
-def test_receiver_package(packaged: Callable[[Distro], Path], distro: Distro) -> None:
+def test_receiver_package(packaged: Callable[[Distro], Path], distro: DebDistro) -> None:
     package = opened(packaged(distro), "panicast-receiver")
     found = {Path(name).name for name in names(package)}
     unit, manual = "panicast-receiver.service", "panicast-receiver.8.gz"
@@ -90,7 +92,7 @@ def test_receiver_package(packaged: Callable[[Distro], Path], distro: Distro) ->
     assert set(package.control.get_content("conffiles").decode().split()) == files
 
 
-def test_evidence(packaged: Callable[[Distro], Path], distro: Distro) -> None:
+def test_evidence(packaged: Callable[[Distro], Path], distro: DebDistro) -> None:
     folder = packaged(distro)
     stated = json.loads((folder / "metadata.json").read_text())
     assert stated["version"] == VERSION
@@ -102,7 +104,7 @@ def test_evidence(packaged: Callable[[Distro], Path], distro: Distro) -> None:
         assert [name for name in files if name.endswith(".changes")]
         assert [name for name in files if name.endswith(".buildinfo")]
         assert f"dpkg-deb: building package '{component.package}'" in (folder / "build.log").read_text()
-    sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    sums = dict(line.split("  ")[::-1] for line in (folder / "SHA256SUMS").read_text().splitlines())
     assert set(sums) == {path.name for path in folder.iterdir() if path.is_file()} - {
         "SHA256SUMS",
         *verified.LATER,
@@ -112,7 +114,7 @@ def test_evidence(packaged: Callable[[Distro], Path], distro: Distro) -> None:
 
 
 def test_same_inputs_give_same_bytes(
-    client: docker.DockerClient, packaged: Callable[[Distro], Path], distro: Distro, tmp_path: Path
+    client: docker.DockerClient, packaged: Callable[[Distro], Path], distro: DebDistro, tmp_path: Path
 ) -> None:
     first = packaged(distro)
     for component in metadata.of_family("deb"):
@@ -124,7 +126,7 @@ def test_same_inputs_give_same_bytes(
         assert path.read_bytes() == (first / path.name).read_bytes(), path.name
 
 
-def test_the_licence_is_in_the_source_too(packaged: Callable[[Distro], Path], distro: Distro) -> None:
+def test_the_licence_is_in_the_source_too(packaged: Callable[[Distro], Path], distro: DebDistro) -> None:
     archives = [*packaged(distro).glob("*.orig.tar.gz")]
     assert {path.name.partition("_")[0] for path in archives} == {"panicast-dkms", "panicast-receiver"}
     for path in archives:

@@ -9,8 +9,10 @@ import pytest
 
 from panicast_build.build import verified
 from panicast_build.targets import metadata
+from panicast_build.targets.distros import DebDistro
 
 from ..conftest import ON_THE_FIRST
+from .conftest import Boot, Machine
 
 VERSION = metadata.load().version
 NAME = "panicast.ko*"
@@ -18,7 +20,7 @@ CONFIG = "/etc/modprobe.d/panicast.conf"
 DKMS, COMMON = PACKAGES = "panicast-dkms", "panicast-common"
 
 
-def versions(machine) -> set[str]:
+def versions(machine: Machine) -> set[str]:
     """Those of the modules that are built, of what DKMS has, and of the sources."""
     built = machine.run(["modinfo", "-F", "version", *machine.modules()]).output.split()
     known = machine.run(["dkms", "status", "panicast"]).output.splitlines()
@@ -36,7 +38,7 @@ SWITCH = "/etc/panicast/initramfs"
 USED = f"mkdir -p /etc/panicast /var/lib/panicast-ctl && touch {SWITCH} /var/lib/panicast-ctl/kept"
 
 
-def test_life(machine, distro, newer) -> None:
+def test_life(machine: Machine, distro: DebDistro, newer) -> None:
     before = machine.files()
     said = machine.apt("install", DKMS).output
     assert "NOT BUILT" not in said
@@ -65,12 +67,14 @@ def test_life(machine, distro, newer) -> None:
 
 
 @pytest.fixture
-def first_machine(boot, first_distro):
+def first_machine(boot: Boot, first_distro: DebDistro):
     with boot(first_distro) as box:
         yield box
 
 
-def test_a_new_kernel_has_the_module_before_it_is_booted(first_machine, first_distro) -> None:
+def test_a_new_kernel_has_the_module_before_it_is_booted(
+    first_machine: Machine, first_distro: DebDistro
+) -> None:
     """Once it has its headers; before that, what lacks is said."""
     if not first_distro.other_kernel:
         pytest.skip(f"{first_distro.name} has no other_kernel in distros.toml")
@@ -94,7 +98,7 @@ def test_a_new_kernel_has_the_module_before_it_is_booted(first_machine, first_di
 
 
 @ON_THE_FIRST
-def test_the_key_is_roots_alone(machine) -> None:
+def test_the_key_is_roots_alone(machine: Machine) -> None:
     machine.apt("install", COMMON)
     key = "0123456789abcdef" * 4
     file, waits = "/etc/panicast/key", "/etc/modprobe.d/panicast-key.conf"
@@ -137,7 +141,7 @@ def test_the_key_is_roots_alone(machine) -> None:
 
 
 @ON_THE_FIRST
-def test_missing_headers_are_said_loudly(machine) -> None:
+def test_missing_headers_are_said_loudly(machine: Machine) -> None:
     machine.apt("purge", "linux-headers-*")
     machine.run(["mkdir", "-p", "/lib/modules/6.1.0-99-amd64/kernel"])
     said = machine.apt("install", DKMS).output
@@ -147,7 +151,7 @@ def test_missing_headers_are_said_loudly(machine) -> None:
 
 
 @ON_THE_FIRST
-def test_no_kernel_at_all_is_said_too(machine, distro) -> None:
+def test_no_kernel_at_all_is_said_too(machine: Machine, distro: DebDistro) -> None:
     machine.apt("purge", "linux-headers-*")
     machine.run(["rm", "-rf", "/lib/modules"])
     said = machine.apt("install", DKMS).output
@@ -156,7 +160,7 @@ def test_no_kernel_at_all_is_said_too(machine, distro) -> None:
 
 
 @ON_THE_FIRST
-def test_module_that_does_not_compile_fails_the_installation(machine) -> None:
+def test_module_that_does_not_compile_fails_the_installation(machine: Machine) -> None:
     machine.run(["dpkg-deb", "-R", *deb_of(machine), "/tmp/unpacked"])
     machine.write({"main.c": b"#error as a test\n"}, f"/tmp/unpacked/usr/src/panicast-{VERSION}")
     machine.run(["dpkg-deb", "-b", "/tmp/unpacked", "/tmp/broken.deb"])
@@ -166,7 +170,7 @@ def test_module_that_does_not_compile_fails_the_installation(machine) -> None:
     assert machine.modules() == []
 
 
-def deb_of(machine) -> list[str]:
+def deb_of(machine: Machine) -> list[str]:
     return machine.run(["find", "/repo", "-name", "panicast-dkms_*"]).output.split()
 
 
@@ -180,7 +184,7 @@ dpkg-deb -b /root/$0 /repo
 """
 
 
-def test_headers_of_another_flavour_are_enough(first_machine) -> None:
+def test_headers_of_another_flavour_are_enough(first_machine: Machine) -> None:
     """apt brings those of the usual kernel only to a machine that has none."""
     machine = first_machine
     machine.run(
@@ -197,7 +201,7 @@ def test_headers_of_another_flavour_are_enough(first_machine) -> None:
         machine.apt("purge", name)
 
 
-def test_dkms_leaves_a_kernel_alone_that_is_too_old(first_machine, first_distro) -> None:
+def test_dkms_leaves_a_kernel_alone_that_is_too_old(first_machine: Machine, first_distro: DebDistro) -> None:
     machine = first_machine
     machine.run(["sh", "-c", "cd /lib/modules && mkdir 5.9.0-1-amd64 && cp -a [6-9]*/build 5.9.0-1-amd64"])
     machine.apt("install", DKMS)

@@ -3,22 +3,24 @@
 
 from __future__ import annotations
 
+from .conftest import Machine
+
 DKMS, COMMON, RECEIVER = "panicast-dkms", "panicast-common", "panicast-receiver"
 STATUS = ["dpkg-query", "-W", "-f", "${db:Status-Abbrev}", DKMS]
 
 
-def hide_headers(machine) -> None:
+def hide_headers(machine: Machine) -> None:
     """Lets nothing be built, which is not what this is about."""
     machine.run(["sh", "-c", "mv /lib/modules/*/build /tmp"])
 
 
-def flag(machine, status: str, package: str = DKMS) -> None:
+def flag(machine: Machine, status: str, package: str = DKMS) -> None:
     """Has dpkg believe that a package is in that state."""
     flagged = f"/^Package: {package}$/,/^$/s/^Status: .*/Status: install {status}/"
     machine.run(["sed", "-i", flagged, "/var/lib/dpkg/status"])
 
 
-def test_what_dkms_left_is_configured(machine, half_made: dict[str, str]) -> None:
+def test_what_dkms_left_is_configured(machine: Machine, half_made: dict[str, str]) -> None:
     hide_headers(machine)
     machine.apt("install", DKMS)
     files, known = machine.files(), machine.run(["dkms", "status"]).output
@@ -31,7 +33,7 @@ def test_what_dkms_left_is_configured(machine, half_made: dict[str, str]) -> Non
         assert machine.run(["dkms", "status"]).output == known, name
 
 
-def test_what_dkms_left_is_removed(machine, half_made: dict[str, str]) -> None:
+def test_what_dkms_left_is_removed(machine: Machine, half_made: dict[str, str]) -> None:
     hide_headers(machine)
     before = machine.files()
     for name, harm in half_made.items():
@@ -41,7 +43,7 @@ def test_what_dkms_left_is_removed(machine, half_made: dict[str, str]) -> None:
         assert machine.files() - before == set(), name
 
 
-def test_what_dpkg_left_is_reinstalled(machine) -> None:
+def test_what_dpkg_left_is_reinstalled(machine: Machine) -> None:
     """As it says itself. --fix-broken does not: a limit of dpkg's and apt's own, in docs/support.md."""
     hide_headers(machine)
     machine.run(["sh", "-c", f"dpkg --unpack /repo/{DKMS}_*.deb /repo/{COMMON}_*.deb"])
@@ -52,7 +54,7 @@ def test_what_dpkg_left_is_reinstalled(machine) -> None:
     assert machine.run(STATUS).output == "ii "
 
 
-def test_byte_code_that_was_half_written_does_not_stay(machine) -> None:
+def test_byte_code_that_was_half_written_does_not_stay(machine: Machine) -> None:
     """CPython writes it beside, under the name that it shall have and a number, and renames it."""
     stale = "/usr/lib/python3/dist-packages/panicast_receiver/cli/__pycache__/main.cpython-311.pyc.139816"
     machine.apt("install", RECEIVER)
@@ -77,7 +79,7 @@ dpkg-deb -b /root/other /root/other.deb
 """
 
 
-def test_what_another_package_brought_stays(machine) -> None:
+def test_what_another_package_brought_stays(machine: Machine) -> None:
     hide_headers(machine)
     machine.run(["sh", "-c", OTHERS])
     machine.run(["dpkg", "-i", "/root/other.deb"])

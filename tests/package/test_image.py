@@ -55,7 +55,7 @@ def loaded(client: docker.DockerClient, folder: Path) -> Iterator[str]:
         (made,) = client.images.load(data)
     assert made.tags == [image.name(metadata.load())]
     yield str(made.id)
-    client.images.remove(made.id, force=True)
+    client.images.remove(str(made.id), force=True)
 
 
 class Project:

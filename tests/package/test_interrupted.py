@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from panicast_build.targets import metadata
+from panicast_build.targets.distros import DebDistro
 
 from ..nightly import rows
+from .conftest import Machine
 
 VERSION, NEWER = metadata.load().version, "0.99.0"
 DKMS, COMMON, RECEIVER = "panicast-dkms", "panicast-common", "panicast-receiver"
@@ -66,7 +68,7 @@ USUAL = {
 }
 
 
-def state(machine) -> dict[str, object]:
+def state(machine: Machine) -> dict[str, object]:
     """All that makes a whole installation."""
     said = {
         name: machine.run(argv.split(), check=False).output
@@ -81,13 +83,13 @@ def state(machine) -> dict[str, object]:
     return {**said, "files": machine.files()}
 
 
-def sweep(machine) -> None:
+def sweep(machine: Machine) -> None:
     """What deb-systemd-helper leaves that is killed while it notes a unit, never to look at it again:
     docs/support.md says so."""
     machine.run(["find", "/var/lib/systemd", "-path", "*/deb-systemd-helper-*/.state?????.tmp", "-delete"])
 
 
-def repair(machine, package: str) -> None:
+def repair(machine: Machine, package: str) -> None:
     """What apt says first ("dpkg was interrupted, you must manually run …"), what dpkg then says of a package
     that was not unpacked to the end of its book-keeping, and what apt says at last."""
     said = machine.run(["dpkg", "--configure", "-a"], check=False).output
@@ -98,12 +100,12 @@ def repair(machine, package: str) -> None:
 
 
 @pytest.fixture
-def distro(first_distro):
+def distro(first_distro: DebDistro):
     return first_distro
 
 
 @pytest.fixture(scope="module")
-def whole(boot: Callable, first_distro) -> Callable:
+def whole(boot: Callable, first_distro: DebDistro) -> Callable:
     """whole(package): the state that its installation leaves where nothing disturbs it."""
 
     @cache
@@ -116,7 +118,7 @@ def whole(boot: Callable, first_distro) -> Callable:
 
 
 @pytest.mark.parametrize(("package", "point"), rows(INSTALLATIONS, USUAL))
-def test_installation(package: str, point, machine, whole: Callable, cut_off: Callable) -> None:
+def test_installation(package: str, point, machine: Machine, whole: Callable, cut_off: Callable) -> None:
     before = machine.files()
     cut_off(machine, point, [*machine.apt_get, "install", package])
     repair(machine, package)
@@ -126,7 +128,7 @@ def test_installation(package: str, point, machine, whole: Callable, cut_off: Ca
     assert machine.files() - before == set()
 
 
-def edit(machine) -> bytes:
+def edit(machine: Machine) -> bytes:
     """What an administrator makes of the settings."""
     edited = machine.read(MODPROBE) + b"# edited\n"
     machine.write({Path(MODPROBE).name: edited}, str(Path(MODPROBE).parent))
@@ -141,7 +143,9 @@ UPGRADES = {
 
 
 @pytest.mark.parametrize("point", rows(UPGRADES, {"the old module goes"}))
-def test_upgrade(point, machine, distro, newer: Callable, cut_off: Callable) -> None:
+def test_upgrade(
+    point, machine: Machine, distro: DebDistro, newer: Callable[[str], Path], cut_off: Callable
+) -> None:
     before = machine.files()
     machine.apt("install", DKMS)
     edited = edit(machine)
@@ -166,7 +170,7 @@ REMOVALS = {
 
 
 @pytest.mark.parametrize(("of_removal", "of_purge"), rows(REMOVALS, {"the module goes"}))
-def test_removal_and_purge(of_removal, of_purge, machine, cut_off: Callable) -> None:
+def test_removal_and_purge(of_removal, of_purge, machine: Machine, cut_off: Callable) -> None:
     before = machine.files()
     machine.apt("install", DKMS)
     edited = edit(machine)
@@ -182,7 +186,7 @@ def test_removal_and_purge(of_removal, of_purge, machine, cut_off: Callable) -> 
 
 
 @pytest.mark.parametrize("package", [DKMS, RECEIVER])
-def test_purge_when_a_power_cut_emptied_the_notes_of_links(package: str, machine) -> None:
+def test_purge_when_a_power_cut_emptied_the_notes_of_links(package: str, machine: Machine) -> None:
     before = machine.files()
     machine.apt("install", package)
     empty = "for note in /var/lib/systemd/deb-systemd-helper-enabled/panicast*.dsh-also; do : >$note; done"
@@ -193,7 +197,9 @@ def test_purge_when_a_power_cut_emptied_the_notes_of_links(package: str, machine
     assert machine.files() - before == set()
 
 
-def test_an_upgrade_that_is_refused_leaves_the_old_module(machine, distro, newer: Callable) -> None:
+def test_an_upgrade_that_is_refused_leaves_the_old_module(
+    machine: Machine, distro: DebDistro, newer: Callable
+) -> None:
     machine.apt("install", DKMS)
     (deb,) = newer(distro.name).glob(f"{DKMS}_*.deb")
     machine.put(deb, "/root")

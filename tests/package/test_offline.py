@@ -28,7 +28,7 @@ def alone(tmp_path: Path, copy_tree: Callable[..., None], packaged: Callable[[Di
     def alone(**env: str) -> Result:
         assert run(["unshare", "--net", "ip", "route"]).output == ""
         argv = ["package", "--distro", NAME, "--component", "kmod", "--offline"]
-        invoke = [sys.executable, "-m", "invoke", "--search-root", root, *argv]
+        invoke: list[str | Path] = [sys.executable, "-m", "invoke", "--search-root", root, *argv]
         env = {"PYTHONPATH": str(root / "packaging"), **env}
         return run(["unshare", "--net", *invoke], cwd=root, env=env, check=False)
 

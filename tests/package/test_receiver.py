@@ -26,12 +26,12 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
 """
 
 
-def wait_for(machine, log: str, words: str) -> None:
+def wait_for(machine: Machine, log: str, words: str) -> None:
     """Returns when a log has the words, fails when that takes too long."""
     wait_until(lambda: words in machine.read(log).decode(), f"{log} has {words!r}")
 
 
-def test_life(machine, distro, newer) -> None:
+def test_life(machine: Machine, distro: DebDistro, newer) -> None:
     before = machine.files()
     machine.apt("install", "panicast-receiver")
     assert "serve" in machine.run(["panicast-receiver", "--help"]).output
@@ -89,7 +89,7 @@ def test_the_client_that_it_takes_along_is_its_own(installed: Machine) -> None:
     assert installed.run(["python3", "-c", "import nats"], check=False).code == 1
 
 
-def test_the_web_page_is_served_by_a_user_who_can_only_read(machine) -> None:
+def test_the_web_page_is_served_by_a_user_who_can_only_read(machine: Machine) -> None:
     """With the libraries of the distribution; the records are of a service that runs as another user."""
     machine.apt("install", "panicast-receiver")
     assert "panicast" in machine.run(["id", "-nG", "panicast-web"]).output.split()
@@ -125,7 +125,7 @@ def test_the_web_page_is_served_by_a_user_who_can_only_read(machine) -> None:
     assert refused.code and "Permission denied" in refused.output
 
 
-def test_members_of_the_group_read_without_write_permission(machine) -> None:
+def test_members_of_the_group_read_without_write_permission(machine: Machine) -> None:
     """While the service runs, after it stopped, and after it was killed with its log left behind."""
     machine.apt("install", "panicast-receiver")
     machine.run(["useradd", "--groups", "panicast", "member"])

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import docker
@@ -11,14 +11,15 @@ import pytest
 
 from panicast_build import watch
 from panicast_build.build import source
-from panicast_build.core.errors import BuildError, tail
+from panicast_build.core.errors import BuildError, UserError, tail
+from panicast_build.engine import engine
 from panicast_build.engine.container import Container
 from panicast_build.targets import distros
 from panicast_build.targets.distros import DebDistro
 
 
 @pytest.fixture
-def box(client: docker.DockerClient, test_image: Callable[[DebDistro], str]) -> Container:
+def box(client: docker.DockerClient, test_image: Callable[[DebDistro], str]) -> Iterator[Container]:
     distro = distros.of_family(DebDistro)["debian-12"]
     with Container(client, test_image(distro)) as box:
         yield box
@@ -41,6 +42,6 @@ def test_an_archive_that_does_not_answer_is_no_success(monkeypatch: pytest.Monke
         raise watch._Silent("no base image")
 
     monkeypatch.setattr(watch, "_newest", silent)
-    monkeypatch.setattr(watch.engine, "connect", lambda: None)
-    with pytest.raises(watch.UserError, match="not reached: noble"):
+    monkeypatch.setattr(engine, "connect", lambda: None)
+    with pytest.raises(UserError, match="not reached: noble"):
         watch.run("ubuntu-24.04")

@@ -126,13 +126,13 @@ def test_both_say_the_same(both) -> None:
     group = own.groups(Query())[0]["signature"]
     for by in ("kernel", "label:rack"):
         for one in (None, group):
-            asked = fleet.Asked(by, one, START, sealed=bool(one))
-            assert central.ran(asked, now_ns) == own.ran(asked, now_ns) == []
+            ran = fleet.Asked(by, one, START, sealed=bool(one))
+            assert central.ran(ran, now_ns) == own.ran(ran, now_ns) == []
     for by in ("hardware", "firmware", "module"):
         for one in (None, group):
             assert central.told(fleet.Asked(by, one)) == own.told(fleet.Asked(by, one))
-            asked = fleet.Asked(by, one, sealed=True)
-            assert central.told(asked) == own.told(asked)
+            told = fleet.Asked(by, one, sealed=True)
+            assert central.told(told) == own.told(told)
     assert own.told(fleet.Asked("hardware"))["values"]
     assert central.states_of(["db-03.example.net"], ages, now_ns) == {"db-03.example.net": "panicked"}
     assert central.windows(now_ns, over=True) == [] and central.maintained(ages, now_ns) == {}

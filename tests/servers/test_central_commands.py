@@ -69,8 +69,8 @@ def test_follow_goes_on_when_the_server_is_back(postgres, tmp_path) -> None:
 
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         threads = [
-            Thread(target=lambda: told.extend(map(json.loads, process.stdout))),
-            Thread(target=lambda: said.extend(process.stderr)),
+            Thread(target=lambda: told.extend(map(json.loads, process.stdout or ()))),
+            Thread(target=lambda: said.extend(process.stderr or ())),
         ]
         try:
             for thread in threads:

@@ -7,6 +7,7 @@ import io
 import subprocess
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
+from typing import Any
 
 import docker
 import dpkt
@@ -37,7 +38,7 @@ def outcomes(client: docker.DockerClient, request: pytest.FixtureRequest) -> Ite
     """The crashes with a card in all the ways that this run asks for, by name."""
     tools.need(vm.QEMU, "setpriv")
     kernel, nic = request.param
-    here = (item for item in request.session.items if item.path == request.path)
+    here: list[Any] = [item for item in request.session.items if item.path == request.path]
     asked = {item.callspec.params["case"].name for item in here}
     with many.crashes(kit(client, kernel), nic, [case for case in CASES if case.name in asked]) as ended:
         yield ended

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import oidc_provider_mock
@@ -276,7 +276,7 @@ def test_records_come_live(page: Browser, tmp_path: Path) -> None:
         page.wait(lambda: page.texts("#live-state") == ["live"])
         for number in (1, 2):
             receiver.send([frame[:24] + number.to_bytes(4, "big") + frame[28:] for frame in frames])
-            page.wait(lambda number=number: len(page.texts("tbody tr")) == number)
+            page.wait(partial(lambda count: len(page.texts("tbody tr")) == count, number))
             assert "sysrq triggered crash" in page.texts("tbody tr")[0]
             # In one step: the rows are replaced whenever something comes.
             read = page.execute_script(READ_LAST)

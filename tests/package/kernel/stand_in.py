@@ -29,6 +29,10 @@ SOURCES = {
 TOUCHED = ("include/linux/printk.h", "init/Kconfig", "kernel/printk", "Makefile", "scripts", "arch/x86")
 
 
+def target() -> distros.RpmDistro:
+    return distros.of_family(distros.RpmDistro)[TARGET]
+
+
 def image(client: docker.DockerClient) -> str:
     return images.build(client, distros.get(rpm.DEBIAN_HOST), "kernel-rpm-debian")
 
@@ -58,11 +62,7 @@ def packed(
         box.run(["mkdir", "-p", "/build/SOURCES", "/build/SPECS"])
         box.write({tree.name: tree, hook: b"", **SOURCES}, "/build/SOURCES")
         box.write({"kernel.spec": spec.encode()}, "/build/SPECS")
-        defines = (
-            {"_topdir": "/build", "dist": distros.get(TARGET).dist}
-            if stage == "-bb"
-            else {"_topdir": "/build"}
-        )
+        defines = {"_topdir": "/build", "dist": target().dist} if stage == "-bb" else {"_topdir": "/build"}
         build = ["rpmbuild", stage, "--nodeps"]
         build += [word for name, body in defines.items() for word in ("--define", f"{name} {body}")]
         box.run([*build, "/build/SPECS/kernel.spec"])
@@ -77,7 +77,7 @@ def patched(client: docker.DockerClient, srpm: Path, into: Path) -> list[Path]:
     # What is built here is no whole kernel.
     small = replace(config.get("distro"), gib=1)
     build = rpm.make(
-        client, metadata.load(), distros.get(TARGET), Options(Wanted(small), source=str(srpm), cached=False)
+        client, metadata.load(), target(), Options(Wanted(small), source=str(srpm), cached=False)
     )
     into.mkdir(exist_ok=True)
     with (into / "log").open("w") as log:

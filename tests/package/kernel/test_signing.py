@@ -102,13 +102,13 @@ def test_the_key_is_in_memory_only_and_the_passphrase_nowhere(
     assert box.run(["stat", "--format=%a", key.path]).output == "600\n"
     assert box.run(["stat", "--file-system", "--format=%T", key.path]).output == "tmpfs\n"
     # What the engine keeps on a disk: what it was told, and what was written.
-    stated = client.api.inspect_container(box._container.id)
+    stated = client.api.inspect_container(str(box._container.id))
     assert PASSPHRASE not in str(stated) and signing.PIN not in str(stated)
-    assert key.path not in {change["Path"] for change in client.api.diff(box._container.id)}
+    assert key.path not in {change["Path"] for change in client.api.diff(str(box._container.id))}
 
 
 def test_nothing_of_it_can_leave_by_a_network(client: docker.DockerClient, box: Container) -> None:
-    stated = client.api.inspect_container(box._container.id)
+    stated = client.api.inspect_container(str(box._container.id))
     assert stated["HostConfig"]["NetworkMode"] == "none"
     assert box.run(["ls", "/sys/class/net"]).output.split() == ["lo"]
 

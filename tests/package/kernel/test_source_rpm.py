@@ -79,4 +79,4 @@ def test_what_cannot_be_built_is_said_before_anything_is(client: docker.DockerCl
         (tmp_path / "kernel-6.12-1.src.rpm").touch()
         with pytest.raises(UserError):
             options = Options(Wanted(config.get(name)), source=given)
-            rpm.make(client, metadata.load(), distros.get(target), options)
+            rpm.make(client, metadata.load(), distros.of_family(distros.RpmDistro)[target], options)

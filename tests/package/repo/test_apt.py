@@ -22,20 +22,20 @@ from panicast_build.repository.key import Key, export
 from panicast_build.targets import metadata
 from panicast_build.targets.distros import get
 
-from .conftest import DEB, OURS, THEIRS, URL
+from .conftest import DEB, OURS, THEIRS, URL, Client
 
 INDEX = "deb/dists/bookworm"
 PACKAGE = "panicast-receiver"
 INSTALL = ["apt-get", "install", "-y", "--no-install-recommends", PACKAGE]
 
 
-def update(box) -> tuple[bool, str]:
+def update(box: Client) -> tuple[bool, str]:
     """Whether apt took the index, and what it said."""
     said = box.run(["apt-get", "update", "-o", "APT::Update::Error-Mode=any"], check=False)
     return said.code == 0, said.output
 
 
-def test_installs_by_hash(apt) -> None:
+def test_installs_by_hash(apt: Client) -> None:
     taken, said = update(apt)
     assert taken, said
     apt.run(INSTALL)
@@ -48,7 +48,7 @@ def test_installs_by_hash(apt) -> None:
     apt.run(["apt-get", "source", "--download-only", PACKAGE], cwd="/tmp")
 
 
-def test_an_upgrade_takes_nothing_of_the_distributions(apt) -> None:
+def test_an_upgrade_takes_nothing_of_the_distributions(apt: Client) -> None:
     """Even where this machine has built kernels: they are not published unless they are named."""
     assert update(apt)[0]
     apt.run(INSTALL)
@@ -56,7 +56,9 @@ def test_an_upgrade_takes_nothing_of_the_distributions(apt) -> None:
     assert [line for line in would.splitlines() if line.startswith("Inst ")] == []
 
 
-def test_kernels_are_a_component_that_is_asked_for(apt, copy: Path, tmp_path: Path, monkeypatch) -> None:
+def test_kernels_are_a_component_that_is_asked_for(
+    apt: Client, copy: Path, tmp_path: Path, monkeypatch
+) -> None:
     """A machine that has the archive does not see them; one that asks for the component does."""
     made = tmp_path / "dist"
     # Another test may have built a kernel there.
@@ -101,7 +103,7 @@ def source_package(folder: Path) -> tuple[str, str]:
     return archive, description
 
 
-def test_refuses_a_package_that_was_tampered_with(apt, copy: Path) -> None:
+def test_refuses_a_package_that_was_tampered_with(apt: Client, copy: Path) -> None:
     (deb,) = (copy / "current/deb/pool/bookworm").glob(f"{PACKAGE}_*.deb")
     text = bytearray(deb.read_bytes())
     text[-100] ^= 1
@@ -113,7 +115,7 @@ def test_refuses_a_package_that_was_tampered_with(apt, copy: Path) -> None:
     assert apt.run(["dpkg-query", "-W", PACKAGE], check=False).code != 0
 
 
-def test_refuses_an_index_that_was_tampered_with(apt, copy: Path) -> None:
+def test_refuses_an_index_that_was_tampered_with(apt: Client, copy: Path) -> None:
     for name in ("InRelease", "Release"):
         path = copy / "current" / INDEX / name
         path.write_text(path.read_text().replace("Codename: bookworm", "Codename: other"))
@@ -122,7 +124,7 @@ def test_refuses_an_index_that_was_tampered_with(apt, copy: Path) -> None:
     assert not taken and "BADSIG" in said
 
 
-def test_refuses_an_unknown_key_and_no_signature(apt, copy: Path, keys: dict[str, Key]) -> None:
+def test_refuses_an_unknown_key_and_no_signature(apt: Client, copy: Path, keys: dict[str, Key]) -> None:
     folder = copy / "current" / INDEX
     keys[THEIRS].clearsign(folder / "Release", folder / "InRelease")
     keys[THEIRS].detached(folder / "Release", folder / "Release.gpg")
@@ -137,7 +139,7 @@ def test_refuses_an_unknown_key_and_no_signature(apt, copy: Path, keys: dict[str
     assert not taken and "is not signed" in said
 
 
-def test_refuses_a_key_that_has_expired(apt, tmp_path: Path, expired: Key) -> None:
+def test_refuses_a_key_that_has_expired(apt: Client, tmp_path: Path, expired: Key) -> None:
     """As the client's copy of the key says."""
     exported = tmp_path / "panicast-archive-keyring.pgp"
     export([expired], exported)
@@ -146,14 +148,14 @@ def test_refuses_a_key_that_has_expired(apt, tmp_path: Path, expired: Key) -> No
     assert not taken and "EXPKEYSIG" in said
 
 
-def test_refuses_an_index_whose_time_is_over(apt, copy: Path) -> None:
+def test_refuses_an_index_whose_time_is_over(apt: Client, copy: Path) -> None:
     task.run(OURS, DEB, str(copy), URL, now=int(time.time()) - 31 * suites.DAY_SECONDS)
     apt.serve(copy)
     taken, said = update(apt)
     assert not taken and "is expired" in said
 
 
-def test_keeps_what_it_has_seen_when_an_older_index_is_replayed(apt, copy: Path) -> None:
+def test_keeps_what_it_has_seen_when_an_older_index_is_replayed(apt: Client, copy: Path) -> None:
     assert update(apt)[0]
     seen = apt.run(["sh", "-c", "cat /var/lib/apt/lists/*_InRelease"]).output
     task.run(OURS, DEB, str(copy), URL, now=int(time.time()) - suites.DAY_SECONDS)
@@ -201,7 +203,7 @@ def entries(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / "deb/pool/bookworm").glob("panicast-archive-keyring_*.deb"))
 
 
-def test_a_corrected_address_reaches_who_has_the_archive(apt, copy: Path) -> None:
+def test_a_corrected_address_reaches_who_has_the_archive(apt: Client, copy: Path) -> None:
     """Even where the source entry was edited: that is kept, and has no address."""
     entry = "/etc/apt/sources.list.d/panicast.sources"
     apt.run(["sed", "-i", "s/^Types: deb$/Types: deb deb-src/", entry])
@@ -220,7 +222,7 @@ def test_a_corrected_address_reaches_who_has_the_archive(apt, copy: Path) -> Non
     assert "GET /./deb/dists/bookworm/InRelease" in apt.read("/srv/log").decode()
 
 
-def test_a_new_key_takes_over_from_the_old_one(apt, copy: Path, tmp_path: Path) -> None:
+def test_a_new_key_takes_over_from_the_old_one(apt: Client, copy: Path, tmp_path: Path) -> None:
     """As docs/release.md says: the old key brings the new one, the new one signs, the old one goes."""
     late = tmp_path / "late"
     task.run(OURS, DEB, str(copy), URL, trust=THEIRS)

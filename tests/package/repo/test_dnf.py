@@ -17,7 +17,7 @@ from panicast_build.repository.key import Key, export_text
 from panicast_build.repository.publish import Snapshot, Terms
 from panicast_build.targets import distros, metadata
 
-from .conftest import OURS, RPM, THEIRS, URL, refuses_untrusted
+from .conftest import OURS, RPM, THEIRS, URL, Client, refuses_untrusted
 
 PACKAGE = "panicast-receiver"
 DNF = ["dnf", "-y", "--releasever=9", "--setopt=retries=1"]
@@ -38,14 +38,14 @@ As rpm sees it.
 """
 
 
-def install(box) -> tuple[bool, str]:
+def install(box: Client) -> tuple[bool, str]:
     """Whether dnf installed the receiver, and what it said."""
     box.run([*DNF, "clean", "all"])
     said = box.run([*DNF, "install", PACKAGE], check=False).output
     return box.run(["rpm", "-q", PACKAGE], check=False).code == 0, said
 
 
-def test_installs_from_the_publication_that_the_metalink_names(dnf, repository: Path) -> None:
+def test_installs_from_the_publication_that_the_metalink_names(dnf: Client, repository: Path) -> None:
     installed, said = install(dnf)
     assert installed, said
     assert metadata.load().version in dnf.run(["rpm", "-q", PACKAGE]).output
@@ -56,7 +56,7 @@ def test_installs_from_the_publication_that_the_metalink_names(dnf, repository: 
     assert f"GET /snapshots/{name}/rpm/el9/{PACKAGE}" in fetched
 
 
-def test_an_upgrade_takes_nothing_of_the_distributions(dnf) -> None:
+def test_an_upgrade_takes_nothing_of_the_distributions(dnf: Client) -> None:
     """Even where this machine has built kernels: they are not published unless they are named."""
     assert install(dnf)[0]
     would = dnf.run([*DNF, "check-update"], check=False)
@@ -68,7 +68,7 @@ def test_an_upgrade_takes_nothing_of_the_distributions(dnf) -> None:
     assert {name for name in offered if not name.startswith(("panicast-", "kmod-panicast"))} == set()
 
 
-def test_knows_where_the_source_packages_are(dnf) -> None:
+def test_knows_where_the_source_packages_are(dnf: Client) -> None:
     """By the name that `dnf download --source` looks for beside panicast's."""
     only_source = ["--disablerepo=*", "--enablerepo=panicast-source", "--quiet"]
     asked = [*DNF, *only_source, "repoquery", "--arch=src", "--location", PACKAGE]
@@ -76,7 +76,7 @@ def test_knows_where_the_source_packages_are(dnf) -> None:
     assert found.startswith(f"{URL}/snapshots/") and found.endswith(".src.rpm")
 
 
-def test_refuses_a_package_that_was_tampered_with(dnf, copy: Path) -> None:
+def test_refuses_a_package_that_was_tampered_with(dnf: Client, copy: Path) -> None:
     (rpm,) = (copy / "current/rpm/el9").glob(f"{PACKAGE}-*.rpm")
     text = bytearray(rpm.read_bytes())
     text[-100] ^= 1
@@ -86,7 +86,9 @@ def test_refuses_a_package_that_was_tampered_with(dnf, copy: Path) -> None:
     assert not installed and "checksum doesn't match" in said
 
 
-def test_refuses_a_package_without_the_archives_signature(dnf, copy: Path, keys: dict[str, Key]) -> None:
+def test_refuses_a_package_without_the_archives_signature(
+    dnf: Client, copy: Path, keys: dict[str, Key]
+) -> None:
     """Though the index that names it is signed: who can publish cannot sign packages by that."""
     folder = copy / "current/rpm/el9"
     (rpm,) = folder.glob(f"{PACKAGE}-*.rpm")
@@ -106,11 +108,11 @@ def republish(folder: Path, signing: Key) -> None:
     repositories.make(made, distros.get(RPM), terms)
 
 
-def test_refuses_an_unknown_key_and_no_signature(dnf, copy: Path, keys: dict[str, Key]) -> None:
+def test_refuses_an_unknown_key_and_no_signature(dnf: Client, copy: Path, keys: dict[str, Key]) -> None:
     refuses_untrusted(dnf, copy, RPM, keys[THEIRS], install, "GPG", "repomd.xml")
 
 
-def test_refuses_a_key_that_has_expired(dnf, tmp_path: Path, expired: Key) -> None:
+def test_refuses_a_key_that_has_expired(dnf: Client, tmp_path: Path, expired: Key) -> None:
     """As the client's copy of the key says."""
     export_text([expired], tmp_path / KEY)
     dnf.write({KEY: tmp_path / KEY}, "/etc/pki/rpm-gpg")
@@ -118,7 +120,7 @@ def test_refuses_a_key_that_has_expired(dnf, tmp_path: Path, expired: Key) -> No
     assert not installed, said
 
 
-def test_refuses_an_old_index_that_a_mirror_replays(dnf, copy: Path) -> None:
+def test_refuses_an_old_index_that_a_mirror_replays(dnf: Client, copy: Path) -> None:
     """The metalink says which index is the current one."""
     old = (copy / "current").resolve()
     task.run(OURS, RPM, str(copy), URL, now=1_900_000_000)
@@ -131,7 +133,7 @@ def test_refuses_an_old_index_that_a_mirror_replays(dnf, copy: Path) -> None:
     assert not installed and "checksum" in said.lower(), said
 
 
-def test_a_client_in_the_middle_of_a_publication_ends_with_what_it_began(dnf, copy: Path) -> None:
+def test_a_client_in_the_middle_of_a_publication_ends_with_what_it_began(dnf: Client, copy: Path) -> None:
     """What the earlier metalink names is there after the next publication, as it was."""
     before = {path: path.read_bytes() for path in copy.resolve().rglob("*") if path.is_file()}
     old = (copy / "current").resolve()
@@ -143,7 +145,7 @@ def test_a_client_in_the_middle_of_a_publication_ends_with_what_it_began(dnf, co
     assert install(dnf)[0]
 
 
-def test_a_new_key_takes_over_from_the_old_one(dnf, copy: Path) -> None:
+def test_a_new_key_takes_over_from_the_old_one(dnf: Client, copy: Path) -> None:
     task.run(OURS, RPM, str(copy), URL, trust=THEIRS)
     dnf.serve(copy)
     dnf.run([*DNF, "clean", "all"])
@@ -155,7 +157,7 @@ def test_a_new_key_takes_over_from_the_old_one(dnf, copy: Path) -> None:
     assert installed, said
 
 
-def kernel(box, name: str, version: str, into: Path) -> list[Path]:
+def kernel(box: Client, name: str, version: str, into: Path) -> list[Path]:
     """The packages of a kernel, as rpm sees them, and their source."""
     box.write({"kernel.spec": KERNEL.format(name=name, version=version).encode()}, "/tmp")
     box.run(["rpmbuild", "-ba", "--quiet", "--define", "_topdir /tmp/built", "/tmp/kernel.spec"])
@@ -165,7 +167,7 @@ def kernel(box, name: str, version: str, into: Path) -> list[Path]:
     return [into / Path(path).name for path in found]
 
 
-def test_kernels_lie_beside_the_distributions(dnf, copy: Path, tmp_path: Path, monkeypatch) -> None:
+def test_kernels_lie_beside_the_distributions(dnf: Client, copy: Path, tmp_path: Path, monkeypatch) -> None:
     """An upgrade takes none for a newer one of the distribution's, though their repository is enabled."""
     folder = tmp_path / "dist" / paths.kernel_target(RPM)
     unbuilt = shutil.ignore_patterns("kernel")
@@ -202,7 +204,7 @@ def test_kernels_lie_beside_the_distributions(dnf, copy: Path, tmp_path: Path, m
     assert installed() == before | {"kernel-panicast 6.1", "kernel-panicast 6.2"}
 
 
-def test_a_corrected_address_reaches_who_has_the_archive(dnf, copy: Path) -> None:
+def test_a_corrected_address_reaches_who_has_the_archive(dnf: Client, copy: Path) -> None:
     """Even where the source entry was edited: that is kept, and has no address."""
     entry = "/etc/yum.repos.d/panicast.repo"
     dnf.run(["sed", "-i", "/^.panicast-source.$/,/^enabled/s/^enabled=0/enabled=1/", entry])

@@ -20,6 +20,7 @@ from panicast_build.core.run import Result, run
 from panicast_build.release import statements, steps
 from panicast_build.release.steps import Release
 from panicast_build.repository import task as repository
+from panicast_build.repository.key import Key
 from panicast_build.targets import distros, metadata
 from panicast_build.targets.distros import Distro
 
@@ -31,7 +32,11 @@ MODULES = "debian-12"
 
 @pytest.fixture
 def release(
-    keys, packaged: Callable[[Distro], Path], prebuilt: Callable[[Distro], Path], tmp_path: Path, monkeypatch
+    keys: dict[str, Key],
+    packaged: Callable[[Distro], Path],
+    prebuilt: Callable[[Distro], Path],
+    tmp_path: Path,
+    monkeypatch,
 ) -> Release:
     """A release of what was built here, gathered and signed, with the module's own packages of a target."""
     tools.need("jq")
@@ -117,7 +122,7 @@ def test_a_changed_byte_in_any_file_is_refused(
 
 
 def test_an_attestation_that_another_key_signed_is_refused(
-    release: Release, keys, verify: Callable[[Path, str], Result]
+    release: Release, keys: dict[str, Key], verify: Callable[[Path, str], Result]
 ) -> None:
     verify(release.folder, SUMMED)
     steps.state(release, keys[THEIRS], "c0ffee", datetime.now(UTC))

@@ -10,7 +10,7 @@ from panicast_build.repository import task
 from panicast_build.repository.key import Key
 from panicast_build.targets import metadata
 
-from .conftest import OURS, SUSE, THEIRS, URL, refuses_untrusted
+from .conftest import OURS, SUSE, THEIRS, URL, Client, refuses_untrusted
 
 PACKAGE = "panicast-receiver"
 MOVED = f"{URL}/moved"
@@ -19,20 +19,20 @@ KEY = "/etc/pki/rpm-gpg/RPM-GPG-KEY-panicast"
 ENTRY = "/etc/zypp/repos.d/panicast.repo"
 
 
-def trust(box) -> None:
+def trust(box: Client) -> None:
     """As docs/release.md says to do it where nobody can answer."""
     box.run(["rpm", "--import", KEY])
     # It asks a repository again only ten minutes later, unless it is told otherwise.
     box.write({"zypp.conf": b"[main]\nrepo.refresh.delay = 0\n"}, "/etc/zypp")
 
 
-def install(box) -> tuple[bool, str]:
+def install(box: Client) -> tuple[bool, str]:
     """Whether zypper installed the receiver, and what it said. Nobody tells it to read the index again."""
     said = box.run([*ZYPPER, "install", "--no-recommends", PACKAGE], check=False)
     return box.run(["rpm", "-q", PACKAGE], check=False).code == 0, said.output
 
 
-def test_installs_once_the_key_is_trusted(zypper, keys: dict[str, Key]) -> None:
+def test_installs_once_the_key_is_trusted(zypper: Client, keys: dict[str, Key]) -> None:
     installed, said = install(zypper)
     assert not installed and keys[OURS].fingerprint in said.replace(" ", "")
     trust(zypper)
@@ -41,7 +41,7 @@ def test_installs_once_the_key_is_trusted(zypper, keys: dict[str, Key]) -> None:
     assert metadata.load().version in zypper.run(["rpm", "-q", PACKAGE]).output
 
 
-def test_refuses_a_package_that_was_tampered_with(zypper, copy: Path) -> None:
+def test_refuses_a_package_that_was_tampered_with(zypper: Client, copy: Path) -> None:
     (rpm,) = (copy / "current/rpm" / SUSE).glob(f"{PACKAGE}-*.rpm")
     text = bytearray(rpm.read_bytes())
     text[-100] ^= 1
@@ -52,12 +52,12 @@ def test_refuses_a_package_that_was_tampered_with(zypper, copy: Path) -> None:
     assert not installed and "seems to be corrupted" in said, said
 
 
-def test_refuses_an_unknown_key_and_no_signature(zypper, copy: Path, keys: dict[str, Key]) -> None:
+def test_refuses_an_unknown_key_and_no_signature(zypper: Client, copy: Path, keys: dict[str, Key]) -> None:
     trust(zypper)
     refuses_untrusted(zypper, copy, SUSE, keys[THEIRS], install, "unknown key", "unsigned")
 
 
-def test_an_upgrade_brings_the_next_key_and_a_corrected_address(zypper, copy: Path) -> None:
+def test_an_upgrade_brings_the_next_key_and_a_corrected_address(zypper: Client, copy: Path) -> None:
     """Even where the source entry was edited."""
     trust(zypper)
     zypper.run([*ZYPPER, "refresh"])

@@ -99,7 +99,7 @@ def start(
 ) -> Iterator[Start]:
     """start(manager, tmpfs={…}): a machine of that manager, which knows what was built for its target."""
 
-    def start(name: str = "dnf", **options: object) -> Machine:
+    def start(name: str = "dnf", **options: Any) -> Machine:
         manager = rpmroot.MANAGERS[name]
         built = packaged(get(TARGETS[name]))
         box = stack.enter_context(Machine(client, rpmroot.image(client, manager.root), **compiled, **options))

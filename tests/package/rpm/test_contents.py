@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -25,7 +25,7 @@ SOURCES = f"/usr/src/panicast-{VERSION}"
 
 
 @pytest.fixture(scope="module")
-def box(client: docker.DockerClient, packaged: Callable) -> Container:
+def box(client: docker.DockerClient, packaged: Callable) -> Iterator[Container]:
     """A container with rpm, and in /TARGET what was built for each target."""
     image = images.build(client, distros.get(rpm.DEBIAN_HOST), "build-rpm-debian")
     with Container(client, image) as box:

@@ -12,6 +12,7 @@ import pytest
 from panicast_build.targets import metadata
 
 from ...nightly import rows
+from .conftest import Machine, Start
 
 VERSION, NEWER = metadata.load().version, "0.99.0"
 DKMS, COMMON, RECEIVER = "panicast-dkms", "panicast-common", "panicast-receiver"
@@ -61,7 +62,7 @@ USUAL = {
 WANTED = {DKMS: (DKMS, COMMON, HEADERS), RECEIVER: (RECEIVER,)}
 
 
-def state(machine) -> dict[str, object]:
+def state(machine: Machine) -> dict[str, object]:
     """All that makes a whole installation."""
     said = {
         name: machine.run(argv.split(), check=False).output
@@ -75,12 +76,12 @@ def state(machine) -> dict[str, object]:
     return {**said, "files": machine.files()}
 
 
-def sweep(machine) -> None:
+def sweep(machine: Machine) -> None:
     """What rpm leaves that is killed while it unpacks, never to look at it again: docs/support.md says so."""
     machine.run(["find", "/etc", "/usr", "-xdev", "!", "-type", "d", "-regex", ".*;[0-9a-f]+", "-delete"])
 
 
-def again(machine, step: str, *packages: str) -> None:
+def again(machine: Machine, step: str, *packages: str) -> None:
     """What was interrupted, once more; and once more where the first only cleans up."""
     argv = [*machine.manager.command(step), *packages]
     tries = [machine.run(argv, check=False)]
@@ -96,7 +97,7 @@ def states() -> dict[str, dict[str, object]]:
 
 
 @pytest.mark.parametrize(("package", "point"), rows(INSTALLATIONS, USUAL))
-def test_installation(package: str, point, start: Callable, states: dict, cut_off: Callable) -> None:
+def test_installation(package: str, point, start: Start, states: dict, cut_off: Callable) -> None:
     wanted = WANTED[package]
     if package not in states:
         undisturbed = start()
@@ -117,7 +118,7 @@ def test_installation(package: str, point, start: Callable, states: dict, cut_of
 
 @pytest.mark.parametrize("name", ["dnf", pytest.param("dnf5", marks=pytest.mark.nightly)])
 def test_what_dkms_left_half_made_keeps_nothing_from_going_on(
-    name: str, start: Callable, half_made: dict[str, str]
+    name: str, start: Start, half_made: dict[str, str]
 ) -> None:
     """Without headers: nothing is built, which is not what this is about."""
     machine = start(name)
@@ -143,7 +144,7 @@ UPGRADES = {
 
 
 @pytest.mark.parametrize("point", rows(UPGRADES, {"the old module goes"}))
-def test_upgrade(point, start: Callable, newer: Callable, cut_off: Callable) -> None:
+def test_upgrade(point, start: Start, newer: Callable[[str], Path], cut_off: Callable) -> None:
     machine = start()
     machine.do("install", DKMS, HEADERS)
     edited = machine.read(MODPROBE) + b"# edited\n"
@@ -169,7 +170,7 @@ REMOVALS = {
 
 
 @pytest.mark.parametrize("point", rows(REMOVALS, {"the module goes"}))
-def test_removal(point, start: Callable, cut_off: Callable) -> None:
+def test_removal(point, start: Start, cut_off: Callable) -> None:
     machine = start()
     before = machine.files()
     machine.do("install", DKMS, HEADERS)

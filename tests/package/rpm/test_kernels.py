@@ -4,7 +4,6 @@ panicast-dkms builds the module for it. A kernel that is made here stands in for
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import docker
@@ -13,6 +12,7 @@ import pytest
 from panicast_build.targets import metadata
 
 from ..kernel import stand_in
+from .conftest import Start
 
 DKMS = "panicast-dkms"
 KERNEL = "kernel-panicast"
@@ -28,7 +28,7 @@ def kernel(client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
     return [path for path in rpms if not path.name.endswith(".src.rpm")]
 
 
-def test_all_of_it_is_installed_and_dkms_finds_its_headers(kernel: list[Path], start: Callable) -> None:
+def test_all_of_it_is_installed_and_dkms_finds_its_headers(kernel: list[Path], start: Start) -> None:
     machine = start()
     (headers,) = machine.run(["sh", "-c", "ls -d /usr/src/linux-headers-*-amd64"]).output.split()
     machine.run(["ln", "-s", headers, "/usr/src/headers"])

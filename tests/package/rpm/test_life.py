@@ -11,6 +11,8 @@ import pytest
 from panicast_build.build import verified
 from panicast_build.targets import metadata
 
+from .conftest import Machine, Start
+
 VERSION, NEWER = metadata.load().version, "0.99.0"
 PACKAGES = ("panicast-dkms", "panicast-common", "panicast-receiver")
 UNIT = "panicast-receiver.service"
@@ -20,7 +22,7 @@ SWITCH = "/etc/panicast/initramfs"
 STEPS = (("upgrade", NEWER), ("reinstall", NEWER), ("downgrade", VERSION))
 
 
-def assert_installed(machine, version: str) -> None:
+def assert_installed(machine: Machine, version: str) -> None:
     assert machine.module_version() == version
     assert machine.dkms_versions() == {version}
     for package in PACKAGES:
@@ -31,7 +33,7 @@ def assert_installed(machine, version: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["dnf", "dnf5", "zypper"])
-def test_life(name: str, start: Callable, newer: Callable) -> None:
+def test_life(name: str, start: Start, newer: Callable[[str], Path]) -> None:
     machine = start(name)
     before = machine.files()
 

@@ -4,7 +4,6 @@ them and back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import docker
@@ -20,7 +19,7 @@ from panicast_build.modules import task
 from panicast_build.targets import distros, kernels, metadata
 
 from ...kits import NAMES, assert_heard, with_modules
-from .conftest import Machine
+from .conftest import Machine, Start
 
 VERSION = metadata.load().version
 TARGET = "el9"
@@ -70,7 +69,7 @@ def test_rpmlint(made: list[Path], client: docker.DockerClient) -> None:
     assert " 0 errors, 0 warnings" in said, said
 
 
-def place(machine, kernel: str) -> str:
+def place(machine: Machine, kernel: str) -> str:
     """Where modprobe finds the module, below the kernel's folder."""
     found = machine.run(["modinfo", "-k", kernel, "-n", "panicast"]).output.strip()
     assert machine.run(["modinfo", "-F", "version", found]).output.strip() == VERSION
@@ -78,7 +77,7 @@ def place(machine, kernel: str) -> str:
 
 
 @pytest.fixture
-def server(made: list[Path], start: Callable) -> Machine:
+def server(made: list[Path], start: Start) -> Machine:
     """A machine without a compiler, whose dnf knows the packages and its kernel."""
     machine = start()
     kernel = machine.run(["ls", "/lib/modules"]).output.strip()

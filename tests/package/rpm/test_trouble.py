@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from panicast_build.targets import metadata
+
+from .conftest import Machine, Start
 
 VERSION = metadata.load().version
 DKMS = "panicast-dkms"
@@ -19,11 +20,11 @@ PREDECESSOR, NEWER_KERNEL = (
 )
 
 
-def kernel(machine) -> str:
+def kernel(machine: Machine) -> str:
     return machine.run(["ls", "/lib/modules"]).output.strip()
 
 
-def test_missing_headers_are_said_and_their_arrival_builds_the_module(start: Callable) -> None:
+def test_missing_headers_are_said_and_their_arrival_builds_the_module(start: Start) -> None:
     machine = start()
     machine.run(["mkdir", f"/lib/modules/{kernel(machine)}/kernel"])
     said = machine.do("install", DKMS)
@@ -36,7 +37,7 @@ def test_missing_headers_are_said_and_their_arrival_builds_the_module(start: Cal
     assert machine.module_version() == VERSION
 
 
-def made_of(machine, spec: Path, **words: str) -> str:
+def made_of(machine: Machine, spec: Path, **words: str) -> str:
     """The RPM that a spec makes there, with these WORDS in the place of their @WORDS@."""
     text = spec.read_text()
     for name, word in words.items():
@@ -47,7 +48,7 @@ def made_of(machine, spec: Path, **words: str) -> str:
     return made
 
 
-def test_a_new_kernel_has_the_module_before_it_is_booted(start: Callable) -> None:
+def test_a_new_kernel_has_the_module_before_it_is_booted(start: Start) -> None:
     machine = start()
     machine.do("install", DKMS, "kernel-devel")
     first = machine.modules()
@@ -60,7 +61,7 @@ def test_a_new_kernel_has_the_module_before_it_is_booted(start: Callable) -> Non
     assert set(first) < set(machine.modules())
 
 
-def test_a_kernel_that_is_too_old_is_said_once(start: Callable) -> None:
+def test_a_kernel_that_is_too_old_is_said_once(start: Start) -> None:
     """Not at each of its updates."""
     machine = start()
     machine.run(["mkdir", "-p", "/lib/modules/4.18.0-553.el8.x86_64/kernel"])
@@ -69,12 +70,12 @@ def test_a_kernel_that_is_too_old_is_said_once(start: Callable) -> None:
     assert machine.run([BUILD, "--missing"]).output == ""
 
 
-def test_no_kernel_at_all_is_said_too(start: Callable) -> None:
+def test_no_kernel_at_all_is_said_too(start: Start) -> None:
     machine = start()
     assert "no kernel is installed" in machine.do("install", DKMS)
 
 
-def test_module_that_does_not_compile(start: Callable, broken: list[Path]) -> None:
+def test_module_that_does_not_compile(start: Start, broken: list[Path]) -> None:
     machine = start()
     machine.add(broken)
     said = machine.do("install", DKMS, "kernel-devel")
@@ -85,7 +86,7 @@ def test_module_that_does_not_compile(start: Callable, broken: list[Path]) -> No
     assert machine.run(["find", "/var/lib/dkms", "-name", "panicast*"]).output == ""
 
 
-def test_full_disk(start: Callable) -> None:
+def test_full_disk(start: Start) -> None:
     machine = start(tmpfs={"/var/lib/dkms": "size=40m"})
     fill = "head -c 40m /dev/zero > /var/lib/dkms/filler; truncate -s -64k /var/lib/dkms/filler"
     machine.run(["sh", "-c", fill], check=False)
@@ -99,7 +100,7 @@ def test_full_disk(start: Callable) -> None:
 
 
 @pytest.mark.parametrize("preun", ["true", "false"])
-def test_broken_predecessor(preun: str, start: Callable) -> None:
+def test_broken_predecessor(preun: str, start: Start) -> None:
     """One that calls dkms in %post, and whose %preun leaves all behind, or fails."""
     machine = start()
     machine.do("install", "kernel-devel", "dkms")
