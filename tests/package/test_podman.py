@@ -20,7 +20,9 @@ from panicast_build.targets.distros import Distro, get
 
 from ..waiting import wait_until
 
-DISTRO, NAME = "debian-12", "panicast-podman"
+DISTRO = "debian-12"
+# Ours, and not that of a run that was killed.
+NAME = f"panicast-{os.getpid()}"
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 # What of this process's environment is of the one who runs it.
 OWN = ("DOCKER_HOST", "PANICAST_", "PYTHON", "VIRTUAL_ENV", "XDG_")

@@ -148,19 +148,19 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
 FETCH = """
 import sys, urllib.request as r
 asked = r.Request(sys.argv[1], headers={"Authorization": f"Bearer {sys.argv[2]}"})
-print(r.urlopen(asked, timeout=60).read().decode())
+print(r.urlopen(asked, timeout=240).read().decode())
 """
 ORDER = """
 import json, sys, urllib.request as r
 told = json.dumps({"action": "acknowledge", "by": "test"}).encode()
 head = {"Content-Type": "application/json", "Authorization": f"Bearer {sys.argv[2]}"}
-r.urlopen(r.Request(sys.argv[1], told, head), timeout=60).read()
+r.urlopen(r.Request(sys.argv[1], told, head), timeout=240).read()
 """
 
 
 LEAVE = """
 import http.client
-page = http.client.HTTPConnection("127.0.0.1", 6680, timeout=60)
+page = http.client.HTTPConnection("127.0.0.1", 6680, timeout=240)
 page.request("GET", "/login/provider")
 print(page.getresponse().getheader("Location"))
 """
@@ -358,10 +358,14 @@ def test_each_service_works_confined(log_host: System, confinement: Confinement)
         if row.endswith(" pc_dies")
     )
     guest.run(["python3", "-c", SENDER, "6666", *(line.encode().hex() for line in console(length))])
-    came = {"test v1", "panic v1", "panic netconsole"}
-    wait_for("the crashes", SECONDS, lambda: set(stored(guest)) == came)
+
+    def came() -> bool:
+        """A slow machine may keep a part before it has the rest."""
+        found = stored(guest)
+        return found.keys() == {"test v1", "panic v1", "panic netconsole"} and found["panic v1"]["complete"]
+
+    wait_for("the crashes", SECONDS, came)
     crash, other = (stored(guest)[kind] for kind in ("panic v1", "panic netconsole"))
-    assert crash["complete"]
 
     # By the page: the records, with file and line; an order to the service; and the way to log in.
     def shown(record: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ DKMS, COMMON, RECEIVER = "panicast-dkms", "panicast-common", "panicast-receiver"
 SERVICE, WEB_SERVICE = "panicast-receiver.service", "panicast-receiver-web.service"
 WEB_PAGE = "http://127.0.0.1:6680"
 # Prints what is at an address; guests have no curl.
-FETCH = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=30).read().decode())"
+FETCH = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=240).read().decode())"
 OPTIONS_FILE = "/etc/modprobe.d/panicast.conf"
 # A part of the module, compiled in the middle of its build; the wait for it, while the build's process runs.
 BUILT_IN_PART = "/var/lib/dkms/panicast/*/build/main.o"

@@ -19,8 +19,8 @@ QEMU = "qemu-system-x86_64"
 # In system management mode only can variables be written to: no guest forges what Secure Boot rests on.
 UEFI_MACHINE = "q35,smm=on"
 AGENT_PORT = "org.qemu.guest_agent.0"
-START_SECONDS = 30.0
-STOP_SECONDS = 10.0
+START_SECONDS = 120.0
+STOP_SECONDS = 120.0
 STORE_SECONDS = 300.0
 PROBE_SECONDS = 30.0
 

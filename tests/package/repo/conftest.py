@@ -109,12 +109,11 @@ class Client(Container):
         for entry in folder.iterdir():
             if entry.is_symlink():
                 self.run(["ln", "-s", str(entry.readlink()), f"/srv/www/{entry.name}"])
-        server = (
-            "pgrep -f http.server || (cd /srv && exec python3 -m http.server -b 127.0.0.1 8000 -d /srv/www)"
-        )
-        self.run(["sh", "-c", f"({server}) >/srv/log 2>&1 & sleep 0.1"])
         ready = "import socket; socket.create_connection(('127.0.0.1', 8000), 5)"
-        self.run(["sh", "-c", f'until python3 -c "{ready}" 2>/dev/null; do sleep 0.2; done'])
+        answers = f'python3 -c "{ready}" 2>/dev/null'
+        server = "python3 -m http.server -b 127.0.0.1 8000 -d /srv/www >/srv/log 2>&1"
+        wait = f"until {answers}; do kill -0 $! || exit 1; sleep 0.2; done"
+        self.run(["sh", "-c", f"{answers} || {{ {server} & {wait}; }}"])
 
 
 @pytest.fixture
