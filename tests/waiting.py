@@ -8,12 +8,15 @@ back, for somebody else may have it by then.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
+#: A port that the kernel gives to nobody who does not ask for it.
+OWN_PORT = 26666
 #: Seconds that what takes one at most may take where other work keeps the machine busy.
 PATIENCE_S = 120
 
@@ -35,3 +38,9 @@ def held_port() -> Iterator[int]:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", 0))
         yield int(holder.getsockname()[1])
+
+
+def own_address() -> str:
+    """An address of the loopback that is this process's alone: OWN_PORT of UDP is free there. Whoever held a
+    port of UDP would take what is sent to it."""
+    return f"127.66.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import secrets
 import shutil
@@ -175,7 +176,9 @@ def test_what_a_host_makes_up_names_no_file(tmp_path: Path, release: str, code: 
     assert not locate(Symbols([tmp_path], [], tmp_path), release, [code])[code]
 
 
-@pytest.mark.parametrize("content", [b"", b"\x7fELF", b"\x7fELF\x02\x01\x01" + bytes(57), os.urandom(4096)])
+@pytest.mark.parametrize(
+    "content", [b"", b"\x7fELF", b"\x7fELF\x02\x01\x01" + bytes(57), random.Random(1).randbytes(4096)]
+)
 def test_a_file_that_is_none_harms_nobody(tmp_path: Path, content: bytes) -> None:
     (tmp_path / f"vmlinux-{RELEASE}").write_bytes(content)
     assert not locate(Symbols([tmp_path], [], tmp_path), RELEASE, ["f+0x1/0x2"])["f+0x1/0x2"]

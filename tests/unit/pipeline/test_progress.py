@@ -75,9 +75,12 @@ def test_so_does_one_of_several_processes(tmp_path: Path) -> None:
 
 
 def test_a_test_that_hangs_ends_alone(tmp_path: Path) -> None:
-    tests = "import time\ndef test_a(): time.sleep(600)\ndef test_b(): pass\n"
+    # The other one may take its time.
+    tests = (
+        "import pytest, time\n@pytest.mark.timeout(1)\ndef test_a(): time.sleep(600)\ndef test_b(): pass\n"
+    )
     (tmp_path / "test_it.py").write_text(tests)
-    argv = [sys.executable, "-m", "pytest", "--timeout=1", "."]
+    argv = [sys.executable, "-m", "pytest", "--timeout=600", "."]
     ran = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert "Timeout" in ran.stdout and "1 failed, 1 passed" in ran.stdout
 

@@ -19,9 +19,9 @@ import pytest
 from panicast_receiver.db.meanings import CRASHES, Meanings
 from panicast_receiver.meaning import Meaning, understand
 
-from ...waiting import PATIENCE_S, held_port, wait_until
+from ...waiting import OWN_PORT, PATIENCE_S, held_port, own_address, wait_until
 
-__all__ = ["PATIENCE_S", "held_port", "wait_until"]
+__all__ = ["OWN_PORT", "PATIENCE_S", "held_port", "own_address", "wait_until"]
 
 VECTORS = json.loads((Path(__file__).parents[2] / "wire/vectors.json").read_text())
 
@@ -60,6 +60,7 @@ class Receiver:
 
     def __init__(self, state_dir, *flags, prefix=(), ready=True):
         self.state_dir = state_dir
+        self.host = "127.0.0.1"
         self.log = []
         self._rest = b""
         self.process = subprocess.Popen(
@@ -117,10 +118,10 @@ class Receiver:
         return wait_until(asked, pattern)
 
     def send(self, frames):
-        """Send datagrams to the service's port."""
+        """Send datagrams to the service's port, at its host."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             for frame in frames:
-                sock.sendto(frame, ("127.0.0.1", self.port))
+                sock.sendto(frame, (self.host, self.port))
 
     def stop(self, number=signal.SIGTERM):
         """Signal it, wait, and return the exit code; what it still logged is in ``log``."""

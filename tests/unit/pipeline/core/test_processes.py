@@ -113,7 +113,7 @@ def test_a_command_whose_output_cannot_be_kept_is_ended(tmp_path: Path) -> None:
             return len(text)
 
     with pytest.raises(OSError, match="No space"):
-        run(["sh", "-c", f"echo begun; sleep 5; touch {tmp_path}/done"], log=Full())
+        run(["sh", "-c", f"echo begun; sleep 60; touch {tmp_path}/done"], log=Full())
     assert not (tmp_path / "done").exists()
 
 

@@ -6,7 +6,7 @@ import json
 import re
 import signal
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -323,9 +323,15 @@ def test_a_reload_reads_the_rules_again(tmp_path, serve, oncall):
     config = tmp_path / "c.toml"
     config.write_text(f'alerts_file = "{file}"\n')
     receiver = serve("--config", str(config))
-    threads = lambda: {  # noqa: E731
-        (task / "comm").read_text().strip() for task in Path(f"/proc/{receiver.process.pid}/task").iterdir()
-    }
+
+    def threads():
+        names = set()
+        for task in Path(f"/proc/{receiver.process.pid}/task").iterdir():
+            # One may end meanwhile.
+            with suppress(FileNotFoundError, ProcessLookupError):
+                names.add((task / "comm").read_text().strip())
+        return names
+
     wait_until(lambda: any("first" in name for name in threads()))
     file.write_text("[[target]]\nname = 7\n")
     receiver.process.send_signal(signal.SIGHUP)

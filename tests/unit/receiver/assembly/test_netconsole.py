@@ -2,7 +2,6 @@
 """netconsole's two formats: lines around a panic become one record."""
 
 import json
-import os
 import socket
 
 import pytest
@@ -16,7 +15,7 @@ from panicast_receiver.meaning import understand
 from panicast_receiver.records.record import Instant, Source
 from panicast_receiver.wire.netconsole import Message, parse_netconsole, take_apart
 
-from ..conftest import udp_frame
+from ..conftest import OWN_PORT, own_address, udp_frame
 
 HERE = Source(mac="52:54:00:12:34:56", ip="10.0.0.7", iface="eth0")
 NOW = Instant(100.0, 1_700_000_000_000_000_000)
@@ -203,8 +202,7 @@ def test_nothing_raises(datagrams):
 
 
 def test_over_a_real_socket(serve, cli):
-    # An address of the loopback that is this run's alone, and a port that the kernel gives to nobody.
-    address, port = f"127.66.{os.getpid() >> 8 & 255}.{os.getpid() & 255}", 26666
+    address, port = own_address(), OWN_PORT
     receiver = serve("--listen", f"{address}:0", "--netconsole-port", str(port), "--idle-s", "1")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for data in EXTENDED:

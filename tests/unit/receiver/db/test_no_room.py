@@ -2,7 +2,6 @@
 """A start, and an upgrade, on a disk that has no room for it."""
 
 import os
-import socket
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -17,6 +16,8 @@ from panicast_receiver.db.schema import FILE_NAME as NAME
 from panicast_receiver.db.store import Store
 from panicast_receiver.errors import ReceiverError
 from panicast_receiver.log import logger
+
+from ..conftest import OWN_PORT, own_address
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it mounts a small disk")
 
@@ -126,18 +127,11 @@ def test_an_upgrade_that_runs_out_of_room_leaves_no_copy(disk, monkeypatch):
         assert aside.read_bytes() == old and not (folder / f"{NAME}.schema-2").exists()
 
 
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
 def test_a_service_without_room_for_a_database_hears_and_waits_for_it(full, serve, big):
     """It ended, and was started again every two seconds: what came was lost."""
-    port = free_port()
-    receiver = serve("--listen", f"127.0.0.1:{port}", state_dir=full, ready=False)
+    receiver = serve("--listen", f"{own_address()}:{OWN_PORT}", state_dir=full, ready=False)
     receiver.wait_for("no room to write .*; trying again until it works")
-    receiver.port = port
+    receiver.host, receiver.port = own_address(), OWN_PORT
     receiver.send(big["frames"])
     resize(full, "64m")
     receiver.wait_until_ready()

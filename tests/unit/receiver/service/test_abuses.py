@@ -4,11 +4,11 @@
 import os
 import random
 import re
-import socket
 import time
 
 import pytest
 
+from ..conftest import OWN_PORT, own_address
 from ..headers import header
 
 #: At every limit of a field.
@@ -25,12 +25,6 @@ HEADERS = {
 MANY = 300
 
 
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
 def netconsole(chance):
     """Numbers without end, of messages and of their pieces; and a panic among them."""
     numbers = (0, 1, 1 << 63, 10**19, 10**20 - 1)
@@ -45,7 +39,7 @@ def netconsole(chance):
 def headers(chance):
     for _ in range(MANY):
         fields = {name: chance.choice(values) for name, values in HEADERS.items()}
-        yield header(boot=os.urandom(16), **fields) + os.urandom(chance.choice((0, 1, 900)))
+        yield header(boot=chance.randbytes(16), **fields) + chance.randbytes(chance.choice((0, 1, 900)))
 
 
 def metadata(chance):
@@ -53,7 +47,10 @@ def metadata(chance):
     keys = b"".join(b"k%d=\xed\xa0\x80\n" % number for number in range(90))
     said = keys + b"host=x\nhost=y\nmac=zz\niface=\x1b[2J\nreason=" + b'"' * 100 + b"\nrelease=" + b"9" * 300
     for _ in range(MANY):
-        yield header(boot=os.urandom(16), seq=0, count=1, length=0, host=b"x".ljust(32, b"\0")) + said[:1300]
+        yield (
+            header(boot=chance.randbytes(16), seq=0, count=1, length=0, host=b"x".ljust(32, b"\0"))
+            + said[:1300]
+        )
 
 
 def claims(chance):
@@ -89,10 +86,10 @@ def record(host, text, size=1200):
 
 @pytest.mark.parametrize("abuse", [netconsole, headers, metadata, claims, texts])
 def test_an_honest_panic_is_stored_after_whatever_anybody_sends(serve, abuse):
-    port = free_port()
     rates = ("--source-records-per-minute", "100000", "--mac-records-per-minute", "100000")
-    receiver = serve("--netconsole-port", str(port), *rates)
-    own, receiver.port = receiver.port, port if abuse is netconsole else receiver.port
+    receiver = serve("--listen", f"{own_address()}:0", "--netconsole-port", str(OWN_PORT), *rates)
+    receiver.host = own_address()
+    own, receiver.port = receiver.port, OWN_PORT if abuse is netconsole else receiver.port
     for number, frame in enumerate(abuse(random.Random(1))):
         receiver.send([frame])
         if number % 50 == 49:
