@@ -21,10 +21,12 @@ def test_restarts_in_mid_burst(serve, cli, burst, postgres) -> None:
     panics.send(150)
     # At once, as after a crash; then in good order.
     for number in (signal.SIGQUIT, signal.SIGINT):
+        said = len(receiver.log)
         postgres.kill(number)
         panics.send(100)
-        receiver.wait_for("postgresql: PostgreSQL: .*; trying again until it works")
+        receiver.wait_for("postgresql: PostgreSQL: .*; trying again until it works", since=said)
         postgres.start()
+        receiver.wait_for("postgresql: works again", since=said)
         panics.send(100)
 
     def are_there() -> bool:

@@ -11,7 +11,7 @@ import subprocess
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
-from email.utils import parsedate_to_datetime
+from email.utils import mktime_tz, parsedate_tz
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TextIO
@@ -185,7 +185,7 @@ def test_an_index_is_good_for_the_days_that_are_said(tmp_path: Path, monkeypatch
     for days in (apt.VALID_DAYS, 3):
         apt.make(made, distro, publish.Terms(metadata.load(), [], EPOCH, days, "http://here"))
         fields = dict(line.split(": ", 1) for line in (suite / "Release").read_text().splitlines())
-        good = parsedate_to_datetime(fields["Valid-Until"]).timestamp() - EPOCH
+        good = mktime_tz(parsedate_tz(fields["Valid-Until"])) - EPOCH
         assert good == days * 24 * 60 * 60
     assert apt.VALID_DAYS == 30
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from email.utils import formatdate, parsedate_to_datetime
+from email.utils import formatdate, mktime_tz, parsedate_tz
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -143,7 +143,7 @@ def test_an_apt_index_says_whose_and_how_old_it_is(top: Path) -> None:
     stated = dict(
         line.removeprefix("APT::FTPArchive::Release::").split("=", 1) for line in lines if "::" in line
     )
-    assert parsedate_to_datetime(stated.pop("Date")).timestamp() == NOW
+    assert mktime_tz(parsedate_tz(stated.pop("Date"))) == NOW
     assert stated == {
         "Origin": project.name,
         "Label": project.name,

@@ -34,7 +34,8 @@ def state(tmp_path_factory):
 @pytest.fixture(scope="module", params=["", "/panicast"])
 def page(state, request):
     """The page at the root, and below the path that a reverse proxy gives it."""
-    with website(state, "--web-base", request.param) as site:
+    # However long these tests take: who said hello a minute before them is not silent.
+    with website(state, "--web-base", request.param, "--silent-s", "3600") as site:
         yield site
 
 
