@@ -88,6 +88,9 @@ def test_a_host_that_crashes_again_and_again_is_told_at_the_bound_and_once_in_a_
     # Those of before the window do not count, and it is told of again.
     assert not after(4.0, 7, 8)
     assert after(4.1, 9)
+    # Nor does a clock that was ahead for a while hold anything back.
+    assert after(1000.0, 10, 11, 12)
+    assert after(5.0, 13, 14, 15)
 
 
 def test_what_is_not_believed_and_what_was_told_of_before_the_reboot_wakes_nobody(fleet):

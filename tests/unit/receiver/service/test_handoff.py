@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What waits to be stored: whose records go first, and what a flood costs the others."""
 
+import threading
 from dataclasses import replace
 
 from panicast_receiver.service.allowances import Allowances
 from panicast_receiver.service.handoff import Handoff
 
+from ..conftest import PATIENCE_S
 from ..db.test_store import raw_record
 
 
@@ -22,6 +24,20 @@ def test_the_handoff_waits_for_room_and_ends():
     assert handoff.put([large], beat) == 0 and waits == [1]
     handoff.close()
     assert len(handoff.take(10, 0)) == 1 and handoff.take(10, 0) is None
+
+
+def test_whoever_waits_for_room_is_told_of_it(monkeypatch):
+    """Until then the kernel's buffer takes what arrives, and it is not large."""
+    handoff = Handoff(limit_bytes=1)
+    large = replace(raw_record(b"x" * 4096), frames=9)
+    handoff.put([large])
+    wait, told = handoff._changed.wait, []
+    monkeypatch.setattr(handoff._changed, "wait", lambda timeout: told.append(wait(PATIENCE_S / 4)))
+    taker = threading.Thread(target=lambda: handoff.take(1, 0))
+    # From here on it waits, or is about to: it has the lock.
+    assert handoff.put([large], beat=taker.start) == 1
+    taker.join()
+    assert told == [True]
 
 
 def test_what_took_its_sender_most_goes_first_and_each_sender_has_its_turn():

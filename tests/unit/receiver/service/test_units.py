@@ -42,3 +42,11 @@ def test_each_service_is_confined_where_its_domain_is_known(path):
     (domain,) = re.findall(r"^SELinuxContext=-system_u:system_r:(\w+):s0$", path.read_text(), re.M)
     assert domain == f"panicast_{path.stem.rpartition('-')[2]}_t"
     assert f"\ntype {domain}, panicast_domain;\n" in POLICY.read_text()
+
+
+@pytest.mark.parametrize("path", sorted(UNITS.glob("*.service")), ids=lambda path: path.stem)
+def test_what_ends_by_a_mistake_or_hangs_is_started_again(path):
+    """Of the values of Restart= these two mean an exit code, a signal and a watchdog: systemd.service(5)."""
+    (restart,) = re.findall(r"^Restart=(.*)$", path.read_text(), re.M)
+    assert restart in ("on-failure", "always")
+    assert re.search(r"^WatchdogSec=[1-9]", path.read_text(), re.M)

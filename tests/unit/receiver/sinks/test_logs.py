@@ -21,6 +21,25 @@ def test_a_log_server_that_does_not_stop_talking_is_left(told, monkeypatch):
         Syslog(SyslogServer("tcp", "127.0.0.1", port)).deliver([told])
 
 
+def test_a_log_server_that_says_nothing_is_left(told, monkeypatch):
+    """It has taken the connection, and neither reads nor closes it."""
+    monkeypatch.setattr(syslog, "_TIMEOUT_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sink = Syslog(SyslogServer("tcp", "127.0.0.1", server.getsockname()[1]))
+        found = []
+
+        def deliver():
+            try:
+                sink.deliver([told])
+            except OSError as error:
+                found.append(error)
+
+        thread = threading.Thread(target=deliver, daemon=True)
+        thread.start()
+        thread.join(PATIENCE_S / 4)
+        assert [type(error) for error in found] == [TimeoutError]
+
+
 @contextlib.contextmanager
 def endless(words, pause_s):
     """A server that says this again and again to whoever comes, whatever that one says."""

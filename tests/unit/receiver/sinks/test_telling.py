@@ -19,7 +19,7 @@ from panicast_receiver.db.boots import Ages
 from panicast_receiver.db.store import Store
 from panicast_receiver.meaning import understand
 from panicast_receiver.settings.syslog import SyslogServer, parse_syslog
-from panicast_receiver.sinks import Notice
+from panicast_receiver.sinks import Notice, webhook
 from panicast_receiver.sinks.jetstream import JetStream
 from panicast_receiver.sinks.syslog import Syslog, message
 from panicast_receiver.web.access import Access
@@ -95,6 +95,17 @@ def test_syslog_tells_no_server_that_is_not_who_it_says(
         with pytest.raises(ssl.SSLCertVerificationError):
             sink.deliver([TOLD])
         assert got == []
+
+
+@pytest.mark.parametrize(("trusted", "host"), [(False, "localhost"), (True, "127.0.0.1")])
+def test_no_web_server_is_told_that_is_not_who_it_says(log_host, certificate, monkeypatch, trusted, host):
+    """A webhook, Loki, S3 and the alerts' services are asked by the same code."""
+    port, got = log_host
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
+        webhook.send("POST", f"https://{host}:{port}/", b"{}", {})
+    assert got == []
 
 
 def test_no_value_ends_syslogs_structured_data():
