@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from panicast_build.build import signing
 from panicast_build.core.errors import UserError
 from panicast_build.core.progress import Step
+from panicast_build.core.run import Result
 from panicast_build.kernel import ccache, config, estimate, source
 from panicast_build.targets import distros
 from panicast_build.targets.distros import DebDistro
@@ -108,6 +111,27 @@ def test_only_a_ccache_without_the_race_remembers_headers(version: str, remember
     variables = ccache.remembering(version)
     assert ("CCACHE_INODECACHE" in variables) == remembers
     assert variables.get("CCACHE_TEMPDIR") == (ccache.MEMORY if remembers else None)
+
+
+class Box:
+    """A container of Debian's with these headers."""
+
+    def __init__(self, headers: str) -> None:
+        self._headers = headers
+
+    def run(self, argv: Sequence[str], **_: object) -> Result:
+        if argv[0] == "ccache":
+            return Result(0, "ccache version 4.11.2\n")
+        return Result(0, self._headers) if argv[0] == "dpkg-query" else Result(127, "")
+
+
+def test_what_another_compiler_or_other_headers_made_is_not_used() -> None:
+    """A container's compiler has the time of its package, which another's may have, too."""
+    one, again, other = (
+        ccache.environment(cast(Any, Box(headers))) for headers in ("libc6-dev 1\n", "libc6-dev 1\n", "2\n")
+    )
+    assert one == again and one["CCACHE_NAMESPACE"] != other["CCACHE_NAMESPACE"]
+    assert one["CCACHE_COMPILERCHECK"] == "content"
 
 
 def pem(*parts: str) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 from collections.abc import Callable
@@ -215,6 +216,18 @@ def test_only_the_steps_that_sign_know_of_keys(monkeypatch: pytest.MonkeyPatch, 
     assert [line for line in said if not line.startswith("+")] == [steps.NO_KEYS, "/home/me/keys .gnupg"]
 
 
+@pytest.mark.parametrize(("key", "how"), [("C0FFEE", ["-u", "C0FFEE"]), ("", ["-a"])])
+def test_the_tag_of_a_signed_release_is_signed(
+    key: str, how: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the key that signs all else, not by git's own choice."""
+    asked: list[list[str]] = []
+    monkeypatch.setattr(steps, "tagged", lambda release: "")
+    monkeypatch.setattr(steps, "run", lambda argv, log: asked.append(argv[argv.index("tag") :]))
+    steps._tag(steps.Release("1.2.3", (), (), key, Path("/x")), io.StringIO())
+    assert asked == [["tag", *how, "-m", "Release 1.2.3", "v1.2.3"]]
+
+
 def test_an_attestation_is_signed_as_the_specification_says() -> None:
     # Its own example.
     said = attestation.signed_bytes(b"hello world", "http://example.com/HelloWorld")
@@ -270,9 +283,10 @@ def test_users_get_the_packages_that_the_repository_has_and_sums_of_those(
         (folder / name).write_text("as built")
     (folder / "repo").mkdir()
     (folder / "repo/left by an earlier try").touch()
-    for name in ("current/rpm/el9/a.rpm", "current/rpm/el9/b.rpm", ".lock"):
+    for name in ("snapshots/1/rpm/el9/a.rpm", "snapshots/1/rpm/el9/b.rpm", ".lock"):
         (built / "repo" / name).parent.mkdir(parents=True, exist_ok=True)
         (built / "repo" / name).write_text("signed")
+    (built / "repo/current").symlink_to("snapshots/1")
     asked: list[tuple[str, ...]] = []
     monkeypatch.setattr(steps, "DIST", built)
     monkeypatch.setattr(steps, "inv", lambda _, *words, secrets=False: asked.append((*words, str(secrets))))
@@ -286,9 +300,11 @@ def test_users_get_the_packages_that_the_repository_has_and_sums_of_those(
     assert {name for name, path in files.items() if path.read_text() == "signed"} == {
         "el9/a.rpm",
         "el9/deeper/b.rpm",
-        "repo/current/rpm/el9/a.rpm",
-        "repo/current/rpm/el9/b.rpm",
+        "repo/snapshots/1/rpm/el9/a.rpm",
+        "repo/snapshots/1/rpm/el9/b.rpm",
     }
+    # Each is there once: all else leads to it, and one link changes all at once.
+    assert str((folder / "repo/current").readlink()) == "snapshots/1"
     assert files["debian-12/c.deb"].read_text() == "as built"
     assert not {"repo/.lock", "repo/left by an earlier try", f"{statements.SUMS}.asc"} & set(files)
     summed = dict(reversed(line.split("  ")) for line in files[statements.SUMS].read_text().splitlines())

@@ -165,13 +165,18 @@ def test_a_link_is_never_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     put(tmp_path, "0")
     seen, replace = [], Path.replace
 
-    def look_and_replace(path: Path, target: Path) -> None:
+    def look() -> None:
         seen.append((tmp_path / "deb/Release").exists() and (tmp_path / "current").exists())
+
+    def look_and_replace(path: Path, target: Path) -> None:
+        look()
         replace(path, target)
+        # It leads to what is there already, not to what comes next.
+        look()
 
     monkeypatch.setattr(Path, "replace", look_and_replace)
     put(tmp_path, "1")
-    assert len(seen) > 1 and all(seen)
+    assert len(seen) > 2 and all(seen)
 
 
 def test_a_package_of_other_files_is_another_package() -> None:
