@@ -46,6 +46,13 @@ def test_every_file_that_it_mounts_is_there(project: dict[str, bytes]) -> None:
     assert services["receiver"]["image"] == services["web"]["image"] == image.name(metadata.load())
 
 
+def test_what_has_no_tls_is_for_this_machine_alone(project: dict[str, bytes]) -> None:
+    services = YAML(typ="safe").load(project["compose.yaml"])["services"]
+    ports = [port for service in services.values() for port in service.get("ports", ())]
+    assert len(ports) > 1
+    assert [port for port in ports if not port.startswith("127.0.0.1:")] == ["6664:6664/udp"]
+
+
 def test_what_reads_it(project: dict[str, bytes], client: docker.DockerClient, lint_image: str) -> None:
     with Container(client, lint_image) as box:
         box.write({**project, "token": b"x\n"}, "/srv")

@@ -21,6 +21,8 @@ HEADERS = (
 )
 
 Name = tuple[bytes, int]
+#: PC_WIRE_KEPT_EVENT of kmod/wire.h.
+KEPT = 1 << 31
 
 
 class Machine:
@@ -40,6 +42,12 @@ class Machine:
         """The boot id and the number of the next record."""
         record = Record()
         self._lib.pc_identity_stamp(ctypes.byref(record))
+        return bytes(record.boot_id), record.event
+
+    def stamp_kept(self, boot: bytes | None) -> Name:
+        """The same of a record that was kept of this boot."""
+        record = Record()
+        self._lib.pc_identity_stamp_kept(ctypes.byref(record), boot)
         return bytes(record.boot_id), record.event
 
     def hibernates(self) -> None:
@@ -108,3 +116,13 @@ def test_who_woke_has_one_boot_again_and_another_than_before(machines: list[Mach
         names += (after := [machine.stamp(), machine.stamp()])
         assert after[0][0] == after[1][0]
     assert len({*before, *names}) == 1 + len(names)
+
+
+def test_what_was_kept_is_never_taken_for_what_was_sent(machines: list[Machine]) -> None:
+    """A boot that sent its last words and kept them has two records, of which the numbers differ; those that
+    are sent count from 1."""
+    boot, _ = machines[0].stamp()
+    again, event = machines[0].stamp_kept(boot)
+    assert again == boot and event & KEPT
+    unknown, event = machines[0].stamp_kept(None)
+    assert unknown != bytes(16) and event & KEPT

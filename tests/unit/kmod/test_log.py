@@ -57,6 +57,14 @@ def test_short_log_is_whole(read: Read) -> None:
     assert read(log, 4096) == (False, False, "".join(log))
 
 
+def test_nothing_behind_the_log_is_read(read: Read) -> None:
+    """A last line that is shorter than what is looked for, also where the memory ends with it: the draft is
+    filled to the last byte for one limit of as many as a line has bytes."""
+    last = "<6>[    9.000000] x\n"
+    for limit in range(512, 572):
+        assert read([*lines(0, 200), last], limit)[2].endswith(last)
+
+
 def test_newest_lines_when_they_have_the_panic(read: Read) -> None:
     older, newer, text = read([*lines(0, 500), PANIC, *lines(500, 505)], 4096)
     assert (older, newer) == (True, False)

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
+from ..conftest import KMOD
 from ..made_up import Machine
 
 PSTORE, MOVED, DUMPS = "sys/fs/pstore", "var/lib/systemd/pstore", "var/crash"
@@ -223,3 +225,10 @@ def test_that_nothing_will_send_it_is_a_problem(machine: Machine) -> None:
     machine.write("sys/module/pstore/parameters/backend", "(null)\n")
     machine.command("systemctl", "exit 1")
     assert machine.ctl("doctor").code == 0
+
+
+def test_what_firmware_kept_is_not_moved_while_it_is_read() -> None:
+    """systemd-pstore moves it from one folder that is looked into to the other."""
+    unit = (KMOD / "dist/panicast-kept.service").read_text()
+    after = {name for line in re.findall(r"^After=(.*)$", unit, re.M) for name in line.split()}
+    assert after >= {"panicast.service", "systemd-pstore.service"}

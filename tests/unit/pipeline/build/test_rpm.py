@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from unittest.mock import Mock
 
@@ -32,6 +33,18 @@ def test_a_spec_is_an_ordinary_one(name: str, component: metadata.Component) -> 
     # Every other file is one of its sources.
     for source in files.keys() - {f"{component.package}.spec"}:
         assert f":        {source}\n" in spec
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_no_upgrade_replaces_what_an_administrator_wrote(name: str) -> None:
+    """What rpm says of each file that a package brings to /etc."""
+    said = []
+    for component in metadata.of_family("rpm"):
+        spec = rpm.render(PROJECT, component, TARGETS[name], epoch=0)[f"{component.package}.spec"].decode()
+        said += re.findall(
+            r"^(?!%dir |%ghost )(.*)%\{_sysconfdir\}/\S+$", spec.partition("\n%files")[2], re.M
+        )
+    assert said and set(said) == {"%config(noreplace) "}
 
 
 def test_the_host_is_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
