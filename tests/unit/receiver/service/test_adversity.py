@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,22 @@ def test_on_a_full_disk_what_need_not_be_kept_makes_room(tmp_path, committer):
     handoff.put([with_text(number) for number in range(101, 106)])
     wait_until(lambda: thread.counts["new"] == 5)
     assert thread.counts["deleted by retention"] and thread.trouble == ""
+
+
+def test_a_mistake_in_the_stores_thread_keeps_nobody_waiting(committer, monkeypatch):
+    """The service then ends, and systemd begins another; capture must not wait for room that never comes."""
+    store, handoff, thread = committer
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    monkeypatch.setattr(store, "write", lambda _: 1 / 0)
+    handoff.limit = 1
+    until = time.monotonic() + PATIENCE_S / 4
+
+    def beat():
+        assert time.monotonic() < until, "it waits for ever"
+
+    thread.start()
+    records = [replace(with_text(number), frames=9) for number in (1, 2, 3)]
+    assert handoff.put(records, beat) < 3
 
 
 def test_trying_again_uses_up_no_allowance(tmp_path, committer):
