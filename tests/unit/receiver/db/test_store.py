@@ -17,6 +17,7 @@ from panicast_receiver.assembly.reassembly import Limits, Reassembler
 from panicast_receiver.db import damage, schema
 from panicast_receiver.db.packing import from_signed, parse_gaps, to_signed
 from panicast_receiver.db.reader import Query, Reader
+from panicast_receiver.db.sqlite import SQLite
 from panicast_receiver.db.store import Store
 from panicast_receiver.db.writing import transaction
 from panicast_receiver.errors import ReceiverError
@@ -24,12 +25,13 @@ from panicast_receiver.records.extents import MOST_PIECES, Run, merged
 from panicast_receiver.records.record import Instant, Record, Source
 from panicast_receiver.service.committer import Committer
 from panicast_receiver.service.handoff import Handoff
-from panicast_receiver.wire.v1 import decode
+from panicast_receiver.wire.v1 import FLAG_OLDER_TEXT, FLAG_SEALED, decode
 
 from ..conftest import PATIENCE_S, wait_until
 
 NOW = Instant(100.0, 1_700_000_000_000_000_000)
 ALL = Query(everything=True)
+SOMEWHERE = Source("52:54:00:00:00:01", "10.0.0.7", "eth3")
 
 
 def partial(frames):
@@ -310,3 +312,74 @@ def test_nobody_who_writes_without_a_pause_overtakes_who_waits(store):
 )
 def test_gaps_that_cannot_be_are_a_gap_of_all(text, known):
     assert parse_gaps(text, 10) == known
+
+
+def test_an_entry_says_where_text_is_missing_and_what_the_flags_say(store, tmp_path, big):
+    """No two of the flags that an entry has are the same, so that none stands for another."""
+    some = replace(partial(big["frames"][1:4]), flags=FLAG_OLDER_TEXT, metadata=None, source=SOMEWHERE)
+    store.write([some, raw_record(mac="")])
+    with closing(SQLite(tmp_path)) as asked:
+        first, raw = (
+            asked.entry(row).summary
+            for row in asked.each(f"SELECT {asked.summary} FROM records ORDER BY format DESC", [])
+        )
+        assert asked.size() == sum(
+            (tmp_path / name).stat().st_size for name in ("panicast.db", "panicast.db-wal")
+        )
+    assert first["gaps"] == [{"offset": gap.offset, "bytes": gap.length} for gap in some.gaps] != []
+    flags = ("older_text", "sealed", "contested", "doubted", "complete", "metadata_missing", "regression")
+    assert [name for name in flags if first[name]] == ["older_text", "metadata_missing"]
+    assert first["source"] == dict(zip(("mac", "ip", "iface"), SOMEWHERE[:3]))
+    # Metadata that is empty is not missing, and says no release.
+    assert (raw["metadata_missing"], raw["release"]) == (False, "")
+
+
+def test_who_is_contested_and_who_is_doubted_is_told(store, tmp_path, big):
+    whole = partial(big["frames"])
+
+    def claim(event, name, flags=0, kind="panic"):
+        identity = whole.boot_id + event.to_bytes(4, "big") + name
+        return replace(whole, type=kind, flags=flags, event=event, identity=identity)
+
+    one, other, sealed = claim(1, b"one"), claim(1, b"other"), claim(2, b"sealed", FLAG_SEALED)
+    # Late: unsealed, of a host that has sealed something.
+    late, again, hello = claim(3, b"late"), claim(3, b"again"), claim(4, b"hello", kind="hello")
+    told = store.write([one, other, sealed, late, again, hello])
+    assert [(stored.contested, stored.doubted) for stored in told] == [
+        (False, False),
+        (True, False),
+        (False, False),
+        (False, True),
+        (True, True),
+        (False, True),
+    ]
+    with closing(Reader(tmp_path)) as reader:
+        said = [reader.find(made.id).summary for made in (one, other, sealed, late, again)]
+    # The first one is contested as soon as there is another; what is doubted anyhow is not shown as that.
+    assert [(each["contested"], each["doubted"]) for each in said] == [
+        (True, True),
+        (True, True),
+        (False, False),
+        (False, True),
+        (False, True),
+    ]
+
+
+def test_the_folder_is_made_for_the_group_alone(tmp_path):
+    before = os.umask(0)
+    try:
+        Store(tmp_path / "one" / "two").close()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "one" / "two").stat().st_mode & 0o777 == 0o750
+
+
+@pytest.mark.parametrize(
+    ("mac", "ip", "host"), [("aa", "10.0.0.7", "aa"), (None, "10.0.0.7", "10.0.0.7"), (None, None, "")]
+)
+def test_who_has_no_name_has_its_address_and_must_seal_by_that(store, mac, ip, host):
+    unknown = replace(raw_record(), source=Source(mac, ip))
+    store.sealed_hosts = [host or "x"]
+    assert store.write([unknown])[0].outcome == ("not sealed" if host else "new")
+    sealed = replace(unknown, flags=FLAG_SEALED, identity=b"s" * 20)
+    assert store.write([sealed])[0][1:3] == ("new", host)
