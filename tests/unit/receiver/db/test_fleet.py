@@ -384,3 +384,27 @@ def test_hosts_are_looked_for_by_what_is_typed(keep, tmp_path, word, found):
     with closing(Reader(tmp_path)) as reader:
         hosts = reader.hosts(Ages(900), START, words=[word])
     assert [host["host"] for host in hosts] == found
+
+
+@pytest.mark.parametrize(
+    ("behind", "sealed", "late"),
+    [
+        (-1, 0, False),
+        (0, 0, True),
+        (63, 0, True),
+        (64, 0, False),
+        (0, FLAG_SEALED, True),
+        (64, FLAG_SEALED, True),
+    ],
+)
+def test_what_is_late_is_not_new_and_a_made_up_number_mutes_nobody(behind, sealed, late):
+    one = replace(record("hello", "a", 1, 100, 0), flags=sealed)
+    assert boots.is_late(one, 100 + behind) == late
+
+
+def test_a_boot_keeps_what_a_later_hello_does_not_say(keep, tmp_path):
+    less = replace(record("hello", "a", 1, 2, 9), metadata=b"host=a\n", source=Source())
+    keep(record("hello", "a", 1, 1, 0), less)
+    with closing(Reader(tmp_path)) as reader:
+        (host,) = reader.hosts(Ages(900), START)
+    assert (host["kernel"], host["module"], host["ip"]) == ("6.1.0-56-amd64", "0.1.0", "10.0.0.7")
