@@ -29,6 +29,8 @@ def _environment(env: Mapping[str, str] | None) -> dict[str, str]:
 
 
 _running: set[subprocess.Popen[str]] = set()
+# How often terminate() was called.
+_terminations = 0
 
 
 def run(
@@ -46,6 +48,7 @@ def run(
     is a log, else UserError with the output. A missing command raises UserError.
     """
     words = [os.fspath(word) for word in argv]
+    terminations = _terminations
     if log:
         log.write(f"+ {shlex.join(words)}\n")
         log.flush()
@@ -63,6 +66,9 @@ def run(
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: no such command or folder") from error
     _running.add(process)
+    if _terminations != terminations:
+        # It came while the process started, and did not see it.
+        process.terminate()
     with process:
         try:
             output = _pump(process, log, input)
@@ -98,6 +104,8 @@ def _pump(process: subprocess.Popen[str], log: TextIO | None, input: str | None)
 
 def terminate() -> None:
     """Asks all processes that run() waits for, in any thread, to end."""
+    global _terminations
+    _terminations += 1
     for process in list(_running):
         process.terminate()
 

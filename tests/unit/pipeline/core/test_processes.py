@@ -4,9 +4,11 @@
 import io
 import os
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from docker.errors import DockerException
@@ -53,6 +55,19 @@ def test_failures(tmp_path: Path) -> None:
     with (tmp_path / "log").open("w") as log, pytest.raises(BuildError) as failed:
         run(["false"], log=log)
     assert failed.value.log == tmp_path / "log"
+
+
+def test_a_process_that_starts_while_all_are_ended_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Starting(subprocess.Popen[str]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            processes.terminate()
+
+    monkeypatch.setattr(subprocess, "Popen", Starting)
+    assert run(["sleep", "20"], check=False).code == -signal.SIGTERM
+    monkeypatch.undo()
+    # What cleans up afterwards.
+    assert run(["true"], check=False).code == 0
 
 
 def test_user_errors_are_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
