@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import docker
@@ -22,6 +23,7 @@ from panicast_build.core.paths import CACHE, ROOT, dist_dir, modules_target
 from panicast_build.core.termination import terminable
 from panicast_build.engine import engine, images
 from panicast_build.modules import task as modules
+from panicast_build.release.steps import SECRETS
 from panicast_build.targets import distros
 from panicast_build.targets.distros import DebDistro, Distro
 
@@ -73,6 +75,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Nightly(config))
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Progress(config))
+        hide_user(stack)
+
+
+def hide_user(stack: ExitStack) -> None:
+    """Gives the tests, and all that they start, an empty home until the stack ends: no keyring, no agent,
+    and no settings of who runs them. The cache stays where it is."""
+    home = stack.enter_context(TemporaryDirectory(prefix="panicast-home-"))
+    os.environ.update({"HOME": home, "PANICAST_CACHE": str(CACHE)})
+    for name in SECRETS:
+        os.environ.pop(name, None)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:

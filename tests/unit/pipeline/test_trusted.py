@@ -7,7 +7,9 @@ import gzip
 import io
 import json
 import os
+import pwd
 import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -212,6 +214,16 @@ def test_no_step_but_those_that_sign_is_led_to_a_key(tmp_path: Path, monkeypatch
         steps.inv(log, "show", given=("PANICAST_MODULE_KEY",))
     assert (tmp_path / "log").read_text().splitlines()[-1] == "['PANICAST_MODULE_KEY']"
     assert {step.name for step in steps.STEPS if step.secrets} == {"modules", "sign", "tag"}
+
+
+def test_no_test_is_led_to_a_key_of_the_user() -> None:
+    home = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    shown = "import os, pathlib; print(pathlib.Path.home(), *os.environ, sep='\\n')"
+    said = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True)
+    theirs, *names = said.stdout.splitlines()
+    assert Path(theirs) == Path.home() != home
+    assert not set(steps.SECRETS).intersection(names)
+    assert os.environ["PANICAST_CACHE"] == str(paths.CACHE)
 
 
 def test_a_container_may_do_little() -> None:
