@@ -26,6 +26,7 @@ BOTH = {
     test_fleet: (
         "keep",
         "test_hosts_through_their_lives",
+        "test_hosts_come_in_any_order",
         "test_a_host_that_is_gone_is_retired_until_it_is_heard_again",
         "test_a_host_that_is_not_heard_for_days_is_retired",
         "test_retire_on_the_command_line",
@@ -39,6 +40,7 @@ BOTH = {
         "test_a_group_says_how_its_records_differ",
         "test_a_mute_ends_by_itself",
         "test_groups_are_found_by_their_state",
+        "test_groups_come_in_any_order",
         "test_it_opens_again_on_a_kernel_with_the_fix_and_on_no_older_one",
         "test_it_opens_again_after_a_date",
         "test_a_record_that_is_not_believed_opens_nothing",

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..db import maintenance as windows
 from ..db.boots import STATES
+from ..db.grouped import ORDERS as GROUP_ORDERS
 from ..db.groups import ACTIONS
 from ..db.groups import STATES as GROUP_STATES
 from ..settings import CONFIG_FILE, SERVE, SETTINGS, from_flag
@@ -148,6 +149,13 @@ def build_parser() -> Parser:
     )
     groups.add_argument("--json", action="store_true", help="a JSON array, see docs/receiver.md")
     groups.add_argument("--state", choices=GROUP_STATES, help="only groups in this state")
+    groups.add_argument(
+        "--sort",
+        choices=GROUP_ORDERS,
+        default="last",
+        help="what comes last in the list: the crash that was seen last, the newest crash (first), or the "
+        "one of most hosts or records (default: last)",
+    )
     _add_filters(groups)
     _add_range(groups)
     one = command(

@@ -93,6 +93,7 @@ def _query(args: argparse.Namespace) -> Query:
         search=args.search,
         state=getattr(args, "state", None),
         folded=args.command in ("list", "groups") and not args.all,
+        order=getattr(args, "sort", "last"),
     )
 
 

@@ -76,6 +76,14 @@ SHOWN = (
     "WHEN panicked_ns IS NOT NULL THEN 'panicked' WHEN state = 'bye' THEN 'goodbye' "
     "WHEN state != 'hello' THEN 'unknown' WHEN last_ns < ? THEN 'silent' ELSE 'armed' END"
 )
+#: What lists of hosts can be ordered by, in SQL; SHOWN is ``shown`` there.
+ORDERS = {
+    "attention": "CASE shown {} END, host, last_ns".format(
+        " ".join(f"WHEN '{name}' THEN {place}" for place, name in enumerate(STATES))
+    ),
+    "last": "last_ns DESC, host",
+    "name": "host, last_ns",
+}
 _NS = 1_000_000_000
 _DAY_NS = 86_400 * _NS
 #: Above any character of a name.

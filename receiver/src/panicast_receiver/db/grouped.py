@@ -12,16 +12,18 @@ from . import crashes, numbers, tallies
 from .engine import Entry
 from .glance import Ask
 from .many import of_many
-from .query import Choice, Query, by_hosts, is_plain, limit, of_group, of_records
+from .query import ALL, Choice, Query, by_hosts, is_plain, limit, of_group, of_records
 from .search import Finder
 
+#: What groups can be ordered by, the largest first, and among equals the newest; where it is counted.
+ORDERS = {"last": "last_ns", "first": "first_ns", "hosts": "hosts", "records": "records"}
 #: How many of a group's newest records are compared, by how many frames of their traces, and how many
 #: traces are told of.
 COMPARED, _FRAMES, _MOST_TRACES = 100, 8, 10
 
 
 def select(ask: Ask, query: Query, finder: Finder) -> list[dict[str, Any]]:
-    """Return the groups of the matching records, newest first."""
+    """Return the groups of the matching records in the order that is asked for."""
     return _counted(ask, query) if is_plain(query) else _chosen(ask, query, finder)
 
 
@@ -68,13 +70,14 @@ def timelines(
 
 
 def _counted(ask: Ask, query: Query) -> list[dict[str, Any]]:
-    """Of all records, or all since a time: what tallies.py counts, newest first."""
+    """Of all records, or all since a time: what tallies.py counts."""
     where, values = of_group(query)
     since = query.since_ns or 0
+    # What is counted anew below decides any other order.
+    most = limit(query) if query.order == "last" else ALL
     sql = f"SELECT * FROM groups WHERE last_ns >= ? AND {where} ORDER BY last_ns DESC LIMIT ?"
-    found = [dict(row) for row in ask(sql, [since, *values, limit(query)])]
+    found = [dict(row) for row in ask(sql, [since, *values, most])]
     copies = _copies(ask, since) if query.folded else {}
-    whole = [group["signature"] for group in found if group["first_ns"] >= since]
     cut = [group["signature"] for group in found if group["first_ns"] < since]
     part = "FROM records INDEXED BY records_by_signature WHERE signature IN ({}) AND number >= ?"
     counts = "signature, count(*) AS records, count(DISTINCT host) AS hosts, min(received_ns) AS first_ns"
@@ -83,19 +86,27 @@ def _counted(ask: Ask, query: Query) -> list[dict[str, Any]]:
     later = {row["signature"]: dict(row) for row in rows}
     # Nothing of it may have come since, whatever its last time says.
     nothing = {"records": 0, "hosts": 0}
+    for group in found:
+        if group["first_ns"] < since:
+            group.update(later.get(group["signature"], nothing))
+        group["records"] -= copies.get(group["signature"], 0)
+    found = [group for group in found if group["records"] > 0]
+    if query.order != "last":
+        found.sort(key=lambda group: -int(group[ORDERS[query.order]]))
+    found = found[: limit(query)]
+    shown = {group["signature"] for group in found}
+    cut = [signature for signature in cut if signature in shown]
+    whole = sorted(shown.difference(cut))
     names = of_many(ask, "SELECT signature, kernel, title FROM group_names WHERE signature IN ({})", whole)
     names_later = of_many(ask, f"SELECT DISTINCT signature, kernel, title {part}", cut, begin)
     known: dict[str, list[Any]] = {}
     for row in chain(names, names_later):
         known.setdefault(row["signature"], []).append(row)
     for group in found:
-        if group["first_ns"] < since:
-            group.update(later.get(group["signature"], nothing))
         chosen = known.get(group["signature"], ())
-        group["records"] -= copies.get(group["signature"], 0)
         group["kernels"] = sorted({row["kernel"] for row in chosen if row["kernel"]})
         group["titles"] = sorted({row["title"] for row in chosen if row["title"]})
-    return [group for group in found if group["records"] > 0]
+    return found
 
 
 def _copies(ask: Ask, since_ns: int) -> dict[str, int]:
@@ -109,14 +120,14 @@ def _copies(ask: Ask, since_ns: int) -> dict[str, int]:
 
 
 def _chosen(ask: Ask, query: Query, finder: Finder) -> list[dict[str, Any]]:
-    """Of records that are looked for: what is found, newest first."""
+    """Of records that are looked for: what is found."""
     chosen = by_hosts(of_records(query, finder))
     sql = (
         "SELECT signature, count(*) AS records, count(DISTINCT host) AS hosts, "
         "min(received_ns) AS first_ns, max(received_ns) AS last_ns, "
         "group_concat(DISTINCT kernel) AS kernels, min(title) AS least, max(title) AS most "
         f"FROM {chosen.source} WHERE {chosen.where} AND signature != '' "
-        "GROUP BY signature ORDER BY last_ns DESC LIMIT ?"
+        f"GROUP BY signature ORDER BY {ORDERS[query.order]} DESC, last_ns DESC LIMIT ?"
     )
     return [
         {

@@ -31,6 +31,8 @@ class Query(NamedTuple):
     state: str | None = None
     #: A crash once: without what was kept of it, where what it sent itself is there.
     folded: bool = False
+    #: Which groups come first, one of grouped.ORDERS.
+    order: str = "last"
 
 
 class Choice(NamedTuple):

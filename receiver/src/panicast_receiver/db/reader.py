@@ -90,8 +90,8 @@ class Reader:
         return list(islice(merge(*found, key=lambda entry: entry.changed), query.limit))
 
     def groups(self, query: Query) -> list[dict[str, Any]]:
-        """Return the objects that ``groups --json`` prints: the same crash of many hosts once,
-        newest last."""
+        """Return the objects that ``groups --json`` prints: the same crash of many hosts once. What
+        comes first in the query's order is last."""
         rows = grouped.select(self._rows, query, self._engine.finder)
         states = groups.statuses(self._rows, [row["signature"] for row in rows])
         return [
@@ -165,13 +165,12 @@ class Reader:
         limit: int | None = None,
         maintenance: bool | None = None,
         sealed: bool = False,
+        order: str = "name",
     ) -> list[dict[str, Any]]:
-        """Return the objects that ``hosts --json`` prints, by name; with a ``limit`` those that want to
-        be seen come first. ``words`` are found in the host's name, kernel or address, or are its labels
-        (label:rack=r12). Those that are retired are left out unless they are asked for.
-        ``maintenance``: only those that are in a window, or that are in none; ``sealed``: only those that
-        seal."""
-        order = " ".join(f"WHEN '{name}' THEN {place}" for place, name in enumerate(boots.STATES))
+        """Return the objects that ``hosts --json`` prints, in one of boots.ORDERS. ``words`` are found in
+        the host's name, kernel or address, or are its labels (label:rack=r12). Those that are retired are
+        left out unless they are asked for. ``maintenance``: only those that are in a window, or that are in
+        none; ``sealed``: only those that seal."""
         where, values = _named(words)
         window = windows.OF.format(table="boots", at=int(now_ns))
         sql = (
@@ -179,7 +178,7 @@ class Reader:
             f"{window} AS maintenance FROM boots WHERE current AND {where} "
             f"{'AND sealed' if sealed else ''}) AS now "
             f"WHERE {'shown = ?' if state else 'shown != ?'} AND {_IN_WINDOW[maintenance]} "
-            f"ORDER BY {f'CASE shown {order} END, ' if limit else ''}host, last_ns LIMIT ?"
+            f"ORDER BY {boots.ORDERS[order]} LIMIT ?"
         )
         rows = self._rows(
             sql, [*ages.values(now_ns), *values, state or "retired", ALL if limit is None else limit]

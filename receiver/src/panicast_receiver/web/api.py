@@ -140,12 +140,13 @@ class _Handlers:
         return _json(await self._site.database.ask(find))
 
     async def hosts(self, request: web.Request) -> web.StreamResponse:
-        values = parameters.parse(request.query.items(), (parameters.STATE, parameters.HOST_SEARCH))
+        values = parameters.parse(request.query.items(), parameters.OF_HOSTS)
         wanted, words = values.get("state"), search.words_of(values.get("search", ""))
         ages = self._site.ages
 
         def find(reader: Reader) -> str:
-            return json.dumps({"hosts": reader.hosts(ages, time.time_ns(), wanted, words)})
+            order = values.get("order", "name")
+            return json.dumps({"hosts": reader.hosts(ages, time.time_ns(), wanted, words, order=order)})
 
         return _json(await self._site.database.ask(find))
 

@@ -349,7 +349,7 @@ def document(base: str, secured: bool) -> dict[str, Any]:
             "The hosts that were heard.",
             json_of("Hosts"),
             secured,
-            (parameters.STATE, parameters.HOST_SEARCH),
+            parameters.OF_HOSTS,
         ),
         f"{API}/maintenance": {
             **_operation(

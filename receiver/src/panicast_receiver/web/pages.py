@@ -170,7 +170,9 @@ class Pages:
             most=most,
             new=new,
             filters=request.query,
-            filtered=bool(values),
+            filtered=bool(values.keys() - {"order"}),
+            order=query.order,
+            orders=parameters.ORDERS_OF_GROUPS,
             start=iso_time(scale.start_ns),
             cut=len(found) == _MOST_GROUPS,
             ages=_AGES,
@@ -240,13 +242,14 @@ class Pages:
         return await self._change(request, told, of_end if told.get("action") == "end" else of_start)
 
     async def _hosts(self, request: web.Request) -> web.Response:
-        values = self._asked(request, parameters.STATE, parameters.HOST_SEARCH)
+        values = self._asked(request, *parameters.OF_HOSTS)
+        order = values.get("order", "attention")
         ages = self._site.ages
         words = search.words_of(values.get("search", ""))
 
         def find(reader: Reader) -> tuple[list[dict[str, Any]], int, dict[str, int], int]:
             now_ns, state = time.time_ns(), values.get("state")
-            found = reader.hosts(ages, now_ns, state, words, _MOST_HOSTS)
+            found = reader.hosts(ages, now_ns, state, words, _MOST_HOSTS, order=order)
             fitting = reader.host_states(ages, now_ns, words)
             total = fitting.get(state, 0) if state else sum(fitting.values()) - fitting.get("retired", 0)
             planned = sum(reader.maintained(ages, now_ns).values())
@@ -261,7 +264,9 @@ class Pages:
             counts={state: counts.get(state, 0) for state in STATES},
             planned=planned,
             filters=request.query,
-            filtered=bool(values),
+            filtered=bool(values.keys() - {"order"}),
+            order=order,
+            orders=parameters.ORDERS_OF_HOSTS,
             ages=ages,
         )
 
@@ -297,19 +302,19 @@ class Pages:
             return comparison.compare(reader, values, time.time_ns()), reader.label_names()
 
         made, labels = await self._site.database.ask(find)
-        sort = values.get("sort", "days")
+        sort, rated = values.get("sort", "days"), made["by"] not in comparison.TRAITS
         rows = sorted(crashrates.draw(made["rows"]), key=_SORTS[sort])
         return await self._renderer.made(
             request,
             "compare.html",
             **{**made, "rows": [{**row, "link": comparison.link(made, row, request.query)} for row in rows]},
             names={**comparison.BY, **{f"{comparison.LABEL}{name}": f"label {name}" for name in labels}},
-            traits=comparison.TRAITS,
+            rated=rated,
             most=comparison.MOST_CRASHES,
             sealed=values.get("sealed", False),
             per=crashrates.PER,
             sort=sort,
-            orders=parameters.ORDERS,
+            orders={name: words for name, words in parameters.ORDERS.items() if rated or name != "rate"},
             filters=request.query,
             ages=_AGES,
         )

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
 from ..db import search
+from ..db.boots import ORDERS as HOST_ORDERS
 from ..db.boots import STATES
+from ..db.grouped import ORDERS as GROUP_ORDERS
 from ..db.groups import STATES as GROUP_STATES
 from ..db.reader import Query
 from ..errors import UsageError
@@ -206,16 +208,41 @@ SEALED = Parameter(
     {"type": "boolean", "default": False},
     _flag,
 )
-#: The orders of what is compared, and what they are called.
+#: What orders are called: of what is compared, of groups and of hosts; those that pages have come first.
 ORDERS = {"days": "most first", "rate": "most often first", "name": "by name"}
-SORT = Parameter("sort", "sort", "The order.", {"type": "string", "enum": list(ORDERS)}, _word(*ORDERS))
+ORDERS_OF_GROUPS = {
+    "last": "last seen first",
+    "first": "newest crash first",
+    "hosts": "most hosts first",
+    "records": "most records first",
+}
+ORDERS_OF_HOSTS = {"attention": "attention first", "last": "last seen first", "name": "by name"}
+
+
+def _order(names: Iterable[str], field: str, text: str) -> Parameter:
+    return Parameter("sort", field, text, {"type": "string", "enum": list(names)}, _word(*names))
+
+
+SORT = _order(ORDERS, "sort", "The order.")
+GROUP_SORT = _order(
+    GROUP_ORDERS,
+    "order",
+    "What comes first: the crash that was seen last, the one that was first seen last, or the one of most "
+    "hosts or records.",
+)
+HOST_SORT = _order(
+    HOST_ORDERS,
+    "order",
+    "The order: by name, the one that was heard last first, or those that need attention first.",
+)
 
 OF_COMPARISON = (COMPARED_BY, GROUP, SINCE, THAN, SEALED)
 FILTERS = (TYPE, HOST, GROUP, SINCE, SEARCH, ALL)
 
 
-#: Those of lists of groups.
-OF_GROUPS = (GROUP, HOST, SINCE, SEARCH, GROUP_STATE)
+#: Those of lists of groups, and of hosts.
+OF_GROUPS = (GROUP, HOST, SINCE, SEARCH, GROUP_STATE, GROUP_SORT)
+OF_HOSTS = (STATE, HOST_SEARCH, HOST_SORT)
 
 
 def parse(pairs: Iterable[tuple[str, str]], known: Sequence[Parameter]) -> dict[str, Any]:

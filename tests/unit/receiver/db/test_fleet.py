@@ -92,6 +92,20 @@ def test_hosts_through_their_lives(keep, place):
     assert states(place, 2000) == {"a": "armed", "b": "goodbye", "c": "armed", "d": "panicked"}
 
 
+@pytest.mark.parametrize(
+    ("order", "expected"), [("name", "abc"), ("last", "cab"), ("attention", "bac")], ids=lambda value: value
+)
+def test_hosts_come_in_any_order(keep, place, order, expected):
+    keep(
+        record("hello", "a", 1, 1, 100),
+        record("panic", "b", 2, 1, 50, SYSRQ),
+        record("hello", "c", 3, 1, 150),
+    )
+    for most in (None, 2):
+        found = Reader(place).hosts(Ages(900), START + 200 * SECOND, limit=most, order=order)
+        assert [host["host"] for host in found] == list(expected)[:most]
+
+
 def test_a_host_that_is_gone_is_retired_until_it_is_heard_again(keep, place):
     keep(record("hello", "db-1", 1, 1, 0), record("hello", "db-2", 2, 1, 0), record("hello", "web", 3, 1, 0))
     keep(record("panic", "db-2", 2, 2, 5, SYSRQ))

@@ -141,6 +141,38 @@ def test_groups_are_found_by_their_state(place, store, search):
             assert len(reader.select(Query(state=state, search=search))) == (state == "acknowledged")
 
 
+@pytest.mark.parametrize("search", [None, "host:h*"], ids=["counted", "looked for"])
+@pytest.mark.parametrize(
+    ("order", "since_h", "expected"),
+    [
+        ("last", None, ["often", "new", "wide"]),
+        ("first", None, ["new", "wide", "often"]),
+        ("hosts", None, ["wide", "often", "new"]),
+        ("records", None, ["often", "wide", "new"]),
+        ("records", -45, ["wide", "often", "new"]),
+        ("first", -45, ["often", "new", "wide"]),
+    ],
+)
+def test_groups_come_in_any_order(place, store, search, order, since_h, expected):
+    """Of what is counted since a time, too; among equals the one that was seen last is first."""
+    seen = {"often": [(1, -50), (1, -49), (1, -48), (1, -10)], "wide": [(2, -44), (3, -30), (4, -20)]}
+    seen["new"] = [(5, -15)]
+    text = "<0>[    1.000000] Kernel panic - not syncing: {}\n".format
+    times = ((hour, name, boot) for name, many in seen.items() for boot, hour in many)
+    store(
+        *(
+            record("panic", f"h{boot}", boot, event, now() + 3600 * hour, text(name))
+            for event, (hour, name, boot) in enumerate(sorted(times), 1)
+        )
+    )
+    since = since_h and time.time_ns() + since_h * 3600 * 10**9
+    query = Query(order=order, search=search, since_ns=since, folded=True)
+    with closing(Reader(place)) as reader:
+        found = [group["title"].partition(": ")[2] for group in reader.groups(query)[::-1]]
+        most = [group["title"].partition(": ")[2] for group in reader.groups(query._replace(limit=2))[::-1]]
+    assert found == expected and most == expected[:2]
+
+
 def test_it_opens_again_on_a_kernel_with_the_fix_and_on_no_older_one(place, store, caplog):
     store(crash(1, -100, release="6.12.100"))
     assert change(place, "resolve", "6.12.118, 6.1.140")["kernels"] == ["6.12.118", "6.1.140"]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The pages as a browser without JavaScript gets them: routes, filters, links, escaping, base path."""
 
+import json
 import re
 import signal
 import subprocess
@@ -207,6 +208,23 @@ def test_groups_and_hosts(page):
     assert "3 panicked" in hosts.text and "1 silent" in hosts.text and "1 armed" in hosts.text
     assert "web-02" in Markup(page.ask("/hosts?state=silent").text).text
     assert "db-03" not in Markup(page.ask("/hosts?state=silent").text).text
+
+
+def test_crashes_and_hosts_come_in_another_order(page):
+    def first(path, link):
+        shown = Markup(page.ask(path).text)
+        return next(one for one in shown.links() if link in one)
+
+    for path, chosen in (("/groups", "hosts"), ("/groups", "first"), ("/hosts", "last"), ("/hosts", "name")):
+        shown = page.ask(f"{path}?sort={chosen}").text
+        assert f'<option value="{chosen}" selected>' in shown and shown.count(" selected>") == 1
+        assert page.ask(f"/api/v1{path}?sort={chosen}").status == 200
+    most = max(json.loads(page.ask("/api/v1/groups").text)["groups"], key=lambda group: group["hosts"])
+    assert most["hosts"] > 1 and first("/groups?sort=hosts", "/groups/").endswith(most["signature"])
+    names = [host["host"] for host in json.loads(page.ask("/api/v1/hosts?sort=name").text)["hosts"]]
+    assert names == sorted(names) and urlencode({"host": names[0]}) in first("/hosts?sort=name", "/host?")
+    for path in ("/groups?sort=days", "/api/v1/hosts?sort=hosts"):
+        assert page.ask(path).status == 400
 
 
 def test_crashes_of_one_host_over_time(page):

@@ -104,7 +104,7 @@ def test_going_on_in_the_list(site):
         (
             "groups?type=panic",
             400,
-            "there is no parameter 'type'; there are: group, host, since, search, state, limit",
+            "there is no parameter 'type'; there are: group, host, since, search, state, sort, limit",
         ),
         ("records/000000000000", 404, "no record has an id"),
         ("records/000000000000/text?raw=1", 400, "there are: none"),
