@@ -48,8 +48,13 @@ def burning(ask: Ask, ages: boots.Ages, now_ns: int) -> dict[str, int]:
 
 def new(ask: Ask, signatures: Sequence[str], now_ns: int) -> set[str]:
     """Return which of these crashes were first seen within the day."""
-    sql = "SELECT signature FROM groups WHERE signature IN ({}) AND first_ns >= ?"
-    return {row["signature"] for row in of_many(ask, sql, signatures, now_ns - _DAY_NS)}
+    return {name for name, first_ns in firsts(ask, signatures).items() if first_ns >= now_ns - _DAY_NS}
+
+
+def firsts(ask: Ask, signatures: Sequence[str]) -> dict[str, int]:
+    """Return when each of these crashes was first seen, in ns, whatever is asked for now."""
+    sql = "SELECT signature, first_ns FROM groups WHERE signature IN ({})"
+    return {row["signature"]: row["first_ns"] for row in of_many(ask, sql, signatures)}
 
 
 def states(ask: Ask, hosts: Sequence[str], ages: boots.Ages, now_ns: int) -> dict[str, str]:

@@ -15,8 +15,14 @@ from .many import of_many
 from .query import ALL, Choice, Query, by_hosts, is_plain, limit, of_group, of_records
 from .search import Finder
 
-#: What groups can be ordered by, the largest first, and among equals the newest; where it is counted.
-ORDERS = {"last": "last_ns", "first": "first_ns", "hosts": "hosts", "records": "records"}
+#: What groups are ordered by, the largest first: what is counted of those asked for, but the time when a
+#: crash was first seen at all. Among equals, the one that was seen last comes first.
+ORDERS = {
+    "last": "last_ns",
+    "first": "(SELECT known.first_ns FROM groups AS known WHERE known.signature = found.signature)",
+    "hosts": "hosts",
+    "records": "records",
+}
 #: How many of a group's newest records are compared, by how many frames of their traces, and how many
 #: traces are told of.
 COMPARED, _FRAMES, _MOST_TRACES = 100, 8, 10
@@ -86,13 +92,15 @@ def _counted(ask: Ask, query: Query) -> list[dict[str, Any]]:
     later = {row["signature"]: dict(row) for row in rows}
     # Nothing of it may have come since, whatever its last time says.
     nothing = {"records": 0, "hosts": 0}
+    firsts = {group["signature"]: group["first_ns"] for group in found}
     for group in found:
         if group["first_ns"] < since:
             group.update(later.get(group["signature"], nothing))
         group["records"] -= copies.get(group["signature"], 0)
     found = [group for group in found if group["records"] > 0]
     if query.order != "last":
-        found.sort(key=lambda group: -int(group[ORDERS[query.order]]))
+        by_name = firsts if query.order == "first" else {one["signature"]: one[query.order] for one in found}
+        found.sort(key=lambda one: (-by_name[one["signature"]], -one["last_ns"], one["signature"]))
     found = found[: limit(query)]
     shown = {group["signature"] for group in found}
     cut = [signature for signature in cut if signature in shown]
@@ -123,11 +131,12 @@ def _chosen(ask: Ask, query: Query, finder: Finder) -> list[dict[str, Any]]:
     """Of records that are looked for: what is found."""
     chosen = by_hosts(of_records(query, finder))
     sql = (
-        "SELECT signature, count(*) AS records, count(DISTINCT host) AS hosts, "
+        "SELECT * FROM (SELECT signature, count(*) AS records, count(DISTINCT host) AS hosts, "
         "min(received_ns) AS first_ns, max(received_ns) AS last_ns, "
         "group_concat(DISTINCT kernel) AS kernels, min(title) AS least, max(title) AS most "
         f"FROM {chosen.source} WHERE {chosen.where} AND signature != '' "
-        f"GROUP BY signature ORDER BY {ORDERS[query.order]} DESC, last_ns DESC LIMIT ?"
+        "GROUP BY signature) AS found "
+        f"ORDER BY {ORDERS[query.order]} DESC, last_ns DESC, signature LIMIT ?"
     )
     return [
         {

@@ -241,6 +241,10 @@ class Reader:
         """See glance.new()."""
         return glance.new(self._rows, signatures, now_ns)
 
+    def firsts(self, signatures: Sequence[str]) -> dict[str, int]:
+        """See glance.firsts()."""
+        return glance.firsts(self._rows, signatures)
+
     def states_of(self, hosts: Sequence[str], ages: boots.Ages, now_ns: int) -> dict[str, str]:
         """See glance.states()."""
         return glance.states(self._rows, hosts, ages, now_ns)

@@ -155,7 +155,10 @@ class Pages:
             scale = timeline.scale(query.since_ns or min(firsts, default=now_ns - _DAY_NS), now_ns)
             names = [group["signature"] for group in found]
             counts = reader.timelines(query, names, *scale) if found else {}
-            return found, scale, counts, reader.new(names, now_ns)
+            # Not only since the time that is asked for.
+            known = reader.firsts(names)
+            shown = [{**group, "first": iso_time(known.get(group["signature"]))} for group in found]
+            return shown, scale, counts, reader.new(names, now_ns)
 
         found, scale, counts, new = await self._site.database.ask(find)
         # One scale, so that rows can be compared.

@@ -150,11 +150,12 @@ def test_groups_are_found_by_their_state(place, store, search):
         ("hosts", None, ["wide", "often", "new"]),
         ("records", None, ["often", "wide", "new"]),
         ("records", -45, ["wide", "often", "new"]),
-        ("first", -45, ["often", "new", "wide"]),
+        ("first", -45, ["new", "wide", "often"]),
     ],
 )
 def test_groups_come_in_any_order(place, store, search, order, since_h, expected):
-    """Of what is counted since a time, too; among equals the one that was seen last is first."""
+    """Of what is counted since a time, too; a crash is as new as it is. Among equals the one that was seen
+    last is first."""
     seen = {"often": [(1, -50), (1, -49), (1, -48), (1, -10)], "wide": [(2, -44), (3, -30), (4, -20)]}
     seen["new"] = [(5, -15)]
     text = "<0>[    1.000000] Kernel panic - not syncing: {}\n".format
